@@ -1,0 +1,1 @@
+"""MAKE IT: recipe to weights to pictures, on one device."""

@@ -1,0 +1,198 @@
+"""Opening a checkpoint: one ``.safetensors`` file in the original SD1 layout, checked before anything is read of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.blocks import is_merged
+from engine.errors import CheckpointError
+from engine.families import foreign, read_widths
+from engine.header import Header, TensorInfo, read_header
+from engine.layout import TEXT, Shape, Widths, shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+FLOATS = ("F16", "BF16", "F32")
+_OLD_TEXT = "cond_stage_model.transformer."
+_OLD_PARTS = tuple(_OLD_TEXT + part for part in ("embeddings.", "encoder.", "final_layer_norm."))
+_CHUNK = 1 << 22
+
+
+class Checkpoint:
+    """An SD1 checkpoint, complete as far as its header says. Tensors are read from the file when asked for.
+
+    Attributes:
+        path: the file.
+        family: ``sd1``.
+        widths: the widths its shapes show.
+        tensors: LDM key to shape and dtype, everything in the file. Old text encoder names (without ``text_model.``)
+            appear under the usual ones.
+        metadata: what the file says about itself.
+    """
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.family = "sd1"
+        self._stored = {usual_name(name): name for name in header.tensors}
+        self.tensors: dict[str, TensorInfo] = {key: header.tensors[name] for key, name in self._stored.items()}
+        self.metadata = header.metadata
+        self.widths: Widths = read_widths(shapes_of(self.tensors))
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.path)!r}, {self.widths})"
+
+    def stored_name(self, key: str) -> str:
+        """The name that ``key`` has in the file."""
+        return self._stored[key]
+
+    def read(self, key: str) -> Tensor:
+        """A tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
+        return self._file.get_tensor(self._stored[key])
+
+    @cached_property
+    def _file(self) -> Any:
+        from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
+
+        try:
+            return safe_open(str(self.path), framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.path}: cannot be opened ({error}); fetch the file again") from error
+
+
+def usual_name(name: str) -> str:
+    """Old checkpoints leave ``text_model.`` out of the text encoder's names."""
+    return TEXT + name.removeprefix(_OLD_TEXT) if name.startswith(_OLD_PARTS) else name
+
+
+def shapes_of(tensors: Mapping[str, TensorInfo]) -> dict[str, Shape]:
+    """Key to shape."""
+    return {key: info.shape for key, info in tensors.items()}
+
+
+def same_shape(first: Shape, second: Shape) -> bool:
+    """Equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
+    return _trimmed(first) == _trimmed(second)
+
+
+def _trimmed(shape: Shape) -> Shape:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
+
+
+def named(keys: Iterable[str], show: int = 5) -> str:
+    """The first few keys and how many more there are."""
+    found = sorted(keys)
+    more = f" and {len(found) - show} more" if len(found) > show else ""
+    return ", ".join(found[:show]) + more
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """Open a checkpoint without any network.
+
+    Raises:
+        CheckpointError: missing, a folder, cut short, damaged, a pickle by another name, another architecture,
+            missing tensors, or dtypes that cannot be merged.
+    """
+    path = Path(path)
+    header = read_header(path)
+    if other := foreign({usual_name(name): info.shape for name, info in header.tensors.items()}):
+        raise CheckpointError(f"{path}: this is {other}; an SD1 checkpoint with UNet, text encoder and VAE is needed")
+    checkpoint = Checkpoint(path, header)
+    _check_complete(checkpoint)
+    return checkpoint
+
+
+def _check_complete(checkpoint: Checkpoint) -> None:
+    expected = shapes(checkpoint.widths)
+    found = checkpoint.tensors
+    missing = [key for key in expected if key not in found]
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(missing)} tensors are missing: {named(missing)}; {_advice(missing)}"
+        )
+    odd = [key for key, shape in expected.items() if not same_shape(found[key].shape, shape)]
+    if odd:
+        first = min(odd)
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(odd)} tensors have shapes that no SD1 model of its widths has: {named(odd)} "
+            f"({first} is {found[first].shape}, {expected[first]} is needed)"
+        )
+    wrong = [f"{key} ({found[key].dtype})" for key in expected if found[key].dtype not in FLOATS]
+    if wrong:
+        raise CheckpointError(f"{checkpoint.path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
+
+
+def _advice(missing: list[str]) -> str:
+    for prefix, what in (("first_stage_model.", "VAE"), ("cond_stage_model.", "text encoder")):
+        if all(key.startswith(prefix) for key in missing):
+            return f"use a version of the file with its {what} inside"
+    return "use a complete file"
+
+
+def check_pair(a: Checkpoint, b: Checkpoint) -> None:
+    """Check that two checkpoints can be merged.
+
+    Raises:
+        CheckpointError: a tensor that takes part in merges has another shape in ``b``.
+    """
+    odd = [
+        key
+        for key, info in a.tensors.items()
+        if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
+    ]
+    lost = [key for key in shapes(a.widths) if key not in b.tensors]
+    if odd or lost:
+        raise CheckpointError(
+            f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "
+            f"in the second: {named(odd or lost)} (first: {a.widths}; second: {b.widths})"
+        )
+
+
+def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> None:
+    """Read every weight and look for NaN and infinity.
+
+    Raises:
+        CheckpointError: some weights are no finite numbers.
+    """
+    floats = {key: info for key, info in checkpoint.tensors.items() if is_merged(key) and info.dtype in FLOATS}
+    total, done, broken = sum(info.size for info in floats.values()), 0, list[str]()
+    for key, info in floats.items():
+        if not bool(checkpoint.read(key).isfinite().all()):
+            broken.append(key)
+        done += info.size
+        if progress:
+            progress(done, total)
+    if broken:
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(broken)} tensors hold NaN or infinite weights: {named(broken)}; the file is "
+            "broken (often by a merge in fp16), take another version of it"
+        )
+
+
+def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
+    """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    path, digest, done = Path(path), hashlib.sha256(), 0
+    try:
+        total = path.stat().st_size
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                if progress:
+                    progress(done, total)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

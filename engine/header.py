@@ -1,0 +1,129 @@
+"""The header of a safetensors file: names, shapes, dtypes and metadata, read and written without any library.
+
+A file is eight bytes (little-endian length of the header), the header (JSON), the data. Reading it here gives errors
+that say what the file really is.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from engine.errors import CheckpointError
+
+MAX_HEADER = 100_000_000  # the format's own limit
+SIZES: dict[str, int] = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorInfo:
+    """One tensor of a file; ``dtype`` in the format's words (F16, F32, BF16, I64, ...)."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        count = 1
+        for size in self.shape:
+            count *= size
+        return count
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.elements * SIZES[self.dtype]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What the header says, and where the data starts (bytes)."""
+
+    tensors: dict[str, TensorInfo]
+    metadata: dict[str, str]
+    start: int
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of ``path``.
+
+    Raises:
+        CheckpointError: missing, a folder, unreadable, cut short, damaged, or something else than safetensors.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path}: there is no such file; check the path")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: this is a folder; name the .safetensors file itself")
+    try:
+        return _read(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+
+
+def _read(path: Path) -> Header:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(64)
+        length = struct.unpack("<Q", first[:8])[0] if len(first) > 8 else 0
+        if not 2 <= length <= MAX_HEADER or first[8:9] != b"{":
+            raise CheckpointError(f"{path}: {_what(first)}")
+        file.seek(8)
+        raw = file.read(length)
+    if len(raw) < length:
+        raise CheckpointError(_cut(path, 8 + length, size, "at least "))
+    return _parsed(path, raw, size)
+
+
+def _parsed(path: Path, raw: bytes, size: int) -> Header:
+    start = 8 + len(raw)
+    try:
+        content = cast("dict[str, Any]", json.loads(raw))
+        metadata = {str(name): str(value) for name, value in content.pop("__metadata__", {}).items()}
+        tensors = {
+            name: TensorInfo(shape=tuple(map(int, i["shape"])), dtype=str(i["dtype"])) for name, i in content.items()
+        }
+        ends = [int(info["data_offsets"][1]) for info in content.values()]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"{path}: the safetensors header is damaged ({error}); fetch the file again") from error
+    if (end := start + max(ends, default=0)) > size:
+        raise CheckpointError(_cut(path, end, size))
+    return Header(tensors=tensors, metadata=metadata, start=start)
+
+
+def _cut(path: Path, needed: int, size: int, more: str = "") -> str:
+    return f"{path}: cut short: the header speaks of {more}{needed:,} bytes, the file has {size:,}; fetch it again"
+
+
+def _what(first: bytes) -> str:
+    """What a file that is no safetensors file seems to be."""
+    pickle = "this is a PyTorch pickle (.ckpt, .pt), which can run code when it is opened, whatever its name says; "
+    way_out = "convert it to safetensors with a tool you trust, or fetch the .safetensors version"
+    if first[:2] == b"PK" or (first[:1] == b"\x80" and first[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}):
+        return pickle + way_out
+    if first.startswith(b"version https://git-lfs"):
+        return "this is a Git LFS pointer, not the file it stands for; run git lfs pull"
+    if first.lstrip()[:1] == b"<":
+        return "this is a web page, not a checkpoint; the download asked for a login or failed; fetch it again"
+    if len(first) <= 8:
+        return f"the file has only {len(first)} bytes; fetch it again"
+    return f"this is not a safetensors file (it begins with {first[:8]!r}); " + way_out
+
+
+def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> bytes:
+    """Length and header of a new file whose data follow in the order of ``tensors``, padded to eight bytes."""
+    content: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    offset = 0
+    for name, info in tensors.items():
+        content[name] = {"dtype": info.dtype, "shape": info.shape, "data_offsets": (offset, offset + info.size)}
+        offset += info.size
+    raw = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    raw += b" " * (-len(raw) % 8)
+    return struct.pack("<Q", len(raw)) + raw

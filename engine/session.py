@@ -1,0 +1,182 @@
+"""The engine as its callers see it: open the parents once, then build recipes and render shots in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from engine.blocks import BLOCKS
+from engine.checkpoint import Checkpoint, check_pair, open_checkpoint
+from engine.checkpoint import Progress as BytesRead
+from engine.errors import CheckpointError, EngineError, RenderError
+from engine.live import LiveModel
+from engine.plan import plan_for
+from engine.recipe import Recipe
+from engine.render import Progress as PicturesDone
+from engine.render import Renderer
+from engine.shots import Shot
+from engine.weights import DTYPES, BuildReport, LiveWeights
+
+TEXT_BLOCK = BLOCKS[0]  # BASE holds the text encoder
+
+
+class Engine:
+    """One live model on one device, its parents resident beside it.
+
+    Use it as a context manager, or call ``close``. ``build`` comes before ``render``.
+
+    Attributes:
+        device: Where the model lives and the pictures come out.
+        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE is always fp32.
+        models: The parents' names, as recipes use them.
+    """
+
+    def __init__(self, weights: LiveWeights, *, device: torch.device, precision: str) -> None:
+        self.device = device
+        self.precision = precision
+        self.models = weights.names
+        self._weights: LiveWeights | None = weights
+        self._renderer = Renderer(weights.live)
+        self._ready = False
+
+    @classmethod
+    def open(
+        cls,
+        models: Mapping[str, Path],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        round_to: str = "fp16",
+        progress: BytesRead | None = None,
+    ) -> Engine:
+        """Open the parents and make the live model; no network, nothing written.
+
+        Args:
+            models: Checkpoint files by the names recipes use for them, such as A and B.
+            device: "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
+            precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
+            round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
+                what an export holds.
+            progress: Called with (bytes read, bytes in all).
+
+        Raises:
+            CheckpointError: A file is missing, damaged, of another architecture or does not fit the first.
+            EngineError: The device, the precision or ``round_to`` cannot be had.
+        """
+        where = _device(device)
+        chosen = _precision(precision, where)
+        _known("round_to", round_to, tuple(DTYPES))
+        checkpoints = _opened(models)
+        live = LiveModel.empty(next(iter(checkpoints.values())).widths)
+        weights = LiveWeights.load(
+            live, checkpoints, device=where, dtype=DTYPES[chosen], round_to=round_to, progress=progress
+        )
+        return cls(weights, device=where, precision=chosen)
+
+    def build(self, recipe: Recipe) -> BuildReport:
+        """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
+
+        Raises:
+            EngineError: The engine is closed.
+            RecipeError: The recipe takes a model that was not opened.
+        """
+        weights = self._opened_weights()
+        whole, self._ready = self._ready, False
+        report = weights.build(plan_for(recipe, weights.keys))
+        if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
+            self._renderer.forget_text()
+        self._ready = True
+        return report
+
+    def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
+        """Make the pictures of the recipe built last.
+
+        Args:
+            shots: At least one, all of one size.
+            progress: Called with the number of pictures just finished.
+
+        Returns:
+            ``(n, 3, height, width)`` float32 from 0 to 1, on ``device``, in the order of the shots.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: No recipe was built, or the shots cannot be rendered, or came out broken: see
+                ``Renderer.render``.
+        """
+        self._opened_weights()
+        if not self._ready:
+            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+        return self._renderer.render(shots, progress=progress)
+
+    def close(self) -> None:
+        """Give the memory back. Closing twice is fine."""
+        if self._weights is None:
+            return
+        self._weights = None
+        del self._renderer
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _opened_weights(self) -> LiveWeights:
+        if self._weights is None:
+            raise EngineError("the engine is closed. Open a new one")
+        return self._weights
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
+    """All parents, each checked against the first; what is wrong with any is said at once."""
+    if not models:
+        raise EngineError("no models to open. Name at least one checkpoint")
+    checkpoints: dict[str, Checkpoint] = {}
+    mistakes: list[str] = []
+    for name, path in models.items():
+        try:
+            checkpoints[name] = open_checkpoint(path)
+            check_pair(next(iter(checkpoints.values())), checkpoints[name])
+        except CheckpointError as error:
+            mistakes.append(f"{name}: {error}")
+    if mistakes:
+        raise CheckpointError("\n".join(mistakes))
+    return checkpoints
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise EngineError(f'device = "{name}" is not known. Choose auto, cpu, cuda or cuda:1, ...') from error
+    if device.type not in {"cpu", "cuda"}:
+        raise EngineError(f'device = "{name}" is not supported. Choose auto, cpu, cuda or cuda:1, ...')
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f'device = "{name}": torch sees {torch.cuda.device_count()} CUDA devices here. Choose auto or cpu, or '
+            "install a torch build for your GPU"
+        )
+    return device
+
+
+def _precision(name: str, device: torch.device) -> str:
+    _known("precision", name, ("auto", *DTYPES))
+    if name == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    return name
+
+
+def _known(what: str, name: str, choices: tuple[str, ...]) -> None:
+    if name not in choices:
+        raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')

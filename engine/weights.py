@@ -1,0 +1,219 @@
+"""The live weights: parents resident, the merged model in place, rebuilt only where a recipe changes.
+
+Each parent and the live model are flat buffers in the same order, by block, then element, each key starting at a
+multiple of 128 elements (256 bytes in fp16). Parameters are views of the live buffer, so building a recipe is a few
+passes over contiguous segments and no address ever changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.arithmetic import Arithmetic
+from engine.blocks import BLOCKS, ELEMENTS, block_of
+from engine.checkpoint import Checkpoint, Progress
+from engine.errors import RecipeError
+from engine.keymap import live_name
+from engine.live import LiveModel
+from engine.plan import Plan, Row
+
+ALIGNMENT = 128  # elements
+DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """What a build did: contiguous segments and elements rewritten, blocks touched, wall time."""
+
+    segments: int
+    elements: int
+    blocks: frozenset[str]
+    seconds: float
+
+
+def element_of(key: str) -> str:
+    """The part of a block that a key belongs to, for the order in memory."""
+    return next((element for element in ELEMENTS if element in key), "")
+
+
+def memory_order(keys: Iterable[str]) -> list[str]:
+    """Keys by block, then element, then name."""
+    return sorted(keys, key=lambda key: (BLOCKS.index(block_of(key)), element_of(key), key))
+
+
+def offsets_of(sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """Where each key starts, in elements, and the length of the buffer."""
+    starts: dict[str, int] = {}
+    end = 0
+    for key, size in sizes.items():
+        starts[key] = end
+        end += -(-size // ALIGNMENT) * ALIGNMENT
+    return starts, end
+
+
+class _Region:
+    """Some keys with one live dtype: the parents' buffers and the live one."""
+
+    def __init__(self, sizes: dict[str, int], dtype: torch.dtype, device: torch.device) -> None:
+        self.sizes = sizes
+        self.starts, self.length = offsets_of(sizes)
+        self.live = torch.zeros(self.length, dtype=dtype, device=device)
+        self.parents: dict[str, Tensor] = {}
+
+    def view(self, key: str, buffer: Tensor) -> Tensor:
+        return buffer[self.starts[key] : self.starts[key] + self.sizes[key]]
+
+    def load(self, checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[tuple[Tensor, int]]:
+        """Fill a new parent buffer key by key; yields it and the bytes read so far."""
+        buffer = torch.zeros(self.length, dtype=dtype, device=self.live.device)
+        done = 0
+        for key in self.sizes:
+            self.view(key, buffer).copy_(checkpoint.read(key).reshape(-1))
+            done += checkpoint.tensors[key].size
+            yield buffer, done
+
+    def runs(self, changed: Mapping[str, Row]) -> Iterator[tuple[Row, list[str]]]:
+        """Neighbouring changed keys with equal rows, so that one pass does them all."""
+        run: list[str] = []
+        for key in self.sizes:
+            if run and changed.get(key) != changed[run[0]]:
+                yield changed[run[0]], run
+                run = []
+            if key in changed:
+                run.append(key)
+        if run:
+            yield changed[run[0]], run
+
+    def span(self, run: Sequence[str]) -> slice:
+        return slice(self.starts[run[0]], self.starts[run[-1]] + self.sizes[run[-1]])
+
+
+class LiveWeights:
+    """Owns the memory of a live model and of its parents.
+
+    Attributes:
+        keys: every live LDM key, in memory order.
+    """
+
+    def __init__(self, live: LiveModel, regions: list[_Region], arithmetic: Arithmetic, names: tuple[str, ...]) -> None:
+        self.live = live
+        self.names = names
+        self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
+        self._regions = regions
+        self._arithmetic = arithmetic
+        self._built: dict[str, Row] = {}
+        self._addresses = {key: live.parameter(key).data_ptr() for key in self.keys}
+
+    @classmethod
+    def load(
+        cls,
+        live: LiveModel,
+        checkpoints: Mapping[str, Checkpoint],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        round_to: str = "fp16",
+        progress: Progress | None = None,
+    ) -> LiveWeights:
+        """Read the parents into memory and make the parameters of ``live`` views of the live buffers.
+
+        Args:
+            live: from ``LiveModel.empty``; usable after the first ``build``.
+            checkpoints: by the names recipes use, already checked against each other.
+            device: where everything lives.
+            dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
+            round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
+            progress: called with (bytes read, bytes in all).
+        """
+        keys = memory_order(live.keys())
+        vae = [key for key in keys if _is_vae(key)]
+        rest = [key for key in keys if not _is_vae(key)]
+        regions = [_region(live, part, kind, device) for part, kind in ((rest, dtype), (vae, torch.float32))]
+        _load_parents(regions, checkpoints, progress)
+        for region in regions:
+            for key in region.sizes:
+                live.bind(key, region.view(key, region.live).view(live.parameter(key).shape))
+        live.fill_buffers(device)
+        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), tuple(checkpoints))
+
+    def build(self, plan: Plan) -> BuildReport:
+        """Make the live model the plan's, in place; only what differs from the last build is rewritten.
+
+        Raises:
+            RecipeError: the plan takes a model that was not loaded.
+        """
+        self._check(plan)
+        started = time.perf_counter()
+        changed = {key: row for key, row in plan.rows.items() if self._built.get(key) != row}
+        segments = elements = 0
+        for region in self._regions:
+            for row, run in region.runs(changed):
+                elements += self._rebuild(region, row, run)
+                segments += 1
+        if self._regions[0].live.is_cuda:
+            torch.cuda.synchronize(self._regions[0].live.device)
+        blocks = frozenset(block_of(key) for key in changed)
+        seconds = time.perf_counter() - started
+        return BuildReport(segments=segments, elements=elements, blocks=blocks, seconds=seconds)
+
+    def read(self, key: str) -> Tensor:
+        """The live value of a key, in the live dtype and shape; a view, not a copy."""
+        return self.live.parameter(key).data
+
+    def _rebuild(self, region: _Region, row: Row, run: list[str]) -> int:
+        span = region.span(run)
+        for key in run:  # until it is done, nothing is known of these: an interrupted build is built again
+            self._built.pop(key, None)
+        first, second = region.parents[row.first], region.parents[row.second]
+        self._arithmetic.evaluate(row, first[span], second[span], region.live[span])
+        self._built.update(dict.fromkeys(run, row))
+        return sum(region.sizes[key] for key in run)
+
+    def _check(self, plan: Plan) -> None:
+        unknown = sorted({*plan.models} - {*self.names})
+        if unknown:
+            raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(self.names)}")
+        moved = [key for key, address in self._addresses.items() if self.live.parameter(key).data_ptr() != address]
+        if moved:
+            raise RuntimeError(
+                f"{len(moved)} parameters left their memory, such as {moved[0]}: was the model moved or cast?"
+            )
+
+
+def _is_vae(key: str) -> bool:
+    found = live_name(key)
+    return found is not None and found[0] == "vae"
+
+
+def _region(live: LiveModel, keys: list[str], dtype: torch.dtype, device: torch.device) -> _Region:
+    return _Region({key: live.parameter(key).numel() for key in keys}, dtype, device)
+
+
+def _parent_dtype(region: _Region, checkpoints: Iterable[Checkpoint]) -> torch.dtype:
+    """fp16 where all parents have nothing but that, else float32, which holds every other exactly."""
+    half = all(checkpoint.tensors[key].dtype == "F16" for checkpoint in checkpoints for key in region.sizes)
+    return torch.float16 if half else torch.float32
+
+
+def _load_parents(regions: list[_Region], checkpoints: Mapping[str, Checkpoint], progress: Progress | None) -> None:
+    """One buffer per file and region; two names for one file share theirs."""
+    loaded: dict[tuple[Path, int], Tensor] = {}
+    files = {checkpoint.path.resolve(): checkpoint for checkpoint in checkpoints.values()}
+    total = sum(c.tensors[key].size for c in files.values() for region in regions for key in region.sizes)
+    before = 0
+    for path, checkpoint in files.items():
+        for number, region in enumerate(regions):
+            done = 0
+            for buffer, done in region.load(checkpoint, _parent_dtype(region, files.values())):
+                loaded[path, number] = buffer
+                if progress:
+                    progress(before + done, total)
+            before += done
+    for number, region in enumerate(regions):
+        region.parents = {name: loaded[c.path.resolve(), number] for name, c in checkpoints.items()}

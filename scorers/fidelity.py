@@ -1,0 +1,68 @@
+"""Whether a picture shows what its prompt asks for: the cosine between the two in a CLIP encoder."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from scorers.base import Calibration
+from scorers.encoder import Encoder
+from scorers.features import Features
+
+QUALITY_TAGS = frozenset(
+    "masterpiece, best quality, high quality, highest quality, ultra quality, amazing quality, high resolution, highres, "
+    "absurdres, hires, 4k, 8k, uhd, hdr, ultra detailed, ultra-detailed, highly detailed, extremely detailed, "
+    "intricate details, sharp focus, award winning, award-winning, trending on artstation, very aesthetic".split(", ")
+)
+_LORA = re.compile(r"<[^<>:]+:[^<>]*>")
+_WORDS = re.compile(r"\b(?:BREAK|AND)\b(?:\s*:\s*-?[\d.]+)?")
+_SWAP = re.compile(r"\[([^\[\]:|]*):([^\[\]:|]*):\s*[\d.]+\s*\]")
+_LATE = re.compile(r"\[([^\[\]:|]*):\s*[\d.]+\s*\]")
+_WEIGHT = re.compile(r"(?<=\S)\s*:\s*-?\d*\.?\d+\s*(?=\))")
+_BRACKET = re.compile(r"(?<!\\)[()\[\]{}|]")
+
+
+def plain_prompt(prompt: str) -> str:
+    """A prompt as a sentence: without AUTOMATIC1111's weights, networks and keywords, and without quality tags.
+
+    Of ``[from:to:when]`` both words stay, as both are in the picture.
+    """
+    text = _LORA.sub(" ", prompt)
+    text = _WORDS.sub(" ", text)
+    text = _LATE.sub(r"\1", _SWAP.sub(r"\1 \2", text))
+    text = _BRACKET.sub(" ", _WEIGHT.sub("", text)).replace("\\(", "(").replace("\\)", ")")
+    parts = (" ".join(part.split()) for part in re.split(r"[,\n]", text))
+    return ", ".join(part for part in parts if part and part.lower() not in QUALITY_TAGS)
+
+
+class Fidelity:
+    """Cosine between picture and prompt, -1..1; CLIP models give about 0.15..0.35."""
+
+    name = "clip"
+    version = "1"
+    needs = frozenset({"image", "prompt"})
+    degree = 1
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, npt.NDArray[np.float64]] = {}
+
+    def fit(self, calibration: Calibration) -> None:
+        """Nothing to learn, but the calibration's prompts are embedded, so that scoring costs no text pass."""
+        for features in calibration.recipes.values():
+            self._embed(features.prompts)
+
+    def _embed(self, prompts: tuple[str, ...]) -> None:
+        new = sorted(set(prompts) - self._known.keys())
+        if new:
+            vectors = self._encoder.embed_texts([plain_prompt(prompt) for prompt in new]).cpu().numpy()
+            self._known.update(zip(new, vectors.astype(np.float64), strict=True))
+
+    def __call__(self, features: Features) -> npt.NDArray[np.float64]:
+        """Contributions, ``(n,)``; NaN for a picture without a prompt."""
+        self._embed(features.prompts)
+        texts = np.stack([self._known[prompt] for prompt in features.prompts])
+        cosines = (features.embeddings.astype(np.float64) * texts).sum(1)
+        return np.where([not plain_prompt(prompt) for prompt in features.prompts], np.nan, cosines)

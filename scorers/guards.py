@@ -1,0 +1,95 @@
+"""Which pictures are broken: not finite, black, blank, clipped, noise or a blotch. Broken is a reason, never a score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scorers.features import Features
+from scorers.statistics import STATISTICS
+
+VERSION = "1"
+BROKEN_SHARE = 0.1  # of a recipe's pictures; more make it infeasible
+NOT_FINITE = "not finite (NaN or infinite pixels)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Beyond these a picture is broken. The defaults are widened to what the references themselves show.
+
+    White noise measures ``hf_ratio`` .89 and ``log_lap_var`` 10.4 to 10.8 at every size; drawn scenes of 96 pixels
+    .03 to .25 and 6.6 to 8.9, other pictures of 512 pixels .01 to .14 and 5.2 to 7.6.
+
+    Attributes:
+        black: least maximum over the pixels.
+        contrast: least ``rms_contrast``.
+        clipped: greatest ``clip_frac``.
+        fine: greatest ``hf_ratio``.
+        rough: greatest ``log_lap_var``.
+        smooth: least ``log_lap_var``.
+    """
+
+    black: float = 0.02
+    contrast: float = 0.02
+    clipped: float = 0.6
+    fine: float = 0.5
+    rough: float = 9.5
+    smooth: float = 0.0
+
+    @classmethod
+    def around(cls, references: npt.NDArray[np.float32]) -> Limits:
+        """Limits that no reference breaks, with some room; ``references`` is ``(n, k)`` statistics."""
+        most = dict(zip(STATISTICS, references.max(0).tolist(), strict=True))
+        least = dict(zip(STATISTICS, references.min(0).tolist(), strict=True))
+        return cls(
+            contrast=min(cls().contrast, 0.5 * least["rms_contrast"]),
+            clipped=max(cls().clipped, min(0.99, most["clip_frac"] + 0.1)),
+            fine=max(cls().fine, min(0.8, 1.2 * most["hf_ratio"])),
+            rough=max(cls().rough, min(10.3, most["log_lap_var"] + 0.5)),
+            smooth=min(cls().smooth, least["log_lap_var"] - 1),
+        )
+
+
+def blank(statistics: npt.NDArray[np.float32], brightest: float) -> str:
+    """Why a picture shows nothing at all, or ""; the only test that reference pictures have to pass."""
+    limits = Limits()
+    if brightest < limits.black:
+        return f"black (brightest pixel {brightest:.3f})"
+    contrast = float(statistics[STATISTICS.index("rms_contrast")])
+    return f"blank (contrast {contrast:.4f}, one colour all over)" if contrast < 1e-3 else ""
+
+
+def reason(statistics: npt.NDArray[np.float32], brightest: float, finite: bool, limits: Limits) -> str:
+    """Why one picture is broken, with the measured value, or "".
+
+    Args:
+        statistics: ``(k,)``, of the picture.
+        brightest: maximum over its pixels.
+        finite: whether all its pixels are.
+        limits: of the panel.
+    """
+    if not finite:
+        return NOT_FINITE
+    value = dict(zip(STATISTICS, statistics.tolist(), strict=True))
+    tests = (
+        (brightest < limits.black, f"black (brightest pixel {brightest:.3f})"),
+        (value["rms_contrast"] < limits.contrast, f"blank (contrast {value['rms_contrast']:.3f})"),
+        (value["clip_frac"] > limits.clipped, f"clipped ({value['clip_frac']:.0%} pure black or white)"),
+        (value["hf_ratio"] > limits.fine, f"noise ({value['hf_ratio']:.0%} of the energy in single pixels)"),
+        (value["log_lap_var"] > limits.rough, f"noise (log Laplacian variance {value['log_lap_var']:.1f})"),
+        (value["log_lap_var"] < limits.smooth, f"a blotch (log Laplacian variance {value['log_lap_var']:.1f})"),
+    )
+    return next((words for fails, words in tests if fails), "")
+
+
+def infeasible(features: Features) -> tuple[str, ...]:
+    """Why a recipe cannot be scored: any picture that is not finite, or too many that are broken; () if it can."""
+    broken = [(slot, why) for slot, why in zip(features.slots, features.broken, strict=True) if why]
+    if len(features) and len(broken) <= BROKEN_SHARE * len(features) and all(why != NOT_FINITE for _, why in broken):
+        return ()
+    if not len(features):
+        return ("there are no pictures",)
+    head = f"{len(broken)} of {len(features)} pictures broken"
+    return (head, *(f"seed {seed}, {prompt[:40]!r}: {why}" for (prompt, seed), why in broken))

@@ -1,0 +1,56 @@
+"""What a panel is made of, and the mistakes that can be made there."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scorers.errors import ScorerError, ScorerWarning
+
+FEWEST_REFERENCES, FEW_REFERENCES = 4, 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSettings:
+    """What a panel is made of.
+
+    Attributes:
+        encoder_config: a JSON file or an open_clip architecture name.
+        encoder_weights: file of the encoder's weights.
+        references: pictures of the wanted look; 4 at least, 16 to 64 of diverse subjects are good.
+        weights: scorer to weight, at least 0; a scorer of weight 0 is reported only.
+        render_size: short side of the renders in pixels, when it may be less than the references'.
+    """
+
+    encoder_config: str | Path
+    encoder_weights: Path
+    references: tuple[Path, ...]
+    weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
+    render_size: int | None = None
+
+
+def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
+    """Refuse settings that cannot work, all reasons at once; ``extra`` names scorers beyond the built-in ones.
+
+    Raises:
+        ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
+    """
+    known = ["style", "clip", "stats", *extra]
+    wrong = [f"no scorer {name!r}; there are {', '.join(known)}" for name in settings.weights if name not in known]
+    wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
+    bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
+    wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]
+    if not bad and sum(settings.weights.values()) <= 0:
+        wrong.append("no scorer has a weight above 0")
+    count = len(settings.references)
+    if count < FEWEST_REFERENCES:
+        wrong.append(f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good")
+    if wrong:
+        raise ScorerError("the panel's settings cannot be used:\n  " + "\n  ".join(wrong))
+    if count < FEW_REFERENCES:
+        warnings.warn(
+            f"only {count} references; with fewer than {FEW_REFERENCES} the target is vague", ScorerWarning, 3
+        )

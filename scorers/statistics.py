@@ -1,0 +1,170 @@
+"""Colour, contrast and detail of pictures in numbers, and the scorer that keeps them in the references' bands.
+
+All statistics are measured after the short side was resized to one size for the whole panel (``working_size``),
+because detail statistics depend on the number of pixels: the same picture at 1024 and at 512 pixels differs by half
+in ``hf_ratio``. The size is ``STANDARD_SIZE`` or the smallest short side among references and renders, whichever is
+less: enlarging a picture adds pixels without detail, so the share of fine detail would say how much a picture was
+enlarged. Measured on one core, 12 pictures of 96 px: 7 ms at 96 px, 330 ms enlarged to 512 px.
+
+Luma is Y = .299 R + .587 G + .114 B. ``colourfulness`` is Hasler and Suesstrunk 2003, with signed opponent axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scorers.base import Calibration
+from scorers.features import Features
+from scorers.preprocess import short_side_to
+
+STANDARD_SIZE = 512
+STATISTICS: tuple[str, ...] = (
+    "colourfulness",  # 0..~150, 0 for grey pictures
+    "saturation",  # mean HSV saturation, 0..1
+    "chroma",  # mean of max - min over the channels, 0..1
+    "brightness",  # mean Y, 0..1
+    "rms_contrast",  # standard deviation of Y, 0..0.5
+    "range_5_95",  # between the 5 % and 95 % quantiles of Y, 0..1
+    "clip_frac",  # share of Y below 2/255 or above 253/255
+    "log_lap_var",  # log variance of the 4-neighbour Laplacian of 255 Y
+    "edge_density",  # share of Sobel magnitude above 0.4
+    "hf_ratio",  # energy above a Gaussian of 1.5 px over the variance of Y, 0..1
+    "warmth",  # mean R - B, -1..1
+    "green_magenta",  # mean G - (R + B) / 2, -1..1
+)
+SCORED: tuple[str, ...] = (
+    "colourfulness",
+    "chroma",
+    "brightness",
+    "rms_contrast",
+    "range_5_95",
+    "log_lap_var",
+    "hf_ratio",
+    "warmth",
+    "green_magenta",
+)
+BLUR = 1.5
+CHUNK = 8  # pictures at a time: bounds memory, and torch.quantile takes 16 M values at most
+QUIET = 1e-6  # added to the Laplacian's variance, so that a flat picture has a logarithm
+
+
+def working_size(short_sides: Iterable[int]) -> int:
+    """The short side, in pixels, at which a panel measures: the smallest given, at most ``STANDARD_SIZE``."""
+    return min(STANDARD_SIZE, *short_sides)
+
+
+def measure(images: Tensor, size: int) -> Tensor:
+    """Measure every picture.
+
+    Args:
+        images: ``[n, 3, h, w]`` in 0..1.
+        size: the panel's working size.
+
+    Returns:
+        ``[n, len(STATISTICS)]`` float32 on the pictures' device.
+    """
+    return torch.cat([_measure(short_side_to(chunk, size)) for chunk in images.split(CHUNK)])
+
+
+def _measure(x: Tensor) -> Tensor:
+    red, green, blue = x.unbind(1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    values = {**_colour(red, green, blue), **_contrast(luma), **_detail(luma)}
+    return torch.stack([values[name] for name in STATISTICS], dim=1)
+
+
+def _mean(x: Tensor) -> Tensor:
+    return x.flatten(1).mean(1)
+
+
+def _variance(x: Tensor) -> Tensor:
+    return x.flatten(1).var(1, correction=0)
+
+
+def _colour(red: Tensor, green: Tensor, blue: Tensor) -> dict[str, Tensor]:
+    rg, yb = 255 * (red - green), 255 * ((red + green) / 2 - blue)
+    high = torch.maximum(torch.maximum(red, green), blue)
+    chroma = high - torch.minimum(torch.minimum(red, green), blue)
+    spread = (_variance(rg) + _variance(yb)).sqrt()
+    return {
+        "colourfulness": spread + 0.3 * (_mean(rg) ** 2 + _mean(yb) ** 2).sqrt(),
+        "saturation": _mean(chroma / high.clamp_min(1e-6)),
+        "chroma": _mean(chroma),
+        "warmth": _mean(red - blue),
+        "green_magenta": _mean(green - (red + blue) / 2),
+    }
+
+
+def _contrast(luma: Tensor) -> dict[str, Tensor]:
+    ends = torch.tensor([0.05, 0.95], dtype=luma.dtype, device=luma.device)
+    low, high = torch.quantile(luma.flatten(1), ends, dim=1)
+    clipped = (luma < 2 / 255) | (luma > 253 / 255)
+    return {
+        "brightness": _mean(luma),
+        "rms_contrast": _variance(luma).sqrt(),
+        "range_5_95": high - low,
+        "clip_frac": _mean(clipped.float()),
+    }
+
+
+def _detail(luma: Tensor) -> dict[str, Tensor]:
+    y = luma[:, None]
+    inner = y[..., 1:-1, 1:-1]
+    neighbours = y[..., :-2, 1:-1] + y[..., 2:, 1:-1] + y[..., 1:-1, :-2] + y[..., 1:-1, 2:]
+    across = y[..., :-2, :] + 2 * y[..., 1:-1, :] + y[..., 2:, :]
+    down = y[..., :-2] + 2 * y[..., 1:-1] + y[..., 2:]
+    slope = torch.hypot(across[..., 2:] - across[..., :-2], down[..., 2:, :] - down[..., :-2, :])
+    fine = (y - _blurred(y)).square()
+    variance = _variance(luma)
+    return {
+        "log_lap_var": (_variance(255 * (neighbours - 4 * inner)) + QUIET).log(),
+        "edge_density": _mean((slope > 0.4).float()),
+        "hf_ratio": torch.where(variance > 1e-8, _mean(fine) / variance.clamp_min(1e-8), 0.0),
+    }
+
+
+def _blurred(y: Tensor) -> Tensor:
+    radius = math.ceil(4 * BLUR)
+    at = torch.arange(-radius, radius + 1, dtype=y.dtype, device=y.device)
+    kernel = torch.exp(-0.5 * (at / BLUR) ** 2)
+    kernel = kernel / kernel.sum()
+    y = F.pad(y, (radius,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(y, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+
+
+class Statistics:
+    """Keeps colour, contrast and detail within the references' bands.
+
+    A picture's contribution is ``-mean_k max(0, |s_k - t_k| - b_k) / d_k`` over the statistics ``SCORED``: target
+    ``t`` and spread ``d`` are the references' mean and standard deviation, the band ``b`` is half of ``d``. So 0 is
+    the best, and -1 means one standard deviation outside the band on average.
+    """
+
+    name = "stats"
+    version = "1"
+    needs = frozenset({"image", "refs"})
+    degree = 1
+
+    def __init__(self) -> None:
+        self._columns = [STATISTICS.index(name) for name in SCORED]
+        self._target: npt.NDArray[np.float64] = np.zeros(len(SCORED))
+        self._spread: npt.NDArray[np.float64] = np.ones(len(SCORED))
+
+    def fit(self, calibration: Calibration) -> None:
+        """Set targets and bands from the references; a spread is never less than a fifth of the renders' own."""
+        measured = calibration.references.statistics[:, self._columns].astype(np.float64)
+        renders = np.concatenate([f.statistics[:, self._columns] for f in calibration.recipes.values()])
+        self._target = measured.mean(0)
+        self._spread = np.maximum(measured.std(0, ddof=1), 0.2 * renders.std(0)) + 1e-6
+
+    def __call__(self, features: Features) -> npt.NDArray[np.float64]:
+        """Contributions, ``(n,)``, at most 0."""
+        off = np.abs(features.statistics[:, self._columns] - self._target) / self._spread
+        return -np.maximum(0.0, off - 0.5).mean(1)

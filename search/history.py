@@ -1,0 +1,67 @@
+"""What has been told so far: finished trials, their points and their values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from search.errors import SearchError
+
+Point = Mapping[str, float]
+"""One candidate: a number for every free knob of the space, by knob name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One finished trial.
+
+    A trial without a value used up its place in the plan. A failed one (a crash, no memory) says nothing about its
+    recipe and is no data; an infeasible one (broken pictures) is remembered as bad as the worst value seen.
+
+    Raises:
+        SearchError: the value is not finite; say None, never a made-up number.
+    """
+
+    number: int
+    """Trial number; gives the order of the history."""
+    stage: str
+    """The stage that proposed it, one of `search.stages.STAGES`."""
+    point: Point
+    """The full vector: every free knob."""
+    value: float | None
+    """Objective, larger is better; None for failed and infeasible trials."""
+    standard_error: float | None = None
+    """Standard error of the value, in its units. Recorded, not used for choosing (the noise is fitted)."""
+    infeasible: bool = False
+    """Whether the missing value means broken pictures (True) or a trial that failed (False)."""
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not math.isfinite(self.value):
+            raise SearchError(f"trial {self.number}: value {self.value} is not a finite number; tell None instead")
+        if self.value is not None and self.infeasible:
+            raise SearchError(
+                f"trial {self.number}: infeasible, yet with value {self.value:g}; tell None for broken pictures"
+            )
+
+
+def in_order(history: Iterable[Told]) -> tuple[Told, ...]:
+    """Return the history by trial number, oldest first."""
+    return tuple(sorted(history, key=lambda told: told.number))
+
+
+def top(history: Iterable[Told], count: int) -> tuple[Told, ...]:
+    """Return the `count` best trials that have a value, best first; the older one wins a tie."""
+    valued = [told for told in in_order(history) if told.value is not None]
+    return tuple(sorted(valued, key=lambda told: -(told.value or 0.0))[:count])
+
+
+def mean_point(points: Sequence[Point]) -> dict[str, float]:
+    """Return the knob by knob mean of points over the same knobs.
+
+    Raises:
+        SearchError: there is no point.
+    """
+    if not points:
+        raise SearchError("the mean of no points was asked for; tell at least one trial with a value first")
+    return {name: math.fsum(point[name] for point in points) / len(points) for name in points[0]}

@@ -1,0 +1,146 @@
+"""Checks of single values of a study file; each raises an error that says what is wrong and the way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from pydantic import ValidationInfo
+
+from engine.blocks import BLOCKS, Site
+from engine.errors import RecipeError
+from engine.shots import LATENT_STEP
+from search.space import NARROWEST
+from studies.mistakes import did_you_mean, own_error
+
+Entry = TypeVar("Entry", int, str)
+
+
+def one_of(choices: Iterable[str], noun: str) -> Callable[[str], str]:
+    """Return a validator that accepts only these words."""
+    known = tuple(choices)
+
+    def check(word: str) -> str:
+        if word not in known:
+            raise own_error(f"unknown {noun}", did_you_mean(word, known))
+        return word
+
+    return check
+
+
+def blocks_of_range(text: str) -> tuple[str, ...]:
+    """Return the blocks of `OUT05` or `IN00-IN05`.
+
+    Raises:
+        PydanticCustomError: an unknown block, or a range that runs backwards.
+    """
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    names = (first, last) if dash else (first,)
+    unknown = [name for name in names if name not in BLOCKS]
+    if unknown:
+        raise own_error(f"unknown block {unknown[0]}", did_you_mean(unknown[0], BLOCKS))
+    start, stop = BLOCKS.index(first), BLOCKS.index(names[-1])
+    if stop < start:
+        raise own_error("range runs backwards", f"write {names[-1]}-{first}")
+    return BLOCKS[start : stop + 1]
+
+
+def block_range(text: str) -> str:
+    """Accept `OUT05` and `IN00-IN05`."""
+    blocks_of_range(text)
+    return text
+
+
+def site(text: str) -> str:
+    """Accept `block:element`, and return it in canonical form."""
+    try:
+        return str(Site.parse(text))
+    except RecipeError as error:
+        block = text.partition(":")[0]
+        remedy = did_you_mean(block, BLOCKS) if block not in BLOCKS else "write block:element, such as OUT05:attn1"
+        raise own_error(str(error).split(";", maxsplit=1)[0], remedy) from None
+
+
+def bounds(pair: list[float]) -> list[float]:
+    """Accept two numbers, the lower one first, with room between them."""
+    if pair[1] - pair[0] < NARROWEST:
+        raise own_error("the lower bound must come first, and the upper one above it", "swap or widen the bounds")
+    return pair
+
+
+def folder_name(text: str) -> str:
+    """Accept what every file system takes as a folder's name."""
+    if not re.fullmatch(r"[\w][\w .()+-]{0,79}", text):
+        raise own_error(
+            "is no name for a folder", "use up to 80 letters, digits, spaces, . - _ + ( ), a letter or digit first"
+        )
+    return text
+
+
+def filled(text: str) -> str:
+    """Accept any text but a blank one."""
+    if not text.strip():
+        raise own_error("must not be empty", "write a text, or leave the key out")
+    return text
+
+
+def different(values: list[Entry]) -> list[Entry]:
+    """Accept entries of which none comes twice."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise own_error(f"holds {', '.join(map(str, twice))} twice", "give each once")
+    return values
+
+
+def listed(value: object) -> object:
+    """Turn a single text into a list of one."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise own_error("must be a text or a list of texts", 'write a folder, such as references = "references"')
+    return value
+
+
+def above_low(high: float, info: ValidationInfo) -> float:
+    """Accept an upper bound that lies above the table's `low`."""
+    low = info.data.get("low")
+    if low is not None and high - low < NARROWEST:
+        raise own_error(f"must be above low ({low:g})", "swap or widen the bounds")
+    return high
+
+
+def one_home(groups: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Accept groups in which every block stands once at most."""
+    home: dict[str, str] = {}
+    crowded: list[str] = []
+    for name, texts in groups.items():
+        for block in (block for text in texts for block in blocks_of_range(text)):
+            if block in home:
+                crowded.append(f"{block} is in {home[block]} and {name}")
+            home.setdefault(block, name)
+    if crowded:
+        raise own_error(", ".join(crowded), "leave a block in one group only")
+    return groups
+
+
+def weighed(weights: dict[str, float]) -> dict[str, float]:
+    """Accept weights of which at least one counts."""
+    if not any(weights.values()):
+        raise own_error("no scorer counts", "give at least one a weight above 0")
+    return weights
+
+
+def device(text: str) -> str:
+    """Accept the name of a device, as torch calls it, or auto."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
+    return text
+
+
+def side(pixels: int) -> int:
+    """Accept a picture's side that the latent grid divides."""
+    if pixels % LATENT_STEP:
+        below = pixels - pixels % LATENT_STEP
+        raise own_error(f"must be a multiple of {LATENT_STEP}", f"the nearest are {below} and {below + LATENT_STEP}")
+    return pixels

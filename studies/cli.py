@@ -1,0 +1,240 @@
+"""The command line. Every command imports what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from studies.guard import check_names
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from studies.studyfile import StudySpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STOPPED = 130
+"""Exit status after Ctrl+C or a termination signal, as shells have it."""
+
+
+def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from engine.errors import EngineError
+        from scorers.errors import ScorerError
+        from search.errors import SearchError
+        from studies.errors import StudyError
+
+        try:
+            check_names()
+            return command(*args, **kwargs)
+        except (EngineError, ScorerError, SearchError, StudyError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nstopped; every finished trial is kept: run the same command again to go on", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
+
+    return run
+
+
+study_argument = click.argument("study", type=click.Path(path_type=Path))
+
+
+def console() -> Console:
+    """A console for results, on standard output."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True)
+
+
+def opened(study: Path) -> StudySpec:
+    """Read a study file; a folder stands for the ``study.toml`` in it."""
+    from studies.studyfile import read_study_file
+
+    return read_study_file(study / "study.toml" if study.is_dir() else study)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sd-recipe-search")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def main(verbose: bool) -> None:
+    """Search Stable Diffusion merge recipes: checkpoints, a target look and a night in; an approved recipe out."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("recipe-search-demo"), show_default=True)
+@click.option("--approve/--no-approve", default=True, help="Also approve and export the result, as you would.")
+@told_plainly
+def demo(folder: Path, approve: bool) -> None:
+    """Search a recipe for the two tiny checkpoints that ship with the project; a few minutes on two cores."""
+    from studies.demo import run_demo
+
+    run_demo(folder, console(), approve=approve)
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path), default=Path("study.toml"))
+@click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
+@click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
+@click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
+@click.option("--clip-config", default="ViT-L-14-quickgelu", show_default=True, help="open_clip architecture, or a JSON file.")
+@click.option("--clip-weights", default="models/ViT-L-14.safetensors", show_default=True, help="Its weights.")
+@click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
+@told_plainly
+def init(study: Path, model_a: str, model_b: str, references: str, clip_config: str, clip_weights: str, name: str) -> None:
+    """Write a commented study file for your own checkpoints."""
+    from studies.template import study_template, write_template
+
+    text = study_template(
+        file=study.name,
+        name=name,
+        a=model_a,
+        b=model_b,
+        references=references,
+        clip_config=clip_config,
+        clip_weights=clip_weights,
+    )
+    write_template(study, text)
+    click.echo(f"wrote {study}; edit it, then: recipe-search check {study}")
+
+
+@main.command()
+@study_argument
+@told_plainly
+def check(study: Path) -> None:
+    """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
+    from studies.preflight import is_fatal, preflight
+
+    findings = preflight(opened(study))
+    for finding in findings:
+        click.echo(finding.line)
+    if is_fatal(findings):
+        raise click.exceptions.Exit(1)
+    click.echo(f"ready: recipe-search run {study}")
+
+
+@main.command()
+@study_argument
+@told_plainly
+def run(study: Path) -> None:
+    """Search; run the same command again to go on after a stop."""
+    from studies.session import search_study
+
+    search_study(opened(study), str(study), console())
+
+
+@main.command()
+@study_argument
+@click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@told_plainly
+def show(study: Path, top: int) -> None:
+    """Show the best trials, the finalists and what is approved."""
+    from studies.session import open_store
+    from studies.show import overview
+
+    spec = opened(study)
+    out = console()
+    for part in overview(spec, open_store(spec), top=top):
+        out.print(part, highlight=False, markup=False)
+
+
+@main.command()
+@study_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
+@click.option("--port", default=8080, show_default=True)
+@told_plainly
+def dashboard(study: Path, host: str, port: int) -> None:
+    """Open optuna-dashboard on the study."""
+    from studies.dashboard import serve
+    from studies.session import open_store
+
+    store = open_store(opened(study))
+    click.echo(f"http://{host}:{port}/dashboard/studies/{store.study._study_id}  (Ctrl+C ends it)")
+    serve(store, host=host, port=port)
+
+
+@main.command()
+@study_argument
+@click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
+@click.option("--trial", type=int, help="A trial instead of a finalist.")
+@click.option("--note", required=True, help="Why this one.")
+@click.option("--by", help="Who approves; default: your login name.")
+@told_plainly
+def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
+    """Pin a recipe. A pinned recipe never changes."""
+    from studies.session import approve_recipe
+
+    if finalist is not None and trial is not None:
+        raise click.UsageError("give --finalist or --trial, not both")
+    pin = approve_recipe(opened(study), finalist=finalist, trial=trial, note=note, by=by)
+    click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
+    click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
+
+
+@main.command()
+@study_argument
+@click.option("--pin", type=int, help="Number of the pin; default: the newest.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
+@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@told_plainly
+def export(study: Path, pin: int | None, out: Path | None, dtype: str | None, overwrite: bool) -> None:
+    """Write the pinned recipe as a checkpoint, and as text for SuperMerger."""
+    from studies.approval import latest_pin
+    from studies.export import export_pin
+    from studies.session import bytes_meter, print_export
+
+    spec = opened(study)
+    with bytes_meter("writing the checkpoint", console()) as progress:
+        done = export_pin(spec, latest_pin(spec.folder, pin), out, dtype=dtype, overwrite=overwrite, progress=progress)
+    print_export(done, console())
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@told_plainly
+def merge(recipe: Path, out: Path, dtype: str, overwrite: bool) -> None:
+    """Build a checkpoint from a recipe file, without a search."""
+    from engine.checkpoint import file_sha256
+    from engine.recipe_file import read_recipe_file
+    from studies.export import export_recipe
+    from studies.session import bytes_meter, print_export
+
+    content = read_recipe_file(recipe)
+    hashes = {letter: file_sha256(path) for letter, path in content.models.items()}
+    with bytes_meter("writing the checkpoint", console()) as progress:
+        done = export_recipe(
+            content.recipe, content.models, hashes, out, dtype=dtype, overwrite=overwrite, progress=progress
+        )
+    print_export(done, console())
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@told_plainly
+def doctor(folder: Path | None) -> None:
+    """Report on this installation: versions, device, disk, name clashes."""
+    from studies.doctor import examine, is_healthy
+
+    facts = examine(folder)
+    for fact in facts:
+        click.echo(fact.line)
+    if not is_healthy(facts):
+        raise click.exceptions.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""What can be wrong between the values of a study file, and the search space that its tables describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from search.errors import SearchError
+from search.layout import DEFAULT_GROUPS, build_space
+from search.space import Space
+from studies.checks import blocks_of_range
+from studies.mistakes import Mistake, Place
+from studies.written import ModelsTable, PromptTable, ProofTable, SpaceTable
+
+
+def across(parts: Mapping[str, Any]) -> list[Mistake]:
+    """Return the mistakes that lie between values."""
+    mistakes: list[Mistake] = []
+    models: ModelsTable | None = parts.get("models")
+    if models is not None and models.A == models.B:
+        mistakes.append(
+            Mistake(place=("models", "B"), what="is the same file as A", seen=models.B, remedy="name two checkpoints")
+        )
+    prompts: list[PromptTable] = parts.get("prompts", [])
+    return mistakes + _repeated(prompts) + _peeking(prompts, parts.get("proof"))
+
+
+def _repeated(prompts: Sequence[PromptTable]) -> list[Mistake]:
+    """Return a mistake for every picture that two [[prompts]] would both make."""
+    first: dict[tuple[str, str | None, int], int] = {}
+    mistakes: list[Mistake] = []
+    for number, prompt in enumerate(prompts):
+        keys = [(prompt.text, prompt.negative, seed) for seed in prompt.seeds]
+        again = [key for key in keys if key in first]
+        if again:
+            what = f"makes the same pictures as prompts[{first[again[0]] + 1}]"
+            seeds = [seed for *_, seed in again]
+            mistakes.append(
+                Mistake(place=("prompts", number, "seeds"), what=what, seen=seeds, remedy="use other seeds")
+            )
+        first |= {key: number for key in keys if key not in first}
+    return mistakes
+
+
+def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Mistake]:
+    """Return a mistake if the proof would show pictures that the search has seen."""
+    if proof is None:
+        return []
+    seen = {(prompt.text.strip(), seed) for prompt in prompts for seed in prompt.seeds}
+    texts = proof.prompts if proof.prompts is not None else [prompt.text for prompt in prompts]
+    shared = sorted({seed for text in texts for seed in proof.seeds if (text.strip(), seed) in seen})
+    if not shared:
+        return []
+    what = "the proof shares prompts and seeds with [[prompts]], so it would prove nothing"
+    return [Mistake(place=("proof", "seeds"), what=what, seen=shared, remedy="use seeds that no [[prompts]] has")]
+
+
+def space_of(table: SpaceTable, mistakes: list[Mistake]) -> Space | None:
+    """Build the search space; mistakes are added to the list."""
+    common = (table.blocks.low, table.blocks.high)
+    bounds = {f"adjust:{field}": (low, high) for field, (low, high) in table.adjust.items()}
+    if "BASE" not in table.blocks.freeze:
+        bounds["BASE"] = common
+    groups = {name: _members(texts) for name, texts in table.blocks.groups.items()}
+    try:
+        space = build_space(
+            ratios=common,
+            bounds=bounds,
+            groups=groups or DEFAULT_GROUPS,
+            freeze=table.blocks.freeze,
+            sites=table.self_.sites,
+            factors=(table.self_.low, table.self_.high),
+            adjust=list(table.adjust),
+        )
+    except SearchError as error:
+        lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
+        mistakes += [Mistake(place=("space",), what=line, remedy="change the [space] tables") for line in lines]
+        return None
+    if not space.free:
+        mistakes.append(Mistake(place=("space",), what="everything is frozen", remedy="leave a block free"))
+    return space
+
+
+def _members(texts: Sequence[str]) -> tuple[str, ...]:
+    return tuple(block for text in texts for block in blocks_of_range(text))
+
+
+def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
+    """Return a mistake for every path of the file's right tables that leads nowhere."""
+    named: list[tuple[Place, str]] = []
+    if "models" in parts:
+        named += [(("models", letter), getattr(parts["models"], letter)) for letter in ("A", "B")]
+    if "target" in parts:
+        named += [(("target", "references"), text) for text in parts["target"].references]
+    if "scorers" in parts:
+        named += [(("scorers", "clip_weights"), parts["scorers"].clip_weights)]
+        if is_file_name(parts["scorers"].clip_config):
+            named += [(("scorers", "clip_config"), parts["scorers"].clip_config)]
+    return [
+        Mistake(place=place, what="there is no such file", seen=text, remedy=f"paths start from {here}")
+        for place, text in named
+        if not path_from(here, text).exists()
+    ]
+
+
+def path_from(here: Path, text: str) -> Path:
+    """Return a path as the study file in folder `here` means it."""
+    return here / Path(text).expanduser()
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a `clip_config` is a file, not the name of an architecture."""
+    return text.endswith(".json")

@@ -1,0 +1,190 @@
+"""What a study will take: pictures, time, disk and memory, estimated before anything expensive starts.
+
+Times come from counted work and the measured speed of one matrix product on the device; within a factor of two or so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.layout import Widths
+from engine.shots import Shot
+from search.suggester import Suggester
+from studies.studyfile import StudySpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.checkpoint import Checkpoint
+
+BASELINES = 5
+"""Recipes that the proof renders beside the finalists: A, B, FLAT_25, FLAT_50, FLAT_75."""
+CALIBRATIONS = 8
+"""Recipes rendered once to calibrate the panel, most of which the first stage uses again."""
+
+UNET_STEP_FLOP = 1.607e12
+"""Work of one guided step of SD1.5 (two passes of the UNet) at 512 x 512 pixels."""
+DECODE_FLOP = 2.5e12
+"""Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
+REAL = Widths()
+SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
+"""Part of a large matrix product's speed that a UNet reaches."""
+PASS_SECONDS = 0.02
+"""Time of one pass of the UNet that no amount of computing power saves: about 700 small operations."""
+
+SHEET_BYTES = 0.25
+"""Bytes a pixel of a contact sheet (WebP)."""
+PICTURE_BYTES = 2.0
+"""Bytes a pixel of a picture kept for the finalists' sheet (PNG)."""
+RECORD_BYTES = 40_000
+"""Bytes of a trial's record and features, beside its pictures."""
+LIBRARY_BYTES = 700_000_000
+"""Memory that torch, diffusers and the others take by being there."""
+ACTIVATION_BYTES = 3_500_000_000
+"""Memory of SD1.5's largest moment at 512 x 512 pixels: decoding one picture in fp32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a whole study takes, from its first trial to the proof."""
+
+    trials: int
+    pictures: int
+    """All pictures made: calibration, trials and proof."""
+    seconds: float
+    disk_bytes: int
+    """What the study's folder will hold."""
+    export_bytes: int
+    """One exported checkpoint."""
+    memory_bytes: int
+    """On the device, at its largest moment."""
+    device: str
+    """The kind of device the times are for: cpu or cuda."""
+
+
+def estimate(spec: StudySpec, a: Checkpoint, b: Checkpoint) -> Estimate:
+    """Return what a study takes on its device.
+
+    Args:
+        spec: the study.
+        a: model A, opened.
+        b: model B, opened.
+    """
+    device = device_of(spec.device)
+    trials = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).total
+    proofs = BASELINES + spec.finalists
+    pictures = (trials + CALIBRATIONS) * len(spec.shots) + proofs * len(spec.proof_shots)
+    per_picture = picture_seconds(spec.shots[0], a.widths, device)
+    elements = sum(info.elements for info in a.tensors.values())
+    return Estimate(
+        trials=trials,
+        pictures=pictures,
+        seconds=pictures * per_picture,
+        disk_bytes=_disk(spec, trials, proofs),
+        export_bytes=2 * elements,
+        memory_bytes=_memory(spec, a, b, device),
+        device=device.type,
+    )
+
+
+def device_of(name: str) -> torch.device:
+    """Return the torch device of a study file's `device`: for auto a GPU if there is one."""
+    import torch
+
+    if name != "auto":
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
+    """Return the seconds one picture takes, measured work by measured speed."""
+    area = shot.width * shot.height / 512**2
+    unet = UNET_STEP_FLOP * shot.steps * area * _square_mean(widths.unet) / _square_mean(REAL.unet)
+    decode = DECODE_FLOP * area * _square_mean(widths.vae) / _square_mean(REAL.vae)
+    work = (unet + decode) / (matrix_speed(device) * SPEED_SHARE[device.type])
+    return work + PASS_SECONDS * shot.steps / 4
+
+
+def _square_mean(widths: Sequence[int]) -> float:
+    return sum(width * width for width in widths) / len(widths)
+
+
+def matrix_speed(device: torch.device) -> float:
+    """Return the FLOP a second of a matrix product, in the number format that the device renders in."""
+    import torch
+
+    on_gpu = device.type != "cpu"
+    size = 4096 if on_gpu else 768
+    x = torch.ones(size, size, device=device, dtype=torch.float16 if on_gpu else torch.float32)
+    best = min(_seconds_of_product(x) for _ in range(4))
+    return 2 * size**3 / best
+
+
+def _seconds_of_product(x: torch.Tensor) -> float:
+    import torch
+
+    started = time.perf_counter()
+    float((x @ x)[0, 0])  # reading a number waits for the device
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter() - started
+
+
+def _disk(spec: StudySpec, trials: int, proofs: int) -> int:
+    def pixels(shots: Sequence[Shot]) -> int:
+        return sum(shot.width * shot.height for shot in shots)
+
+    # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
+    sheets = 2 * (trials + CALIBRATIONS + proofs) * pixels(spec.shots) * SHEET_BYTES
+    proof = proofs * pixels(spec.proof_shots) * PICTURE_BYTES
+    return int(sheets + proof + (trials + proofs) * RECORD_BYTES)
+
+
+def _memory(spec: StudySpec, a: Checkpoint, b: Checkpoint, device: torch.device) -> int:
+    parents = sum(info.size for model in (a, b) for info in model.tensors.values())
+    elements = sum(info.elements for info in a.tensors.values())
+    live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
+    shot = spec.shots[0]
+    share = shot.width * shot.height / 512**2 * a.widths.vae[0] / REAL.vae[0]
+    encoder = 2 * spec.clip_weights.stat().st_size if spec.clip_weights.is_file() else 0
+    return int(parents + live + encoder + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on a device, or None where that cannot be told."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return available_ram()
+
+
+def available_ram() -> int | None:
+    """Return the bytes of main memory that a new process can have (Linux says so; elsewhere None)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123  # a kernel table, not a file of ours
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def size_text(count: float) -> str:
+    """Return bytes for people: `3.4 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def time_text(seconds: float) -> str:
+    """Return a duration for people: `40 s`, `12 min`, `7.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,122 @@
+"""The outcome of a study: how parents, FLAT mixes and finalists did on held-out prompts and seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.recipe import Recipe
+from studies.errors import StudyError
+from studies.files import write_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A recipe against another one at equal prompts and seeds, in units of the objective."""
+
+    against: str
+    mean: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] vs {self.against}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One recipe's result on the held-out shots."""
+
+    label: str
+    recipe: str
+    value: float | None
+    """Objective on the held-out shots; None if the pictures are broken."""
+    reasons: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    """A finalist against both parents and the best FLAT mix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything the comparison found."""
+
+    models: dict[str, str]
+    """SHA-256 of every model file, by letter."""
+    baselines: tuple[Standing, ...]
+    finalists: tuple[Standing, ...]
+    """Best first."""
+    sheet: str
+    """Path of the finalists' sheet."""
+
+    @property
+    def winner(self) -> Standing | None:
+        """The best finalist, if it beats both parents and every FLAT mix beyond the noise; else None."""
+        if not self.finalists:
+            return None
+        best = self.finalists[0]
+        return best if best.comparisons and all(c.is_better for c in best.comparisons) else None
+
+    def finalist(self, number: int) -> tuple[str, Recipe]:
+        """Label and recipe of finalist 1, 2, ...
+
+        Raises:
+            StudyError: there is no such finalist.
+        """
+        if not 1 <= number <= len(self.finalists):
+            raise StudyError(f"no finalist {number}: this study has finalists 1 to {len(self.finalists)}")
+        chosen = self.finalists[number - 1]
+        return chosen.label, Recipe.parse(chosen.recipe)
+
+    def sentences(self) -> list[str]:
+        """The result in words, honest about noise."""
+        if not self.finalists:
+            return ["No finalist: no trial ended with a value."]
+        best = self.finalists[0]
+        lines = [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
+        if self.winner is not None:
+            lines.append("It beats both parents and every FLAT mix on held-out prompts and seeds, beyond the noise.")
+        else:
+            beaten_not = ", ".join(c.against for c in best.comparisons if not c.is_better)
+            lines.append(f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds.")
+        return lines
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """Store an outcome in a study's folder."""
+    write_text(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome stored in a study's folder.
+
+    Raises:
+        StudyError: there is none yet.
+    """
+    path = folder / "outcome.json"
+    if not path.exists():
+        raise StudyError(f"{folder}: no outcome yet; `recipe-search run` ends with one")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Outcome(
+        models=fields["models"],
+        baselines=_standings(fields["baselines"]),
+        finalists=_standings(fields["finalists"]),
+        sheet=fields["sheet"],
+    )
+
+
+def _standings(rows: Sequence[dict[str, object]]) -> tuple[Standing, ...]:
+    def standing(row: dict[str, object]) -> Standing:
+        comparisons = row.pop("comparisons")
+        reasons = row.pop("reasons")
+        assert isinstance(comparisons, list) and isinstance(reasons, list)
+        return Standing(**row, reasons=tuple(reasons), comparisons=tuple(Comparison(**c) for c in comparisons))  # pyright: ignore[reportArgumentType]
+
+    return tuple(standing(row) for row in rows)

@@ -1,0 +1,241 @@
+"""Everything that would fail in a study, found in one go before anything expensive starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from engine.errors import EngineError
+from engine.tokenizer import check_prompt
+from studies.estimate import Estimate, device_of, estimate, free_memory, size_text, time_text
+from studies.studyfile import StudySpec
+
+if TYPE_CHECKING:
+    from engine.checkpoint import Checkpoint
+
+Level = Literal["error", "warning", "note"]
+
+FEWEST_REFERENCES = 4
+"""With fewer pictures no style can be told from a subject."""
+GOOD_REFERENCES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a person should know before the night."""
+
+    level: Level
+    """`error`: the study cannot run; `warning`: it can, but look; `note`: for information."""
+    where: str
+    """A file, or a key of the study file."""
+    message: str
+    remedy: str = ""
+    """The way out, if one is needed."""
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        return f"{self.level}: {self.where}: {self.message}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def preflight(spec: StudySpec) -> tuple[Finding, ...]:
+    """Look at everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
+
+    Nothing is written but a temporary file to try the study's folder, and that is removed again.
+
+    Returns:
+        Errors first, then warnings, then notes; without errors the study can start.
+    """
+    found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec)]
+    models = _models(spec, found)
+    if set(models) == set(spec.models):
+        found += _resources(spec, models, found)
+    order: Sequence[Level] = ("error", "warning", "note")
+    return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
+
+
+def is_fatal(findings: Sequence[Finding]) -> bool:
+    """Whether the study cannot run."""
+    return any(finding.level == "error" for finding in findings)
+
+
+def _told(level: Level, where: str, error: Exception | str) -> Finding:
+    """Turn another package's message, "what is wrong; the way out", into a finding."""
+    message, _, remedy = str(error).removeprefix(f"{where}: ").partition("; ")
+    return Finding(level=level, where=where, message=message, remedy=remedy)
+
+
+def _prompts(spec: StudySpec) -> Iterator[Finding]:
+    texts: dict[str, None] = {}
+    for shot in (*spec.shots, *spec.proof_shots):
+        texts |= {shot.prompt: None, shot.negative: None}
+    for text in texts:
+        where = f'prompt "{text[:40]}{"…" if len(text) > 40 else ""}"'
+        try:
+            yield from (_told("warning", where, remark) for remark in check_prompt(text))
+        except EngineError as error:
+            yield _told("error", where, error)
+
+
+def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
+    """Open and read the models; what is wrong with them is added to the findings."""
+    from engine.checkpoint import check_finite, open_checkpoint
+
+    models: dict[str, Checkpoint] = {}
+    for letter, path in spec.models.items():
+        try:
+            models[letter] = open_checkpoint(path)
+            check_finite(models[letter])
+        except EngineError as error:
+            found.append(_told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
+    if set(models) == set(spec.models):
+        found += _pairs(models)
+    return models
+
+
+def _pairs(models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+    from engine.checkpoint import check_pair
+
+    first, *others = models.items()
+    for letter, model in others:
+        try:
+            check_pair(first[1], model)
+        except EngineError as error:
+            yield _told("error", f"models.{first[0]}, models.{letter}", error)
+
+
+def _references(spec: StudySpec) -> Iterator[Finding]:
+    """Missing folders, files that are no pictures, too few of them."""
+    from scorers.errors import ScorerError
+    from scorers.preprocess import load_picture
+
+    where, good = "target.references", 0
+    for path in spec.references:
+        try:
+            load_picture(path)
+        except ScorerError as error:
+            remedy = f"name a folder or pictures; paths start from {spec.file.parent}"
+            yield Finding(
+                level="error",
+                where=where,
+                message=str(error),
+                remedy=remedy if not path.exists() else "remove it, or save it as PNG or JPEG",
+            )
+        else:
+            good += 1
+    remedy = f"give {GOOD_REFERENCES} to 40 pictures of the wanted look, of different subjects"
+    if good < FEWEST_REFERENCES:
+        yield Finding(
+            level="error", where=where, message=f"{_pictures(good)}, {FEWEST_REFERENCES} are needed", remedy=remedy
+        )
+    elif good < GOOD_REFERENCES:
+        yield Finding(
+            level="warning", where=where, message=f"{_pictures(good)} tell little about a style", remedy=remedy
+        )
+
+
+def _pictures(count: int) -> str:
+    return {0: "there is no picture", 1: "there is 1 picture"}.get(count, f"{count} pictures")
+
+
+def _scorers(spec: StudySpec) -> Iterator[Finding]:
+    """An encoder that cannot be opened: config, weights, or one not fitting the other."""
+    from scorers.encoder import Encoder
+    from scorers.errors import ScorerError
+
+    try:
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            encoder = Encoder.open(spec.clip_config, spec.clip_weights)
+        reads_text = encoder.reads_text
+    except ScorerError as error:
+        yield Finding(
+            level="error", where="scorers", message=str(error), remedy="see clip_config and clip_weights in [scorers]"
+        )
+        return
+    for remark in remarks:
+        yield _told("warning", "scorers", str(remark.message))
+    if not reads_text and spec.scorer_weights.get("clip"):
+        yield Finding(
+            level="error",
+            where="scorers.weights.clip",
+            message="this encoder cannot read prompts without a download",
+            remedy="set its weight to 0, or take another encoder",
+        )
+
+
+def _folder(spec: StudySpec) -> Iterator[Finding]:
+    """A folder that cannot be made or written."""
+    ancestor = spec.folder
+    while not ancestor.exists() and ancestor.parent != ancestor:
+        ancestor = ancestor.parent
+    remedy = "give [study] folder a place where you may write"
+    if not ancestor.is_dir():
+        yield Finding(level="error", where=str(spec.folder), message=f"{ancestor} is a file", remedy=remedy)
+        return
+    try:
+        with tempfile.TemporaryFile(dir=ancestor) as file:
+            file.write(b"recipe-search")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        message = f"cannot be written ({error.strerror})"
+        yield Finding(level="error", where=str(spec.folder), message=message, remedy=remedy)
+
+
+def _device(spec: StudySpec) -> Iterator[Finding]:
+    """A device that this machine lacks."""
+    import torch
+
+    device = device_of(spec.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        message = f"this machine has no {device}"
+        yield Finding(level="error", where="device.device", message=message, remedy="write auto or cpu")
+    elif device.type == "cpu" and spec.precision in ("fp16", "bf16"):
+        message = f"{spec.precision} on a CPU is slower than fp32, and less exact"
+        yield Finding(level="warning", where="device.precision", message=message, remedy="write auto")
+
+
+def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding]) -> Iterator[Finding]:
+    """Time, disk and memory."""
+    if any(finding.where == "device.device" for finding in found):
+        return
+    need = estimate(spec, models["A"], models["B"])
+    speed = f"about {time_text(need.seconds)} on this {need.device}"
+    yield Finding(level="note", where="time", message=f"{need.trials} trials, {need.pictures} pictures: {speed}")
+    yield from _disk(spec, need)
+    yield from _memory(spec, need)
+
+
+def _disk(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
+    place = next(path for path in (spec.folder, *spec.folder.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    wanted = f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
+    level: Level = "note"
+    if free < need.disk_bytes:
+        level = "error"
+    elif free < need.disk_bytes + need.export_bytes:
+        level = "warning"
+    yield Finding(
+        level=level,
+        where=f"disk: {place}",
+        message=f"{wanted}; {size_text(free)} are free",
+        remedy="" if level == "note" else "free some space, or move [study] folder",
+    )
+
+
+def _memory(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
+    free = free_memory(device_of(spec.device))
+    short = free is not None and free < need.memory_bytes
+    known = "" if free is None else f"; {size_text(free)} are free"
+    yield Finding(
+        level="warning" if short else "note",
+        where=f"memory: {need.device}",
+        message=f"about {size_text(need.memory_bytes)}{known}",
+        remedy="close other programs, or make smaller pictures" if short else "",
+    )

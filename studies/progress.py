@@ -1,0 +1,61 @@
+"""Progress of long work: a bar with an ETA on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_INTERVAL_S = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """One running piece of work; ``advance`` as it goes on."""
+
+    label: str
+    total: float
+    console: Console
+    bar: Progress | None = None
+    done: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    def advance(self, amount: float = 1.0, note: str = "") -> None:
+        """Count ``amount`` more; ``note`` is shown beside the bar."""
+        self.done += amount
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], advance=amount, note=note)
+        elif time.monotonic() - self.printed > PLAIN_INTERVAL_S or self.done >= self.total:
+            self.printed = time.monotonic()
+            self.console.print(self._line(note), highlight=False, markup=False)
+
+    def _line(self, note: str) -> str:
+        seconds = time.monotonic() - self.started
+        left = seconds / self.done * max(0.0, self.total - self.done) if self.done else 0.0
+        return f"{self.label}: {self.done:g}/{self.total:g}, {seconds:.0f} s, about {left:.0f} s left {note}".rstrip()
+
+
+@contextmanager
+def meter(label: str, total: float, console: Console) -> Iterator[Meter]:
+    """A meter for ``total`` units of work, drawn as a bar if ``console`` is a terminal."""
+    if not console.is_terminal:
+        yield Meter(label=label, total=total, console=console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        bar.add_task(label, total=total, note="")
+        yield Meter(label=label, total=total, console=console, bar=bar)

@@ -1,0 +1,124 @@
+"""The proof: finalists, parents and FLAT mixes rendered again on prompts and seeds that no trial has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from engine.recipe import Recipe
+from search.finalists import choose
+from studies import sheets
+from studies.outcome import Comparison, Outcome, Standing, write_outcome
+from studies.progress import meter
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec
+from studies.workshop import Workshop
+
+if TYPE_CHECKING:
+    from scorers.features import Features
+    from scorers.panel import Panel
+
+SHEET_ROWS = 6
+"""Prompts shown on the finalists' sheet."""
+PARENTS = {"A": Recipe.flat(0.0), "B": Recipe.flat(1.0)}
+FLATS = {f"FLAT_{percent}": Recipe.flat(percent / 100) for percent in (25, 50, 75)}
+
+
+def prove(
+    spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
+) -> Outcome:
+    """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome."""
+    chosen = choose(spec.space, store.history(), spec.finalists)
+    recipes = PARENTS | FLATS | {finalist.label: spec.space.decode(finalist.point) for finalist in chosen}
+    looks: dict[str, Features] = {}
+    with meter("proving the finalists", len(recipes), console) as bar:
+        for label, recipe in recipes.items():
+            looks[label] = workshop.make(recipe, spec.proof_shots, pictures=True).features
+            bar.advance(note=label)
+    panel = workshop.panel
+    standings = {label: _standing(panel, label, recipes[label], looks[label]) for label in recipes}
+    baselines = [standings[label] for label in (*PARENTS, *FLATS)]
+    rivals = [*PARENTS, _best([standings[label] for label in FLATS])]
+    finalists = [
+        replace(standings[f.label], comparisons=tuple(_compare(panel, looks, f.label, rival) for rival in rivals))
+        for f in chosen
+    ]
+    finalists.sort(key=lambda standing: -(standing.value if standing.value is not None else float("-inf")))
+    outcome = Outcome(
+        models=dict(models),
+        baselines=tuple(baselines),
+        finalists=tuple(finalists),
+        sheet=str(spec.folder / "finalists.png"),
+    )
+    draw_sheet(spec, workshop, outcome)
+    write_outcome(spec.folder, outcome)
+    return outcome
+
+
+def _standing(panel: Panel, label: str, recipe: Recipe, look: Features) -> Standing:
+    verdict = panel.judge(look)
+    return Standing(label=label, recipe=recipe.text, value=verdict.value, reasons=tuple(verdict.reasons))
+
+
+def _best(standings: list[Standing]) -> str:
+    return max(standings, key=lambda s: s.value if s.value is not None else float("-inf")).label
+
+
+def _compare(panel: Panel, looks: Mapping[str, Features], label: str, rival: str) -> Comparison:
+    difference = panel.compare(looks[label], looks[rival])
+    return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
+
+
+def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
+    """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
+    shots = spec.proof_shots
+    rows = _spread(len(shots), SHEET_ROWS)
+    flats = [standing for standing in outcome.baselines if standing.label in FLATS]
+    best_flat = _best(flats)
+    shown = [s for s in outcome.baselines if s.label in (*PARENTS, best_flat)] + list(outcome.finalists)
+    columns = [sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])]
+    for number, standing in enumerate(shown, start=1 - len(PARENTS) - 1):
+        kept = workshop.renders.pictures(Recipe.parse(standing.recipe), shots) or []
+        title = standing.label if number < 1 else f"{number}: {standing.label}"
+        columns.append(
+            sheets.Column(
+                title=title,
+                pictures=[kept[row] for row in rows if row < len(kept)],
+                lines=_lines(standing, best_flat),
+                marked=outcome.winner is not None and standing.label == outcome.winner.label,
+            )
+        )
+    sheets.finalists(
+        columns,
+        [shots[row].prompt for row in rows],
+        Path(outcome.sheet),
+        title=f"{spec.name}: finalists on held-out prompts and seeds",
+        caption=outcome.sentences()[-1],
+    )
+
+
+def _spread(count: int, shown: int) -> list[int]:
+    """Up to ``shown`` indices spread evenly over ``count``."""
+    step = max(1.0, count / shown)
+    return [int(i * step) for i in range(min(count, shown))]
+
+
+def _references(paths: tuple[Path, ...], count: int) -> list[sheets.Picture]:
+    import numpy as np
+    from PIL import Image
+
+    return [np.asarray(Image.open(paths[i]).convert("RGB")) for i in _spread(len(paths), count)]
+
+
+def _lines(standing: Standing, best_flat: str) -> list[str]:
+    if standing.value is None:
+        return ["broken: " + "; ".join(standing.reasons)]
+    lines = [f"score {standing.value:+.2f}"]
+    for comparison in standing.comparisons:
+        if comparison.against == best_flat:
+            lines += [f"vs {best_flat} {comparison.mean:+.2f}", f"95 %: {comparison.low:+.2f} to {comparison.high:+.2f}"]
+    return lines

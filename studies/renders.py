@@ -1,0 +1,73 @@
+"""Renders that were made once are kept: features per recipe and set of shots, so that nothing is rendered twice.
+
+A folder per (recipe, set of shots) holds ``features.safetensors`` (embeddings, statistics), and for finalists the
+single pictures. What is found here needs neither a build nor a render: a trial that was killed between its render and
+its record, a recipe that two stages both propose, the parents of the finalists' sheet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.recipe import Recipe
+from engine.shots import Shot
+from studies.files import replaced
+from studies.sheets import Picture
+
+if TYPE_CHECKING:
+    from scorers.features import Features
+
+
+def shots_key(shots: Sequence[Shot]) -> str:
+    """Twelve hex digits that name a set of shots, in order."""
+    return hashlib.sha256("\n".join(shot.key for shot in shots).encode()).hexdigest()[:12]
+
+
+class RenderStore:
+    """The study's ``renders`` folder."""
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        """``stamp`` names whatever else the features depend on (the encoder, the models); it is part of every path."""
+        self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
+
+    def place(self, recipe: Recipe, shots: Sequence[Shot]) -> Path:
+        """Folder of a recipe's renders of these shots."""
+        return self.folder / shots_key(shots) / recipe.key[:20]
+
+    def load(self, recipe: Recipe, shots: Sequence[Shot]) -> Features | None:
+        """Features kept earlier, or None."""
+        from scorers.features import Features
+
+        path = self.place(recipe, shots) / "features.safetensors"
+        return Features.load(path) if path.exists() else None
+
+    def keep(self, recipe: Recipe, shots: Sequence[Shot], features: Features) -> Path:
+        """Store features; returns the folder."""
+        place = self.place(recipe, shots)
+        place.mkdir(parents=True, exist_ok=True)
+        features.save(place / "features.safetensors")
+        return place
+
+    def keep_pictures(self, recipe: Recipe, shots: Sequence[Shot], pictures: Sequence[Picture]) -> None:
+        """Store the pictures, one PNG a shot."""
+        from PIL import Image
+
+        place = self.place(recipe, shots)
+        place.mkdir(parents=True, exist_ok=True)
+        for index, picture in enumerate(pictures):
+            with replaced(place / f"{index:03d}.png") as temporary:
+                Image.fromarray(picture).save(temporary)
+
+    def pictures(self, recipe: Recipe, shots: Sequence[Shot]) -> list[Picture] | None:
+        """The pictures kept by ``keep_pictures``, or None if one is missing."""
+        from PIL import Image
+
+        paths = [self.place(recipe, shots) / f"{index:03d}.png" for index in range(len(shots))]
+        if not all(path.exists() for path in paths):
+            return None
+        return [np.asarray(Image.open(path).convert("RGB")) for path in paths]

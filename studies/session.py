@@ -1,0 +1,109 @@
+"""What the commands do once the study file is read: search, open, approve, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from engine.recipe import Recipe
+from studies.approval import Pin, pin_recipe
+from studies.errors import StudyError
+from studies.export import Exported
+from studies.night import Night
+from studies.outcome import Outcome, read_outcome
+from studies.preflight import is_fatal, preflight
+from studies.progress import meter
+from studies.show import standings
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec
+
+
+def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
+    """Check, search, prove, and say what to do next.
+
+    Args:
+        spec: the study.
+        shown_as: the study as the person named it, for the commands to type.
+        console: takes progress and results.
+
+    Raises:
+        StudyError: the check found an error, or the night ended early.
+    """
+    findings = preflight(spec)
+    for finding in findings:
+        if finding.level != "note":
+            console.print(finding.line, highlight=False, markup=False)
+    if is_fatal(findings):
+        raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
+    outcome = Night(spec, console).run()
+    console.print(standings(outcome))
+    for sentence in outcome.sentences():
+        console.print(sentence, highlight=False, markup=False)
+    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print("look at it, then approve the one you want and export it:", highlight=False)
+    console.print(f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False)
+    console.print(f"  recipe-search export {shown_as}", highlight=False, markup=False)
+    return outcome
+
+
+def open_store(spec: StudySpec) -> StudyStore:
+    """The study's storage, for reading.
+
+    Raises:
+        StudyError: the study was never run.
+    """
+    if not StudyStore.exists(spec.folder):
+        raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
+    return StudyStore(spec.folder, spec.name)
+
+
+def approve_recipe(spec: StudySpec, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+    """Pin a finalist (the first unless said otherwise) or a trial.
+
+    Raises:
+        StudyError: there is no such finalist or trial.
+    """
+    if trial is None:
+        outcome = read_outcome(spec.folder)
+        label, recipe = outcome.finalist(finalist or 1)
+        source, models = f"finalist {finalist or 1} ({label})", outcome.models
+    else:
+        store = open_store(spec)
+        source, recipe = f"trial {trial}", _recipe_of_trial(spec, store, trial)
+        models = {letter: store.noted("inputs")[f"models.{letter}"] for letter in spec.models}
+    return pin_recipe(spec.folder, recipe, source=source, models=models, note=note, by=by)
+
+
+def _recipe_of_trial(spec: StudySpec, store: StudyStore, number: int) -> Recipe:
+    for trial in store.trials():
+        if trial.number == number and "recipe" in trial.user_attrs:
+            return Recipe.parse(trial.user_attrs["recipe"])
+    raise StudyError(f"{spec.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")
+
+
+@contextmanager
+def bytes_meter(label: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """A progress callback of (bytes done, bytes in all), drawn as percent."""
+    with meter(label, 100, console) as bar:
+
+        def advance(done: int, total: int) -> None:
+            percent = 100 * done / max(total, 1)
+            if percent - bar.done >= 1 or done >= total:
+                bar.advance(percent - bar.done)
+
+        yield advance
+
+
+def print_export(done: Exported, console: Console) -> None:
+    """Say what an export wrote, with the hashes that other tools show."""
+    written = done.checkpoint
+    for line in (
+        f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
+        f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
+        f"{done.supermerger}",
+    ):
+        console.print(line, highlight=False, markup=False)
+
+

@@ -1,0 +1,64 @@
+"""What a study has come to, as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.table import Table
+
+from studies.approval import read_pins
+from studies.outcome import Outcome, read_outcome
+from studies.storage import StudyStore, complete
+from studies.studyfile import StudySpec
+
+
+def overview(spec: StudySpec, store: StudyStore, *, top: int = 10) -> Iterator[Any]:
+    """Tables and lines for a rich console: stages, best trials, failures, outcome, pins."""
+    trials = store.trials()
+    best = complete(trials)
+    yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
+    yield _best_trials(best[:top])
+    failed = [trial for trial in trials if trial.state is TrialState.FAIL]
+    for trial in failed[-5:]:
+        yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
+    if (spec.folder / "outcome.json").exists():
+        outcome = read_outcome(spec.folder)
+        yield standings(outcome)
+        yield from outcome.sentences()
+        yield f"contact sheet: {outcome.sheet}"
+    for pin in read_pins(spec.folder):
+        yield f"pin {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}: {pin.note}"
+
+
+def _best_trials(trials: list[FrozenTrial]) -> Table:
+    table = Table(title="best trials on the search's own shots (the luckiest are overrated)")
+    names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
+    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe"):
+        table.add_column(heading, justify="left" if heading in ("stage", "recipe") else "right")
+    for trial in trials:
+        scores = trial.user_attrs.get("scores", {})
+        error = trial.user_attrs.get("standard_error")
+        table.add_row(
+            str(trial.number),
+            str(trial.user_attrs["stage"]),
+            f"{trial.value:+.2f}",
+            "" if error is None else f"{error:.2f}",
+            *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
+            str(trial.user_attrs["recipe_key"])[:8],
+        )
+    return table
+
+
+def standings(outcome: Outcome) -> Table:
+    """Parents, FLAT mixes and finalists on the held-out shots."""
+    table = Table(title="held-out prompts and seeds")
+    rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
+    for heading in ("", "recipe", "score", *(f"vs {rival} (95 %)" for rival in rivals)):
+        table.add_column(heading, justify="left" if heading == "recipe" else "right")
+    for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
+        value = "broken" if standing.value is None else f"{standing.value:+.2f}"
+        compared = [f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons]
+        table.add_row(str(number) if number > 0 else "", standing.label, value, *compared)
+    return table

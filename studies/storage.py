@@ -1,0 +1,161 @@
+"""A study's Optuna storage: one journal file and one artifact folder inside the study's own folder.
+
+Optuna's storage is the one truth about trials: parameters, values, user attributes, artifacts. Exactly one night may
+write at a time (a lock file holds the others off), so a trial found RUNNING or WAITING on opening belongs to a night
+that was killed: it is failed with the reason "interrupted", does not count as tried, and is proposed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.history import Told
+from search.suggester import Proposal
+from studies.errors import StudyError
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = "interrupted"
+"""Reason of a trial whose night ended under it; such a trial is run again."""
+
+
+@contextmanager
+def night_lock(folder: Path) -> Iterator[None]:
+    """Hold the study folder for one night.
+
+    Raises:
+        StudyError: another process holds it.
+    """
+    lock = filelock.FileLock(folder / "night.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise StudyError(
+            f"{folder}: another `recipe-search run` is working on this study; wait for it, or stop it first"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def cut_torn_tail(journal: Path) -> int:
+    """Drop what follows the last newline of a journal, the half-written record of a power cut or a full disk.
+
+    Returns:
+        The number of bytes dropped.
+    """
+    if not journal.exists():
+        return 0
+    data = journal.read_bytes()
+    torn = len(data) - (data.rfind(b"\n") + 1)
+    if torn:
+        with journal.open("r+b") as file:
+            file.truncate(len(data) - torn)
+            os.fsync(file.fileno())
+        log.warning("%s: dropped %d bytes of a record that was never finished", journal, torn)
+    return torn
+
+
+class StudyStore:
+    """The Optuna study of a study folder, and its artifacts."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Open or create; call ``reap`` under ``night_lock`` before the first trial of a night."""
+        self.folder = folder
+        artifacts = folder / "artifacts"
+        artifacts.mkdir(parents=True, exist_ok=True)
+        self.artifacts = FileSystemArtifactStore(artifacts)
+        journal = folder / "journal.log"
+        self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=name,
+            direction="maximize",
+            sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: every trial carries its point
+            load_if_exists=True,
+        )
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether a study was ever started in the folder."""
+        return (folder / "journal.log").exists()
+
+    def reap(self) -> int:
+        """Fail the trials that a killed night left behind; returns how many."""
+        stale = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+        for trial in stale:
+            self.storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        return len(stale)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial that ended on its own account, in order."""
+        ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return [trial for trial in ended if trial.user_attrs.get("reason") != INTERRUPTED]
+
+    def history(self) -> list[Told]:
+        """What the suggester needs to know of ``trials()``; failed and infeasible ones have no value."""
+        return [
+            Told(
+                number=index,
+                stage=str(trial.user_attrs["stage"]),
+                point=dict(trial.params),
+                value=trial.value if trial.state is TrialState.COMPLETE else None,
+                standard_error=trial.user_attrs.get("standard_error"),
+            )
+            for index, trial in enumerate(self.trials())
+        ]
+
+    def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution]) -> Trial:
+        """Record a proposal as a trial and take it into work, all its parameters in one write."""
+        self.study.add_trial(
+            optuna.create_trial(
+                state=TrialState.WAITING,
+                params={name: proposal.point[name] for name in distributions},
+                distributions=dict(distributions),
+                user_attrs={"stage": proposal.stage},
+            )
+        )
+        return self.study.ask()
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """End a trial without a value, for a reason that is kept with it."""
+        trial.set_user_attr("reason", reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def attach(self, trial: Trial, picture: Path) -> str:
+        """Store a picture as an artifact of a trial in work; returns the artifact's id."""
+        return upload_artifact(
+            artifact_store=self.artifacts,
+            file_path=str(picture),
+            study_or_trial=trial,
+            mimetype=f"image/{picture.suffix.lstrip('.')}",
+        )
+
+    def note(self, key: str, value: Any) -> None:
+        """Store a fact about the whole study, as JSON."""
+        self.study.set_user_attr(key, value)
+
+    def noted(self, key: str) -> Any:
+        """A fact stored by ``note``, or None."""
+        return self.study.user_attrs.get(key)
+
+
+def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials with a value, best first."""
+    done = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    return sorted(done, key=lambda trial: -(trial.value or 0.0))

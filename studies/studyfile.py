@@ -1,0 +1,211 @@
+"""Reading a study file: TOML as a person wrote it becomes a `StudySpec`, or every mistake is told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from engine.shots import Shot
+from search.space import Knob, Space
+from search.stages import Plan
+from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
+from studies.errors import StudyError
+from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
+from studies.written import PromptTable, ProofTable, RenderTable, SearchTable, WrittenStudy
+
+if TYPE_CHECKING:
+    from scorers.panel import PanelSettings
+
+PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
+"""Endings of the files that count as pictures in a folder of references."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """A study file, resolved: absolute paths, every default filled in, shots and space built."""
+
+    file: Path
+    """The study file itself."""
+    name: str
+    seed: int
+    folder: Path
+    """Where everything of the study is kept; may not exist yet."""
+    models: Mapping[str, Path]
+    """Path by letter, A first."""
+    reference_sources: tuple[Path, ...]
+    """The references as written: folders or files."""
+    references: tuple[Path, ...]
+    """The reference pictures, those of a folder sorted by name; a path that leads nowhere stays as it is."""
+    shots: tuple[Shot, ...]
+    """What every trial renders: each prompt with each of its seeds."""
+    proof_shots: tuple[Shot, ...]
+    """What the finalists render; shares no prompt with a seed of `shots`."""
+    space: Space
+    plan: Plan
+    finalists: int
+    clip_config: str | Path
+    """Name of an open_clip architecture, or a JSON file."""
+    clip_weights: Path
+    scorer_weights: Mapping[str, float]
+    device: str = "auto"
+    precision: str = "auto"
+    export_dtype: str = "fp16"
+    """Number format of exported checkpoints; the search rounds to it, so that it sees what will be exported."""
+
+    def panel_settings(self) -> PanelSettings:
+        """Return what the panel of scorers is opened with."""
+        from scorers.panel import PanelSettings
+
+        return PanelSettings(
+            encoder_config=self.clip_config,
+            encoder_weights=self.clip_weights,
+            references=self.references,
+            weights=dict(self.scorer_weights),
+        )
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return, by name, what makes trials comparable and so must not change on resume.
+
+        Trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial wrong. The
+        hashes of models, references and scorer weights are added by the night.
+        """
+        shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
+        knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
+        common = {"study.seed": str(self.seed), "export dtype": self.export_dtype, "device.precision": self.precision}
+        return common | shots | knobs
+
+
+def _knob_text(knob: Knob) -> str:
+    if knob.frozen is not None:
+        return f"frozen at {knob.frozen:g}"
+    return f"{knob.low:g} to {knob.high:g}" + (f", group {knob.group}" if knob.group else "")
+
+
+def read_study_file(path: Path) -> StudySpec:
+    """Read and resolve a study file.
+
+    Args:
+        path: the TOML file; paths inside it are relative to its folder.
+
+    Raises:
+        StudyError: not there, not TOML, or with mistakes; all of them, one a line.
+    """
+    path = path.expanduser().absolute()
+    data = _toml(path)
+    parts, mistakes = _validate(data)
+    mistakes += across(parts)
+    space = space_of(parts["space"], mistakes) if "space" in parts else None
+    if mistakes:
+        mistakes += missing_files(parts, path.parent)
+    raise_all(path.name, mistakes)
+    if space is None:
+        raise AssertionError("a study file without mistakes has a space")
+    return _resolve(WrittenStudy.model_validate(data), space, path)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path}: there is no such study file; `recipe-search init` writes one") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror}); name a study file you may read") from error
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(
+            f"{path.name}: is no TOML: {error}; texts stand in quotes, Windows paths in 'single' ones"
+        ) from error
+
+
+def _validate(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+    """Return every table that is right by itself, by name, and the mistakes of all others."""
+    fields = WrittenStudy.model_fields
+    mistakes = [
+        Mistake(place=(name,), what="unknown table or key", remedy=did_you_mean(name, fields))
+        for name in data
+        if name not in fields
+    ]
+    parts: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in data and not field.is_required():
+            parts[name] = field.get_default()
+        elif name not in data:
+            mistakes.append(Mistake(place=(name,), what="is missing", remedy=_absent(name)))
+        else:
+            try:
+                parts[name] = TypeAdapter[Any](field.rebuild_annotation()).validate_python(data[name])
+            except ValidationError as error:
+                mistakes += from_pydantic(WrittenStudy, error, (name,))
+    return parts, mistakes
+
+
+def _absent(name: str) -> str:
+    return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
+
+
+def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
+    here = file.parent
+    sources = tuple(path_from(here, text) for text in written.target.references)
+    config = written.scorers.clip_config
+    return StudySpec(
+        file=file,
+        name=written.study.name,
+        seed=written.study.seed,
+        folder=path_from(here, written.study.folder or f"runs/{written.study.name}"),
+        models={"A": path_from(here, written.models.A), "B": path_from(here, written.models.B)},
+        reference_sources=sources,
+        references=_pictures(sources),
+        shots=_shots(written.prompts, written.render),
+        proof_shots=_proof_shots(written.prompts, written.proof, written.render),
+        space=space,
+        plan=_plan(written.search),
+        finalists=written.search.finalists,
+        clip_config=path_from(here, config) if is_file_name(config) else config,
+        clip_weights=path_from(here, written.scorers.clip_weights),
+        scorer_weights=written.scorers.weights,
+        device=written.device.device,
+        precision=written.device.precision,
+    )
+
+
+def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files, every folder replaced by the pictures in it."""
+    found: list[Path] = []
+    for source in sources:
+        inside = sorted(source.iterdir()) if source.is_dir() else [source]
+        found += [path for path in inside if not source.is_dir() or path.suffix.lower() in PICTURES]
+    return tuple(found)
+
+
+def _plan(table: SearchTable) -> Plan:
+    return Plan(groups=table.groups, blocks=table.blocks, self_mode=table.self_, adjust=table.adjust)
+
+
+def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:
+    return tuple(_shot(prompt.text, prompt.negative, seed, render) for prompt in prompts for seed in prompt.seeds)
+
+
+def _proof_shots(prompts: Sequence[PromptTable], proof: ProofTable, render: RenderTable) -> tuple[Shot, ...]:
+    negatives = {prompt.text: prompt.negative for prompt in prompts}
+    texts = proof.prompts if proof.prompts is not None else list(negatives)
+    return tuple(_shot(text, negatives.get(text), seed, render) for text in texts for seed in proof.seeds)
+
+
+def _shot(text: str, negative: str | None, seed: int, render: RenderTable) -> Shot:
+    return Shot(
+        prompt=text,
+        negative=render.negative if negative is None else negative,
+        seed=seed,
+        width=render.width,
+        height=render.height,
+        steps=render.steps,
+        cfg=render.cfg,
+        sampler=render.sampler,
+        clip_skip=render.clip_skip,
+    )

@@ -1,0 +1,185 @@
+"""The commented study file that `recipe-search init` writes for a person's own checkpoints."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.blocks import ADJUST_FIELDS, ELEMENTS
+from engine.shots import SAMPLERS
+from search.layout import DEFAULT_GROUPS
+from studies.errors import StudyError
+from studies.files import write_text
+from studies.written import DEFAULT_WEIGHTS, SCORERS, BlocksTable, RenderTable, SearchTable, SelfTable
+
+_TEXT = """\
+# A study: which checkpoints to merge, which look to search for, and how long.
+#
+#   recipe-search check @FILE@      what would fail, and how long it takes
+#   recipe-search run @FILE@        search; run it again to go on after a stop
+#   recipe-search show @FILE@       the finalists
+#
+# Paths are relative to this file. Lines that begin with # are comments; the values in them are the defaults.
+
+[study]
+name = @NAME@
+seed = 0                     # another seed searches along another way
+# folder = @FOLDER@
+
+[models]                     # two SD1 checkpoints, .safetensors, with text encoder and VAE inside
+A = @A@
+B = @B@
+
+[target]                     # 8 to 40 pictures of the wanted look, of different subjects: a folder or a list of files
+references = @REFERENCES@
+
+[render]                     # how every picture of the search is made; small pictures search faster
+# width = @WIDTH@
+# height = @HEIGHT@
+# steps = @STEPS@
+# sampler = @SAMPLER@          # or @OTHER_SAMPLERS@
+# cfg = @CFG@
+# clip_skip = @CLIP_SKIP@
+negative = "lowres, bad anatomy, worst quality"
+
+# What every candidate draws: each prompt with each of its seeds, always from the same noise. Plain text, at most 75
+# tokens; no LoRA, no weights in brackets. More pictures tell recipes apart better and take longer.
+[[prompts]]
+text = "a girl reading in a garden, flowers, morning light"
+seeds = [1, 2]
+
+[[prompts]]
+text = "a fox in the snow, forest"
+seeds = [1, 2]
+
+[[prompts]]
+text = "a street at night, rain, neon signs"
+seeds = [1, 2]
+# negative = "people"        # for this prompt, instead of the one in [render]
+
+# What only the finalists draw, to see whether they hold elsewhere. Without prompts: those above. A pair of prompt and
+# seed that the search has seen is refused.
+[proof]
+prompts = ["a portrait of an old man, window light", "a castle on a hill, sunset", "a cup of coffee on a table"]
+seeds = [101, 102]
+
+[space.blocks]               # one ratio a block: 0 is A, 1 is B
+# low = @LOW@
+# high = @HIGH@
+freeze = { BASE = 0.0 }      # BASE is the text encoder and the VAE; frozen blocks are not searched
+# Blocks that move together in the first stage:
+@GROUPS@
+
+[space.self]                 # multipliers on parts of the merged model; elements: @ELEMENTS@
+sites = ["OUT05:attn1", "OUT08:attn1"]
+# low = @SELF_LOW@
+# high = @SELF_HIGH@
+
+[space.adjust]               # detail, contrast and colour; any of @FIELDS@
+CONT = [-5, 5]
+BRI = [-5, 5]
+
+[search]                     # trials per stage; 0 leaves a stage out
+# groups = @T_GROUPS@
+# blocks = @T_BLOCKS@
+# self = @T_SELF@
+# adjust = @T_ADJUST@
+# finalists = @T_FINALISTS@
+
+# The CLIP that looks at the pictures: an open_clip architecture, or a JSON file, and its weights. Weights by OpenAI
+# want the names that end in -quickgelu.
+[scorers]
+clip_config = @CLIP_CONFIG@
+clip_weights = @CLIP_WEIGHTS@
+# weights = @WEIGHTS@   # what counts how much; scorers: @SCORERS@
+
+[device]
+# device = "auto"            # cpu, cuda or cuda:0
+# precision = "auto"         # fp32, fp16 or bf16
+"""
+
+
+def study_template(
+    *,
+    file: str = "study.toml",
+    name: str = "my-mix",
+    a: str = "models/a.safetensors",
+    b: str = "models/b.safetensors",
+    references: str = "references",
+    clip_config: str = "ViT-L-14-quickgelu",
+    clip_weights: str = "models/ViT-L-14.safetensors",
+) -> str:
+    """Return a commented study file; paths are written as given.
+
+    Args:
+        file: its own name, for the commands in its head.
+        name: the study's name.
+        a: path of model A.
+        b: path of model B.
+        references: a folder.
+        clip_config: an open_clip architecture or a JSON file.
+        clip_weights: the weights of that architecture.
+    """
+    given = {"NAME": name, "FOLDER": f"runs/{name}", "A": a, "B": b, "REFERENCES": references}
+    given |= {"CLIP_CONFIG": clip_config, "CLIP_WEIGHTS": clip_weights}
+    values = {key: _quoted(text) for key, text in given.items()} | {"FILE": file} | _defaults()
+    return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], _TEXT)
+
+
+def write_template(path: Path, text: str) -> None:
+    """Write a new study file.
+
+    Raises:
+        StudyError: the file is there already, or its folder cannot be written.
+    """
+    if path.exists():
+        raise StudyError(f"{path}: is there already; remove it first, or name another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be written ({error.strerror}); name a place where you may write") from error
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _defaults() -> dict[str, str]:
+    """Return every default that the comments mention, from where it is defined."""
+    render, blocks, multipliers, search = RenderTable(), BlocksTable(), SelfTable(), SearchTable()
+    return {
+        "WIDTH": str(render.width),
+        "HEIGHT": str(render.height),
+        "STEPS": str(render.steps),
+        "SAMPLER": _quoted(render.sampler),
+        "OTHER_SAMPLERS": ", ".join(_quoted(name) for name in SAMPLERS if name != render.sampler),
+        "CFG": str(render.cfg),
+        "CLIP_SKIP": str(render.clip_skip),
+        "LOW": str(blocks.low),
+        "HIGH": str(blocks.high),
+        "GROUPS": _groups(DEFAULT_GROUPS),
+        "ELEMENTS": ", ".join(ELEMENTS),
+        "SELF_LOW": str(multipliers.low),
+        "SELF_HIGH": str(multipliers.high),
+        "FIELDS": ", ".join(ADJUST_FIELDS),
+        "T_GROUPS": str(search.groups),
+        "T_BLOCKS": str(search.blocks),
+        "T_SELF": str(search.self_),
+        "T_ADJUST": str(search.adjust),
+        "T_FINALISTS": str(search.finalists),
+        "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
+        "SCORERS": ", ".join(SCORERS),
+    }
+
+
+def _groups(groups: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the groups as commented TOML, each a range."""
+    lines = [
+        f'# groups.{name} = ["{blocks[0]}{f"-{blocks[-1]}" if len(blocks) > 1 else ""}"]'
+        for name, blocks in groups.items()
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""The study file as it is written: one pydantic model a table, with ranges, defaults and an example for each key.
+
+A value is checked here as far as it can be checked on its own; what concerns several values (a proof that shares a
+shot with the search) is the business of `studies.crosschecks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from engine.blocks import ADJUST_FIELDS, BLOCKS
+from engine.shots import CFG, CLIP_SKIP, SAMPLERS, SEED, SIDES, STEPS
+from search.layout import RATIO_BOUNDS, SELF_BOUNDS
+from studies import checks
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+SCORERS = ("style", "clip", "stats")
+DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
+MOST_TRIALS = 100_000
+MOST_SEED = 2**32 - 1
+"""Largest seed of a study: what numpy's and Optuna's generators take."""
+
+
+Text = Annotated[str, AfterValidator(checks.filled)]
+Side = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(checks.side)]
+ShotSeed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
+Seeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(checks.different)]
+Block = Annotated[str, AfterValidator(checks.one_of(BLOCKS, "block"))]
+BlockRange = Annotated[str, AfterValidator(checks.block_range)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Bounds = Annotated[list[Finite], Field(min_length=2, max_length=2), AfterValidator(checks.bounds)]
+UpperBound = Annotated[float, AfterValidator(checks.above_low)]
+Groups = Annotated[dict[Text, Annotated[list[BlockRange], Field(min_length=1)]], AfterValidator(checks.one_home)]
+Scorer = Annotated[str, AfterValidator(checks.one_of(SCORERS, "scorer"))]
+Weights = Annotated[dict[Scorer, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(checks.weighed)]
+Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
+
+
+class Written(BaseModel):
+    """What all tables share: no unknown keys, no quiet conversions."""
+
+    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StudyTable(Written):
+    """`[study]`: the study's name, seed and folder."""
+
+    name: Annotated[str, AfterValidator(checks.folder_name)] = Field(examples=["my-mix"])
+    seed: int = Field(default=0, ge=0, le=MOST_SEED, examples=[0])
+    folder: Text | None = Field(default=None, examples=["runs/my-mix"])
+
+
+class ModelsTable(Written):
+    """`[models]`: the two parents, as paths."""
+
+    A: Text = Field(examples=["models/illustration.safetensors"])
+    B: Text = Field(examples=["models/photo.safetensors"])
+
+
+class TargetTable(Written):
+    """`[target]`: pictures of the wanted look, a folder or a list of files."""
+
+    references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
+        examples=["references"]
+    )
+
+
+class RenderTable(Written):
+    """`[render]`: how every picture is made."""
+
+    width: Side = Field(default=512, examples=[512])
+    height: Side = Field(default=512, examples=[512])
+    steps: int = Field(default=20, ge=STEPS[0], le=STEPS[1], examples=[20])
+    sampler: Annotated[str, AfterValidator(checks.one_of(SAMPLERS, "sampler"))] = Field(
+        default=SAMPLERS[0], examples=[SAMPLERS[0]]
+    )
+    cfg: float = Field(default=7.0, ge=CFG[0], le=CFG[1], examples=[7.0])
+    clip_skip: int = Field(default=1, ge=CLIP_SKIP[0], le=CLIP_SKIP[1], examples=[1])
+    negative: str = Field(default="", examples=["lowres, bad anatomy"])
+
+
+class PromptTable(Written):
+    """One `[[prompts]]`: a text and the seeds it is rendered with."""
+
+    text: Text = Field(examples=["a girl in a garden"])
+    negative: str | None = Field(default=None, examples=["lowres"])
+    seeds: Seeds = Field(examples=[[1, 2]])
+
+
+class ProofTable(Written):
+    """`[proof]`: what the finalists are rendered with and no trial has seen."""
+
+    prompts: Annotated[list[Text], Field(min_length=1), AfterValidator(checks.different)] | None = Field(
+        default=None, examples=[["a boy on a beach"]]
+    )
+    seeds: Seeds = Field(examples=[[101, 102]])
+
+
+class BlocksTable(Written):
+    """`[space.blocks]`: bounds of the 26 ratios, frozen blocks, groups."""
+
+    low: float = Field(default=RATIO_BOUNDS[0], ge=0, le=1, examples=[0.0])
+    high: UpperBound = Field(default=RATIO_BOUNDS[1], ge=0, le=1, validate_default=True, examples=[1.0])
+    freeze: dict[Block, Annotated[float, Field(ge=0, le=1)]] = Field(
+        default={"BASE": 0.0}, examples=[{"BASE": 0.0}, 0.0]
+    )
+    groups: Groups = Field(default={}, examples=[{"IN": ["IN00-IN05"]}, ["IN00-IN05"]])
+
+
+class SelfTable(Written):
+    """`[space.self]`: sites whose weights are multiplied."""
+
+    sites: list[Annotated[str, AfterValidator(checks.site)]] = Field(default=[], examples=[["OUT05:attn1"]])
+    low: float = Field(default=SELF_BOUNDS[0], ge=0, le=2, examples=[SELF_BOUNDS[0]])
+    high: UpperBound = Field(default=SELF_BOUNDS[1], ge=0, le=2, validate_default=True, examples=[SELF_BOUNDS[1]])
+
+
+class SpaceTable(Written):
+    """`[space]`: every searched number."""
+
+    blocks: BlocksTable = Field(default=BlocksTable())
+    self_: SelfTable = Field(default=SelfTable(), alias="self")
+    adjust: dict[Annotated[str, AfterValidator(checks.one_of(ADJUST_FIELDS, "Adjust field"))], Bounds] = Field(
+        default={}, examples=[{"CONT": [-5, 5]}, [-5, 5]]
+    )
+
+
+class SearchTable(Written):
+    """`[search]`: trials per stage, and how many finalists go to the proof."""
+
+    groups: Trials = Field(default=24, examples=[24])
+    blocks: Trials = Field(default=60, examples=[60])
+    self_: Trials = Field(default=12, alias="self", examples=[12])
+    adjust: Trials = Field(default=12, examples=[12])
+    finalists: int = Field(default=4, ge=1, le=50, examples=[4])
+
+
+class ScorersTable(Written):
+    """`[scorers]`: the CLIP that looks at the pictures, and what each scorer weighs."""
+
+    clip_config: Text = Field(examples=["ViT-L-14"])
+    clip_weights: Text = Field(examples=["models/ViT-L-14.safetensors"])
+    weights: Weights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
+
+
+class DeviceTable(Written):
+    """`[device]`: where the pictures are made, and in which number format."""
+
+    device: Annotated[str, AfterValidator(checks.device)] = Field(default="auto", examples=["auto"])
+    precision: Annotated[str, AfterValidator(checks.one_of(PRECISIONS, "precision"))] = Field(
+        default="auto", examples=["auto"]
+    )
+
+
+class WrittenStudy(Written):
+    """The whole file."""
+
+    study: StudyTable
+    models: ModelsTable
+    target: TargetTable
+    render: RenderTable = Field(default=RenderTable())
+    prompts: Annotated[list[PromptTable], Field(min_length=1)]
+    proof: ProofTable
+    space: SpaceTable = Field(default=SpaceTable())
+    search: SearchTable = Field(default=SearchTable())
+    scorers: ScorersTable
+    device: DeviceTable = Field(default=DeviceTable())

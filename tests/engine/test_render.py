@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+from itertools import product
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.errors import RenderError
+from engine.render import Renderer, in_pieces, noise_of
+from engine.shots import SAMPLERS, Shot
+from engine.sigmas import sd1_levels
+from engine.text import Conditioner
+from tests.engine.tiny_models import TinyModel, tiny_model
+
+COMPANY = 2e-4  # how far a picture may move with its company: a twentieth of a grey level; 2e-6 was measured
+SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=96, height=64, steps=3, cfg=3.5)
+SHOTS = [
+    replace(SHOT, prompt=f"a {colour} {thing}", seed=seed)
+    for seed, (colour, thing) in enumerate(product(("red", "blue"), ("house", "cat")))
+]
+
+
+@pytest.fixture(scope="module")
+def model() -> TinyModel:
+    return tiny_model()
+
+
+def model_with(model: TinyModel, **parts: nn.Module) -> Any:
+    """A model with some parts replaced by other modules."""
+    return SimpleNamespace(
+        unet=parts.get("unet", model.unet), vae=parts.get("vae", model.vae), text_encoder=model.text_encoder
+    )
+
+
+class Watched(nn.Module):
+    """A UNet that writes its batches down, runs out of memory above ``most``, and breaks the latents of ``broken``."""
+
+    def __init__(self, unet: nn.Module, *, most: int = 10_000, broken: int | None = None) -> None:
+        super().__init__()
+        self.unet, self.most, self.broken = unet, most, broken
+        self.batches: list[int] = []
+
+    def forward(self, x: Tensor, time: Tensor, **rest: Any) -> tuple[Tensor, ...]:
+        self.batches.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory, as a full GPU says it")
+        out = self.unet(x, time, **rest)[0]
+        if self.broken is not None:
+            out[self.broken] = float("nan")
+        return (out,)
+
+
+class WatchedVae(nn.Module):
+    """A VAE that runs out of memory above ``most`` pictures, or gives infinite ones."""
+
+    def __init__(self, vae: Any, *, most: int = 10_000, factor: float = 1.0) -> None:
+        super().__init__()
+        self.vae, self.most, self.factor, self.config = vae, most, factor, vae.config
+        self.batches: list[int] = []
+
+    def decode(self, latents: Tensor, **rest: Any) -> tuple[Tensor]:
+        self.batches.append(len(latents))
+        if len(latents) > self.most:
+            raise torch.OutOfMemoryError("out of memory, as a full GPU says it")
+        return (self.vae.decode(latents, **rest)[0] * self.factor,)
+
+
+# ------------------------------------------------------------------------------------------------- the picture
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (96, 96), (72, 104)])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_sizes_of_any_multiple_of_eight(model, width: int, height: int, sampler: str):
+    shot = replace(SHOT, width=width, height=height, sampler=sampler, steps=2)
+    pictures = Renderer(model).render([shot])
+    assert pictures.shape == (1, 3, height, width)
+    assert pictures.dtype == torch.float32
+    assert 0 <= float(pictures.min()) < float(pictures.max()) <= 1
+    assert float(pictures.std()) > 0.01
+
+
+def test_pictures_can_be_worked_on_afterwards(model):
+    pictures = Renderer(model).render([SHOT])
+    assert not pictures.is_inference()
+    pictures.mul_(2)
+
+
+def test_a_call_repeats_itself_bit_for_bit(model):
+    assert torch.equal(Renderer(model).render(SHOTS), Renderer(model).render(SHOTS))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "a cat"},
+        {"negative": ""},
+        {"seed": 6},
+        {"steps": 4},
+        {"cfg": 5.0},
+        {"sampler": "Euler a"},
+        {"clip_skip": 2},
+    ],
+)
+def test_every_field_of_a_shot_counts(model, change: dict[str, Any]):
+    renderer = Renderer(model)
+    difference = (renderer.render([SHOT]) - renderer.render([replace(SHOT, **change)])).abs().max()
+    assert float(difference) > COMPANY
+
+
+def by_diffusers(model: TinyModel, shot: Shot, scheduler: Any) -> Tensor:
+    """The same picture with diffusers' own scheduler and UNet inputs (77 tokens, two calls), in the plainest way."""
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # theirs, with numpy 2
+        scheduler.set_timesteps(shot.steps)
+        generator = torch.Generator().manual_seed(shot.seed)
+        x = torch.randn((1, 4, shot.height // 8, shot.width // 8), generator=generator) * scheduler.init_noise_sigma
+        pair = Conditioner(model.text_encoder).encode([(shot.negative, shot.clip_skip), (shot.prompt, shot.clip_skip)])
+        for time in scheduler.timesteps:
+            scaled = scheduler.scale_model_input(x, time)
+            without, wanted = (model.unet(scaled, time, encoder_hidden_states=c[None]).sample for c in pair)
+            x = scheduler.step(without + shot.cfg * (wanted - without), time, x, generator=generator).prev_sample
+        return (model.vae.decode(x / model.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+
+
+SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def test_euler_a_equals_diffusers(model):
+    from diffusers import EulerAncestralDiscreteScheduler
+
+    shot = replace(SHOT, sampler="Euler a", steps=6)
+    theirs = by_diffusers(model, shot, EulerAncestralDiscreteScheduler(**SCHEDULE, timestep_spacing="linspace"))
+    assert float((Renderer(model).render([shot]) - theirs).abs().max()) < 1e-3
+
+
+def test_2m_karras_equals_diffusers_up_to_its_rounded_times(model):
+    from diffusers import DPMSolverMultistepScheduler
+
+    shot = replace(SHOT, steps=12)
+    theirs = by_diffusers(model, shot, DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True))
+    difference = (Renderer(model).render([shot]) - theirs).abs()
+    assert float(difference.mean()) < 2e-3
+    other = (Renderer(model).render([replace(shot, seed=6)]) - theirs).abs()
+    assert float(other.mean()) > 20 * float(difference.mean())
+
+
+# --------------------------------------------------------------------------------------------------- guidance
+
+
+def test_guidance_takes_one_call_a_step_with_both_halves(model):
+    unet = Watched(model.unet)
+    Renderer(model_with(model, unet=unet)).render(SHOTS)
+    assert unet.batches == [8, 8, 8]
+
+
+def test_cfg_1_skips_the_unconditional_half_and_the_negative(model):
+    unet = Watched(model.unet)
+    renderer = Renderer(model_with(model, unet=unet))
+    shots = [replace(shot, cfg=1) for shot in SHOTS]
+    pictures = renderer.render(shots)
+    assert unet.batches == [4, 4, 4]
+    assert torch.equal(pictures, renderer.render([replace(shot, negative="other") for shot in shots]))
+
+
+def test_cfg_1_is_the_limit_of_guidance(model):
+    renderer = Renderer(model)
+    near = renderer.render([replace(SHOT, cfg=1 + 1e-6)])
+    assert float((near - renderer.render([replace(SHOT, cfg=1)])).abs().max()) < COMPANY
+
+
+# ------------------------------------------------------------------------------------------------------ noise
+
+
+def test_every_shot_draws_from_its_own_generator():
+    stream = noise_of(SHOTS, torch.device("cpu"))
+    first, second = stream(), stream()
+    assert first.shape == (4, 4, 8, 12)
+    assert first.dtype == torch.float32
+    for number, shot in enumerate(SHOTS):
+        own = torch.Generator("cpu").manual_seed(shot.seed)
+        assert torch.equal(first[number], torch.randn((4, 8, 12), generator=own))
+        assert torch.equal(second[number], torch.randn((4, 8, 12), generator=own))
+
+
+def test_the_global_generator_is_neither_read_nor_moved(model):
+    shot = replace(SHOT, sampler="Euler a")
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = Renderer(model).render([shot])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(Renderer(model).render([shot]), first)
+
+
+# ---------------------------------------------------------------------------------------------------- company
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_company_changes_a_picture_only_by_rounding(model, sampler: str):
+    shots = [replace(shot, sampler=sampler) for shot in SHOTS]
+    renderer = Renderer(model)
+    together = renderer.render(shots)
+    alone = torch.cat([renderer.render([shot]) for shot in shots])
+    turned = renderer.render(shots[::-1]).flip(0)
+    assert float((together - alone).abs().max()) < COMPANY
+    assert float((together - turned).abs().max()) < COMPANY
+
+
+def test_shots_of_different_settings_keep_their_order(model):
+    shots = [
+        SHOTS[0],
+        replace(SHOTS[1], sampler="Euler a"),
+        replace(SHOTS[2], cfg=1),
+        replace(SHOTS[3], steps=2, clip_skip=2),
+        replace(SHOTS[0], cfg=6),
+    ]
+    renderer = Renderer(model)
+    expected = torch.cat([renderer.render([shot]) for shot in shots])
+    assert float((renderer.render(shots) - expected).abs().max()) < COMPANY
+
+
+# ----------------------------------------------------------------------------------------------------- memory
+
+
+def test_batches_halve_until_they_fit_and_the_pictures_stay_the_same(model):
+    unet = Watched(model.unet, most=2)
+    renderer = Renderer(model_with(model, unet=unet))
+    expected = Renderer(model).render(SHOTS)
+    assert float((renderer.render(SHOTS) - expected).abs().max()) < COMPANY
+    assert unet.batches == [8, 4] + [2] * 12
+    unet.batches.clear()
+    renderer.render(SHOTS)
+    assert unet.batches == [2] * 12  # what fitted is remembered
+
+
+def test_decoding_halves_on_its_own_without_sampling_again(model):
+    unet, vae = Watched(model.unet), WatchedVae(model.vae, most=1)
+    done: list[int] = []
+    Renderer(model_with(model, unet=unet, vae=vae)).render(SHOTS, progress=done.append)
+    assert unet.batches == [8, 8, 8]
+    assert vae.batches == [4, 2, 1, 1, 1, 1]
+    assert done == [1, 1, 1, 1]
+
+
+def test_too_little_memory_for_one_picture_says_so(model):
+    with pytest.raises(RenderError, match="too little memory for a single picture"):
+        Renderer(model_with(model, unet=Watched(model.unet, most=1))).render(SHOTS)
+
+
+def test_other_errors_pass_unchanged(model):
+    class Failing(Watched):
+        def forward(self, x: Tensor, time: Tensor, **rest: Any) -> tuple[Tensor, ...]:
+            raise ValueError("something else")
+
+    with pytest.raises(ValueError, match="something else"):
+        Renderer(model_with(model, unet=Failing(model.unet))).render(SHOTS)
+
+
+def test_pieces_are_even_and_complete():
+    pieces: list[list[int]] = []
+    assert in_pieces(list(range(33)), 32, pieces.append) == 32
+    assert [len(piece) for piece in pieces] == [17, 16]
+    assert sum(pieces, []) == list(range(33))
+
+
+def test_at_most_32_shots_go_at_once(model):
+    unet = Watched(model.unet)
+    shots = [replace(SHOT, seed=seed, width=64, height=64, steps=1) for seed in range(33)]
+    done: list[int] = []
+    pictures = Renderer(model_with(model, unet=unet)).render(shots, progress=done.append)
+    assert unet.batches == [34, 32]
+    assert done == [17, 16]
+    assert len(pictures) == 33
+
+
+# ------------------------------------------------------------------------------------------------------ errors
+
+
+def test_nan_latents_name_the_shot(model):
+    unet = Watched(model.unet, broken=5)  # the guided half of the second shot
+    with pytest.raises(RenderError) as caught:
+        Renderer(model_with(model, unet=unet)).render(SHOTS)
+    assert "NaN or infinite latents for 1 of 4 shots" in str(caught.value)
+    assert SHOTS[1].label in str(caught.value)
+    assert SHOTS[0].label not in str(caught.value)
+
+
+def test_infinite_pictures_are_not_clamped_away(model):
+    vae = WatchedVae(model.vae, factor=math.inf)
+    with pytest.raises(RenderError, match="the VAE gave NaN or infinite picture"):
+        Renderer(model_with(model, vae=vae)).render(SHOTS)
+
+
+def test_no_shots_and_mixed_sizes_are_refused(model):
+    with pytest.raises(RenderError, match="no shots"):
+        Renderer(model).render([])
+    with pytest.raises(RenderError, match=r"96x64 \(4 shots\), 64x64 \(1 shots\)"):
+        Renderer(model).render([*SHOTS, replace(SHOT, width=64)])
+
+
+def test_too_long_a_prompt_is_refused_before_any_step(model):
+    unet = Watched(model.unet)
+    with pytest.raises(RenderError, match="has 76 tokens"):
+        Renderer(model_with(model, unet=unet)).render([replace(SHOT, prompt="cat " * 76)])
+    assert unet.batches == []
+
+
+# ----------------------------------------------------------------------------------------------------- weights
+
+
+def test_changed_weights_count_at_once(model):
+    own = tiny_model()
+    renderer = Renderer(own)
+    before = renderer.render([SHOT])
+    assert torch.equal(before, Renderer(model).render([SHOT]))
+    own.unet.conv_out.weight.mul_(1.1)
+    after = renderer.render([SHOT])
+    assert float((after - before).abs().max()) > COMPANY
+    own.text_encoder.final_layer_norm.weight.mul_(1.5)
+    assert torch.equal(renderer.render([SHOT]), after)
+    renderer.forget_text()
+    assert not torch.equal(renderer.render([SHOT]), after)
+
+
+def test_the_time_between_two_training_steps_is_fractional(model):
+    times: list[float] = []
+
+    class Clock(Watched):
+        def forward(self, x: Tensor, time: Tensor, **rest: Any) -> tuple[Tensor, ...]:
+            times.append(float(time))
+            return super().forward(x, time, **rest)
+
+    Renderer(model_with(model, unet=Clock(model.unet))).render([replace(SHOT, steps=4)])
+    assert times[0] == 999
+    assert any(abs(time - round(time)) > 0.01 for time in times)
+    assert times[-1] == pytest.approx(sd1_levels().time_of(sd1_levels().lowest), abs=1e-3)

@@ -1,0 +1,59 @@
+"""Prompts without a web interface's syntax, and cosines that follow the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scorers.encoder import Encoder
+from scorers.features import Features
+from scorers.fidelity import Fidelity, plain_prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a red cat on the beach", "a red cat on the beach"),
+        ("(masterpiece:1.2), best quality, a (red:1.3) cat", "a red cat"),
+        ("((a cat)), [dog], <lora:flat2:0.8>, tree", "a cat, dog, tree"),
+        ("a cat BREAK a dog AND a bird:0.5", "a cat a dog a bird"),
+        ("[oil painting:photo:0.4] of a cat", "oil painting photo of a cat"),
+        ("a [hat:0.5] cat, {sunny}", "a hat cat, sunny"),
+        (r"artoria \(fate\), (smile:0.9)", "artoria (fate), smile"),
+        ("ratio 16:9, at 10:30", "ratio 16:9, at 10:30"),
+        ("<hypernet:x:1>, 8k", ""),
+    ],
+)
+def test_plain_prompt(prompt: str, plain: str) -> None:
+    assert plain_prompt(prompt) == plain
+
+
+def features_of(embeddings: Tensor, prompts: list[str]) -> Features:
+    count = len(prompts)
+    return Features(
+        embeddings=embeddings.numpy(),
+        statistics=np.zeros((count, 1), np.float32),
+        broken=("",) * count,
+        prompts=tuple(prompts),
+        seeds=tuple(range(count)),
+    )
+
+
+def test_cosine_with_the_own_prompt(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
+    prompts = ["(a red cat:1.2)", "a tree", "<lora:x:1>"]
+    images = encoder.embed_images(paint(1, 12, 0.5)[:3])
+    texts = encoder.embed_texts(["a red cat", "a tree"])
+    got = Fidelity(encoder)(features_of(images, prompts))
+    np.testing.assert_allclose(got[:2], (images[:2] * texts).sum(1).numpy(), atol=1e-6)
+    assert np.isnan(got[2])
+
+
+def test_a_picture_of_its_prompt_is_best(encoder: Encoder) -> None:
+    texts = encoder.embed_texts(["a red cat", "a tree"])
+    scorer = Fidelity(encoder)
+    assert scorer(features_of(texts, ["a red cat", "a tree"])) == pytest.approx([1, 1], abs=1e-5)
+    assert (scorer(features_of(torch.flip(texts, [0]), ["a red cat", "a tree"])) < 0.999).all()

@@ -1,0 +1,414 @@
+"""The panel, on scenes with a known amount of a look and a random tiny CLIP."""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scorers.errors import ScorerError, ScorerWarning
+from scorers.features import Features
+from scorers.panel import Panel, PanelSettings
+
+Paint = Callable[..., Tensor]
+Prompts = Callable[[int, int], list[str]]
+
+
+@pytest.fixture
+def look(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> Callable[..., Features]:
+    """Features of the calibration's twelve scenes at an amount of the look."""
+    return lambda *amounts: calibrated.features(paint(1, 12, *amounts), prompts_of(1, 12), range(12))
+
+
+# ------------------------------------------------------------------------------------------------------ verdicts
+
+
+def test_base_is_zero_and_parents_are_worse(calibrated: Panel, look: Callable[..., Features]) -> None:
+    middle, drawn, photographed = (calibrated.judge(look(amount)) for amount in (0.5, 0.0, 1.0))
+    assert middle.value == pytest.approx(0, abs=1e-12)
+    assert middle.standard_error == pytest.approx(0, abs=1e-12)
+    for parent in (drawn, photographed):
+        assert parent.value is not None
+        assert parent.value < -1
+        assert parent.standard_error is not None
+        assert 0 < parent.standard_error < 1
+
+
+def test_value_is_the_weighted_sum_of_parts_in_units_of_the_calibration(
+    calibrated: Panel, look: Callable[..., Features], settings: PanelSettings
+) -> None:
+    verdicts = {amount: calibrated.judge(look(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    for name in settings.weights:
+        assert np.std([v.parts[name].scaled for v in verdicts.values()], ddof=1) == pytest.approx(1, rel=0.3)
+    drawn = verdicts[0.0]
+    assert drawn.value == pytest.approx(sum(settings.weights[k] * part.scaled for k, part in drawn.parts.items()))
+
+
+def test_order_of_pictures_does_not_matter(calibrated: Panel, look: Callable[..., Features]) -> None:
+    features = look(0.2)
+    shuffled = features.take(np.random.default_rng(0).permutation(12))
+    one, two = calibrated.judge(features), calibrated.judge(shuffled)
+    assert one.value == pytest.approx(two.value, rel=1e-9)
+    assert one.standard_error == pytest.approx(two.standard_error, rel=1e-9)
+
+
+def test_pictures_do_not_depend_on_their_batch(
+    calibrated: Panel, look: Callable[..., Features], paint: Paint, prompts_of: Prompts
+) -> None:
+    whole, images, prompts = look(0.2), paint(1, 12, 0.2), prompts_of(1, 12)
+    alone = [calibrated.features(images[i : i + 1], prompts[i : i + 1], [i]) for i in range(12)]
+    np.testing.assert_allclose(np.concatenate([f.embeddings for f in alone]), whole.embeddings, atol=2e-6)
+    np.testing.assert_allclose(np.concatenate([f.statistics for f in alone]), whole.statistics, rtol=1e-4, atol=1e-5)
+
+
+def test_some_of_the_slots_are_compared_with_the_same_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
+    few = calibrated.judge(look(0.5).take([7, 2, 5, 9]))
+    assert few.value == pytest.approx(0, abs=1e-12)
+
+
+def test_saved_features_give_the_same_verdict(
+    calibrated: Panel, look: Callable[..., Features], tmp_path: Path
+) -> None:
+    look(0.3).save(tmp_path / "features")
+    assert calibrated.judge(Features.load(tmp_path / "features")) == calibrated.judge(look(0.3))
+
+
+def test_held_out_slots_can_be_judged_and_keep_the_order(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
+    seeds = range(100, 112)
+    values = [
+        calibrated.judge(calibrated.features(paint(77, 12, amount), prompts_of(77, 12), seeds)).value
+        for amount in (0.0, 0.5, 1.0)
+    ]
+    assert None not in values
+    assert values[1] == max(values)
+
+
+def test_one_catastrophe_is_floored(calibrated: Panel, look: Callable[..., Features]) -> None:
+    features = look(0.5)
+    far = replace(features, embeddings=-features.embeddings)
+    part = calibrated.judge(far).parts["style"]
+    assert part.scaled == -6
+    assert part.raw < -6
+
+
+def test_progress_is_reported(calibrated: Panel, look: Callable[..., Features]) -> None:
+    base = calibrated.progress(look(0.5))
+    assert base is not None
+    assert base.along == pytest.approx(0, abs=1e-9)
+    assert base.target > 0
+
+
+# ------------------------------------------------------------------------------------------------------- broken
+
+
+BROKEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "nan": (lambda x: x * float("nan"), "not finite"),
+    "infinite": (lambda x: x / torch.zeros(()), "not finite"),
+    "black": (torch.zeros_like, "black"),
+    "grey": (lambda x: torch.full_like(x, 0.5), "blank"),
+    "white": (torch.ones_like, "blank"),
+    "white noise": (lambda x: torch.rand(x.shape, generator=torch.Generator().manual_seed(0)), "noise"),
+    "blown out": (lambda x: (x > 0.5).float().amin(1, keepdim=True).expand_as(x), "clipped"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_pictures_make_infeasible_with_reasons_never_zero(
+    kind: str, calibrated: Panel, paint: Paint, prompts_of: Prompts
+) -> None:
+    spoil, why = BROKEN[kind]
+    images = paint(1, 12, 0.5)
+    images[[3, 8]] = spoil(images[[3, 8]] + 1e-3)
+    verdict = calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
+    assert verdict.value is None
+    assert verdict.standard_error is None
+    assert verdict.reasons[0] == "2 of 12 pictures broken"
+    assert verdict.reasons[1].startswith("seed 3, ")
+    assert why in verdict.reasons[1]
+    assert not verdict.parts
+
+
+def test_one_broken_of_twelve_is_left_out_and_remarked(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
+    images = paint(1, 12, 0.5)
+    images[4] = 0
+    verdict = calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
+    assert verdict.value == pytest.approx(0, abs=1e-12)
+    assert len(verdict.reasons) == 1
+    assert "seed 4: black" in verdict.reasons[0]
+
+
+def test_a_single_picture_of_nan_is_too_many(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
+    images = paint(1, 12, 0.5)
+    images[4, 0, 0, 0] = float("nan")
+    features = calibrated.features(images, prompts_of(1, 12), range(12))
+    assert calibrated.judge(features).value is None
+    others = [row for row in range(12) if row != 4]
+    assert np.isfinite(features.embeddings[others]).all()
+
+
+def test_scenes_of_every_look_are_sound(calibrated: Panel, look: Callable[..., Features]) -> None:
+    for amount in (0.0, 0.25, 0.5, 0.75, 1.0):
+        assert not any(look(amount).broken)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(3, 64, 64), "float"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "float"),
+        (torch.full((1, 3, 64, 64), 255.0), "in 0..1"),
+        (torch.zeros(2, 3, 64, 64), "one of each"),
+    ],
+)
+def test_other_tensors_are_refused(calibrated: Panel, images: Tensor, message: str) -> None:
+    with pytest.raises(ScorerError, match=message):
+        calibrated.features(images, ["a cat"], [0])
+
+
+def test_a_slot_given_twice_is_refused(calibrated: Panel) -> None:
+    with pytest.raises(ScorerError, match="two pictures of one slot"):
+        calibrated.features(torch.rand(2, 3, 64, 64), ["a cat", "a cat"], [5, 5])
+
+
+# --------------------------------------------------------------------------------------------------- references
+
+
+def test_few_references_are_refused_or_warned_about(settings: PanelSettings) -> None:
+    with pytest.raises(ScorerError, match="3 reference pictures; 4 at least"):
+        Panel.open(replace(settings, references=settings.references[:3]))
+    with pytest.warns(ScorerWarning, match="only 5 references"):
+        Panel.open(replace(settings, references=settings.references[:5]))
+
+
+def test_references_that_are_no_pictures_are_all_named(settings: PanelSettings, tmp_path: Path) -> None:
+    wrong = tmp_path / "a.png", tmp_path / "b.jpg"
+    for path in wrong:
+        path.write_text("no picture")
+    with pytest.raises(ScorerError) as caught:
+        Panel.open(replace(settings, references=(*settings.references, *wrong)))
+    assert all(str(path) in str(caught.value) for path in wrong)
+
+
+def test_blank_references_are_refused(
+    settings: PanelSettings, write_pictures: Callable[[Tensor, Path], tuple[Path, ...]], tmp_path: Path
+) -> None:
+    blank = write_pictures(torch.stack([torch.zeros(3, 64, 64), torch.full((3, 64, 64), 0.7)]), tmp_path)
+    with pytest.raises(ScorerError, match="2 of the reference pictures show nothing"):
+        Panel.open(replace(settings, references=(*settings.references, *blank)))
+
+
+def test_settings_mistakes_are_all_reported(settings: PanelSettings) -> None:
+    with pytest.raises(ScorerError) as caught:
+        Panel.open(replace(settings, weights={"stlye": 1.0, "clip": -1.0, "stats": float("nan")}, references=()))
+    for part in ("no scorer 'stlye'", "'clip' is -1.0", "'stats' is nan", "0 reference pictures"):
+        assert part in str(caught.value)
+    with pytest.raises(ScorerError, match="no scorer has a weight"):
+        Panel.open(replace(settings, weights={"style": 0.0}))
+
+
+def test_smaller_renders_are_remarked_unless_announced(settings: PanelSettings) -> None:
+    images = torch.rand(1, 3, 48, 48)
+    with pytest.warns(ScorerWarning, match="renders of 48 px"):
+        Panel.open(settings).features(images, ["a cat"], [0])
+    panel = Panel.open(replace(settings, render_size=48))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        panel.features(images, ["a cat"], [0])
+    assert panel.size == 48
+
+
+# ------------------------------------------------------------------------------------------------- calibration
+
+
+def test_calibration_reports_units_noise_and_snr(calibrated: Panel) -> None:
+    scales = calibrated.scales
+    assert list(scales) == ["style", "clip", "stats"]
+    assert scales["style"].snr > 1
+    assert scales["style"].text.startswith("style: weight 1, unit ")
+    assert all(scale.sigma >= scale.noise > 0 for scale in scales.values())
+    weak = replace(scales["style"], sigma=1.1, noise=1.0)
+    assert "cannot rank these recipes with 12 pictures each, about 58 would be needed" in weak.text
+
+
+def test_uncalibrated_and_badly_calibrated_panels_say_so(
+    settings: PanelSettings, calibrated: Panel, look: Callable[..., Features]
+) -> None:
+    panel = Panel.open(settings)
+    a, b = look(0.0), look(1.0)
+    with pytest.raises(ScorerError, match="not calibrated"):
+        panel.judge(a)
+    with pytest.raises(ScorerError, match="2 calibration recipes"):
+        panel.calibrate({"A": a, "B": b})
+    with pytest.raises(ScorerError, match="other ones: B"):
+        panel.calibrate({"A": a, "B": b.take(range(11)), "FLAT_50": look(0.5)})
+    with pytest.raises(ScorerError, match="the same value"):
+        panel.calibrate({"A": a, "B": a, "C": a})
+    lost = replace(b, broken=("black",) * 9 + ("",) * 3)
+    with pytest.raises(ScorerError, match="only 3 slots are sound.*B 9"):
+        panel.calibrate({"A": a, "B": lost, "FLAT_50": look(0.5)})
+
+
+def test_without_a_middle_the_mean_recipe_is_zero(settings: PanelSettings, look: Callable[..., Features]) -> None:
+    panel = Panel.open(settings)
+    recipes = {"A": look(0.0), "B": look(1.0), "C": look(0.5, 0.2)}
+    panel.calibrate(recipes)
+    parts = [panel.judge(features).parts["style"].scaled for features in recipes.values()]
+    assert sum(parts) == pytest.approx(0, abs=1e-9)
+
+
+class Raising:
+    """A scorer that fails on every call."""
+
+    name, version, needs, degree = "mine", "1", frozenset({"image"}), 1
+
+    def __init__(self, answer: Any = None) -> None:
+        self.answer = answer
+
+    def fit(self, calibration: object) -> None:
+        """Nothing to learn."""
+
+    def __call__(self, features: Features) -> Any:
+        if self.answer is None:
+            raise ZeroDivisionError("no style in this")
+        return self.answer(features)
+
+
+def test_a_scorer_that_fails_is_named(settings: PanelSettings, look: Callable[..., Features]) -> None:
+    recipes = {"A": look(0.0), "B": look(1.0), "C": look(0.5)}
+    weighted = replace(settings, weights={"style": 1.0, "mine": 1.0})
+    answers: tuple[tuple[Any, str], ...] = (
+        (None, "'mine' failed: ZeroDivisionError: no style in this"),
+        (lambda f: np.zeros(len(f) + 1), "returned shape"),
+        (lambda f: np.full(len(f), np.inf), "infinite"),
+        (lambda f: np.full(len(f), np.nan), "no say"),
+    )
+    for answer, message in answers:
+        with pytest.raises(ScorerError, match=message):
+            Panel.open(weighted, extra=[Raising(answer)]).calibrate(recipes)
+    with pytest.raises(ScorerError, match="'mine' has no weight"):
+        Panel.open(settings, extra=[Raising()])
+
+
+def test_a_scorer_may_be_unable_to_say(settings: PanelSettings, look: Callable[..., Features]) -> None:
+    def some(features: Features) -> np.ndarray:
+        return np.where(np.array(features.seeds) % 2, features.statistics[:, 3], np.nan)
+
+    panel = Panel.open(replace(settings, weights={"mine": 1.0}), extra=[Raising(some)])
+    panel.calibrate({"A": look(0.0), "B": look(1.0), "C": look(0.5)})
+    verdict = panel.judge(look(0.2))
+    assert verdict.value is not None
+    assert verdict.standard_error is not None
+
+
+# ------------------------------------------------------------------------------------------------------ compare
+
+
+def test_compare_is_paired_signed_and_agrees_with_the_verdicts(
+    calibrated: Panel, look: Callable[..., Features]
+) -> None:
+    middle, drawn = look(0.5), look(0.1)
+    better = calibrated.compare(middle, drawn)
+    worse = calibrated.compare(drawn, middle.take(range(11, -1, -1)))
+    value = calibrated.judge(drawn).value
+    assert value is not None
+    assert better.low > 0
+    assert better.mean == pytest.approx(-value)
+    assert (worse.mean, worse.low) == (pytest.approx(-better.mean), pytest.approx(-better.high))
+    none = calibrated.compare(middle, middle)
+    assert (none.mean, none.standard_error) == (0, 0)
+
+
+def test_compare_needs_common_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
+    features = look(0.5)
+    with pytest.raises(ScorerError, match="2 slots"):
+        calibrated.compare(features.take([0, 1, 2]), features.take([1, 2, 3]))
+
+
+def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Features]) -> None:
+    """Draw slots from a population of contents whose true difference is known; nineteen in twenty should cover it."""
+    rng = np.random.default_rng(0)
+    base = look(0.5)
+    columns, dimensions = base.statistics.shape[1], base.embeddings.shape[1]
+    gap = calibrated.references.embeddings.mean(0) - base.embeddings.mean(0)
+    shift = {"a": 0.5 * gap, "b": -1.5 * gap}
+
+    def draw(count: int) -> tuple[Features, Features]:
+        content = rng.multivariate_normal(base.embeddings.mean(0), np.cov(base.embeddings.T), size=count)
+        brightness = rng.normal(size=(count, columns)) * base.statistics.std(0)
+        both = []
+        for move in shift.values():
+            embeddings = content + move + 0.01 * rng.normal(size=(count, dimensions))
+            statistics = base.statistics.mean(0) + brightness + 0.1 * rng.normal(size=brightness.shape)
+            rows = {"broken": ("",) * count, "prompts": ("a cat",) * count, "seeds": tuple(range(count))}
+            whole = {"embeddings": embeddings.astype(np.float32), "statistics": statistics.astype(np.float32)}
+            both.append(Features(**whole, **rows))
+        return both[0], both[1]
+
+    truth = calibrated.compare(*draw(20_000)).mean
+    covered = [d.low <= truth <= d.high for d in (calibrated.compare(*draw(12)) for _ in range(300))]
+    assert 0.9 <= np.mean(covered) <= 0.99
+
+
+# ------------------------------------------------------------------------------------------------------ version
+
+
+def test_version_changes_with_whatever_changes_numbers(
+    settings: PanelSettings, clip_config: dict[str, Any], clip_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(clip_files[1])
+    state["visual.proj"] = state["visual.proj"] + 1e-4
+    save_file(state, tmp_path / "other.safetensors")
+    import json
+
+    config = tmp_path / "published.json"
+    config.write_text(json.dumps({"model_cfg": clip_config, "preprocess_cfg": {"resize_mode": "squash"}}))
+    changed = {
+        "weights file": replace(settings, encoder_weights=tmp_path / "other.safetensors"),
+        "preprocessing": replace(settings, encoder_config=config),
+        "references": replace(settings, references=settings.references[:-1]),
+        "weights": replace(settings, weights={**settings.weights, "clip": 0.25}),
+        "scorers": replace(settings, weights={"style": 1.0}),
+        "size": replace(settings, render_size=48),
+    }
+    versions = {name: Panel.open(other).version for name, other in changed.items()}
+    versions["as it is"] = Panel.open(settings).version
+    assert len(set(versions.values())) == len(versions)
+    reordered = replace(settings, references=settings.references[::-1])
+    assert Panel.open(reordered).version == versions["as it is"]
+
+
+def test_version_changes_with_a_scorer_and_with_the_calibration(
+    calibrated: Panel, look: Callable[..., Features], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, calibration = calibrated.version, calibrated.calibration_version
+    other = copy.copy(calibrated)
+    other.calibrate({"A": look(0.0), "B": look(1.0), "FLAT_50": look(0.5)})
+    assert (other.version, other.calibration_version != calibration) == (before, True)
+    monkeypatch.setattr("scorers.style.Style.version", "2")
+    assert calibrated.version != before
+
+
+# --------------------------------------------------------------------------------------------------------- cost
+
+
+def test_twelve_pictures_of_96_pixels_cost_little(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
+    """Processor time of looking and judging; 60 ms on one core of an ordinary machine, with room for slow ones."""
+    images = torch.nn.functional.interpolate(paint(1, 12, 0.3), size=96, mode="bicubic").clamp(0, 1)
+    costs: list[float] = []
+    for _ in range(4):
+        started = time.process_time()
+        calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
+        costs.append(time.process_time() - started)
+    print(f"panel time for 12 pictures: {1000 * min(costs):.0f} ms")
+    assert min(costs) < 0.3

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from studies.estimate import size_text, time_text
+from studies.preflight import Finding, is_fatal, preflight
+from studies.studyfile import read_study_file
+from tests.engine.tiny import write_tiny
+from tests.studies.study_text import STUDY, write_study
+
+CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the study of `study_text` needs."""
+    from open_clip import CLIP as OpenClip
+
+    folder = tmp_path_factory.mktemp("parts")
+    write_tiny(folder / "a.safetensors", 1)
+    write_tiny(folder / "b.safetensors", 2)
+    (folder / "clip.json").write_text(json.dumps(CLIP))
+    state = OpenClip(**CLIP).state_dict()
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / "clip.safetensors")
+    (folder / "wanted").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        pixels = rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "wanted" / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def here(parts: Path, tmp_path: Path) -> Path:
+    """A copy of the parts that a test may damage; the files themselves are links until they are replaced."""
+    for path in parts.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, tmp_path / path.name)
+        else:
+            (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+def look(here: Path, text: str = STUDY, **replaced: str) -> tuple[Finding, ...]:
+    return preflight(read_study_file(write_study(here, text, **replaced)))
+
+
+def errors(findings: tuple[Finding, ...]) -> list[Finding]:
+    return [finding for finding in findings if finding.level == "error"]
+
+
+def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
+    findings = look(here)
+    assert errors(findings) == []
+    assert not is_fatal(findings)
+    notes = {finding.where.split(":")[0]: finding.message for finding in findings if finding.level == "note"}
+    assert set(notes) == {"time", "disk", "memory"}
+    assert notes["time"].startswith("12 trials, ")
+    assert not (here / "runs").exists(), "looking leaves nothing behind"
+
+
+def test_everything_wrong_is_in_one_list(here: Path) -> None:
+    for name in ("b.safetensors", "clip.safetensors"):
+        (here / name).unlink()
+    (here / "a.safetensors").unlink()
+    (here / "a.safetensors").write_bytes(b"\x80\x02}q\x00" + bytes(80))
+    (here / "wanted" / "0.png").write_text("no picture")
+    (here / "runs").write_text("a file where the folder should be")
+    long = " ".join(["word"] * 90)
+    findings = look(here, STUDY.replace('"a house"', f'"{long}"'))
+    assert is_fatal(findings)
+    places = [finding.where for finding in errors(findings)]
+    assert len(places) == 6
+    for start in ("prompt", "models.A", "models.B", "target.references", "scorers", str(here / "runs")):
+        assert any(place.startswith(start) for place in places), (start, places)
+    assert all(finding.message for finding in findings)
+
+
+def _truncate(path: Path) -> None:
+    data = path.resolve().read_bytes()
+    path.unlink()
+    path.write_bytes(data[:-1000])
+
+
+def _spoil(path: Path) -> None:
+    tensors = load_file(path)
+    tensors["model.diffusion_model.out.2.bias"][0] = torch.nan
+    path.unlink()
+    save_file(tensors, path)
+
+
+def _other_architecture(path: Path) -> None:
+    path.unlink()
+    save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
+
+
+def _other_widths(path: Path) -> None:
+    from engine.layout import Widths
+
+    path.unlink()
+    write_tiny(
+        path, 3, widths=Widths(unet=(32,) * 4, vae=(32,) * 4, text=64, text_layers=1, text_hidden=64, vocabulary=512)
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (Path.unlink, "there is no such file"),
+        (_truncate, "cut short"),
+        (_spoil, "NaN or infinite"),
+        (_other_architecture, "FLUX"),
+        (_other_widths, "cannot be merged"),
+    ],
+    ids=["missing", "truncated", "NaN", "architecture", "widths"],
+)
+def test_bad_checkpoints_are_errors(here: Path, damage: object, words: str) -> None:
+    assert callable(damage)
+    damage(here / "b.safetensors")
+    (error,) = errors(look(here))
+    assert error.where.startswith("models.")
+    assert words in error.message
+
+
+def test_references_that_are_no_pictures(here: Path) -> None:
+    for number in range(5):
+        (here / "wanted" / f"{number}.png").write_text("nothing to see")
+    wrong = errors(look(here))
+    assert len(wrong) == 6
+    assert all("not a picture" in finding.message for finding in wrong[:5])
+    assert wrong[5].message == "3 pictures, 4 are needed"
+
+
+def test_few_references_are_a_warning(here: Path) -> None:
+    for number in range(3):
+        (here / "wanted" / f"{number}.png").unlink()
+    findings = look(here)
+    assert not is_fatal(findings)
+    (warning,) = [finding for finding in findings if finding.where == "target.references"]
+    assert warning.line.startswith("warning: target.references: 5 pictures tell little about a style; give 8 to 40")
+
+
+def test_missing_references_folder(here: Path) -> None:
+    shutil.rmtree(here / "wanted")
+    messages = [finding.line for finding in errors(look(here))]
+    assert len(messages) == 2
+    assert "no such file" in messages[0]
+    assert "there is no picture" in messages[1]
+
+
+def test_a_full_disk_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")  # noqa: PYI024  # what shutil returns
+    monkeypatch.setattr("studies.preflight.shutil.disk_usage", lambda _: usage(10, 10, 1000))
+    (error,) = errors(look(here))
+    assert error.where.startswith("disk")
+    assert "1 kB are free" in error.message
+
+
+def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("studies.preflight.tempfile.TemporaryFile", refuse)
+    (error,) = errors(look(here))
+    assert error.line.endswith("cannot be written (Permission denied); give [study] folder a place where you may write")
+
+
+def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.preflight.free_memory", lambda _: 1000)
+    (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
+    assert warning.level == "warning"
+
+
+def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
+    config = CLIP | {"embed_dim": 24}
+    (here / "clip.json").unlink()
+    (here / "clip.json").write_text(json.dumps(config))
+    (error,) = errors(look(here))
+    assert error.where == "scorers"
+
+
+def test_prompt_syntax_of_other_tools_is_a_warning(here: Path) -> None:
+    findings = look(here, STUDY.replace('"a house"', '"a (house:1.2)"'))
+    assert [finding.level for finding in findings if finding.where.startswith("prompt")] == ["warning"]
+
+
+def test_sizes_and_times_are_for_people() -> None:
+    assert [size_text(n) for n in (999, 1500, 25_000_000, 4_200_000_000, 7e12)] == [
+        "999 bytes", "1.5 kB", "25 MB", "4.2 GB", "7.0 TB",
+    ]  # fmt: skip
+    assert [time_text(s) for s in (40, 600, 27_000)] == ["40 s", "10 min", "7.5 h"]

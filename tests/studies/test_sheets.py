@@ -1,0 +1,57 @@
+"""Contact sheets hold every picture where it belongs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from studies import sheets
+from studies.sheets import Column, Picture
+
+
+def plain(level: int, height: int = 48, width: int = 32) -> Picture:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def test_a_grid_holds_every_picture_unscaled(tmp_path: Path) -> None:
+    pictures = [plain(10 * i) for i in range(1, 8)]
+    sheets.grid(pictures, tmp_path / "grid.png")
+    sheet = np.asarray(Image.open(tmp_path / "grid.png"))
+    found = {int(level) for level in np.unique(sheet) if (sheet[..., 0] == level).sum() == 48 * 32}
+    assert found == {10, 20, 30, 40, 50, 60, 70}
+
+
+def test_the_finalists_sheet_has_a_column_a_recipe_and_a_row_a_prompt(tmp_path: Path) -> None:
+    columns = [
+        Column(title=f"recipe {c}", pictures=[plain(20 + 30 * c + 10 * r) for r in range(2)], lines=["score +1.0"], marked=c == 1)
+        for c in range(3)
+    ]
+    path = tmp_path / "sheet.png"
+    sheets.finalists(columns, ["a cat", "a house"], path, title="finalists", caption="said plainly")
+    sheet = np.asarray(Image.open(path).convert("RGB"))
+    assert sheet.shape[1] == 3 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
+    for level in (20, 30, 50, 60, 80, 90):
+        rows, columns_ = np.nonzero((sheet == level).all(-1))
+        block = (rows.max() - rows.min() + 1, columns_.max() - columns_.min() + 1)
+        assert block == (sheets.CELL_WIDTH * 48 // 32, sheets.CELL_WIDTH)
+    assert (sheet == np.array(sheets.ACCENT)).all(-1).any()
+
+
+def test_references_of_another_shape_are_fitted(tmp_path: Path) -> None:
+    columns = [Column(title="references", pictures=[plain(70, 500, 20)]), Column(title="A", pictures=[plain(90)])]
+    sheets.finalists(columns, ["a cat"], tmp_path / "sheet.png", title="t" * 400)
+    assert Image.open(tmp_path / "sheet.png").width == 2 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
+
+
+def test_a_failed_write_leaves_the_old_sheet(tmp_path: Path) -> None:
+    path = tmp_path / "grid.png"
+    sheets.grid([plain(10)], path)
+    before = path.read_bytes()
+    try:
+        sheets.grid([np.zeros((4, 4), np.float64)], path)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        pass
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,158 @@
+"""The house keeps its shape: import arrows, light modules, short modules, and nothing else in the wheel."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("engine", "scorers", "search", "studies")
+MODULES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+HEAVY = ("torch", "optuna", "diffusers", "transformers", "open_clip", "PIL", "pandas")
+LONGEST = 400
+HELP = """
+sys.argv = ["recipe-search", "--help"]
+from studies.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+"""
+
+
+def _heavy_after(code: str) -> list[str]:
+    """Run code in a fresh interpreter; return which heavy libraries it has loaded."""
+    report = f"import sys\n{code}\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", report], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import studies.cli",
+        HELP,
+        "import search, search.space, search.suggester, search.stages, search.finalists",
+        "import engine.recipe, engine.blocks, engine.shots, engine.errors",
+        "import studies.studyfile, studies.template, studies.guard",
+    ],
+    ids=["cli", "help", "search", "engine words", "study file"],
+)
+def test_light_modules_load_nothing_heavy(code: str) -> None:
+    assert _heavy_after(code) == []
+
+
+def test_the_light_check_can_fail() -> None:
+    assert _heavy_after("import optuna, PIL") == ["optuna", "PIL"]
+
+
+def test_import_contracts_hold() -> None:
+    status, report = _lint(ROOT)
+    assert status == 0, report
+
+
+@pytest.mark.parametrize(
+    ("package", "line", "contract"),
+    [
+        ("engine", "import optuna", "engine and scorers work in a notebook"),
+        ("engine", "import scorers.errors", "engine and scorers know neither"),
+        ("search", "import engine.checkpoint", "search sees only the torch-free words"),
+        ("search", "import torch", "search never reaches torch"),
+        ("search", "import optuna", "only search.samplers imports optuna"),
+        ("scorers", "import studies.errors", "engine and scorers know neither"),
+    ],
+)
+def test_the_contracts_can_fail(tmp_path: Path, package: str, line: str, contract: str) -> None:
+    for name in PACKAGES:
+        _skeleton(ROOT / name, tmp_path / name)
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (tmp_path / package / "wrong.py").write_text(f"{line}\n")
+    status, report = _lint(tmp_path)
+    assert status != 0
+    assert [row for row in report.splitlines() if contract in row and row.endswith("BROKEN")], report
+
+
+def _lint(folder: Path) -> tuple[int, str]:
+    """Check the contracts of a source tree; the report is so wide that no line is wrapped."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    environment = os.environ | {"COLUMNS": "300"}
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _skeleton(source: Path, target: Path) -> None:
+    """Copy a package's modules, but not their contents: names are all that the contracts ask for."""
+    for path in source.rglob("*.py"):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text("")
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "__init__.py"], ids=lambda p: p.parent.name)
+def test_init_is_one_docstring(path: Path) -> None:
+    (only,) = ast.parse(path.read_text()).body
+    assert isinstance(only, ast.Expr)
+    assert isinstance(only.value, ast.Constant)
+    assert isinstance(only.value.value, str)
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for path in MODULES}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_are_short_and_named_after_one_thing(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= LONGEST
+    assert not re.search(r"util|helper|common|misc", path.stem)
+    assert path.name == "__init__.py" or "from __future__ import annotations" in text
+
+
+def test_test_files_have_unique_names() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Names in the wheel that hatchling builds from this tree, offline."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return archive.namelist()
+
+
+def test_wheel_holds_the_four_packages_and_nothing_else(wheel: list[str]) -> None:
+    top = {name.split("/")[0] for name in wheel}
+    others = {name for name in top if not name.endswith(".dist-info")}
+    assert others == set(PACKAGES)
+    assert len(top) == len(PACKAGES) + 1
+
+
+def test_wheel_holds_every_module_and_the_sample_world(wheel: list[str]) -> None:
+    files = set(wheel)
+    assert {str(path.relative_to(ROOT)) for path in MODULES} <= files
+    world = [path for path in (ROOT / "studies/sample/world").rglob("*") if path.is_file()]
+    assert len(world) > 4, "the sample world is missing"
+    assert {str(path.relative_to(ROOT)) for path in world} <= files
+    assert not [name for name in files if "test" in name.split("/") or "__pycache__" in name]
+
+
+def test_the_wheel_is_kept_off_public_indexes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "Private :: Do Not Upload" in project["classifiers"]
+    assert project["scripts"] == {"recipe-search": "studies.cli:main"}
