@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -240,7 +241,7 @@ def write_recipe_file(path: Path | str, content: RecipeFile, *, overwrite: bool 
 
 
 def _text(content: RecipeFile, folder: Path) -> str:
-    models = [f"{_quoted(name)} = {_quoted(_path(path, folder))}" for name, path in content.models.items()]
+    models = [f"{_key(name)} = {_quoted(_path(path, folder))}" for name, path in content.models.items()]
     head = [f"format = {FORMAT}", f"dialect = {_quoted(content.recipe.dialect)}", "", "[models]", *models]
     return "\n".join([*head, *(line for step in content.recipe.steps for line in _step_lines(step)), ""])
 
@@ -264,6 +265,10 @@ def _weight_lines(ratios: tuple[float, ...]) -> list[str]:
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
 
 
 def _path(path: Path, folder: Path) -> str:

@@ -29,23 +29,31 @@ class Scorer(Protocol):
     """One way to judge pictures; more is better, units are the scorer's own.
 
     A recipe's value is the mean of its pictures' contributions. Scaling, weights and standard errors are the panel's.
-
-    Attributes:
-        name: in settings and reports.
-        version: changes whenever the same pictures get other numbers.
-        needs: of "image", "prompt", "refs"; what the scorer looks at.
-        degree: 1 when a contribution depends on its own picture alone, 2 when it is an average over the pairs with
-            the recipe's other pictures. The standard error follows from it, see ``scorers.verdict.jackknife``.
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """In settings and reports."""
+        ...
+
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """Changes whenever the same pictures get other numbers."""
+        ...
+
     @property
-    def needs(self) -> frozenset[str]: ...
+    def needs(self) -> frozenset[str]:
+        """Of "image", "prompt", "refs"; what the scorer looks at."""
+        ...
+
     @property
-    def degree(self) -> int: ...
+    def degree(self) -> int:
+        """1 or 2; how many pictures a contribution depends on.
+
+        1 when a contribution depends on its own picture alone, 2 when it is an average over the pairs with the
+        recipe's other pictures. The standard error follows from it, see ``scorers.verdict.influence``.
+        """
+        ...
 
     def fit(self, calibration: Calibration) -> None:
         """Learn what is needed from calibration recipes and references; called once, before any scoring."""

@@ -12,12 +12,16 @@ from scorers.encoder import Encoder
 from scorers.features import Features
 
 QUALITY_TAGS = frozenset(
-    "masterpiece, best quality, high quality, highest quality, ultra quality, amazing quality, high resolution, highres, "
-    "absurdres, hires, 4k, 8k, uhd, hdr, ultra detailed, ultra-detailed, highly detailed, extremely detailed, "
-    "intricate details, sharp focus, award winning, award-winning, trending on artstation, very aesthetic".split(", ")
+    {
+        *("masterpiece", "best quality", "high quality", "highest quality", "ultra quality", "amazing quality"),
+        *("high resolution", "highres", "absurdres", "hires", "4k", "8k", "uhd", "hdr", "sharp focus"),
+        *("ultra detailed", "ultra-detailed", "highly detailed", "extremely detailed", "intricate details"),
+        *("award winning", "award-winning", "trending on artstation", "very aesthetic"),
+    }
 )
 _LORA = re.compile(r"<[^<>:]+:[^<>]*>")
-_WORDS = re.compile(r"\b(?:BREAK|AND)\b(?:\s*:\s*-?[\d.]+)?")
+_AND = re.compile(r"(?::\s*-?[\d.]+\s*)?\bAND\b")  # "a cat:0.7 AND a dog:0.3": parts with weights
+_LAST = re.compile(r":\s*-?[\d.]+\s*$")
 _SWAP = re.compile(r"\[([^\[\]:|]*):([^\[\]:|]*):\s*[\d.]+\s*\]")
 _LATE = re.compile(r"\[([^\[\]:|]*):\s*[\d.]+\s*\]")
 _WEIGHT = re.compile(r"(?<=\S)\s*:\s*-?\d*\.?\d+\s*(?=\))")
@@ -30,7 +34,9 @@ def plain_prompt(prompt: str) -> str:
     Of ``[from:to:when]`` both words stay, as both are in the picture.
     """
     text = _LORA.sub(" ", prompt)
-    text = _WORDS.sub(" ", text)
+    if _AND.search(text):
+        text = _AND.sub(" ", _LAST.sub("", text))
+    text = re.sub(r"\bBREAK\b", " ", text)
     text = _LATE.sub(r"\1", _SWAP.sub(r"\1 \2", text))
     text = _BRACKET.sub(" ", _WEIGHT.sub("", text)).replace("\\(", "(").replace("\\)", ")")
     parts = (" ".join(part.split()) for part in re.split(r"[,\n]", text))

@@ -1,4 +1,4 @@
-"""Which pictures are broken: not finite, black, blank, clipped, noise or a blotch. Broken is a reason, never a score."""
+"""Which pictures are broken (not finite, black, blank, clipped, noise, a blotch); that is a reason, never a score."""
 
 from __future__ import annotations
 

@@ -118,6 +118,12 @@ class Panel:
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     @property
+    def features_version(self) -> str:
+        """Hash of what features depend on besides the pictures; features of one version may be kept and mixed."""
+        made_of = [self._encoder.version, guards.VERSION, str(self.size), repr(self._limits)]
+        return hashlib.sha256("\n".join(made_of).encode()).hexdigest()
+
+    @property
     def calibration_version(self) -> str:
         """Hash of the calibration recipes' features, on which a verdict's zero and unit depend."""
         digest = hashlib.sha256()

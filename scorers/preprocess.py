@@ -58,7 +58,7 @@ def _letterbox(x: Tensor, size: int) -> Tensor:
 
 def _centre_crop(x: Tensor, size: int) -> Tensor:
     x = short_side_to(x, size)
-    top, left = (int(round((side - size) / 2)) for side in x.shape[-2:])
+    top, left = (round((side - size) / 2) for side in x.shape[-2:])
     return x[..., top : top + size, left : left + size]
 
 

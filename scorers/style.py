@@ -9,8 +9,9 @@ linear discriminant analysis; Ledoit and Wolf 2004 for the shrinkage). All in fl
 
 The references show other contents than the shots, so ``mu`` carries a content offset. Whether correcting it helps was
 tried on drawn scenes with a known amount of a look (96 px, random tiny CLIP, 10 worlds, 16 pictures a recipe, 24
-references of other contents, planted at .25, .35, .5, .65; error of the best amount, and the margin, in standard
-deviations between recipes, by which a mix that no blend of the parents reaches beats every blend when it is the target):
+references of other contents, planted at .25, .35, .5, .65). Given are the error of the best amount, and the margin, in
+standard deviations between recipes, by which a mix that no blend of the parents reaches beats every blend when that
+mix is the target:
 
     ============================================  ==========  ======
     metric                                        rms error   margin
@@ -20,6 +21,8 @@ deviations between recipes, by which a mix that no blend of the parents reaches 
     content scatter of the renders alone          .10         .30
     4 / 8 / 12 content components removed          .09 - .10   .3
     only the span of recipe differences (1 - 3)   .05 - .06   0 - .1
+    ``mu`` shrunken to the span (James-Stein)     .08         0
+    ``mu`` by empirical Bayes on that span        .07         0
     ============================================  ==========  ======
 
 The mean error is within .04 of 0 everywhere: the metric already gives the content directions as little weight as is

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from search.history import Point, Told, in_order
-from search.space import DECIMALS, Space
+from search.space import DECIMALS, TOLERANCE, Space
 from search.stages import STAGES, Plan, Stage, flat_label, subspace
 from search.subspace import Subspace
 
@@ -59,6 +59,10 @@ class Suggester:
                 return self._searched(stage, told, tried)
         return None
 
+    def calibration(self) -> tuple[Proposal, ...]:
+        """Return the recipes that calibrate scorers, the same in every night: those of stage `flat`, labelled."""
+        return tuple(self._flat_points().values())
+
     def trials(self, stage: Stage) -> int:
         """Return how many trials a stage gets in this space: none when all its knobs are frozen."""
         if stage == "flat":
@@ -77,12 +81,18 @@ class Suggester:
 
     def _flat_points(self) -> dict[str, Proposal]:
         """Return flat and calibration recipes by key; where bounds make two fall together, the first one stays."""
-        points = [(flat_label(ratio), self.space.flat(ratio)) for ratio in self.plan.flat]
+        points = [(self._label(ratio), self.space.flat(ratio)) for ratio in self.plan.flat]
         points += [(f"random {n + 1}", self._scattered(n)) for n in range(self.plan.calibration)]
         found: dict[str, Proposal] = {}
         for label, point in points:
             found.setdefault(self.space.decode(point).key, Proposal(stage="flat", point=point, label=label))
         return found
+
+    def _label(self, ratio: float) -> str:
+        """Return the usual name of a flat recipe, and say so when bounds or frozen blocks make it another one."""
+        unet = self.space.decode(self.space.flat(ratio)).merge.ratios[1:]
+        whole = all(abs(found - ratio) <= TOLERANCE for found in unet)
+        return flat_label(ratio) if whole else f"{flat_label(ratio)} within bounds"
 
     def _scattered(self, n: int) -> dict[str, float]:
         """Return calibration recipe `n`: random blocks round FLAT_50."""

@@ -87,11 +87,15 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
 @click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
 @click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
-@click.option("--clip-config", default="ViT-L-14-quickgelu", show_default=True, help="open_clip architecture, or a JSON file.")
+@click.option(
+    "--clip-config", default="ViT-L-14-quickgelu", show_default=True, help="open_clip architecture, or a JSON file."
+)
 @click.option("--clip-weights", default="models/ViT-L-14.safetensors", show_default=True, help="Its weights.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
 @told_plainly
-def init(study: Path, model_a: str, model_b: str, references: str, clip_config: str, clip_weights: str, name: str) -> None:
+def init(
+    study: Path, model_a: str, model_b: str, references: str, clip_config: str, clip_weights: str, name: str
+) -> None:
     """Write a commented study file for your own checkpoints."""
     from studies.template import study_template, write_template
 
@@ -159,7 +163,7 @@ def dashboard(study: Path, host: str, port: int) -> None:
     from studies.session import open_store
 
     store = open_store(opened(study))
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.study._study_id}  (Ctrl+C ends it)")
+    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C ends it)")
     serve(store, host=host, port=port)
 
 

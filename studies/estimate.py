@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 BASELINES = 5
 """Recipes that the proof renders beside the finalists: A, B, FLAT_25, FLAT_50, FLAT_75."""
-CALIBRATIONS = 8
-"""Recipes rendered once to calibrate the panel, most of which the first stage uses again."""
 
 UNET_STEP_FLOP = 1.607e12
 """Work of one guided step of SD1.5 (two passes of the UNet) at 512 x 512 pixels."""
@@ -53,7 +51,7 @@ class Estimate:
 
     trials: int
     pictures: int
-    """All pictures made: calibration, trials and proof."""
+    """All pictures made: those of the trials (the first of which also calibrate the panel) and of the proof."""
     seconds: float
     disk_bytes: int
     """What the study's folder will hold."""
@@ -76,7 +74,7 @@ def estimate(spec: StudySpec, a: Checkpoint, b: Checkpoint) -> Estimate:
     device = device_of(spec.device)
     trials = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).total
     proofs = BASELINES + spec.finalists
-    pictures = (trials + CALIBRATIONS) * len(spec.shots) + proofs * len(spec.proof_shots)
+    pictures = trials * len(spec.shots) + proofs * len(spec.proof_shots)
     per_picture = picture_seconds(spec.shots[0], a.widths, device)
     elements = sum(info.elements for info in a.tensors.values())
     return Estimate(
@@ -138,7 +136,7 @@ def _disk(spec: StudySpec, trials: int, proofs: int) -> int:
         return sum(shot.width * shot.height for shot in shots)
 
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
-    sheets = 2 * (trials + CALIBRATIONS + proofs) * pixels(spec.shots) * SHEET_BYTES
+    sheets = 2 * (trials + proofs) * pixels(spec.shots) * SHEET_BYTES
     proof = proofs * pixels(spec.proof_shots) * PICTURE_BYTES
     return int(sheets + proof + (trials + proofs) * RECORD_BYTES)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import CheckpointError
 from engine.recipe import Recipe
@@ -112,7 +112,13 @@ def export_recipe(
     if text.exists() and not overwrite:
         raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
     used = {letter: {"name": path.name, "sha256": hashes[letter]} for letter, path in models.items()}
-    header = {"format": 1, "recipe": recipe.text, "recipe_key": recipe.key, "models": used, "dtype": dtype}
+    header: dict[str, Any] = {
+        "format": 1,
+        "recipe": recipe.text,
+        "recipe_key": recipe.key,
+        "models": used,
+        "dtype": dtype,
+    }
     if approval is not None:
         header["approval"] = dict(approval)
     written = write_checkpoint(

@@ -10,7 +10,7 @@ import errno
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -156,7 +156,7 @@ def record(trial: Trial, verdict: Verdict) -> None:
 
 
 @contextmanager
-def termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Generator[None]:
     """Let a termination signal end the night as Ctrl+C does: the trial in flight is marked, nothing is lost."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -170,7 +170,7 @@ def termination_as_interrupt() -> Iterator[None]:
 
 
 @contextmanager
-def disk_errors_named(spec: StudySpec) -> Iterator[None]:
+def disk_errors_named(spec: StudySpec) -> Generator[None]:
     """Say of a full or unwritable disk what it is and that nothing is lost."""
     try:
         yield
@@ -178,9 +178,9 @@ def disk_errors_named(spec: StudySpec) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             message = f"{spec.folder}: the disk is full; every finished trial is kept: free some space, run again"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            message = f"{error.filename or spec.folder}: cannot be written ({error.strerror}); every finished trial is kept"
+            message = (
+                f"{error.filename or spec.folder}: cannot be written ({error.strerror}); every finished trial is kept"
+            )
         else:
             raise
         raise StudyError(message) from error
-
-

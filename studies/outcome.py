@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.recipe import Recipe
 from studies.errors import StudyError
@@ -112,11 +113,14 @@ def read_outcome(folder: Path) -> Outcome:
     )
 
 
-def _standings(rows: Sequence[dict[str, object]]) -> tuple[Standing, ...]:
-    def standing(row: dict[str, object]) -> Standing:
-        comparisons = row.pop("comparisons")
-        reasons = row.pop("reasons")
-        assert isinstance(comparisons, list) and isinstance(reasons, list)
-        return Standing(**row, reasons=tuple(reasons), comparisons=tuple(Comparison(**c) for c in comparisons))  # pyright: ignore[reportArgumentType]
-
-    return tuple(standing(row) for row in rows)
+def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
+    return tuple(
+        Standing(
+            label=row["label"],
+            recipe=row["recipe"],
+            value=row["value"],
+            reasons=tuple(row["reasons"]),
+            comparisons=tuple(Comparison(**fields) for fields in row["comparisons"]),
+        )
+        for row in rows
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ class Meter:
 
 
 @contextmanager
-def meter(label: str, total: float, console: Console) -> Iterator[Meter]:
+def meter(label: str, total: float, console: Console) -> Generator[Meter]:
     """A meter for ``total`` units of work, drawn as a bar if ``console`` is a terminal."""
     if not console.is_terminal:
         yield Meter(label=label, total=total, console=console)

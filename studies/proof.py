@@ -80,7 +80,9 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     flats = [standing for standing in outcome.baselines if standing.label in FLATS]
     best_flat = _best(flats)
     shown = [s for s in outcome.baselines if s.label in (*PARENTS, best_flat)] + list(outcome.finalists)
-    columns = [sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])]
+    columns = [
+        sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])
+    ]
     for number, standing in enumerate(shown, start=1 - len(PARENTS) - 1):
         kept = workshop.renders.pictures(Recipe.parse(standing.recipe), shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
@@ -120,5 +122,8 @@ def _lines(standing: Standing, best_flat: str) -> list[str]:
     lines = [f"score {standing.value:+.2f}"]
     for comparison in standing.comparisons:
         if comparison.against == best_flat:
-            lines += [f"vs {best_flat} {comparison.mean:+.2f}", f"95 %: {comparison.low:+.2f} to {comparison.high:+.2f}"]
+            lines += [
+                f"vs {best_flat} {comparison.mean:+.2f}",
+                f"95 %: {comparison.low:+.2f} to {comparison.high:+.2f}",
+            ]
     return lines

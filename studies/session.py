@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -43,7 +43,9 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
     console.print("look at it, then approve the one you want and export it:", highlight=False)
-    console.print(f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False)
+    console.print(
+        f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False
+    )
     console.print(f"  recipe-search export {shown_as}", highlight=False, markup=False)
     return outcome
 
@@ -84,7 +86,7 @@ def _recipe_of_trial(spec: StudySpec, store: StudyStore, number: int) -> Recipe:
 
 
 @contextmanager
-def bytes_meter(label: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], None]]:
     """A progress callback of (bytes done, bytes in all), drawn as percent."""
     with meter(label, 100, console) as bar:
 
@@ -105,5 +107,3 @@ def print_export(done: Exported, console: Console) -> None:
         f"{done.supermerger}",
     ):
         console.print(line, highlight=False, markup=False)
-
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from search.suggester import Proposal
 from studies.errors import StudyError
 
 log = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
 
 INTERRUPTED = "interrupted"
 """Reason of a trial whose night ended under it; such a trial is run again."""
 
 
 @contextmanager
-def night_lock(folder: Path) -> Iterator[None]:
+def night_lock(folder: Path) -> Generator[None]:
     """Hold the study folder for one night.
 
     Raises:
@@ -89,6 +90,11 @@ class StudyStore:
             load_if_exists=True,
         )
 
+    @property
+    def number(self) -> int:
+        """The study's number in its storage, as the dashboard's addresses have it."""
+        return self.study._study_id  # pyright: ignore[reportPrivateUsage] - Optuna has no public name for it
+
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether a study was ever started in the folder."""
@@ -98,8 +104,9 @@ class StudyStore:
         """Fail the trials that a killed night left behind; returns how many."""
         stale = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
         for trial in stale:
-            self.storage.set_trial_user_attr(trial._trial_id, "reason", INTERRUPTED)
-            self.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
+            self.storage.set_trial_user_attr(number, "reason", INTERRUPTED)
+            self.storage.set_trial_state_values(number, TrialState.FAIL)
         return len(stale)
 
     def trials(self) -> list[FrozenTrial]:

@@ -66,17 +66,23 @@ class StudySpec:
             encoder_weights=self.clip_weights,
             references=self.references,
             weights=dict(self.scorer_weights),
+            render_size=min(min(shot.width, shot.height) for shot in self.shots),
         )
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
-        Trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial wrong. The
-        hashes of models, references and scorer weights are added by the night.
+        The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
+        wrong. The hashes of models, references and scorer weights are added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
-        common = {"study.seed": str(self.seed), "export dtype": self.export_dtype, "device.precision": self.precision}
+        common = {
+            "study.seed": str(self.seed),
+            "search.calibration": str(self.plan.calibration),
+            "export dtype": self.export_dtype,
+            "device.precision": self.precision,
+        }
         return common | shots | knobs
 
 
@@ -184,7 +190,13 @@ def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def _plan(table: SearchTable) -> Plan:
-    return Plan(groups=table.groups, blocks=table.blocks, self_mode=table.self_, adjust=table.adjust)
+    return Plan(
+        groups=table.groups,
+        blocks=table.blocks,
+        self_mode=table.self_,
+        adjust=table.adjust,
+        calibration=table.calibration,
+    )
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:

@@ -86,6 +86,7 @@ BRI = [-5, 5]
 # blocks = @T_BLOCKS@
 # self = @T_SELF@
 # adjust = @T_ADJUST@
+# calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
 # finalists = @T_FINALISTS@
 
 # The CLIP that looks at the pictures: an open_clip architecture, or a JSON file, and its weights. Weights by OpenAI
@@ -170,6 +171,7 @@ def _defaults() -> dict[str, str]:
         "T_BLOCKS": str(search.blocks),
         "T_SELF": str(search.self_),
         "T_ADJUST": str(search.adjust),
+        "T_CALIBRATION": str(search.calibration),
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS": ", ".join(SCORERS),

@@ -1,4 +1,4 @@
-"""From a recipe to its features: build, render, look, keep. The engine, the panel and the render store, open together."""
+"""From a recipe to its features: build, render, look, keep; engine, panel and render store, open together."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Workshop:
 
         engine = Engine.open(spec.models, device=spec.device, precision=spec.precision, round_to=spec.export_dtype)
         panel = Panel.open(spec.panel_settings(), device=str(engine.device))
-        stamp = "\n".join([*models.values(), panel.encoder.version, spec.export_dtype, spec.precision, engine.device.type])
+        stamp = "\n".join(
+            [*models.values(), panel.features_version, spec.export_dtype, spec.precision, engine.device.type]
+        )
         return cls(engine, panel, RenderStore(spec.folder, stamp))
 
     def make(self, recipe: Recipe, shots: Sequence[Shot], *, pictures: bool = False) -> Work:

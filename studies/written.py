@@ -135,6 +135,7 @@ class SearchTable(Written):
     blocks: Trials = Field(default=60, examples=[60])
     self_: Trials = Field(default=12, alias="self", examples=[12])
     adjust: Trials = Field(default=12, examples=[12])
+    calibration: Trials = Field(default=4, examples=[4])
     finalists: int = Field(default=4, ge=1, le=50, examples=[4])
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from engine.keymap import ldm_key
+from engine.keymap import Component, ldm_key
+from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.train import CLIP_CONFIG, new_text_encoder, token_ids
 from studies.sample.world import CLIP_TOKENS, ROWS, TEXT_TOKENS, WORLD
 
@@ -26,21 +27,19 @@ State = Mapping[str, torch.Tensor]
 
 def used_rows() -> torch.Tensor:
     """Ids of the tokens that occur in the sample world's captions, sorted."""
-    from studies.sample.scenes import COLOURS, PLACES, SUBJECTS, caption
-
     plain = [caption(s, c, p) for s in SUBJECTS for c in COLOURS for p in PLACES]
     words = "drawn painted photographed background, close up, at some distance, far away"
     return token_ids([*plain, words, ""]).unique()
 
 
-def in_ldm_layout(component: str, state: State) -> dict[str, torch.Tensor]:
+def in_ldm_layout(component: Component, state: State) -> dict[str, torch.Tensor]:
     """A diffusers or transformers state dict under LDM keys and shapes, fp16."""
     out: dict[str, torch.Tensor] = {}
     for name, tensor in state.items():
         key = ldm_key(component, name)
-        if component == "vae" and ".attn_1." in key and key.endswith(".weight") and tensor.ndim == 2:
-            tensor = tensor[:, :, None, None]  # the VAE's attention is written as 1x1 convolutions
-        out[key] = tensor.to(torch.float16).contiguous()
+        # The VAE's attention is written as 1x1 convolutions.
+        is_flat = component == "vae" and ".attn_1." in key and key.endswith(".weight") and tensor.ndim == 2
+        out[key] = (tensor[:, :, None, None] if is_flat else tensor).to(torch.float16).contiguous()
     return out
 
 

@@ -10,6 +10,10 @@ Shapes: pictures ``(n, 3, side, side)`` in -1..1, latents ``(n, 4, side / 8, sid
 the shipped files are in ``training.json`` beside them.
 """
 
+# diffusers and open_clip annotate their models more narrowly than they are:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+
 from __future__ import annotations
 
 import argparse
@@ -43,10 +47,10 @@ END_OF_TEXT = 49407
 CLIP_CONFIG = {
     "embed_dim": 64,
     "quick_gelu": True,
-    "vision_cfg": {"image_size": 64, "layers": 4, "width": 96, "head_width": 32, "patch_size": 8},
+    "vision_cfg": {"image_size": 64, "layers": 3, "width": 64, "head_width": 32, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
-STEPS = {"vae": 1500, "base_draft": 1500, "base": 900, "fine_tune": 800, "clip": 1200}
+STEPS = {"vae": 1500, "base": 1500, "fine_tune": 450, "clip": 500}
 
 Look = tuple[Scene, float, float]  # scene, subject_photo, background_photo
 
@@ -187,7 +191,14 @@ def run_steps(
         optimiser.zero_grad(set_to_none=True)
         mean = loss.item() if step == 0 else 0.98 * mean + 0.02 * loss.item()
         if step % 50 == 49:
-            log.info("%s %d/%d loss %.4f, %.2f s a step", name, step + 1, total, mean, (time.monotonic() - started) / (step + 1))
+            log.info(
+                "%s %d/%d loss %.4f, %.2f s a step",
+                name,
+                step + 1,
+                total,
+                mean,
+                (time.monotonic() - started) / (step + 1),
+            )
         yield step
     FIGURES[name] = {"steps": total, "loss": round(mean, 5), "seconds": round(time.monotonic() - started)}
 
@@ -266,14 +277,22 @@ def diffusion_loss(
 
 
 def train_diffusion(
-    name: str, total: int, peak: float, unet: UNet2DConditionModel, text: CLIPTextModel, data: tuple[torch.Tensor, torch.Tensor], *, learn_text: bool
+    name: str,
+    total: int,
+    peak: float,
+    unet: UNet2DConditionModel,
+    text: CLIPTextModel,
+    data: tuple[torch.Tensor, torch.Tensor],
+    *,
+    learn_text: bool,
 ) -> None:
     """Train, then replace the weights by their running average of the last two hundred steps or so."""
     trained = [*unet.parameters(), *(text.parameters() if learn_text else ())]
     average = [p.detach().clone() for p in trained]
     for step in run_steps(name, total, peak, trained, lambda: diffusion_loss(unet, text, *data)):
         decay = min(0.995, (step + 1) / (step + 20))
-        torch._foreach_lerp_(average, [p.detach() for p in trained], 1 - decay)
+        for mean, parameter in zip(average, trained, strict=True):
+            mean.lerp_(parameter.detach(), 1 - decay)
     with torch.no_grad():
         for parameter, mean in zip(trained, average, strict=True):
             parameter.copy_(mean)
@@ -288,17 +307,11 @@ def latent_data(
 
 
 def train_base(work: Path, vae: AutoencoderKL) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    """The common base and the text encoder, first on small pictures, then at full size."""
+    """The common base and the text encoder, on small pictures."""
     unet, text, path = new_unet(), new_text_encoder(), work / "base.pt"
     if not path.exists():
-        draft = work / "draft.pt"
-        if not draft.exists():
-            data = latent_data(vae, anything, DRAFT, 4000, 100_000)
-            train_diffusion("base_draft", STEPS["base_draft"], 1.5e-3, unet, text, data, learn_text=True)
-            torch.save({"unet": unet.state_dict(), "text": text.state_dict()}, draft)
-        load_pair(draft, unet, text)
-        data = latent_data(vae, anything, PICTURE, 4000, 200_000)
-        train_diffusion("base", STEPS["base"], 8e-4, unet, text, data, learn_text=True)
+        data = latent_data(vae, anything, DRAFT, 4000, 100_000)
+        train_diffusion("base", STEPS["base"], 1.5e-3, unet, text, data, learn_text=True)
         torch.save({"unet": unet.state_dict(), "text": text.state_dict()}, path)
     load_pair(path, unet, text)
     return unet, text.eval().requires_grad_(False)
@@ -311,15 +324,15 @@ def load_pair(path: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> No
     text.load_state_dict(states["text"])
 
 
-def train_fine_tunes(work: Path, vae: AutoencoderKL) -> None:
-    """Two fine-tunes of the base's UNet, one for each world."""
-    for name, world, seed in (("illustration", illustration, 300_000), ("photo", photo, 400_000)):
-        path = work / f"{name}.pt"
-        if path.exists():
-            continue
+def fine_tune(
+    work: Path, vae: AutoencoderKL, name: str, world: Callable[[np.random.Generator], Look], seed: int
+) -> None:
+    """A fine-tune of the base's UNet on one world, at the full picture size."""
+    path = work / f"{name}.pt"
+    if not path.exists():
         unet, text = train_base(work, vae)
         data = latent_data(vae, world, PICTURE, 2000, seed)
-        train_diffusion(name, STEPS["fine_tune"], 5e-4, unet, text, data, learn_text=False)
+        train_diffusion(name, STEPS["fine_tune"], 6e-4, unet, text, data, learn_text=False)
         torch.save(unet.state_dict(), path)
 
 
@@ -331,9 +344,16 @@ def train_clip(work: Path) -> None:
     config.write_text(json.dumps(CLIP_CONFIG))
     open_clip.add_model_config(config)
     model = open_clip.create_model("sample-clip")
-    looks, pictures = drawn(anything, PICTURE, 6000, 500_000)
-    mean, std = (torch.tensor(v)[None, :, None, None] for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD))
-    small = torch.cat([F.interpolate(c.float() / 255, size=64, mode="bicubic", antialias=True).clamp(0, 1) for c in pictures.split(256)])
+    looks, pictures = drawn(anything, PICTURE, 4000, 500_000)
+    mean, std = (
+        torch.tensor(v)[None, :, None, None] for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
+    small = torch.cat(
+        [
+            F.interpolate(c.float() / 255, size=64, mode="bicubic", antialias=True).clamp(0, 1)
+            for c in pictures.split(256)
+        ]
+    )
     small = (small - mean) / std
     rng = np.random.default_rng(0)
     captions = [token_ids([described(look, rng) for look in looks]) for _ in range(2)]
@@ -353,24 +373,28 @@ def train_clip(work: Path) -> None:
     torch.save(model.state_dict(), path)
 
 
+STAGES: dict[str, Callable[[Path], object]] = {
+    "clip": train_clip,
+    "vae": train_vae,
+    "base": lambda work: train_base(work, train_vae(work)),
+    "illustration": lambda work: fine_tune(work, train_vae(work), "illustration", illustration, 300_000),
+    "photo": lambda work: fine_tune(work, train_vae(work), "photo", photo, 400_000),
+}
+
+
 def main() -> None:
-    """Run every stage that has no result yet."""
+    """Run every stage that has no result yet, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--work", type=Path, required=True, help="folder of the stages' results")
-    parser.add_argument("--only", choices=("vae", "base", "fine-tunes", "clip"), help="run this stage alone")
+    parser.add_argument("--only", choices=sorted(STAGES), help="run this stage alone")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     work: Path = arguments.work
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    if arguments.only in (None, "clip"):
-        train_clip(work)
-    if arguments.only != "clip":
-        vae = train_vae(work)
-        if arguments.only != "vae":
-            train_base(work, vae)
-        if arguments.only in (None, "fine-tunes"):
-            train_fine_tunes(work, vae)
+    for name, stage in STAGES.items():
+        if arguments.only in (None, name):
+            stage(work)
     figures = work / "training.json"
     known = json.loads(figures.read_text()) if figures.exists() else {}
     figures.write_text(json.dumps(known | FIGURES, indent=1) + "\n")

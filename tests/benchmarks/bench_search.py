@@ -143,14 +143,14 @@ def measure(method: str, trials: int, seed: int) -> Outcome:
 
 def table(trials: int, seeds: int) -> dict[str, Outcome]:
     """Print and return the mean outcome of every method."""
-    print(f"\n{trials} trials, {seeds} landscapes: regret in % (0 the hidden recipe, 100 a random one)")  # noqa: T201
-    print(f"{'method':8} {'best':>6} {'mean of ten':>12} {'settled':>8} {'s a trial':>10}")  # noqa: T201
+    print(f"\n{trials} trials, {seeds} landscapes: regret in % (0 the hidden recipe, 100 a random one)")
+    print(f"{'method':8} {'best':>6} {'mean of ten':>12} {'settled':>8} {'s a trial':>10}")
     means: dict[str, Outcome] = {}
     for method in METHODS:
         runs = [measure(method, trials, seed) for seed in range(seeds)]
         fields = {name: float(np.mean([getattr(run, name) for run in runs])) for name in Outcome.__slots__}
         means[method] = mean = Outcome(**fields)
-        print(f"{method:8} {mean.best:6.1f} {mean.mean_of_ten:12.1f} {mean.settled:8.1f} {mean.seconds:10.3f}")  # noqa: T201
+        print(f"{method:8} {mean.best:6.1f} {mean.mean_of_ten:12.1f} {mean.settled:8.1f} {mean.seconds:10.3f}")
     return means
 
 

@@ -18,7 +18,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_a(tiny_folder: Path) -> Path:
-    """A random fp16 checkpoint with a vocabulary of 512."""
+    """A random fp16 checkpoint; B is another."""
     return write_tiny(tiny_folder / "a.safetensors", 1)
 
 

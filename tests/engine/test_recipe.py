@@ -38,7 +38,11 @@ def test_the_text_reads_back(recipe: Recipe) -> None:
 
 def test_the_text_is_short_and_canonical() -> None:
     recipe = Recipe(
-        steps=(FLAT35, self_step(OUT08__attn1=0.88, OUT05__attn1=0.880000001), AdjustStep(values=(0, 0, 0, -1, 7, 0, 0, 0)))
+        steps=(
+            FLAT35,
+            self_step(OUT08__attn1=0.88, OUT05__attn1=0.880000001),
+            AdjustStep(values=(0, 0, 0, -1, 7, 0, 0, 0)),
+        )
     )
     head, merge, factors, adjust = recipe.text.splitlines()
     assert head == "recipe 1 classic"
@@ -103,7 +107,8 @@ def test_a_bad_text_is_refused_with_its_place(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "steps", [(), (self_step(OUT05__attn1=0.9),), (FLAT35, FLAT35), (FLAT35, AdjustStep(values=(1.0,) * 8), self_step())]
+    "steps",
+    [(), (self_step(OUT05__attn1=0.9),), (FLAT35, FLAT35), (FLAT35, AdjustStep(values=(1.0,) * 8), self_step())],
 )
 def test_the_steps_have_an_order(steps: tuple[Step, ...]) -> None:
     with pytest.raises(RecipeError, match="one merge step, then at most one self step"):
@@ -148,8 +153,13 @@ def test_no_self_step_no_second_run() -> None:
 
 def test_rules_of_a_block_keep_their_order() -> None:
     pair = ((Site.parse("OUT05:attn1"), 0.9), (Site.parse("OUT05:attn1.to_q"), 1.0))
-    assert "elemental merge: OUT05:attn1:0.9,OUT05:attn1.to_q:1" in Recipe(steps=(FLAT35, SelfStep(factors=pair))).supermerger()
+    assert (
+        "elemental merge: OUT05:attn1:0.9,OUT05:attn1.to_q:1"
+        in Recipe(steps=(FLAT35, SelfStep(factors=pair))).supermerger()
+    )
 
 
 def test_names_are_written_once() -> None:
-    assert Recipe(steps=(FLAT35, AdjustStep(values=(1.0,) * 8))).text.endswith(" ".join(f"{n}=1" for n in ADJUST_FIELDS))
+    assert Recipe(steps=(FLAT35, AdjustStep(values=(1.0,) * 8))).text.endswith(
+        " ".join(f"{n}=1" for n in ADJUST_FIELDS)
+    )

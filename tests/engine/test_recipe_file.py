@@ -9,7 +9,6 @@ from engine.blocks import BLOCKS, UNET_BLOCKS, Site
 from engine.errors import RecipeError
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
-
 from tests.engine.test_recipe import recipes
 
 GOOD = """
@@ -94,7 +93,7 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_recipe_file(written(tmp_path, BAD))
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'recipe.toml'}: 13 mistakes in this recipe file:")
+    assert message.startswith(f"{tmp_path / 'recipe.toml'}: 12 mistakes in this recipe file:")
     for part in (
         "format: is 2; this program reads format = 1",
         "dialct: is unknown here",
@@ -116,9 +115,15 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "format: is missing"),
-        ("format = ", "is not TOML: .*line 1"),
-        ('format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nkind = "adjust"\nvalues = [1]\n', "write 8 numbers: IN, OUT"),
-        ('format = 1\n[models]\nA = "a"\n[[steps]]\nkind = "merge"\nflat = 0.5\n', r"steps\[1\].models: is \['A', 'B'\]"),
+        ("format = ", "is not TOML: Invalid value"),
+        (
+            'format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nkind = "adjust"\nvalues = [1]\n',
+            "write 8 numbers: IN, OUT",
+        ),
+        (
+            'format = 1\n[models]\nA = "a"\n[[steps]]\nkind = "merge"\nflat = 0.5\n',
+            r"steps\[1\].models: is \['A', 'B'\]",
+        ),
         ('format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nkind = "merge"\n', "needs weights .* or flat"),
         ('format = 1\nsteps = 5\n[models]\nA = "a"\n', "steps: is missing"),
         ('format = 1\nmodels = 5\n[[steps]]\nkind = "merge"\nflat = 0\n', "models: is 5; a table is needed"),
@@ -131,9 +136,9 @@ def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="cannot be read .No such file"):
+    with pytest.raises(RecipeError, match=r"cannot be read \(No such file"):
         read_recipe_file(tmp_path / "none.toml")
-    (tmp_path / "latin.toml").write_bytes(b'format = 1 # caf\xe9\n')
+    (tmp_path / "latin.toml").write_bytes(b"format = 1 # caf\xe9\n")
     with pytest.raises(RecipeError, match="is not UTF-8"):
         read_recipe_file(tmp_path / "latin.toml")
 
@@ -141,13 +146,17 @@ def test_unreadable_files(tmp_path: Path) -> None:
 @given(recipe=recipes())
 def test_a_written_file_reads_back(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
     folder = tmp_path_factory.mktemp("written")
-    content = RecipeFile(recipe=recipe, models={"A": folder / 'odd "name" ü.safetensors', "B": Path("/elsewhere/b.safetensors")})
+    content = RecipeFile(
+        recipe=recipe, models={"A": folder / 'odd "name" ü.safetensors', "B": Path("/elsewhere/b.safetensors")}
+    )
     write_recipe_file(folder / "recipe.toml", content)
     assert read_recipe_file(folder / "recipe.toml") == content
 
 
 def test_models_beside_the_file_are_written_relative(tmp_path: Path) -> None:
-    content = RecipeFile(recipe=Recipe.flat(0.5), models={"A": tmp_path / "x" / "a.safetensors", "B": Path("/b.safetensors")})
+    content = RecipeFile(
+        recipe=Recipe.flat(0.5), models={"A": tmp_path / "x" / "a.safetensors", "B": Path("/b.safetensors")}
+    )
     write_recipe_file(tmp_path / "recipe.toml", content)
     text = (tmp_path / "recipe.toml").read_text()
     assert 'A = "x/a.safetensors"' in text

@@ -19,7 +19,7 @@ from engine.text import Conditioner
 from tests.engine.tiny_models import TinyModel, tiny_model
 
 COMPANY = 2e-4  # how far a picture may move with its company: a twentieth of a grey level; 2e-6 was measured
-SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=96, height=64, steps=3, cfg=3.5)
+SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=72, height=64, steps=3, cfg=3.5)
 SHOTS = [
     replace(SHOT, prompt=f"a {colour} {thing}", seed=seed)
     for seed, (colour, thing) in enumerate(product(("red", "blue"), ("house", "cat")))
@@ -74,9 +74,9 @@ class WatchedVae(nn.Module):
 # ------------------------------------------------------------------------------------------------- the picture
 
 
-@pytest.mark.parametrize(("width", "height"), [(64, 64), (96, 96), (72, 104)])
+@pytest.mark.parametrize(("width", "height"), [(96, 96), (72, 104)])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_sizes_of_any_multiple_of_eight(model, width: int, height: int, sampler: str):
+def test_sizes_of_any_multiple_of_eight(model: TinyModel, width: int, height: int, sampler: str):
     shot = replace(SHOT, width=width, height=height, sampler=sampler, steps=2)
     pictures = Renderer(model).render([shot])
     assert pictures.shape == (1, 3, height, width)
@@ -85,13 +85,13 @@ def test_sizes_of_any_multiple_of_eight(model, width: int, height: int, sampler:
     assert float(pictures.std()) > 0.01
 
 
-def test_pictures_can_be_worked_on_afterwards(model):
+def test_pictures_can_be_worked_on_afterwards(model: TinyModel):
     pictures = Renderer(model).render([SHOT])
     assert not pictures.is_inference()
     pictures.mul_(2)
 
 
-def test_a_call_repeats_itself_bit_for_bit(model):
+def test_a_call_repeats_itself_bit_for_bit(model: TinyModel):
     assert torch.equal(Renderer(model).render(SHOTS), Renderer(model).render(SHOTS))
 
 
@@ -107,16 +107,17 @@ def test_a_call_repeats_itself_bit_for_bit(model):
         {"clip_skip": 2},
     ],
 )
-def test_every_field_of_a_shot_counts(model, change: dict[str, Any]):
+def test_every_field_of_a_shot_counts(model: TinyModel, change: dict[str, Any]):
     renderer = Renderer(model)
     difference = (renderer.render([SHOT]) - renderer.render([replace(SHOT, **change)])).abs().max()
     assert float(difference) > COMPANY
 
 
-def by_diffusers(model: TinyModel, shot: Shot, scheduler: Any) -> Tensor:
+def by_diffusers(model: TinyModel, shot: Shot, kind: Any, **options: Any) -> Tensor:
     """The same picture with diffusers' own scheduler and UNet inputs (77 tokens, two calls), in the plainest way."""
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # theirs, with numpy 2
+        scheduler = kind(**SCHEDULE, **options)
         scheduler.set_timesteps(shot.steps)
         generator = torch.Generator().manual_seed(shot.seed)
         x = torch.randn((1, 4, shot.height // 8, shot.width // 8), generator=generator) * scheduler.init_noise_sigma
@@ -128,22 +129,22 @@ def by_diffusers(model: TinyModel, shot: Shot, scheduler: Any) -> Tensor:
         return (model.vae.decode(x / model.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
 
 
-SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
-def test_euler_a_equals_diffusers(model):
+def test_euler_a_equals_diffusers(model: TinyModel):
     from diffusers import EulerAncestralDiscreteScheduler
 
     shot = replace(SHOT, sampler="Euler a", steps=6)
-    theirs = by_diffusers(model, shot, EulerAncestralDiscreteScheduler(**SCHEDULE, timestep_spacing="linspace"))
+    theirs = by_diffusers(model, shot, EulerAncestralDiscreteScheduler, timestep_spacing="linspace")
     assert float((Renderer(model).render([shot]) - theirs).abs().max()) < 1e-3
 
 
-def test_2m_karras_equals_diffusers_up_to_its_rounded_times(model):
+def test_2m_karras_equals_diffusers_up_to_its_rounded_times(model: TinyModel):
     from diffusers import DPMSolverMultistepScheduler
 
     shot = replace(SHOT, steps=12)
-    theirs = by_diffusers(model, shot, DPMSolverMultistepScheduler(**SCHEDULE, use_karras_sigmas=True))
+    theirs = by_diffusers(model, shot, DPMSolverMultistepScheduler, use_karras_sigmas=True)
     difference = (Renderer(model).render([shot]) - theirs).abs()
     assert float(difference.mean()) < 2e-3
     other = (Renderer(model).render([replace(shot, seed=6)]) - theirs).abs()
@@ -153,13 +154,13 @@ def test_2m_karras_equals_diffusers_up_to_its_rounded_times(model):
 # --------------------------------------------------------------------------------------------------- guidance
 
 
-def test_guidance_takes_one_call_a_step_with_both_halves(model):
+def test_guidance_takes_one_call_a_step_with_both_halves(model: TinyModel):
     unet = Watched(model.unet)
     Renderer(model_with(model, unet=unet)).render(SHOTS)
     assert unet.batches == [8, 8, 8]
 
 
-def test_cfg_1_skips_the_unconditional_half_and_the_negative(model):
+def test_cfg_1_skips_the_unconditional_half_and_the_negative(model: TinyModel):
     unet = Watched(model.unet)
     renderer = Renderer(model_with(model, unet=unet))
     shots = [replace(shot, cfg=1) for shot in SHOTS]
@@ -168,7 +169,7 @@ def test_cfg_1_skips_the_unconditional_half_and_the_negative(model):
     assert torch.equal(pictures, renderer.render([replace(shot, negative="other") for shot in shots]))
 
 
-def test_cfg_1_is_the_limit_of_guidance(model):
+def test_cfg_1_is_the_limit_of_guidance(model: TinyModel):
     renderer = Renderer(model)
     near = renderer.render([replace(SHOT, cfg=1 + 1e-6)])
     assert float((near - renderer.render([replace(SHOT, cfg=1)])).abs().max()) < COMPANY
@@ -180,15 +181,15 @@ def test_cfg_1_is_the_limit_of_guidance(model):
 def test_every_shot_draws_from_its_own_generator():
     stream = noise_of(SHOTS, torch.device("cpu"))
     first, second = stream(), stream()
-    assert first.shape == (4, 4, 8, 12)
+    assert first.shape == (4, 4, 8, 9)
     assert first.dtype == torch.float32
     for number, shot in enumerate(SHOTS):
         own = torch.Generator("cpu").manual_seed(shot.seed)
-        assert torch.equal(first[number], torch.randn((4, 8, 12), generator=own))
-        assert torch.equal(second[number], torch.randn((4, 8, 12), generator=own))
+        assert torch.equal(first[number], torch.randn((4, 8, 9), generator=own))
+        assert torch.equal(second[number], torch.randn((4, 8, 9), generator=own))
 
 
-def test_the_global_generator_is_neither_read_nor_moved(model):
+def test_the_global_generator_is_neither_read_nor_moved(model: TinyModel):
     shot = replace(SHOT, sampler="Euler a")
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -202,7 +203,7 @@ def test_the_global_generator_is_neither_read_nor_moved(model):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_company_changes_a_picture_only_by_rounding(model, sampler: str):
+def test_company_changes_a_picture_only_by_rounding(model: TinyModel, sampler: str):
     shots = [replace(shot, sampler=sampler) for shot in SHOTS]
     renderer = Renderer(model)
     together = renderer.render(shots)
@@ -212,7 +213,7 @@ def test_company_changes_a_picture_only_by_rounding(model, sampler: str):
     assert float((together - turned).abs().max()) < COMPANY
 
 
-def test_shots_of_different_settings_keep_their_order(model):
+def test_shots_of_different_settings_keep_their_order(model: TinyModel):
     shots = [
         SHOTS[0],
         replace(SHOTS[1], sampler="Euler a"),
@@ -228,7 +229,7 @@ def test_shots_of_different_settings_keep_their_order(model):
 # ----------------------------------------------------------------------------------------------------- memory
 
 
-def test_batches_halve_until_they_fit_and_the_pictures_stay_the_same(model):
+def test_batches_halve_until_they_fit_and_the_pictures_stay_the_same(model: TinyModel):
     unet = Watched(model.unet, most=2)
     renderer = Renderer(model_with(model, unet=unet))
     expected = Renderer(model).render(SHOTS)
@@ -239,7 +240,7 @@ def test_batches_halve_until_they_fit_and_the_pictures_stay_the_same(model):
     assert unet.batches == [2] * 12  # what fitted is remembered
 
 
-def test_decoding_halves_on_its_own_without_sampling_again(model):
+def test_decoding_halves_on_its_own_without_sampling_again(model: TinyModel):
     unet, vae = Watched(model.unet), WatchedVae(model.vae, most=1)
     done: list[int] = []
     Renderer(model_with(model, unet=unet, vae=vae)).render(SHOTS, progress=done.append)
@@ -248,12 +249,12 @@ def test_decoding_halves_on_its_own_without_sampling_again(model):
     assert done == [1, 1, 1, 1]
 
 
-def test_too_little_memory_for_one_picture_says_so(model):
+def test_too_little_memory_for_one_picture_says_so(model: TinyModel):
     with pytest.raises(RenderError, match="too little memory for a single picture"):
         Renderer(model_with(model, unet=Watched(model.unet, most=1))).render(SHOTS)
 
 
-def test_other_errors_pass_unchanged(model):
+def test_other_errors_pass_unchanged(model: TinyModel):
     class Failing(Watched):
         def forward(self, x: Tensor, time: Tensor, **rest: Any) -> tuple[Tensor, ...]:
             raise ValueError("something else")
@@ -266,10 +267,10 @@ def test_pieces_are_even_and_complete():
     pieces: list[list[int]] = []
     assert in_pieces(list(range(33)), 32, pieces.append) == 32
     assert [len(piece) for piece in pieces] == [17, 16]
-    assert sum(pieces, []) == list(range(33))
+    assert [number for piece in pieces for number in piece] == list(range(33))
 
 
-def test_at_most_32_shots_go_at_once(model):
+def test_at_most_32_shots_go_at_once(model: TinyModel):
     unet = Watched(model.unet)
     shots = [replace(SHOT, seed=seed, width=64, height=64, steps=1) for seed in range(33)]
     done: list[int] = []
@@ -282,7 +283,7 @@ def test_at_most_32_shots_go_at_once(model):
 # ------------------------------------------------------------------------------------------------------ errors
 
 
-def test_nan_latents_name_the_shot(model):
+def test_nan_latents_name_the_shot(model: TinyModel):
     unet = Watched(model.unet, broken=5)  # the guided half of the second shot
     with pytest.raises(RenderError) as caught:
         Renderer(model_with(model, unet=unet)).render(SHOTS)
@@ -291,20 +292,20 @@ def test_nan_latents_name_the_shot(model):
     assert SHOTS[0].label not in str(caught.value)
 
 
-def test_infinite_pictures_are_not_clamped_away(model):
+def test_infinite_pictures_are_not_clamped_away(model: TinyModel):
     vae = WatchedVae(model.vae, factor=math.inf)
     with pytest.raises(RenderError, match="the VAE gave NaN or infinite picture"):
         Renderer(model_with(model, vae=vae)).render(SHOTS)
 
 
-def test_no_shots_and_mixed_sizes_are_refused(model):
+def test_no_shots_and_mixed_sizes_are_refused(model: TinyModel):
     with pytest.raises(RenderError, match="no shots"):
         Renderer(model).render([])
-    with pytest.raises(RenderError, match=r"96x64 \(4 shots\), 64x64 \(1 shots\)"):
+    with pytest.raises(RenderError, match=r"72x64 \(4 shots\), 64x64 \(1 shots\)"):
         Renderer(model).render([*SHOTS, replace(SHOT, width=64)])
 
 
-def test_too_long_a_prompt_is_refused_before_any_step(model):
+def test_too_long_a_prompt_is_refused_before_any_step(model: TinyModel):
     unet = Watched(model.unet)
     with pytest.raises(RenderError, match="has 76 tokens"):
         Renderer(model_with(model, unet=unet)).render([replace(SHOT, prompt="cat " * 76)])
@@ -314,7 +315,7 @@ def test_too_long_a_prompt_is_refused_before_any_step(model):
 # ----------------------------------------------------------------------------------------------------- weights
 
 
-def test_changed_weights_count_at_once(model):
+def test_changed_weights_count_at_once(model: TinyModel):
     own = tiny_model()
     renderer = Renderer(own)
     before = renderer.render([SHOT])
@@ -328,7 +329,7 @@ def test_changed_weights_count_at_once(model):
     assert not torch.equal(renderer.render([SHOT]), after)
 
 
-def test_the_time_between_two_training_steps_is_fractional(model):
+def test_the_time_between_two_training_steps_is_fractional(model: TinyModel):
     times: list[float] = []
 
     class Clock(Watched):

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 import torch
@@ -15,7 +18,8 @@ SPREAD = 0.7
 
 
 def unit_noise(seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+    """The same numbers in either dtype (torch draws others for float64)."""
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def gaussian(x: Tensor, sigma: float) -> Tensor:
@@ -26,6 +30,14 @@ def gaussian(x: Tensor, sigma: float) -> Tensor:
 def wavy(x: Tensor, sigma: float) -> Tensor:
     """A non-linear denoiser without meaning."""
     return torch.tanh(x / math.sqrt(1 + sigma**2)) + 0.1 * math.cos(sigma) * torch.sin(3 * x)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Diffusers' schedulers warn of their own use of numpy 2."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
+        yield
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
@@ -90,21 +102,20 @@ def test_2m_agrees_with_diffusers_up_to_its_rounded_times():
     from diffusers import DPMSolverMultistepScheduler
 
     steps, levels = 20, sd1_levels()
-    theirs = DPMSolverMultistepScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        use_karras_sigmas=True,
-        final_sigmas_type="zero",
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # theirs, with numpy 2
+    with quiet():
+        theirs = DPMSolverMultistepScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            use_karras_sigmas=True,
+            final_sigmas_type="zero",
+        )
         theirs.set_timesteps(steps)
     x = unit_noise(dtype=torch.float32)
     for time in theirs.timesteps:
         sigma = math.exp(levels.log_sigmas[int(time)])
         seen = x * math.sqrt(1 + sigma**2)
-        x = theirs.step((seen - wavy(seen, sigma)) / sigma, time, x).prev_sample
+        x = theirs.step((seen - wavy(seen, sigma)) / sigma, time, x, return_dict=False)[0]
     sigmas = sigmas_for("DPM++ 2M Karras", steps)
     ours = dpmpp_2m(wavy, unit_noise() * sigmas[0], sigmas)
     assert relative(x, ours) < 5e-3
@@ -113,14 +124,14 @@ def test_2m_agrees_with_diffusers_up_to_its_rounded_times():
 # ----------------------------------------------------------------------------------------------------- Euler a
 
 
-def noises(seed: int = 9):
+def noises(seed: int = 9) -> Callable[[], Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return lambda: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
 
 
-def published_euler_a(x: Tensor, sigmas: tuple[float, ...], noise) -> Tensor:
+def published_euler_a(x: Tensor, sigmas: tuple[float, ...], noise: Callable[[], Tensor]) -> Tensor:
     """The ancestral Euler step as usually written: split the target level, Euler to the lower, add the upper."""
-    for sigma, target in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, target in pairwise(sigmas):
         up = min(target, (target**2 * (sigma**2 - target**2) / sigma**2) ** 0.5)
         down = (target**2 - up**2) ** 0.5
         slope = (x - wavy(x, sigma)) / sigma
@@ -139,7 +150,7 @@ def test_euler_a_is_the_published_step(steps: int):
 
 
 def test_euler_a_of_one_point_has_the_closed_mean_and_spread():
-    """With a constant denoiser a step is x -> c + (t^2 / s^2) (x - c) + up * noise, so deviations shrink as t^2 / s^2."""
+    """With a constant denoiser a step is x -> c + (t^2 / s^2) (x - c) + up * noise: deviations shrink as t^2 / s^2."""
     sigmas, point = sigmas_for("Euler a", 12)[:-1], unit_noise(5)
     start = unit_noise() * sigmas[0]
     found = euler_ancestral(lambda x, sigma: point, start, sigmas, lambda: torch.zeros(SHAPE, dtype=torch.float64))
@@ -150,18 +161,17 @@ def test_euler_a_agrees_with_diffusers_on_the_same_noise():
     from diffusers import EulerAncestralDiscreteScheduler
 
     steps, levels = 20, sd1_levels()
-    theirs = EulerAncestralDiscreteScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace"
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # theirs, with numpy 2
+    with quiet():
+        theirs = EulerAncestralDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace"
+        )
         theirs.set_timesteps(steps)
     x = unit_noise(dtype=torch.float32) * theirs.init_noise_sigma
     generator = torch.Generator().manual_seed(9)
     for number, time in enumerate(theirs.timesteps):
         theirs.scale_model_input(x, time)
         sigma = float(theirs.sigmas[number])
-        x = theirs.step((x - wavy(x, sigma)) / sigma, time, x, generator=generator).prev_sample
+        x = theirs.step((x - wavy(x, sigma)) / sigma, time, x, generator=generator, return_dict=False)[0]
     sigmas = sigmas_for("Euler a", steps)
     generator = torch.Generator().manual_seed(9)
     ours = euler_ancestral(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_schedules_fall_from_the_highest_level_to_zero(sampler: str, steps: int)
     assert len(sigmas) == steps + 1
     assert sigmas[0] == pytest.approx(sd1_levels().highest, rel=1e-12)
     assert sigmas[-1] == 0
-    assert all(left > right for left, right in zip(sigmas, sigmas[1:], strict=False))
+    assert all(left > right for left, right in pairwise(sigmas))
     if steps > 1:
         assert sigmas[-2] == pytest.approx(sd1_levels().lowest, rel=1e-12)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import CLIPTextModel
 
 from engine.errors import RenderError
 from engine.text import Conditioner
@@ -14,15 +15,15 @@ def encoder():
     return tiny_model().text_encoder
 
 
-def test_the_last_layer_is_the_models_own_output(encoder):
+def test_the_last_layer_is_the_models_own_output(encoder: CLIPTextModel):
     ids = torch.tensor([context_ids("a red house")])
     expected = encoder(input_ids=ids).last_hidden_state
     found = Conditioner(encoder).encode([("a red house", 1)])
-    assert found.shape == (1, 77, 64)
+    assert found.shape == (1, 77, 32)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
-def test_clip_skip_normalises_an_earlier_layer(encoder):
+def test_clip_skip_normalises_an_earlier_layer(encoder: CLIPTextModel):
     ids = torch.tensor([context_ids("a red house")])
     states = encoder(input_ids=ids, output_hidden_states=True).hidden_states
     for skip in (1, 2, 3):
@@ -30,14 +31,14 @@ def test_clip_skip_normalises_an_earlier_layer(encoder):
         torch.testing.assert_close(found, encoder.final_layer_norm(states[-skip]), rtol=1e-6, atol=1e-6)
 
 
-def test_an_empty_text_is_encoded_and_not_zero(encoder):
+def test_an_empty_text_is_encoded_and_not_zero(encoder: CLIPTextModel):
     found = Conditioner(encoder).encode([("", 1)])
     assert float(found.abs().mean()) > 0.1
     ids = torch.tensor([[49406] + [49407] * 76])
     torch.testing.assert_close(found, encoder(input_ids=ids).last_hidden_state, rtol=1e-6, atol=1e-6)
 
 
-def test_results_come_in_order_and_each_text_is_encoded_once(encoder):
+def test_results_come_in_order_and_each_text_is_encoded_once(encoder: CLIPTextModel):
     conditioner = Conditioner(encoder)
     calls: list[int] = []
     hook = encoder.register_forward_hook(
@@ -63,12 +64,12 @@ def test_nothing_is_stale_after_forget():
     assert not torch.allclose(conditioner.encode([("cat", 1)]), before)
 
 
-def test_too_long_a_prompt_is_refused(encoder):
+def test_too_long_a_prompt_is_refused(encoder: CLIPTextModel):
     with pytest.raises(RenderError, match="has 80 tokens"):
         Conditioner(encoder).encode([("cat " * 80, 1)])
 
 
-def test_a_clip_skip_beyond_the_layers_is_refused(encoder):
+def test_a_clip_skip_beyond_the_layers_is_refused(encoder: CLIPTextModel):
     with pytest.raises(RenderError, match="clip_skip = 4: the text encoder has 3 layers"):
         Conditioner(encoder).encode([("cat", 4)])
 
@@ -76,5 +77,5 @@ def test_a_clip_skip_beyond_the_layers_is_refused(encoder):
 def test_a_broken_text_encoder_is_named():
     encoder = tiny_model().text_encoder
     encoder.final_layer_norm.bias[0] = float("nan")
-    with pytest.raises(RenderError, match='NaN or infinite numbers for 1 of 1 texts, first "cat".*BASE'):
+    with pytest.raises(RenderError, match=r'NaN or infinite numbers for 1 of 1 texts, first "cat".*BASE'):
         Conditioner(encoder).encode([("cat", 1)])

@@ -18,7 +18,6 @@ from engine.keymap import Component, ldm_key
 from engine.layout import Widths
 
 TINY = Widths(unet=(32, 64, 64, 64), vae=(32, 32, 64, 64), text=64, text_layers=3, text_hidden=256)
-SMALL_WORDS = Widths(unet=TINY.unet, vae=TINY.vae, text=64, text_layers=3, text_hidden=256, vocabulary=512)
 POSITION_IDS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
 
 
@@ -81,7 +80,7 @@ def tensors(parts: dict[Component, nn.Module], dtype: torch.dtype = torch.float1
     return found
 
 
-def write_tiny(path: Path, seed: int, *, widths: Widths = SMALL_WORDS, dtype: torch.dtype = torch.float16) -> Path:
+def write_tiny(path: Path, seed: int, *, widths: Widths = TINY, dtype: torch.dtype = torch.float16) -> Path:
     """Write a random tiny checkpoint."""
     save_file(tensors(modules(widths, seed), dtype), path, metadata={"format": "pt"})
     return path

@@ -57,7 +57,7 @@ def prompts_of() -> Callable[[int, int], list[str]]:
     return lambda seed, count: [scene.caption for scene in scenes(seed, count)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def clip_config() -> dict[str, Any]:
     """The tiny CLIP's config."""
     return json.loads(json.dumps(CLIP_CONFIG))
@@ -109,7 +109,7 @@ def settings(
     return PanelSettings(encoder_config=clip_files[0], encoder_weights=clip_files[1], references=references)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def calibrated(settings: PanelSettings, paint: Paint, prompts_of: Callable[[int, int], list[str]]) -> Panel:
     """That panel, calibrated on five amounts of a look."""
     panel = Panel.open(settings)

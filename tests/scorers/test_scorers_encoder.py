@@ -59,7 +59,7 @@ def test_missing_files_and_unknown_names_are_named(clip_files: Files, tmp_path: 
     assert "no such weights file" in refused(clip_files[0], tmp_path / "gone.safetensors")
     assert "a folder" in refused(clip_files[0], tmp_path)
     assert "no such encoder config" in refused(tmp_path / "gone.json", clip_files[1])
-    assert "did you mean ViT-L-14" in refused("ViT-L-41", clip_files[1])
+    assert "did you mean ViT-L-1" in refused("ViT-L-41", clip_files[1])
 
 
 def test_config_that_is_none_is_refused(clip_files: Files, tmp_path: Path) -> None:

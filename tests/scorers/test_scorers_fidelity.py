@@ -20,7 +20,7 @@ from scorers.fidelity import Fidelity, plain_prompt
         ("a red cat on the beach", "a red cat on the beach"),
         ("(masterpiece:1.2), best quality, a (red:1.3) cat", "a red cat"),
         ("((a cat)), [dog], <lora:flat2:0.8>, tree", "a cat, dog, tree"),
-        ("a cat BREAK a dog AND a bird:0.5", "a cat a dog a bird"),
+        ("a cat BREAK a dog:0.7 AND a bird:0.5", "a cat a dog a bird"),
         ("[oil painting:photo:0.4] of a cat", "oil painting photo of a cat"),
         ("a [hat:0.5] cat, {sunny}", "a hat cat, sunny"),
         (r"artoria \(fate\), (smile:0.9)", "artoria (fate), smile"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -23,10 +25,15 @@ Paint = Callable[..., Tensor]
 Prompts = Callable[[int, int], list[str]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def look(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> Callable[..., Features]:
     """Features of the calibration's twelve scenes at an amount of the look."""
-    return lambda *amounts: calibrated.features(paint(1, 12, *amounts), prompts_of(1, 12), range(12))
+
+    @functools.cache
+    def at(*amounts: float) -> Features:
+        return calibrated.features(paint(1, 12, *amounts), prompts_of(1, 12), range(12))
+
+    return at
 
 
 # ------------------------------------------------------------------------------------------------------ verdicts
@@ -75,9 +82,7 @@ def test_some_of_the_slots_are_compared_with_the_same_slots(calibrated: Panel, l
     assert few.value == pytest.approx(0, abs=1e-12)
 
 
-def test_saved_features_give_the_same_verdict(
-    calibrated: Panel, look: Callable[..., Features], tmp_path: Path
-) -> None:
+def test_saved_features_give_the_same_verdict(calibrated: Panel, look: Callable[..., Features], tmp_path: Path) -> None:
     look(0.3).save(tmp_path / "features")
     assert calibrated.judge(Features.load(tmp_path / "features")) == calibrated.judge(look(0.3))
 
@@ -88,8 +93,9 @@ def test_held_out_slots_can_be_judged_and_keep_the_order(calibrated: Panel, pain
         calibrated.judge(calibrated.features(paint(77, 12, amount), prompts_of(77, 12), seeds)).value
         for amount in (0.0, 0.5, 1.0)
     ]
-    assert None not in values
-    assert values[1] == max(values)
+    known = [value for value in values if value is not None]
+    assert len(known) == 3
+    assert known[1] == max(known)
 
 
 def test_one_catastrophe_is_floored(calibrated: Panel, look: Callable[..., Features]) -> None:
@@ -253,7 +259,7 @@ def test_uncalibrated_and_badly_calibrated_panels_say_so(
     with pytest.raises(ScorerError, match="the same value"):
         panel.calibrate({"A": a, "B": a, "C": a})
     lost = replace(b, broken=("black",) * 9 + ("",) * 3)
-    with pytest.raises(ScorerError, match="only 3 slots are sound.*B 9"):
+    with pytest.raises(ScorerError, match=r"only 3 slots are sound.*B 9"):
         panel.calibrate({"A": a, "B": lost, "FLAT_50": look(0.5)})
 
 
@@ -344,13 +350,18 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     def draw(count: int) -> tuple[Features, Features]:
         content = rng.multivariate_normal(base.embeddings.mean(0), np.cov(base.embeddings.T), size=count)
         brightness = rng.normal(size=(count, columns)) * base.statistics.std(0)
-        both = []
+        both: list[Features] = []
         for move in shift.values():
             embeddings = content + move + 0.01 * rng.normal(size=(count, dimensions))
             statistics = base.statistics.mean(0) + brightness + 0.1 * rng.normal(size=brightness.shape)
-            rows = {"broken": ("",) * count, "prompts": ("a cat",) * count, "seeds": tuple(range(count))}
-            whole = {"embeddings": embeddings.astype(np.float32), "statistics": statistics.astype(np.float32)}
-            both.append(Features(**whole, **rows))
+            features = Features(
+                embeddings=embeddings.astype(np.float32),
+                statistics=statistics.astype(np.float32),
+                broken=("",) * count,
+                prompts=("a cat",) * count,
+                seeds=tuple(range(count)),
+            )
+            both.append(features)
         return both[0], both[1]
 
     truth = calibrated.compare(*draw(20_000)).mean
@@ -369,8 +380,6 @@ def test_version_changes_with_whatever_changes_numbers(
     state = load_file(clip_files[1])
     state["visual.proj"] = state["visual.proj"] + 1e-4
     save_file(state, tmp_path / "other.safetensors")
-    import json
-
     config = tmp_path / "published.json"
     config.write_text(json.dumps({"model_cfg": clip_config, "preprocess_cfg": {"resize_mode": "squash"}}))
     changed = {
@@ -410,5 +419,4 @@ def test_twelve_pictures_of_96_pixels_cost_little(calibrated: Panel, paint: Pain
         started = time.process_time()
         calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
         costs.append(time.process_time() - started)
-    print(f"panel time for 12 pictures: {1000 * min(costs):.0f} ms")
-    assert min(costs) < 0.3
+    assert min(costs) < 0.2, costs

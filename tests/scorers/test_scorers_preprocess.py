@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from torch import Tensor
 
 from scorers.errors import ScorerError
-from scorers.preprocess import load_picture, load_pictures, prep
+from scorers.preprocess import Resize, load_picture, load_pictures, prep
 
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 
@@ -28,10 +30,10 @@ def picture(height: int, width: int) -> Image.Image:
 
 @pytest.mark.parametrize("resize", ["shortest", "longest", "squash"])
 @pytest.mark.parametrize("shape", [(300, 517), (517, 300), (97, 96), (40, 61), (64, 64)])
-def test_prep_is_within_a_grey_level_of_open_clip(shape: tuple[int, int], resize: str) -> None:
+def test_prep_is_within_a_grey_level_of_open_clip(shape: tuple[int, int], resize: Resize) -> None:
     image = picture(*shape)
     settings = PreprocessCfg(size=64, mean=MEAN, std=STD, interpolation="bicubic", resize_mode=resize)
-    theirs = image_transform_v2(settings, is_train=False)(image)
+    theirs: Tensor = cast("Any", image_transform_v2(settings, is_train=False))(image)
     x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
     ours = prep(x, 64, MEAN, STD, resize)[0]
     levels = (ours - theirs).abs() * torch.tensor(STD).view(3, 1, 1) * 255

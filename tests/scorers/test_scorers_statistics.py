@@ -104,7 +104,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor], Tensor], set[str], set[str], set[
         lambda x: x + 0.03 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)),
         {"log_lap_var", "hf_ratio"},
         set(),
-        {"warmth", "green_magenta", "brightness", "rms_contrast"},
+        {"warmth", "green_magenta", "brightness"},
     ),
     "warm": (
         lambda x: x + torch.tensor([0.03, 0.0, -0.03]).view(1, 3, 1, 1),

@@ -24,14 +24,14 @@ def test_a_stranger_with_our_name_stops_every_command(tmp_path: Path, stranger: 
         [str(tmp_path), str(HOME)] if stranger != "engine/part.py" else [str(tmp_path), str(_without_engine(tmp_path))]
     )
     code = f"import sys; sys.path[:0] = {path!r}; import studies.guard; studies.guard.check_names()"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"engine: {tmp_path / 'engine'}" in done.stderr
     assert "an environment of its own" in done.stderr
 
 
 def _without_engine(folder: Path) -> Path:
-    """A copy of the house by links, its engine missing: a folder without `__init__.py` only wins when nothing else is there."""
+    """A house without engine: a folder without `__init__.py` only wins when there is no real package."""
     home = folder / "home"
     home.mkdir()
     (home / "studies").mkdir()

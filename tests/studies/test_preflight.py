@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from studies.studyfile import read_study_file
 from tests.engine.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
 
-CLIP = {
+CLIP: dict[str, Any] = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
@@ -27,13 +28,13 @@ CLIP = {
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that the study of `study_text` needs."""
-    from open_clip import CLIP as OpenClip
+    import open_clip
 
     folder = tmp_path_factory.mktemp("parts")
     write_tiny(folder / "a.safetensors", 1)
     write_tiny(folder / "b.safetensors", 2)
     (folder / "clip.json").write_text(json.dumps(CLIP))
-    state = OpenClip(**CLIP).state_dict()
+    state = open_clip.CLIP(**CLIP).state_dict()
     save_file({key: tensor.contiguous() for key, tensor in state.items()}, folder / "clip.safetensors")
     (folder / "wanted").mkdir()
     rng = np.random.default_rng(0)
@@ -68,7 +69,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.message for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("12 trials, ")
+    assert notes["time"].startswith("16 trials, 76 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
@@ -110,10 +111,9 @@ def _other_architecture(path: Path) -> None:
 def _other_widths(path: Path) -> None:
     from engine.layout import Widths
 
+    narrow = Widths(unet=(32, 32, 32, 32), vae=(32, 32, 32, 32), text=64, text_layers=1, text_hidden=64, vocabulary=512)
     path.unlink()
-    write_tiny(
-        path, 3, widths=Widths(unet=(32,) * 4, vae=(32,) * 4, text=64, text_layers=1, text_hidden=64, vocabulary=512)
-    )
+    write_tiny(path, 3, widths=narrow)
 
 
 @pytest.mark.parametrize(
@@ -162,11 +162,10 @@ def test_missing_references_folder(here: Path) -> None:
 
 
 def test_a_full_disk_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")  # noqa: PYI024  # what shutil returns
-    monkeypatch.setattr("studies.preflight.shutil.disk_usage", lambda _: usage(10, 10, 1000))
+    monkeypatch.setattr("studies.preflight.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     (error,) = errors(look(here))
     assert error.where.startswith("disk")
-    assert "1 kB are free" in error.message
+    assert "1.0 kB are free" in error.message
 
 
 def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,11 @@ from studies.mistakes import path_text, shown
 from studies.studyfile import StudySpec, read_study_file
 from tests.studies.study_text import STUDY, write_study
 
+PEEKING = (
+    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would prove nothing ([2]); "
+    "use seeds that no [[prompts]] has"
+)
+
 
 @pytest.fixture
 def spec(tmp_path: Path) -> StudySpec:
@@ -95,15 +100,14 @@ def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
         "render.width: must be a multiple of 8 (65); the nearest are 64 and 72",
         'render.cfg: must be a number ("7"); write for example cfg = 7.0',
         "space.self.sites[1]: there is no block 'OUT5' (\"OUT5:attn1\"); did you mean OUT05?",
-        "search.trails: unknown key (5); known here: groups, blocks, self, adjust, finalists",
-        "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would prove nothing ([2]); "
-        "use seeds that no [[prompts]] has",
+        "search.trails: unknown key (5); known here: groups, blocks, self, adjust, calibration, finalists",
+        PEEKING,
     ]
 
 
 def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
     with pytest.raises(
-        StudyError, match=r"has 6 mistakes.*models\.B: there is no such file \(\"b\.safetensors\"\)"
+        StudyError, match=r"(?s)has 6 mistakes.*models\.B: there is no such file \(\"b\.safetensors\"\)"
     ) as e:
         read_study_file(write_study(tmp_path, width="0"))
     assert f"paths start from {tmp_path}" in str(e.value)
@@ -112,11 +116,23 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ('name = "mix"', 'nmae = "mix"', ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?']),
+        (
+            'name = "mix"',
+            'nmae = "mix"',
+            ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?'],
+        ),
         ('name = "mix"', 'name = "a/b"', ['study.name: is no name for a folder ("a/b")']),
-        ("[models]", "[model]", ["model: unknown table or key; did you mean models?", "models: is missing; add a [models]"]),
+        (
+            "[models]",
+            "[model]",
+            ["model: unknown table or key; did you mean models?", "models: is missing; add a [models]"],
+        ),
         ('"b.safetensors"', '"a.safetensors"', ['models.B: is the same file as A ("a.safetensors")']),
-        ("seeds = [3]", "seeds = []", ["prompts[2].seeds: needs at least 1 entry ([]); write for example seeds = [1, 2]"]),
+        (
+            "seeds = [3]",
+            "seeds = []",
+            ["prompts[2].seeds: needs at least 1 entry ([]); write for example seeds = [1, 2]"],
+        ),
         ("seeds = [3]", "seeds = [3, 3]", ["prompts[2].seeds: holds 3 twice ([3, 3])"]),
         ("seeds = [3]", "seeds = [3, -1]", ["prompts[2].seeds[2]: must not be below 0 (-1)"]),
         ("seeds = [3]", "seeds = 3", ["prompts[2].seeds: must be a list in square brackets (3)"]),
@@ -125,12 +141,28 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         ("cfg = 5", 'sampler = "Euler b"', ['render.sampler: unknown sampler ("Euler b"); did you mean Euler a?']),
         ("finalists = 2", "finalists = true", ["search.finalists: must be a whole number (true)"]),
         ("CONT = [-5, 5]", "CONT = [5, -5]", ["space.adjust.CONT: the lower bound must come first"]),
-        ("CONT = [-5, 5]", "CONTR = [-5, 5]", ['space.adjust.CONTR: unknown Adjust field ("CONTR"); did you mean CONT?']),
-        ("CONT = [-5, 5]", "CONT = 5", ["space.adjust.CONT: must be a list in square brackets (5); write for example CONT"]),
+        (
+            "CONT = [-5, 5]",
+            "CONTR = [-5, 5]",
+            ['space.adjust.CONTR: unknown Adjust field ("CONTR"); did you mean CONT?'],
+        ),
+        (
+            "CONT = [-5, 5]",
+            "CONT = 5",
+            ["space.adjust.CONT: must be a list in square brackets (5); write for example CONT"],
+        ),
         ("[search]", "[device]\ndevice = 'gpu'\n[search]", ['device.device: unknown device ("gpu")']),
-        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: no scorer counts ({ style = 0.0 })"]),
-        ("[scorers]", "[scorers]\nweights = {styl = 1}", ['scorers.weights.styl: unknown scorer ("styl"); did you mean style?']),
-        ("[space.self]", "[space.blocks]\nlow = 0.6\nhigh = 0.5\n[space.self]", ["space.blocks.high: must be above low (0.6)"]),
+        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: no scorer counts ({ style = 0 })"]),
+        (
+            "[scorers]",
+            "[scorers]\nweights = {styl = 1}",
+            ['scorers.weights.styl: unknown scorer ("styl"); did you mean style?'],
+        ),
+        (
+            "[space.self]",
+            "[space.blocks]\nlow = 0.6\nhigh = 0.5\n[space.self]",
+            ["space.blocks.high: must be above low (0.6)"],
+        ),
         ("[space.self]", "[space.self]\nlow = 1.3", ["space.self.high: must be above low (1.3) (1.2)"]),
         (
             "[space.self]",
@@ -146,10 +178,18 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
             '[space.blocks]\ngroups = {X = ["IN00-IN03"], Y = ["IN03"]}\n[space.self]',
             ["space.blocks.groups: IN03 is in X and Y"],
         ),
-        ("[space.self]", '[space.blocks]\ngroups = {OUT05 = ["IN00"]}\n[space.self]', ["space: group OUT05 has the name"]),
-        ('text = "a house"\nnegative = "people"\nseeds = [3]', 'text = "a cat on grass"\nseeds = [2]', ["prompts[2].seeds: makes"]),
+        (
+            "[space.self]",
+            '[space.blocks]\ngroups = {OUT05 = ["IN00"]}\n[space.self]',
+            ["space: group OUT05 has the name"],
+        ),
+        (
+            'text = "a house"\nnegative = "people"\nseeds = [3]',
+            'text = "a cat on grass"\nseeds = [2]',
+            ["prompts[2].seeds: makes"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_mistake_says_where_what_and_the_way_out(
     tmp_path: Path, before: str, after: str, expected: list[str]
 ) -> None:
@@ -184,14 +224,25 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("steps", "5"), ("cfg", "6"), ("negative", '"x"'), ("seeds", "[1, 9]"), ("CONT", "[-4, 5]"), ("sites", "[]")],
+    [
+        ("steps", "5"),
+        ("cfg", "6"),
+        ("negative", '"x"'),
+        ("CONT", "[-4, 5]"),
+        ("sites", "[]"),
+        ("adjust", "1\ncalibration = 9"),
+    ],
 )
 def test_fingerprint_changes_with_what_trials_depend_on(tmp_path: Path, spec: StudySpec, name: str, value: str) -> None:
     text = STUDY.replace("[101, 102]", "[201, 202]")
     before = read_study_file(write_study(tmp_path, text)).fingerprint()
     assert before == spec.fingerprint(), "the proof is no part of it"
-    text = text.replace("seeds = [3]", "seeds = [4]") if name == "seeds" else text
     assert read_study_file(write_study(tmp_path, text, **{name: value})).fingerprint() != before
+
+
+def test_fingerprint_changes_with_the_seeds(tmp_path: Path, spec: StudySpec) -> None:
+    other = read_study_file(write_study(tmp_path, STUDY.replace("seeds = [3]", "seeds = [4]")))
+    assert other.fingerprint() != spec.fingerprint()
 
 
 def test_fingerprint_survives_json_and_more_trials(tmp_path: Path, spec: StudySpec) -> None:

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.blocks import BLOCKS, Site, block_of
+from engine.checkpoint import open_checkpoint
+from engine.errors import RecipeError
+from engine.live import LiveModel
+from engine.plan import plan_for
+from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.weights import ALIGNMENT, BuildReport, LiveWeights, memory_order, offsets_of
+
+CPU = torch.device("cpu")
+QUERY = "model.diffusion_model.output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"
+NORM = "model.diffusion_model.output_blocks.5.1.norm.weight"
+LAST_BIAS = "model.diffusion_model.out.2.bias"
+
+
+def loaded(a: Path, b: Path, dtype: torch.dtype = torch.float32, round_to: str = "fp16") -> LiveWeights:
+    checkpoints = {"A": open_checkpoint(a), "B": open_checkpoint(b)}
+    live = LiveModel.empty(checkpoints["A"].widths)
+    return LiveWeights.load(live, checkpoints, device=CPU, dtype=dtype, round_to=round_to)
+
+
+def build(weights: LiveWeights, recipe: Recipe) -> BuildReport:
+    return weights.build(plan_for(recipe, weights.keys))
+
+
+def with_block(recipe: Recipe, block: str, ratio: float) -> Recipe:
+    ratios = list(recipe.merge.ratios)
+    ratios[BLOCKS.index(block)] = ratio
+    return Recipe(steps=(MergeStep(ratios=tuple(ratios)), *recipe.steps[1:]))
+
+
+@pytest.fixture(scope="module")
+def both(tiny_a: Path, tiny_b: Path) -> LiveWeights:
+    """A and B in memory."""
+    return loaded(tiny_a, tiny_b)
+
+
+@pytest.fixture
+def weights(both: LiveWeights) -> LiveWeights:
+    """A and B in memory, nothing built that a build may rely on."""
+    both._built.clear()
+    return both
+
+
+def test_the_ends_are_the_parents(weights: LiveWeights, tiny_a: Path, tiny_b: Path) -> None:
+    for recipe, path in ((Recipe.flat(0), tiny_a), (Recipe.flat(1, base=1), tiny_b)):
+        build(weights, recipe)
+        parent = open_checkpoint(path)
+        assert all(torch.equal(weights.read(k).flatten(), parent.read(k).float().flatten()) for k in weights.keys)
+
+
+def test_values_are_rounded_once_to_the_export_dtype(weights: LiveWeights, tiny_a: Path, tiny_b: Path) -> None:
+    site = Site.parse("OUT05:attn1")
+    build(weights, Recipe(steps=(*Recipe.flat(0.35).steps, SelfStep(factors=((site, 0.88),)))))
+    a, b = (open_checkpoint(path).read(QUERY).double() for path in (tiny_a, tiny_b))
+    exact = 0.88 * (a + 0.35 * (b - a))
+    found = weights.read(QUERY)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, found.half().float())
+    assert float((found == exact.half().float()).double().mean()) > 0.995  # float32 decides some ties otherwise
+    assert torch.allclose(found.double(), exact, rtol=2**-10.9, atol=2**-24)
+
+
+def test_adjust_shifts_the_last_bias(weights: LiveWeights) -> None:
+    build(weights, Recipe.flat(0.35))
+    before = weights.read(LAST_BIAS).clone()
+    build(weights, Recipe(steps=(*Recipe.flat(0.35).steps, AdjustStep(values=(0, 0, 0, 5, 0, 0, 0, 0)))))
+    assert torch.allclose(weights.read(LAST_BIAS) - before, torch.tensor([0.1, 0, 0, 0]), atol=2e-4)
+
+
+def test_only_what_changed_is_rebuilt(weights: LiveWeights) -> None:
+    recipe = Recipe.flat(0.35)
+    first = build(weights, recipe)
+    assert first.blocks == frozenset(BLOCKS)
+    assert first.elements == sum(weights.read(key).numel() for key in weights.keys)
+    for key in weights.keys:
+        weights.read(key).fill_(torch.nan)
+    report = build(weights, with_block(recipe, "OUT05", 0.15))
+    assert report.blocks == {"OUT05"}
+    assert report.segments == 1
+    for key in weights.keys:
+        poisoned = bool(weights.read(key).isnan().any())
+        assert poisoned == (block_of(key) != "OUT05"), key
+
+
+def test_a_site_is_a_few_segments(weights: LiveWeights) -> None:
+    recipe = Recipe.flat(0.35)
+    build(weights, recipe)
+    report = build(weights, Recipe(steps=(*recipe.steps, SelfStep(factors=((Site.parse("OUT05:attn1"), 0.9),)))))
+    assert report.segments <= 2
+    assert report.elements == 3 * 64 * 64
+
+
+def test_nothing_changes_without_a_change(weights: LiveWeights) -> None:
+    build(weights, Recipe.flat(0.35))
+    report = build(weights, Recipe.flat(0.35))
+    assert (report.segments, report.elements, report.blocks) == (0, 0, frozenset())
+
+
+def test_going_back_is_exact(weights: LiveWeights) -> None:
+    build(weights, Recipe.flat(0.35))
+    before = {key: weights.read(key).clone() for key in weights.keys}
+    for ratio in (0.1, 0.9, 0.5):
+        build(weights, Recipe.flat(ratio, base=ratio))
+    build(weights, Recipe.flat(0.35))
+    assert all(torch.equal(weights.read(key), value) for key, value in before.items())
+
+
+def test_an_interrupted_build_is_built_again(weights: LiveWeights, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(weights, Recipe.flat(0.35))
+    before = {key: weights.read(key).clone() for key in weights.keys}
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.arithmetic.Arithmetic.evaluate", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(weights, Recipe.flat(0.9))
+    build(weights, Recipe.flat(0.35))
+    assert all(torch.equal(weights.read(key), value) for key, value in before.items())
+
+
+def _interrupted(_self: object, _row: object, _first: object, _second: object, out: torch.Tensor) -> None:
+    out.zero_()
+    raise KeyboardInterrupt
+
+
+def test_keys_start_at_multiples_of_256_bytes(weights: LiveWeights) -> None:
+    sizes = {key: weights.read(key).numel() for key in weights.keys}
+    starts, length = offsets_of(sizes)
+    assert all(start % ALIGNMENT == 0 for start in starts.values())
+    assert ALIGNMENT * 2 == 256
+    assert length < sum(sizes.values()) + ALIGNMENT * len(sizes)
+    address = weights.read(QUERY).data_ptr()
+    assert (address - min(weights.read(key).data_ptr() for key in weights.keys if "first_stage" not in key)) % 256 == 0
+
+
+def test_memory_is_ordered_by_block_then_element() -> None:
+    keys = [
+        QUERY,
+        NORM,
+        LAST_BIAS,
+        QUERY.replace("attn1", "attn2"),
+        QUERY.replace("output_blocks.5", "output_blocks.4"),
+    ]
+    blocks = [BLOCKS.index(block_of(key)) for key in memory_order(keys)]
+    assert blocks == sorted(blocks)
+    assert memory_order(keys)[1:4] == [NORM, QUERY, QUERY.replace("attn1", "attn2")]
+
+
+def test_parameters_are_the_buffers(weights: LiveWeights) -> None:
+    build(weights, Recipe.flat(0.35))
+    assert weights.live.unet.get_parameter("conv_out.bias").data_ptr() == weights.read(LAST_BIAS).data_ptr()
+    assert weights.live.unet.conv_out.bias is weights.live.parameter(LAST_BIAS)
+
+
+def test_a_model_that_was_moved_is_noticed(tiny_a: Path) -> None:
+    weights = loaded(tiny_a, tiny_a)
+    weights.live.unet.to(torch.float16)
+    with pytest.raises(RuntimeError, match="left their memory"):
+        build(weights, Recipe.flat(0.35))
+
+
+def test_an_unknown_model_is_named(weights: LiveWeights) -> None:
+    recipe = Recipe(steps=(MergeStep(models=("A", "C"), ratios=Recipe.flat(0).merge.ratios),))
+    with pytest.raises(RecipeError, match="the recipe takes C; the models at hand are A, B"):
+        build(weights, recipe)
+
+
+def test_parents_stay_half_where_both_are(tiny_a: Path, tiny_b: Path, tiny_b32: Path) -> None:
+    halves, mixed = loaded(tiny_a, tiny_b), loaded(tiny_a, tiny_b32)
+    assert {region.parents["A"].dtype for region in halves._regions} == {torch.float16}
+    assert {region.parents["A"].dtype for region in mixed._regions} == {torch.float32}
+    for weights in (halves, mixed):
+        build(weights, Recipe.flat(0.35))
+    assert all(torch.equal(halves.read(key), mixed.read(key)) for key in halves.keys)
+
+
+def test_one_file_under_two_names_is_read_once(tiny_a: Path) -> None:
+    weights = loaded(tiny_a, tiny_a)
+    assert weights._regions[0].parents["A"] is weights._regions[0].parents["B"]
+
+
+def test_a_half_model_keeps_its_vae_in_single_precision(tiny_a: Path, tiny_b: Path) -> None:
+    weights = loaded(tiny_a, tiny_b, dtype=torch.float16)
+    build(weights, Recipe.flat(0.35))
+    assert weights.read(QUERY).dtype == torch.float16
+    assert weights.live.vae.dtype == torch.float32
+    single = loaded(tiny_a, tiny_b)
+    build(single, Recipe.flat(0.35))
+    assert all(torch.equal(weights.read(key).float(), single.read(key)) for key in single.keys)
+
+
+def test_loading_says_how_far_it_is(tiny_a: Path, tiny_b: Path) -> None:
+    checkpoints = {"A": open_checkpoint(tiny_a), "B": open_checkpoint(tiny_b)}
+    seen: list[tuple[int, int]] = []
+    live = LiveModel.empty(checkpoints["A"].widths)
+    LiveWeights.load(live, checkpoints, device=CPU, dtype=torch.float32, progress=lambda *now: seen.append(now))
+    done = [now for now, _ in seen]
+    assert done == sorted(done)
+    assert done[-1] == seen[-1][1] > 0

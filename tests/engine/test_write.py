@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from engine.blocks import Site, is_merged
+from engine.checkpoint import file_sha256, open_checkpoint
+from engine.errors import CheckpointError, RecipeError
+from engine.live import LiveModel
+from engine.plan import plan_for
+from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.weights import LiveWeights
+from engine.write import write_checkpoint
+from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors
+
+RECIPE = Recipe(
+    steps=(
+        MergeStep(ratios=tuple((0.37 + 0.31 * n) % 1.3 - 0.1 for n in range(26))),
+        SelfStep(factors=((Site.parse("OUT05:attn1"), 0.88), (Site.parse("OUT11:"), 1.1))),
+        AdjustStep(values=(1, -2, 1.5, -3, 0.5, 2, -1, 0.25)),
+    )
+)
+
+
+@pytest.fixture
+def parents(tiny_a: Path, tiny_b: Path) -> dict[str, Path]:
+    """A and B."""
+    return {"A": tiny_a, "B": tiny_b}
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32", "bf16"])
+def test_the_file_holds_the_live_weights_bit_for_bit(tmp_path: Path, parents: dict[str, Path], dtype: str) -> None:
+    checkpoints = {name: open_checkpoint(path) for name, path in parents.items()}
+    weights = LiveWeights.load(
+        LiveModel.empty(TINY), checkpoints, device=torch.device("cpu"), dtype=torch.float32, round_to=dtype
+    )
+    weights.build(plan_for(Recipe.flat(0.9), weights.keys))
+    weights.build(plan_for(RECIPE, weights.keys))
+    out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", dtype=dtype, metadata={}).path
+    written = open_checkpoint(out)
+    for key in weights.keys:
+        assert torch.equal(written.read(key).float().flatten(), weights.read(key).flatten()), key
+
+
+def test_the_file_has_the_layout_of_a(tmp_path: Path, parents: dict[str, Path]) -> None:
+    write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", metadata={"recipe": RECIPE.text})
+    found, a = load_file(tmp_path / "out.safetensors"), load_file(parents["A"])
+    assert {key: value.shape for key, value in found.items()} == {key: value.shape for key, value in a.items()}
+    assert torch.equal(found[POSITION_IDS], a[POSITION_IDS])
+    assert found[POSITION_IDS].dtype == torch.int64
+    assert torch.equal(found["alphas_cumprod"], a["alphas_cumprod"])
+    assert {value.dtype for key, value in found.items() if is_merged(key)} == {torch.float16}
+    with safe_open(tmp_path / "out.safetensors", framework="pt") as file:
+        assert file.metadata() == {"format": "pt", "recipe": RECIPE.text}
+
+
+def test_weights_that_only_a_has_are_kept_in_the_export_dtype(tmp_path: Path, tiny_b: Path) -> None:
+    content = tensors(modules(TINY, 1)) | {"model_ema.diffusion_modelout2weight": torch.full((3,), 0.1)}
+    save_file(content, tmp_path / "a.safetensors")
+    out = tmp_path / "out.safetensors"
+    write_checkpoint(RECIPE, {"A": tmp_path / "a.safetensors", "B": tiny_b}, out, metadata={})
+    assert torch.equal(
+        load_file(out)["model_ema.diffusion_modelout2weight"], torch.full((3,), 0.1, dtype=torch.float16)
+    )
+
+
+def test_old_names_stay_as_a_has_them(tmp_path: Path, tiny_a: Path, tiny_b: Path) -> None:
+    new, old = "cond_stage_model.transformer.text_model.", "cond_stage_model.transformer."
+    save_file({key.replace(new, old): value for key, value in load_file(tiny_a).items()}, tmp_path / "a.safetensors")
+    out, usual = tmp_path / "out.safetensors", tmp_path / "usual.safetensors"
+    write_checkpoint(RECIPE, {"A": tmp_path / "a.safetensors", "B": tiny_b}, out, metadata={})
+    write_checkpoint(RECIPE, {"A": tiny_a, "B": tiny_b}, usual, metadata={})
+    found, expected = load_file(out), load_file(usual)
+    assert f"{old}final_layer_norm.bias" in found
+    assert all(torch.equal(found[key.replace(new, old)], value) for key, value in expected.items())
+
+
+def test_the_hashes_are_those_other_tools_compute(tmp_path: Path, parents: dict[str, Path]) -> None:
+    out = tmp_path / "out.safetensors"
+    seen: list[tuple[int, int]] = []
+    written = write_checkpoint(RECIPE, parents, out, metadata={"x": "1"}, progress=lambda *now: seen.append(now))
+    raw = out.read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    assert written.sha256 == file_sha256(out)
+    assert written.autov2 == written.sha256[:10]
+    assert written.autov3 == hashlib.sha256(raw[start:]).hexdigest()
+    assert written.bytes == len(raw) == seen[-1][0] == seen[-1][1]
+    assert start % 8 == 0
+    assert raw[8:10] == b'{"'
+    save_file(load_file(out), tmp_path / "again.safetensors")
+    again = (tmp_path / "again.safetensors").read_bytes()
+    assert again[8 + int.from_bytes(again[:8], "little") :] == raw[start:]
+
+
+def test_equal_recipes_give_equal_files(tmp_path: Path, parents: dict[str, Path]) -> None:
+    first = write_checkpoint(RECIPE, parents, tmp_path / "1.safetensors", metadata={"a": "1"})
+    second = write_checkpoint(Recipe.parse(RECIPE.text), parents, tmp_path / "2.safetensors", metadata={"a": "2"})
+    assert first.autov3 == second.autov3
+    assert first.sha256 != second.sha256
+
+
+def test_an_existing_file_is_not_replaced_unless_asked(tmp_path: Path, parents: dict[str, Path]) -> None:
+    out = tmp_path / "out.safetensors"
+    out.write_text("mine")
+    with pytest.raises(CheckpointError, match="exists already"):
+        write_checkpoint(RECIPE, parents, out, metadata={})
+    assert out.read_text() == "mine"
+    write_checkpoint(RECIPE, parents, out, metadata={}, overwrite=True)
+    open_checkpoint(out)
+
+
+def test_a_parent_is_never_replaced(parents: dict[str, Path]) -> None:
+    before = file_sha256(parents["B"])
+    with pytest.raises(CheckpointError, match="one of the parents"):
+        write_checkpoint(RECIPE, parents, parents["B"], metadata={}, overwrite=True)
+    assert file_sha256(parents["B"]) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.ckpt", "ends in .safetensors"),
+        ("none/out.safetensors", "there is no folder"),
+        ("dir.safetensors", "is a folder"),
+    ],
+)
+def test_impossible_outputs(tmp_path: Path, parents: dict[str, Path], name: str, message: str) -> None:
+    (tmp_path / "dir.safetensors").mkdir()
+    with pytest.raises(CheckpointError, match=message):
+        write_checkpoint(RECIPE, parents, tmp_path / name, metadata={})
+    assert [path.name for path in tmp_path.iterdir()] == ["dir.safetensors"]
+
+
+def test_wrong_wishes(tmp_path: Path, parents: dict[str, Path]) -> None:
+    out = tmp_path / "out.safetensors"
+    with pytest.raises(CheckpointError, match="cannot write 'fp8'"):
+        write_checkpoint(RECIPE, parents, out, dtype="fp8", metadata={})
+    with pytest.raises(RecipeError, match="the recipe takes B; the models at hand are A"):
+        write_checkpoint(RECIPE, {"A": parents["A"]}, out, metadata={})
+
+
+def test_weights_beyond_fp16_are_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
+    huge = Recipe(steps=(MergeStep(ratios=(1e6,) * 26),))
+    with pytest.raises(CheckpointError, match="weights that fp16 cannot hold"):
+        write_checkpoint(huge, parents, tmp_path / "out.safetensors", metadata={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_nan_weights_are_refused(tmp_path: Path, tiny_b: Path) -> None:
+    content = tensors(modules(TINY, 1))
+    content["model.diffusion_model.out.2.bias"][0] = torch.nan
+    save_file(content, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"out\.2\.bias: .* or a parent has NaN"):
+        write_checkpoint(
+            RECIPE, {"A": tmp_path / "a.safetensors", "B": tiny_b}, tmp_path / "out.safetensors", metadata={}
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path, parents: dict[str, Path]) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", metadata={}, progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_known_to_be_too_small(
+    tmp_path: Path, parents: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.write.shutil.disk_usage", lambda _: SimpleNamespace(free=1234))
+    with pytest.raises(CheckpointError, match=r"needs \d+ bytes, 1234 bytes are free"):
+        write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", metadata={})
+    assert not list(tmp_path.iterdir())
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from engine.errors import CheckpointError
+from engine.recipe import Recipe
+from engine.write import write_checkpoint
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
+a, b, out = map(Path, sys.argv[1:])
+try:
+    write_checkpoint(Recipe.flat(0.5), {"A": a, "B": b}, out, metadata={})
+except CheckpointError as error:
+    print(error)
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX matter")
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path, parents: dict[str, Path]) -> None:
+    """A file size limit stops the write where a full disk would."""
+    command = [sys.executable, "-c", LIMITED, str(parents["A"]), str(parents["B"]), str(tmp_path / "out.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert done.returncode == 7, done.stderr
+    size = parents["A"].stat().st_size
+    needed = int(done.stdout.split("needs ")[1].split(" bytes")[0])
+    assert abs(needed - size) < 100_000
+    assert "bytes are free" in done.stdout
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,195 @@
+"""Whole nights on the sample world: from the study file to the outcome, stopped, resumed, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from optuna.trial import TrialState
+from PIL import Image
+from rich.console import Console
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from engine.recipe import Recipe
+from engine.session import Engine
+from studies.approval import read_pins
+from studies.errors import StudyError
+from studies.export import METADATA_KEY, export_pin
+from studies.night import Night
+from studies.outcome import Outcome, read_outcome
+from studies.session import approve_recipe
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec, read_study_file
+from tests.studies.sample_study import write_small_study
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudySpec, Outcome]:
+    """A study that was run to its end, once for this module."""
+    spec = read_study_file(write_small_study(tmp_path_factory.mktemp("finished")))
+    return spec, Night(spec, QUIET).run()
+
+
+def trials(spec: StudySpec) -> list[tuple[str, str]]:
+    """Stage and recipe key of every trial."""
+    store = StudyStore(spec.folder, spec.name)
+    return [(t.user_attrs["stage"], t.user_attrs["recipe_key"]) for t in store.trials()]
+
+
+def test_every_stage_gets_its_trials_and_no_recipe_comes_twice(finished: tuple[StudySpec, Outcome]) -> None:
+    spec, _ = finished
+    done = trials(spec)
+    assert Counter(stage for stage, _ in done) == {"flat": 9, "groups": 3, "blocks": 2, "self": 2, "adjust": 2}
+    assert len({key for _, key in done}) == len(done)
+
+
+def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[StudySpec, Outcome]) -> None:
+    spec, _ = finished
+    for trial in StudyStore(spec.folder, spec.name).study.get_trials():
+        assert trial.state is TrialState.COMPLETE
+        assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats"}
+        assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
+        assert spec.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
+    sheets = [Image.open(path) for path in (spec.folder / "artifacts").iterdir()]
+    assert len(sheets) == 18
+    assert {sheet.format for sheet in sheets} == {"WEBP"}
+
+
+def test_the_outcome_compares_finalists_on_shots_no_trial_saw(finished: tuple[StudySpec, Outcome]) -> None:
+    spec, outcome = finished
+    assert {s.label for s in outcome.baselines} == {"A", "B", "FLAT_25", "FLAT_50", "FLAT_75"}
+    assert len(outcome.finalists) == 2
+    assert {(s.prompt, s.seed) for s in spec.shots}.isdisjoint({(s.prompt, s.seed) for s in spec.proof_shots})
+    for finalist in outcome.finalists:
+        against = [c.against for c in finalist.comparisons]
+        assert against[:2] == ["A", "B"]
+        assert against[2].startswith("FLAT_")
+        assert all(c.low <= c.mean <= c.high for c in finalist.comparisons)
+    assert read_outcome(spec.folder) == outcome
+    assert Image.open(outcome.sheet).size[0] > 5 * 192
+
+
+def test_running_a_finished_study_again_tries_nothing_new(finished: tuple[StudySpec, Outcome]) -> None:
+    spec, outcome = finished
+    before = trials(spec)
+    again = Night(spec, QUIET).run()
+    assert trials(spec) == before
+    assert again == outcome
+
+
+def test_an_export_loaded_afresh_renders_the_finalists_pictures_bit_for_bit(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path
+) -> None:
+    spec, outcome = finished
+    pin = approve_recipe(spec, finalist=1, trial=None, note="for the test", by="tester")
+    done = export_pin(spec, pin, tmp_path / "best.safetensors")
+    shots = spec.proof_shots
+    with Engine.open(spec.models) as parents:
+        parents.build(Recipe.parse(outcome.finalists[0].recipe))
+        finalist = parents.render(shots)
+    with Engine.open({"A": done.checkpoint.path, "B": done.checkpoint.path}) as afresh:
+        afresh.build(Recipe.flat(0.0))
+        assert torch.equal(afresh.render(shots), finalist)
+    with safe_open(done.checkpoint.path, framework="pt") as file:
+        header = json.loads(file.metadata()[METADATA_KEY])
+        assert set(file.keys()) == set(load_file(spec.models["A"]))
+    assert header["recipe_key"] == pin.recipe_key
+    assert {m["sha256"] for m in header["models"].values()} == set(outcome.models.values())
+    assert "weights (BASE first)" in done.supermerger.read_text()
+    assert pin in read_pins(spec.folder)
+
+
+def test_an_export_refuses_other_checkpoints_than_the_approved_ones(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path
+) -> None:
+    spec, _ = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(spec.file.parent, folder)
+    copied = read_study_file(folder / "study.toml")
+    pin = approve_recipe(copied, finalist=1, trial=None, note="for the test", by="tester")
+    weaken(copied.models["B"])
+    with pytest.raises(StudyError, match=r"not the ones that the recipe was approved with[\s\S]*B: .*photo"):
+        export_pin(copied, pin, tmp_path / "best.safetensors")
+    with pytest.raises(StudyError, match=r"began with other inputs[\s\S]*models\.B"):
+        Night(copied, QUIET).run()
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def weaken(path: Path) -> None:
+    """Change one weight of a checkpoint."""
+    tensors = load_file(path)
+    tensors["model.diffusion_model.out.2.bias"] += 0.5
+    save_file(tensors, path)
+
+
+def test_a_study_with_another_knob_is_refused(finished: tuple[StudySpec, Outcome], tmp_path: Path) -> None:
+    spec, _ = finished
+    folder = tmp_path / "copy"
+    shutil.copytree(spec.file.parent, folder)
+    study = folder / "study.toml"
+    study.write_text(study.read_text().replace("CONT = [-3, 3]", "CONT = [-4, 3]"))
+    with pytest.raises(StudyError, match=r"space\.adjust:CONT: was -3 to 3, is -4 to 3"):
+        Night(read_study_file(study), QUIET).run()
+
+
+def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path
+) -> None:
+    study = write_small_study(tmp_path)
+    spec = read_study_file(study)
+    for wanted in (4, 11):
+        kill_after(study, spec, wanted)
+        kept = trials(spec) if StudyStore.exists(spec.folder) else []
+        assert len(kept) >= wanted
+    survived = trials(spec)
+    Night(spec, QUIET).run()
+    done = trials(spec)
+    assert done[: len(survived)] == survived
+    assert done == trials(finished[0]), "the same seed gives the same trials, killed or not"
+
+
+def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
+    """Run the command and kill it without warning once so many trials are finished."""
+    command = [sys.executable, "-m", "studies.cli", "run", str(study)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 240
+        while process.poll() is None and time.monotonic() < deadline:
+            if StudyStore.exists(spec.folder) and b'"state":1' in (spec.folder / "journal.log").read_bytes():
+                finished_trials = (spec.folder / "journal.log").read_bytes().count(b'"state":1')
+                if finished_trials >= wanted:
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+            time.sleep(0.02)
+        _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+
+
+def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudySpec, Outcome]) -> None:
+    """In-place builds one after another leave no trace: a fresh engine gives the recorded score's pictures."""
+    spec, _ = finished
+    store = StudyStore(spec.folder, spec.name)
+    last = store.trials()[-1]
+    recipe = Recipe.parse(last.user_attrs["recipe"])
+    with Engine.open(spec.models) as engine:
+        engine.build(recipe)
+        images = engine.render(spec.shots)
+    (features,) = (spec.folder / "renders").glob(f"*/*/{recipe.key[:20]}/features.safetensors")
+    from scorers.panel import Panel
+
+    fresh = Panel.open(spec.panel_settings()).features(
+        images, [s.prompt for s in spec.shots], [s.seed for s in spec.shots]
+    )
+    np.testing.assert_array_equal(load_file(features)["embeddings"].numpy(), fresh.embeddings)
