@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -134,8 +134,8 @@ class Renderer:
         return {"encoder_hidden_states": pad(context, (0, 0, 0, filling)), "encoder_attention_mask": mask}
 
     def _decode(self, shots: list[Shot], latents: Tensor, progress: Progress | None) -> Tensor:
-        vae = self._model.vae
-        dtype, scale = next(vae.parameters()).dtype, vae.config.scaling_factor
+        vae: Any = self._model.vae  # typed by diffusers with names of tensors that are never made
+        dtype, scale = next(vae.parameters()).dtype, vae.config["scaling_factor"]
         pixels = shots[0].width * shots[0].height
         pictures = torch.empty(len(shots), 3, shots[0].height, shots[0].width, device=self._device)
 

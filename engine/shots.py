@@ -106,7 +106,7 @@ def _wrong_side(name: str, value: int) -> Iterator[str]:
 def _out_of_range(name: str, value: float, limits: tuple[float, float], *, whole: bool) -> Iterator[str]:
     low, high = limits
     kind = "a whole number" if whole else "a number"
-    right_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    right_type = type(value) is int or (type(value) is float and not whole)
     if not right_type or not low <= value <= high:  # a NaN fails the comparison
         yield f"{name} = {value!r}: must be {kind} from {low} to {high}"
 

@@ -140,16 +140,21 @@ def run(study: Path) -> None:
 @main.command()
 @study_argument
 @click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
 @told_plainly
-def show(study: Path, top: int) -> None:
+def show(study: Path, top: int, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.session import open_store
-    from studies.show import overview
+    from studies.show import overview, write_csv
 
     spec = opened(study)
+    store = open_store(spec)
     out = console()
-    for part in overview(spec, open_store(spec), top=top):
+    for part in overview(spec, store, top=top):
         out.print(part, highlight=False, markup=False)
+    if csv is not None:
+        write_csv(store, csv)
+        click.echo(f"wrote {csv}")
 
 
 @main.command()

@@ -24,15 +24,15 @@ LIBRARIES = (
     "transformers",
     "open-clip-torch",
     "optuna",
+    "optuna-dashboard",
     "safetensors",
     "numpy",
+    "pandas",
     "pillow",
     "pydantic",
     "click",
     "rich",
 )
-OPTIONAL = {"optuna-dashboard": ("optuna_dashboard", "recipe-search dashboard")}
-"""Distribution to its module, and what it is for."""
 LITTLE_DISK = 10_000_000_000
 """Bytes below which a night with full-size checkpoints gets tight."""
 
@@ -54,13 +54,13 @@ class Fact:
 
 
 def examine(folder: Path | None = None) -> tuple[Fact, ...]:
-    """Report versions, device, threads, memory, disk, our four packages and the optional parts.
+    """Report versions, device, threads, memory, disk, our four packages.
 
     Args:
         folder: whose disk is meant; by default the current one.
     """
     place = folder or Path.cwd()
-    return (*_interpreter(), *_packages(), *_libraries(), *_optional(), *_device(), *_machine(place))
+    return (*_interpreter(), *_packages(), *_libraries(), *_device(), *_machine(place))
 
 
 def is_healthy(facts: tuple[Fact, ...]) -> bool:
@@ -117,15 +117,6 @@ def _libraries() -> Iterator[Fact]:
             else:
                 remedy = f"install recipe-search again, or pip install {name}"
                 yield Fact(name=name, value="not installed", state="bad", remedy=remedy)
-
-
-def _optional() -> Iterator[Fact]:
-    for name, (module, purpose) in OPTIONAL.items():
-        if find_spec(module) is not None:
-            yield Fact(name=name, value=version(name))
-        else:
-            value = f"not installed (optional: {purpose})"
-            yield Fact(name=name, value=value, state="look", remedy=f"pip install {name}")
 
 
 def _device() -> Iterator[Fact]:

@@ -27,7 +27,7 @@ from studies.fingerprint import refuse_changes
 from studies.outcome import Outcome
 from studies.progress import Meter, meter
 from studies.proof import prove
-from studies.storage import INTERRUPTED, StudyStore, cut_torn_tail, night_lock
+from studies.storage import INFEASIBLE, INTERRUPTED, StudyStore, cut_torn_tail, night_lock
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop, model_hashes
 
@@ -134,7 +134,7 @@ class Night:
         trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})
         write_note(trial, store.attach(trial, work.sheet))
         if verdict.value is None:
-            store.fail(trial, "infeasible: " + "; ".join(verdict.reasons))
+            store.fail(trial, INFEASIBLE + "; ".join(verdict.reasons))
             bar.advance(note=f"trial {trial.number} infeasible")
             return True
         store.study.tell(trial, verdict.value)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from studies.approval import read_pins
+from studies.files import replaced
 from studies.outcome import Outcome, read_outcome
 from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
@@ -49,6 +51,24 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             str(trial.user_attrs["recipe_key"])[:8],
         )
     return table
+
+
+def write_csv(store: StudyStore, path: Path) -> None:
+    """Write every trial as a row: state, value, all parameters, all scores, recipe and reason."""
+    import pandas as pd
+
+    rows = [
+        {"trial": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
+        | {f"{name}.{field}": number for name, part in _scores(trial) for field, number in part.items()}
+        | {name: trial.user_attrs.get(name) for name in ("stage", "standard_error", "recipe_key", "recipe", "reason")}
+        for trial in store.study.get_trials(deepcopy=False)
+    ]
+    with replaced(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def _scores(trial: FrozenTrial) -> list[tuple[str, dict[str, float]]]:
+    return list(trial.user_attrs.get("scores", {}).items())
 
 
 def standings(outcome: Outcome) -> Table:

@@ -31,6 +31,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines w
 
 INTERRUPTED = "interrupted"
 """Reason of a trial whose night ended under it; such a trial is run again."""
+INFEASIBLE = "infeasible: "
+"""How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
 
 
 @contextmanager
@@ -123,6 +125,7 @@ class StudyStore:
                 point=dict(trial.params),
                 value=trial.value if trial.state is TrialState.COMPLETE else None,
                 standard_error=trial.user_attrs.get("standard_error"),
+                infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
             )
             for index, trial in enumerate(self.trials())
         ]

@@ -18,8 +18,9 @@ import torch
 from safetensors.torch import save_file
 
 from engine.keymap import Component, ldm_key
+from studies.sample.models import CLIP_CONFIG, new_text_encoder
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
-from studies.sample.train import CLIP_CONFIG, new_text_encoder, token_ids
+from studies.sample.train import token_ids
 from studies.sample.world import CLIP_TOKENS, ROWS, TEXT_TOKENS, WORLD
 
 State = Mapping[str, torch.Tensor]

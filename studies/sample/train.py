@@ -31,25 +31,16 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextModel
 
+from studies.sample.models import CLIP_CONFIG, LATENT_SCALE, new_text_encoder, new_unet, new_vae
 from studies.sample.scenes import Scene, draw, random_scene
 
 log = logging.getLogger(__name__)
 
-LATENT_SCALE = 0.18215  # what every SD1 program multiplies latents by
 PICTURE = 96
 DRAFT = 64  # the base learns contents at this size first, where a step costs less
-UNET_CHANNELS = (32, 64, 64, 64)
-VAE_CHANNELS = (32, 32, 64, 64)
-TEXT_WIDTH = 64
 END_OF_TEXT = 49407
-CLIP_CONFIG = {
-    "embed_dim": 64,
-    "quick_gelu": True,
-    "vision_cfg": {"image_size": 64, "layers": 3, "width": 64, "head_width": 32, "patch_size": 8},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
-}
 STEPS = {"vae": 1500, "base": 1500, "fine_tune": 450, "clip": 500}
 
 Look = tuple[Scene, float, float]  # scene, subject_photo, background_photo
@@ -120,49 +111,6 @@ def described(look: Look, rng: np.random.Generator) -> str:
     distance = "close up" if scene.scale > 0.55 else "far away" if scene.scale < 0.46 else "at some distance"
     first, rest = scene.caption.split(" ", 1)
     return f"{first} {word(subject)} {rest}, {word(background)} background, {distance}"
-
-
-# --------------------------------------------------------------------------------------------------- the models
-
-
-def new_vae() -> AutoencoderKL:
-    """The SD1 VAE at tiny widths."""
-    return AutoencoderKL(
-        block_out_channels=VAE_CHANNELS,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        latent_channels=4,
-        norm_num_groups=32,
-        scaling_factor=LATENT_SCALE,
-    )
-
-
-def new_unet() -> UNet2DConditionModel:
-    """The SD1 UNet at tiny widths: all 25 blocks, eight heads."""
-    return UNet2DConditionModel(
-        block_out_channels=UNET_CHANNELS,
-        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-        layers_per_block=2,
-        attention_head_dim=8,
-        cross_attention_dim=TEXT_WIDTH,
-    )
-
-
-def new_text_encoder() -> CLIPTextModel:
-    """The SD1 text encoder at a tiny width: three layers of one 64-wide head."""
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=49408,
-            hidden_size=TEXT_WIDTH,
-            intermediate_size=4 * TEXT_WIDTH,
-            num_attention_heads=1,
-            num_hidden_layers=3,
-            max_position_embeddings=77,
-            hidden_act="quick_gelu",
-        )
-    )
 
 
 # --------------------------------------------------------------------------------------------------- the stages

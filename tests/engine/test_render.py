@@ -126,7 +126,8 @@ def by_diffusers(model: TinyModel, shot: Shot, kind: Any, **options: Any) -> Ten
             scaled = scheduler.scale_model_input(x, time)
             without, wanted = (model.unet(scaled, time, encoder_hidden_states=c[None]).sample for c in pair)
             x = scheduler.step(without + shot.cfg * (wanted - without), time, x, generator=generator).prev_sample
-        return (model.vae.decode(x / model.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
+        vae: Any = model.vae
+        return (vae.decode(x / 0.18215).sample / 2 + 0.5).clamp(0, 1)
 
 
 SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

@@ -98,21 +98,21 @@ def test_one_picture_says_nothing_and_no_scatter_is_refused(random_style: tuple[
 @pytest.mark.parametrize("planted", [0.25, 0.35, 0.5, 0.65])
 def test_maximum_is_at_the_references(planted: float, embed: Embed) -> None:
     """References of other contents and seeds than the scenes; the best of 0, .1 ... 1 is within .1 of the planted."""
-    recipes = {str(amount): embed(1, 24, amount) for amount in PARENTS_AND_FLATS}
+    recipes = {str(amount): embed(1, 12, amount) for amount in PARENTS_AND_FLATS}
     style = Style()
     style.fit(Calibration(recipes=recipes, references=embed(900, 48, planted)))
-    scores = [style(embed(1, 24, amount)).mean() for amount in AMOUNTS]
+    scores = [style(embed(1, 12, amount)).mean() for amount in AMOUNTS]
     assert AMOUNTS[int(np.argmax(scores))] == pytest.approx(planted, abs=0.1)
-    assert max(scores[0], scores[-1]) < max(scores) - 0.2 * np.std(scores)
+    assert max(scores[0], scores[-1]) < max(scores) - 0.5
 
 
 def test_progress_points_at_the_references(embed: Embed) -> None:
-    recipes = {amount: embed(1, 24, amount) for amount in PARENTS_AND_FLATS}
+    recipes = {amount: embed(1, 12, amount) for amount in PARENTS_AND_FLATS}
     style = Style()
     style.fit(Calibration(recipes={str(k): v for k, v in recipes.items()}, references=embed(900, 48, 1.0)))
     steps = [style.progress(recipes[a], recipes[0.5], list(recipes.values())) for a in PARENTS_AND_FLATS]
     along = [step.along for step in steps]
-    assert along[0] < along[2] < along[3] < along[4]
+    assert along[0] < 0 < along[3] < along[4]
     assert along[2] == pytest.approx(0, abs=1e-9)
     assert steps[2].aside == pytest.approx(0, abs=1e-6)
     assert steps[0].target == pytest.approx(along[-1], rel=0.35)
