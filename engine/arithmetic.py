@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.plan import Row
 
+DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
 GPU_PIECE = 1 << 24
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.arithmetic import Arithmetic
+from engine.arithmetic import DTYPES, Arithmetic
 from engine.blocks import BLOCKS, ELEMENTS, block_of
 from engine.checkpoint import Checkpoint, Progress
 from engine.errors import RecipeError
@@ -24,7 +24,6 @@ from engine.live import LiveModel
 from engine.plan import Plan, Row
 
 ALIGNMENT = 128  # elements
-DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,14 +18,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.arithmetic import Arithmetic
+from engine.arithmetic import DTYPES, Arithmetic
 from engine.blocks import is_merged
 from engine.checkpoint import FLOATS, Checkpoint, Progress, check_pair, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
 from engine.header import SIZES, TensorInfo, header_bytes
 from engine.plan import Row, plan_for
 from engine.recipe import Recipe
-from engine.weights import DTYPES
 
 _STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

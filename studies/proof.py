@@ -110,10 +110,7 @@ def _spread(count: int, shown: int) -> list[int]:
 
 
 def _references(paths: tuple[Path, ...], count: int) -> list[sheets.Picture]:
-    import numpy as np
-    from PIL import Image
-
-    return [np.asarray(Image.open(paths[i]).convert("RGB")) for i in _spread(len(paths), count)]
+    return [sheets.read_picture(paths[i]) for i in _spread(len(paths), count)]
 
 
 def _lines(standing: Standing, best_flat: str) -> list[str]:

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from engine.recipe import Recipe
 from engine.shots import Shot
 from studies.files import replaced
-from studies.sheets import Picture
+from studies.sheets import Picture, read_picture
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -65,9 +63,7 @@ class RenderStore:
 
     def pictures(self, recipe: Recipe, shots: Sequence[Shot]) -> list[Picture] | None:
         """The pictures kept by ``keep_pictures``, or None if one is missing."""
-        from PIL import Image
-
         paths = [self.place(recipe, shots) / f"{index:03d}.png" for index in range(len(shots))]
         if not all(path.exists() for path in paths):
             return None
-        return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+        return [read_picture(path) for path in paths]

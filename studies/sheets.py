@@ -36,6 +36,12 @@ class Column:
     """Drawn in the accent colour: the recommended recipe."""
 
 
+def read_picture(path: Path) -> Picture:
+    """A picture file as ``(height, width, 3)`` uint8 RGB."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
 def grid(pictures: Sequence[Picture], path: Path) -> None:
     """Write a trial's pictures, unscaled, in a near-square grid."""
     columns = math.ceil(math.sqrt(len(pictures) * pictures[0].shape[0] / pictures[0].shape[1]))

@@ -54,7 +54,7 @@ def pack(work: Path) -> None:
     WORLD.mkdir(exist_ok=True)
     rows = used_rows()
     for name in ("illustration", "photo"):
-        unet = torch.load(work / f"{name}.pt", weights_only=True)
+        unet = torch.load(work / f"{name}_2.pt", weights_only=True)
         save_file(in_ldm_layout("unet", unet), WORLD / f"{name}.safetensors")
     vae = in_ldm_layout("vae", torch.load(work / "vae_2.pt", weights_only=True))
     text = new_text_encoder()

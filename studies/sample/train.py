@@ -275,13 +275,15 @@ def load_pair(path: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> No
 def fine_tune(
     work: Path, vae: AutoencoderKL, name: str, world: Callable[[np.random.Generator], Look], seed: int
 ) -> None:
-    """A fine-tune of the base's UNet on one world, at the full picture size."""
-    path = work / f"{name}.pt"
-    if not path.exists():
-        unet, text = train_base(work, vae)
-        data = latent_data(vae, world, PICTURE, 2000, seed)
-        train_diffusion(name, STEPS["fine_tune"], 6e-4, unet, text, data, learn_text=False)
-        torch.save(unet.state_dict(), path)
+    """A fine-tune of the base's UNet on one world, at the full picture size, in two cycles on fresh scenes."""
+    unet, text = train_base(work, vae)
+    for cycle in (1, 2):
+        path = work / f"{name}_{cycle}.pt"
+        if not path.exists():
+            data = latent_data(vae, world, PICTURE, 2000, seed + 10_000 * (cycle - 1))
+            train_diffusion(f"{name}_{cycle}", STEPS["fine_tune"], 6e-4, unet, text, data, learn_text=False)
+            torch.save(unet.state_dict(), path)
+        unet.load_state_dict(torch.load(path, weights_only=True))
 
 
 def train_clip(work: Path) -> None:

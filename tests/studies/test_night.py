@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from optuna.trial import TrialState
-from PIL import Image
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -29,6 +28,7 @@ from studies.export import METADATA_KEY, export_pin
 from studies.night import Night
 from studies.outcome import Outcome, read_outcome
 from studies.session import approve_recipe
+from studies.sheets import read_picture
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
@@ -63,9 +63,9 @@ def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[Stu
         assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats"}
         assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
         assert spec.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
-    sheets = [Image.open(path) for path in (spec.folder / "artifacts").iterdir()]
-    assert len(sheets) == 18
-    assert {sheet.format for sheet in sheets} == {"WEBP"}
+    kept = list((spec.folder / "artifacts").iterdir())
+    assert len(kept) == 18
+    assert {read_picture(path).shape for path in kept} == {(134, 134, 3)}
 
 
 def test_the_outcome_compares_finalists_on_shots_no_trial_saw(finished: tuple[StudySpec, Outcome]) -> None:
@@ -79,7 +79,7 @@ def test_the_outcome_compares_finalists_on_shots_no_trial_saw(finished: tuple[St
         assert against[2].startswith("FLAT_")
         assert all(c.low <= c.mean <= c.high for c in finalist.comparisons)
     assert read_outcome(spec.folder) == outcome
-    assert Image.open(outcome.sheet).size[0] > 5 * 192
+    assert read_picture(Path(outcome.sheet)).shape[1] > 5 * 192
 
 
 def test_running_a_finished_study_again_tries_nothing_new(finished: tuple[StudySpec, Outcome]) -> None:

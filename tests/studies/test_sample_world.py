@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from engine.checkpoint import check_finite, check_pair, open_checkpoint
@@ -18,6 +17,7 @@ from engine.shots import Shot
 from studies.sample.scenes import draw, random_scene
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, Scene, caption
 from studies.sample.world import CLIP_TOKENS, TEXT_TOKENS, WORLD, SampleWorld, write_world
+from studies.sheets import read_picture
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ def test_writing_again_leaves_files_as_they_are(world: SampleWorld) -> None:
 
 
 def test_references_are_pictures_of_the_size_that_the_demo_renders(world: SampleWorld) -> None:
-    pictures = [Image.open(path) for path in sorted(world.references.iterdir())]
+    pictures = [read_picture(path) for path in world.references.iterdir()]
     assert len(pictures) >= 16
-    assert {picture.size for picture in pictures} == {(96, 96)}
+    assert {picture.shape for picture in pictures} == {(96, 96, 3)}
 
 
 def test_the_parents_draw_what_they_were_trained_on(world: SampleWorld) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from studies import sheets
 from studies.sheets import Column, Picture
@@ -19,7 +18,7 @@ def plain(level: int, height: int = 48, width: int = 32) -> Picture:
 def test_a_grid_holds_every_picture_unscaled(tmp_path: Path) -> None:
     pictures = [plain(10 * i) for i in range(1, 8)]
     sheets.grid(pictures, tmp_path / "grid.png")
-    sheet = np.asarray(Image.open(tmp_path / "grid.png"))
+    sheet = sheets.read_picture(tmp_path / "grid.png")
     found = {int(level) for level in np.unique(sheet) if (sheet[..., 0] == level).sum() == 48 * 32}
     assert found == {10, 20, 30, 40, 50, 60, 70}
 
@@ -36,7 +35,7 @@ def test_the_finalists_sheet_has_a_column_a_recipe_and_a_row_a_prompt(tmp_path: 
     ]
     path = tmp_path / "sheet.png"
     sheets.finalists(columns, ["a cat", "a house"], path, title="finalists", caption="said plainly")
-    sheet = np.asarray(Image.open(path).convert("RGB"))
+    sheet = sheets.read_picture(path)
     assert sheet.shape[1] == 3 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
     for level in (20, 30, 50, 60, 80, 90):
         rows, columns_ = np.nonzero((sheet == level).all(-1))
@@ -48,7 +47,7 @@ def test_the_finalists_sheet_has_a_column_a_recipe_and_a_row_a_prompt(tmp_path: 
 def test_references_of_another_shape_are_fitted(tmp_path: Path) -> None:
     columns = [Column(title="references", pictures=[plain(70, 500, 20)]), Column(title="A", pictures=[plain(90)])]
     sheets.finalists(columns, ["a cat"], tmp_path / "sheet.png", title="t" * 400)
-    assert Image.open(tmp_path / "sheet.png").width == 2 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
+    assert sheets.read_picture(tmp_path / "sheet.png").shape[1] == 2 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
 
 
 def test_a_failed_write_leaves_the_old_sheet(tmp_path: Path) -> None:

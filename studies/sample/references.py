@@ -1,0 +1,68 @@
+"""Render the reference pictures: ``python -m studies.sample.references``.
+
+The wanted look is a planted recipe: the composition of one parent with the rendering of the other, which needs the late
+OUT blocks apart from all others, so that no FLAT ratio reaches it. The references are rendered from it with prompts and
+seeds that the demo's study does not use.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+
+from engine.blocks import BLOCKS
+from engine.recipe import Recipe
+from engine.session import Engine
+from engine.shots import Shot
+from engine.steps import MergeStep
+from search.layout import DEFAULT_GROUPS
+from studies.files import replaced
+from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
+from studies.sample.world import WORLD, write_world
+from studies.workshop import as_bytes
+
+COUNT = 24
+FIRST_SEED = 5001
+RENDERING, COMPOSITION = 0.1, 0.9
+"""Ratio of the late OUT blocks, which draw lines and colours, and of all other UNet blocks, which place things."""
+
+
+def planted() -> Recipe:
+    """The recipe that the demo's search should find again."""
+    late = DEFAULT_GROUPS["OUT_LATE"]
+    ratios = {block: RENDERING if block in late else COMPOSITION for block in BLOCKS} | {"BASE": 0.0}
+    return Recipe(steps=(MergeStep(ratios=tuple(ratios[block] for block in BLOCKS)),))
+
+
+def shots() -> tuple[Shot, ...]:
+    """Every subject in every place, in turning colours, and half of them again."""
+    contents = list(itertools.product(SUBJECTS, PLACES))
+    colours = itertools.cycle(COLOURS)
+    prompts = [caption(subject, next(colours), place) for subject, place in (contents * 2)[:COUNT]]
+    return tuple(
+        Shot(prompt=prompt, seed=FIRST_SEED + i, width=96, height=96, steps=8, cfg=5.0)
+        for i, prompt in enumerate(prompts)
+    )
+
+
+def main() -> None:
+    """Render and write."""
+    from PIL import Image
+
+    folder = WORLD / "references"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    with tempfile.TemporaryDirectory() as place:
+        world = write_world(Path(place))
+        with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+            engine.build(planted())
+            pictures = as_bytes(engine.render(shots()))
+    for number, picture in enumerate(pictures):
+        with replaced(folder / f"{number:02d}.png") as temporary:
+            Image.fromarray(picture).save(temporary)
+
+
+if __name__ == "__main__":
+    main()
