@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import warnings
@@ -128,9 +129,15 @@ def _build(config: EncoderConfig) -> Any:
 
 
 def _tokenizer(config: EncoderConfig) -> Callable[[list[str]], Tensor] | None:
-    from open_clip import SimpleTokenizer
-
     text = config.model["text_cfg"]
     if "hf_tokenizer_name" in text:
         return None
-    return SimpleTokenizer(context_length=text.get("context_length", 77), **text.get("tokenizer_kwargs", {}))
+    return _clip_tokenizer(text.get("context_length", 77), **text.get("tokenizer_kwargs", {}))
+
+
+@functools.cache
+def _clip_tokenizer(context_length: int, **settings: str) -> Callable[[list[str]], Tensor]:
+    """Kept: parsing the vocabulary takes longer than building a small encoder."""
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer(context_length=context_length, **settings)

@@ -28,7 +28,8 @@ mix is the target:
 The mean error is within .04 of 0 everywhere: the metric already gives the content directions as little weight as is
 worth while, removing them gains nothing, and the narrow span, better on the line between the parents, no longer sees
 targets off it. So nothing is corrected. The number of references matters more: 16 references with 12 pictures err by
-.10, 8 by .16.
+.10, 8 by .16. So does the encoder: trained on such scenes instead of random, with 12 pictures and 24 references (3
+worlds, 64 px) the error falls from .14 to .08 and the margin of the mix rises from .14 to 1.6.
 """
 
 from __future__ import annotations

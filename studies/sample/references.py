@@ -1,8 +1,9 @@
 """Render the reference pictures: ``python -m studies.sample.references``.
 
-The wanted look is a planted recipe: the composition of one parent with the rendering of the other, which needs the late
-OUT blocks apart from all others, so that no FLAT ratio reaches it. The references are rendered from it with prompts and
-seeds that the demo's study does not use.
+The wanted look is a planted recipe, of block weights and Adjust as a person's would be: the composition of one parent
+with the lines and colours of the other, which needs the late OUT blocks apart from all others, and brighter than either
+(Adjust CONT; what a latent channel means is a VAE's own affair). No FLAT ratio reaches it. The references are rendered
+from it with prompts and seeds that the demo's study does not use.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from engine.blocks import BLOCKS
+from engine.blocks import ADJUST_FIELDS, BLOCKS
 from engine.recipe import Recipe
 from engine.session import Engine
 from engine.shots import Shot
-from engine.steps import MergeStep
+from engine.steps import AdjustStep, MergeStep
 from search.layout import DEFAULT_GROUPS
 from studies.files import replaced
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
@@ -26,13 +27,16 @@ COUNT = 24
 FIRST_SEED = 5001
 RENDERING, COMPOSITION = 0.1, 0.9
 """Ratio of the late OUT blocks, which draw lines and colours, and of all other UNet blocks, which place things."""
+CONT = 4.0
 
 
 def planted() -> Recipe:
     """The recipe that the demo's search should find again."""
     late = DEFAULT_GROUPS["OUT_LATE"]
     ratios = {block: RENDERING if block in late else COMPOSITION for block in BLOCKS} | {"BASE": 0.0}
-    return Recipe(steps=(MergeStep(ratios=tuple(ratios[block] for block in BLOCKS)),))
+    merge = MergeStep(ratios=tuple(ratios[block] for block in BLOCKS))
+    adjust = AdjustStep(values=tuple(CONT if field == "CONT" else 0.0 for field in ADJUST_FIELDS))
+    return Recipe(steps=(merge, adjust))
 
 
 def shots() -> tuple[Shot, ...]:

@@ -345,10 +345,11 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     base = look(0.5)
     columns, dimensions = base.statistics.shape[1], base.embeddings.shape[1]
     gap = calibrated.references.embeddings.mean(0) - base.embeddings.mean(0)
+    root = np.linalg.cholesky(np.cov(base.embeddings.T) + 1e-9 * np.eye(dimensions))
     shift = {"a": 0.5 * gap, "b": -1.5 * gap}
 
     def draw(count: int) -> tuple[Features, Features]:
-        content = rng.multivariate_normal(base.embeddings.mean(0), np.cov(base.embeddings.T), size=count)
+        content = base.embeddings.mean(0) + rng.normal(size=(count, dimensions)) @ root.T
         brightness = rng.normal(size=(count, columns)) * base.statistics.std(0)
         both: list[Features] = []
         for move in shift.values():
