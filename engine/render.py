@@ -117,7 +117,7 @@ class Renderer:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
             batch = torch.cat((scaled, scaled)) if guided else scaled
-            noise = unet(_conv_layout(batch), time, **inputs, return_dict=False)[0].float()
+            noise = unet(batch, time, **inputs, return_dict=False)[0].float()
             if guided:
                 without, with_prompt = noise.chunk(2)
                 noise = torch.lerp(without, with_prompt, cfg)
@@ -140,7 +140,7 @@ class Renderer:
         pictures = torch.empty(len(shots), 3, shots[0].height, shots[0].width, device=self._device)
 
         def decode(piece: list[int]) -> None:
-            decoded = vae.decode(_conv_layout(latents[piece].to(dtype) / scale), return_dict=False)[0].float()
+            decoded = vae.decode(latents[piece].to(dtype) / scale, return_dict=False)[0].float()
             _refuse_broken([shots[number] for number in piece], decoded, "the VAE", "picture")
             pictures[piece] = (decoded * 0.5 + 0.5).clamp_(0, 1)
             if progress:
@@ -217,11 +217,6 @@ def _groups(shots: Sequence[Shot]) -> list[list[int]]:
     for number, shot in enumerate(shots):
         groups.setdefault((shot.sampler, shot.steps, shot.cfg != 1), []).append(number)
     return list(groups.values())
-
-
-def _conv_layout(batch: Tensor) -> Tensor:
-    """Channels last on a CPU, where convolutions of few channels are faster so; the values are the same."""
-    return batch.contiguous(memory_format=torch.channels_last) if batch.device.type == "cpu" else batch
 
 
 def _refuse_broken(shots: Sequence[Shot], values: Tensor, part: str, what: str) -> None:

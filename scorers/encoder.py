@@ -136,7 +136,7 @@ def _tokenizer(config: EncoderConfig) -> Callable[[list[str]], Tensor] | None:
 
 
 @functools.cache
-def _clip_tokenizer(context_length: int, **settings: str) -> Callable[[list[str]], Tensor]:
+def _clip_tokenizer(context_length: int, **settings: Any) -> Callable[[list[str]], Tensor]:
     """Kept: parsing the vocabulary takes longer than building a small encoder."""
     from open_clip import SimpleTokenizer
 

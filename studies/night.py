@@ -11,7 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from studies.fingerprint import refuse_changes
 from studies.outcome import Outcome
 from studies.progress import Meter, meter
 from studies.proof import prove
-from studies.storage import INFEASIBLE, INTERRUPTED, StudyStore, cut_torn_tail, night_lock
+from studies.storage import INFEASIBLE, INTERRUPTED, StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop, model_hashes
 
@@ -62,7 +62,7 @@ class Night:
         """
         self.spec.folder.mkdir(parents=True, exist_ok=True)
         with night_lock(self.spec.folder), termination_as_interrupt(), disk_errors_named(self.spec):
-            cut_torn_tail(self.spec.folder / "journal.log")
+            repair(self.spec.folder / "journal.log")
             models = model_hashes(self.spec)
             workshop = Workshop.open(self.spec, models)
             try:
@@ -118,9 +118,10 @@ class Night:
             store.fail(trial, str(error))
             bar.advance(note=f"trial {trial.number} failed: {error}")
             return False
+        except OSError:
+            raise  # a full disk takes no more records: the next night marks the trial
         except BaseException:
-            with suppress(OSError):  # a full disk: the next night marks the trial
-                store.fail(trial, INTERRUPTED)
+            store.fail(trial, INTERRUPTED)
             raise
 
     def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:

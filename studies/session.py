@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
@@ -16,7 +16,7 @@ from studies.outcome import Outcome, read_outcome
 from studies.preflight import is_fatal, preflight
 from studies.progress import meter
 from studies.show import standings
-from studies.storage import StudyStore
+from studies.storage import StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
 
 
@@ -58,6 +58,8 @@ def open_store(spec: StudySpec) -> StudyStore:
     """
     if not StudyStore.exists(spec.folder):
         raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
+    with suppress(StudyError), night_lock(spec.folder):  # a night at work finishes its records itself
+        repair(spec.folder / "journal.log")
     return StudyStore(spec.folder, spec.name)
 
 

@@ -7,8 +7,8 @@ that was killed: it is failed with the reason "interrupted", does not count as t
 
 from __future__ import annotations
 
+import json
 import logging
-import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.history import Told
 from search.suggester import Proposal
 from studies.errors import StudyError
+from studies.files import replaced
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
@@ -55,22 +56,35 @@ def night_lock(folder: Path) -> Generator[None]:
         lock.release()
 
 
-def cut_torn_tail(journal: Path) -> int:
-    """Drop what follows the last newline of a journal, the half-written record of a power cut or a full disk.
+def repair(journal: Path) -> int:
+    """Drop the records of a journal that were never finished: a power cut or a full disk leaves such a line.
+
+    Call it only where no night is at work. Optuna cannot read past such a line, and what is appended to one is lost
+    with it.
 
     Returns:
         The number of bytes dropped.
     """
     if not journal.exists():
         return 0
-    data = journal.read_bytes()
-    torn = len(data) - (data.rfind(b"\n") + 1)
-    if torn:
-        with journal.open("r+b") as file:
-            file.truncate(len(data) - torn)
-            os.fsync(file.fileno())
-        log.warning("%s: dropped %d bytes of a record that was never finished", journal, torn)
-    return torn
+    lines = journal.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines if _is_record(line)]
+    dropped = sum(map(len, lines)) - sum(map(len, whole))
+    if dropped:
+        with replaced(journal) as temporary:
+            temporary.write_bytes(b"".join(whole))
+        log.warning("%s: dropped %d bytes of records that were never finished", journal, dropped)
+    return dropped
+
+
+def _is_record(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 class StudyStore:
@@ -84,12 +98,12 @@ class StudyStore:
         self.artifacts = FileSystemArtifactStore(artifacts)
         journal = folder / "journal.log"
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
-        self.study = optuna.create_study(
-            storage=self.storage,
-            study_name=name,
-            direction="maximize",
-            sampler=optuna.samplers.RandomSampler(seed=0),  # never asked: every trial carries its point
-            load_if_exists=True,
+        sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
+        known = name in optuna.get_all_study_names(self.storage)  # reading must not write
+        self.study = (
+            optuna.load_study(study_name=name, storage=self.storage, sampler=sampler)
+            if known
+            else optuna.create_study(study_name=name, storage=self.storage, sampler=sampler, direction="maximize")
         )
 
     @property

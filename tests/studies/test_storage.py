@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from search.suggester import Proposal
 from studies.errors import StudyError
-from studies.storage import INTERRUPTED, StudyStore, complete, cut_torn_tail, night_lock
+from studies.storage import INTERRUPTED, StudyStore, complete, night_lock, repair
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
 POINT = {"IN00": 0.25, "OUT11": 0.5}
@@ -57,18 +57,35 @@ def test_a_torn_tail_is_cut_and_the_study_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code": 8, "worker_id": "x", "tri')
-    assert cut_torn_tail(journal) == 37
+    assert repair(journal) == 37
     assert journal.read_bytes() == whole
     again = StudyStore(tmp_path, "one")
     again.study.tell(again.begin(proposal(), DISTRIBUTIONS), 2.0)
     assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0, 2.0]
 
 
+def test_a_record_glued_to_a_torn_one_goes_with_it_and_the_rest_stays(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    store.study.tell(store.begin(proposal(), DISTRIBUTIONS), 1.0)
+    journal = tmp_path / "journal.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines, lines[-1][:20], lines[1], lines[-1]]))
+    assert repair(journal) == 20 + len(lines[1])
+    assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0]
+
+
+def test_opening_a_study_to_read_it_writes_nothing(tmp_path: Path) -> None:
+    StudyStore(tmp_path, "one")
+    before = (tmp_path / "journal.log").read_bytes()
+    StudyStore(tmp_path, "one").history()
+    assert (tmp_path / "journal.log").read_bytes() == before
+
+
 def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
-    assert cut_torn_tail(journal) == 0
+    assert repair(journal) == 0
     journal.write_bytes(b"{}\n")
-    assert cut_torn_tail(journal) == 0
+    assert repair(journal) == 0
     assert journal.read_bytes() == b"{}\n"
 
 

@@ -1,0 +1,62 @@
+"""The demo as a measurement: how long it takes, and its winner against a fine line of FLAT ratios on held-out shots.
+
+By hand on a demo that has run: ``python -m tests.benchmarks.bench_demo recipe-search-demo``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from engine.recipe import Recipe
+from search.suggester import Suggester
+from studies.demo import run_demo
+from studies.outcome import read_outcome
+from studies.studyfile import read_study_file
+from studies.workshop import Workshop, model_hashes
+
+pytestmark = pytest.mark.benchmark
+
+
+def flat_line(folder: Path) -> list[str]:
+    """A line for each FLAT ratio 0, 0.1, ... 1: its score, and the winner's lead with its 95 % interval."""
+    spec = read_study_file(folder / "study.toml")
+    outcome = read_outcome(spec.folder)
+    workshop = Workshop.open(spec, model_hashes(spec))
+    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
+    first = {p.label: workshop.make(spec.space.decode(p.point), spec.shots).features for p in suggester.calibration()}
+    workshop.panel.calibrate(first)
+    winner = workshop.make(Recipe.parse(outcome.finalists[0].recipe), spec.proof_shots).features
+    lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
+    for tenth in range(11):
+        look = workshop.make(Recipe.flat(tenth / 10), spec.proof_shots).features
+        lead = workshop.panel.compare(winner, look)
+        value = workshop.panel.judge(look).value
+        lines.append(
+            f"FLAT {tenth / 10:.1f}: {value:+.2f}, winner leads by {lead.mean:+.2f} [{lead.low:+.2f}, {lead.high:+.2f}]"
+        )
+    workshop.close()
+    return lines
+
+
+def test_demo(tmp_path: Path) -> None:
+    """Run the demo, then the line."""
+    started = time.perf_counter()
+    run_demo(tmp_path, Console(quiet=True))
+    print(f"\ndemo: {time.perf_counter() - started:.0f} s")
+    print("\n".join(flat_line(tmp_path)))
+
+
+def main() -> None:
+    """The line alone."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    print("\n".join(flat_line(parser.parse_args().folder)))
+
+
+if __name__ == "__main__":
+    main()
