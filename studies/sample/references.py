@@ -23,7 +23,7 @@ from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import WORLD, write_world
 from studies.workshop import as_bytes
 
-COUNT = 24
+COUNT = 48
 FIRST_SEED = 5001
 RENDERING, COMPOSITION = 0.1, 0.9
 """Ratio of the late OUT blocks, which draw lines and colours, and of all other UNet blocks, which place things."""
@@ -40,10 +40,10 @@ def planted() -> Recipe:
 
 
 def shots() -> tuple[Shot, ...]:
-    """Every subject in every place, in turning colours, and half of them again."""
+    """Every subject in every place three times, in turning colours."""
     contents = list(itertools.product(SUBJECTS, PLACES))
     colours = itertools.cycle(COLOURS)
-    prompts = [caption(subject, next(colours), place) for subject, place in (contents * 2)[:COUNT]]
+    prompts = [caption(subject, next(colours), place) for subject, place in (contents * 3)[:COUNT]]
     return tuple(
         Shot(prompt=prompt, seed=FIRST_SEED + i, width=96, height=96, steps=8, cfg=5.0)
         for i, prompt in enumerate(prompts)
