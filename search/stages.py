@@ -27,8 +27,9 @@ SETTLED: Mapping[Kind, tuple[Stage | None, ...]] = MappingProxyType(
 class Plan:
     """How many trials each stage gets, and how stage `blocks` looks round the best.
 
-    The defaults are measured (`tests/benchmarks/bench_search.py`): in a hundred trials a window only throws data away,
-    and the mean of the best recipes is nearer to the hidden one than the best.
+    The defaults were tried on made-up landscapes (`tests/benchmarks/bench_search.py`, figures in `RESULTS.md` beside
+    it): in a hundred trials a window round the best only throws data away, and the mean of the best recipes was nearer
+    to the hidden one than the best on most of them.
 
     Raises:
         SearchError: negative counts, a window that is not positive, nothing to average.

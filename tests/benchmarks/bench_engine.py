@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,9 +84,10 @@ def test_render(world: SampleWorld) -> None:
         engine.build(Recipe.flat(0.5))
         live = live_of(engine)
         noise, context = torch.randn(32, 4, 12, 12), torch.randn(32, 77, 64)
+        latents: Any = noise[:16]  # diffusers annotates a FloatTensor
         with torch.inference_mode():
             unet = seconds(lambda _: live.unet(noise, torch.tensor(500.0), encoder_hidden_states=context), 5)
-            vae = seconds(lambda _: live.vae.decode(noise[:16]), 5)
+            vae = seconds(lambda _: live.vae.decode(latents), 5)
         whole = seconds(lambda _: engine.render(shots), 3)
     print(f"\nrender, 16 shots of 96 x 96, 8 steps, {torch.get_num_threads()} threads: {whole:.2f} s")
     print(f"  bare UNet, 8 calls of batch 32: {8 * unet:.2f} s; bare VAE decode: {vae:.2f} s")

@@ -24,9 +24,10 @@ def save(path: Path, content: dict[str, Tensor]) -> Path:
     return path
 
 
-def hollow(widths: Widths = TINY, **changed: Tensor) -> dict[str, Tensor]:
+def hollow(changed: dict[str, Tensor] | None = None, *, widths: Widths = TINY) -> dict[str, Tensor]:
     """Right names and shapes with zeros inside."""
-    return {key: torch.zeros(shape, dtype=torch.float16) for key, shape in shapes(widths).items()} | changed
+    zeros = {key: torch.zeros(shape, dtype=torch.float16) for key, shape in shapes(widths).items()}
+    return zeros | (changed or {})
 
 
 def test_a_tiny_file_opens(tiny_a: Path) -> None:
@@ -137,7 +138,7 @@ def test_other_architectures_are_named(tmp_path: Path, key: str, name: str) -> N
 
 
 def test_an_inpainting_model_is_named(tmp_path: Path) -> None:
-    content = hollow(**{UNET_KEY: torch.zeros(32, 9, 3, 3, dtype=torch.float16)})
+    content = hollow({UNET_KEY: torch.zeros(32, 9, 3, 3, dtype=torch.float16)})
     with pytest.raises(CheckpointError, match="an inpainting checkpoint"):
         open_checkpoint(save(tmp_path / "inpaint.safetensors", content))
 
@@ -159,30 +160,30 @@ def test_missing_tensors_are_counted_and_named(tmp_path: Path, part: str, count:
 
 def test_impossible_shapes_and_dtypes_are_named(tmp_path: Path) -> None:
     key = "model.diffusion_model.out.2.bias"
-    odd = save(tmp_path / "odd.safetensors", hollow(**{key: torch.zeros(3, dtype=torch.float16)}))
+    odd = save(tmp_path / "odd.safetensors", hollow({key: torch.zeros(3, dtype=torch.float16)}))
     with pytest.raises(CheckpointError, match=rf"1 tensors have shapes .*{key} is \(3,\), \(4,\) is needed"):
         open_checkpoint(odd)
-    eight = save(tmp_path / "eight.safetensors", hollow(**{key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
+    eight = save(tmp_path / "eight.safetensors", hollow({key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
     with pytest.raises(CheckpointError, match=rf"only F16, BF16, F32 can be merged, not {key} \(F8_E4M3\)"):
         open_checkpoint(eight)
 
 
 def test_parents_of_other_widths_do_not_pair(tmp_path: Path, tiny_a: Path) -> None:
     wide = Widths(unet=(32, 64, 128, 128), vae=TINY.vae, text=64, text_layers=3, text_hidden=256)
-    other = open_checkpoint(save(tmp_path / "wide.safetensors", hollow(wide)))
+    other = open_checkpoint(save(tmp_path / "wide.safetensors", hollow(widths=wide)))
     with pytest.raises(CheckpointError, match=r"differ in shape.*UNet 32,64,64,64.*UNet 32,64,128,128"):
         check_pair(open_checkpoint(tiny_a), other)
 
 
 def test_parents_of_other_depths_do_not_pair(tmp_path: Path, tiny_a: Path) -> None:
     shallow = Widths(unet=TINY.unet, vae=TINY.vae, text=64, text_layers=2, text_hidden=256)
-    other = open_checkpoint(save(tmp_path / "shallow.safetensors", hollow(shallow)))
+    other = open_checkpoint(save(tmp_path / "shallow.safetensors", hollow(widths=shallow)))
     with pytest.raises(CheckpointError, match=r"16 are missing in the second: .*layers\.2\."):
         check_pair(open_checkpoint(tiny_a), other)
 
 
 def test_equal_widths_pair_whatever_else_is_inside(tmp_path: Path, tiny_a: Path) -> None:
-    more = hollow(**{"model_ema.decay": torch.zeros(3), "betas": torch.zeros(3)})
+    more = hollow({"model_ema.decay": torch.zeros(3), "betas": torch.zeros(3)})
     check_pair(open_checkpoint(tiny_a), open_checkpoint(save(tmp_path / "more.safetensors", more)))
 
 
@@ -191,7 +192,7 @@ def test_broken_weights_are_found(tmp_path: Path, value: float) -> None:
     broken = torch.zeros(32, 4, 3, 3, dtype=torch.float16)
     broken[3, 2, 1, 0] = value
     seen: list[tuple[int, int]] = []
-    checkpoint = open_checkpoint(save(tmp_path / "nan.safetensors", hollow(**{UNET_KEY: broken})))
+    checkpoint = open_checkpoint(save(tmp_path / "nan.safetensors", hollow({UNET_KEY: broken})))
     with pytest.raises(CheckpointError, match=f"1 tensors hold NaN or infinite weights: {UNET_KEY}"):
         check_finite(checkpoint, lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,11 +49,10 @@ def test_the_unet_gives_the_original_output(live: LiveModel, original: dict[Comp
 @torch.no_grad()
 def test_the_vae_gives_the_original_output(live: LiveModel, original: dict[Component, nn.Module]) -> None:
     latents, pictures = noise(1, 4, 4, 4), noise(1, 3, 32, 32)
-    theirs = original["vae"]
-    assert torch.equal(live.vae.decode(latents).sample, theirs.get_submodule("").decode(latents).sample)  # type: ignore[operator]
-    assert torch.equal(
-        live.vae.encode(pictures).latent_dist.mean, theirs.get_submodule("").encode(pictures).latent_dist.mean
-    )  # type: ignore[operator]
+    ours: Any = live.vae
+    theirs: Any = original["vae"]
+    assert torch.equal(ours.decode(latents).sample, theirs.decode(latents).sample)
+    assert torch.equal(ours.encode(pictures).latent_dist.mean, theirs.encode(pictures).latent_dist.mean)
 
 
 @torch.no_grad()

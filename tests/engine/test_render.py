@@ -216,9 +216,9 @@ def test_company_changes_a_picture_only_by_rounding(model: TinyModel, sampler: s
 
 def test_shots_of_different_settings_keep_their_order(model: TinyModel):
     shots = [
+        replace(SHOTS[2], cfg=1),  # first: were it to lead a group, the rest would lose their guidance
         SHOTS[0],
         replace(SHOTS[1], sampler="Euler a"),
-        replace(SHOTS[2], cfg=1),
         replace(SHOTS[3], steps=2, clip_skip=2),
         replace(SHOTS[0], cfg=6),
     ]
@@ -269,6 +269,18 @@ def test_pieces_are_even_and_complete():
     assert in_pieces(list(range(33)), 32, pieces.append) == 32
     assert [len(piece) for piece in pieces] == [17, 16]
     assert [number for piece in pieces for number in piece] == list(range(33))
+
+
+def test_pieces_are_halved_and_not_nibbled():
+    tried: list[int] = []
+
+    def work(piece: list[int]) -> None:
+        tried.append(len(piece))
+        if len(piece) > 2:
+            raise torch.OutOfMemoryError("out of memory, as a full GPU says it")
+
+    assert in_pieces(list(range(16)), 16, work) == 2
+    assert tried == [16, 8, 4] + [2] * 8
 
 
 def test_at_most_32_shots_go_at_once(model: TinyModel):

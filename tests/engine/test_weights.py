@@ -159,7 +159,7 @@ def test_parameters_are_the_buffers(weights: LiveWeights) -> None:
 
 def test_a_model_that_was_moved_is_noticed(tiny_a: Path) -> None:
     weights = loaded(tiny_a, tiny_a)
-    weights.live.unet.to(torch.float16)
+    weights.live.module("unet").to(torch.float16)
     with pytest.raises(RuntimeError, match="left their memory"):
         build(weights, Recipe.flat(0.35))
 

@@ -6,6 +6,7 @@ Norm weights and biases are random too: all ones and zeros would hide mistakes.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -32,15 +33,16 @@ def modules(widths: Widths, seed: int) -> dict[Component, nn.Module]:
         attention_head_dim=8,
         cross_attention_dim=widths.text,
     )
-    vae = AutoencoderKL(
-        block_out_channels=widths.vae,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=2,
-        latent_channels=4,
-        norm_num_groups=32,
-        scaling_factor=0.18215,
-    )
+    vae_config: dict[str, Any] = {
+        "block_out_channels": widths.vae,
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "up_block_types": ("UpDecoderBlock2D",) * 4,
+        "layers_per_block": 2,
+        "latent_channels": 4,
+        "norm_num_groups": 32,
+        "scaling_factor": 0.18215,
+    }
+    vae = AutoencoderKL(**vae_config)
     text = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=widths.vocabulary,
