@@ -16,6 +16,14 @@ CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a 
 GPU_PIECE = 1 << 24
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Whether no element is NaN or infinite; one pass, where ``isfinite().all()`` takes many."""
+    if tensor.numel() == 0:
+        return True
+    low, high = tensor.aminmax()  # NaN anywhere makes both NaN
+    return bool(low.isfinite() & high.isfinite())
+
+
 class Arithmetic:
     """Evaluates rows on one device, with scratch memory of its own.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.errors import RecipeError
 
@@ -48,9 +49,11 @@ _NUMBERED = (
 )
 _SELF_SKIPS = ("to_out", "proj_out", "norm")
 _EVERYWHERE = "model.diffusion_model."
+KEYS_REMEMBERED = 8192  # a plan asks for every key of a model, trial after trial
 _ELEMENT = re.compile(r"[a-z0-9_.]*")
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def block_of(key: str) -> str:
     """The block of an LDM key: the first rule that fits, BASE where none does."""
     if "time_embed" in key or ".out." in key:
@@ -61,6 +64,7 @@ def block_of(key: str) -> str:
     return "BASE"
 
 
+@lru_cache(maxsize=KEYS_REMEMBERED)
 def is_merged(key: str) -> bool:
     """Whether a key takes part in a merge, as far as its name says (``position_ids``, ``betas``: no)."""
     return "model" in key and ("weight" in key or "bias" in key)

@@ -163,10 +163,12 @@ def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> No
     Raises:
         CheckpointError: some weights are no finite numbers.
     """
+    from engine.arithmetic import all_finite  # brings torch, which not everyone needs
+
     floats = {key: info for key, info in checkpoint.tensors.items() if is_merged(key) and info.dtype in FLOATS}
     total, done, broken = sum(info.size for info in floats.values()), 0, list[str]()
     for key, info in floats.items():
-        if not bool(checkpoint.read(key).isfinite().all()):
+        if not all_finite(checkpoint.read(key)):
             broken.append(key)
         done += info.size
         if progress:

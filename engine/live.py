@@ -63,19 +63,24 @@ class LiveModel:
         Raises:
             KeyError: the key fills none.
         """
-        found = live_name(key)
-        if found is None:
-            raise KeyError(key)
-        return self.module(found[0]).get_parameter(found[1])
+        owner, leaf = self.place(key)
+        return owner.get_parameter(leaf)
 
-    def bind(self, key: str, memory: Tensor) -> None:
-        """Let ``memory`` (of the parameter's shape) be the parameter of ``key`` from now on."""
+    def place(self, key: str) -> tuple[nn.Module, str]:
+        """The module that holds the parameter of an LDM key, and the attribute it is.
+
+        Raises:
+            KeyError: the key fills none.
+        """
         found = live_name(key)
         if found is None:
             raise KeyError(key)
         path, _, leaf = found[1].rpartition(".")
-        owner = self.module(found[0]).get_submodule(path)
-        setattr(owner, leaf, nn.Parameter(memory, requires_grad=False))
+        return self.module(found[0]).get_submodule(path), leaf
+
+    def bind(self, key: str, memory: Tensor) -> None:
+        """Let ``memory`` (of the parameter's shape) be the parameter of ``key`` from now on."""
+        setattr(*self.place(key), nn.Parameter(memory, requires_grad=False))
 
     def fill_buffers(self, device: torch.device) -> None:
         """Make the text encoder's position numbers, which no checkpoint is trusted with."""

@@ -6,9 +6,9 @@ Merge, self and adjust steps fold into ``out = scale * ((1 - ratio) * first + ra
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.blocks import Site, block_of, is_merged, self_applies
+from engine.blocks import BLOCKS, Site, block_of, is_merged, self_applies
 from engine.layout import UNET
 from engine.recipe import AdjustStep, Recipe, SelfStep
 
@@ -44,15 +44,16 @@ class Plan:
 
 def plan_for(recipe: Recipe, keys: Iterable[str]) -> Plan:
     """The plan of a recipe for LDM keys; keys that take no part in merges get no row."""
-    found = {key: _row(recipe, key) for key in keys if is_merged(key)}
-    return Plan(models=recipe.merge.models, rows=found)
-
-
-def _row(recipe: Recipe, key: str) -> Row:
-    first, second = recipe.merge.models
-    scale = self_factor(recipe.self_step, key) * _adjust_scale(recipe.adjust, key)
-    ratio = recipe.merge.ratio(block_of(key))
-    return Row(first=first, second=second, ratio=ratio, scale=scale, shift=_adjust_shift(recipe.adjust, key))
+    merge, self_step, adjust = recipe.merge, recipe.self_step, recipe.adjust
+    first, second = merge.models
+    plain = {block: Row(first=first, second=second, ratio=merge.ratio(block)) for block in BLOCKS}
+    found: dict[str, Row] = {}
+    for key in filter(is_merged, keys):
+        row = plain[block_of(key)]
+        scale = self_factor(self_step, key) * _adjust_scale(adjust, key)
+        shift = _adjust_shift(adjust, key)
+        found[key] = row if scale == 1 and not shift else replace(row, scale=scale, shift=shift)
+    return Plan(models=merge.models, rows=found)
 
 
 def self_factor(step: SelfStep | None, key: str) -> float:

@@ -107,6 +107,8 @@ class LiveWeights:
         self._regions = regions
         self._arithmetic = arithmetic
         self._built: dict[str, Row] = {}
+        # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
+        self._places = {key: live.place(key) for key in self.keys}
         self._addresses = {key: live.parameter(key).data_ptr() for key in self.keys}
 
     @classmethod
@@ -178,7 +180,8 @@ class LiveWeights:
         unknown = sorted({*plan.models} - {*self.names})
         if unknown:
             raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(self.names)}")
-        moved = [key for key, address in self._addresses.items() if self.live.parameter(key).data_ptr() != address]
+        places = self._places
+        moved = [k for k, address in self._addresses.items() if getattr(*places[k]).data_ptr() != address]
         if moved:
             raise RuntimeError(
                 f"{len(moved)} parameters left their memory, such as {moved[0]}: was the model moved or cast?"

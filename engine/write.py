@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.arithmetic import DTYPES, Arithmetic
+from engine.arithmetic import DTYPES, Arithmetic, all_finite
 from engine.blocks import is_merged
 from engine.checkpoint import FLOATS, Checkpoint, Progress, check_pair, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
@@ -143,7 +143,7 @@ class _Merge:
     def _merged(self, key: str, row: Row, first: Tensor) -> Tensor:
         result = torch.empty(first.numel(), dtype=DTYPES[self._dtype])
         self._arithmetic.evaluate(row, first.reshape(-1), self._second.read(key).reshape(-1), result)
-        if not bool(result.isfinite().all()):
+        if not all_finite(result):
             raise CheckpointError(
                 f"{key}: the merge gives weights that {self._dtype} cannot hold, or a parent has NaN weights; "
                 "check the parents, and the ratios and factors of the recipe"

@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 from engine.blocks import Site, is_merged
 from engine.checkpoint import file_sha256, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
+from engine.layout import Widths
 from engine.live import LiveModel
 from engine.plan import plan_for
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.weights import LiveWeights
 from engine.write import write_checkpoint
-from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors
+from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors, write_tiny
 
 RECIPE = Recipe(
     steps=(
@@ -145,6 +146,14 @@ def test_wrong_wishes(tmp_path: Path, parents: dict[str, Path]) -> None:
         write_checkpoint(RECIPE, parents, out, dtype="fp8", metadata={})
     with pytest.raises(RecipeError, match="the recipe takes B; the models at hand are A"):
         write_checkpoint(RECIPE, {"A": parents["A"]}, out, metadata={})
+
+
+def test_parents_that_do_not_fit_are_refused(tmp_path: Path, tiny_a: Path) -> None:
+    shallow = Widths(unet=TINY.unet, vae=TINY.vae, text=64, text_layers=2, text_hidden=256)
+    other = write_tiny(tmp_path / "b.safetensors", 2, widths=shallow)
+    with pytest.raises(CheckpointError, match=r"cannot be merged: .* 16 are missing in the second"):
+        write_checkpoint(RECIPE, {"A": tiny_a, "B": other}, tmp_path / "out.safetensors", metadata={})
+    assert [path.name for path in tmp_path.iterdir()] == ["b.safetensors"]
 
 
 def test_weights_beyond_fp16_are_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
