@@ -30,8 +30,9 @@ DECODE_FLOP = 2.5e12
 REAL = Widths()
 SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
 """Part of a large matrix product's speed that a UNet reaches."""
-PASS_SECONDS = 0.02
-"""Time of one pass of the UNet that no amount of computing power saves: about 700 small operations."""
+PASS_SECONDS = {"cpu": 0.07, "cuda": 0.02}
+"""Time of one pass of the UNet that no amount of computing power saves: about 700 small operations on four pictures.
+The CPU's is measured with the demo on two cores; the GPU's is a guess."""
 
 SHEET_BYTES = 0.25
 """Bytes a pixel of a contact sheet (WebP)."""
@@ -103,7 +104,7 @@ def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
     unet = UNET_STEP_FLOP * shot.steps * area * _square_mean(widths.unet) / _square_mean(REAL.unet)
     decode = DECODE_FLOP * area * _square_mean(widths.vae) / _square_mean(REAL.vae)
     work = (unet + decode) / (matrix_speed(device) * SPEED_SHARE[device.type])
-    return work + PASS_SECONDS * shot.steps / 4
+    return work + PASS_SECONDS[device.type] * shot.steps / 4
 
 
 def _square_mean(widths: Sequence[int]) -> float:
