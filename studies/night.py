@@ -19,6 +19,7 @@ from optuna.trial import Trial
 from rich.console import Console
 
 from engine.errors import EngineError
+from scorers.errors import ScorerError
 from search.samplers import distributions
 from search.suggester import Proposal, Suggester
 from studies.dashboard import write_note
@@ -114,7 +115,7 @@ class Night:
         trial = store.begin(proposal, distributions(self.spec.space))
         try:
             return self._work(workshop, store, trial, proposal, bar)
-        except EngineError as error:
+        except (EngineError, ScorerError) as error:
             store.fail(trial, str(error))
             bar.advance(note=f"trial {trial.number} failed: {error}")
             return False
