@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
 from torch import Tensor
 
+from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, block_rows, expected, full_sha256, load_model, models_of
 from tests.engine.reference import ReferenceRefused, reference_run
 from tests.engine.reference_rules import block_sd, block_xl
+from tests.engine.strategies import Run, cases
 
 STORED = [case for case in CASES if case.get("file")]
 UNSTORED = [case for case in CASES if not case.get("file") and "expect_error" not in case]
@@ -24,12 +27,7 @@ def name_of(case: dict[str, Any]) -> str:
 
 def changed(result: dict[str, Tensor], a: dict[str, Tensor]) -> set[str]:
     """Keys whose tensor is not A's, bit for bit."""
-    return {key for key, tensor in result.items() if key not in a or not _is_same(tensor, a[key])}
-
-
-def _is_same(left: Tensor, right: Tensor) -> bool:
-    same = left.dtype == right.dtype and left.shape == right.shape
-    return same and torch.equal(left.reshape(-1).view(torch.uint8), right.reshape(-1).view(torch.uint8))
+    return {key for key, tensor in result.items() if key not in a or not is_same(tensor, a[key])}
 
 
 def nan_keys(result: dict[str, Tensor]) -> list[str]:
@@ -39,23 +37,6 @@ def nan_keys(result: dict[str, Tensor]) -> list[str]:
 def is_native(case: dict[str, Any]) -> bool:
     """Whether SuperMerger computes in the models' own dtype, so that the reference rounds exactly as it does."""
     return case["calcmode"] in {"self", "plus random"} or (case["dialect"] == "2023" and case["calcmode"] == "normal")
-
-
-def off(found: Tensor, wanted: Tensor) -> float:
-    """By how many times the tolerance a tensor is wrong: 2e-7 * max(1, |x|) in float32, one step in float16."""
-    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
-    assert torch.equal(found.isnan(), wanted.isnan())
-    if found.dtype == torch.float16:
-        distance = (_steps(found) - _steps(wanted)).abs().double()
-    else:
-        distance = (found.double() - wanted.double()).abs() / (2e-7 * wanted.double().abs().clamp(min=1))
-    return float(distance.nan_to_num(nan=0.0).max()) if distance.numel() else 0.0
-
-
-def _steps(half: Tensor) -> Tensor:
-    """Float16 numbers counted in order, so that neighbours differ by one."""
-    bits = half.reshape(-1).view(torch.int16).to(torch.int32)
-    return torch.where(bits < 0, -(bits & 0x7FFF), bits)
 
 
 @pytest.mark.parametrize("case", STORED, ids=name_of)
@@ -167,3 +148,19 @@ def _blocks(row: dict[str, str], dialect: str) -> tuple[str, str]:
     if "weight" not in row["key"] and "bias" not in row["key"]:
         return "never", "never"
     return block_sd(row["key"], run), block_sd(row["key"], run)
+
+
+@given(cases())
+def test_any_run_keeps_the_keys_of_a_and_appends_some_of_b(drawn: tuple[Run, dict[str, dict[str, Tensor]]]) -> None:
+    run, models = drawn
+    a, b = models[run["model_A"]], models[run["model_B"]]
+    before = {name: {key: tensor.clone() for key, tensor in model.items()} for name, model in models.items()}
+    try:
+        found = reference_run(run, models)
+    except ReferenceRefused:
+        found = dict(a)
+    assert list(found)[: len(a)] == list(a)
+    assert set(found) - set(a) <= set(b)
+    assert all(found[key].shape == a[key].shape for key in a)
+    assert all("model" in key and ("weight" in key or "bias" in key) for key in changed(found, a) & set(a))
+    assert not any(changed(models[name], before[name]) for name in models)
