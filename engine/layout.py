@@ -1,16 +1,13 @@
 """Every tensor of an SD1 checkpoint: LDM key and shape, for any widths.
 
 SD1 is one architecture; only its widths differ between the real files and tiny ones. The list is what a complete
-file must hold, and what a site can reach.
+file must hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-
-from engine.blocks import Site, self_applies
 
 Shape = tuple[int, ...]
 Entry = tuple[str, Shape]
@@ -43,17 +40,6 @@ def shapes(widths: Widths) -> dict[str, Shape]:
     found |= {VAE + name: shape for name, shape in _vae(widths)}
     found |= {TEXT + name: shape for name, shape in _text(widths)}
     return found
-
-
-@lru_cache(maxsize=4096)
-def self_reach(site: Site) -> frozenset[str]:
-    """The keys of SD1.5 that a self step multiplies at this site."""
-    return frozenset(key for key in _standard_keys() if site.matches(key) and self_applies(key))
-
-
-@lru_cache(maxsize=1)
-def _standard_keys() -> tuple[str, ...]:
-    return tuple(shapes(Widths()))
 
 
 def _row(widths: tuple[int, ...]) -> str:
