@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.blocks import is_merged
 from engine.errors import CheckpointError
-from engine.families import foreign, read_widths
+from engine.families import TITLES, family_of, foreign, read_widths, variant_of
 from engine.header import Header, TensorInfo, read_header
 from engine.layout import TEXT, Shape, Widths, shapes
 
@@ -104,11 +104,21 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     header = read_header(path)
-    if other := foreign({usual_name(name): info.shape for name, info in header.tensors.items()}):
+    if other := _other({usual_name(name): info.shape for name, info in header.tensors.items()}):
         raise CheckpointError(f"{path}: this is {other}; an SD1 checkpoint with UNet, text encoder and VAE is needed")
     checkpoint = Checkpoint(path, header)
     _check_complete(checkpoint)
     return checkpoint
+
+
+def _other(keys: Mapping[str, Shape]) -> str | None:
+    """What a file that is no plain SD1 checkpoint is."""
+    family = family_of(keys)
+    if family is None:
+        return foreign(keys)
+    if family != "sd1":
+        return TITLES[family]
+    return None if (variant := variant_of(keys)) == "standard" else f"an {variant} checkpoint"
 
 
 def _check_complete(checkpoint: Checkpoint) -> None:

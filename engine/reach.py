@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from engine.blocks import Site, place_of
 from engine.dialects import Dialect, Family, dialect_of
-from engine.layout import Widths, shapes
+from engine.layout import shapes
+from engine.widths import REAL
 
 
 def idle_sites(sites: Iterable[Site], family: Family, dialect: Dialect) -> list[Site]:
@@ -29,5 +30,5 @@ def self_reach(site: Site, family: Family, dialect: str) -> frozenset[str]:
 @lru_cache(maxsize=16)
 def _keys(family: Family, dialect: str) -> tuple[tuple[str, str], ...]:
     rules = dialect_of(dialect)
-    places = ((key, place_of(key, family, rules)) for key in shapes(Widths()))
+    places = ((key, place_of(key, family, rules)) for key in shapes(REAL[family]))
     return tuple((key, place[0]) for key, place in places if place)
