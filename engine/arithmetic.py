@@ -28,7 +28,8 @@ from engine.calculations import (
 from engine.errors import RecipeError
 from engine.plan import Prepass
 from engine.rows import Calculated, Row
-from engine.sources import Shape, as_shape
+from engine.sources import as_shape
+from engine.widths import Shape
 
 DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
@@ -57,6 +58,14 @@ class Found:
 
     ranges: Mapping[int, CosineRange]
     noise: Mapping[int, Mapping[str, Tensor]]
+
+    @classmethod
+    def of_runs(cls, found: Mapping[int, Found]) -> Found:
+        """What the pre-passes of several runs found out, by the number of each run."""
+        return cls(
+            ranges={number: one.ranges[0] for number, one in found.items() if one.ranges},
+            noise={number: one.noise[0] for number, one in found.items() if one.noise},
+        )
 
 
 NOTHING = Found(ranges={}, noise={})
@@ -194,34 +203,32 @@ class _Evaluation:
             return as_shape(self._read(term).float(), self._shape)
         if term.kind == "input channels":
             return self._first_channels(term)
-        rows = [self.row(row) for row in term.rows]
-        return self._calculated(term, rows)
+        if term.kind == "plus random":
+            return noise(self._found.noise[term.run][self._key], self._shape, torch.float32)
+        return self._calculated(term, *(self.row(row) for row in term.rows))
 
-    def _calculated(self, term: Calculated, rows: list[Tensor]) -> Tensor:
+    def _calculated(self, term: Calculated, first: Tensor, *rest: Tensor) -> Tensor:
         match term.kind:
             case "cosineA" | "cosineB" as kind:
-                a, b = rows
-                limits = self._found.ranges[term.run]
-                return torch.lerp(b, a, cosine_share(kind, a, b, term.alpha, limits))
+                share = cosine_share(kind, first, rest[0], term.alpha, self._found.ranges[term.run])
+                return torch.lerp(rest[0], first, share)
             case "smoothAdd":
-                return smoothed(rows[0].cpu()).to(rows[0].device)
+                return smoothed(first.cpu()).to(first.device)
             case "tensor" | "tensor2" as kind:
-                return spliced(kind, rows[0], rows[1], term.alpha, term.beta)
+                return spliced(kind, first, rest[0], term.alpha, term.beta)
             case "trainDifference":
-                return rows[0] + train_difference(*rows, term.alpha)
+                return first + train_difference(first, *rest, term.alpha)
             case "extract":
-                return extracted(*rows, term.alpha, term.beta, term.gamma)
-            case "unless equal":
-                a, changed, b, c = rows
-                return a if torch.equal(b, c) else changed
-            case _:  # plus random
-                return noise(self._found.noise[term.run][self._key], self._shape, torch.float32)
+                return extracted(first, *rest, term.alpha, term.beta, term.gamma)
+            case _:  # unless equal
+                changed, b, c = rest
+                return first if torch.equal(b, c) else changed
 
     def _first_channels(self, term: Calculated) -> Tensor:
-        whole = self.row(term.rows[0]).clone()
-        names = term.rows[1].models - term.rows[0].models
-        count = min(self._read(name).shape[1] for name in names)
+        whole, part = (row for row in term.rows)
+        count = min(self._read(name).shape[1] for name in part.models)
         shape = (self._shape[0], count, *self._shape[2:])
-        part = _Evaluation(self._key, lambda name: self._read(name)[:, :count], shape, self._found)
-        whole[:, :count] = part.row(term.rows[1])
-        return whole
+        narrow = _Evaluation(self._key, lambda name: self._read(name)[:, :count], shape, self._found)
+        found = self.row(whole).clone()
+        found[:, :count] = narrow.row(part)
+        return found

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from engine.blocks import is_merged
 from engine.dialects import Dialect
 from engine.errors import RecipeError
-from engine.sources import Shape, same_shape
 from engine.steps import MergeStep
+from engine.widths import LATENT_CHANNELS, Shape
 
-PICTURE_CHANNELS = 4
 WIDER_INPUTS = {9: "an inpainting", 8: "an InstructPix2Pix"}
 """Input channels of the UNets that see more than the noisy latent."""
 
@@ -18,11 +17,22 @@ WIDER_INPUTS = {9: "an inpainting", 8: "an InstructPix2Pix"}
 def input_channels(a: Shape, b: Shape) -> bool:
     """Whether A is the input convolution of a model with further inputs, and B of one without."""
     return (
-        len(a) == len(b) == 4 and a[1] in WIDER_INPUTS and b[1] == PICTURE_CHANNELS and (a[0], *a[2:]) == (b[0], *b[2:])
+        len(a) == len(b) == 4 and a[1] in WIDER_INPUTS and b[1] == LATENT_CHANNELS and (a[0], *a[2:]) == (b[0], *b[2:])
     )
 
 
 Shapes = Mapping[str, Shape]
+
+
+def same_shape(first: Shape, second: Shape) -> bool:
+    """Equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
+    return _trimmed(first) == _trimmed(second)
+
+
+def _trimmed(shape: Shape) -> Shape:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def appended(a: Shapes, b: Shapes) -> list[str]:

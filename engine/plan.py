@@ -17,8 +17,8 @@ from engine.inputs import appended, check_shapes, input_channels
 from engine.recipe import Recipe
 from engine.rows import Row, calculated, combined, model, scaled, shifted
 from engine.settings import Ratios, RunSettings
-from engine.sources import Shape
 from engine.steps import MergeStep
+from engine.widths import Shape
 
 _VAE = "first_stage_model"
 _ZERO = Row(())
@@ -142,14 +142,14 @@ class _Fold:
         if ratios is None:
             return a
         b = self._second(key)
-        c = self._c.rows[key] if self._c is not None and self._run.holds_c else None
+        c = self._c.rows[key] if self._c is not None and self._run.holds_c else b
         found = self._calculated(key, a, b, c, ratios)
         if found is None:
             return a
         adjusted = self._adjusted(key, found)
         if self._run.calculation == "smoothAdd MT":
             return combined(((adjusted, 1.0), (calculated("smoothAdd", b), ratios[0])))
-        if self._run.calculation == "trainDifference" and adjusted is not found and c is not None:
+        if self._run.calculation == "trainDifference" and adjusted is not found:
             return calculated("unless equal", a, adjusted, b, c)
         return adjusted
 
@@ -174,7 +174,7 @@ class _Fold:
 
     # ----------------------------------------------------------------------------------------- calculation modes
 
-    def _calculated(self, key: str, a: Row, b: Row, c: Row | None, ratios: Ratios) -> Row | None:
+    def _calculated(self, key: str, a: Row, b: Row, c: Row, ratios: Ratios) -> Row | None:
         """The row before Adjust; None where the run does not touch the key at all."""
         kind, (alpha, beta) = self._run.calculation, ratios
         if kind == "normal":
@@ -187,10 +187,8 @@ class _Fold:
             return self._multiplied(key, a, alpha)
         if kind in {"smoothAdd", "smoothAdd MT"}:  # MT adds after Adjust
             return combined(((a, 1.0), (calculated("smoothAdd", b), alpha))) if kind == "smoothAdd" else a
-        if kind in {"tensor", "tensor2"}:
-            return calculated(kind, a, b, alpha=alpha, beta=beta)
-        assert c is not None, f"{kind} takes three models"
-        return calculated(kind, a, b, c, alpha=alpha, beta=beta, gamma=self._run.gamma)
+        rows = (a, b) if kind in {"tensor", "tensor2"} else (a, b, c)
+        return calculated(kind, *rows, alpha=alpha, beta=beta, gamma=self._run.gamma)
 
     def _multiplied(self, key: str, a: Row, alpha: float) -> Row | None:
         if not self._settings.multiplies(key, alpha):
@@ -199,12 +197,11 @@ class _Fold:
             return scaled(a, alpha)
         return combined(((a, 1.0), (calculated("plus random", run=self._number), alpha)))
 
-    def _normal(self, a: Row, b: Row, c: Row | None, alpha: float, beta: float) -> Row:
+    def _normal(self, a: Row, b: Row, c: Row, alpha: float, beta: float) -> Row:
         if self._run.mode == "Weight sum":
             return self._summed(((a, 1 - alpha), (b, alpha)))
         if self._run.mode == "Add difference":
             return self._summed(((a, 1.0), (b, alpha)))
-        assert c is not None, f"{self._run.mode} takes three models"
         if self._run.mode == "Triple sum":
             return self._summed(((a, 1 - alpha - beta), (b, alpha), (c, beta)))
         return self._summed(((a, (1 - beta) * (1 - alpha)), (b, (1 - beta) * alpha), (c, beta)))

@@ -1,8 +1,8 @@
 """SuperMerger's weight presets by name, and preset files of one's own.
 
-The 38 presets that it ships are given here by the curves and patterns they are made of, over the 25 UNet blocks; BASE is
-0 in all but ALL_B. FLAT_50 is not among them; people add it themselves, so it is here too. A preset file has one preset
-a line, the name, a tab or a colon, and the numbers, under the header ``preset_name<TAB>preset_weights``.
+The 38 presets that it ships are given here by the curves and patterns they are made of, over the 25 UNet blocks; BASE
+is 0 in all but ALL_B. FLAT_50 is not among them; people add it themselves, so it is here too. A preset file has one
+preset a line, the name, a tab or a colon, and the numbers, under the header ``preset_name<TAB>preset_weights``.
 """
 
 from __future__ import annotations

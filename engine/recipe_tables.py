@@ -181,7 +181,9 @@ class _Reader:
         row = cast("list[Any]", value)
         if len(row) not in FORMS:
             names = blocks_of(self._family)
-            self._mistakes.add(place, f"has {len(row)} numbers; write {len(names)}: {', '.join(names[:2])} .. {names[-1]}")
+            self._mistakes.add(
+                place, f"has {len(row)} numbers; write {len(names)}: {', '.join(names[:2])} .. {names[-1]}"
+            )
             return 0.0
         return tuple(self._number(f"{place}[{n}]", item) for n, item in enumerate(row, start=1))
 

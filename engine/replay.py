@@ -1,13 +1,13 @@
 """Exact replay: a recipe run step by step in SuperMerger's own arithmetic, with its rounding after every step.
 
 Nothing is kept but what is asked for: a tensor is computed when it is read, from tensors of files that are read then.
-The order within a run is SuperMerger's: ratio, calculation, Adjust, and smoothAdd MT at the very end; then come the keys
-that only B has.
+The order within a run is SuperMerger's: ratio, calculation, Adjust, and smoothAdd MT at the very end; then come the
+keys that only B has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -32,9 +32,10 @@ from engine.errors import RecipeError
 from engine.inputs import appended, check_shapes, input_channels
 from engine.recipe import Recipe
 from engine.settings import RunSettings
-from engine.sources import SavedAsHalf, Scratch, Shape, Source, as_shape, is_weight
+from engine.sources import SavedAsHalf, Scratch, Source, as_shape
 from engine.steps import MergeStep
 from engine.sums import add_difference, difference, sum_twice, triple_sum, weight_sum
+from engine.widths import Shape
 
 PIECE = 1 << 17  # elements of one piece of elementwise arithmetic: its temporaries stay in the cache of a core
 _VAE = "first_stage_model"
@@ -82,7 +83,7 @@ class Replayed:
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
 
     def read(self, key: str) -> Tensor:
-        """The value of a key, in the dtype that SuperMerger computes; valid until another key is read."""
+        """The value of a key, in the dtype that SuperMerger computes; valid until two more are read."""
         if self._last is None or self._last[0] != key:
             self._last = (key, self._value(key) if key in self._a.shapes else self._appended(key))
         return self._last[1]
@@ -95,12 +96,11 @@ class Replayed:
         if ratios is None:
             return a
         b = self._second(key)
-        c = self._c.read(key) if self._c and self._run.holds_c else None
+        c = self._c.read(key) if self._c and self._run.holds_c else b
         if self._run.calculation == "normal" and input_channels(tuple(a.shape), tuple(b.shape)):
             found = self._first_channels(a, b, c, ratios)
         else:
-            b, c = as_shape(b, tuple(a.shape)), c if c is None else as_shape(c, tuple(a.shape))
-            found = self._calculated(key, a, b, c, *ratios)
+            found = self._calculated(key, a, *(as_shape(tensor, tuple(a.shape)) for tensor in (b, c)), *ratios)
         if found is None:
             return a
         found = self._adjusted(key, found)
@@ -125,7 +125,7 @@ class Replayed:
         plain = not is_merged(key) and not self._dialect.native_dtype
         return self._b.read(key) if plain else self._second(key)
 
-    def _first_channels(self, a: Tensor, b: Tensor, c: Tensor | None, ratios: tuple[float, float]) -> Tensor:
+    def _first_channels(self, a: Tensor, b: Tensor, c: Tensor, ratios: tuple[float, float]) -> Tensor:
         """The input convolution of an inpainting model: the channels that B has are merged, the rest is A's."""
         found = a.clone()
         found[:, : b.shape[1]] = self._normal(a[:, : b.shape[1]], b, c, *ratios)
@@ -142,60 +142,49 @@ class Replayed:
 
     # ----------------------------------------------------------------------------------------- calculation modes
 
-    def _calculated(
-        self, key: str, a: Tensor, b: Tensor, c: Tensor | None, alpha: float, beta: float
-    ) -> Tensor | None:
+    def _calculated(self, key: str, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor | None:
         """The value before Adjust; None where the run does not touch the key at all."""
         match self._run.calculation:
             case "normal":
                 return self._in_pieces(a, b, c, alpha, beta)
+            case "self" | "plus random" as kind:
+                touched = self._settings.multiplies(key, alpha)
+                return (a * alpha if kind == "self" else self._with_noise(key, a, alpha)) if touched else None
             case "cosineA" | "cosineB":
                 return None if _VAE in key else self._cosine(a, b, alpha)
-            case "self":
-                return a * alpha if self._settings.multiplies(key, alpha) else None
-            case "plus random":
-                return self._with_noise(key, a, alpha) if self._settings.multiplies(key, alpha) else None
-            case "smoothAdd":
-                return a + alpha * smoothed(b.float())
-            case "smoothAdd MT":  # the sum comes after Adjust
-                return a
             case "tensor" | "tensor2" as kind:
                 return spliced(kind, a, b, alpha, beta)
-            case _:
+            case "extract" | "trainDifference":
                 return self._of_three(a, b, c, alpha, beta)
+            case kind:  # smoothAdd; MT adds after Adjust
+                return a + alpha * smoothed(b.float()) if kind == "smoothAdd" else a
 
-    def _of_three(self, a: Tensor, b: Tensor, c: Tensor | None, alpha: float, beta: float) -> Tensor | None:
-        assert c is not None, "trainDifference and extract take three models"
+    def _of_three(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor | None:
         if self._run.calculation == "extract":
             return extracted(a.float(), b.float(), c.float(), alpha, beta, self._run.gamma).to(a.dtype)
         if torch.equal(b.float(), c.float()):
             return None
         return a + train_difference(a.float(), b.float(), c.float(), alpha)
 
-    def _normal(self, a: Tensor, b: Tensor, c: Tensor | None, alpha: float, beta: float) -> Tensor:
+    def _normal(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor:
         if self._run.mode == "Weight sum":
             return weight_sum(a, b, alpha, native=self._native)
         if self._run.mode == "Add difference":
             return add_difference(a, b, alpha, self._dialect)
-        assert c is not None, f"{self._run.mode} takes three models"
         if self._run.mode == "Triple sum":
             return triple_sum(a, b, c, alpha, beta, self._dialect, old=self._native)
         return sum_twice(a, b, c, alpha, beta, old=self._native)
 
-    def _in_pieces(self, a: Tensor, b: Tensor, c: Tensor | None, alpha: float, beta: float) -> Tensor:
+    def _in_pieces(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor:
         """``_normal``, which goes element by element, in pieces of a large tensor."""
-        whole: Callable[[Tensor, Tensor, Tensor | None], Tensor] = lambda a, b, c: self._normal(a, b, c, alpha, beta)  # noqa: E731
         if a.numel() <= PIECE or (self._run.mode == "Weight sum" and alpha in {0, 1}):
-            return whole(a, b, c)
-        flat = [None if tensor is None else tensor.reshape(-1) for tensor in (a, b, c)]
-        found: Tensor | None = None
+            return self._normal(a, b, c, alpha, beta)
+        flat = [tensor.reshape(-1) for tensor in (a, b, c)]
+        probe = self._normal(*(tensor[:1] for tensor in flat), alpha, beta)
+        found = self._scratch.like(tuple(a.shape), probe.dtype)
         for start in range(0, a.numel(), PIECE):
-            piece = [None if tensor is None else tensor[start : start + PIECE] for tensor in flat]
-            value = whole(*piece)  # pyright: ignore[reportArgumentType]
-            if found is None:
-                found = self._scratch.like(tuple(a.shape), value.dtype)
-            found.view(-1)[start : start + PIECE] = value
-        assert found is not None
+            piece = slice(start, start + PIECE)
+            found.view(-1)[piece] = self._normal(*(tensor[piece] for tensor in flat), alpha, beta)
         return found
 
     def _cosine(self, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -221,13 +210,7 @@ class Replayed:
     @cached_property
     def _noise_states(self) -> dict[str, Tensor]:
         """Noise is drawn in the order of A's keys, for those that are touched."""
-        assert self._run.seed is not None, "plus random has a seed"
         touched = (key for key in self._a.shapes if self._takes_part(key))
         wanted = [key for key in touched if (r := self._settings.ratios(key)) and self._settings.multiplies(key, r[0])]
         shapes = ((key, self._a.shapes[key], self._a.read(key).dtype) for key in wanted)
-        return dict(noise_states(shapes, self._run.seed))
-
-
-def saved(key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """A result as it is written: weights in the dtype asked for, everything else as it is."""
-    return tensor.to(dtype) if is_weight(key, tensor) else tensor
+        return dict(noise_states(shapes, self._run.seed or 0))

@@ -36,6 +36,15 @@ class Row:
         return None
 
     @property
+    def runs(self) -> frozenset[int]:
+        """The runs whose pre-passes it needs, at any depth."""
+        found: set[int] = set()
+        for term, _ in self.terms:
+            if not isinstance(term, str):
+                found |= {term.run, *(number for row in term.rows for number in row.runs)}
+        return frozenset(found)
+
+    @property
     def models(self) -> frozenset[str]:
         """The models that it takes, at any depth."""
         found: set[str] = set()

@@ -99,8 +99,10 @@ class RunSettings:
     def _random(self, number: int) -> float:
         count = _RANDOM_COUNT.get(self._dialect.name, _RANDOM_USUAL)
         if number >= count:
-            raise RecipeError(f"random elemental ratios end with key {count - _RANDOM_OFFSET} of a file, as SuperMerger's do")
-        return float(np.random.RandomState(self._run.seed).rand(count)[number])  # noqa: NPY002 - SuperMerger's stream
+            raise RecipeError(
+                f"random elemental ratios end with key {count - _RANDOM_OFFSET} of a file, as SuperMerger's do"
+            )
+        return float(np.random.RandomState(self._run.seed).rand(count)[number])
 
 
 def _ratio_table(ratio: Ratio) -> dict[str, float]:
@@ -111,7 +113,9 @@ def _ratio(table: Mapping[str, float], ratio: Ratio, block: str) -> float:
     if isinstance(ratio, float):
         return ratio
     if block not in table:
-        raise RecipeError(f"a key belongs to block {block}, for which there is no weight; give one ratio for all instead")
+        raise RecipeError(
+            f"a key belongs to block {block}, for which there is no weight; give one ratio for all instead"
+        )
     return table[block]
 
 

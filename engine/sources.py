@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Shape = tuple[int, ...]
+from engine.widths import Shape
 
 
 class Source(Protocol):
@@ -20,7 +20,7 @@ class Source(Protocol):
         ...
 
     def read(self, key: str) -> Tensor:
-        """A tensor on the CPU, in its own dtype; it may be reused for the next one that is read."""
+        """A tensor on the CPU, in its own dtype; its memory may be used again two tensors later."""
         ...
 
 
@@ -62,31 +62,24 @@ def is_weight(key: str, tensor: Tensor) -> bool:
     return tensor.is_floating_point() and "model" in key
 
 
-def same_shape(first: Shape, second: Shape) -> bool:
-    """Equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
-    return _trimmed(first) == _trimmed(second)
-
-
-def _trimmed(shape: Shape) -> Shape:
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
 def as_shape(tensor: Tensor, shape: Shape) -> Tensor:
     """A tensor in another shape that is the same but for trailing ones."""
     return tensor if tuple(tensor.shape) == shape else tensor.reshape(shape)
 
 
 class Scratch:
-    """Memory for results that is used again for every tensor: fresh memory for each costs more than the arithmetic."""
+    """Memory for results that is used again and again: fresh memory for each costs more than the arithmetic.
+
+    Two pieces take turns, so that one tensor can be written out while the next is made.
+    """
 
     def __init__(self) -> None:
-        self._bytes = torch.empty(0, dtype=torch.uint8)
+        self._pieces = [torch.empty(0, dtype=torch.uint8)] * 2
 
     def like(self, shape: Shape, dtype: torch.dtype) -> Tensor:
-        """A tensor with unknown content; the one that was given before is lost."""
+        """A tensor with unknown content; the one before the last is lost."""
         size = torch.Size(shape).numel() * dtype.itemsize
-        if size > self._bytes.numel():
-            self._bytes = torch.empty(size, dtype=torch.uint8)
-        return self._bytes[:size].view(dtype).view(shape)
+        self._pieces.reverse()
+        if size > self._pieces[0].numel():
+            self._pieces[0] = torch.empty(size, dtype=torch.uint8)
+        return self._pieces[0][:size].view(dtype).view(shape)

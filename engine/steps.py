@@ -1,7 +1,8 @@
 """The steps of a recipe, as frozen values.
 
-A ``MergeStep`` is one run of SuperMerger, everything that can be set for it. ``SelfStep`` and ``AdjustStep`` are the two
-runs that work on the result so far and have so little to say that they read better alone; ``as_run`` writes them out.
+A ``MergeStep`` is one run of SuperMerger, everything that can be set for it. ``SelfStep`` and ``AdjustStep`` are the
+two runs that work on the result so far and have so little to say that they read better alone; ``as_run`` writes them
+out.
 """
 
 from __future__ import annotations
@@ -97,7 +98,6 @@ class MergeStep:
             object.__setattr__(self, what, _ratio(what, ratio))
         object.__setattr__(self, "adjust", _adjust(self.adjust))
         _check_numbers(self)
-        parse_elemental(self.elemental, self.calculation, extended=self.by_extended_block)
 
     @property
     def by_extended_block(self) -> bool:
@@ -259,8 +259,8 @@ def _ratio(what: str, ratio: Ratio) -> Ratio:
     if len(ratio) not in FORMS:
         raise RecipeError(
             f"{what} has {len(ratio)} numbers; it needs one, or {len(BLOCKS)} (BASE, IN00..IN11, M00, OUT00..OUT11), "
-            f"{len(XL_BLOCKS)} (SDXL: BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 in "
-            "front of UNet weights alone)"
+            f"{len(XL_BLOCKS)} (SDXL: BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
+            "in front of UNet weights alone)"
         )
     return _numbers(ratio, FORMS[len(ratio)], what)
 
@@ -278,6 +278,10 @@ def _check_numbers(step: MergeStep) -> None:
     _numbers((step.gamma,), ("extract",), "gamma")
     if step.seed is not None and not 0 <= step.seed < 2**32:
         raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
+    rules = parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block)
+    random = step.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules)
+    if random and step.seed is None:
+        raise RecipeError("random ratios and plus random need a seed; write one, such as seed = 1")
     if step.calculation == "extract":
         _check_extract(step)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.dialects import Dialect
 from engine.errors import RecipeError
 
-WAY_OUT = "write dialect = \"classic\", which merges them, or convert the models to one dtype"
+WAY_OUT = 'write dialect = "classic", which merges them, or convert the models to one dtype'
 
 
 def weight_sum(a: Tensor, b: Tensor, alpha: float, *, native: bool) -> Tensor:
@@ -71,9 +71,7 @@ def triple_sum(a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float, diale
     if not dialect.native_sums:
         return torch.lerp(a.float(), torch.lerp(b.float(), c.float(), beta / total), total).to(a.dtype)
     if not a.dtype == b.dtype == c.dtype:
-        raise RecipeError(
-            f"dialect {dialect.name} cannot sum models of {a.dtype}, {b.dtype} and {c.dtype}; {WAY_OUT}"
-        )
+        raise RecipeError(f"dialect {dialect.name} cannot sum models of {a.dtype}, {b.dtype} and {c.dtype}; {WAY_OUT}")
     return torch.lerp(a, torch.lerp(b, c, beta / total), total)
 
 
