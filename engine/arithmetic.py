@@ -53,11 +53,11 @@ class Found:
 
     Attributes:
         ranges: of the cosine modes, by run.
-        noise: state of the random stream before each key, by run.
+        noise: by run and key, the state of the random stream before it, and the dtype to draw in.
     """
 
     ranges: Mapping[int, CosineRange]
-    noise: Mapping[int, Mapping[str, Tensor]]
+    noise: Mapping[int, Mapping[str, tuple[Tensor, torch.dtype]]]
 
     @classmethod
     def of_runs(cls, found: Mapping[int, Found]) -> Found:
@@ -164,7 +164,7 @@ def prepass(plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[s
         RecipeError: the models have too few tensors in common to compare.
     """
     if plan.kind == "plus random":
-        order = ((key, shapes[key], torch.float32) for key, _ in plan.pairs)
+        order = ((key, shapes[key], _noise_dtype(plan, row, key, read)) for key, (row,) in plan.pairs)
         return Found(ranges={}, noise={0: dict(noise_states(order, plan.seed))})
     collected: list[Tensor] = []
     for key, rows in plan.pairs:
@@ -175,6 +175,12 @@ def prepass(plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[s
         return Found(ranges={0: cosine_range(collected)}, noise={})
     except ValueError:
         raise RecipeError(f"{plan.kind}: the models have too few tensors in common to compare; write normal") from None
+
+
+def _noise_dtype(plan: Prepass, row: Row, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
+    """Noise is drawn in A's dtype, which decides what the random stream gives."""
+    models = sorted(row.models)
+    return torch.float16 if plan.half or not models else read(models[0], key).dtype
 
 
 class _Evaluation:
@@ -204,10 +210,12 @@ class _Evaluation:
         if term.kind == "input channels":
             return self._first_channels(term)
         if term.kind == "plus random":
-            return noise(self._found.noise[term.run][self._key], self._shape, torch.float32)
-        return self._calculated(term, *(self.row(row) for row in term.rows))
+            state, dtype = self._found.noise[term.run][self._key]
+            return noise(state, self._shape, dtype).float()
+        first, *rest = (self.row(row) for row in term.rows)
+        return self._calculated(term, first, rest)
 
-    def _calculated(self, term: Calculated, first: Tensor, *rest: Tensor) -> Tensor:
+    def _calculated(self, term: Calculated, first: Tensor, rest: list[Tensor]) -> Tensor:
         match term.kind:
             case "cosineA" | "cosineB" as kind:
                 share = cosine_share(kind, first, rest[0], term.alpha, self._found.ranges[term.run])
@@ -217,9 +225,9 @@ class _Evaluation:
             case "tensor" | "tensor2" as kind:
                 return spliced(kind, first, rest[0], term.alpha, term.beta)
             case "trainDifference":
-                return first + train_difference(first, *rest, term.alpha)
+                return first + train_difference(first, rest[0], rest[1], term.alpha)
             case "extract":
-                return extracted(first, *rest, term.alpha, term.beta, term.gamma)
+                return extracted(first, rest[0], rest[1], term.alpha, term.beta, term.gamma)
             case _:  # unless equal
                 changed, b, c = rest
                 return first if torch.equal(b, c) else changed

@@ -115,11 +115,13 @@ def spliced(kind: str, a: Tensor, b: Tensor, alpha: float, beta: float) -> Tenso
     return found
 
 
-def noise_states(shapes: Iterable[tuple[str, tuple[int, ...], torch.dtype]], seed: int) -> Iterator[tuple[str, Tensor]]:
-    """The state of the random stream before each key's noise, for keys in the order in which SuperMerger draws."""
+def noise_states(
+    shapes: Iterable[tuple[str, tuple[int, ...], torch.dtype]], seed: int
+) -> Iterator[tuple[str, tuple[Tensor, torch.dtype]]]:
+    """The random stream's state before each key's noise, and its dtype, in the order in which SuperMerger draws."""
     generator = torch.Generator().manual_seed(seed)
     for key, shape, dtype in shapes:
-        yield key, generator.get_state()
+        yield key, (generator.get_state(), dtype)
         torch.randn(shape, dtype=dtype, generator=generator)
 
 

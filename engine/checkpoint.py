@@ -127,7 +127,7 @@ def open_complete(path: Path | str) -> Checkpoint:
 def _other(keys: Mapping[str, Shape]) -> str | None:
     """What a file that is no plain SD1 checkpoint is."""
     family = family_of(keys)
-    if family not in {"sd1", None}:
+    if family not in {None, "sd1"} and family is not None:
         return TITLES[family]
     return None if (variant := variant_of(keys)) == "standard" else f"an {variant} checkpoint"
 

@@ -72,18 +72,21 @@ def parse_elemental(text: str, calculation: str = "normal", *, extended: bool = 
     Raises:
         RecipeError: an unknown block in a range, or a ratio that is no number: with the number of the segment.
     """
-    cleaned = text.replace("\n", ",").replace(f"{calculation},", "")
-    return tuple(_rules(cleaned, EXTENDED_BLOCKS if extended else BLOCKS))
+    return tuple(_rules(_segments(text, calculation), EXTENDED_BLOCKS if extended else BLOCKS))
 
 
 def ignored_segments(text: str, calculation: str = "normal") -> list[str]:
     """The segments that are no rules, since they have not exactly two colons: SuperMerger passes over them silently."""
-    segments = text.replace("\n", ",").replace(f"{calculation},", "").split(",")
-    return [segment.strip() for segment in segments if segment.strip() and segment.count(":") != 2]
+    segments = map(str.strip, _segments(text, calculation))
+    return [segment for segment in segments if segment and segment.count(":") != 2]
 
 
-def _rules(text: str, names: Sequence[str]) -> Iterator[Rule]:
-    for number, segment in enumerate(text.split(","), start=1):
+def _segments(text: str, calculation: str) -> list[str]:
+    return text.replace(f"{calculation},", "").replace("\n", ",").split(",")
+
+
+def _rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[Rule]:
+    for number, segment in enumerate(segments, start=1):
         if segment.count(":") != 2:
             continue
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from engine.blocks import is_merged
 from engine.dialects import Dialect
 from engine.errors import RecipeError
 from engine.steps import MergeStep
-from engine.widths import LATENT_CHANNELS, Shape
+from engine.widths import LATENT_CHANNELS, TEXT, Shape
 
 WIDER_INPUTS = {9: "an inpainting", 8: "an InstructPix2Pix"}
 """Input channels of the UNets that see more than the noisy latent."""
@@ -22,6 +22,8 @@ def input_channels(a: Shape, b: Shape) -> bool:
 
 
 Shapes = Mapping[str, Shape]
+
+_POSITIONS = f"{TEXT}embeddings.position_ids"
 
 
 def same_shape(first: Shape, second: Shape) -> bool:
@@ -37,11 +39,26 @@ def _trimmed(shape: Shape) -> Shape:
 
 def appended(a: Shapes, b: Shapes) -> list[str]:
     """Keys that only B has and the result gets: with "model" in their name, but for SD1's position numbers."""
-    return [key for key in b if key not in a and "model" in key and not key.endswith("position_ids")]
+    return [key for key in b if key not in a and "model" in key and key != _POSITIONS]
 
 
-def check_shapes(run: MergeStep, dialect: Dialect, a: Shapes, b: Shapes, c: Shapes | None = None) -> None:
+def subtracts(run: MergeStep, dialect: Dialect, key: str) -> bool:
+    """Whether B - C takes the place of B; since November 2023 only for what is merged."""
+    return run.takes_difference and "model" in key and (is_merged(key) or dialect.native_dtype)
+
+
+def check_shapes(
+    run: MergeStep, dialect: Dialect, touched: Callable[[str], bool], a: Shapes, b: Shapes, c: Shapes | None = None
+) -> None:
     """Check that every key that takes part has one shape in all the models.
+
+    Args:
+        run: what is merged, and how.
+        dialect: whose rules hold.
+        touched: whether the run does anything to a key.
+        a: key to shape of A.
+        b: the same of B.
+        c: the same of C.
 
     Raises:
         RecipeError: some do not; or the models have other inputs, in a way that the run cannot merge.
@@ -52,16 +69,22 @@ def check_shapes(run: MergeStep, dialect: Dialect, a: Shapes, b: Shapes, c: Shap
     odd = [key for key in shared if not same_shape(a[key], b[key])]
     if run.calculation == "normal":
         odd = [key for key in odd if not _merges_inputs(dialect, a[key], b[key])]
-    if c is not None:
+    if c is not None and run.holds_c:
         odd += [key for key in shared if key in c and not same_shape(c[key], b[key])]
+    odd = [key for key in odd if touched(key)]
+    if c is not None:  # B - C is made of all keys first
+        odd += [key for key in b if subtracts(run, dialect, key) and key in c and not same_shape(b[key], c[key])]
     if odd:
-        first = odd[0]
-        others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
-        third = f", C {c[first]}" if c is not None and first in c else ""
-        raise RecipeError(
-            f"these models cannot be merged: {first}{others} differ in shape (A {a[first]}, "
-            f"B {b[first]}{third}); {_reason(a[first], b[first])}"
-        )
+        raise _misfit(odd, a, b, c)
+
+
+def _misfit(odd: list[str], *models: Shapes | None) -> RecipeError:
+    key = odd[0]
+    others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+    shapes = {name: model[key] for name, model in zip("ABC", models, strict=True) if model and key in model}
+    seen = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    reason = _reason(shapes.get("A", ()), shapes.get("B", ()))
+    return RecipeError(f"these models cannot be merged: {key}{others} differ in shape ({seen}); {reason}")
 
 
 def _merges_inputs(dialect: Dialect, a: Shape, b: Shape) -> bool:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 from engine.adjust import ADJUSTED, SHIFTED, factor, shift
 from engine.blocks import is_merged
-from engine.dialects import Dialect, Family
+from engine.dialects import Family
 from engine.errors import RecipeError
-from engine.inputs import appended, check_shapes, input_channels
+from engine.inputs import appended, check_shapes, input_channels, subtracts
 from engine.recipe import Recipe
 from engine.rows import Row, calculated, combined, model, scaled, shifted
 from engine.settings import Ratios, RunSettings
-from engine.steps import MergeStep
+from engine.steps import NUMBERED, MergeStep
 from engine.widths import Shape
 
 _VAE = "first_stage_model"
@@ -32,11 +32,13 @@ class Prepass:
         kind: cosineA, cosineB, or plus random.
         pairs: by key, the rows of A and of B (or B - C) for the cosine modes, of A alone for plus random.
         seed: of the noise.
+        half: whether A was saved as fp16 by an earlier run; noise is drawn in A's dtype.
     """
 
     kind: str
     pairs: tuple[tuple[str, tuple[Row, ...]], ...]
     seed: int = 0
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> Plan:
     prepasses: dict[int, Prepass] = {}
     result = next(iter(made.values()))
     for number, run in enumerate(recipe.runs, start=1):
-        folder = _Fold(run, number, [made[name] for name in run.models], recipe.family, recipe.rules)
+        folder = _Fold(recipe, number, run, [made[name] for name in run.models])
         result = made[f"step{number}"] = folder.folded()
         prepasses |= folder.prepass()
     return Plan(models=recipe.models, rows=dict(result.rows), shapes=result.shapes, prepasses=prepasses)
@@ -93,16 +95,17 @@ def _same(row: Row, keys: Mapping[str, Shape]) -> dict[str, Row]:
 class _Fold:
     """Folds one run over what its models are made of."""
 
-    def __init__(
-        self, run: MergeStep, number: int, models: Sequence[_Folded], family: Family, dialect: Dialect
-    ) -> None:
-        self._run, self._number, self._family, self._dialect = run, number, family, dialect
+    def __init__(self, recipe: Recipe, number: int, run: MergeStep, models: Sequence[_Folded]) -> None:
+        self._run, self._number, self._dialect = run, number, recipe.rules
+        self._family: Family = recipe.family
+        self._half = recipe.save == "fp16"
         self._a, self._b = models[:2]
         self._c = models[2] if len(models) > 2 else None
-        self._settings = RunSettings(run, family, dialect, {key: n for n, key in enumerate(self._a.shapes)})
+        order = {key: place for place, key in enumerate(self._a.shapes)}
+        self._settings = RunSettings(run, self._family, self._dialect, order)
         self._sums: dict[tuple[tuple[int, float], ...], Row] = {}
         self._kept: list[object] = []  # rows whose identity is remembered must live as long
-        check_shapes(run, dialect, *(model.shapes for model in models))
+        check_shapes(run, self._dialect, self._settings.touches, *(model.shapes for model in models))
 
     def folded(self) -> _Folded:
         """The rows and shapes of the result."""
@@ -110,7 +113,7 @@ class _Fold:
         more = appended(self._a.shapes, self._b.shapes)
         if not more:
             return _Folded(rows=rows, shapes=self._a.shapes)
-        rows |= {key: self._appended(key) for key in more}
+        rows |= {key: self._second(key) for key in more}
         return _Folded(rows=rows, shapes={**self._a.shapes, **{key: self._b.shapes[key] for key in more}})
 
     def prepass(self) -> dict[int, Prepass]:
@@ -124,7 +127,8 @@ class _Fold:
             touched = [(key, self._ratios(key)) for key in self._a.shapes]
             keys = [key for key, found in touched if found and self._settings.multiplies(key, found[0])]
             pairs = tuple((key, (self._a.rows[key],)) for key in keys)
-            return {self._number: Prepass(kind=kind, pairs=pairs, seed=self._run.seed or 0)}
+            half = self._half and NUMBERED.fullmatch(self._run.models[0]) is not None
+            return {self._number: Prepass(kind=kind, pairs=pairs, seed=self._run.seed or 0, half=half)}
         return {}
 
     # ------------------------------------------------------------------------------------------------ one key
@@ -156,15 +160,10 @@ class _Fold:
     def _second(self, key: str) -> Row:
         """B, or B - C in Add difference."""
         b = self._b.rows[key]
-        if not self._run.takes_difference or self._c is None:
+        if self._c is None or not subtracts(self._run, self._dialect, key):
             return b
         c = self._c.rows.get(key)
         return _ZERO if c is None else self._summed(((b, 1.0), (c, -1.0)))
-
-    def _appended(self, key: str) -> Row:
-        """A key that only B has: B as it stands after the difference."""
-        plain = not is_merged(key) and not self._dialect.native_dtype
-        return self._b.rows[key] if plain else self._second(key)
 
     def _adjusted(self, key: str, row: Row) -> Row:
         values = self._run.adjust

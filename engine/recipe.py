@@ -170,7 +170,7 @@ def _run_mistakes(step: MergeStep, family: Family, dialect: Dialect) -> Iterator
     for what, ratio in (("alpha", step.alpha), ("beta", step.beta)):
         if isinstance(ratio, tuple) and not _fits(len(ratio), family, dialect):
             blocks = blocks_of(family)
-            yield f"{what} has {len(ratio)} numbers; {family} needs {len(blocks)}: {blocks[0]}, {blocks[1]} .. {blocks[-1]}"
+            yield f"{what} has {len(ratio)} numbers; {family} needs {len(blocks)}: BASE, {blocks[1]} .. {blocks[-1]}"
 
 
 def _fits(count: int, family: Family, dialect: Dialect) -> bool:

@@ -82,7 +82,8 @@ class _Reader:
         presets: Mapping[str, Weights],
         mistakes: Mistakes,
     ) -> None:
-        self._family, self._dialect, self._presets, self._mistakes = family, dialect, presets, mistakes
+        self._family: Family = family
+        self._dialect, self._presets, self._mistakes = dialect, presets, mistakes
         self._models = None if models is None else [*models]
 
     def steps(self, value: object) -> tuple[Step, ...]:
@@ -165,9 +166,8 @@ class _Reader:
         return names
 
     def _texts(self, place: str, value: object) -> tuple[str, ...]:
-        found = cast("list[Any]", value) if isinstance(value, list) else [None]
-        if all(isinstance(entry, str) for entry in found):
-            return tuple(found)
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[Any]", value)):
+            return tuple(cast("list[str]", value))
         self._mistakes.add(place, f'is {value!r}; write a list of texts such as ["A", "B"]')
         return ()
 

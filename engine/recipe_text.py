@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from engine.dialects import EIGHT_FIELDS, SEVEN_FIELDS
 from engine.errors import RecipeError
@@ -47,7 +47,7 @@ def parse_toml(text: str, where: str) -> Table:
         RecipeError: it is not TOML; the message has line and column.
     """
     try:
-        return cast("Table", tomllib.loads(text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{where} is not TOML: {error}") from error
 
@@ -99,7 +99,7 @@ def _merge_lines(step: MergeStep, *, notes: bool) -> Iterator[str]:
 
 
 def _ratio_lines(name: str, ratio: Ratio, *, notes: bool) -> Iterator[str]:
-    if isinstance(ratio, float):
+    if not isinstance(ratio, tuple):
         yield f"{name} = {number(ratio)}"
     elif not notes:
         yield f"{name} = [{', '.join(map(number, ratio))}]"

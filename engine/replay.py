@@ -29,7 +29,7 @@ from engine.calculations import (
 )
 from engine.dialects import Dialect, Family
 from engine.errors import RecipeError
-from engine.inputs import appended, check_shapes, input_channels
+from engine.inputs import appended, check_shapes, input_channels, subtracts
 from engine.recipe import Recipe
 from engine.settings import RunSettings
 from engine.sources import SavedAsHalf, Scratch, Source, as_shape
@@ -57,10 +57,11 @@ def replay(recipe: Recipe, models: Mapping[str, Source]) -> Replayed:
     if missing := [name for name in recipe.models if name not in models]:
         raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(models)}")
     made: dict[str, Source] = {name: models[name] for name in recipe.models}
+    results: list[Replayed] = []
     for number, run in enumerate(recipe.runs, start=1):
-        result = Replayed(run, [made[name] for name in run.models], recipe.family, recipe.rules)
-        made[f"step{number}"] = SavedAsHalf(result) if recipe.save == "fp16" else result
-    return result
+        results.append(Replayed(run, [made[name] for name in run.models], recipe.family, recipe.rules))
+        made[f"step{number}"] = SavedAsHalf(results[-1]) if recipe.save == "fp16" else results[-1]
+    return results[-1]
 
 
 class Replayed:
@@ -71,21 +72,22 @@ class Replayed:
     """
 
     def __init__(self, run: MergeStep, sources: Sequence[Source], family: Family, dialect: Dialect) -> None:
-        self._run, self._family, self._dialect = run, family, dialect
+        self._run, self._dialect = run, dialect
+        self._family: Family = family
         self._a, self._b = sources[:2]
         self._c = sources[2] if len(sources) > 2 else None
         self._native = dialect.native_dtype or run.old_arithmetic
         self._settings = RunSettings(run, family, dialect, {key: n for n, key in enumerate(self._a.shapes)})
         self._scratch = Scratch()
         self._last: tuple[str, Tensor] | None = None
-        check_shapes(run, dialect, *(source.shapes for source in sources))
+        check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))
         more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes)}
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
 
     def read(self, key: str) -> Tensor:
         """The value of a key, in the dtype that SuperMerger computes; valid until two more are read."""
         if self._last is None or self._last[0] != key:
-            self._last = (key, self._value(key) if key in self._a.shapes else self._appended(key))
+            self._last = (key, self._value(key) if key in self._a.shapes else self._second(key))
         return self._last[1]
 
     # ------------------------------------------------------------------------------------------------ one key
@@ -100,7 +102,8 @@ class Replayed:
         if self._run.calculation == "normal" and input_channels(tuple(a.shape), tuple(b.shape)):
             found = self._first_channels(a, b, c, ratios)
         else:
-            found = self._calculated(key, a, *(as_shape(tensor, tuple(a.shape)) for tensor in (b, c)), *ratios)
+            b, c = as_shape(b, tuple(a.shape)), as_shape(c, tuple(a.shape))
+            found = self._calculated(key, a, b, c, *ratios)
         if found is None:
             return a
         found = self._adjusted(key, found)
@@ -115,15 +118,10 @@ class Replayed:
     def _second(self, key: str) -> Tensor:
         """B, or B - C in Add difference."""
         b = self._b.read(key)
-        if not self._run.takes_difference or self._c is None:
+        if self._c is None or not subtracts(self._run, self._dialect, key):
             return b
         c = self._c.read(key) if key in self._c.shapes else None
         return difference(b, c if c is None else as_shape(c, tuple(b.shape)), self._dialect)
-
-    def _appended(self, key: str) -> Tensor:
-        """A key that only B has: B as it stands after the difference."""
-        plain = not is_merged(key) and not self._dialect.native_dtype
-        return self._b.read(key) if plain else self._second(key)
 
     def _first_channels(self, a: Tensor, b: Tensor, c: Tensor, ratios: tuple[float, float]) -> Tensor:
         """The input convolution of an inpainting model: the channels that B has are merged, the rest is A's."""
@@ -179,12 +177,11 @@ class Replayed:
         """``_normal``, which goes element by element, in pieces of a large tensor."""
         if a.numel() <= PIECE or (self._run.mode == "Weight sum" and alpha in {0, 1}):
             return self._normal(a, b, c, alpha, beta)
-        flat = [tensor.reshape(-1) for tensor in (a, b, c)]
-        probe = self._normal(*(tensor[:1] for tensor in flat), alpha, beta)
-        found = self._scratch.like(tuple(a.shape), probe.dtype)
+        shape, a, b, c = tuple(a.shape), a.reshape(-1), b.reshape(-1), c.reshape(-1)
+        found = self._scratch.like(shape, self._normal(a[:1], b[:1], c[:1], alpha, beta).dtype)
         for start in range(0, a.numel(), PIECE):
             piece = slice(start, start + PIECE)
-            found.view(-1)[piece] = self._normal(*(tensor[piece] for tensor in flat), alpha, beta)
+            found.view(-1)[piece] = self._normal(a[piece], b[piece], c[piece], alpha, beta)
         return found
 
     def _cosine(self, a: Tensor, b: Tensor, alpha: float) -> Tensor:
@@ -205,10 +202,11 @@ class Replayed:
             raise RecipeError(f"{kind}: the models have too few tensors in common to compare; write normal") from None
 
     def _with_noise(self, key: str, a: Tensor, alpha: float) -> Tensor:
-        return a + alpha * noise(self._noise_states[key], tuple(a.shape), a.dtype)
+        state, dtype = self._noise_states[key]
+        return a + alpha * noise(state, tuple(a.shape), dtype)
 
     @cached_property
-    def _noise_states(self) -> dict[str, Tensor]:
+    def _noise_states(self) -> dict[str, tuple[Tensor, torch.dtype]]:
         """Noise is drawn in the order of A's keys, for those that are touched."""
         touched = (key for key in self._a.shapes if self._takes_part(key))
         wanted = [key for key in touched if (r := self._settings.ratios(key)) and self._settings.multiplies(key, r[0])]

@@ -39,7 +39,8 @@ class RunSettings:
     """
 
     def __init__(self, run: MergeStep, family: Family, dialect: Dialect, order: Mapping[str, int]) -> None:
-        self._run, self._family, self._dialect, self._order = run, family, dialect, order
+        self._run, self._dialect, self._order = run, dialect, order
+        self._family: Family = family
         self._rules = parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block)
         self._alpha, self._beta = _ratio_table(run.alpha), _ratio_table(run.beta)
         self._plain = not self._rules and not run.filter and not run.by_extended_block
@@ -66,7 +67,13 @@ class RunSettings:
         for rule in self._rules:
             if rule.meets(key, name, exact=self._dialect.exact_blocks):
                 alpha = self._rule_ratio(rule, key)
+        if self._run.calculation == "extract" and not 0 <= alpha <= 1:
+            raise RecipeError(f"extract: a rule gives {key} the ratio {alpha}; it must be from 0 to 1")
         return alpha, beta
+
+    def touches(self, key: str) -> bool:
+        """Whether the run does anything to a key."""
+        return self.ratios(key) is not None
 
     def multiplies(self, key: str, alpha: float) -> bool:
         """Whether Self (or plus random) with this alpha touches the key."""
@@ -91,7 +98,7 @@ class RunSettings:
         return first, _extended_ratio(beta, "CLIPL")
 
     def _rule_ratio(self, rule: Rule, key: str) -> float:
-        if isinstance(rule.ratio, float):
+        if not isinstance(rule.ratio, str):
             return rule.ratio
         drawn = self._random(self._order[key] + _RANDOM_OFFSET)
         return round({"R": drawn, "U": 1 - 2 * drawn, "X": 1 - drawn}[rule.ratio], _RANDOM_DECIMALS)
@@ -106,11 +113,11 @@ class RunSettings:
 
 
 def _ratio_table(ratio: Ratio) -> dict[str, float]:
-    return {} if isinstance(ratio, float) else dict(zip(FORMS[len(ratio)], ratio, strict=True))
+    return dict(zip(FORMS[len(ratio)], ratio, strict=True)) if isinstance(ratio, tuple) else {}
 
 
 def _ratio(table: Mapping[str, float], ratio: Ratio, block: str) -> float:
-    if isinstance(ratio, float):
+    if not isinstance(ratio, tuple):
         return ratio
     if block not in table:
         raise RecipeError(
@@ -120,7 +127,7 @@ def _ratio(table: Mapping[str, float], ratio: Ratio, block: str) -> float:
 
 
 def _extended_ratio(ratio: Ratio, extended: str) -> float:
-    if isinstance(ratio, float):
+    if not isinstance(ratio, tuple):
         return ratio
     place = _EXTENDED[extended] if extended in _EXTENDED else EXTENDED_BLOCKS.index(extended)
     return ratio[min(place, len(ratio) - 1)]
