@@ -15,7 +15,6 @@ from engine.checkpoint import Checkpoint, check_pair, open_complete
 from engine.checkpoint import Progress as BytesRead
 from engine.errors import CheckpointError, EngineError, RenderError
 from engine.live import LiveModel
-from engine.plan import plan_for
 from engine.recipe import Recipe
 from engine.render import Progress as PicturesDone
 from engine.render import Renderer
@@ -87,7 +86,7 @@ class Engine:
         """
         weights = self._opened_weights()
         whole, self._ready = self._ready, False
-        report = weights.build(plan_for(recipe, dict.fromkeys(weights.names, weights.shapes)))
+        report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
         self._ready = True
