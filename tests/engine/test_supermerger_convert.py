@@ -190,12 +190,12 @@ class Brief(dict[str, dict[str, Tensor]]):
 
 
 @given(cases().map(lambda drawn: (drawn[0], Brief(drawn[1]))), st.sampled_from([*DIALECTS]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_the_converted_recipe_makes_the_same_model(drawn: tuple[dict[str, Any], Brief], new: str) -> None:
     run, models = drawn
     letters = {"A": models[run["model_A"]], "B": models[run["model_B"]], "C": models[run["model_C"] or run["model_A"]]}
     try:
-        recipe = recipe_of(run)
+        recipe = recipe_of(run | {"arch": _arch(models)})
         found = convert(recipe, new)
         before = made(recipe, letters)
     except RecipeError:
@@ -210,6 +210,13 @@ def test_the_converted_recipe_makes_the_same_model(drawn: tuple[dict[str, Any], 
         event(f"refused: {str(error)[:40]}")
         return
     compare(before, after, recipe.family)
+
+
+def _arch(models: dict[str, dict[str, Tensor]]) -> str:
+    keys = [*models["B"]]
+    if any(key.startswith("conditioner.") for key in keys):
+        return "sdxl"
+    return "sd2" if any("cond_stage_model.model." in key for key in keys) else "sd15"
 
 
 def compare(before: dict[str, Tensor], after: dict[str, Tensor], family: Any) -> None:
