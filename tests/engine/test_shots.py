@@ -36,6 +36,11 @@ def test_the_key_never_changes_between_versions():
     assert SHOT.key == "50a799d8dfc8f477e2eb8253cd3295149259bcd1605beb8a4029a6b2f025915a"
 
 
+def test_a_name_without_schedule_stands_for_uniform_levels_in_the_text_as_it_always_has():
+    assert json.loads(replace(SHOT, sampler="Euler a").text) == json.loads(SHOT.text) | {"sampler": "Euler a"}
+    assert json.loads(replace(SHOT, schedule="Uniform").text) == json.loads(SHOT.text) | {"sampler": "DPM++ 2M"}
+
+
 def test_a_whole_number_for_cfg_is_the_same_shot():
     assert replace(SHOT, cfg=7).key == SHOT.key
 
