@@ -52,6 +52,24 @@ def test_shots_are_prompts_times_seeds(spec: StudySpec) -> None:
     assert {(shot.width, shot.steps, shot.cfg, shot.sampler) for shot in spec.shots} == {(64, 4, 5.0, "DPM++ 2M")}
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('sampler = "dpm2 a karras"\neta = 0.5', {"sampler": "DPM2 a", "schedule": "Karras", "eta": 0.5}),
+        (
+            'sampler = "DPM2 a"\nschedule = "Beta"\ns_noise = 0.9',
+            {"sampler": "DPM2 a", "schedule": "Beta", "s_noise": 0.9},
+        ),
+        ('sampler = "Euler a"\nrng = "NV"\nensd = 31337', {"sampler": "Euler a", "rng": "NV", "ensd": 31337}),
+        ("", {"sampler": "DPM++ 2M", "schedule": "Automatic", "eta": None, "s_noise": 1.0, "rng": "CPU", "ensd": 0}),
+    ],
+)
+def test_how_noise_is_made_comes_from_the_file(tmp_path: Path, written: str, read: dict[str, object]) -> None:
+    spec = read_study_file(write_study(tmp_path, cfg=f"5\n{written}"))
+    for shot in (*spec.shots, *spec.proof_shots):
+        assert {name: getattr(shot, name) for name in read} == read
+
+
 def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec: StudySpec) -> None:
     assert [(s.prompt, s.seed, s.negative) for s in spec.proof_shots] == [
         ("a cat on grass", 101, "blurry"),
