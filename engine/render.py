@@ -12,16 +12,19 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from engine.errors import RenderError
-from engine.samplers import Denoise, dpmpp_2m, euler_ancestral
-from engine.shots import LATENT_STEP, Shot
-from engine.sigmas import sd1_levels, sigmas_for
+from engine.noise import NoiseSource
+from engine.sampler_names import SAMPLERS
+from engine.samplers import sample
+from engine.schedules import sigmas_for
+from engine.shots import Shot
+from engine.sigmas import sd1_levels
+from engine.stepping import Denoise
 from engine.text import Conditioner
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-LATENT_CHANNELS = 4
 MOST_SHOTS = 32  # at once; more gain nothing and cost memory
 CPU_PIXELS = 2**20  # of all shots rendered at once on a CPU, which shares its memory with everything else
 DECODED_PIXELS = 2**20  # of all pictures decoded at once: about 4 GB with the full-size VAE
@@ -94,15 +97,13 @@ class Renderer:
         return max(1, CPU_PIXELS // pixels) if self._device.type == "cpu" else MOST_SHOTS
 
     def _sample(self, shots: list[Shot]) -> Tensor:
-        """Latents of shots that share size, steps, sampler and whether they are guided."""
+        """Latents of shots of one size whose walks are alike (`_groups`)."""
         first = shots[0]
-        sigmas = sigmas_for(first.sampler, first.steps)
-        noise = noise_of(shots, self._device)
-        x = noise() * sigmas[0]
-        denoise = self._denoiser(shots)
-        if first.sampler == "Euler a":
-            return euler_ancestral(denoise, x, sigmas, noise)
-        return dpmpp_2m(denoise, x, sigmas)
+        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, sd1_levels())
+        source = NoiseSource(shots, self._device)
+        unit, denoise = source.first(), self._denoiser(shots)
+        noise = source.after(sigmas)
+        return sample(first.sampler, denoise, unit, sigmas, noise, eta=first.noise_share, s_noise=_factor(first))
 
     def _denoiser(self, shots: list[Shot]) -> Denoise:
         """The guided denoiser ``x - sigma * noise``; both halves of the guidance go through the UNet in one batch."""
@@ -113,7 +114,7 @@ class Renderer:
         cfg = torch.tensor([float(shot.cfg) for shot in shots], device=self._device)[:, None, None, None]
         unet, levels = self._model.unet, sd1_levels()
 
-        def denoise(x: Tensor, sigma: float) -> Tensor:
+        def denoise(x: Tensor, sigma: float, step: int) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
             batch = torch.cat((scaled, scaled)) if guided else scaled
@@ -154,16 +155,6 @@ class Renderer:
 
 
 # ----------------------------------------------------------------------------------------------------- small parts
-
-
-def noise_of(shots: Sequence[Shot], device: torch.device) -> Callable[[], Tensor]:
-    """A stream of unit noise ``(n, 4, h, w)`` float32, where every shot draws from its own seeded CPU generator.
-
-    The same numbers come on every device and in every company (the WebUI's "RNG: CPU").
-    """
-    generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in shots]
-    shape = (LATENT_CHANNELS, shots[0].height // LATENT_STEP, shots[0].width // LATENT_STEP)
-    return lambda: torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(device)
 
 
 def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None]) -> int:
@@ -213,10 +204,16 @@ def _one_size(shots: Sequence[Shot]) -> tuple[int, int]:
 
 def _groups(shots: Sequence[Shot]) -> list[list[int]]:
     """Numbers of the shots that can go through the same steps."""
-    groups: dict[tuple[str, int, bool], list[int]] = {}
+    groups: dict[object, list[int]] = {}
     for number, shot in enumerate(shots):
-        groups.setdefault((shot.sampler, shot.steps, shot.cfg != 1), []).append(number)
+        walk = (shot.sampler, shot.follows, shot.steps, shot.noise_share, _factor(shot))
+        groups.setdefault((*walk, shot.cfg != 1), []).append(number)
     return list(groups.values())
+
+
+def _factor(shot: Shot) -> float:
+    """The factor on fresh noise: ``s_noise`` where the WebUI hands it to the sampler."""
+    return float(shot.s_noise) if SAMPLERS[shot.sampler].scales_noise else 1.0
 
 
 def _refuse_broken(shots: Sequence[Shot], values: Tensor, part: str, what: str) -> None:
