@@ -318,13 +318,6 @@ def test_no_shots_and_mixed_sizes_are_refused(model: TinyModel):
         Renderer(model).render([*SHOTS, replace(SHOT, width=64)])
 
 
-def test_too_long_a_prompt_is_refused_before_any_step(model: TinyModel):
-    unet = Watched(model.unet)
-    with pytest.raises(RenderError, match="has 76 tokens"):
-        Renderer(model_with(model, unet=unet)).render([replace(SHOT, prompt="cat " * 76)])
-    assert unet.batches == []
-
-
 # ----------------------------------------------------------------------------------------------------- weights
 
 
