@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from engine.embedding_file import SUFFIXES, read_embedding
+from engine.embedding_file import SINGLE, SUFFIXES, read_embedding
 from engine.errors import RenderError
 from engine.prompt_chunks import Named, chunks_of
 from engine.prompt_parts import negative_text, prompt_parts
@@ -77,6 +77,26 @@ class EmbeddingFolder:
                 raise RenderError(f'{self.folder}: holds no embedding "{name}". Put its file there, or name another')
             self._known[name] = read_embedding(self._file(ids))
         return self._known[name]
+
+    def fitting(self, name: str, width: int, encoder: str = SINGLE) -> Tensor:
+        """The vectors ``(n, width)`` of an embedding for one text encoder.
+
+        Args:
+            name: The embedding's.
+            width: The text encoder's.
+            encoder: ``SINGLE``, or which of SDXL's two encoders.
+
+        Raises:
+            RenderError: As in ``vectors``, or it was made for another model family.
+        """
+        found = self.vectors(name)
+        if encoder in found and found[encoder].shape[-1] == width:
+            return found[encoder]
+        has = " and ".join(str(value.shape[-1]) for value in found.values())
+        raise RenderError(
+            f'the embedding "{name}" in {self.folder} has vectors of width {has}, and this text encoder takes {width}: '
+            "it was made for another model family. Take its name out of the prompt, or its file out of the folder"
+        )
 
     def hashes(self, prompts: Iterable[str], negatives: Iterable[str]) -> dict[str, str]:
         """sha256 in hex of every file that these texts name, by the embedding's name."""

@@ -177,6 +177,11 @@ class ChunkEncoder:
         _refuse_broken(listed, result)
         return dict(zip(listed, result, strict=True))
 
+    def _fitting(self, name: str, width: int) -> Tensor:
+        if self._embeddings is None:
+            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set. Set one')
+        return self._embeddings.fitting(name, width, self._vectors)
+
     def _inserter(self, chunks: Sequence[Chunk]) -> Any:
         """A hook that puts embeddings into the token embeddings ``(n, 77, width)``; the table itself stays as it is."""
 
@@ -190,19 +195,6 @@ class ChunkEncoder:
             return output
 
         return insert
-
-    def _fitting(self, name: str, width: int) -> Tensor:
-        if self._embeddings is None:
-            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set. Set one')
-        found = self._embeddings.vectors(name)
-        if self._vectors in found and found[self._vectors].shape[-1] == width:
-            return found[self._vectors]
-        has = " and ".join(str(value.shape[-1]) for value in found.values())
-        raise RenderError(
-            f'the embedding "{name}" in {self._embeddings.folder} has vectors of width {has}, and this text encoder '
-            f"takes {width}: it was made for another model family. Take its name out of the prompt, or its file out of "
-            "the folder"
-        )
 
 
 def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, ...], Tensor]:

@@ -93,6 +93,8 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
         named += [(("models", letter), getattr(parts["models"], letter)) for letter in ("A", "B")]
     if "target" in parts:
         named += [(("target", "references"), text) for text in parts["target"].references]
+    if "render" in parts and parts["render"].embeddings:
+        named += [(("render", "embeddings"), parts["render"].embeddings)]
     if "scorers" in parts:
         named += [(("scorers", "clip_weights"), parts["scorers"].clip_weights)]
         if is_file_name(parts["scorers"].clip_config):

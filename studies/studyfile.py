@@ -52,6 +52,8 @@ class StudySpec:
     """Name of an open_clip architecture, or a JSON file."""
     clip_weights: Path
     scorer_weights: Mapping[str, float]
+    embeddings: Path | None = None
+    """The folder of textual-inversion embeddings that prompts may name."""
     device: str = "auto"
     precision: str = "auto"
     export_dtype: str = "fp16"
@@ -73,7 +75,8 @@ class StudySpec:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
         The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
-        wrong. The hashes of models, references and scorer weights are added by the night.
+        wrong. The hashes of models, references, embeddings and scorer weights are
+        added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
@@ -175,6 +178,7 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         clip_config=path_from(here, config) if is_file_name(config) else config,
         clip_weights=path_from(here, written.scorers.clip_weights),
         scorer_weights=written.scorers.weights,
+        embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         device=written.device.device,
         precision=written.device.precision,
     )
