@@ -44,7 +44,7 @@ def _signs(text: str, *, negative: bool) -> Iterator[str]:
         yield f'"{found[0]}" (LoRA or another extra network) {fate}; merge it into the models, or take it out'
     for pattern, name in ((_CHOICE, "a choice of words"), (_WILDCARD, "a wildcard")):
         for found in pattern.finditer(text):
-            yield f'"{found[0]}" looks like {name}, is not expanded and read as it stands; write the words alone'
+            yield f'"{found[0]}" looks like {name} and is read as it stands; write the words alone, or give its list'
     if negative and re.search(r"\bAND\b", text):
         yield '"AND" composes nothing in a negative and is read as a word; use a comma'
 

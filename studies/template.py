@@ -44,6 +44,7 @@ references = @REFERENCES@
 # clip_skip = @CLIP_SKIP@
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
+# {this|that} and __colour__ in prompts, decided once, with colour.txt from a folder: wildcards = "wildcards"
 
 # What every candidate draws: each prompt with each of its seeds, always from the same noise. Prompts are read as in
 # AUTOMATIC1111's WebUI, of any length, but for LoRA. More pictures tell recipes apart better and take longer.

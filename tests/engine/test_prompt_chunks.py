@@ -95,6 +95,11 @@ def test_a_comma_that_opens_a_chunk_opens_it():
     assert words(second) == [COMMA, *[CAT] * 3]
 
 
+def test_a_comma_counts_in_its_own_chunk_alone():
+    found = chunks_of("cat " * 60 + ", " + "cat " * 90)
+    assert [len(words(chunk)) for chunk in found] == [61, 75, 15]
+
+
 def test_the_tail_keeps_its_weights():
     first, second = chunks_of("cat " * 60 + ", (" + "cat " * 20 + ":1.5)")
     assert set(first.weights) == {1.0}

@@ -112,8 +112,8 @@ def test_conditioning_equals_the_plain_reference(
 
 def test_texts_of_one_schedule_are_encoded_together(encoder: CLIPTextModel):
     """Shorter texts get empty chunks; the mean is restored over all, as often as they stand in the schedule."""
-    (found,) = Conditioner(encoder).timelines([Request(text="[(a:1.5)|b|b BREAK c]", clip_skip=1, calls=4)])
-    a, b, c = [[("a", 1.5)]], [[("b", 1)]], [[("b", 1)], [("c", 1)]]
+    (found,) = Conditioner(encoder).timelines([Request(text="[(a:1.5)|b|c BREAK d]", clip_skip=1, calls=4)])
+    a, b, c = [[("a", 1.5)]], [[("b", 1)]], [[("c", 1)], [("d", 1)]]
     assert found.ends == (1, 2, 3, 4)
     for context, expected in zip(found.contexts, reference(encoder, [a, b, c, a], 1, {}), strict=True):
         agree(context, expected)
