@@ -11,7 +11,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from engine.families import Family
+from engine.configs import Family
 from engine.keymap import Component, ldm_key, live_name
 from engine.layout import Widths
 

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from engine.blocks import BLOCKS
-from engine.checkpoint import Checkpoint, check_pair, open_checkpoint
+from engine.checkpoint import Checkpoint, check_pair, open_complete
 from engine.checkpoint import Progress as BytesRead
 from engine.embeddings import EmbeddingFolder
 from engine.errors import CheckpointError, EngineError, RenderError
 from engine.live import LiveModel
-from engine.plan import plan_for
 from engine.recipe import Recipe
 from engine.render import Progress as PicturesDone
 from engine.render import Renderer
@@ -93,7 +92,7 @@ class Engine:
         """
         weights = self._opened_weights()
         whole, self._ready = self._ready, False
-        report = weights.build(plan_for(recipe, weights.keys))
+        report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
         self._ready = True
@@ -150,7 +149,7 @@ def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
     mistakes: list[str] = []
     for name, path in models.items():
         try:
-            checkpoints[name] = open_checkpoint(path)
+            checkpoints[name] = open_complete(path)
             check_pair(next(iter(checkpoints.values())), checkpoints[name])
         except CheckpointError as error:
             mistakes.append(f"{name}: {error}")

@@ -15,13 +15,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.arithmetic import DTYPES, Arithmetic
+from engine.arithmetic import DTYPES, Arithmetic, Found, prepass
 from engine.blocks import BLOCKS, ELEMENTS, block_of
 from engine.checkpoint import Checkpoint, Progress
 from engine.errors import RecipeError
 from engine.keymap import live_name
 from engine.live import LiveModel
-from engine.plan import Plan, Row
+from engine.plan import Plan, Prepass, plan_for
+from engine.recipe import Recipe
+from engine.rows import Row
+from engine.widths import Shape
 
 ALIGNMENT = 128  # elements
 
@@ -78,10 +81,10 @@ class _Region:
             yield buffer, done
 
     def runs(self, changed: Mapping[str, Row]) -> Iterator[tuple[Row, list[str]]]:
-        """Neighbouring changed keys with equal rows, so that one pass does them all."""
+        """Neighbouring changed keys with equal plain rows, so that one pass does them all."""
         run: list[str] = []
         for key in self.sizes:
-            if run and changed.get(key) != changed[run[0]]:
+            if run and (changed.get(key) != changed[run[0]] or not changed[key].is_plain):
                 yield changed[run[0]], run
                 run = []
             if key in changed:
@@ -100,13 +103,22 @@ class LiveWeights:
         keys: every live LDM key, in memory order.
     """
 
-    def __init__(self, live: LiveModel, regions: list[_Region], arithmetic: Arithmetic, names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        live: LiveModel,
+        regions: list[_Region],
+        arithmetic: Arithmetic,
+        checkpoints: Mapping[str, Checkpoint],
+    ) -> None:
         self.live = live
-        self.names = names
+        self.names: tuple[str, ...] = tuple(checkpoints)
+        self._checkpoints = dict(checkpoints)
+        self._shapes = _shared({name: checkpoint.shapes for name, checkpoint in checkpoints.items()})
         self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
         self._regions = regions
         self._arithmetic = arithmetic
         self._built: dict[str, Row] = {}
+        self._prepasses: dict[int, tuple[Prepass, Found]] = {}
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
         self._places = {key: live.place(key) for key in self.keys}
         self._addresses = {key: live.parameter(key).data_ptr() for key in self.keys}
@@ -141,7 +153,15 @@ class LiveWeights:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live).view(live.parameter(key).shape))
         live.fill_buffers(device)
-        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), tuple(checkpoints))
+        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), checkpoints)
+
+    def plan(self, recipe: Recipe) -> Plan:
+        """The plan of a recipe for what is in memory.
+
+        Raises:
+            RecipeError: the recipe takes a model that was not loaded, or blocks that these models lack.
+        """
+        return plan_for(recipe, self._shapes)
 
     def build(self, plan: Plan) -> BuildReport:
         """Make the live model the plan's, in place; only what differs from the last build is rewritten.
@@ -151,7 +171,9 @@ class LiveWeights:
         """
         self._check(plan)
         started = time.perf_counter()
-        changed = {key: row for key, row in plan.rows.items() if self._built.get(key) != row}
+        stale = self._find_out(plan)
+        rows = {key: plan.rows[key] for key in self.keys}
+        changed = {key: row for key, row in rows.items() if self._built.get(key) != row or (stale and row.runs & stale)}
         segments = elements = 0
         for region in self._regions:
             for row, run in region.runs(changed):
@@ -167,14 +189,38 @@ class LiveWeights:
         """The live value of a key, in the live dtype and shape; a view, not a copy."""
         return self.live.parameter(key).data
 
+    def _find_out(self, plan: Plan) -> frozenset[int]:
+        """Do the pre-passes that have not been done yet, over the files; returns the numbers of those runs."""
+        stale = frozenset(
+            n for n, one in plan.prepasses.items() if n not in self._prepasses or self._prepasses[n][0] != one
+        )
+        for number in stale:
+            self._prepasses.pop(number, None)
+            found = prepass(plan.prepasses[number], lambda name, key: self._checkpoints[name].read(key), plan.shapes)
+            self._prepasses[number] = (plan.prepasses[number], found)
+        return stale
+
+    def _parent(self, name: str, key: str) -> Tensor:
+        """A parent's tensor in the shape of its file."""
+        region = next(region for region in self._regions if key in region.sizes)
+        return region.view(key, region.parents[name]).view(self._shapes[name][key])
+
     def _rebuild(self, region: _Region, row: Row, run: list[str]) -> int:
         span = region.span(run)
         for key in run:  # until it is done, nothing is known of these: an interrupted build is built again
             self._built.pop(key, None)
-        first, second = region.parents[row.first], region.parents[row.second]
-        self._arithmetic.evaluate(row, first[span], second[span], region.live[span])
+        if row.is_plain:
+            self._arithmetic.evaluate(row, lambda name: region.parents[name][span], region.live[span])
+        else:
+            self._rebuild_key(region, row, run[0])
         self._built.update(dict.fromkeys(run, row))
         return sum(region.sizes[key] for key in run)
+
+    def _rebuild_key(self, region: _Region, row: Row, key: str) -> None:
+        found = Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
+        read = lambda name: self._parent(name, key)  # noqa: E731
+        shape = self._shapes[self.names[0]][key]
+        self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), found)
 
     def _check(self, plan: Plan) -> None:
         unknown = sorted({*plan.models} - {*self.names})
@@ -186,6 +232,14 @@ class LiveWeights:
             raise RuntimeError(
                 f"{len(moved)} parameters left their memory, such as {moved[0]}: was the model moved or cast?"
             )
+
+
+def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str, Shape]]:
+    """Equal mappings as one: what is known to fit need not be compared for every plan."""
+    found: dict[str, Mapping[str, Shape]] = {}
+    for name, mapping in shapes.items():
+        found[name] = next((known for known in found.values() if known == mapping), mapping)
+    return found
 
 
 def _is_vae(key: str) -> bool:

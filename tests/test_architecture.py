@@ -41,7 +41,7 @@ def _heavy_after(code: str) -> list[str]:
         "import studies.cli",
         HELP,
         "import search, search.space, search.suggester, search.stages, search.finalists",
-        "import engine.recipe, engine.blocks, engine.shots, engine.errors",
+        "import engine.recipe, engine.blocks, engine.shots, engine.errors, engine.families, engine.layout",
         "import studies.studyfile, studies.template, studies.guard",
     ],
     ids=["cli", "help", "search", "engine words", "study file"],

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint
+from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
 from engine.errors import CheckpointError
 from engine.layout import Widths, shapes
 from tests.engine.tiny import POSITION_IDS, TINY, write_tiny
@@ -134,13 +134,15 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, tiny_a: Path, kind: str, 
 )
 def test_other_architectures_are_named(tmp_path: Path, key: str, name: str) -> None:
     with pytest.raises(CheckpointError, match=f"this is {name}"):
-        open_checkpoint(save(tmp_path / "other.safetensors", {key: torch.zeros(2, 2)}))
+        open_complete(save(tmp_path / "other.safetensors", {key: torch.zeros(2, 2)}))
 
 
-def test_an_inpainting_model_is_named(tmp_path: Path) -> None:
+def test_an_inpainting_model_is_merged_but_not_rendered(tmp_path: Path) -> None:
     content = hollow({UNET_KEY: torch.zeros(32, 9, 3, 3, dtype=torch.float16)})
-    with pytest.raises(CheckpointError, match="an inpainting checkpoint"):
-        open_checkpoint(save(tmp_path / "inpaint.safetensors", content))
+    path = save(tmp_path / "inpaint.safetensors", content)
+    assert open_checkpoint(path).family == "sd1"
+    with pytest.raises(CheckpointError, match="inpainting"):
+        open_complete(path)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +157,15 @@ def test_missing_tensors_are_counted_and_named(tmp_path: Path, part: str, count:
     """Without a part its widths are unknown too, so SD1.5's are named."""
     path = save(tmp_path / "part.safetensors", {key: value for key, value in hollow().items() if part not in key})
     with pytest.raises(CheckpointError, match=rf"{count} tensors are missing: .* and {count - 5} more; .*{advice}"):
-        open_checkpoint(path)
+        open_complete(path)
+    assert open_checkpoint(path).family == "sd1", "what is missing does not keep it from being merged"
 
 
 def test_impossible_shapes_and_dtypes_are_named(tmp_path: Path) -> None:
     key = "model.diffusion_model.out.2.bias"
     odd = save(tmp_path / "odd.safetensors", hollow({key: torch.zeros(3, dtype=torch.float16)}))
     with pytest.raises(CheckpointError, match=rf"1 tensors have shapes .*{key} is \(3,\), \(4,\) is needed"):
-        open_checkpoint(odd)
+        open_complete(odd)
     eight = save(tmp_path / "eight.safetensors", hollow({key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
     with pytest.raises(CheckpointError, match=rf"only F16, BF16, F32 can be merged, not {key} \(F8_E4M3\)"):
         open_checkpoint(eight)

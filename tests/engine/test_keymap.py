@@ -9,7 +9,7 @@ from diffusers.loaders.single_file_utils import (
 )
 from torch import Tensor
 
-from engine.families import Family
+from engine.configs import Family
 from engine.keymap import ldm_key, live_name
 from engine.layout import UNET, VAE, Widths, shapes
 from engine.live import LiveModel

@@ -222,6 +222,7 @@ def test_shots_of_different_settings_keep_their_order(model: TinyModel):
         replace(SHOTS[3], steps=2, clip_skip=2),
         replace(SHOTS[0], cfg=6),
     ]
+    shots = [replace(shot, width=96, height=96) for shot in shots]  # smaller, norms over two numbers magnify rounding
     renderer = Renderer(model)
     expected = torch.cat([renderer.render([shot]) for shot in shots])
     assert float((renderer.render(shots) - expected).abs().max()) < COMPANY
