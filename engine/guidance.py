@@ -19,8 +19,9 @@ from engine.text import Conditioner, Request, Timeline
 
 TWICE = ("DPM2", "DPM2 a", "DPM++ 2S a", "DPM++ SDE", "Heun", "Restart")
 
-Predict = Callable[[Tensor, Tensor], Tensor]
-"""From numbers of shots ``(rows,)`` and contexts ``(rows, tokens, width)`` to noise ``(rows, 4, h, w)`` float32."""
+Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""From numbers of shots ``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, for models
+that have them, to noise ``(rows, 4, h, w)`` float32."""
 
 
 def calls_of(sampler: str, steps: int) -> int:
@@ -43,17 +44,27 @@ class Row:
         timeline: The conditioning over the calls.
         tokens: How many tokens the UNet gets; the last one is repeated to fill them.
         scale: How far the shot's noise moves from its negative's towards this one's.
+        silent: Whether it says nothing: an empty negative of a model with pooled texts is zeros, as in the WebUI.
     """
 
     shot: int
     timeline: Timeline
     tokens: int
     scale: float = 1.0
+    silent: bool = False
 
     def context(self, number: int) -> Tensor:
         """One of the timeline's contexts, ``(tokens, width)``."""
         context = self.timeline.contexts[number]
-        return torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
+        filled = torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
+        return torch.zeros_like(filled) if self.silent else filled
+
+    def pooled(self, number: int) -> Tensor | None:
+        """One of the timeline's pooled texts, ``(width,)``."""
+        if self.timeline.pooled is None:
+            return None
+        pooled = self.timeline.pooled[number]
+        return torch.zeros_like(pooled) if self.silent else pooled
 
 
 class Guidance:
@@ -70,7 +81,7 @@ class Guidance:
 
     def noise(self, call: int, predict: Predict) -> Tensor:
         """The guided noise ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
-        answers = torch.cat([predict(batch.shots, batch.contexts(call)) for batch in self._batches])[self._sorted]
+        answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
         without = answers[: self._shots]
         if not self._guided:
             return without
@@ -106,15 +117,17 @@ class _Batch:
         self.shots = torch.tensor([rows[number].shot for number in numbers], device=device)
         self._rows = [rows[number] for number in numbers]
         self._state: tuple[int, ...] = ()
-        self._contexts: Tensor | None = None
+        self._made: tuple[Tensor, Tensor | None] | None = None
 
-    def contexts(self, call: int) -> Tensor:
-        """``(rows, tokens, width)``, made anew only when a schedule has moved on."""
+    def conditioning(self, call: int) -> tuple[Tensor, Tensor | None]:
+        """Contexts and pooled texts of the rows, made anew only when a schedule has moved on."""
         state = tuple(row.timeline.number_at(call) for row in self._rows)
-        if self._contexts is None or state != self._state:
-            self._state = state
-            self._contexts = torch.stack([row.context(n) for row, n in zip(self._rows, state, strict=True)])
-        return self._contexts
+        if self._made is None or state != self._state:
+            numbered = list(zip(self._rows, state, strict=True))
+            pooled = [value for row, number in numbered if (value := row.pooled(number)) is not None]
+            contexts = torch.stack([row.context(number) for row, number in numbered])
+            self._state, self._made = state, (contexts, torch.stack(pooled) if pooled else None)
+        return self._made
 
 
 def _rows(shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool) -> tuple[list[Row], list[list[int]]]:
@@ -123,7 +136,7 @@ def _rows(shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool) -> t
     negatives = [_request(negative_text(shot.negative), shot) for shot in shots] if guided else []
     wanted = [_request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
     timelines = iter(conditioner.timelines([*negatives, *wanted]))
-    rows = [_row(number, next(timelines)) for number in range(len(negatives))]
+    rows = [_negative_row(number, next(timelines), request.text) for number, request in enumerate(negatives)]
     layers: list[list[int]] = [[] for _ in range(max(map(len, composed)))]
     for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
         own = [next(timelines) for _ in parts]
@@ -134,8 +147,9 @@ def _rows(shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool) -> t
     return rows, layers
 
 
-def _row(shot: int, timeline: Timeline) -> Row:
-    return Row(shot=shot, timeline=timeline, tokens=timeline.tokens)
+def _negative_row(shot: int, timeline: Timeline, text: str) -> Row:
+    silent = timeline.pooled is not None and not text
+    return Row(shot=shot, timeline=timeline, tokens=timeline.tokens, silent=silent)
 
 
 def _request(text: str, shot: Shot) -> Request:

@@ -120,7 +120,7 @@ class Renderer:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
 
-            def predict(rows: Tensor, contexts: Tensor) -> Tensor:
+            def predict(rows: Tensor, contexts: Tensor, _: Tensor | None) -> Tensor:
                 return unet(scaled[rows], time, **self._context(contexts.to(self._dtype)), return_dict=False)[0].float()
 
             return torch.sub(x, guidance.noise(next(calls), predict), alpha=sigma)

@@ -1,33 +1,27 @@
-"""Prompts to conditioning: what the UNet's cross-attention reads, cached until the text encoder's weights change.
+"""Prompts to conditioning: what the UNet's cross-attention reads, cached until a text encoder's weights change.
 
-The arithmetic is that of AUTOMATIC1111's WebUI 1.10 ("Emphasis: Original"): every chunk of 77 tokens is encoded by
-itself, its rows are multiplied by their weights, the whole is scaled so that its mean is what it was before, and the
-chunks are joined. The texts of one schedule go through this together: shorter ones get empty chunks, and the mean is
-taken over all of them.
+As in AUTOMATIC1111's WebUI, every chunk of 77 tokens is encoded by itself and the chunks are joined; the texts of one
+schedule are encoded together, the shorter ones filled up with empty chunks. Several text encoders stand side by side.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from engine.embedding_file import SINGLE
-from engine.errors import RenderError
+from engine.chunk_encoder import ChunkEncoder, ClipTower, Texts, Tower, weighted
+from engine.embedding_file import PAIR, SINGLE
 from engine.prompt_chunks import EMPTY, Chunk, chunks_of
 from engine.prompt_schedule import Entry, schedule
-from engine.tokenizer import words_of
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
     from engine.embeddings import EmbeddingFolder
-
-Texts = tuple[tuple[Chunk, ...], ...]  # every text of a schedule in chunks, all of one number of chunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +46,12 @@ class Timeline:
     Attributes:
         ends: The last call of each stretch, rising.
         contexts: ``(tokens, width)`` for each stretch, all of one shape.
+        pooled: The pooled text ``(width,)`` for each stretch; None for models without.
     """
 
     ends: tuple[int, ...]
     contexts: tuple[Tensor, ...]
+    pooled: tuple[Tensor, ...] | None = None
 
     @property
     def tokens(self) -> int:
@@ -71,16 +67,26 @@ class Timeline:
         return next((number for number, end in enumerate(self.ends) if call <= end), 0)
 
 
-class Conditioner:
-    """Encodes prompts with one text encoder and remembers the results.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    context: Tensor
+    pooled: Tensor | None
 
-    The cache knows nothing of the weights: whoever changes the text encoder calls ``forget``.
+
+class Conditioner:
+    """Encodes prompts with the text encoders of a model and remembers the results.
+
+    ``text`` is one text encoder, read as SD1 does, or the towers of a model, in the order in which they stand side by
+    side; of two, the first takes an embedding's ``clip_l`` and the second its ``clip_g``. The cache knows nothing of
+    the weights: whoever changes a text encoder calls ``forget``.
     """
 
-    def __init__(self, text_encoder: CLIPTextModel, embeddings: EmbeddingFolder | None = None) -> None:
-        self._encoder = ChunkEncoder(text_encoder, embeddings)
+    def __init__(self, text: CLIPTextModel | Sequence[Tower], embeddings: EmbeddingFolder | None = None) -> None:
+        towers: Sequence[Tower] = text if isinstance(text, Sequence) else (ClipTower(model=text),)
+        names = PAIR if len(towers) == len(PAIR) else (SINGLE,)
+        self._encoders = [ChunkEncoder(t, embeddings, vectors=n) for t, n in zip(towers, names, strict=True)]
         self._embeddings = embeddings
-        self._known: dict[tuple[Texts, int], dict[tuple[Chunk, ...], Tensor]] = {}
+        self._known: dict[tuple[Texts, int], dict[tuple[Chunk, ...], _Result]] = {}
 
     def __len__(self) -> int:
         """How many results are remembered."""
@@ -118,8 +124,8 @@ class Conditioner:
         for clip_skip in sorted({request.clip_skip for request in requests}):
             self._learn([chunked for chunked, skip in dict.fromkeys(keys) if skip == clip_skip], clip_skip)
         return [
-            Timeline(ends=tuple(entry.end for entry in listed), contexts=tuple(self._known[key][t] for t in key[0]))
-            for listed, key in zip(entries, keys, strict=True)
+            _timeline(entry_list, [self._known[key][text] for text in key[0]])
+            for entry_list, key in zip(entries, keys, strict=True)
         ]
 
     def _texts(self, entries: Iterable[Entry]) -> Texts:
@@ -133,115 +139,23 @@ class Conditioner:
         missing = [texts for texts in wanted if (texts, clip_skip) not in self._known]
         if not missing:
             return
-        states = self._encoder.encode((chunk for texts in missing for text in texts for chunk in text), clip_skip)
+        chunks = list(dict.fromkeys(chunk for texts in missing for text in texts for chunk in text))
+        said = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
         for texts in missing:
+            sides = [weighted(texts, {chunk: one.states for chunk, one in known.items()}) for known in said]
             self._known[texts, clip_skip] = {
-                text: context.to(self._encoder.dtype) for text, context in weighted(texts, states).items()
+                text: _Result(
+                    context=torch.cat([side[text] for side in sides], dim=-1).to(self._encoders[0].dtype),
+                    pooled=next((one for known in said if (one := known[text[0]].pooled) is not None), None),
+                )
+                for text in sides[0]
             }
 
 
-class ChunkEncoder:
-    """One CLIP text encoder, in eval mode, which reads chunks of 77 tokens.
-
-    ``embeddings`` is where the vectors of inserts come from, ``vectors`` which of an embedding's are this encoder's.
-    """
-
-    def __init__(
-        self, model: CLIPTextModel, embeddings: EmbeddingFolder | None = None, *, vectors: str = SINGLE
-    ) -> None:
-        self._model = model
-        self._embeddings = embeddings
-        self._vectors = vectors
-        self.dtype = next(model.parameters()).dtype
-
-    def encode(self, chunks: Iterable[Chunk], clip_skip: int) -> dict[Chunk, Tensor]:
-        """The n-th last layer's output through the final norm, ``(77, width)`` float32 for each chunk.
-
-        Raises:
-            RenderError: There are too few layers, an embedding does not fit, or a result is not finite.
-        """
-        layers = self._model.config.num_hidden_layers
-        if not 1 <= clip_skip <= layers:
-            raise RenderError(
-                f"clip_skip = {clip_skip}: the text encoder has {layers} layers, so it must be from 1 to {layers}"
-            )
-        listed = list(dict.fromkeys(chunks))
-        ids = torch.tensor([chunk.ids for chunk in listed], device=self._model.device)
-        base: Any = getattr(self._model, "text_model", self._model)  # transformers 4 has one level more
-        hook = base.embeddings.token_embedding.register_forward_hook(self._inserter(listed))
-        try:
-            hidden = self._model(input_ids=ids, output_hidden_states=True).hidden_states[-clip_skip]
-        finally:
-            hook.remove()
-        result = base.final_layer_norm(hidden).float()
-        _refuse_broken(listed, result)
-        return dict(zip(listed, result, strict=True))
-
-    def _fitting(self, name: str, width: int) -> Tensor:
-        if self._embeddings is None:
-            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set. Set one')
-        return self._embeddings.fitting(name, width, self._vectors)
-
-    def _inserter(self, chunks: Sequence[Chunk]) -> Any:
-        """A hook that puts embeddings into the token embeddings ``(n, 77, width)``; the table itself stays as it is."""
-
-        def insert(module: object, args: object, output: Tensor) -> Tensor:
-            output = output.clone()
-            for row, chunk in zip(output, chunks, strict=True):
-                for item in chunk.inserts:
-                    vectors = self._fitting(item.name, row.shape[-1]).to(row)
-                    place = row[item.position : item.position + len(vectors)]
-                    place.copy_(vectors[: len(place)])
-            return output
-
-        return insert
-
-
-def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, ...], Tensor]:
-    """The contexts of a schedule's texts: weights applied, means restored, chunks joined.
-
-    Args:
-        texts: All texts of the schedule; one that comes twice counts twice in the means.
-        states: What the encoder gives for each chunk, ``(77, width)`` float32.
-
-    Returns:
-        ``(chunks * 77, width)`` float32 for each text.
-
-    Raises:
-        RenderError: A mean cannot be restored.
-    """
-    columns = [_weighted_column(Counter(column), states) for column in zip(*texts, strict=True)]
-    return {
-        text: torch.cat([column[chunk] for column, chunk in zip(columns, text, strict=True)])
-        for text in dict.fromkeys(texts)
-    }
-
-
-def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]) -> dict[Chunk, Tensor]:
-    """The chunks that stand at one place of a schedule's texts, and how often."""
-    if not any(chunk.weighted for chunk in counts):
-        return {chunk: states[chunk] for chunk in counts}
-    after = {chunk: states[chunk] * states[chunk].new_tensor(chunk.weights)[:, None] for chunk in counts}
-    factor = _mean(counts, states) / _mean(counts, after)
-    if not bool(factor.isfinite()):
-        raise RenderError(
-            "the weights of a prompt leave a mean of 0 or no number, which cannot be scaled back to the mean before "
-            f"them; the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one"
-        )
-    return {chunk: value * factor.float() for chunk, value in after.items()}
-
-
-def _mean(counts: Mapping[Chunk, int], values: Mapping[Chunk, Tensor]) -> Tensor:
-    """The mean over all chunks, in float64: it is small beside the numbers, and the factor hangs on it."""
-    means = torch.stack([values[chunk].mean(dtype=torch.float64) * count for chunk, count in counts.items()])
-    return means.sum() / sum(counts.values())
-
-
-def _refuse_broken(chunks: Sequence[Chunk], result: Tensor) -> None:
-    whole = result.isfinite().flatten(1).all(1).tolist()
-    broken = [words_of(chunk.ids) for chunk, good in zip(chunks, whole, strict=True) if not good]
-    if broken:
-        raise RenderError(
-            f"the text encoder gives NaN or infinite numbers for {len(broken)} of {len(chunks)} chunks of text, first "
-            f'"{broken[0]}". The recipe breaks its weights: bring the ratio of BASE closer to 0 or 1'
-        )
+def _timeline(entries: Sequence[Entry], results: Sequence[_Result]) -> Timeline:
+    pooled = [result.pooled for result in results if result.pooled is not None]
+    return Timeline(
+        ends=tuple(entry.end for entry in entries),
+        contexts=tuple(result.context for result in results),
+        pooled=tuple(pooled) or None,
+    )

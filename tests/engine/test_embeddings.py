@@ -115,6 +115,7 @@ def folder(tmp_path: Path) -> EmbeddingFolder:
     saved(tmp_path / "negative.pt", {"string_to_param": {"*": ROWS[:2]}})
     (tmp_path / "EasyNegativeV2.preview.png").write_bytes(b"picture")
     (tmp_path / "empty.pt").touch()
+    (tmp_path / "a folder.pt").mkdir()
     (tmp_path / "broken.pt").write_bytes(b"nothing")
     return EmbeddingFolder(tmp_path)
 

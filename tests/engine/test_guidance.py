@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def same(first: Tensor, second: Tensor) -> bool:
         ("[cat:dog:1]", "", [[("cat", 1)], [("cat", 1)], [("dog", 1)], [("dog", 1)]], [""] * 4),
         ("[cat:dog:0.25]", "", [[("cat", 1)], [("cat", 1)], [("dog", 1)], [("dog", 1)]], [""] * 4),
         ("a", "[cat|dog]", [[("a", 1)]] * 4, ["cat", "cat", "dog", "cat"]),
-        ("a <lora:x:1># note", "b AND c", [[("a", 1)]] * 4, ["b and c"] * 4),
+        ("a <lora:x:1># note", "b AND c # note", [[("a", 1)]] * 4, ["b and c"] * 4),
     ],
 )
 def test_pictures_equal_those_made_by_hand(
@@ -157,7 +157,8 @@ def test_a_constant_context_is_made_once(model: TinyModel):
     guidance = Guidance([replace(SHOT, prompt="[a:b:2]")], Conditioner(model.text_encoder), CPU)
     seen: list[Tensor] = []
 
-    def predict(rows: Tensor, contexts: Tensor) -> Tensor:
+    def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
+        assert pooled is None
         seen.append(contexts)
         return torch.zeros(len(rows), 4, 12, 12)
 
@@ -165,6 +166,40 @@ def test_a_constant_context_is_made_once(model: TinyModel):
         guidance.noise(call, predict)
     assert seen[0] is seen[1] is seen[2]
     assert seen[3] is not seen[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooling:
+    """A tower that has a pooled text."""
+
+    model: Any
+
+    @property
+    def base(self) -> Any:
+        return self.model
+
+    def read(self, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+        found = self.model(input_ids=ids)
+        return found.last_hidden_state, found.pooler_output
+
+
+@pytest.mark.parametrize(("negative", "silent"), [("", True), ("# note", False), ("grey", False)])
+def test_an_empty_negative_is_zeros_where_texts_are_pooled(model: TinyModel, negative: str, *, silent: bool):
+    shots = [replace(SHOT, negative=negative), replace(SHOT, prompt="a AND b")]
+    guidance = Guidance(shots, Conditioner([Pooling(model=model.text_encoder)]), CPU)
+    seen: list[tuple[Tensor, Tensor | None]] = []
+
+    def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
+        seen.append((contexts, pooled))
+        return torch.zeros(len(rows), 4, 12, 12)
+
+    guidance.noise(0, predict)
+    ((contexts, pooled),) = seen
+    assert pooled is not None
+    assert contexts.shape == (5, 77, 32)
+    assert pooled.shape == (5, 32)
+    for value in (contexts, pooled):
+        assert [bool((row == 0).all()) for row in value] == [silent, False, False, False, False]
 
 
 def test_schedules_count_both_calls_of_a_step():

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel
 
+from engine.chunk_encoder import ClipTower
 from engine.embeddings import EmbeddingFolder
 from engine.errors import RenderError
 from engine.text import Conditioner, Request
@@ -206,3 +209,44 @@ def test_an_embedding_of_another_family_is_refused(
     ):
         Conditioner(encoder, embeddings).encode([(f"a {name}", 1)])
     assert not encoder.embeddings.token_embedding._forward_hooks
+
+
+# ------------------------------------------------------------------------------------------- two encoders, as SDXL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Second:
+    """A tower in SDXL's manner: the second last layer without the norm, and a pooled text."""
+
+    model: CLIPTextModel
+
+    @property
+    def base(self) -> CLIPTextModel:
+        return self.model
+
+    def read(self, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+        found = self.model(input_ids=ids, output_hidden_states=True)
+        return found.hidden_states[-2], found.pooler_output
+
+
+def test_two_encoders_stand_side_by_side_with_weights_of_their_own(tmp_path: Path):
+    first, second = tiny_model(1).text_encoder, tiny_model(2).text_encoder
+    torch.manual_seed(9)
+    rows = {"clip_l": torch.randn(2, 32), "clip_g": torch.randn(2, 32)}
+    save_file(rows, tmp_path / "hand.safetensors")
+    conditioner = Conditioner([ClipTower(model=first), Second(model=second)], EmbeddingFolder(tmp_path))
+    (found,) = conditioner.timelines([Request(text="a (hand:1.3) BREAK [x:y:1]", clip_skip=1, calls=2)])
+    spelled = [[[("a", 1), ("hand", 1.3)], [(word, 1)]] for word in ("x", "y")]
+    left = reference(first, spelled, 1, {"hand": rows["clip_l"]})
+    second_plain: Any = copy.deepcopy(second)
+    second_plain.final_layer_norm = torch.nn.Identity()
+    right = reference(second_plain, spelled, 2, {"hand": rows["clip_g"]})
+    for context, one, other in zip(found.contexts, left, right, strict=True):
+        assert context.shape == (154, 64)
+        agree(context, torch.cat([one, other], dim=-1))
+    assert found.pooled is not None
+    (pooled,) = Conditioner([Second(model=second)]).timelines([Request(text="a", clip_skip=1)])
+    assert pooled.pooled is not None
+    assert pooled.pooled[0].shape == (32,)
+    assert torch.equal(found.pooled[0], found.pooled[1])  # of the first chunk, which both texts share
+    assert not torch.allclose(found.pooled[0], pooled.pooled[0])
