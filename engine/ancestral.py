@@ -22,8 +22,8 @@ def euler_ancestral(
     denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Euler steps ("Euler a"); with eta < 1 also DDIM's (Song et al. 2020, equation 12, in noise-level space)."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         down, up = split(sigma, target, eta)
@@ -35,12 +35,12 @@ def dpm2_ancestral(
     denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Steps of DPM2 ("DPM2 a"); a step that ends at 0 is Euler's."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         down, up = split(sigma, target, eta)
-        x = midpoint(denoise, x, clean, sigma, down, step).add_(noise(sigma, target), alpha=up * s_noise)
+        x = midpoint(denoise, x, clean, sigma, down).add_(noise(sigma, target), alpha=up * s_noise)
     return x
 
 
@@ -48,12 +48,12 @@ def dpmpp_2s_ancestral(
     denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Steps of DPM-Solver++(2S) (Lu et al. 2022, https://arxiv.org/abs/2211.01095, algorithm 1 with r = 1/2)."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         down, up = split(sigma, target, eta)
         middle = math.sqrt(sigma * down)
-        clean = denoise(straight(clean, x, middle / sigma), middle, step)
+        clean = denoise(straight(clean, x, middle / sigma), middle)
         x = straight(clean, x, down / sigma).add_(noise(sigma, target), alpha=up * s_noise)
     return x

@@ -22,19 +22,19 @@ LMS_ORDER = 4
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Euler steps (Karras et al. 2022, algorithm 2 without its correction and without churn)."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        x = straight(denoise(x, sigma, step), x, target / sigma)
+    for sigma, target in pairwise(sigmas):
+        x = straight(denoise(x, sigma), x, target / sigma)
     return x
 
 
 def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Heun's steps (Karras et al. 2022, algorithm 2 without churn); a step that ends at 0 is Euler's."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         ahead = straight(clean, x, target / sigma)
         if target == 0:
             return ahead
-        slope, slope_ahead = (x - clean) / sigma, (ahead - denoise(ahead, target, step)) / target
+        slope, slope_ahead = (x - clean) / sigma, (ahead - denoise(ahead, target)) / target
         x = x + (slope + slope_ahead) * ((target - sigma) / 2)
     return x
 
@@ -45,24 +45,24 @@ def dpm2(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     The midpoint is the geometric mean of both levels (Lu et al. 2022, https://arxiv.org/abs/2206.00927, algorithm 1);
     the slope there carries the whole step.
     """
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
-        x = straight(clean, x, 0.0) if target == 0 else midpoint(denoise, x, clean, sigma, target, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
+        x = straight(clean, x, 0.0) if target == 0 else midpoint(denoise, x, clean, sigma, target)
     return x
 
 
-def midpoint(denoise: Denoise, x: Tensor, clean: Tensor, sigma: float, target: float, step: int) -> Tensor:
+def midpoint(denoise: Denoise, x: Tensor, clean: Tensor, sigma: float, target: float) -> Tensor:
     """One step of DPM2 from ``sigma`` to a ``target`` above 0; ``clean`` is the denoised ``x``."""
     middle = math.sqrt(sigma * target)
     half = straight(clean, x, middle / sigma)
-    return x + (half - denoise(half, middle, step)) * ((target - sigma) / middle)
+    return x + (half - denoise(half, middle)) * ((target - sigma) / middle)
 
 
 def lms(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Linear multistep of order 4 in sigma (Adams-Bashforth on uneven steps), lower orders at the start."""
     slopes: deque[Tensor] = deque(maxlen=LMS_ORDER)
     for step, sigma in enumerate(sigmas[:-1]):
-        slopes.appendleft((x - denoise(x, sigma, step)) / sigma)
+        slopes.appendleft((x - denoise(x, sigma)) / sigma)
         nodes = [sigmas[step - back] for back in range(len(slopes))]
         for slope, weight in zip(slopes, _integrals(nodes, sigma, sigmas[step + 1]), strict=True):
             x = torch.add(x, slope, alpha=weight)
@@ -88,8 +88,8 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     """DPM-Solver++(2M), Lu et al. 2022 (https://arxiv.org/abs/2211.01095), algorithm 2, in noise-level space."""
     before: Tensor | None = None
     last_h = 0.0
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         h = math.log(sigma / target)

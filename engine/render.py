@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from engine.errors import RenderError
+from engine.guidance import Guidance, is_guided
 from engine.noise import NoiseSource
 from engine.sampler_names import SAMPLERS
 from engine.samplers import sample
@@ -24,6 +26,8 @@ from engine.text import Conditioner
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
+
+    from engine.embeddings import EmbeddingFolder
 
 MOST_SHOTS = 32  # at once; more gain nothing and cost memory
 CPU_PIXELS = 2**20  # of all shots rendered at once on a CPU, which shares its memory with everything else
@@ -45,11 +49,14 @@ class RenderModel(Protocol):
 
 
 class Renderer:
-    """Renders shots with one live model, whose weights may change between calls."""
+    """Renders shots with one live model, whose weights may change between calls.
 
-    def __init__(self, model: RenderModel) -> None:
+    ``embeddings`` is what prompts and negatives may name beside words.
+    """
+
+    def __init__(self, model: RenderModel, *, embeddings: EmbeddingFolder | None = None) -> None:
         self._model = model
-        self._conditioner = Conditioner(model.text_encoder)
+        self._conditioner = Conditioner(model.text_encoder, embeddings)
         first = next(model.unet.parameters())
         self._device, self._dtype = first.device, first.dtype
         self._shots_at_once = MOST_SHOTS
@@ -72,8 +79,8 @@ class Renderer:
             ``(n, 3, height, width)`` float32 from 0 to 1, on the model's device, in the order of the shots.
 
         Raises:
-            RenderError: No shots, several sizes, a prompt too long, not enough memory for a single picture, or
-                pictures that came out NaN or infinite (every such shot is named).
+            RenderError: No shots, several sizes, an embedding that cannot be used, not enough memory for a single
+                picture, or pictures that came out NaN or infinite (every such shot is named).
         """
         width, height = _one_size(shots)
         pictures = torch.empty(len(shots), 3, height, width, device=self._device)
@@ -106,23 +113,18 @@ class Renderer:
         return sample(first.sampler, denoise, unit, sigmas, noise, eta=first.noise_share, s_noise=_factor(first))
 
     def _denoiser(self, shots: list[Shot]) -> Denoise:
-        """The guided denoiser ``x - sigma * noise``; both halves of the guidance go through the UNet in one batch."""
-        guided = shots[0].cfg != 1
-        texts = [(shot.negative, shot.clip_skip) for shot in shots] if guided else []
-        context = self._conditioner.encode([*texts, *((shot.prompt, shot.clip_skip) for shot in shots)])
-        inputs = self._context(context.to(self._dtype))
-        cfg = torch.tensor([float(shot.cfg) for shot in shots], device=self._device)[:, None, None, None]
-        unet, levels = self._model.unet, sd1_levels()
+        """The guided denoiser ``x - sigma * noise``; every call of it counts as one of the prompts' schedules."""
+        guidance = Guidance(shots, self._conditioner, self._device)
+        unet, levels, calls = self._model.unet, sd1_levels(), count()
 
-        def denoise(x: Tensor, sigma: float, step: int) -> Tensor:
+        def denoise(x: Tensor, sigma: float) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
-            batch = torch.cat((scaled, scaled)) if guided else scaled
-            noise = unet(batch, time, **inputs, return_dict=False)[0].float()
-            if guided:
-                without, with_prompt = noise.chunk(2)
-                noise = torch.lerp(without, with_prompt, cfg)
-            return torch.sub(x, noise, alpha=sigma)
+
+            def predict(rows: Tensor, contexts: Tensor, _: Tensor | None) -> Tensor:
+                return unet(scaled[rows], time, **self._context(contexts.to(self._dtype)), return_dict=False)[0].float()
+
+            return torch.sub(x, guidance.noise(next(calls), predict), alpha=sigma)
 
         return denoise
 
@@ -207,7 +209,7 @@ def _groups(shots: Sequence[Shot]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for number, shot in enumerate(shots):
         walk = (shot.sampler, shot.follows, shot.steps, shot.noise_share, _factor(shot))
-        groups.setdefault((*walk, shot.cfg != 1), []).append(number)
+        groups.setdefault((*walk, is_guided(shot)), []).append(number)
     return list(groups.values())
 
 

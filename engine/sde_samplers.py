@@ -27,14 +27,14 @@ def dpmpp_sde(
     denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """DPM-Solver++ in one step with a midpoint (r = 1/2), both halves ancestral and on the same Brownian path."""
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         middle = math.sqrt(sigma * target)
         down, up = split(sigma, middle, eta)
         half = straight(clean, x, down / sigma).add_(noise(sigma, middle), alpha=up * s_noise)
-        clean = denoise(half, middle, step)
+        clean = denoise(half, middle)
         down, up = split(sigma, target, eta)
         x = straight(clean, x, down / sigma).add_(noise(sigma, target), alpha=up * s_noise)
     return x
@@ -59,8 +59,8 @@ def _second_order(
 ) -> Tensor:
     before: Tensor | None = None
     last_h = 0.0
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         h = math.log(sigma / target)
@@ -81,8 +81,8 @@ def dpmpp_3m_sde(
     The third-order term has the factor ``phi_3 = phi_2 / H - 1/2``, as k-diffusion has it.
     """
     past: list[tuple[Tensor, float]] = []  # denoised latents before this one, and the step after each; newest first
-    for step, (sigma, target) in enumerate(pairwise(sigmas)):
-        clean = denoise(x, sigma, step)
+    for sigma, target in pairwise(sigmas):
+        clean = denoise(x, sigma)
         if target == 0:
             return clean
         h = math.log(sigma / target)

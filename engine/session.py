@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.blocks import BLOCKS
 from engine.checkpoint import Checkpoint, check_pair, open_complete
 from engine.checkpoint import Progress as BytesRead
+from engine.embeddings import EmbeddingFolder
 from engine.errors import CheckpointError, EngineError, RenderError
 from engine.live import LiveModel
 from engine.recipe import Recipe
@@ -35,12 +36,14 @@ class Engine:
         models: The parents' names, as recipes use them.
     """
 
-    def __init__(self, weights: LiveWeights, *, device: torch.device, precision: str) -> None:
+    def __init__(
+        self, weights: LiveWeights, *, device: torch.device, precision: str, embeddings: EmbeddingFolder | None = None
+    ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live)
+        self._renderer = Renderer(weights.live, embeddings=embeddings)
         self._ready = False
 
     @classmethod
@@ -51,6 +54,7 @@ class Engine:
         device: str = "auto",
         precision: str = "auto",
         round_to: str = "fp16",
+        embeddings: Path | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model; no network, nothing written.
@@ -61,21 +65,23 @@ class Engine:
             precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
+            embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture or does not fit the first.
-            EngineError: The device, the precision or ``round_to`` cannot be had.
+            EngineError: The device, the precision, ``round_to`` or the folder of embeddings cannot be had.
         """
         where = _device(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
+        folder = EmbeddingFolder(embeddings) if embeddings else None
         checkpoints = _opened(models)
         live = LiveModel.empty(next(iter(checkpoints.values())).widths)
         weights = LiveWeights.load(
             live, checkpoints, device=where, dtype=DTYPES[chosen], round_to=round_to, progress=progress
         )
-        return cls(weights, device=where, precision=chosen)
+        return cls(weights, device=where, precision=chosen, embeddings=folder)
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.

@@ -12,9 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Denoise = Callable[[Tensor, float, int], Tensor]
-"""``denoise(x, sigma, step)``: the clean latent expected at a noise level, of ``x``'s shape and dtype. ``step`` counts
-from 0; both calls of a sampler that asks twice a step name the same."""
+Denoise = Callable[[Tensor, float], Tensor]
+"""``denoise(x, sigma)``: the clean latent expected at a noise level, of ``x``'s shape and dtype."""
 
 Noise = Callable[[float, float], Tensor]
 """``noise(sigma, target)``: unit noise of ``x``'s shape, dtype and device for the way from one level to a lower one."""

@@ -7,13 +7,13 @@ does not use (beta in Weight sum, gamma in all but ``extract``) is not kept in t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from engine.adjust import parse_adjust
 from engine.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect, Family
-from engine.elemental import ignored_segments, parse_elemental
+from engine.elemental import ignored_segments
 from engine.errors import RecipeError
 from engine.presets import Weights
 from engine.recipe import Recipe
@@ -173,26 +173,20 @@ def step_of(fields: Fields, dialect: Dialect, family: Family, own: Mapping[str, 
     alpha = _weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
     beta = _weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
     more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
-    step = MergeStep(
+    return MergeStep(
         models=_models(fields.models, mode),
         mode=mode,
         calculation=fields.calculation,
         alpha=_ratio(alpha),
-        beta=_ratio(beta) if uses_beta(mode, fields.calculation) else 0.0,
+        beta=_ratio(beta),
         elemental=",".join([*([fields.elemental] if fields.elemental.strip() else []), *more]),
         adjust=parse_adjust(fields.adjust, dialect),
         filter=_filter(fields),
-        gamma=fields.gamma if fields.calculation == "extract" else GAMMA,
+        gamma=fields.gamma,
         seed=fields.seed,
         extended=fields.extended,
         old_arithmetic=fields.old_arithmetic,
     )
-    return step if _throws(step) else replace(step, seed=None)
-
-
-def _throws(step: MergeStep) -> bool:
-    rules = parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block)
-    return step.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules)
 
 
 def _weights(

@@ -1,4 +1,4 @@
-"""Text to CLIP token ids, offline, and what a prompt's text would not do here.
+"""Text to CLIP token ids, and back, offline.
 
 The vocabulary is the file that open_clip ships, read without importing open_clip (which would load torchvision).
 Ids equal those of open_clip's own tokenizer and of SD1's original one. Nothing here needs torch.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import gzip
 import html
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +19,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Split
 from tokenizers.pre_tokenizers import Sequence as InTurn
 
-from engine.errors import EngineError, RenderError
+from engine.errors import EngineError
 
 CONTEXT = 77  # tokens the text encoder reads, start and end included
 ROOM = CONTEXT - 2
@@ -29,20 +28,6 @@ VOCABULARY = 49408
 
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _MERGES = slice(1, VOCABULARY - 256 * 2 - 2 + 1)  # the first line is a version mark; 48 894 merges follow
-
-_SEEN = "\0"  # stands for text that an earlier pattern explained
-_WEBUI_SYNTAX: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("an attention weight", re.compile(r"\([^()\0]*:\s*[-+]?[\d.]+\s*\)")),
-    ("an extra network or LoRA", re.compile(r"<(?:lora|lyco|hypernet):[^>]*>", re.IGNORECASE)),
-    ("a prompt schedule", re.compile(r"\[[^\[\]\0]*:[^\[\]\0]*\]")),
-    ("alternating words", re.compile(r"\[[^\[\]\0]*\|[^\[\]\0]*\]")),
-    ("a choice of words", re.compile(r"\{[^{}]*\|[^{}]*\}")),
-    ("a wildcard", re.compile(r"__[\w/*-]+?__")),
-    ("attention brackets", re.compile(r"(?<!\\)\([^()\0]*\)|(?<!\\)\[[^\[\]\0]*\]")),
-    ("a weight without round brackets", re.compile(r"\b\w+:\s?\d*\.\d+")),
-    ("a chunk mark", re.compile(r"\bBREAK\b")),
-    ("a composed prompt", re.compile(r"\bAND\b")),
-)
 
 
 def token_ids(text: str) -> tuple[int, ...]:
@@ -55,59 +40,9 @@ def token_ids(text: str) -> tuple[int, ...]:
     return tuple(_tokenizer().encode(" ".join(repaired.split()).lower()).ids)
 
 
-def context_ids(text: str) -> tuple[int, ...]:
-    """The 77 ids that the text encoder reads: start, text, end, and the end again as padding.
-
-    Raises:
-        RenderError: The text has more than 75 tokens.
-    """
-    ids = token_ids(text)
-    if len(ids) > ROOM:
-        raise RenderError(_too_long(text, ids))
-    return (START, *ids, *(END,) * (CONTEXT - 1 - len(ids)))
-
-
-def check_prompt(text: str) -> tuple[str, ...]:
-    """What a person should know about a prompt before it is rendered.
-
-    Args:
-        text: A prompt or a negative.
-
-    Returns:
-        One warning for each piece of WebUI prompt syntax, which is read here as plain text; empty if there is none.
-
-    Raises:
-        RenderError: The text has more than 75 tokens; the message names the words that do not fit.
-    """
-    ids = token_ids(text)
-    if len(ids) > ROOM:
-        raise RenderError(_too_long(text, ids))
-    return tuple(
-        f'"{piece}" looks like {meaning}; prompts are plain text here, so its signs are read as words. '
-        "Write the words alone"
-        for piece, meaning in _webui_pieces(text)
-    )
-
-
-def _webui_pieces(text: str) -> Iterator[tuple[str, str]]:
-    """Pieces of WebUI syntax and what they mean there; each piece once, the innermost of nested ones."""
-    for meaning, pattern in _WEBUI_SYNTAX:
-        for match in pattern.finditer(text):
-            yield match.group(), meaning
-        text = pattern.sub(lambda match: _SEEN * len(match.group()), text)
-
-
-def _too_long(text: str, ids: Sequence[int]) -> str:
-    start = text if len(text) <= 60 else text[:57] + "..."
-    return (
-        f'prompt "{start}" has {len(ids)} tokens, and the text encoder reads {ROOM}; these words do not fit: '
-        f'"{_words_of(ids[ROOM:])}". Shorten the prompt by {len(ids) - ROOM} tokens'
-    )
-
-
-def _words_of(ids: Sequence[int]) -> str:
-    """Ids back to text, in lower case."""
-    pieces = "".join(_tokenizer().id_to_token(number) or "" for number in ids)
+def words_of(ids: Sequence[int]) -> str:
+    """Ids back to text, in lower case, without start and end."""
+    pieces = "".join(_tokenizer().id_to_token(number) or "" for number in ids if number not in {START, END})
     letters = {letter: byte for byte, letter in _letters_of_bytes().items()}
     raw = bytes(letters[letter] for letter in pieces.replace("</w>", "Ġ") if letter in letters)
     return raw.decode("utf-8", errors="replace").strip()

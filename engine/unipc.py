@@ -31,14 +31,14 @@ def unipc(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     Returns:
         The latent at the last level.
     """
-    past: History = [(sigmas[0], denoise(x, sigmas[0], 0))]
+    past: History = [(sigmas[0], denoise(x, sigmas[0]))]
     steps = len(sigmas) - 1
     for step, target in enumerate(sigmas[1:], 1):
         recent = past[-min(ORDER, step, steps + 1 - step) :]
         ahead = _moved(x, recent, target, _predictor(recent, target))
         if step == steps:
             return ahead
-        past.append((target, denoise(ahead, target, step)))
+        past.append((target, denoise(ahead, target)))
         x = _moved(x, recent, target, _corrector(recent, target), past[-1][1])
         del past[:-ORDER]
     return x

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from engine.errors import EngineError
-from engine.tokenizer import check_prompt
+from engine.prompt_check import check_prompt
+from studies.embeddings import embedding_hashes, refuse_misfits
 from studies.estimate import Estimate, device_of, estimate, free_memory, size_text, time_text
 from studies.studyfile import StudySpec
 
@@ -53,6 +54,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     """
     found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec)]
     models = _models(spec, found)
+    found += _embeddings(spec, models)
     if set(models) == set(spec.models):
         found += _resources(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
@@ -71,15 +73,22 @@ def _told(level: Level, where: str, error: Exception | str) -> Finding:
 
 
 def _prompts(spec: StudySpec) -> Iterator[Finding]:
-    texts: dict[str, None] = {}
+    texts: dict[tuple[str, bool], None] = {}
     for shot in (*spec.shots, *spec.proof_shots):
-        texts |= {shot.prompt: None, shot.negative: None}
-    for text in texts:
-        where = f'prompt "{text[:40]}{"…" if len(text) > 40 else ""}"'
-        try:
-            yield from (_told("warning", where, remark) for remark in check_prompt(text))
-        except EngineError as error:
-            yield _told("error", where, error)
+        texts |= {(shot.prompt, False): None, (shot.negative, True): None}
+    for text, negative in texts:
+        where = f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"'
+        yield from (_told("warning", where, remark) for remark in check_prompt(text, negative=negative))
+
+
+def _embeddings(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+    """Whether every embedding that a prompt names can be read and suits the models."""
+    try:
+        for width in {model.widths.text for model in models.values()}:
+            refuse_misfits(spec, width)
+        embedding_hashes(spec)
+    except EngineError as error:
+        yield _told("error", "render.embeddings", error)
 
 
 def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:

@@ -16,6 +16,7 @@ from search.stages import Plan
 from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
+from studies.wildcards import with_choices
 from studies.written import PromptTable, ProofTable, RenderTable, SearchTable, WrittenStudy
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class StudySpec:
     """Name of an open_clip architecture, or a JSON file."""
     clip_weights: Path
     scorer_weights: Mapping[str, float]
+    embeddings: Path | None = None
+    """The folder of textual-inversion embeddings that prompts may name."""
     device: str = "auto"
     precision: str = "auto"
     export_dtype: str = "fp16"
@@ -73,7 +76,8 @@ class StudySpec:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
         The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
-        wrong. The hashes of models, references and scorer weights are added by the night.
+        wrong. The hashes of models, references, embeddings and scorer weights are
+        added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
@@ -159,6 +163,7 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
     here = file.parent
     sources = tuple(path_from(here, text) for text in written.target.references)
     config = written.scorers.clip_config
+    shots, proof_shots = _all_shots(written, here)
     return StudySpec(
         file=file,
         name=written.study.name,
@@ -167,14 +172,15 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         models={"A": path_from(here, written.models.A), "B": path_from(here, written.models.B)},
         reference_sources=sources,
         references=_pictures(sources),
-        shots=_shots(written.prompts, written.render),
-        proof_shots=_proof_shots(written.prompts, written.proof, written.render),
+        shots=shots,
+        proof_shots=proof_shots,
         space=space,
         plan=_plan(written.search),
         finalists=written.search.finalists,
         clip_config=path_from(here, config) if is_file_name(config) else config,
         clip_weights=path_from(here, written.scorers.clip_weights),
         scorer_weights=written.scorers.weights,
+        embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         device=written.device.device,
         precision=written.device.precision,
     )
@@ -197,6 +203,24 @@ def _plan(table: SearchTable) -> Plan:
         adjust=table.adjust,
         calibration=table.calibration,
     )
+
+
+def _all_shots(written: WrittenStudy, here: Path) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+    """The shots of the trials and of the proof, their choices and wildcards decided."""
+    shots = _shots(written.prompts, written.render)
+    proof_shots = _proof_shots(written.prompts, written.proof, written.render)
+    if written.render.wildcards is None:
+        return shots, proof_shots
+    folder, seed = path_from(here, written.render.wildcards), written.study.seed
+    shots = tuple(with_choices(shot, folder=folder, seed=seed) for shot in shots)
+    proof_shots = tuple(with_choices(shot, folder=folder, seed=seed) for shot in proof_shots)
+    shared = {shot.label for shot in shots if shot in proof_shots}
+    if shared:
+        raise StudyError(
+            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
+            "seeds that no [[prompts]] has"
+        )
+    return shots, proof_shots
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:

@@ -50,9 +50,11 @@ references = @REFERENCES@
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
 negative = "lowres, bad anatomy, worst quality"
+# textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
+# {this|that} and __colour__ in prompts, decided once, with colour.txt from a folder: wildcards = "wildcards"
 
-# What every candidate draws: each prompt with each of its seeds, always from the same noise. Plain text, at most 75
-# tokens; no LoRA, no weights in brackets. More pictures tell recipes apart better and take longer.
+# What every candidate draws: each prompt with each of its seeds, always from the same noise. Prompts are read as in
+# AUTOMATIC1111's WebUI, of any length, but for LoRA. More pictures tell recipes apart better and take longer.
 [[prompts]]
 text = "a girl reading in a garden, flowers, morning light"
 seeds = [1, 2]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from engine.recipe import Recipe
 from engine.shots import Shot
 from studies import sheets
+from studies.embeddings import embedding_hashes
 from studies.renders import RenderStore
 from studies.studyfile import StudySpec
 
@@ -59,10 +60,23 @@ class Workshop:
         from engine.session import Engine
         from scorers.panel import Panel
 
-        engine = Engine.open(spec.models, device=spec.device, precision=spec.precision, round_to=spec.export_dtype)
+        engine = Engine.open(
+            spec.models,
+            device=spec.device,
+            precision=spec.precision,
+            round_to=spec.export_dtype,
+            embeddings=spec.embeddings,
+        )
         panel = Panel.open(spec.panel_settings(), device=str(engine.device))
         stamp = "\n".join(
-            [*models.values(), panel.features_version, spec.export_dtype, spec.precision, engine.device.type]
+            [
+                *models.values(),
+                *embedding_hashes(spec).values(),
+                panel.features_version,
+                spec.export_dtype,
+                spec.precision,
+                engine.device.type,
+            ]
         )
         return cls(engine, panel, RenderStore(spec.folder, stamp))
 

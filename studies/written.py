@@ -86,6 +86,8 @@ class RenderTable(Written):
     cfg: float = Field(default=7.0, ge=CFG[0], le=CFG[1], examples=[7.0])
     clip_skip: int = Field(default=1, ge=CLIP_SKIP[0], le=CLIP_SKIP[1], examples=[1])
     negative: str = Field(default="", examples=["lowres, bad anatomy"])
+    embeddings: Text | None = Field(default=None, examples=["embeddings"])
+    wildcards: Text | None = Field(default=None, examples=["wildcards"])
 
 
 class PromptTable(Written):

@@ -81,8 +81,7 @@ def test_what_ends_a_merge_is_refused_with_its_place(text: str, message: str) ->
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         rules = parse_elemental(text)
-    except RecipeError as error:
-        assert "elemental segment" in str(error)
+    except RecipeError:
         return
     for rule in rules:
         rule.meets(QUERY, "OUT05", exact=False)

@@ -234,6 +234,7 @@ def test_shots_of_different_settings_keep_their_order(model: TinyModel):
         replace(SHOTS[3], steps=2, clip_skip=2),
         replace(SHOTS[0], cfg=6),
     ]
+    shots = [replace(shot, width=96, height=96) for shot in shots]  # smaller, norms over two numbers magnify rounding
     renderer = Renderer(model)
     shots += [replace(SHOTS[0], sampler="DPM++ SDE", rng=rng, eta=eta) for rng in ("NV", "CPU") for eta in (None, 0.5)]
     expected = torch.cat([renderer.render([shot]) for shot in shots])
@@ -329,13 +330,6 @@ def test_no_shots_and_mixed_sizes_are_refused(model: TinyModel):
         Renderer(model).render([])
     with pytest.raises(RenderError, match=r"72x64 \(4 shots\), 64x64 \(1 shots\)"):
         Renderer(model).render([*SHOTS, replace(SHOT, width=64)])
-
-
-def test_too_long_a_prompt_is_refused_before_any_step(model: TinyModel):
-    unet = Watched(model.unet)
-    with pytest.raises(RenderError, match="has 76 tokens"):
-        Renderer(model_with(model, unet=unet)).render([replace(SHOT, prompt="cat " * 76)])
-    assert unet.batches == []
 
 
 # ----------------------------------------------------------------------------------------------------- weights

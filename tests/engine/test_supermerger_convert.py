@@ -71,7 +71,7 @@ def test_what_classic_cannot_multiply_is_listed() -> None:
 
 
 def test_a_site_that_is_idle_in_the_new_dialect_becomes_a_run() -> None:
-    step = SelfStep(factors=((Site(block="OUT05", element="to_out"), 0.5),))
+    step = SelfStep(factors=(*ARTICLE.factors, (Site(block="OUT10", element="to_out"), 0.5)))
     found, different = converted(step, "2023", "classic")
     assert isinstance(found, MergeStep)
     assert different
@@ -142,7 +142,8 @@ def test_ids_of_sdxl_become_shifted_names() -> None:
 def test_beta_has_no_rules() -> None:
     row = (0.0, *(0.35,) * 24, 0.25)
     step = MergeStep(models=("A", "B", "C"), mode="Triple sum", alpha=row, beta=row)
-    _, different = converted(step, "classic", "head_patched")
+    found, different = converted(step, "classic", "head_patched")
+    assert found == step
     assert "where they belong to another block, and no rule changes beta" in different[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from engine.dialects import DIALECTS
 from engine.errors import RecipeError
 from engine.presets import PRESETS
 from engine.recipe import Recipe
-from engine.supermerger_fields import fields_of, step_of
+from engine.supermerger_fields import Fields, fields_of, step_of
 from engine.supermerger_weights import parse_weights, weights_line
 from tests.engine.supermerger_steps import numbers, recipes
 
@@ -128,3 +129,9 @@ def test_the_settings_of_a_run_make_the_run(recipe: Recipe) -> None:
     (step,) = recipe.steps
     fields = fields_of(recipe.runs[0], recipe.rules, recipe.family)
     assert step_of(fields, recipe.rules, recipe.family) == step
+
+
+def test_a_seed_that_throws_nothing_is_left_out() -> None:
+    fields = Fields(mbw=True, weights_alpha=with_word("R"), seed=1234)
+    assert step_of(fields, CLASSIC, "sd1").seed is None
+    assert step_of(replace(fields, elemental="M00::R"), CLASSIC, "sd1").seed == 1234

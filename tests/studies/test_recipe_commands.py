@@ -281,7 +281,7 @@ def test_diff_lists_what_differs_and_ends_with_1(chain: Path) -> None:
         (MergeStep(alpha=0.5), MergeStep(alpha=0.25), 1),
         (MergeStep(alpha=0.5), MergeStep(alpha=(0.25,) * 26), 1),
         (MergeStep(elemental="IN01::1,IN02::1"), MergeStep(elemental="IN01::1\nIN02::1"), 1),
-        (MergeStep(seed=1), MergeStep(seed=None), 1),
+        (MergeStep(elemental="M00::R", seed=1), MergeStep(elemental="M00::R", seed=2), 1),
         (MergeStep(models=("A", "B")), MergeStep(models=("A", "A")), 1),
     ],
 )

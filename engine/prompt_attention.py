@@ -1,0 +1,157 @@
+"""Attention in a prompt: ``(x)``, ``(x:1.2)`` and ``[x]`` as pieces of text with weights, read and written.
+
+The grammar is AUTOMATIC1111's (WebUI 1.10). Its corners are kept, because pictures hang on them: a number counts only
+before a closing round bracket, an opener without its closer holds to the end of the text, round and square brackets
+are matched apart from each other, and ``BREAK`` inside brackets is a word with a negative weight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import pairwise
+
+STRONGER = 1.1  # what a pair of round brackets multiplies by; square brackets divide by it
+
+_SIGNS = re.compile(
+    r"\\(?P<literal>[()\[\]\\]?)"  # a backslash makes the next bracket or backslash a letter, and is dropped itself
+    r"|(?P<opener>[(\[])"
+    r"|:\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)"
+    r"|(?P<closer>[)\]])"
+    r"|(?P<text>:|[^\\()\[\]:]+)"
+)
+_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A run of text with one weight.
+
+    Attributes:
+        text: What is tokenised, never empty.
+        weight: What the text's rows of the conditioning are multiplied by; 1 is neutral.
+    """
+
+    text: str
+    weight: float = 1.0
+
+
+BREAK = Piece(text="BREAK", weight=-1.0)  # ends a chunk of 75 tokens; the WebUI marks it in the same way
+
+
+def parse_attention(text: str) -> tuple[Piece, ...]:
+    """The pieces of a text, in order.
+
+    Neighbours of one weight are joined, so that they are tokenised together; pieces without text are dropped.
+
+    Args:
+        text: A prompt whose schedules are already resolved.
+    """
+    reader = _Reader()
+    for match in _SIGNS.finditer(text):
+        reader.read(match)
+    return tuple(piece for piece in _joined(reader.finished()) if piece.text)
+
+
+def print_attention(pieces: Iterable[Piece]) -> str:
+    """A text whose pieces these are: ``parse_attention`` of it gives them back, as long as all weights are finite."""
+    pieces = tuple(pieces)
+    separators = [_separator(left, right) for left, right in pairwise(pieces)]
+    swallowing = BREAK in pieces
+    printed = [_printed(piece, swallowing=swallowing) for piece in pieces]
+    return "".join(text + gap for text, gap in zip(printed, [*separators, ""], strict=bool(pieces)))
+
+
+def unmatched_brackets(text: str) -> tuple[str, ...]:
+    """The brackets without a partner: closers, which are read as letters, and openers, which act to the end."""
+    open_signs: dict[str, int] = {"(": 0, "[": 0}
+    alone: list[str] = []
+    for match in _SIGNS.finditer(text):
+        closer = ")" if match["weight"] else match["closer"]
+        if match["opener"]:
+            open_signs[match["opener"]] += 1
+        elif closer:
+            opener = "(" if closer == ")" else "["
+            if open_signs[opener]:
+                open_signs[opener] -= 1
+            else:
+                alone.append(closer)
+    return (*alone, *(sign for sign, count in open_signs.items() for _ in range(count)))
+
+
+class _Reader:
+    """Collects pieces, and remembers where brackets were opened."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._weights: list[float] = []
+        self._openers: dict[str, list[int]] = {"(": [], "[": []}
+
+    def read(self, match: re.Match[str]) -> None:
+        if match["opener"]:
+            self._openers[match["opener"]].append(len(self._texts))
+        elif match["weight"] and self._openers["("]:
+            self._weigh(self._openers["("].pop(), float(match["weight"]))
+        elif match["closer"] == ")" and self._openers["("]:
+            self._weigh(self._openers["("].pop(), STRONGER)
+        elif match["closer"] == "]" and self._openers["["]:
+            self._weigh(self._openers["["].pop(), 1 / STRONGER)
+        elif match["literal"] is not None:
+            self._add(match["literal"])
+        else:
+            self._add_words(match[0])
+
+    def finished(self) -> Iterator[Piece]:
+        for opener, factor in (("(", STRONGER), ("[", 1 / STRONGER)):
+            for start in self._openers[opener]:
+                self._weigh(start, factor)
+        for text, weight in zip(self._texts, self._weights, strict=True):
+            yield Piece(text=text, weight=weight)
+
+    def _add(self, text: str, weight: float = 1.0) -> None:
+        self._texts.append(text)
+        self._weights.append(weight)
+
+    def _add_words(self, text: str) -> None:
+        first, *others = _BREAK.split(text)
+        self._add(first)
+        for other in others:
+            self._add(BREAK.text, BREAK.weight)
+            self._add(other)
+
+    def _weigh(self, start: int, factor: float) -> None:
+        self._weights[start:] = [weight * factor for weight in self._weights[start:]]
+
+
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Pieces with neighbours of one weight made one."""
+    current: Piece | None = None
+    for piece in pieces:
+        if current is not None and piece.weight == current.weight:
+            current = replace(current, text=current.text + piece.text)
+        else:
+            if current is not None:
+                yield current
+            current = piece
+    if current is not None:
+        yield current
+
+
+def _separator(left: Piece, right: Piece) -> str:
+    """What keeps two neighbours of one weight apart: a piece without text, of another weight."""
+    if left.weight != right.weight:
+        return ""
+    return r"(\:2)" if left.weight == 0 else r"(\:0)"
+
+
+def _printed(piece: Piece, *, swallowing: bool) -> str:
+    """One piece; where a BREAK swallows the space around it, space at a text's ends is kept by brackets."""
+    if piece == BREAK:
+        return " BREAK "
+    escaped = re.sub(r"[\\()\[\]]", r"\\\g<0>", piece.text)
+    words = re.sub(r"\bBREAK\b", r"BRE\\AK", escaped)  # a word with that name: the backslash is dropped in reading
+    if piece.weight == 1 and not (swallowing and piece.text != piece.text.strip()):
+        return words
+    return f"({words}:{Decimal(repr(piece.weight)):f})"

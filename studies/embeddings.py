@@ -1,0 +1,35 @@
+"""The embeddings that a study's prompts name, and the hashes of their files: other files give other pictures."""
+
+from __future__ import annotations
+
+from studies.studyfile import StudySpec
+
+
+def embedding_hashes(spec: StudySpec) -> dict[str, str]:
+    """SHA-256 of every embedding file that a prompt or negative of the study names, by the embedding's name.
+
+    Raises:
+        RenderError: a file cannot be read, or several answer to one name.
+    """
+    if spec.embeddings is None:
+        return {}
+    from engine.embeddings import EmbeddingFolder
+
+    shots = (*spec.shots, *spec.proof_shots)
+    prompts, negatives = {shot.prompt for shot in shots}, {shot.negative for shot in shots}
+    return EmbeddingFolder(spec.embeddings).hashes(prompts, negatives)
+
+
+def refuse_misfits(spec: StudySpec, width: int) -> None:
+    """Look whether the embeddings that the prompts name suit a text encoder of this width.
+
+    Raises:
+        RenderError: one does not, or its file cannot be used.
+    """
+    if spec.embeddings is None:
+        return
+    from engine.embeddings import EmbeddingFolder
+
+    folder = EmbeddingFolder(spec.embeddings)
+    for name in embedding_hashes(spec):
+        folder.fitting(name, width)
