@@ -175,7 +175,7 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         'format = 1\ndialect = "classic"\n[models]\nA = "illustration.safetensors"\nB = "photo.safetensors"\n'
-        '[[steps]]\nkind = "merge"\nflat = 0.35\n'
+        '[[steps]]\nkind = "merge"\nalpha = { flat = 0.35 }\n'
     )
     out = tmp_path / "merged.safetensors"
     out.write_text("precious")
