@@ -44,6 +44,16 @@ class TextEncoder:
     vocabulary: int
     positions: int
 
+    @property
+    def used_layers(self) -> int:
+        """Layers whose output anything reads: SD2 leaves its last one out."""
+        return self.layers - 1 if self.prefix == SD2_TEXT else self.layers
+
+    @property
+    def projects(self) -> bool:
+        """Whether its projection is used: SDXL's pooled text comes from it."""
+        return self.prefix == SDXL_TEXT_G
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
