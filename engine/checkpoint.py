@@ -1,4 +1,4 @@
-"""Opening a checkpoint: one ``.safetensors`` file in the original SD1 layout, checked before anything is read of it."""
+"""Opening a checkpoint: one ``.safetensors`` file in an original layout, checked before anything is read of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.blocks import is_merged
 from engine.errors import CheckpointError
-from engine.families import TITLES, family_of, foreign, read_widths, variant_of
+from engine.families import foreign, read_widths
 from engine.header import Header, TensorInfo, read_header
+from engine.keymap import unused
 from engine.layout import TEXT, Shape, Widths, shapes
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ _CHUNK = 1 << 22
 
 
 class Checkpoint:
-    """An SD1 checkpoint, complete as far as its header says. Tensors are read from the file when asked for.
+    """A checkpoint of a known family, complete as far as its header says. Tensors are read when asked for.
 
     Attributes:
         path: the file.
-        family: ``sd1``.
+        family: ``sd1``, ``sd2`` or ``sdxl``.
         widths: the widths its shapes show.
         tensors: LDM key to shape and dtype, everything in the file. Old text encoder names (without ``text_model.``)
             appear under the usual ones.
@@ -40,11 +41,11 @@ class Checkpoint:
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
-        self.family = "sd1"
         self._stored = {usual_name(name): name for name in header.tensors}
         self.tensors: dict[str, TensorInfo] = {key: header.tensors[name] for key, name in self._stored.items()}
         self.metadata = header.metadata
         self.widths: Widths = read_widths(shapes_of(self.tensors))
+        self.family = self.widths.family
 
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.path)!r}, {self.widths})"
@@ -104,26 +105,18 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     """
     path = Path(path)
     header = read_header(path)
-    if other := _other({usual_name(name): info.shape for name, info in header.tensors.items()}):
-        raise CheckpointError(f"{path}: this is {other}; an SD1 checkpoint with UNet, text encoder and VAE is needed")
+    if other := foreign({usual_name(name): info.shape for name, info in header.tensors.items()}):
+        raise CheckpointError(
+            f"{path}: this is {other}; an SD1, SD2 or SDXL checkpoint with UNet, text encoder and VAE is needed"
+        )
     checkpoint = Checkpoint(path, header)
     _check_complete(checkpoint)
     return checkpoint
 
 
-def _other(keys: Mapping[str, Shape]) -> str | None:
-    """What a file that is no plain SD1 checkpoint is."""
-    family = family_of(keys)
-    if family is None:
-        return foreign(keys)
-    if family != "sd1":
-        return TITLES[family]
-    return None if (variant := variant_of(keys)) == "standard" else f"an {variant} checkpoint"
-
-
 def _check_complete(checkpoint: Checkpoint) -> None:
-    expected = shapes(checkpoint.widths)
-    found = checkpoint.tensors
+    found, spare = checkpoint.tensors, unused(checkpoint.widths)
+    expected = {key: shape for key, shape in shapes(checkpoint.widths).items() if key in found or key not in spare}
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
@@ -133,7 +126,7 @@ def _check_complete(checkpoint: Checkpoint) -> None:
     if odd:
         first = min(odd)
         raise CheckpointError(
-            f"{checkpoint.path}: {len(odd)} tensors have shapes that no SD1 model of its widths has: {named(odd)} "
+            f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
             f"({first} is {found[first].shape}, {expected[first]} is needed)"
         )
     wrong = [f"{key} ({found[key].dtype})" for key in expected if found[key].dtype not in FLOATS]
@@ -142,7 +135,7 @@ def _check_complete(checkpoint: Checkpoint) -> None:
 
 
 def _advice(missing: list[str]) -> str:
-    for prefix, what in (("first_stage_model.", "VAE"), ("cond_stage_model.", "text encoder")):
+    for prefix, what in (("first_stage_model.", "VAE"), ("cond", "text encoder")):
         if all(key.startswith(prefix) for key in missing):
             return f"use a version of the file with its {what} inside"
     return "use a complete file"
@@ -159,7 +152,7 @@ def check_pair(a: Checkpoint, b: Checkpoint) -> None:
         for key, info in a.tensors.items()
         if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
     ]
-    lost = [key for key in shapes(a.widths) if key not in b.tensors]
+    lost = [key for key in shapes(a.widths) if key not in b.tensors and key not in unused(a.widths)]
     if odd or lost:
         raise CheckpointError(
             f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "

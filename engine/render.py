@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from engine.configs import Family
+from engine.encoders import sizes_of, towers_of
 from engine.errors import RenderError
 from engine.samplers import Denoise, dpmpp_2m, euler_ancestral
 from engine.shots import LATENT_STEP, Shot
-from engine.sigmas import sd1_levels, sigmas_for
+from engine.sigmas import sd1_levels, sigmas_for, zero_terminal_levels
 from engine.text import Conditioner
+from engine.widths import SD1
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -42,11 +45,16 @@ class RenderModel(Protocol):
 
 
 class Renderer:
-    """Renders shots with one live model, whose weights may change between calls."""
+    """Renders shots with one live model, whose weights may change between calls.
 
-    def __init__(self, model: RenderModel) -> None:
+    ``family`` says what the model is and what its UNet predicts; left out, an SD1 model that predicts noise.
+    """
+
+    def __init__(self, model: RenderModel, family: Family | None = None) -> None:
         self._model = model
-        self._conditioner = Conditioner(model.text_encoder)
+        self._family = family or Family(widths=SD1)
+        self._levels = zero_terminal_levels() if self._family.zero_terminal_snr else sd1_levels()
+        self._conditioner = Conditioner(towers_of(model, self._family))
         first = next(model.unet.parameters())
         self._device, self._dtype = first.device, first.dtype
         self._shots_at_once = MOST_SHOTS
@@ -96,7 +104,7 @@ class Renderer:
     def _sample(self, shots: list[Shot]) -> Tensor:
         """Latents of shots that share size, steps, sampler and whether they are guided."""
         first = shots[0]
-        sigmas = sigmas_for(first.sampler, first.steps)
+        sigmas = sigmas_for(first.sampler, first.steps, self._levels)
         noise = noise_of(shots, self._device)
         x = noise() * sigmas[0]
         denoise = self._denoiser(shots)
@@ -107,11 +115,9 @@ class Renderer:
     def _denoiser(self, shots: list[Shot]) -> Denoise:
         """The guided denoiser ``x - sigma * noise``; both halves of the guidance go through the UNet in one batch."""
         guided = shots[0].cfg != 1
-        texts = [(shot.negative, shot.clip_skip) for shot in shots] if guided else []
-        context = self._conditioner.encode([*texts, *((shot.prompt, shot.clip_skip) for shot in shots)])
-        inputs = self._context(context.to(self._dtype))
+        inputs = self._conditioning(shots, guided=guided)
         cfg = torch.tensor([float(shot.cfg) for shot in shots], device=self._device)[:, None, None, None]
-        unet, levels = self._model.unet, sd1_levels()
+        unet, levels = self._model.unet, self._levels
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
@@ -121,11 +127,34 @@ class Renderer:
             if guided:
                 without, with_prompt = noise.chunk(2)
                 noise = torch.lerp(without, with_prompt, cfg)
-            return torch.sub(x, noise, alpha=sigma)
+            return self._clean(x, noise, sigma)
 
         return denoise
 
-    def _context(self, context: Tensor) -> dict[str, Tensor]:
+    def _clean(self, x: Tensor, output: Tensor, sigma: float) -> Tensor:
+        """The clean latents that a prediction amounts to, all float32; ``x`` is noised and not scaled."""
+        if self._family.prediction == "epsilon":
+            return torch.sub(x, output, alpha=sigma)
+        spread = 1 + sigma * sigma
+        return torch.sub(x / spread, output, alpha=sigma / math.sqrt(spread))
+
+    def _conditioning(self, shots: list[Shot], *, guided: bool) -> dict[str, Any]:
+        """The UNet's inputs besides latents and time, of the negatives first if there are any.
+
+        As in the WebUI, an empty negative of SDXL is zeros; the others encode the empty text.
+        """
+        texts = [(shot.negative, shot.clip_skip) for shot in shots] if guided else []
+        says = [bool(text) for text, _ in texts] + [True] * len(shots)
+        texts += [(shot.prompt, shot.clip_skip) for shot in shots]
+        context, pooled = self._conditioner.encode(texts), self._conditioner.pooled(texts)
+        if pooled is None:
+            return self._context(context.to(self._dtype))
+        there = torch.tensor(says, device=self._device)[:, None]
+        sizes = sizes_of(shots, self._device).repeat(len(texts) // len(shots), 1)
+        added = {"text_embeds": (pooled * there).to(self._dtype), "time_ids": sizes}
+        return self._context((context * there[..., None]).to(self._dtype)) | {"added_cond_kwargs": added}
+
+    def _context(self, context: Tensor) -> dict[str, Any]:
         """The UNet's inputs for a conditioning; on a CPU with masked filling, which does not change the result."""
         filling = -context.shape[1] % TOKEN_MULTIPLE
         if self._device.type != "cpu" or not filling:

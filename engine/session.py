@@ -13,7 +13,9 @@ from torch import Tensor
 from engine.blocks import BLOCKS
 from engine.checkpoint import Checkpoint, check_pair, open_checkpoint
 from engine.checkpoint import Progress as BytesRead
+from engine.configs import PREDICTIONS, Family, Prediction
 from engine.errors import CheckpointError, EngineError, RenderError
+from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
 from engine.plan import plan_for
 from engine.recipe import Recipe
@@ -41,7 +43,7 @@ class Engine:
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live)
+        self._renderer = Renderer(weights.live, weights.live.family)
         self._ready = False
 
     @classmethod
@@ -52,6 +54,7 @@ class Engine:
         device: str = "auto",
         precision: str = "auto",
         round_to: str = "fp16",
+        prediction: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model; no network, nothing written.
@@ -62,17 +65,20 @@ class Engine:
             precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
+            prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
+                mark, so those that predict v (most of 768 pixels) need to be told.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture or does not fit the first.
-            EngineError: The device, the precision or ``round_to`` cannot be had.
+            RenderError: The models are for inpainting or the like, which no pictures can be made with here.
+            EngineError: The device, the precision, ``round_to`` or ``prediction`` cannot be had.
         """
         where = _device(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
         checkpoints = _opened(models)
-        live = LiveModel.empty(next(iter(checkpoints.values())).widths)
+        live = LiveModel.empty(_family(checkpoints, prediction))
         weights = LiveWeights.load(
             live, checkpoints, device=where, dtype=DTYPES[chosen], round_to=round_to, progress=progress
         )
@@ -151,6 +157,22 @@ def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
     if mistakes:
         raise CheckpointError("\n".join(mistakes))
     return checkpoints
+
+
+def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
+    """What the models are and predict, by their marks or as told; marks have to agree."""
+    _known("prediction", prediction, ("auto", *PREDICTIONS))
+    marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
+    if prediction == "auto" and len(set(marks.values())) > 1:
+        said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
+        raise EngineError(
+            f"the models are marked for different predictions ({said}), and a mix of those predicts neither. Take "
+            'models of one kind, or set prediction to "epsilon" or "v"'
+        )
+    first = next(iter(checkpoints))
+    told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
+    zero_terminal = ZERO_TERMINAL_MARK in marks[first]
+    return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
 
 
 def _device(name: str) -> torch.device:

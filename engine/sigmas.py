@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 TRAINING_STEPS = 1000
 BETA_RANGE = (0.00085, 0.012)  # "scaled linear": the square roots are evenly spaced
+LEAST_KEPT = 4.8973451890853435e-08
 KARRAS_RHO = 7.0
 
 
@@ -58,18 +59,39 @@ class NoiseLevels:
 @cache
 def sd1_levels() -> NoiseLevels:
     """SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``."""
+    return _levels(_kept())
+
+
+@cache
+def zero_terminal_levels() -> NoiseLevels:
+    """SD1's levels shifted and stretched so that next to nothing of the picture is left at the last time.
+
+    Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
+    so that the highest level, 4518.8, is finite.
+    """
+    roots = np.sqrt(_kept())
+    kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
+    kept[-1] = LEAST_KEPT
+    return _levels(kept)
+
+
+def _kept() -> npt.NDArray[np.float64]:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    kept = np.cumprod(1 - betas)
+    return np.asarray(np.cumprod(1 - betas), dtype=np.float64)
+
+
+def _levels(kept: npt.NDArray[np.float64]) -> NoiseLevels:
     return NoiseLevels(log_sigmas=0.5 * np.log((1 - kept) / kept))
 
 
-def sigmas_for(sampler: str, steps: int) -> tuple[float, ...]:
+def sigmas_for(sampler: str, steps: int, levels: NoiseLevels | None = None) -> tuple[float, ...]:
     """The noise levels a named sampler visits: ``steps + 1`` falling numbers, the last 0.
 
     Args:
         sampler: "DPM++ 2M Karras" (Karras levels) or "Euler a" (uniform in time, the WebUI's default for it).
         steps: At least 1.
+        levels: What the model was trained on; SD1's where left out.
     """
-    levels = sd1_levels()
+    levels = levels or sd1_levels()
     return levels.karras(steps) if sampler.endswith("Karras") else levels.uniform(steps)

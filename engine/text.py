@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from engine.encoders import Tower
 from engine.errors import RenderError
 from engine.tokenizer import context_ids
 
@@ -16,14 +17,16 @@ if TYPE_CHECKING:
 
 
 class Conditioner:
-    """Encodes prompts with one text encoder and remembers the results.
+    """Encodes prompts with the text encoders of a model and remembers the results.
 
-    The cache knows nothing of the weights: whoever changes the text encoder calls ``forget``.
+    The cache knows nothing of the weights: whoever changes a text encoder calls ``forget``.
+    ``text`` is the towers of a family, or one text encoder that is read as SD1 does.
     """
 
-    def __init__(self, text_encoder: CLIPTextModel) -> None:
-        self._text_encoder = text_encoder
-        self._known: dict[tuple[str, int], Tensor] = {}
+    def __init__(self, text: CLIPTextModel | Sequence[Tower]) -> None:
+        self._towers: Sequence[Tower] = text if isinstance(text, Sequence) else (Tower(model=text),)
+        self._device = next(self._towers[0].model.parameters()).device
+        self._known: dict[tuple[str, int], tuple[Tensor, Tensor | None]] = {}
 
     def __len__(self) -> int:
         """How many results are remembered."""
@@ -42,33 +45,40 @@ class Conditioner:
             prompts: Pairs of text and clip skip (1 = the last layer).
 
         Returns:
-            ``(n, 77, width)`` in the text encoder's dtype, on its device, in the order given.
+            ``(n, 77, width)`` in the text encoders' dtype, on their device, in the order given; the outputs of several
+            encoders side by side.
 
         Raises:
             RenderError: A prompt is longer than 75 tokens, or the encoder has too few layers for a clip skip; or its
                 result is not finite.
         """
+        return torch.stack([self._known[pair][0] for pair in self._learn(prompts)])
+
+    def pooled(self, prompts: Iterable[tuple[str, int]]) -> Tensor | None:
+        """The pooled texts ``(n, width)`` of the same prompts; None for families without. Raises as ``encode``."""
+        rows = [self._known[pair][1] for pair in self._learn(prompts)]
+        found = [row for row in rows if row is not None]
+        return torch.stack(found) if found else None
+
+    def _learn(self, prompts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
         wanted = list(prompts)
         missing = [pair for pair in dict.fromkeys(wanted) if pair not in self._known]
         for clip_skip in sorted({clip_skip for _, clip_skip in missing}):
             texts = [text for text, skip in missing if skip == clip_skip]
-            encoded = self._encode(texts, clip_skip)
-            self._known |= {(text, clip_skip): row for text, row in zip(texts, encoded, strict=True)}
-        return torch.stack([self._known[pair] for pair in wanted])
+            for text, states, pooled in zip(texts, *self._encode(texts, clip_skip), strict=True):
+                self._known[text, clip_skip] = (states, pooled)
+        return wanted
 
     @torch.inference_mode()
-    def _encode(self, texts: list[str], clip_skip: int) -> Tensor:
-        layers = self._text_encoder.config.num_hidden_layers
-        if not 1 <= clip_skip <= layers:
-            raise RenderError(
-                f"clip_skip = {clip_skip}: the text encoder has {layers} layers, so it must be from 1 to {layers}"
-            )
-        ids = torch.tensor([context_ids(text) for text in texts], device=self._text_encoder.device)
-        hidden = self._text_encoder(input_ids=ids, output_hidden_states=True).hidden_states[-clip_skip]
-        base = getattr(self._text_encoder, "text_model", self._text_encoder)  # transformers 4 has one level more
-        result = base.final_layer_norm(hidden)
-        _refuse_broken(texts, result)
-        return result
+    def _encode(self, texts: list[str], clip_skip: int) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+        ids = torch.tensor([context_ids(text) for text in texts], device=self._device)
+        states, pooled = zip(*(tower.read(ids, clip_skip) for tower in self._towers), strict=True)
+        whole = torch.cat(states, dim=-1)
+        last = next((value for value in pooled if value is not None), None)
+        for value in (whole, last):
+            if value is not None:
+                _refuse_broken(texts, value)
+        return list(whole), [None] * len(texts) if last is None else list(last)
 
 
 def _refuse_broken(texts: list[str], result: Tensor) -> None:

@@ -67,7 +67,7 @@ def family_modules(family: Literal["sd2", "sdxl"], seed: int) -> dict[Component,
     found: dict[Component, nn.Module] = {"vae": AutoencoderKL(**VAE_CONFIG)}
     if family == "sd2":
         found["unet"] = UNet2DConditionModel(**SD2_UNET)
-        found["text"] = CLIPTextModel(text_config(64, 128, layers=2, act="gelu"))  # the file's last layer is not used
+        found["text"] = CLIPTextModel(text_config(64, 128, layers=3, act="gelu"))
     else:
         found["unet"] = UNet2DConditionModel(**SDXL_UNET)
         found["text"] = CLIPTextModel(text_config(64, 128, layers=3, act="quick_gelu"))
@@ -94,7 +94,7 @@ def text_config(width: int, hidden: int, *, layers: int, act: str) -> CLIPTextCo
 def family_tensors(
     widths: Widths, parts: dict[Component, nn.Module], dtype: torch.dtype = torch.float16
 ) -> dict[str, Tensor]:
-    """The content of a checkpoint; what no module holds (SD2's last layer, ``logit_scale``) is random."""
+    """The content of a checkpoint; what no module holds (``logit_scale``) is random."""
     noise = torch.Generator().manual_seed(0)
     found: dict[str, Tensor] = {}
     for key, shape in shapes(widths).items():
