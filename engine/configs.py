@@ -96,7 +96,7 @@ class Family:
             "num_hidden_layers": encoder.used_layers,
             "max_position_embeddings": encoder.positions,
             "hidden_act": "quick_gelu" if encoder.kind == "clip" else "gelu",
-            "eos_token_id": END,  # transformers' own 2 means: pooled where the highest id stands, whatever that is
+            "eos_token_id": END,  # with the 2 of older files transformers pools where the highest id stands
         }
 
     def _heads(self) -> int | tuple[int, ...]:

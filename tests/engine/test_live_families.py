@@ -21,6 +21,7 @@ from engine.plan import plan_for
 from engine.recipe import MergeStep, Recipe
 from engine.session import Engine
 from engine.shots import Shot
+from engine.tokenizer import END
 from engine.weights import LiveWeights
 from engine.widths import SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
 from tests.engine.tiny import TINY
@@ -131,6 +132,7 @@ def test_full_size_models_have_the_released_heads_and_layers() -> None:
     assert xl.family.vae_scale == xl.vae.config["scaling_factor"] == 0.13025
     assert xl.text_encoder_g is not None
     assert xl.text_encoder_g.config.num_attention_heads == 20
+    assert xl.text_encoder_g.text_model.eos_token_id == END
     assert two.text_encoder.config.num_hidden_layers == 23
     assert two.unet.get_submodule("down_blocks.0.attentions.0.transformer_blocks.0.attn1").heads == 5
     assert (two.text_encoder_g, two.family.vae_scale) == (None, 0.18215)

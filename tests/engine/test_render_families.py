@@ -178,19 +178,20 @@ class Oracle(nn.Module):
 
 
 @pytest.mark.parametrize("zero_terminal", [False, True])
-@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ 2M Karras"])
+@pytest.mark.parametrize(("sampler", "steps"), [("Euler a", 1), ("Euler a", 20), ("DPM++ 2M Karras", 20)])
 def test_a_perfect_v_model_brings_the_clean_latents_back(
-    models: dict[str, Models], sampler: str, zero_terminal: bool
+    models: dict[str, Models], sampler: str, steps: int, zero_terminal: bool
 ) -> None:
+    """With a single step from the highest level, any other levels than those the model knows would show."""
     levels = zero_terminal_levels() if zero_terminal else sd1_levels()
     clean = torch.randn((1, 4, 8, 9), generator=torch.Generator().manual_seed(1))
     model: Any = SimpleNamespace(
         unet=Oracle(clean, levels), vae=models["sd2"].vae, text_encoder=models["sd2"].text_encoder
     )
     family = replace(family_of("sd2", "v"), zero_terminal_snr=zero_terminal)
-    shot = replace(SHOT, sampler=sampler, steps=20)
+    shot = replace(SHOT, sampler=sampler, steps=steps)
     found = Renderer(model, family)._sample([shot])
-    assert float((found - clean).abs().max()) < 2e-2
+    assert float((found - clean).abs().max()) < 2e-3
 
 
 def test_zero_terminal_levels_are_diffusers_rescaled_ones() -> None:
