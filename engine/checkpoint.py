@@ -1,4 +1,7 @@
-"""Opening a checkpoint: one ``.safetensors`` file in an original layout, checked before anything is read of it."""
+"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before its use.
+
+``open_checkpoint`` is for merging, where keys may be missing; ``open_complete`` for rendering, where none may.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.blocks import is_merged
 from engine.errors import CheckpointError
-from engine.families import foreign, read_widths
+from engine.families import family_of, foreign, no_pictures, read_widths
 from engine.header import Header, TensorInfo, read_header
+from engine.inputs import same_shape
 from engine.keymap import unused
-from engine.layout import TEXT, Shape, Widths, shapes
+from engine.layout import TEXT, Widths, shapes
+from engine.widths import FamilyName, Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,24 +33,26 @@ _CHUNK = 1 << 22
 
 
 class Checkpoint:
-    """A checkpoint of a known family, complete as far as its header says. Tensors are read when asked for.
+    """A checkpoint, as far as its header says. Tensors are read from the file when asked for.
 
     Attributes:
         path: the file.
-        family: ``sd1``, ``sd2`` or ``sdxl``.
+        family: sd1, sd2 or sdxl.
         widths: the widths its shapes show.
-        tensors: LDM key to shape and dtype, everything in the file. Old text encoder names (without ``text_model.``)
-            appear under the usual ones.
+        shapes: LDM key to shape.
+        tensors: LDM key to shape and dtype, everything in the file, in its order. Old text encoder names (without
+            ``text_model.``) appear under the usual ones.
         metadata: what the file says about itself.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, family: FamilyName) -> None:
         self.path = path
+        self.family: FamilyName = family
         self._stored = {usual_name(name): name for name in header.tensors}
         self.tensors: dict[str, TensorInfo] = {key: header.tensors[name] for key, name in self._stored.items()}
         self.metadata = header.metadata
-        self.widths: Widths = read_widths(shapes_of(self.tensors))
-        self.family = self.widths.family
+        self.shapes: dict[str, Shape] = shapes_of(self.tensors)
+        self.widths: Widths = read_widths(self.shapes)
 
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.path)!r}, {self.widths})"
@@ -78,17 +85,6 @@ def shapes_of(tensors: Mapping[str, TensorInfo]) -> dict[str, Shape]:
     return {key: info.shape for key, info in tensors.items()}
 
 
-def same_shape(first: Shape, second: Shape) -> bool:
-    """Equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
-    return _trimmed(first) == _trimmed(second)
-
-
-def _trimmed(shape: Shape) -> Shape:
-    while shape and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
 def named(keys: Iterable[str], show: int = 5) -> str:
     """The first few keys and how many more there are."""
     found = sorted(keys)
@@ -97,19 +93,34 @@ def named(keys: Iterable[str], show: int = 5) -> str:
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
-    """Open a checkpoint without any network.
+    """Open a checkpoint for merging, without any network.
 
     Raises:
-        CheckpointError: missing, a folder, cut short, damaged, a pickle by another name, another architecture,
-            missing tensors, or dtypes that cannot be merged.
+        CheckpointError: missing, a folder, cut short, damaged, a pickle by another name, another architecture, or
+            dtypes that cannot be merged.
     """
     path = Path(path)
     header = read_header(path)
-    if other := foreign({usual_name(name): info.shape for name, info in header.tensors.items()}):
-        raise CheckpointError(
-            f"{path}: this is {other}; an SD1, SD2 or SDXL checkpoint with UNet, text encoder and VAE is needed"
-        )
-    checkpoint = Checkpoint(path, header)
+    keys = {usual_name(name): info.shape for name, info in header.tensors.items()}
+    family = family_of(keys)
+    if family is None:
+        raise CheckpointError(f"{path}: this is {foreign(keys)}; an SD1, SD2 or SDXL checkpoint is needed")
+    checkpoint = Checkpoint(path, header, family)
+    wrong = [f"{k} ({i.dtype})" for k, i in checkpoint.tensors.items() if is_merged(k) and i.dtype not in FLOATS]
+    if wrong:
+        raise CheckpointError(f"{path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
+    return checkpoint
+
+
+def open_complete(path: Path | str) -> Checkpoint:
+    """Open a checkpoint for rendering: UNet, text encoders and VAE, with nothing missing.
+
+    Raises:
+        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
+    """
+    checkpoint = open_checkpoint(path)
+    if reason := no_pictures(checkpoint.widths):
+        raise CheckpointError(f"{path}: {reason}")
     _check_complete(checkpoint)
     return checkpoint
 
@@ -129,9 +140,6 @@ def _check_complete(checkpoint: Checkpoint) -> None:
             f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
             f"({first} is {found[first].shape}, {expected[first]} is needed)"
         )
-    wrong = [f"{key} ({found[key].dtype})" for key in expected if found[key].dtype not in FLOATS]
-    if wrong:
-        raise CheckpointError(f"{checkpoint.path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
 
 
 def _advice(missing: list[str]) -> str:
@@ -152,7 +160,8 @@ def check_pair(a: Checkpoint, b: Checkpoint) -> None:
         for key, info in a.tensors.items()
         if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
     ]
-    lost = [key for key in shapes(a.widths) if key not in b.tensors and key not in unused(a.widths)]
+    spare = unused(a.widths)
+    lost = [key for key in shapes(a.widths) if key not in b.tensors and key not in spare]
     if odd or lost:
         raise CheckpointError(
             f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "

@@ -1,20 +1,18 @@
 """Every tensor of an SD1, SD2 or SDXL checkpoint: LDM key and shape, for any widths.
 
-The list is what a complete file must hold, and what a site can reach.
+The list is what a complete file must hold.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
-from engine.blocks import Site, self_applies
 from engine.layout_text import text
 from engine.layout_unet import unet
 from engine.layout_vae import vae
 from engine.widths import LATENT_CHANNELS, SDXL_TEXT_L, TEXT, UNET, VAE, Shape, Widths
 
-__all__ = ["LATENT_CHANNELS", "TEXT", "UNET", "VAE", "Buffer", "Shape", "Widths", "buffers", "self_reach", "shapes"]
+__all__ = ["LATENT_CHANNELS", "TEXT", "UNET", "VAE", "Buffer", "Shape", "Widths", "buffers", "shapes"]
 
 _SCHEDULE = (
     "betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod",
@@ -56,14 +54,3 @@ def buffers(widths: Widths) -> dict[str, Buffer]:
         prefix = SDXL_TEXT_L if widths.family == "sdxl" else TEXT
         found[f"{prefix}embeddings.position_ids"] = Buffer(shape=(1, widths.positions), dtype="I64")
     return found
-
-
-@lru_cache(maxsize=4096)
-def self_reach(site: Site) -> frozenset[str]:
-    """The keys of SD1.5 that a self step multiplies at this site."""
-    return frozenset(key for key in _standard_keys() if site.matches(key) and self_applies(key))
-
-
-@lru_cache(maxsize=1)
-def _standard_keys() -> tuple[str, ...]:
-    return tuple(shapes(Widths()))

@@ -1,86 +1,214 @@
-"""A recipe as arithmetic: what happens to each key, as a short row of numbers.
+"""A recipe folded: for every key of the result one row, so that a chain of steps is one pass with one rounding.
 
-Merge, self and adjust steps fold into ``out = scale * ((1 - ratio) * first + ratio * second) + shift``, rounded once.
+Weight sum, Add difference, Triple sum, sum Twice, Self and Adjust fold into weighted sums; the other calculation modes
+stay functions on the few tensors they take. ``engine.replay`` runs the same settings in SuperMerger's own arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from engine.blocks import BLOCKS, Site, block_of, is_merged, self_applies
-from engine.layout import UNET
-from engine.recipe import AdjustStep, Recipe, SelfStep
+from engine.adjust import ADJUSTED, SHIFTED, factor, shift
+from engine.blocks import is_merged
+from engine.dialects import Family
+from engine.errors import RecipeError
+from engine.inputs import appended, check_shapes, input_channels, subtracts
+from engine.recipe import Recipe
+from engine.rows import Row, calculated, combined, model, scaled, shifted
+from engine.settings import Ratios, RunSettings
+from engine.steps import NUMBERED, MergeStep
+from engine.widths import Shape
 
-_UNIT = 0.02  # what one unit of a colour field adds to the last bias
-_SCALED = {
-    f"{UNET}input_blocks.0.0.weight": ("IN", -0.01),
-    f"{UNET}input_blocks.0.0.bias": ("IN", 0.02),
-    f"{UNET}out.0.weight": ("OUT", -0.01),
-    f"{UNET}out.0.bias": ("OUT", 0.02),
-    f"{UNET}out.2.weight": ("OUT2", -0.01),
-}
-_SHIFTED = f"{UNET}out.2.bias"
+_VAE = "first_stage_model"
+_ZERO = Row(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """``scale * lerp(first, second, ratio) + shift``; ``shift`` is empty or one number per element."""
+class Prepass:
+    """What has to be known of all keys of a run before any of them can be computed.
 
-    first: str
-    second: str
-    ratio: float
-    scale: float = 1.0
-    shift: tuple[float, ...] = ()
+    Attributes:
+        kind: cosineA, cosineB, or plus random.
+        pairs: by key, the rows of A and of B (or B - C) for the cosine modes, of A alone for plus random.
+        seed: of the noise.
+        half: whether A was saved as fp16 by an earlier run; noise is drawn in A's dtype.
+    """
+
+    kind: str
+    pairs: tuple[tuple[str, tuple[Row, ...]], ...]
+    seed: int = 0
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The rows of a recipe for the keys of a model, and the names of the models it takes."""
+    """The rows of a recipe for the keys of its result.
 
-    models: tuple[str, str]
+    Attributes:
+        models: names of the models that it takes.
+        rows: by key, in the order of A's file, then what only B has.
+        shapes: of the result.
+        prepasses: by the number of the run, only where a calculation mode needs one.
+    """
+
+    models: tuple[str, ...]
     rows: dict[str, Row]
+    shapes: Mapping[str, Shape]
+    prepasses: dict[int, Prepass] = field(default_factory=dict[int, Prepass])
 
 
-def plan_for(recipe: Recipe, keys: Iterable[str]) -> Plan:
-    """The plan of a recipe for LDM keys; keys that take no part in merges get no row."""
-    merge, self_step, adjust = recipe.merge, recipe.self_step, recipe.adjust
-    first, second = merge.models
-    plain = {block: Row(first=first, second=second, ratio=merge.ratio(block)) for block in BLOCKS}
-    found: dict[str, Row] = {}
-    for key in filter(is_merged, keys):
-        row = plain[block_of(key)]
-        scale = self_factor(self_step, key) * _adjust_scale(adjust, key)
-        shift = _adjust_shift(adjust, key)
-        found[key] = row if scale == 1 and not shift else replace(row, scale=scale, shift=shift)
-    return Plan(models=merge.models, rows=found)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folded:
+    """What a model or the result of a run is made of."""
+
+    rows: Mapping[str, Row]
+    shapes: Mapping[str, Shape]
 
 
-def self_factor(step: SelfStep | None, key: str) -> float:
-    """The factor of the last site that matches; 1 where none does or the key is never multiplied."""
-    if step is None or not self_applies(key):
-        return 1.0
-    block, factor = block_of(key), 1.0
-    for site, value in step.factors:
-        factor = value if _matches(site, block, key) else factor
-    return factor
+def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> Plan:
+    """The plan of a recipe.
+
+    Args:
+        recipe: what to merge.
+        shapes: of the tensors of every model, by the model's name, in the order of its file.
+
+    Raises:
+        RecipeError: a model is missing, or models do not fit each other.
+    """
+    if missing := [name for name in recipe.models if name not in shapes]:
+        raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(shapes)}")
+    made = {name: _Folded(rows=_same(model(name), shapes[name]), shapes=shapes[name]) for name in recipe.models}
+    prepasses: dict[int, Prepass] = {}
+    result = next(iter(made.values()))
+    for number, run in enumerate(recipe.runs, start=1):
+        folder = _Fold(recipe, number, run, [made[name] for name in run.models])
+        result = made[f"step{number}"] = folder.folded()
+        prepasses |= folder.prepass()
+    return Plan(models=recipe.models, rows=dict(result.rows), shapes=result.shapes, prepasses=prepasses)
 
 
-def _matches(site: Site, block: str, key: str) -> bool:
-    return site.block == block and site.element in key
+def _same(row: Row, keys: Mapping[str, Shape]) -> dict[str, Row]:
+    return dict.fromkeys(keys, row)
 
 
-def _adjust_scale(step: AdjustStep | None, key: str) -> float:
-    if step is None or key not in _SCALED:
-        return 1.0
-    field, slope = _SCALED[key]
-    return 1.0 + slope * step.value(field)
+class _Fold:
+    """Folds one run over what its models are made of."""
 
+    def __init__(self, recipe: Recipe, number: int, run: MergeStep, models: Sequence[_Folded]) -> None:
+        self._run, self._number, self._dialect = run, number, recipe.rules
+        self._family: Family = recipe.family
+        self._half = recipe.save == "fp16"
+        self._a, self._b = models[:2]
+        self._c = models[2] if len(models) > 2 else None
+        order = {key: place for place, key in enumerate(self._a.shapes)}
+        self._settings = RunSettings(run, self._family, self._dialect, order)
+        self._sums: dict[tuple[tuple[int, float], ...], Row] = {}
+        self._kept: list[object] = []  # rows whose identity is remembered must live as long
+        check_shapes(run, self._dialect, self._settings.touches, *(model.shapes for model in models))
 
-def _adjust_shift(step: AdjustStep | None, key: str) -> tuple[float, ...]:
-    """SuperMerger's eight-field matrix for SD1: what is added to the four latent channels."""
-    if step is None or key != _SHIFTED:
-        return ()
-    *_, contrast, light, col1, col2, col3 = step.values
-    shift = (contrast, -light + col1 + col3, light / 3 + col1 - col2, 2 * light / 3 - col2 + col3)
-    return tuple(_UNIT * value for value in shift) if any(shift) else ()
+    def folded(self) -> _Folded:
+        """The rows and shapes of the result."""
+        rows = {key: self._row(key, row) for key, row in self._a.rows.items()}
+        more = appended(self._a.shapes, self._b.shapes)
+        if not more:
+            return _Folded(rows=rows, shapes=self._a.shapes)
+        rows |= {key: self._second(key) for key in more}
+        return _Folded(rows=rows, shapes={**self._a.shapes, **{key: self._b.shapes[key] for key in more}})
+
+    def prepass(self) -> dict[int, Prepass]:
+        """What has to be found out first, if anything."""
+        kind = self._run.calculation
+        if kind in {"cosineA", "cosineB"}:
+            keys = [key for key in self._a.shapes if "model" in key and key in self._b.shapes and _VAE not in key]
+            pairs = tuple((key, (self._a.rows[key], self._second(key))) for key in keys)
+            return {self._number: Prepass(kind=kind, pairs=pairs)}
+        if kind == "plus random":
+            touched = [(key, self._ratios(key)) for key in self._a.shapes]
+            keys = [key for key, found in touched if found and self._settings.multiplies(key, found[0])]
+            pairs = tuple((key, (self._a.rows[key],)) for key in keys)
+            half = self._half and NUMBERED.fullmatch(self._run.models[0]) is not None
+            return {self._number: Prepass(kind=kind, pairs=pairs, seed=self._run.seed or 0, half=half)}
+        return {}
+
+    # ------------------------------------------------------------------------------------------------ one key
+
+    def _ratios(self, key: str) -> Ratios | None:
+        """Alpha and beta, None where the run leaves the key as it is in A."""
+        if not is_merged(key) or key not in self._b.shapes:
+            return None
+        if self._c is not None and self._run.holds_c and key not in self._c.shapes:
+            return None
+        return self._settings.ratios(key)
+
+    def _row(self, key: str, a: Row) -> Row:
+        ratios = self._ratios(key)
+        if ratios is None:
+            return a
+        b = self._second(key)
+        c = self._c.rows[key] if self._c is not None and self._run.holds_c else b
+        found = self._calculated(key, a, b, c, ratios)
+        if found is None:
+            return a
+        adjusted = self._adjusted(key, found)
+        if self._run.calculation == "smoothAdd MT":
+            return combined(((adjusted, 1.0), (calculated("smoothAdd", b), ratios[0])))
+        if self._run.calculation == "trainDifference" and adjusted is not found:
+            return calculated("unless equal", a, adjusted, b, c)
+        return adjusted
+
+    def _second(self, key: str) -> Row:
+        """B, or B - C in Add difference."""
+        b = self._b.rows[key]
+        if self._c is None or not subtracts(self._run, self._dialect, key):
+            return b
+        c = self._c.rows.get(key)
+        return _ZERO if c is None else self._summed(((b, 1.0), (c, -1.0)))
+
+    def _adjusted(self, key: str, row: Row) -> Row:
+        values = self._run.adjust
+        if not values or key not in ADJUSTED:
+            return row
+        return shifted(row, shift(values, self._family)) if key == SHIFTED else scaled(row, factor(values, key))
+
+    # ----------------------------------------------------------------------------------------- calculation modes
+
+    def _calculated(self, key: str, a: Row, b: Row, c: Row, ratios: Ratios) -> Row | None:
+        """The row before Adjust; None where the run does not touch the key at all."""
+        kind, (alpha, beta) = self._run.calculation, ratios
+        if kind == "normal":
+            found = self._normal(a, b, c, alpha, beta)
+            wider = input_channels(self._a.shapes[key], self._b.shapes[key])
+            return calculated("input channels", a, found) if wider else found
+        if kind in {"cosineA", "cosineB"}:
+            return None if _VAE in key else calculated(kind, a, b, alpha=alpha, run=self._number)
+        if kind in {"self", "plus random"}:
+            return self._multiplied(key, a, alpha)
+        if kind in {"smoothAdd", "smoothAdd MT"}:  # MT adds after Adjust
+            return combined(((a, 1.0), (calculated("smoothAdd", b), alpha))) if kind == "smoothAdd" else a
+        rows = (a, b) if kind in {"tensor", "tensor2"} else (a, b, c)
+        return calculated(kind, *rows, alpha=alpha, beta=beta, gamma=self._run.gamma)
+
+    def _multiplied(self, key: str, a: Row, alpha: float) -> Row | None:
+        if not self._settings.multiplies(key, alpha):
+            return None
+        if self._run.calculation == "self":
+            return scaled(a, alpha)
+        return combined(((a, 1.0), (calculated("plus random", run=self._number), alpha)))
+
+    def _normal(self, a: Row, b: Row, c: Row, alpha: float, beta: float) -> Row:
+        if self._run.mode == "Weight sum":
+            return self._summed(((a, 1 - alpha), (b, alpha)))
+        if self._run.mode == "Add difference":
+            return self._summed(((a, 1.0), (b, alpha)))
+        if self._run.mode == "Triple sum":
+            return self._summed(((a, 1 - alpha - beta), (b, alpha), (c, beta)))
+        return self._summed(((a, (1 - beta) * (1 - alpha)), (b, (1 - beta) * alpha), (c, beta)))
+
+    def _summed(self, parts: tuple[tuple[Row, float], ...]) -> Row:
+        """``combined``, once for each set of equal parts: most keys of a block have the same."""
+        mark = tuple((id(row), weight) for row, weight in parts)
+        if mark not in self._sums:
+            self._sums[mark] = combined(parts)
+            self._kept.append(parts)
+        return self._sums[mark]

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from engine.blocks import BLOCKS
-from engine.checkpoint import Checkpoint, check_pair, open_checkpoint
+from engine.checkpoint import Checkpoint, check_pair, open_complete
 from engine.checkpoint import Progress as BytesRead
 from engine.configs import PREDICTIONS, Family, Prediction
-from engine.errors import CheckpointError, EngineError, RenderError
+from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
 from engine.plan import plan_for
@@ -70,8 +70,8 @@ class Engine:
             progress: Called with (bytes read, bytes in all).
 
         Raises:
-            CheckpointError: A file is missing, damaged, of another architecture or does not fit the first.
-            RenderError: The models are for inpainting or the like, which no pictures can be made with here.
+            CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
+                first.
             EngineError: The device, the precision, ``round_to`` or ``prediction`` cannot be had.
         """
         where = _device(device)
@@ -89,11 +89,16 @@ class Engine:
 
         Raises:
             EngineError: The engine is closed.
-            RecipeError: The recipe takes a model that was not opened.
+            RecipeError: The recipe takes a model that was not opened, or is for another family.
         """
         weights = self._opened_weights()
+        if recipe.family != weights.live.family.name:
+            raise RecipeError(
+                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
+                f'family = "{weights.live.family.name}" in the recipe, or open other models'
+            )
         whole, self._ready = self._ready, False
-        report = weights.build(plan_for(recipe, weights.keys))
+        report = weights.build(plan_for(recipe, dict.fromkeys(weights.names, weights.shapes)))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
         self._ready = True
@@ -150,7 +155,7 @@ def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
     mistakes: list[str] = []
     for name, path in models.items():
         try:
-            checkpoints[name] = open_checkpoint(path)
+            checkpoints[name] = open_complete(path)
             check_pair(next(iter(checkpoints.values())), checkpoints[name])
         except CheckpointError as error:
             mistakes.append(f"{name}: {error}")

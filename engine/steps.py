@@ -1,7 +1,8 @@
-"""The steps of a recipe: merge, self and adjust, as frozen values.
+"""The steps of a recipe, as frozen values.
 
-Numbers are rounded to six decimals when a step is made, factors that change nothing are dropped, and self factors
-are kept in the order of their sites, so that equal steps are written alike.
+A ``MergeStep`` is one run of SuperMerger, everything that can be set for it. ``SelfStep`` and ``AdjustStep`` are the
+two runs that work on the result so far and have so little to say that they read better alone; ``as_run`` writes them
+out.
 """
 
 from __future__ import annotations
@@ -10,88 +11,155 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-from engine.blocks import ADJUST_FIELDS, BLOCKS, Site
+from engine.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
+from engine.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS, Family
+from engine.elemental import parse_elemental
 from engine.errors import RecipeError
-from engine.layout import self_reach
 
-DECIMALS = 6
-_MODEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+Ratio = float | tuple[float, ...]
+"""One number for every key, or 26, 20 or 110 numbers, one a block (``BLOCKS``, ``XL_BLOCKS``, ``EXTENDED_BLOCKS``)."""
+
+FORMS: dict[int, tuple[str, ...]] = {len(form): form for form in (BLOCKS, XL_BLOCKS, EXTENDED_BLOCKS)}
+PREVIOUS = "previous"
+"""The name, in a step's models, of what the step before it made."""
+
+NUMBERED = re.compile(r"step\d+")
+"""The name that every step's result has by its number: step1, step2, ..."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """SuperMerger's Include/Exclude: which keys a run may touch.
+
+    Attributes:
+        kind: whether the named keys are the only ones touched, or the only ones left alone.
+        blocks: names of blocks; also ``Adjust`` (the six tensors of Adjust) and ``VAE``.
+        elements: parts of key names.
+    """
+
+    kind: Literal["include", "exclude"]
+    blocks: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"}
+        if strange := [name for name in self.blocks if name not in known]:
+            raise RecipeError(f"{self.kind}: there is no block {', '.join(strange)}; write block names, Adjust or VAE")
+        if "" in self.elements:
+            raise RecipeError(f"{self.kind}: an empty element is part of every key; leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeStep:
-    """Weight sum: ``(1 - r) * first + r * second``, with ``r`` by block.
+    """One run of SuperMerger.
 
     Attributes:
-        models: names of the two models; a ratio is the weight of the second.
-        ratios: 26 numbers in the order of ``BLOCKS``, BASE (text encoder and VAE) first. Any finite number will do.
+        models: names of A, B and, where the mode takes three, C: models of the recipe, results of earlier steps, or
+            ``previous``.
+        alpha: ratio by block; what it weighs depends on the mode (in Weight sum, it is the share of B).
+        beta: second ratio, of Triple sum, sum Twice, tensor, tensor2 and extract.
+        mode: one of ``MODES``.
+        calculation: calculation mode, one of the dialect's.
+        elemental: elemental text, see ``engine.elemental``.
+        adjust: seven or eight Adjust fields, or none.
+        filter: Include or Exclude.
+        gamma: the option of ``extract``.
+        seed: of ``plus random`` and of random elemental ratios.
+        extended: SDXL, dialect ``head``: elemental rules speak of the 110 ids.
+        old_arithmetic: SuperMerger's option "use old calc method".
+        name: what later steps call the result; without one, ``step1``, ``step2``, ... by its place.
     """
 
-    models: tuple[str, str] = ("A", "B")
-    ratios: tuple[float, ...]
+    models: tuple[str, ...] = ("A", "B")
+    alpha: Ratio = 0.0
+    beta: Ratio = 0.0
+    mode: str = "Weight sum"
+    calculation: str = "normal"
+    elemental: str = ""
+    adjust: tuple[float, ...] = ()
+    filter: Filter | None = None
+    gamma: float = 0.3
+    seed: int | None = None
+    extended: bool = False
+    old_arithmetic: bool = False
+    name: str = ""
 
     def __post_init__(self) -> None:
-        _check_models(self.models)
-        if len(self.ratios) != len(BLOCKS):
-            raise RecipeError(
-                f"a merge step has {len(self.ratios)} ratios; it needs {len(BLOCKS)}: BASE, IN00..IN11, M00, "
-                "OUT00..OUT11 (put a BASE of 0 in front of 25 UNet weights)"
-            )
-        object.__setattr__(self, "ratios", _numbers(self.ratios, BLOCKS, "ratio"))
+        if self.mode not in MODES:
+            raise RecipeError(f"there is no merge mode {self.mode!r}; write one of {', '.join(MODES)}")
+        if self.calculation in DIFFERENCE_CALCULATIONS:
+            object.__setattr__(self, "mode", "Add difference")
+        _check_models(self)
+        for what, ratio in (("alpha", self.alpha), ("beta", self.beta)):
+            object.__setattr__(self, what, _ratio(what, ratio))
+        object.__setattr__(self, "adjust", _adjust(self.adjust))
+        _check_numbers(self)
 
-    def ratio(self, block: str) -> float:
-        """The weight of the second model in ``block``."""
-        return self.ratios[BLOCKS.index(block)]
+    @property
+    def by_extended_block(self) -> bool:
+        """Whether blocks are meant by their 110 ids."""
+        return self.extended or (isinstance(self.alpha, tuple) and len(self.alpha) == len(EXTENDED_BLOCKS))
+
+    @property
+    def takes_difference(self) -> bool:
+        """Whether B stands for B - C (Add difference, but for the calculation modes that work on all three)."""
+        return self.mode == "Add difference" and self.calculation not in DIFFERENCE_CALCULATIONS
+
+    @property
+    def holds_c(self) -> bool:
+        """Whether a key must be in C to be merged."""
+        return self.mode in {"Triple sum", "sum Twice"} or self.calculation in DIFFERENCE_CALCULATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfStep:
-    """Multiplies the merged weights of some sites.
+    """Multiplies the weights of some sites of the result so far (calculation mode ``self``).
 
-    A key takes the factor of the last site (in site order) that matches it; keys with ``to_out``, ``proj_out`` or
-    ``norm`` in their name are never multiplied. As in SuperMerger, a factor of exactly 0 leaves its keys untouched,
-    so it is kept as 1, which means the same.
+    A key takes the factor of the last site (in site order) that matches it; which keys are never multiplied, and what
+    a factor of 0 does, the dialect says.
 
     Attributes:
-        factors: (site, factor) pairs; sorted by site, neutral ones that shadow nothing are dropped.
+        factors: (site, factor) pairs; kept sorted by site, and a factor of 1 only where another one of its block comes
+            before it, which it may undo.
+        name: what later steps call the result.
     """
 
     factors: tuple[tuple[Site, float], ...]
+    name: str = ""
 
     def __post_init__(self) -> None:
         sites = [site for site, _ in self.factors]
-        _check_sites(sites)
-        rounded = _numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
-        pairs = sorted(zip(sites, (factor or 1.0 for factor in rounded), strict=True))
-        object.__setattr__(self, "factors", _without_neutral(pairs))
+        if twice := sorted({str(site) for site in sites if sites.count(site) > 1}):
+            raise RecipeError(f"a self step has two factors for {', '.join(twice)}; leave one")
+        numbers = _numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
+        object.__setattr__(self, "factors", _telling(sorted(zip(sites, numbers, strict=True))))
+        check_result_name(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustStep:
-    """SuperMerger's Adjust, eight fields in the order of ``ADJUST_FIELDS``; useful values lie within -10 .. 10."""
+    """Adjust on the result so far.
+
+    Attributes:
+        values: eight fields, or seven in the dialect ``2023``; useful values lie within -10 .. 10.
+        name: what later steps call the result.
+    """
 
     values: tuple[float, ...]
+    name: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.values) != len(ADJUST_FIELDS):
-            raise RecipeError(
-                f"an adjust step has {len(self.values)} values; it needs {len(ADJUST_FIELDS)}: "
-                f"{', '.join(ADJUST_FIELDS)} (texts with seven values are older than BRI and mean something else)"
-            )
-        object.__setattr__(self, "values", _numbers(self.values, ADJUST_FIELDS, "value"))
-
-    def value(self, field: str) -> float:
-        """The value of one of ``ADJUST_FIELDS``."""
-        return self.values[ADJUST_FIELDS.index(field)]
+        if not self.values:
+            raise RecipeError(f"an adjust step has no values; write {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)}")
+        object.__setattr__(self, "values", _adjust(self.values))
+        check_result_name(self.name)
 
 
 Step = MergeStep | SelfStep | AdjustStep
-
-
-def kind_of(step: Step) -> str:
-    """``merge``, ``self`` or ``adjust``."""
-    return {MergeStep: "merge", SelfStep: "self", AdjustStep: "adjust"}[type(step)]
 
 
 def is_neutral(step: Step) -> bool:
@@ -101,36 +169,136 @@ def is_neutral(step: Step) -> bool:
     return isinstance(step, AdjustStep) and not any(step.values)
 
 
-def _check_models(models: tuple[str, ...]) -> None:
-    wrong = [name for name in models if not _MODEL.fullmatch(name)]
-    if wrong or len(models) != 2:
-        raise RecipeError(f"models {models!r}: a merge step names two models, with plain words such as A and B")
+def as_run(step: Step, family: Family) -> MergeStep:
+    """A step as the run of SuperMerger it stands for.
+
+    Args:
+        step: any step.
+        family: of the models; SuperMerger has other names for the blocks of SDXL in elemental rules.
+    """
+    if isinstance(step, SelfStep):
+        rules = elemental(step.factors, family)
+        models = (PREVIOUS, PREVIOUS)
+        return MergeStep(models=models, alpha=1.0, calculation="self", elemental=rules, name=step.name)
+    if isinstance(step, AdjustStep):
+        return MergeStep(models=(PREVIOUS, PREVIOUS), adjust=step.values, name=step.name)
+    return step
 
 
-def _check_sites(sites: list[Site]) -> None:
-    twice = sorted({str(site) for site in sites if sites.count(site) > 1})
-    if twice:
-        raise RecipeError(f"a self step has two factors for {', '.join(twice)}; leave one")
-    idle = [str(site) for site in sites if not self_reach(site)]
-    if idle:
-        raise RecipeError(
-            f"no tensor that a self step may multiply belongs to {', '.join(idle)}; attention lies in IN01, IN02, "
-            "IN04, IN05, IN07, IN08, M00 and OUT03..OUT11, and norm, to_out and proj_out are never multiplied"
-        )
+def elemental(factors: Iterable[tuple[Site, float]], family: Family = "sd1") -> str:
+    """The elemental text of some sites, ``OUT05 OUT08:attn1:0.88``.
+
+    Blocks with the same rules share their segments; the order within a block is kept, since the last rule wins.
+    """
+    names = ELEMENTAL_NAMES if family == "sdxl" else {}
+    rules: dict[str, tuple[tuple[str, float], ...]] = {}
+    for site, factor in factors:
+        block = names.get(site.block, site.block)
+        rules[block] = (*rules.get(block, ()), (site.element, factor))
+    blocks: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for block, rule in rules.items():
+        blocks.setdefault(rule, []).append(block)
+    segments = [f"{' '.join(names)}:{element}:{number(f)}" for rule, names in blocks.items() for element, f in rule]
+    return ",".join(segments)
 
 
-def _without_neutral(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
-    """A factor of 1 says something only where it shadows a factor that comes before it."""
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number: 0.35, 1, -0.2."""
+    text = repr(float(value))
+    return text.removesuffix(".0")
+
+
+# ---------------------------------------------------------------------------------------------------------- checks
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a model.
+
+    Raises:
+        RecipeError: it is no plain word.
+    """
+    if not _NAME.fullmatch(name):
+        raise RecipeError(f"{name!r} is no name of a model; write a plain word such as A or Mind_alpha")
+
+
+def check_result_name(name: str) -> None:
+    """Refuse what cannot be the name of a step's result ("" is none).
+
+    Raises:
+        RecipeError: it is no plain word, or one that means something already.
+    """
+    if name:
+        check_name(name)
+    if name == PREVIOUS or NUMBERED.fullmatch(name):
+        raise RecipeError(f"a result cannot be called {name!r}, which steps have as names anyway; choose another")
+
+
+def _telling(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
     kept: list[tuple[Site, float]] = []
     for site, factor in pairs:
-        if factor != 1 or any(self_reach(site) & self_reach(other) for other, _ in kept):
+        if factor != 1 or any(other.block == site.block for other, _ in kept):
             kept.append((site, factor))
     return tuple(kept)
 
 
+def _check_models(step: MergeStep) -> None:
+    needed = MODES[step.mode]
+    if len(step.models) != needed:
+        raise RecipeError(
+            f"{step.mode}, {step.calculation}: takes {needed} models, not {len(step.models)} "
+            f"({', '.join(step.models) or 'none'}); write models = {list('ABC'[:needed])}"
+        )
+    for name in step.models:
+        check_name(name)
+    check_result_name(step.name)
+
+
+def _ratio(what: str, ratio: Ratio) -> Ratio:
+    if isinstance(ratio, int | float):
+        return _numbers((ratio,), ("every block",), what)[0]
+    if len(ratio) not in FORMS:
+        raise RecipeError(
+            f"{what} has {len(ratio)} numbers; it needs one, or {len(BLOCKS)} (BASE, IN00..IN11, M00, OUT00..OUT11), "
+            f"{len(XL_BLOCKS)} (SDXL: BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
+            "in front of UNet weights alone)"
+        )
+    return _numbers(ratio, FORMS[len(ratio)], what)
+
+
+def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
+    if values and len(values) not in {len(SEVEN_FIELDS), len(EIGHT_FIELDS)}:
+        raise RecipeError(
+            f"Adjust has {len(values)} values; it needs {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)} "
+            f"(in the dialect 2023, {len(SEVEN_FIELDS)}: {', '.join(SEVEN_FIELDS)})"
+        )
+    return _numbers(values, SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS, "Adjust value")
+
+
+def _check_numbers(step: MergeStep) -> None:
+    _numbers((step.gamma,), ("extract",), "gamma")
+    if step.seed is not None and not 0 <= step.seed < 2**32:
+        raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
+    rules = parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block)
+    random = step.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules)
+    if random and step.seed is None:
+        raise RecipeError("random ratios and plus random need a seed; write one, such as seed = 1")
+    if step.calculation == "extract":
+        _check_extract(step)
+
+
+def _check_extract(step: MergeStep) -> None:
+    alphas = step.alpha if isinstance(step.alpha, tuple) else (step.alpha,)
+    if not isinstance(step.beta, float) or not 0 <= step.beta <= 1 or step.gamma < 0:
+        raise RecipeError(
+            f"extract: beta is {step.beta}, gamma {step.gamma}; beta is one number from 0 to 1, gamma 0 or more"
+        )
+    if not all(0 <= alpha <= 1 for alpha in alphas):
+        raise RecipeError(f"extract: alpha goes up to {max(alphas)}, down to {min(alphas)}; it must be from 0 to 1")
+
+
 def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
-    found = tuple(round(float(value), DECIMALS) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
-    for value, name in zip(found, names, strict=True):
+    found = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
+    for value, name in zip(found, names, strict=False):
         if not math.isfinite(value):
             raise RecipeError(f"the {what} of {name} is {value}; write a number")
     return found

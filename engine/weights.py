@@ -16,13 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engine.arithmetic import DTYPES, Arithmetic
+from engine.arithmetic import DTYPES, Arithmetic, Found, prepass
 from engine.blocks import BLOCKS, ELEMENTS, block_of
 from engine.checkpoint import Checkpoint, Progress
 from engine.errors import RecipeError
 from engine.layout import VAE
 from engine.live import LiveModel
-from engine.plan import Plan, Row
+from engine.plan import Plan, Prepass
+from engine.rows import Row
+from engine.widths import Shape
 
 ALIGNMENT = 128  # elements
 
@@ -79,10 +81,10 @@ class _Region:
             yield buffer, done
 
     def runs(self, changed: Mapping[str, Row]) -> Iterator[tuple[Row, list[str]]]:
-        """Neighbouring changed keys with equal rows, so that one pass does them all."""
+        """Neighbouring changed keys with equal plain rows, so that one pass does them all."""
         run: list[str] = []
         for key in self.sizes:
-            if run and changed.get(key) != changed[run[0]]:
+            if run and (changed.get(key) != changed[run[0]] or not changed[key].is_plain):
                 yield changed[run[0]], run
                 run = []
             if key in changed:
@@ -99,15 +101,25 @@ class LiveWeights:
 
     Attributes:
         keys: every live LDM key, in memory order.
+        shapes: key to shape, as in the parents' files.
     """
 
-    def __init__(self, live: LiveModel, regions: list[_Region], arithmetic: Arithmetic, names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        live: LiveModel,
+        regions: list[_Region],
+        arithmetic: Arithmetic,
+        names: tuple[str, ...],
+        shapes: Mapping[str, Shape],
+    ) -> None:
         self.live = live
         self.names = names
+        self.shapes = {key: shapes[key] for region in regions for key in region.sizes}
         self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
         self._regions = regions
         self._arithmetic = arithmetic
         self._built: dict[str, Row] = {}
+        self._prepasses: dict[int, tuple[Prepass, Found]] = {}
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
         self._places = {key: live.places(key) for key in self.keys}
         self._addresses = {key: _addresses(places) for key, places in self._places.items()}
@@ -142,7 +154,8 @@ class LiveWeights:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), tuple(checkpoints))
+        shapes = next(iter(checkpoints.values())).shapes
+        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), tuple(checkpoints), shapes)
 
     def build(self, plan: Plan) -> BuildReport:
         """Make the live model the plan's, in place; only what differs from the last build is rewritten.
@@ -152,7 +165,8 @@ class LiveWeights:
         """
         self._check(plan)
         started = time.perf_counter()
-        changed = {key: row for key, row in self._rows(plan).items() if self._built.get(key) != row}
+        stale = self._find_out(plan)
+        changed = {k: row for k, row in plan.rows.items() if self._built.get(k) != row or (stale and row.runs & stale)}
         segments = elements = 0
         for region in self._regions:
             for row, run in region.runs(changed):
@@ -169,19 +183,37 @@ class LiveWeights:
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.live).view(self.live.shapes[key])
 
+    def _find_out(self, plan: Plan) -> frozenset[int]:
+        """Do the pre-passes that have not been done yet; returns the numbers of those runs."""
+        stale = frozenset(
+            n for n, one in plan.prepasses.items() if n not in self._prepasses or self._prepasses[n][0] != one
+        )
+        for number in stale:
+            self._prepasses.pop(number, None)
+            found = prepass(plan.prepasses[number], self._parent, self.shapes)
+            self._prepasses[number] = (plan.prepasses[number], found)
+        return stale
+
+    def _parent(self, name: str, key: str) -> Tensor:
+        """A parent's tensor in the shape of its file."""
+        region = next(region for region in self._regions if key in region.sizes)
+        return region.view(key, region.parents[name]).view(self.shapes[key])
+
     def _rebuild(self, region: _Region, row: Row, run: list[str]) -> int:
         span = region.span(run)
         for key in run:  # until it is done, nothing is known of these: an interrupted build is built again
             self._built.pop(key, None)
-        first, second = region.parents[row.first], region.parents[row.second]
-        self._arithmetic.evaluate(row, first[span], second[span], region.live[span])
+        if row.is_plain:
+            self._arithmetic.evaluate(row, lambda name: region.parents[name][span], region.live[span])
+        else:
+            self._rebuild_key(region, row, run[0])
         self._built.update(dict.fromkeys(run, row))
         return sum(region.sizes[key] for key in run)
 
-    def _rows(self, plan: Plan) -> dict[str, Row]:
-        """A row for every live key: what never takes part in merges is the first model's."""
-        kept = Row(first=plan.models[0], second=plan.models[0], ratio=0.0)
-        return {key: plan.rows.get(key, kept) for key in self.keys}
+    def _rebuild_key(self, region: _Region, row: Row, key: str) -> None:
+        found = Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
+        read = lambda name: self._parent(name, key)  # noqa: E731
+        self._arithmetic.evaluate_key(key, row, read, self.shapes[key], region.view(key, region.live), found)
 
     def _check(self, plan: Plan) -> None:
         unknown = sorted({*plan.models} - {*self.names})

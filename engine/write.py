@@ -1,8 +1,6 @@
-"""Writing a merged checkpoint: tensor by tensor, the same arithmetic as the live weights, one file or none.
+"""Writing a merged checkpoint: tensor by tensor, hashed as it is written, one file or none.
 
-The file has the key names and shapes of the first model. Weights that take part in the merge are in the export
-dtype, and so are weights that the second model lacks; everything else (``position_ids``, noise tables) is copied as
-it is. Tensors lie in the order that the safetensors library uses, so equal recipes give equal AutoV3 hashes.
+The file has the key names and shapes of the first model; what goes into it is ``engine.merged``'s affair.
 """
 
 from __future__ import annotations
@@ -11,22 +9,20 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from engine.arithmetic import DTYPES, Arithmetic, all_finite
-from engine.blocks import is_merged
-from engine.checkpoint import FLOATS, Checkpoint, Progress, check_pair, open_checkpoint
+from engine.checkpoint import Checkpoint, Progress, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
-from engine.header import SIZES, TensorInfo, header_bytes
-from engine.plan import Row, plan_for
+from engine.header import header_bytes
+from engine.merged import MergedTensors, Output
 from engine.recipe import Recipe
 
-_STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -54,7 +50,7 @@ def write_checkpoint(
     models: Mapping[str, Path],
     out: Path | str,
     *,
-    dtype: str = "fp16",
+    output: Output | None = None,
     metadata: Mapping[str, str],
     progress: Progress | None = None,
     overwrite: bool = False,
@@ -65,37 +61,49 @@ def write_checkpoint(
         recipe: what to merge.
         models: paths by the names the recipe uses.
         out: the new file, ``.safetensors``.
-        dtype: fp16, bf16 or fp32.
+        output: what the file is to be like; fp16, exact, everything kept where not given.
         metadata: for the header; ``format`` is added.
         progress: called with (bytes written, bytes in all).
         overwrite: whether an existing file may be replaced; a parent never is.
 
     Raises:
         CheckpointError: unusable parents, an existing or impossible output, a full disk, weights beyond the dtype.
+        RecipeError: the recipe takes a model that is not among ``models``, or the models do not fit each other.
+    """
+    out, output = Path(out), output or Output()
+    parents = open_parents(recipe, models)
+    _check_out(out, [*(parent.path for parent in parents.values()), *filter(None, [output.vae])], overwrite=overwrite)
+    tensors = MergedTensors(recipe, parents, output)
+    head = header_bytes(tensors.layout, {"format": "pt", **metadata})
+    size = len(head) + sum(info.size for info in tensors.layout.values())
+    return _write(out, head, tensors, size, progress, overwrite=overwrite)
+
+
+def open_parents(recipe: Recipe, models: Mapping[str, Path]) -> dict[str, Checkpoint]:
+    """The models that a recipe takes, by name.
+
+    Raises:
+        CheckpointError: a file cannot be used, or is of another family than the recipe; all of them at once.
         RecipeError: the recipe takes a model that is not among ``models``.
     """
-    out = Path(out)
-    _check_dtype(dtype)
-    first, second = _parents(recipe, models)
-    _check_out(out, [first.path, second.path], overwrite=overwrite)
-    merge = _Merge(recipe, first, second, dtype)
-    head = header_bytes(merge.layout, {"format": "pt", **metadata})
-    size = len(head) + sum(info.size for info in merge.layout.values())
-    return _write(out, head, merge.tensors(), size, progress, overwrite=overwrite)
-
-
-def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPES:
-        raise CheckpointError(f"cannot write {dtype!r}; the dtypes are {', '.join(DTYPES)}")
-
-
-def _parents(recipe: Recipe, models: Mapping[str, Path]) -> tuple[Checkpoint, Checkpoint]:
-    unknown = sorted({*recipe.merge.models} - {*models})
-    if unknown:
+    if unknown := sorted({*recipe.models} - {*models}):
         raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(models)}")
-    first, second = (open_checkpoint(models[name]) for name in recipe.merge.models)
-    check_pair(first, second)
-    return first, second
+    found: dict[str, Checkpoint] = {}
+    mistakes: list[str] = []
+    for name in recipe.models:
+        try:
+            found[name] = open_checkpoint(models[name])
+        except CheckpointError as error:
+            mistakes.append(str(error))
+            continue
+        if found[name].family != recipe.family:
+            mistakes.append(
+                f"{models[name]}: this is a model of the family {found[name].family}, and the recipe is for "
+                f'{recipe.family}; write family = "{found[name].family}" in the recipe, or take other models'
+            )
+    if mistakes:
+        raise CheckpointError("\n".join(mistakes))
+    return found
 
 
 def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
@@ -111,51 +119,11 @@ def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
         raise CheckpointError(f"{out}: exists already; choose another name, or ask for it to be overwritten")
 
 
-# ----------------------------------------------------------------------------------------------------- what to write
-
-
-class _Merge:
-    """The tensors of the new file, in order."""
-
-    def __init__(self, recipe: Recipe, first: Checkpoint, second: Checkpoint, dtype: str) -> None:
-        self._first, self._second, self._dtype = first, second, dtype
-        self._rows = plan_for(recipe, (key for key in first.tensors if key in second.tensors)).rows
-        self._arithmetic = Arithmetic(torch.device("cpu"), DTYPES[dtype])
-        infos = {key: self._info(key) for key in first.tensors}
-        self._order = sorted(infos, key=lambda key: (-SIZES[infos[key].dtype], first.stored_name(key)))
-        self.layout = {first.stored_name(key): infos[key] for key in self._order}
-
-    def _info(self, key: str) -> TensorInfo:
-        info = self._first.tensors[key]
-        weight = is_merged(key) and info.dtype in FLOATS
-        return TensorInfo(shape=info.shape, dtype=_STORED[self._dtype] if weight else info.dtype)
-
-    def tensors(self) -> Iterator[Tensor]:
-        for key in self._order:
-            stored = self._first.read(key)
-            if not (is_merged(key) and self._first.tensors[key].dtype in FLOATS):
-                yield stored
-            elif row := self._rows.get(key):
-                yield self._merged(key, row, stored)
-            else:
-                yield stored.to(DTYPES[self._dtype])
-
-    def _merged(self, key: str, row: Row, first: Tensor) -> Tensor:
-        result = torch.empty(first.numel(), dtype=DTYPES[self._dtype])
-        self._arithmetic.evaluate(row, first.reshape(-1), self._second.read(key).reshape(-1), result)
-        if not all_finite(result):
-            raise CheckpointError(
-                f"{key}: the merge gives weights that {self._dtype} cannot hold, or a parent has NaN weights; "
-                "check the parents, and the ratios and factors of the recipe"
-            )
-        return result
-
-
 # ------------------------------------------------------------------------------------------------------ how to write
 
 
 def _write(
-    out: Path, head: bytes, tensors: Iterator[Tensor], size: int, progress: Progress | None, *, overwrite: bool
+    out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: Progress | None, *, overwrite: bool
 ) -> Written:
     """Write under a temporary name in the same folder, make it durable, then give it its name."""
     free = shutil.disk_usage(out.parent).free
@@ -177,20 +145,36 @@ def _write(
     return Written(path=out, sha256=whole, autov2=whole[:10], autov3=data, bytes=size)
 
 
-def _stream(part: Path, head: bytes, tensors: Iterator[Tensor], report: Callable[[int], None]) -> tuple[str, str]:
-    """Write the file; returns the hashes of all of it and of its data."""
+def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable[[int], None]) -> tuple[str, str]:
+    """Write the file; returns the hashes of all of it and of its data.
+
+    While one tensor is hashed and written, the next is made: hashing takes as long as all the rest.
+    """
     whole, data = hashlib.sha256(head), hashlib.sha256()
-    with part.open("xb") as file:
+    with part.open("xb", buffering=0) as file, ThreadPoolExecutor(2) as pool:
         file.write(head)
+        running: list[Future[object]] = []
         for tensor in tensors:
             content = bytes_of(tensor)
-            file.write(content)
-            whole.update(content)
-            data.update(content)
+            _finish(running)
+            running = [pool.submit(whole.update, content), pool.submit(_put, data.update, file.write, content)]
             report(file.tell())
-        file.flush()
+        _finish(running)
+        report(file.tell())
         os.fsync(file.fileno())
     return whole.hexdigest(), data.hexdigest()
+
+
+def _put(update: Callable[[memoryview], object], write: Callable[[memoryview], int], content: memoryview) -> None:
+    """Hash and write; a write may stop early, at a limit of the system or of the disk."""
+    update(content)
+    while content:
+        content = content[write(content) :]
+
+
+def _finish(running: list[Future[object]]) -> None:
+    for future in running:
+        future.result()
 
 
 def bytes_of(tensor: Tensor) -> memoryview:

@@ -151,7 +151,7 @@ class Space:
         numbers = {knob.name: values.get(knob.name, knob.rest) for knob in self.knobs}
         factors = tuple((site_of(knob.name), numbers[knob.name]) for knob in self.knobs if knob.kind == "self")
         adjust = tuple(numbers.get(f"adjust:{field}", 0.0) for field in ADJUST_FIELDS)
-        merge = MergeStep(ratios=tuple(numbers[block] for block in BLOCKS))
+        merge = MergeStep(alpha=tuple(numbers[block] for block in BLOCKS))
         return Recipe(steps=(merge, SelfStep(factors=factors), AdjustStep(values=adjust)))
 
     def encode(self, recipe: Recipe) -> dict[str, float]:
@@ -179,13 +179,20 @@ def site_of(name: str) -> Site:
 
 def _numbers(recipe: Recipe) -> dict[str, float]:
     """Return the recipe's numbers by knob name; neutral multipliers and Adjust values are not in it."""
-    if recipe.merge.models != ("A", "B"):
-        raise SearchError(f"the recipe merges {recipe.merge.models}, a space always A with B; swap the models first")
-    numbers = dict(zip(BLOCKS, recipe.merge.ratios, strict=True))
-    if recipe.self_step is not None:
-        numbers |= {f"self:{site}": factor for site, factor in recipe.self_step.factors}
-    if recipe.adjust is not None:
-        numbers |= {f"adjust:{f}": v for f, v in zip(ADJUST_FIELDS, recipe.adjust.values, strict=True) if v}
+    merge, *rest = recipe.steps
+    if not isinstance(merge, MergeStep) or merge != MergeStep(alpha=merge.alpha):
+        raise SearchError(
+            "the recipe does not begin with a plain Weight sum of A and B, as every point of a space does"
+        )
+    alpha = merge.alpha if isinstance(merge.alpha, tuple) else (merge.alpha,) * len(BLOCKS)
+    numbers: dict[str, float] = dict(zip(BLOCKS, alpha, strict=True))
+    for step in rest:
+        if isinstance(step, SelfStep):
+            numbers |= {f"self:{site}": factor for site, factor in step.factors}
+        elif isinstance(step, AdjustStep):
+            numbers |= {f"adjust:{f}": v for f, v in zip(ADJUST_FIELDS, step.values, strict=True) if v}
+        else:
+            raise SearchError("the recipe has a second merge; a space has one, of A with B")
     return numbers
 
 
@@ -216,7 +223,7 @@ def _self_mistakes(knob: Knob) -> list[str]:
     smallest = knob.low if knob.frozen is None else knob.frozen
     mistakes = [f"{knob.name}: {smallest:g} is no multiplier; stay above 0"] if smallest <= 0 else []
     try:
-        SelfStep(factors=((site_of(knob.name), 0.5),))
+        Recipe(steps=(MergeStep(), SelfStep(factors=((site_of(knob.name), 0.5),))))
     except EngineError as error:
         mistakes.append(f"{knob.name}: {error}")
     return mistakes

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engine.blocks import BLOCKS
 from search.history import Point, Told, in_order
 from search.space import DECIMALS, TOLERANCE, Space
 from search.stages import STAGES, Plan, Stage, flat_label, subspace
@@ -90,7 +91,7 @@ class Suggester:
 
     def _label(self, ratio: float) -> str:
         """Return the usual name of a flat recipe, and say so when bounds or frozen blocks make it another one."""
-        unet = self.space.decode(self.space.flat(ratio)).merge.ratios[1:]
+        unet = [knob.clip(ratio) for knob in self.space.knobs if knob.kind == "block" and knob.name != BLOCKS[0]]
         whole = all(abs(found - ratio) <= TOLERANCE for found in unet)
         return flat_label(ratio) if whole else f"{flat_label(ratio)} within bounds"
 

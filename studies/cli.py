@@ -15,6 +15,7 @@ from studies.guard import check_names
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from engine.merged import Output
     from studies.studyfile import StudySpec
 
 P = ParamSpec("P")
@@ -190,22 +191,73 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
 
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that writes a checkpoint: ``output`` (of ``engine.merged``) and ``with_recipe``."""
+    options = (
+        click.option("--folded", is_flag=True, help="One pass and one rounding, as the search renders it."),
+        click.option("--prune", is_flag=True, help="Only UNet, VAE and text encoders: no EMA, no training buffers."),
+        click.option("--vae", type=click.Path(path_type=Path), help="Bake this VAE in."),
+        click.option("--reset-clip-ids", is_flag=True, help="Repair the text encoder's position_ids."),
+        click.option("--no-recipe", is_flag=True, help="Leave out of the file what it was made of."),
+        click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+    )
+
+    @wraps(command)
+    def run(
+        *args: object,
+        folded: bool,
+        prune: bool,
+        vae: Path | None,
+        reset_clip_ids: bool,
+        no_recipe: bool,
+        **rest: object,
+    ) -> None:
+        from engine.merged import Output
+
+        way = "folded" if folded else "exact"
+        output = Output(way=way, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
+        command(output=output, with_recipe=not no_recipe, **rest)
+
+    found: Callable[..., None] = run
+    for option in reversed(options):
+        found = option(found)
+    return found
+
+
 @main.command()
 @study_argument
 @click.option("--pin", type=int, help="Number of the pin; default: the newest.")
 @click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@output_options
 @told_plainly
-def export(study: Path, pin: int | None, out: Path | None, dtype: str | None, overwrite: bool) -> None:
-    """Write the pinned recipe as a checkpoint, and as text for SuperMerger."""
+def export(
+    study: Path,
+    pin: int | None,
+    out: Path | None,
+    dtype: str | None,
+    output: Output,
+    with_recipe: bool,
+    overwrite: bool,
+) -> None:
+    """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
     from studies.approval import latest_pin
     from studies.export import export_pin
     from studies.session import bytes_meter, print_export
 
     spec = opened(study)
+    chosen = latest_pin(spec.folder, pin)
     with bytes_meter("writing the checkpoint", console()) as progress:
-        done = export_pin(spec, latest_pin(spec.folder, pin), out, dtype=dtype, overwrite=overwrite, progress=progress)
+        done = export_pin(
+            spec,
+            chosen,
+            out,
+            output=output,
+            dtype=dtype,
+            with_recipe=with_recipe,
+            overwrite=overwrite,
+            progress=progress,
+        )
     print_export(done, console())
 
 
@@ -213,20 +265,33 @@ def export(study: Path, pin: int | None, out: Path | None, dtype: str | None, ov
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@output_options
 @told_plainly
-def merge(recipe: Path, out: Path, dtype: str, overwrite: bool) -> None:
-    """Build a checkpoint from a recipe file, without a search."""
-    from engine.checkpoint import file_sha256
+def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
+    """Build a checkpoint from a recipe file, bit for bit as SuperMerger would, without a search."""
+    from dataclasses import replace
+
     from engine.recipe_file import read_recipe_file
     from studies.export import export_recipe
+    from studies.hashes import hashes_of, user_memory
     from studies.session import bytes_meter, print_export
 
     content = read_recipe_file(recipe)
-    hashes = {letter: file_sha256(path) for letter, path in content.models.items()}
+    used = {name: content.models[name] for name in content.recipe.models}
+    hashes = dict.fromkeys(used, "")
+    if with_recipe:
+        with bytes_meter("hashing the parents", console()) as progress:
+            hashes = hashes_of(used, user_memory(), progress)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_recipe(
-            content.recipe, content.models, hashes, out, dtype=dtype, overwrite=overwrite, progress=progress
+            content.recipe,
+            used,
+            hashes,
+            out,
+            output=replace(output, dtype=dtype),
+            with_recipe=with_recipe,
+            overwrite=overwrite,
+            progress=progress,
         )
     print_export(done, console())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from engine.merged import Output
 from engine.recipe import Recipe
 from engine.session import Engine
 from studies.approval import Pin, latest_pin, read_pins
@@ -50,7 +51,7 @@ def _approve_and_export(spec: StudySpec, console: Console) -> None:
         approve_recipe(spec, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
     pin = latest_pin(spec.folder)
     with bytes_meter("writing the checkpoint", console) as progress:
-        done = export_pin(spec, pin, overwrite=True, progress=progress)
+        done = export_pin(spec, pin, output=Output(), overwrite=True, progress=progress)
     print_export(done, console)
     console.print(f"the exported file renders {_verify(spec, pin, done)}", highlight=False)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.errors import CheckpointError
+from engine.metadata import Parent, merge_metadata
 from engine.recipe import Recipe
 from studies.approval import Pin
 from studies.errors import StudyError
@@ -17,10 +17,8 @@ from studies.studyfile import StudySpec
 from studies.workshop import model_hashes
 
 if TYPE_CHECKING:
+    from engine.merged import Output
     from engine.write import Written
-
-METADATA_KEY = "sd_recipe_search"
-"""Header key under which a checkpoint carries its recipe and its parents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +26,8 @@ class Exported:
     """What an export wrote."""
 
     checkpoint: Written
-    supermerger: Path
-    """The recipe as lines to type into SuperMerger."""
+    supermerger: Path | None
+    """The recipe as lines to type into SuperMerger; None where the recipe was left out."""
 
 
 def export_pin(
@@ -37,7 +35,9 @@ def export_pin(
     pin: Pin,
     out: Path | None = None,
     *,
+    output: Output,
     dtype: str | None = None,
+    with_recipe: bool = True,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Exported:
@@ -47,7 +47,9 @@ def export_pin(
         spec: the study.
         pin: what to export.
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
-        dtype: fp16, bf16 or fp32; default: what the search rounded to, so that the checkpoint renders the same.
+        output: what the file is to be like, but for its dtype.
+        dtype: fp16, bf16 or fp32; default: what the search rounded to.
+        with_recipe: whether the file says what it was made of.
         overwrite: replace files that are there.
         progress: called with (bytes written, bytes in all).
 
@@ -73,7 +75,8 @@ def export_pin(
         spec.models,
         models,
         out,
-        dtype=dtype or spec.export_dtype,
+        output=replace(output, dtype=dtype or spec.export_dtype),
+        with_recipe=with_recipe,
         overwrite=overwrite,
         approval=approval,
         progress=progress,
@@ -86,7 +89,8 @@ def export_recipe(
     hashes: Mapping[str, str],
     out: Path,
     *,
-    dtype: str,
+    output: Output,
+    with_recipe: bool = True,
     overwrite: bool = False,
     approval: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -98,7 +102,8 @@ def export_recipe(
         models: path by letter.
         hashes: SHA-256 by letter.
         out: the checkpoint.
-        dtype: fp16, bf16 or fp32.
+        output: what the file is to be like.
+        with_recipe: whether the file says what it was made of, and a text beside it says it too.
         overwrite: replace files that are there.
         approval: who approved it, when and why.
         progress: called with (bytes written, bytes in all).
@@ -106,30 +111,30 @@ def export_recipe(
     Raises:
         CheckpointError: the file cannot be written, or its text file exists already.
     """
+    from engine.supermerger import instructions
     from engine.write import write_checkpoint
 
-    text = out.with_suffix(".supermerger.txt")
-    if text.exists() and not overwrite:
+    text = out.with_suffix(".supermerger.txt") if with_recipe else None
+    if text and text.exists() and not overwrite:
         raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
-    used = {letter: {"name": path.name, "sha256": hashes[letter]} for letter, path in models.items()}
-    header: dict[str, Any] = {
-        "format": 1,
-        "recipe": recipe.text,
-        "recipe_key": recipe.key,
-        "models": used,
-        "dtype": dtype,
+    parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
+    facts = {
+        "dtype": output.dtype,
+        "arithmetic": output.way,
+        "pruned": output.prune,
+        "vae": output.vae.name if output.vae else None,
     }
-    if approval is not None:
-        header["approval"] = dict(approval)
+    more = facts | ({"approval": dict(approval)} if approval else {})
     written = write_checkpoint(
         recipe,
         models,
         out,
-        dtype=dtype,
-        metadata={METADATA_KEY: json.dumps(header, ensure_ascii=False)},
+        output=output,
+        metadata=merge_metadata(recipe, parents, more) if with_recipe else {},
         progress=progress,
         overwrite=overwrite,
     )
-    named = "\n".join(f"model {letter}: {model['name']}  sha256 {model['sha256']}" for letter, model in used.items())
-    write_text(text, f"{named}\n{recipe.supermerger()}\n")
+    if text:
+        named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
+        write_text(text, f"{named}\n{instructions(recipe)}\n")
     return Exported(checkpoint=written, supermerger=text)

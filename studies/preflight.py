@@ -84,12 +84,12 @@ def _prompts(spec: StudySpec) -> Iterator[Finding]:
 
 def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
     """Open and read the models; what is wrong with them is added to the findings."""
-    from engine.checkpoint import check_finite, open_checkpoint
+    from engine.checkpoint import check_finite, open_complete
 
     models: dict[str, Checkpoint] = {}
     for letter, path in spec.models.items():
         try:
-            models[letter] = open_checkpoint(path)
+            models[letter] = open_complete(path)
             check_finite(models[letter])
         except EngineError as error:
             found.append(_told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))

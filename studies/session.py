@@ -106,6 +106,6 @@ def print_export(done: Exported, console: Console) -> None:
     for line in (
         f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
         f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
-        f"{done.supermerger}",
+        *([str(done.supermerger)] if done.supermerger else []),
     ):
         console.print(line, highlight=False, markup=False)

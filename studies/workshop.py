@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 from engine.recipe import Recipe
 from engine.shots import Shot
 from studies import sheets
-from studies.files import replaced
 from studies.renders import RenderStore
 from studies.studyfile import StudySpec
 
@@ -113,24 +112,7 @@ def as_bytes(images: torch.Tensor) -> list[sheets.Picture]:
 
 
 def model_hashes(spec: StudySpec) -> dict[str, str]:
-    """SHA-256 of every model file, by letter, computed once per file and remembered beside the study.
+    """SHA-256 of every model file, by letter, remembered beside the study."""
+    from studies.hashes import hashes_of
 
-    A file is hashed anew when its size or its time of change differs from what is remembered.
-    """
-    import json
-
-    from engine.checkpoint import file_sha256
-
-    spec.folder.mkdir(parents=True, exist_ok=True)
-    memory = spec.folder / "hashes.json"
-    known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
-    hashes: dict[str, str] = {}
-    for letter, path in spec.models.items():
-        status = path.stat()
-        identity = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        if identity not in known:
-            known[identity] = file_sha256(path)
-        hashes[letter] = known[identity]
-    with replaced(memory) as temporary:
-        temporary.write_text(json.dumps(known, indent=1))
-    return hashes
+    return hashes_of(spec.models, spec.folder / "hashes.json")

@@ -34,7 +34,7 @@ def planted() -> Recipe:
     """The recipe that the demo's search should find again."""
     late = DEFAULT_GROUPS["OUT_LATE"]
     ratios = {block: RENDERING if block in late else COMPOSITION for block in BLOCKS} | {"BASE": 0.0}
-    merge = MergeStep(ratios=tuple(ratios[block] for block in BLOCKS))
+    merge = MergeStep(alpha=tuple(ratios[block] for block in BLOCKS))
     adjust = AdjustStep(values=tuple(CONT if field == "CONT" else 0.0 for field in ADJUST_FIELDS))
     return Recipe(steps=(merge, adjust))
 

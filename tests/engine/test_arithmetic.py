@@ -1,54 +1,80 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from torch import Tensor
 
 from engine.arithmetic import CPU_PIECE, Arithmetic, all_finite
-from engine.plan import Row
+from engine.rows import Row, combined, model, scaled
 
 CPU = torch.device("cpu")
 
 
-def evaluated(row: Row, first: torch.Tensor, second: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    out = torch.empty(first.numel(), dtype=dtype)
-    Arithmetic(CPU, dtype).evaluate(row, first, second, out)
+def mix(ratio: float) -> Row:
+    return combined(((model("A"), 1 - ratio), (model("B"), ratio)))
+
+
+def evaluated(row: Row, dtype: torch.dtype, **tensors: Tensor) -> Tensor:
+    out = torch.empty(next(iter(tensors.values())).numel(), dtype=dtype)
+    Arithmetic(CPU, dtype).evaluate(row, lambda name: tensors[name], out)
     return out
 
 
-def pair(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def three(count: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(count, generator=generator), torch.randn(count, generator=generator)
+    a, b, c = (torch.randn(count, generator=generator) for _ in range(3))
+    return a, b, c
 
 
 @pytest.mark.parametrize("ratio", [-0.3, 0.2, 0.4999, 0.5, 0.8, 1.4])
 def test_a_ratio_mixes(ratio: float) -> None:
-    a, b = pair(1000)
-    found = evaluated(Row(first="A", second="B", ratio=ratio, scale=0.9), a, b)
+    a, b, _ = three(1000)
+    found = evaluated(scaled(mix(ratio), 0.9), torch.float32, A=a, B=b)
     exact = 0.9 * (a.double() + ratio * (b.double() - a.double()))
     assert torch.allclose(found.double(), exact, rtol=0, atol=1e-6)
+
+
+def test_three_models_are_summed() -> None:
+    a, b, c = three(1000)
+    row = combined(((model("A"), 1.0), (model("B"), 0.7), (model("C"), -0.7)))
+    exact = a.double() + 0.7 * (b.double() - c.double())
+    assert torch.allclose(evaluated(row, torch.float32, A=a, B=b, C=c).double(), exact, rtol=0, atol=1e-6)
+
+
+def test_equal_models_stay_equal_bit_for_bit() -> None:
+    a, _, _ = three(1000)
+    for weights in ((0.35, 0.65), (0.1, 0.9), (1.3, -0.3)):
+        row = Row((("A", weights[0]), ("B", weights[1])))
+        assert torch.equal(evaluated(row, torch.float32, A=a, B=a.clone()), a)
 
 
 def test_the_ends_are_exact_even_with_huge_differences() -> None:
     a, b = torch.tensor([1.0, -0.0, 3e-8]), torch.tensor([3e8, 7.0, -1e8])
     for ratio, expected in ((0.0, a), (1.0, b)):
-        found = evaluated(Row(first="A", second="B", ratio=ratio), a, b)
+        found = evaluated(mix(ratio), torch.float32, A=a, B=b)
         assert torch.equal(found.view(torch.int32), expected.view(torch.int32))
 
 
 def test_the_cut_into_pieces_does_not_matter() -> None:
-    """Segments and single tensors are cut differently; the exported file is still the live model, bit for bit."""
-    a, b = pair(2 * CPU_PIECE + 77)
-    row = Row(first="A", second="B", ratio=0.37, scale=0.88)
-    whole = evaluated(row, a.half(), b.half(), torch.float16)
+    """Segments and single tensors are cut differently; a folded file is still the live model, bit for bit."""
+    a, b, c = (tensor.half() for tensor in three(2 * CPU_PIECE + 77))
+    row = scaled(combined(((mix(0.37), 0.8), (model("C"), 0.2))), 0.88)
+    whole = evaluated(row, torch.float16, A=a, B=b, C=c)
     for start, end in ((0, 5), (3, CPU_PIECE + 9), (CPU_PIECE - 1, 2 * CPU_PIECE + 77)):
-        part = evaluated(row, a[start:end].half(), b[start:end].half(), torch.float16)
+        part = evaluated(row, torch.float16, A=a[start:end], B=b[start:end], C=c[start:end])
         assert torch.equal(part, whole[start:end])
 
 
 def test_a_shift_is_added_last() -> None:
-    a, b = torch.ones(4), torch.zeros(4)
-    found = evaluated(Row(first="A", second="B", ratio=0.5, scale=2.0, shift=(0.1, 0.2, 0.3, 0.4)), a, b)
+    row = Row((("A", 1.0),), shift=(0.1, 0.2, 0.3, 0.4))
+    found = evaluated(row, torch.float32, A=torch.ones(4))
     assert torch.allclose(found, torch.tensor([1.1, 1.2, 1.3, 1.4]))
+
+
+def test_an_empty_row_is_zero() -> None:
+    assert torch.equal(evaluated(Row(()), torch.float16, A=torch.ones(3)), torch.zeros(3, dtype=torch.float16))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -56,7 +82,7 @@ def test_a_shift_is_added_last() -> None:
 def test_one_bad_number_is_found_anywhere(dtype: torch.dtype, value: float) -> None:
     tensor = torch.randn(203, generator=torch.Generator().manual_seed(0)).to(dtype)
     assert all_finite(tensor)
-    for place in range(0, 203, 7):
+    for place, _ in pairwise(range(0, 203, 7)):
         broken = tensor.clone()
         broken[place] = value
         assert not all_finite(broken), place

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint
+from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
 from engine.errors import CheckpointError
 from engine.keymap import unused
 from engine.layout import Widths, shapes
@@ -138,16 +138,19 @@ def test_other_architectures_are_named(tmp_path: Path, key: str, name: str) -> N
         open_checkpoint(save(tmp_path / "other.safetensors", {key: torch.zeros(2, 2)}))
 
 
-def test_an_inpainting_model_opens_for_merging(tmp_path: Path) -> None:
+def test_an_inpainting_model_opens_for_merging_and_not_for_rendering(tmp_path: Path) -> None:
     content = hollow({UNET_KEY: torch.zeros(32, 9, 3, 3, dtype=torch.float16)})
-    assert open_checkpoint(save(tmp_path / "inpaint.safetensors", content)).widths.inputs == 9
+    path = save(tmp_path / "inpaint.safetensors", content)
+    assert open_checkpoint(path).widths.inputs == 9
+    with pytest.raises(CheckpointError, match=r"reads 9 channels \(inpainting\).* no pictures can be made"):
+        open_complete(path)
 
 
 @pytest.mark.parametrize("widths", [TINY_SD2, TINY_SDXL], ids=["sd2", "sdxl"])
 def test_other_families_open_and_need_not_hold_what_nothing_reads(tmp_path: Path, widths: Widths) -> None:
     whole = hollow(widths=widths)
     lean = {key: value for key, value in whole.items() if key not in unused(widths)}
-    opened = [open_checkpoint(save(tmp_path / f"{len(content)}.safetensors", content)) for content in (whole, lean)]
+    opened = [open_complete(save(tmp_path / f"{len(content)}.safetensors", content)) for content in (whole, lean)]
     assert [checkpoint.widths for checkpoint in opened] == [widths, widths]
     check_pair(*opened)
     assert opened[0].family == widths.family
@@ -157,7 +160,7 @@ def test_a_missing_encoder_of_sdxl_is_named(tmp_path: Path) -> None:
     whole = hollow(widths=TINY_SDXL)
     content = {key: value for key, value in whole.items() if not key.startswith("conditioner.embedders.1.")}
     with pytest.raises(CheckpointError, match=r"389 tensors are missing: .*with its text encoder inside"):
-        open_checkpoint(save(tmp_path / "half.safetensors", content))
+        open_complete(save(tmp_path / "half.safetensors", content))
 
 
 @pytest.mark.parametrize(
@@ -172,17 +175,17 @@ def test_missing_tensors_are_counted_and_named(tmp_path: Path, part: str, count:
     """Without a part its widths are unknown too, so SD1.5's are named."""
     path = save(tmp_path / "part.safetensors", {key: value for key, value in hollow().items() if part not in key})
     with pytest.raises(CheckpointError, match=rf"{count} tensors are missing: .* and {count - 5} more; .*{advice}"):
-        open_checkpoint(path)
+        open_complete(path)
 
 
 def test_impossible_shapes_and_dtypes_are_named(tmp_path: Path) -> None:
     key = "model.diffusion_model.out.2.bias"
     odd = save(tmp_path / "odd.safetensors", hollow({key: torch.zeros(3, dtype=torch.float16)}))
     with pytest.raises(CheckpointError, match=rf"1 tensors have shapes .*{key} is \(3,\), \(4,\) is needed"):
-        open_checkpoint(odd)
+        open_complete(odd)
     eight = save(tmp_path / "eight.safetensors", hollow({key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
     with pytest.raises(CheckpointError, match=rf"only F16, BF16, F32 can be merged, not {key} \(F8_E4M3\)"):
-        open_checkpoint(eight)
+        open_complete(eight)
 
 
 def test_parents_of_other_widths_do_not_pair(tmp_path: Path, tiny_a: Path) -> None:

@@ -25,7 +25,7 @@ def live(tiny_a: Path) -> LiveModel:
     weights = LiveWeights.load(
         model, {"A": open_checkpoint(tiny_a), "B": open_checkpoint(tiny_a)}, device=CPU, dtype=torch.float32
     )
-    weights.build(plan_for(Recipe.flat(0), weights.keys))
+    weights.build(plan_for(Recipe.flat(0), dict.fromkeys(weights.names, weights.shapes)))
     return model
 
 

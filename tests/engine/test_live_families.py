@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.blocks import BLOCKS
+from engine.blocks import blocks_of
 from engine.checkpoint import open_checkpoint
-from engine.errors import EngineError, RenderError
+from engine.errors import EngineError, RecipeError, RenderError
 from engine.families import marks_of
 from engine.keymap import ENCODERS
 from engine.live import LiveModel
@@ -64,7 +64,7 @@ def load(paths: list[Path]) -> LiveWeights:
 
 
 def build(weights: LiveWeights, recipe: Recipe) -> None:
-    weights.build(plan_for(recipe, weights.keys))
+    weights.build(plan_for(recipe, dict.fromkeys(weights.names, weights.shapes)))
 
 
 def noise(*shape: int) -> Tensor:
@@ -90,7 +90,7 @@ def kind(request: pytest.FixtureRequest) -> FamilyKind:
 
 @torch.no_grad()
 def test_a_parent_gives_its_modules_own_output(kind: FamilyKind, loaded: dict[str, LiveWeights]) -> None:
-    build(loaded[kind], Recipe.flat(0))
+    build(loaded[kind], parent(kind))
     live, original = loaded[kind].live, family_modules(kind, 1)
     x, t, inputs = noise(2, 4, 8, 8), torch.tensor([500.0, 20.5]), unet_inputs(kind)
     theirs: Any = original["unet"]
@@ -102,7 +102,7 @@ def test_a_parent_gives_its_modules_own_output(kind: FamilyKind, loaded: dict[st
 
 @torch.no_grad()
 def test_text_encoders_give_their_own_output(kind: FamilyKind, loaded: dict[str, LiveWeights]) -> None:
-    build(loaded[kind], Recipe.flat(0))
+    build(loaded[kind], parent(kind))
     original = family_modules(kind, 1)
     tokens = torch.randint(0, 49407, (2, 77), generator=torch.Generator().manual_seed(0))
     tokens[:, 20] = 49407
@@ -141,10 +141,14 @@ def test_full_size_models_have_the_released_heads_and_layers() -> None:
 # ------------------------------------------------------------------------------------------------------ in place
 
 
-def mixed(kind: FamilyKind, out05: float = 0.3) -> Recipe:
-    ratios = [0.5] * len(BLOCKS)
-    ratios[BLOCKS.index("OUT05")] = out05
-    return Recipe(steps=(MergeStep(ratios=tuple(ratios)),))
+def mixed(kind: FamilyKind, out05: float = 0.3, *, base: float = 0.5) -> Recipe:
+    ratios = {**dict.fromkeys(blocks_of(kind), 0.5), "OUT05": out05, "BASE": base}
+    return Recipe(steps=(MergeStep(alpha=tuple(ratios.values())),), family=kind)
+
+
+def parent(kind: FamilyKind, first: str = "A", second: str = "B") -> Recipe:
+    """The first model, whole."""
+    return Recipe(steps=(MergeStep(models=(first, second)),), family=kind)
 
 
 def test_a_rebuild_in_place_is_a_fresh_load(
@@ -153,7 +157,7 @@ def test_a_rebuild_in_place_is_a_fresh_load(
     """Every parameter of every module, through the modules' own names, and none of them moved."""
     weights, fresh = loaded[kind], load(files[kind])
     before = addresses(weights)
-    for recipe in (Recipe.flat(0.9, base=0.2), mixed(kind, 0.8), mixed(kind)):
+    for recipe in (mixed(kind, 0.9, base=0.2), mixed(kind, 0.8), mixed(kind)):
         build(weights, recipe)
     build(fresh, mixed(kind))
     assert addresses(weights) == before
@@ -171,7 +175,7 @@ def test_what_takes_no_part_in_merges_is_the_first_models(
 ) -> None:
     prefix = SD2_TEXT if kind == "sd2" else SDXL_TEXT_G
     for first, second, path in (("A", "B", files[kind][0]), ("B", "A", files[kind][1])):
-        build(loaded[kind], Recipe(steps=(MergeStep(models=(first, second), ratios=(1.0,) * 26),)))
+        build(loaded[kind], Recipe(steps=(MergeStep(models=(first, second), alpha=1.0),), family=kind))
         stored = open_checkpoint(path).read(f"{prefix}positional_embedding").float()
         assert torch.equal(loaded[kind].read(f"{prefix}positional_embedding"), stored)
 
@@ -194,6 +198,12 @@ def test_parts_are_views_of_one_memory(loaded: dict[str, LiveWeights]) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- engine
+
+
+def test_a_recipe_for_another_family_is_refused(files: dict[str, list[Path]]) -> None:
+    said = r'the recipe is for sd1 and the models are sdxl\. Write family = "sdxl"'
+    with Engine.open({"A": files["sdxl"][0]}, device="cpu") as engine, pytest.raises(RecipeError, match=said):
+        engine.build(Recipe.flat(0))
 
 
 def test_a_picture_comes_without_any_network(kind: FamilyKind, files: dict[str, list[Path]], offline: None) -> None:

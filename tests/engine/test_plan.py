@@ -3,69 +3,86 @@ from __future__ import annotations
 import pytest
 
 from engine.blocks import BLOCKS, Site
-from engine.layout import Widths, shapes
-from engine.plan import Row, plan_for, self_factor
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.errors import RecipeError
+from engine.layout import shapes
+from engine.plan import Plan, plan_for
+from engine.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
+from engine.rows import Calculated, Row, combined, model, scaled
+from engine.widths import REAL, Shape
 
 UNET = "model.diffusion_model."
-KEYS = (*shapes(Widths()), "cond_stage_model.transformer.text_model.embeddings.position_ids")
-RISING = MergeStep(ratios=tuple(n / 100 for n in range(len(BLOCKS))))
+POSITIONS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
+SHAPES: dict[str, Shape] = {**shapes(REAL["sd1"]), POSITIONS: (1, 77)}
+RISING = MergeStep(alpha=tuple(n / 100 for n in range(len(BLOCKS))))
+
+
+def plan(*steps: MergeStep | SelfStep | AdjustStep, **more: str) -> Plan:
+    recipe = Recipe(steps=steps, **more)  # pyright: ignore[reportArgumentType]
+    return plan_for(recipe, dict.fromkeys("ABCD", SHAPES))
+
+
+def mix(ratio: float) -> Row:
+    return combined(((model("A"), 1 - ratio), (model("B"), ratio)))
 
 
 def factors(**values: float) -> SelfStep:
     return SelfStep(factors=tuple((Site.parse(name.replace("__", ":")), value) for name, value in values.items()))
 
 
-def test_every_weight_has_a_row_and_no_buffer_has() -> None:
-    plan = plan_for(Recipe(steps=(RISING,)), KEYS)
-    assert set(plan.rows) == set(KEYS[:-1])
-    assert plan.models == ("A", "B")
+def test_every_key_has_a_row_and_buffers_are_a() -> None:
+    found = plan(RISING)
+    assert [*found.rows] == [*SHAPES]
+    assert found.rows[POSITIONS].source == "A"
+    assert found.models == ("A", "B")
 
 
 def test_ratios_go_by_block_text_and_vae_with_base() -> None:
-    rows = plan_for(Recipe(steps=(RISING,)), KEYS).rows
-    assert rows[f"{UNET}input_blocks.3.0.op.weight"] == Row(first="A", second="B", ratio=0.04)
-    assert rows[f"{UNET}time_embed.0.weight"].ratio == 0.25
-    assert rows["first_stage_model.decoder.conv_in.weight"].ratio == 0
-    whole = plan_for(Recipe.flat(0, base=0.3), KEYS).rows
-    assert whole["first_stage_model.decoder.conv_in.weight"].ratio == 0.3
-    assert whole["cond_stage_model.transformer.text_model.final_layer_norm.bias"].ratio == 0.3
+    rows = plan(RISING).rows
+    assert rows[f"{UNET}input_blocks.3.0.op.weight"] == mix(0.04)
+    assert rows[f"{UNET}time_embed.0.weight"] == mix(0.25)
+    assert rows["first_stage_model.decoder.conv_in.weight"].source == "A"
+    whole = plan(MergeStep(alpha=(0.3, *(0.0,) * 25))).rows
+    assert whole["first_stage_model.decoder.conv_in.weight"] == mix(0.3)
+    assert whole["cond_stage_model.transformer.text_model.final_layer_norm.bias"] == mix(0.3)
 
 
-def test_models_are_named_in_the_rows() -> None:
-    recipe = Recipe(steps=(MergeStep(models=("B", "C"), ratios=RISING.ratios),))
-    assert plan_for(recipe, KEYS).rows[f"{UNET}out.0.weight"] == Row(first="B", second="C", ratio=0.25)
+def test_keys_of_a_block_share_their_row() -> None:
+    rows = plan(RISING).rows
+    names = [key for key in SHAPES if key.startswith(f"{UNET}output_blocks.5.")]
+    assert len({id(rows[key]) for key in names}) == 1
 
 
 def test_the_last_site_wins() -> None:
     step = SelfStep(factors=((Site.parse("OUT05:attn1"), 0.9), (Site.parse("OUT05:attn1.to_q"), 1.2)))
+    rows, plain = plan(RISING, step).rows, plan(RISING).rows
     stem = f"{UNET}output_blocks.5.1.transformer_blocks.0.attn1"
-    assert self_factor(step, f"{stem}.to_q.weight") == 1.2
-    assert self_factor(step, f"{stem}.to_k.weight") == 0.9
-    assert self_factor(step, f"{stem}.to_out.0.weight") == 1
-    assert self_factor(step, stem.replace("5", "6", 1) + ".to_k.weight") == 1
+    assert rows[f"{stem}.to_q.weight"] == scaled(plain[f"{stem}.to_q.weight"], 1.2)
+    assert rows[f"{stem}.to_k.weight"] == scaled(plain[f"{stem}.to_k.weight"], 0.9)
+    changed = [key for key in rows if rows[key] != plain[key]]
+    assert sorted(changed) == [f"{stem}.to_{part}.weight" for part in "kqv"]
 
 
-def test_a_factor_of_zero_leaves_the_weights() -> None:
-    """A quirk of SuperMerger's: zero switches a site off, it does not empty it."""
-    recipe = Recipe(steps=(RISING, factors(OUT05__attn1=0.0)))
-    assert plan_for(recipe, KEYS) == plan_for(Recipe(steps=(RISING,)), KEYS)
+def test_a_factor_of_zero_leaves_the_weights_but_in_2023() -> None:
+    key = f"{UNET}output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"
+    assert plan(RISING, factors(OUT05__attn1=0.0)).rows == plan(RISING).rows
+    assert plan(RISING, factors(OUT05__attn1=0.0), dialect="2023").rows[key] == Row(())
 
 
 def test_adjust_touches_six_tensors() -> None:
-    recipe = Recipe(steps=(RISING, AdjustStep(values=(1, -2, 1.5, -3, 0.5, 2, -1, 0.25))))
-    plain = plan_for(Recipe(steps=(RISING,)), KEYS).rows
-    rows = plan_for(recipe, KEYS).rows
-    assert {key: rows[key].scale for key in rows if rows[key].scale != plain[key].scale} == pytest.approx(
-        {
-            f"{UNET}input_blocks.0.0.weight": 0.99,
-            f"{UNET}input_blocks.0.0.bias": 1.02,
-            f"{UNET}out.0.weight": 1.02,
-            f"{UNET}out.0.bias": 0.96,
-            f"{UNET}out.2.weight": 0.985,
-        }
-    )
-    assert [key for key in rows if rows[key].shift] == [f"{UNET}out.2.bias"]
+    rows = plan(RISING, AdjustStep(values=(1, -2, 1.5, -3, 0.5, 2, -1, 0.25))).rows
+    plain = plan(RISING).rows
+    wanted = {
+        "input_blocks.0.0.weight": 0.99,
+        "input_blocks.0.0.bias": 1.02,
+        "out.0.weight": 1.02,
+        "out.0.bias": 0.96,
+        "out.2.weight": 0.985,
+    }
+    changed = {key.removeprefix(UNET) for key in rows if rows[key] != plain[key]}
+    assert changed == {*wanted, "out.2.bias"}
+    for name, factor in wanted.items():
+        assert sum(weight for _, weight in rows[UNET + name].terms) == pytest.approx(factor)
+    assert rows[f"{UNET}out.2.bias"].shift
 
 
 @pytest.mark.parametrize(
@@ -77,10 +94,54 @@ def test_adjust_touches_six_tensors() -> None:
     ],
 )
 def test_colours_shift_the_last_bias(values: tuple[float, ...], shift: tuple[float, ...]) -> None:
-    recipe = Recipe(steps=(RISING, AdjustStep(values=values)))
-    assert plan_for(recipe, KEYS).rows[f"{UNET}out.2.bias"].shift == pytest.approx(shift, abs=1e-7)
+    rows = plan(RISING, AdjustStep(values=values)).rows
+    assert rows[f"{UNET}out.2.bias"].shift == pytest.approx(shift, abs=1e-7)
 
 
-def test_self_and_adjust_multiply() -> None:
-    recipe = Recipe(steps=(RISING, factors(IN00__=0.5), AdjustStep(values=(1, 0, 0, 0, 0, 0, 0, 0))))
-    assert plan_for(recipe, KEYS).rows[f"{UNET}input_blocks.0.0.weight"].scale == pytest.approx(0.495)
+def test_a_chain_folds_into_one_sum() -> None:
+    first = MergeStep(alpha=0.5, name="half")
+    second = MergeStep(models=("half", "C"), alpha=0.2)
+    third = MergeStep(models=("previous", "B", "D"), mode="Add difference", alpha=0.5)
+    found = plan(first, second, third, factors(OUT05__attn1=0.5))
+    row = found.rows[f"{UNET}output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"]
+    assert dict(row.terms) == pytest.approx({"A": 0.2, "B": 0.2 + 0.25, "C": 0.1, "D": -0.25})
+    assert found.models == ("A", "B", "C", "D")
+
+
+def test_triple_and_twice() -> None:
+    key = f"{UNET}out.0.weight"
+    triple = plan(MergeStep(models=("A", "B", "C"), mode="Triple sum", alpha=0.3, beta=0.2)).rows[key]
+    twice = plan(MergeStep(models=("A", "B", "C"), mode="sum Twice", alpha=0.3, beta=0.2)).rows[key]
+    assert dict(triple.terms) == pytest.approx({"A": 0.5, "B": 0.3, "C": 0.2})
+    assert dict(twice.terms) == pytest.approx({"A": 0.56, "B": 0.24, "C": 0.2})
+
+
+def test_what_cancels_is_gone() -> None:
+    assert plan(MergeStep(models=("A", "A"), alpha=0.3)).rows[f"{UNET}out.0.weight"].source == "A"
+
+
+def test_a_filter_keeps_the_run_from_keys() -> None:
+    chosen = Filter(kind="exclude", blocks=("OUT05",), elements=("attn2",))
+    rows = plan(MergeStep(alpha=0.3, filter=chosen)).rows
+    stem = f"{UNET}output_blocks."
+    assert rows[f"{stem}5.0.in_layers.0.weight"].source == "A"
+    assert rows[f"{stem}6.0.in_layers.0.weight"] == mix(0.3)
+    assert rows[f"{stem}6.1.transformer_blocks.0.attn2.to_q.weight"].source == "A"
+    assert rows[f"{stem}5.1.transformer_blocks.0.attn2.to_q.weight"] == mix(0.3), "two hits cancel in classic"
+
+
+def test_other_calculations_stay_functions() -> None:
+    found = plan(MergeStep(alpha=0.3, calculation="cosineA"))
+    ((term, weight),) = found.rows[f"{UNET}out.0.weight"].terms
+    assert isinstance(term, Calculated)
+    assert (term.kind, term.alpha, weight) == ("cosineA", 0.3, 1.0)
+    assert found.rows["first_stage_model.decoder.conv_in.weight"].source == "A"
+    assert {key for key, _ in found.prepasses[1].pairs} == {key for key in SHAPES if "first_stage" not in key}
+
+
+def test_a_missing_model_is_named() -> None:
+    with pytest.raises(RecipeError, match="the recipe takes C; the models at hand are A, B"):
+        plan_for(
+            Recipe(steps=(MergeStep(models=("A", "C")),)),
+            {"A": SHAPES, "B": SHAPES},
+        )

@@ -103,7 +103,7 @@ def test_the_report_says_what_was_rebuilt(engine: Engine) -> None:
     assert engine.build(Recipe.flat(0.5)).elements == 0
     ratios = [0.0, *[0.5] * 25]
     ratios[BLOCKS.index("OUT05")] = 0.1
-    one = engine.build(Recipe(steps=(MergeStep(ratios=tuple(ratios)),)))
+    one = engine.build(Recipe(steps=(MergeStep(alpha=tuple(ratios)),)))
     assert one.blocks == {"OUT05"}
     assert 0 < one.elements < first.elements / 5
 
@@ -129,7 +129,7 @@ def test_rendering_needs_a_recipe(engine: Engine) -> None:
 
 def test_a_recipe_of_other_models_is_refused(engine: Engine) -> None:
     with pytest.raises(RecipeError, match="the models at hand are A, B"):
-        engine.build(Recipe(steps=(MergeStep(models=("A", "C"), ratios=(0.5,) * 26),)))
+        engine.build(Recipe(steps=(MergeStep(models=("A", "C"), alpha=0.5),)))
 
 
 def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:

@@ -26,13 +26,16 @@ def loaded(a: Path, b: Path, dtype: torch.dtype = torch.float32, round_to: str =
 
 
 def build(weights: LiveWeights, recipe: Recipe) -> BuildReport:
-    return weights.build(plan_for(recipe, weights.keys))
+    return weights.build(plan_for(recipe, dict.fromkeys((*weights.names, "C"), weights.shapes)))
 
 
 def with_block(recipe: Recipe, block: str, ratio: float) -> Recipe:
-    ratios = list(recipe.merge.ratios)
+    merge = recipe.steps[0]
+    assert isinstance(merge, MergeStep)
+    assert isinstance(merge.alpha, tuple)
+    ratios = list(merge.alpha)
     ratios[BLOCKS.index(block)] = ratio
-    return Recipe(steps=(MergeStep(ratios=tuple(ratios)), *recipe.steps[1:]))
+    return Recipe(steps=(MergeStep(alpha=tuple(ratios)), *recipe.steps[1:]))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +126,7 @@ def test_an_interrupted_build_is_built_again(weights: LiveWeights, monkeypatch: 
     assert all(torch.equal(weights.read(key), value) for key, value in before.items())
 
 
-def _interrupted(_self: object, _row: object, _first: object, _second: object, out: torch.Tensor) -> None:
+def _interrupted(_self: object, _row: object, _read: object, out: torch.Tensor) -> None:
     out.zero_()
     raise KeyboardInterrupt
 
@@ -165,7 +168,7 @@ def test_a_model_that_was_moved_is_noticed(tiny_a: Path) -> None:
 
 
 def test_an_unknown_model_is_named(weights: LiveWeights) -> None:
-    recipe = Recipe(steps=(MergeStep(models=("A", "C"), ratios=Recipe.flat(0).merge.ratios),))
+    recipe = Recipe(steps=(MergeStep(models=("A", "C"), alpha=0.5),))
     with pytest.raises(RecipeError, match="the recipe takes C; the models at hand are A, B"):
         build(weights, recipe)
 

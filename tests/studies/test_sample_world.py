@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.checkpoint import check_finite, check_pair, open_checkpoint
+from engine.checkpoint import check_finite, check_pair, open_complete
 from engine.recipe import Recipe
 from engine.session import Engine
 from engine.shots import Shot
@@ -41,7 +41,7 @@ def test_all_that_ships_is_under_twenty_megabytes() -> None:
 
 
 def test_both_checkpoints_are_whole_sd1_files_in_fp16(world: SampleWorld) -> None:
-    a, b = open_checkpoint(world.illustration), open_checkpoint(world.photo)
+    a, b = open_complete(world.illustration), open_complete(world.photo)
     check_pair(a, b)
     for checkpoint in (a, b):
         check_finite(checkpoint)

@@ -1,0 +1,107 @@
+"""Rows: what a tensor of the result is made of, as a weighted sum with one rounding at its end.
+
+``sum of weight * term, plus shift``, where a term is a model's own tensor or something that a calculation mode makes of
+further rows. A whole chain of steps folds into one row a key, so the result is computed in one pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A weighted sum.
+
+    Attributes:
+        terms: names of models, or calculations, each with its weight; no name twice, no weight of 0.
+        shift: empty, or one number per element of the tensor, added at the end.
+    """
+
+    terms: tuple[tuple[str | Calculated, float], ...]
+    shift: tuple[float, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a sum of models' tensors alone, the same for every element."""
+        return not self.shift and all(isinstance(term, str) for term, _ in self.terms)
+
+    @property
+    def source(self) -> str | None:
+        """The one model whose tensor it is, unchanged."""
+        if len(self.terms) == 1 and not self.shift:
+            term, weight = self.terms[0]
+            return term if weight == 1 and isinstance(term, str) else None
+        return None
+
+    @property
+    def runs(self) -> frozenset[int]:
+        """The runs whose pre-passes it needs, at any depth."""
+        found: set[int] = set()
+        for term, _ in self.terms:
+            if not isinstance(term, str):
+                found |= {term.run, *(number for row in term.rows for number in row.runs)}
+        return frozenset(found)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that it takes, at any depth."""
+        found: set[str] = set()
+        for term, _ in self.terms:
+            found |= {term} if isinstance(term, str) else {name for row in term.rows for name in row.models}
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    """What a calculation mode makes of rows.
+
+    Attributes:
+        kind: the calculation mode, in SuperMerger's words; or ``input channels``: the first row, with its first
+            channels replaced by the second.
+        rows: A, B (or B - C) and, where the mode takes it, C.
+        alpha, beta, gamma: its numbers.
+        run: the number of the run, for what is found out about all keys of a run together (the range of cosineA and
+            cosineB, the noise of plus random).
+    """
+
+    kind: str
+    rows: tuple[Row, ...]
+    alpha: float = 0.0
+    beta: float = 0.0
+    gamma: float = 0.0
+    run: int = 0
+
+
+def model(name: str) -> Row:
+    """The tensor of a model."""
+    return Row(((name, 1.0),))
+
+
+def combined(parts: Iterable[tuple[Row, float]]) -> Row:
+    """The weighted sum of rows; equal terms are added up, so what cancels is gone."""
+    weights: dict[str | Calculated, float] = {}
+    shift: tuple[float, ...] = ()
+    for row, weight in parts:
+        for term, inner in row.terms:
+            weights[term] = weights.get(term, 0.0) + weight * inner
+        if row.shift and weight:
+            shift = tuple(a + weight * b for a, b in zip(shift or (0.0,) * len(row.shift), row.shift, strict=True))
+    return Row(tuple((term, weight) for term, weight in weights.items() if weight), shift if any(shift) else ())
+
+
+def scaled(row: Row, factor: float) -> Row:
+    """A row times a number."""
+    return row if factor == 1 else combined(((row, factor),))
+
+
+def shifted(row: Row, shift: tuple[float, ...]) -> Row:
+    """A row plus one number per element."""
+    total = tuple(a + b for a, b in zip(row.shift or (0.0,) * len(shift), shift, strict=True))
+    return Row(row.terms, total if any(total) else ())
+
+
+def calculated(kind: str, *rows: Row, alpha: float = 0.0, beta: float = 0.0, gamma: float = 0.0, run: int = 0) -> Row:
+    """The row of one calculation."""
+    return Row(((Calculated(kind, rows, alpha, beta, gamma, run), 1.0),))
