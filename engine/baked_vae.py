@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,10 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except Exception as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{path}: no tensors could be read from it ({error}); take a .safetensors file"
+            f"{path}: holds something else than plain tensors, which could run code, or is damaged; nothing of it was "
+            "opened. Take a .safetensors file"
         ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}

@@ -17,7 +17,6 @@ from engine.configs import PREDICTIONS, Family, Prediction
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
-from engine.plan import plan_for
 from engine.recipe import Recipe
 from engine.render import Progress as PicturesDone
 from engine.render import Renderer
@@ -98,7 +97,7 @@ class Engine:
                 f'family = "{weights.live.family.name}" in the recipe, or open other models'
             )
         whole, self._ready = self._ready, False
-        report = weights.build(plan_for(recipe, dict.fromkeys(weights.names, weights.shapes)))
+        report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
         self._ready = True

@@ -22,7 +22,8 @@ from engine.checkpoint import Checkpoint, Progress
 from engine.errors import RecipeError
 from engine.layout import VAE
 from engine.live import LiveModel
-from engine.plan import Plan, Prepass
+from engine.plan import Plan, Prepass, plan_for
+from engine.recipe import Recipe
 from engine.rows import Row
 from engine.widths import Shape
 
@@ -101,7 +102,6 @@ class LiveWeights:
 
     Attributes:
         keys: every live LDM key, in memory order.
-        shapes: key to shape, as in the parents' files.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class LiveWeights:
         live: LiveModel,
         regions: list[_Region],
         arithmetic: Arithmetic,
-        names: tuple[str, ...],
-        shapes: Mapping[str, Shape],
+        checkpoints: Mapping[str, Checkpoint],
     ) -> None:
         self.live = live
-        self.names = names
-        self.shapes = {key: shapes[key] for region in regions for key in region.sizes}
+        self.names: tuple[str, ...] = tuple(checkpoints)
+        self._checkpoints = dict(checkpoints)
+        self._shapes = _shared({name: checkpoint.shapes for name, checkpoint in checkpoints.items()})
         self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
         self._regions = regions
         self._arithmetic = arithmetic
@@ -154,8 +154,15 @@ class LiveWeights:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        shapes = next(iter(checkpoints.values())).shapes
-        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), tuple(checkpoints), shapes)
+        return cls(live, regions, Arithmetic(device, DTYPES[round_to]), checkpoints)
+
+    def plan(self, recipe: Recipe) -> Plan:
+        """The plan of a recipe for what is in memory.
+
+        Raises:
+            RecipeError: the recipe takes a model that was not loaded, or blocks that these models lack.
+        """
+        return plan_for(recipe, self._shapes)
 
     def build(self, plan: Plan) -> BuildReport:
         """Make the live model the plan's, in place; only what differs from the last build is rewritten.
@@ -166,7 +173,8 @@ class LiveWeights:
         self._check(plan)
         started = time.perf_counter()
         stale = self._find_out(plan)
-        changed = {k: row for k, row in plan.rows.items() if self._built.get(k) != row or (stale and row.runs & stale)}
+        rows = {key: plan.rows[key] for key in self.keys}
+        changed = {key: row for key, row in rows.items() if self._built.get(key) != row or (stale and row.runs & stale)}
         segments = elements = 0
         for region in self._regions:
             for row, run in region.runs(changed):
@@ -184,20 +192,20 @@ class LiveWeights:
         return region.view(key, region.live).view(self.live.shapes[key])
 
     def _find_out(self, plan: Plan) -> frozenset[int]:
-        """Do the pre-passes that have not been done yet; returns the numbers of those runs."""
+        """Do the pre-passes that have not been done yet, over the files; returns the numbers of those runs."""
         stale = frozenset(
             n for n, one in plan.prepasses.items() if n not in self._prepasses or self._prepasses[n][0] != one
         )
         for number in stale:
             self._prepasses.pop(number, None)
-            found = prepass(plan.prepasses[number], self._parent, self.shapes)
+            found = prepass(plan.prepasses[number], lambda name, key: self._checkpoints[name].read(key), plan.shapes)
             self._prepasses[number] = (plan.prepasses[number], found)
         return stale
 
     def _parent(self, name: str, key: str) -> Tensor:
         """A parent's tensor in the shape of its file."""
         region = next(region for region in self._regions if key in region.sizes)
-        return region.view(key, region.parents[name]).view(self.shapes[key])
+        return region.view(key, region.parents[name]).view(self._shapes[name][key])
 
     def _rebuild(self, region: _Region, row: Row, run: list[str]) -> int:
         span = region.span(run)
@@ -213,7 +221,8 @@ class LiveWeights:
     def _rebuild_key(self, region: _Region, row: Row, key: str) -> None:
         found = Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
         read = lambda name: self._parent(name, key)  # noqa: E731
-        self._arithmetic.evaluate_key(key, row, read, self.shapes[key], region.view(key, region.live), found)
+        shape = self._shapes[self.names[0]][key]
+        self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), found)
 
     def _check(self, plan: Plan) -> None:
         unknown = sorted({*plan.models} - {*self.names})
@@ -228,6 +237,14 @@ class LiveWeights:
 
 def _addresses(places: list[tuple[nn.Module, str]]) -> list[int]:
     return [getattr(*place).data_ptr() for place in places]
+
+
+def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str, Shape]]:
+    """Equal mappings as one: what is known to fit need not be compared for every plan."""
+    found: dict[str, Mapping[str, Shape]] = {}
+    for name, mapping in shapes.items():
+        found[name] = next((known for known in found.values() if known == mapping), mapping)
+    return found
 
 
 def _region(live: LiveModel, keys: list[str], dtype: torch.dtype, device: torch.device) -> _Region:

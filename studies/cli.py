@@ -6,55 +6,18 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from studies.guard import check_names
+from studies.plain import console, told_plainly
+from studies.recipe_commands import recipe
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from engine.merged import Output
     from studies.studyfile import StudySpec
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-STOPPED = 130
-"""Exit status after Ctrl+C or a termination signal, as shells have it."""
-
-
-def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from engine.errors import EngineError
-        from scorers.errors import ScorerError
-        from search.errors import SearchError
-        from studies.errors import StudyError
-
-        try:
-            check_names()
-            return command(*args, **kwargs)
-        except (EngineError, ScorerError, SearchError, StudyError) as error:
-            raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\nstopped; every finished trial is kept: run the same command again to go on", err=True)
-            raise click.exceptions.Exit(STOPPED) from None
-
-    return run
-
-
 study_argument = click.argument("study", type=click.Path(path_type=Path))
-
-
-def console() -> Console:
-    """A console for results, on standard output."""
-    from rich.console import Console
-
-    return Console(soft_wrap=True)
 
 
 def opened(study: Path) -> StudySpec:
@@ -308,6 +271,9 @@ def doctor(folder: Path | None) -> None:
         click.echo(fact.line)
     if not is_healthy(facts):
         raise click.exceptions.Exit(1)
+
+
+main.add_command(recipe)
 
 
 if __name__ == "__main__":

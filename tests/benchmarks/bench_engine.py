@@ -39,7 +39,7 @@ def seconds(work: Callable[[int], object], repeats: int = 15) -> float:
 
 def with_block(block: str, ratio: float) -> Recipe:
     """FLAT_50 but for one block."""
-    return Recipe(steps=(MergeStep(ratios=tuple(ratio if b == block else 0.5 * (b != "BASE") for b in BLOCKS)),))
+    return Recipe(steps=(MergeStep(alpha=tuple(ratio if b == block else 0.5 * (b != "BASE") for b in BLOCKS)),))
 
 
 def live_of(engine: Engine) -> LiveModel:

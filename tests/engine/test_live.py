@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from engine.checkpoint import open_checkpoint
 from engine.keymap import Component
 from engine.live import LiveModel
-from engine.plan import plan_for
 from engine.recipe import Recipe
 from engine.weights import LiveWeights
 from tests.engine.tiny import TINY, modules
@@ -25,7 +24,7 @@ def live(tiny_a: Path) -> LiveModel:
     weights = LiveWeights.load(
         model, {"A": open_checkpoint(tiny_a), "B": open_checkpoint(tiny_a)}, device=CPU, dtype=torch.float32
     )
-    weights.build(plan_for(Recipe.flat(0), dict.fromkeys(weights.names, weights.shapes)))
+    weights.build(weights.plan(Recipe.flat(0)))
     return model
 
 

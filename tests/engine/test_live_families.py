@@ -17,7 +17,6 @@ from engine.errors import EngineError, RecipeError, RenderError
 from engine.families import marks_of
 from engine.keymap import ENCODERS
 from engine.live import LiveModel
-from engine.plan import plan_for
 from engine.recipe import MergeStep, Recipe
 from engine.session import Engine
 from engine.shots import Shot
@@ -64,7 +63,7 @@ def load(paths: list[Path]) -> LiveWeights:
 
 
 def build(weights: LiveWeights, recipe: Recipe) -> None:
-    weights.build(plan_for(recipe, dict.fromkeys(weights.names, weights.shapes)))
+    weights.build(weights.plan(recipe))
 
 
 def noise(*shape: int) -> Tensor:

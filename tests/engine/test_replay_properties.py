@@ -82,7 +82,8 @@ def test_the_replay_is_the_reference(drawn: tuple[Run, Models]) -> None:
     try:
         found = replayed(run, models)
     except RecipeError as error:  # SuperMerger stops at such a rule only where it meets a key; here it never passes
-        assert "is no ratio" in str(error)
+        if "is no ratio" not in str(error):
+            raise
         return
     assert [*found] == [*wanted]
     room = EXTRACT_ROOM if run["calcmode"] == "extract" else ROOM

@@ -129,7 +129,7 @@ def test_rendering_needs_a_recipe(engine: Engine) -> None:
 
 def test_a_recipe_of_other_models_is_refused(engine: Engine) -> None:
     with pytest.raises(RecipeError, match="the models at hand are A, B"):
-        engine.build(Recipe(steps=(MergeStep(models=("A", "C"), alpha=0.5),)))
+        engine.build(Recipe(steps=(MergeStep(models=("A", "C"), alpha=(0.5,) * 26),)))
 
 
 def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:

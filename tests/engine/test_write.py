@@ -11,20 +11,22 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from engine.arithmetic import DTYPES
 from engine.blocks import Site, is_merged
 from engine.checkpoint import file_sha256, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
 from engine.layout import Widths
 from engine.live import LiveModel
-from engine.plan import plan_for
+from engine.merged import Output
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.replay import replay
 from engine.weights import LiveWeights
 from engine.write import write_checkpoint
 from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors, write_tiny
 
 RECIPE = Recipe(
     steps=(
-        MergeStep(ratios=tuple((0.37 + 0.31 * n) % 1.3 - 0.1 for n in range(26))),
+        MergeStep(alpha=tuple((0.37 + 0.31 * n) % 1.3 - 0.1 for n in range(26))),
         SelfStep(factors=((Site.parse("OUT05:attn1"), 0.88), (Site.parse("OUT11:"), 1.1))),
         AdjustStep(values=(1, -2, 1.5, -3, 0.5, 2, -1, 0.25)),
     )
@@ -38,17 +40,32 @@ def parents(tiny_a: Path, tiny_b: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32", "bf16"])
-def test_the_file_holds_the_live_weights_bit_for_bit(tmp_path: Path, parents: dict[str, Path], dtype: str) -> None:
+def test_the_folded_file_is_the_live_weights(tmp_path: Path, parents: dict[str, Path], dtype: str) -> None:
     checkpoints = {name: open_checkpoint(path) for name, path in parents.items()}
     weights = LiveWeights.load(
         LiveModel.empty(TINY), checkpoints, device=torch.device("cpu"), dtype=torch.float32, round_to=dtype
     )
-    weights.build(plan_for(Recipe.flat(0.9), weights.keys))
-    weights.build(plan_for(RECIPE, weights.keys))
-    out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", dtype=dtype, metadata={}).path
+    weights.build(weights.plan(Recipe.flat(0.9)))
+    weights.build(weights.plan(RECIPE))
+    folded = Output(dtype=dtype, way="folded")
+    out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", output=folded, metadata={}).path
     written = open_checkpoint(out)
     for key in weights.keys:
         assert torch.equal(written.read(key).float().flatten(), weights.read(key).flatten()), key
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32", "bf16"])
+def test_the_exact_file_holds_supermergers_values(tmp_path: Path, parents: dict[str, Path], dtype: str) -> None:
+    """Run by run in SuperMerger's own arithmetic; fp16 between the runs."""
+    checkpoints = {name: open_checkpoint(path) for name, path in parents.items()}
+    result = replay(RECIPE, checkpoints)
+    out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", output=Output(dtype=dtype), metadata={}).path
+    written = open_checkpoint(out)
+    assert {*written.tensors} == {*result.shapes}
+    for key in written.tensors:
+        value = result.read(key)
+        wanted = value.to(DTYPES[dtype]) if "model" in key and value.is_floating_point() else value
+        assert torch.equal(written.read(key), wanted), key
 
 
 def test_the_file_has_the_layout_of_a(tmp_path: Path, parents: dict[str, Path]) -> None:
@@ -143,21 +160,136 @@ def test_impossible_outputs(tmp_path: Path, parents: dict[str, Path], name: str,
 def test_wrong_wishes(tmp_path: Path, parents: dict[str, Path]) -> None:
     out = tmp_path / "out.safetensors"
     with pytest.raises(CheckpointError, match="cannot write 'fp8'"):
-        write_checkpoint(RECIPE, parents, out, dtype="fp8", metadata={})
+        Output(dtype="fp8")
     with pytest.raises(RecipeError, match="the recipe takes B; the models at hand are A"):
         write_checkpoint(RECIPE, {"A": parents["A"]}, out, metadata={})
 
 
 def test_parents_that_do_not_fit_are_refused(tmp_path: Path, tiny_a: Path) -> None:
-    shallow = Widths(unet=TINY.unet, vae=TINY.vae, text=64, text_layers=2, text_hidden=256)
-    other = write_tiny(tmp_path / "b.safetensors", 2, widths=shallow)
-    with pytest.raises(CheckpointError, match=r"cannot be merged: .* 16 are missing in the second"):
+    wide = Widths(unet=(32, 64, 128, 128), vae=TINY.vae, text=64, text_layers=3, text_hidden=256)
+    other = write_tiny(tmp_path / "b.safetensors", 2, widths=wide)
+    with pytest.raises(RecipeError, match=r"cannot be merged: .* and \d+ more differ in shape"):
         write_checkpoint(RECIPE, {"A": tiny_a, "B": other}, tmp_path / "out.safetensors", metadata={})
     assert [path.name for path in tmp_path.iterdir()] == ["b.safetensors"]
 
 
+def test_models_of_another_family_are_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
+    recipe = Recipe(steps=(MergeStep(alpha=0.5),), family="sdxl", dialect="head")
+    with pytest.raises(CheckpointError, match=r'family sd1, and the recipe is for sdxl; write family = "sd1"'):
+        write_checkpoint(recipe, parents, tmp_path / "out.safetensors", metadata={})
+
+
+# ---------------------------------------------------------------------------------------------- what is in the file
+
+
+def test_pruning_drops_ema_and_buffers_and_keeps_the_marks(tmp_path: Path, parents: dict[str, Path]) -> None:
+    content = load_file(parents["A"]) | {
+        "model_ema.diffusion_modelout2bias": torch.zeros(4),
+        "model_ema.decay": torch.tensor(0.99),
+        "v_pred": torch.zeros(0),
+    }
+    save_file(content, tmp_path / "a.safetensors")
+    files = {"A": tmp_path / "a.safetensors", "B": parents["B"]}
+    whole = write_checkpoint(RECIPE, files, tmp_path / "whole.safetensors", metadata={}).path
+    pruned = write_checkpoint(
+        RECIPE, files, tmp_path / "pruned.safetensors", output=Output(prune=True), metadata={}
+    ).path
+    dropped = {*load_file(whole)} - {*load_file(pruned)}
+    assert dropped == {"model_ema.diffusion_modelout2bias", "model_ema.decay", "alphas_cumprod"}
+
+
+@pytest.mark.parametrize("kind", ["bare", "checkpoint", "pickle"])
+def test_a_vae_is_baked_in(tmp_path: Path, parents: dict[str, Path], kind: str) -> None:
+    prefix = "first_stage_model."
+    other = {key: value * 2 for key, value in load_file(parents["B"]).items() if key.startswith(prefix)}
+    bare = {key.removeprefix(prefix): value for key, value in other.items()}
+    path = tmp_path / ("vae.pt" if kind == "pickle" else "vae.safetensors")
+    if kind == "pickle":
+        torch.save({"state_dict": bare | {"loss.logvar": torch.zeros(1)}}, path)
+    else:
+        save_file(bare if kind == "bare" else other, path)
+    out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", output=Output(vae=path), metadata={}).path
+    plain = write_checkpoint(RECIPE, parents, tmp_path / "plain.safetensors", metadata={}).path
+    found, without = load_file(out), load_file(plain)
+    assert all(torch.equal(found[key], value) for key, value in other.items())
+    assert all(torch.equal(found[key], value) for key, value in without.items() if not key.startswith(prefix))
+
+
+def test_a_vae_that_does_not_fit_is_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
+    out = tmp_path / "out.safetensors"
+    for content, message in (
+        ({"decoder.conv_in.bias": torch.zeros(7)}, "1 tensors of this VAE have other shapes"),
+        ({"decoder.nothing.bias": torch.zeros(7)}, "has no tensor that this checkpoint's VAE has"),
+        ({"lora_up.weight": torch.zeros(7)}, "has no VAE in it"),
+    ):
+        save_file(content, tmp_path / "vae.safetensors")
+        output = Output(vae=tmp_path / "vae.safetensors")
+        with pytest.raises(CheckpointError, match=message):
+            write_checkpoint(RECIPE, parents, out, output=output, metadata={})
+    (tmp_path / "vae.pt").write_bytes(b"no pickle")
+    for name in ("vae.pt", "none.pt", "none.safetensors"):
+        with pytest.raises(CheckpointError, match=r"something else than plain tensors|cannot be read|no such file"):
+            write_checkpoint(RECIPE, parents, out, output=Output(vae=tmp_path / name), metadata={})
+    assert not out.exists()
+
+
+def test_code_in_a_pickle_does_not_run(tmp_path: Path, parents: dict[str, Path]) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "trapped",))
+
+    torch.save({"state_dict": {"decoder.conv_in.bias": Trap()}}, tmp_path / "vae.pt")
+    with pytest.raises(CheckpointError, match="something else than plain tensors"):
+        write_checkpoint(
+            RECIPE, parents, tmp_path / "o.safetensors", output=Output(vae=tmp_path / "vae.pt"), metadata={}
+        )
+    assert not (tmp_path / "trapped").exists()
+
+
+def test_clip_position_ids_are_repaired_on_request(tmp_path: Path, parents: dict[str, Path]) -> None:
+    """Merges in fp16 by other tools have left rounded floats there."""
+    broken = load_file(parents["A"]) | {POSITION_IDS: torch.arange(77)[None].half() * 0.999}
+    save_file(broken, tmp_path / "a.safetensors")
+    files = {"A": tmp_path / "a.safetensors", "B": parents["B"]}
+    kept = write_checkpoint(RECIPE, files, tmp_path / "kept.safetensors", metadata={}).path
+    output = Output(reset_clip_ids=True)
+    mended = write_checkpoint(RECIPE, files, tmp_path / "mended.safetensors", output=output, metadata={}).path
+    assert torch.equal(load_file(kept)[POSITION_IDS], broken[POSITION_IDS])
+    assert torch.equal(load_file(mended)[POSITION_IDS], torch.arange(77)[None])
+
+
+def test_keys_that_only_b_has_are_appended(tmp_path: Path, parents: dict[str, Path]) -> None:
+    more = {"model.diffusion_model.more.weight": torch.full((3,), 2.0), "betas": torch.ones(3)}
+    save_file(load_file(parents["B"]) | more, tmp_path / "b.safetensors")
+    for way in ("exact", "folded"):
+        out = tmp_path / f"{way}.safetensors"
+        files = {"A": parents["A"], "B": tmp_path / "b.safetensors"}
+        found = load_file(write_checkpoint(RECIPE, files, out, output=Output(way=way), metadata={}).path)
+        assert torch.equal(found["model.diffusion_model.more.weight"], torch.full((3,), 2.0, dtype=torch.float16))
+        assert "betas" not in found
+
+
+def test_a_chain_of_three_models_is_written(tmp_path: Path, parents: dict[str, Path]) -> None:
+    write_tiny(tmp_path / "c.safetensors", 3)
+    steps = (
+        MergeStep(alpha=0.3, name="first"),
+        MergeStep(models=("first", "C", "A"), mode="Add difference", alpha=0.5, calculation="trainDifference"),
+        AdjustStep(values=(0, 0, 0, 5, 0, 0, 0, 0)),
+    )
+    files = parents | {"C": tmp_path / "c.safetensors"}
+    values: list[dict[str, torch.Tensor]] = []
+    for way in ("exact", "folded"):
+        out = tmp_path / f"{way}.safetensors"
+        values.append(
+            load_file(write_checkpoint(Recipe(steps=steps), files, out, output=Output(way=way), metadata={}).path)
+        )
+    exact, folded = values
+    assert exact.keys() == folded.keys()
+    assert all(torch.allclose(exact[key].float(), folded[key].float(), rtol=2e-3, atol=2e-3) for key in exact)
+
+
 def test_weights_beyond_fp16_are_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
-    huge = Recipe(steps=(MergeStep(ratios=(1e6,) * 26),))
+    huge = Recipe(steps=(MergeStep(alpha=(1e6,) * 26),))
     with pytest.raises(CheckpointError, match="weights that fp16 cannot hold"):
         write_checkpoint(huge, parents, tmp_path / "out.safetensors", metadata={})
     assert not list(tmp_path.iterdir())

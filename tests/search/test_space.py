@@ -42,11 +42,14 @@ def test_decode_then_encode_is_the_same_point_inside_the_bounds(point: dict[str,
 @given(points(SPACE))
 def test_frozen_knobs_never_move(point: dict[str, float]) -> None:
     recipe = SPACE.decode(point)
-    assert recipe.merge.ratio("IN00") == 0.25
-    assert recipe.self_step is not None
-    assert dict(recipe.self_step.factors)[Site.parse("OUT08:attn1")] == 0.88
-    assert recipe.adjust is not None
-    assert recipe.adjust.value("BRI") == -1.0
+    merge, factors, adjust = recipe.steps
+    assert isinstance(merge, MergeStep)
+    assert isinstance(merge.alpha, tuple)
+    assert merge.alpha[1] == 0.25
+    assert isinstance(factors, SelfStep)
+    assert dict(factors.factors)[Site.parse("OUT08:attn1")] == 0.88
+    assert isinstance(adjust, AdjustStep)
+    assert adjust.values[ADJUST_FIELDS.index("BRI")] == -1.0
 
 
 @given(st.floats(0, 1))
@@ -87,7 +90,7 @@ def test_a_block_in_no_group_is_its_own() -> None:
 
 def test_base_rests_at_zero_unless_it_is_asked_for() -> None:
     assert "BASE" not in build_space().neutral
-    assert build_space(freeze={"BASE": 0.4}).decode(build_space().flat(0.5)).merge.ratio("BASE") == 0.4
+    assert build_space(freeze={"BASE": 0.4}).decode(build_space().flat(0.5)) == Recipe.flat(0.5, base=0.4)
     assert "BASE" in build_space(bounds={"BASE": (0, 1)}).neutral
     assert "BASE" in build_space(groups={"front": ("BASE", "IN00")}).neutral
 
@@ -155,11 +158,11 @@ def test_points_of_another_space_are_refused() -> None:
 
 
 def test_recipes_outside_the_space_are_refused() -> None:
-    merge = MergeStep(ratios=(0.5,) + (0.2,) * 24 + (1.5,))
+    merge = MergeStep(alpha=(0.5,) + (0.2,) * 24 + (1.5,))
     steps = (merge, SelfStep(factors=((Site.parse("OUT05:attn1"), 0.9),)), AdjustStep(values=(0, 0, 0, 1, 0, 0, 0, 0)))
     with pytest.raises(SearchError) as caught:
         build_space().encode(Recipe(steps=steps))
     for part in ("4 mistakes", "BASE = 0.5", "frozen at 0", "OUT11 = 1.5", "self:OUT05:attn1", "adjust:CONT"):
         assert part in str(caught.value)
-    with pytest.raises(SearchError, match="swap the models"):
-        build_space().encode(Recipe(steps=(MergeStep(models=("B", "A"), ratios=(0.0,) * 26),)))
+    with pytest.raises(SearchError, match="plain Weight sum of A and B"):
+        build_space().encode(Recipe(steps=(MergeStep(models=("B", "A"), alpha=(0.0,) * 26),)))

@@ -1,0 +1,49 @@
+"""What every command of the command line does around its work: errors as messages, results on a console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from studies.guard import check_names
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STOPPED = 130
+"""Exit status after Ctrl+C or a termination signal, as shells have it."""
+
+
+def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from engine.errors import EngineError
+        from scorers.errors import ScorerError
+        from search.errors import SearchError
+        from studies.errors import StudyError
+
+        try:
+            check_names()
+            return command(*args, **kwargs)
+        except (EngineError, ScorerError, SearchError, StudyError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nstopped; every finished trial is kept: run the same command again to go on", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
+
+    return run
+
+
+def console() -> Console:
+    """A console for results, on standard output."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True)
