@@ -116,7 +116,7 @@ class _Reader:
 
     def _merge(self, place: str, table: Table) -> MergeStep:
         check_names(f"{place}.", table, (*_COMMON, *_MERGE), self._mistakes)
-        return MergeStep(
+        step = MergeStep(
             models=self._names(f"{place}.models", table.get("models", ["A", "B"])),
             alpha=self._ratio(f"{place}.alpha", table.get("alpha", 0.0)),
             beta=self._ratio(f"{place}.beta", table.get("beta", 0.0)),
@@ -131,6 +131,9 @@ class _Reader:
             old_arithmetic=self._switch(f"{place}.old_arithmetic", table.get("old_arithmetic", False)),
             name=self._text(f"{place}.name", table.get("name", "")),
         )
+        for name in {*step.unused} & {*table}:
+            self._mistakes.add(f"{place}.{name}", f"means nothing in {step.mode}, {step.calculation}; leave it out")
+        return step
 
     def _self(self, place: str, table: Table) -> SelfStep:
         check_names(f"{place}.", table, (*_COMMON, "factors"), self._mistakes)

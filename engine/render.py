@@ -14,9 +14,13 @@ from torch.nn.functional import pad
 from engine.configs import Family
 from engine.encoders import sizes_of, towers_of
 from engine.errors import RenderError
-from engine.samplers import Denoise, dpmpp_2m, euler_ancestral
-from engine.shots import LATENT_STEP, Shot
-from engine.sigmas import sd1_levels, sigmas_for, zero_terminal_levels
+from engine.noise import NoiseSource
+from engine.sampler_names import SAMPLERS
+from engine.samplers import sample
+from engine.schedules import sigmas_for
+from engine.shots import Shot
+from engine.sigmas import levels_of
+from engine.stepping import Denoise
 from engine.text import Conditioner
 from engine.widths import SD1
 
@@ -24,7 +28,6 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
-LATENT_CHANNELS = 4
 MOST_SHOTS = 32  # at once; more gain nothing and cost memory
 CPU_PIXELS = 2**20  # of all shots rendered at once on a CPU, which shares its memory with everything else
 DECODED_PIXELS = 2**20  # of all pictures decoded at once: about 4 GB with the full-size VAE
@@ -53,7 +56,7 @@ class Renderer:
     def __init__(self, model: RenderModel, family: Family | None = None) -> None:
         self._model = model
         self._family = family or Family(widths=SD1)
-        self._levels = zero_terminal_levels() if self._family.zero_terminal_snr else sd1_levels()
+        self._levels = levels_of(sdxl=self._family.name == "sdxl", zero_terminal=self._family.zero_terminal_snr)
         self._conditioner = Conditioner(towers_of(model, self._family))
         first = next(model.unet.parameters())
         self._device, self._dtype = first.device, first.dtype
@@ -102,15 +105,13 @@ class Renderer:
         return max(1, CPU_PIXELS // pixels) if self._device.type == "cpu" else MOST_SHOTS
 
     def _sample(self, shots: list[Shot]) -> Tensor:
-        """Latents of shots that share size, steps, sampler and whether they are guided."""
+        """Latents of shots of one size whose walks are alike (`_groups`)."""
         first = shots[0]
-        sigmas = sigmas_for(first.sampler, first.steps, self._levels)
-        noise = noise_of(shots, self._device)
-        x = noise() * sigmas[0]
-        denoise = self._denoiser(shots)
-        if first.sampler == "Euler a":
-            return euler_ancestral(denoise, x, sigmas, noise)
-        return dpmpp_2m(denoise, x, sigmas)
+        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, self._levels)
+        source = NoiseSource(shots, self._device)
+        unit, denoise = source.first(), self._denoiser(shots)
+        noise = source.after(sigmas)
+        return sample(first.sampler, denoise, unit, sigmas, noise, eta=first.noise_share, s_noise=_factor(first))
 
     def _denoiser(self, shots: list[Shot]) -> Denoise:
         """The guided denoiser ``x - sigma * noise``; both halves of the guidance go through the UNet in one batch."""
@@ -119,7 +120,7 @@ class Renderer:
         cfg = torch.tensor([float(shot.cfg) for shot in shots], device=self._device)[:, None, None, None]
         unet, levels = self._model.unet, self._levels
 
-        def denoise(x: Tensor, sigma: float) -> Tensor:
+        def denoise(x: Tensor, sigma: float, step: int) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
             batch = torch.cat((scaled, scaled)) if guided else scaled
@@ -185,16 +186,6 @@ class Renderer:
 # ----------------------------------------------------------------------------------------------------- small parts
 
 
-def noise_of(shots: Sequence[Shot], device: torch.device) -> Callable[[], Tensor]:
-    """A stream of unit noise ``(n, 4, h, w)`` float32, where every shot draws from its own seeded CPU generator.
-
-    The same numbers come on every device and in every company (the WebUI's "RNG: CPU").
-    """
-    generators = [torch.Generator("cpu").manual_seed(shot.seed) for shot in shots]
-    shape = (LATENT_CHANNELS, shots[0].height // LATENT_STEP, shots[0].width // LATENT_STEP)
-    return lambda: torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(device)
-
-
 def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None]) -> int:
     """Do the work on even pieces of at most ``most`` numbers, halving the pieces whenever memory runs out.
 
@@ -242,10 +233,16 @@ def _one_size(shots: Sequence[Shot]) -> tuple[int, int]:
 
 def _groups(shots: Sequence[Shot]) -> list[list[int]]:
     """Numbers of the shots that can go through the same steps."""
-    groups: dict[tuple[str, int, bool], list[int]] = {}
+    groups: dict[object, list[int]] = {}
     for number, shot in enumerate(shots):
-        groups.setdefault((shot.sampler, shot.steps, shot.cfg != 1), []).append(number)
+        walk = (shot.sampler, shot.follows, shot.steps, shot.noise_share, _factor(shot))
+        groups.setdefault((*walk, shot.cfg != 1), []).append(number)
     return list(groups.values())
+
+
+def _factor(shot: Shot) -> float:
+    """The factor on fresh noise: ``s_noise`` where the WebUI hands it to the sampler."""
+    return float(shot.s_noise) if SAMPLERS[shot.sampler].scales_noise else 1.0
 
 
 def _refuse_broken(shots: Sequence[Shot], values: Tensor, part: str, what: str) -> None:

@@ -1,67 +1,73 @@
-"""Two samplers in noise-level space: DPM++ 2M and Euler ancestral.
-
-Both walk a latent ``x = x0 + sigma * noise`` down a list of noise levels. A denoiser gives the clean latent expected
-at a level: ``denoise(x, sigma) -> x0``. Step coefficients are plain float64 numbers, so a step costs only its tensor
-arithmetic; ``x`` keeps its dtype and device.
-"""
+"""Every sampler by its name, from unit noise to the finished latent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-import torch
 from torch import Tensor
 
-Denoise = Callable[[Tensor, float], Tensor]
-Noise = Callable[[], Tensor]
+from engine import ancestral
+from engine import ode_samplers as ode
+from engine import sde_samplers as sde
+from engine.stepping import Denoise, Noise
+from engine.unipc import unipc
+
+Plain = Callable[[Denoise, Tensor, Sequence[float]], Tensor]
+Noisy = Callable[..., Tensor]
+
+_PLAIN: dict[str, Plain] = {
+    "Euler": ode.euler,
+    "Heun": ode.heun,
+    "DPM2": ode.dpm2,
+    "LMS": ode.lms,
+    "DPM++ 2M": ode.dpmpp_2m,
+    "UniPC": unipc,
+}
+_NOISY: dict[str, Noisy] = {
+    "Euler a": ancestral.euler_ancestral,
+    "DPM2 a": ancestral.dpm2_ancestral,
+    "DPM++ 2S a": ancestral.dpmpp_2s_ancestral,
+    "DPM++ SDE": sde.dpmpp_sde,
+    "DPM++ 2M SDE": sde.dpmpp_2m_sde,
+    "DPM++ 2M SDE Heun": sde.dpmpp_2m_sde_heun,
+    "DPM++ 3M SDE": sde.dpmpp_3m_sde,
+    "DDIM": ancestral.euler_ancestral,
+}
+_VARIANCE_PRESERVING = frozenset({"DDIM", "UniPC"})
 
 
-def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """DPM-Solver++(2M), Lu et al. 2022 (https://arxiv.org/abs/2211.01095), algorithm 2, in noise-level space.
+def sample(
+    sampler: str,
+    denoise: Denoise,
+    unit: Tensor,
+    sigmas: Sequence[float],
+    noise: Noise,
+    *,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Walk from unit noise down to a latent.
+
+    DDIM and UniPC live where the latent's variance is kept at 1: the WebUI starts them from ``unit`` itself, which is
+    ``unit * sqrt(1 + sigma ** 2)`` here, and decodes what they leave without scaling it back.
 
     Args:
+        sampler: A name of ``engine.sampler_names.SAMPLERS``.
         denoise: The denoiser.
-        x: Noise times ``sigmas[0]``, ``(n, c, h, w)``.
-        sigmas: Falling levels; the last may be 0.
+        unit: The first noise, ``(n, c, h, w)``; is left alone.
+        sigmas: Falling levels, from `engine.schedules.sigmas_for`.
+        noise: All noise after the first; only asked by samplers that add some.
+        eta: Share of fresh noise, 0 to 1; without meaning for samplers that add none.
+        s_noise: A factor on fresh noise.
 
     Returns:
-        The latent at ``sigmas[-1]``.
+        The latent to decode, of ``unit``'s shape and dtype.
     """
-    before: Tensor | None = None
-    last_h = 0.0
-    for sigma, target in pairwise(sigmas):
-        clean = denoise(x, sigma)
-        if target == 0:
-            return clean
-        h = math.log(sigma / target)
-        guess = clean if before is None else torch.lerp(before, clean, 1 + h / (2 * last_h))
-        x = x * (target / sigma) - math.expm1(-h) * guess
-        before, last_h = clean, h
-    return x
-
-
-def euler_ancestral(denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise) -> Tensor:
-    """Euler steps with fresh noise at each ("Euler a", eta = 1).
-
-    The ancestral split of a step is that of DDPM (Ho et al. 2020) in noise-level space:
-    ``up ** 2 = target ** 2 * (sigma ** 2 - target ** 2) / sigma ** 2`` and ``down ** 2 = target ** 2 - up ** 2``.
-
-    Args:
-        denoise: The denoiser.
-        x: Noise times ``sigmas[0]``, ``(n, c, h, w)``.
-        sigmas: Falling levels; the last may be 0.
-        noise: Gives fresh unit noise of ``x``'s shape, dtype and device; not called for a step that ends at 0.
-
-    Returns:
-        The latent at ``sigmas[-1]``.
-    """
-    for sigma, target in pairwise(sigmas):
-        clean = denoise(x, sigma)
-        if target == 0:
-            return clean
-        up = target * math.sqrt((sigma - target) * (sigma + target)) / sigma
-        down = target * target / sigma
-        x = torch.lerp(clean, x, down / sigma).add_(noise(), alpha=up)
-    return x
+    preserving = sampler in _VARIANCE_PRESERVING
+    x = unit * (math.hypot(1, sigmas[0]) if preserving else sigmas[0])
+    if sampler in _PLAIN:
+        x = _PLAIN[sampler](denoise, x, sigmas)
+    else:
+        x = _NOISY[sampler](denoise, x, sigmas, noise, eta=eta, s_noise=s_noise)
+    return x / math.hypot(1, sigmas[-1]) if preserving else x

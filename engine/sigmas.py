@@ -1,4 +1,4 @@
-"""Noise levels: SD1's training schedule, the two step schedules, and the time that belongs to a noise level.
+"""Noise levels: those a model was trained on, and the time that belongs to a noise level.
 
 A noise level ``sigma`` is the noise's standard deviation when the clean latent is left unscaled: ``x = x0 + sigma *
 noise``, as in Karras et al. 2022 (https://arxiv.org/abs/2206.00364). All numbers are float64; nothing here needs torch.
@@ -7,7 +7,7 @@ noise``, as in Karras et al. 2022 (https://arxiv.org/abs/2206.00364). All number
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -16,7 +16,10 @@ import numpy.typing as npt
 TRAINING_STEPS = 1000
 BETA_RANGE = (0.00085, 0.012)  # "scaled linear": the square roots are evenly spaced
 LEAST_KEPT = 4.8973451890853435e-08
-KARRAS_RHO = 7.0
+ALIGNED_SD1 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+ALIGNED_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
+"""The levels of "Align Your Steps" (Sabour et al. 2024, https://arxiv.org/abs/2404.14507), as its authors print them
+for each family (https://research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +28,11 @@ class NoiseLevels:
 
     Attributes:
         log_sigmas: ``(1000,)`` natural logarithms, rising with time 0..999.
+        aligned: The falling levels of "Align Your Steps" for this family of models.
     """
 
     log_sigmas: npt.NDArray[np.float64]
+    aligned: tuple[float, ...] = ALIGNED_SD1
 
     @property
     def lowest(self) -> float:
@@ -43,22 +48,25 @@ class NoiseLevels:
         """The model's fractional time for a noise level, by linear interpolation in log sigma; clamped to 0..999."""
         return float(np.interp(math.log(sigma), self.log_sigmas, np.arange(len(self.log_sigmas))))
 
-    def karras(self, steps: int) -> tuple[float, ...]:
-        """``steps`` levels evenly spaced in ``sigma ** (1 / 7)``, then 0 (Karras et al. 2022, equation 5)."""
-        top, bottom = self.highest ** (1 / KARRAS_RHO), self.lowest ** (1 / KARRAS_RHO)
-        ramp = np.linspace(0, 1, steps)
-        return (*(float(sigma) for sigma in (top + ramp * (bottom - top)) ** KARRAS_RHO), 0.0)
+    def sigma_of(self, time: float) -> float:
+        """The noise level at a fractional time 0..999, by linear interpolation in log sigma."""
+        return math.exp(np.interp(time, np.arange(len(self.log_sigmas)), self.log_sigmas))
 
-    def uniform(self, steps: int) -> tuple[float, ...]:
-        """``steps`` levels evenly spaced in time from 999 to 0, then 0: the WebUI's "Uniform"."""
-        times = np.linspace(len(self.log_sigmas) - 1, 0, steps)
-        logs = np.interp(times, np.arange(len(self.log_sigmas)), self.log_sigmas)
-        return (*(float(sigma) for sigma in np.exp(logs)), 0.0)
+
+@cache
+def levels_of(*, sdxl: bool, zero_terminal: bool) -> NoiseLevels:
+    """A model's levels: SD1's schedule, which all families share, or the one that ends in pure noise."""
+    levels = zero_terminal_levels() if zero_terminal else sd1_levels()
+    return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
 
 
 @cache
 def sd1_levels() -> NoiseLevels:
-    """SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``."""
+    """SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
+
+    Both are rounded to float32, as every program has them that keeps ``a`` with the model; the lowest levels move by a
+    hundred-thousandth with that.
+    """
     return _levels(_kept())
 
 
@@ -69,29 +77,17 @@ def zero_terminal_levels() -> NoiseLevels:
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.
     """
-    roots = np.sqrt(_kept())
+    roots = np.sqrt(_kept().astype(np.float64))
     kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
     kept[-1] = LEAST_KEPT
-    return _levels(kept)
+    return _levels(kept.astype(np.float32))
 
 
-def _kept() -> npt.NDArray[np.float64]:
+def _kept() -> npt.NDArray[np.float32]:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    return np.asarray(np.cumprod(1 - betas), dtype=np.float64)
+    return np.cumprod(1 - betas).astype(np.float32)
 
 
-def _levels(kept: npt.NDArray[np.float64]) -> NoiseLevels:
-    return NoiseLevels(log_sigmas=0.5 * np.log((1 - kept) / kept))
-
-
-def sigmas_for(sampler: str, steps: int, levels: NoiseLevels | None = None) -> tuple[float, ...]:
-    """The noise levels a named sampler visits: ``steps + 1`` falling numbers, the last 0.
-
-    Args:
-        sampler: "DPM++ 2M Karras" (Karras levels) or "Euler a" (uniform in time, the WebUI's default for it).
-        steps: At least 1.
-        levels: What the model was trained on; SD1's where left out.
-    """
-    levels = levels or sd1_levels()
-    return levels.karras(steps) if sampler.endswith("Karras") else levels.uniform(steps)
+def _levels(kept: npt.NDArray[np.float32]) -> NoiseLevels:
+    return NoiseLevels(log_sigmas=np.log(np.sqrt((1 - kept) / kept).astype(np.float64)))

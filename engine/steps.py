@@ -28,6 +28,9 @@ PREVIOUS = "previous"
 NUMBERED = re.compile(r"step\d+")
 """The name that every step's result has by its number: step1, step2, ..."""
 
+DEFAULTS: dict[str, float | None] = {"beta": 0.0, "gamma": 0.3, "seed": None}
+_BETA_MODES = ("Triple sum", "sum Twice")
+_BETA_CALCULATIONS = ("tensor", "tensor2", "extract")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -98,6 +101,19 @@ class MergeStep:
             object.__setattr__(self, what, _ratio(what, ratio))
         object.__setattr__(self, "adjust", _adjust(self.adjust))
         _check_numbers(self)
+        for name in self.unused:
+            object.__setattr__(self, name, DEFAULTS[name])
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Those of beta, gamma and seed that mean nothing in this mode; they are kept at their defaults."""
+        rules = parse_elemental(self.elemental, self.calculation, extended=self.by_extended_block)
+        used = {
+            "beta": self.mode in _BETA_MODES or self.calculation in _BETA_CALCULATIONS,
+            "gamma": self.calculation == "extract",
+            "seed": self.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules),
+        }
+        return tuple(name for name, is_used in used.items() if not is_used)
 
     @property
     def by_extended_block(self) -> bool:
@@ -278,9 +294,7 @@ def _check_numbers(step: MergeStep) -> None:
     _numbers((step.gamma,), ("extract",), "gamma")
     if step.seed is not None and not 0 <= step.seed < 2**32:
         raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
-    rules = parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block)
-    random = step.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules)
-    if random and step.seed is None:
+    if step.seed is None and "seed" not in step.unused:
         raise RecipeError("random ratios and plus random need a seed; write one, such as seed = 1")
     if step.calculation == "extract":
         _check_extract(step)

@@ -28,6 +28,7 @@ OWN = "sd-recipe-search"
 """The type under which this program writes: nobody else's."""
 
 _LOST = "Adjust, gamma and seed are not recorded in the metadata; if the run had any, take its row in mergehistory.csv"
+_LOST_XL = '"use extended XL" is not recorded either; write extended = true in the recipe if it was ticked'
 _WEBUI_MORE = (
     "A1111's own merger also merges tensors that SuperMerger leaves as they are in A (position_ids; in SD2 and SDXL "
     "positional_embedding, text_projection, logit_scale)"
@@ -207,7 +208,8 @@ def _supermergers(content: Mapping[str, Any], names: Mapping[str, str], dialect:
         filtered=tuple(_texts(content.get(mode), mode)),
     )
     recipe = Recipe(steps=(step_of(fields, dialect, family),), dialect=dialect.name, family=family)
-    notes = (*notes_on(fields, dialect), _LOST)
+    extended = (_LOST_XL,) if dialect.extended and family == "sdxl" else ()
+    notes = (*notes_on(fields, dialect), _LOST, *extended)
     return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=notes)
 
 

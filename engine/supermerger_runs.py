@@ -1,8 +1,9 @@
 """The runs that a recipe takes in SuperMerger: its steps, with Adjust drawn into the run before it where it may be.
 
-Adjust acts last within a run and on six tensors. In a run of its own it acts on the finished model; the two are the
-same where the run before it touches these six, whatever its ratios are. It does not where a filter or Self's factor 0
-leaves one of them alone, where trainDifference finds it equal in B and C, and in smoothAdd MT, which adds after Adjust.
+Adjust acts last within a run and on six tensors, which whole models have. In a run of its own it acts on the finished
+model; the two are the same where the run before it touches these six, whatever its ratios. It does not where a filter
+or Self's factor 0 leaves one of them alone, where trainDifference finds it equal in B and C, and in smoothAdd MT, which
+adds after Adjust.
 """
 
 from __future__ import annotations

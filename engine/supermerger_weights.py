@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.blocks import BLOCKS, blocks_of
+from engine.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
 from engine.dialects import Dialect, Family
 from engine.elemental import RANDOM_RATIOS
 from engine.errors import RecipeError
@@ -148,7 +148,7 @@ def _thrown(
         dice = _dice(seed or 0)
         for place, letter in letters.items():
             numbers[place] = _drawn(letter, dice[place + OFFSETS[side]], dialect)
-    return WeightsText(numbers=tuple(numbers), elemental=_rules(letters, names))
+    return WeightsText(numbers=tuple(numbers), elemental=_rules(letters, len(words)))
 
 
 def _dice(seed: int) -> list[float]:
@@ -174,8 +174,12 @@ def _drawn(letter: str, value: float, dialect: Dialect) -> float:
     return min(max(found, low), high) if dialect.extended else found
 
 
-def _rules(letters: Mapping[int, str], names: Sequence[str]) -> str:
-    """One rule a letter, R before U before X, for all its blocks."""
+def _rules(letters: Mapping[int, str], count: int) -> str:
+    """One rule a letter, R before U before X, for all its blocks.
+
+    Blocks have the names of rules, which go by the place in the row of 26; for SDXL too.
+    """
+    names = EXTENDED_BLOCKS if count == len(EXTENDED_BLOCKS) else BLOCKS
     found: list[str] = []
     for letter in RANDOM_RATIOS:
         blocks = [names[place] for place, word in letters.items() if word == f"E{letter}"]

@@ -10,7 +10,8 @@ from pydantic import ValidationInfo
 
 from engine.blocks import BLOCKS, Site
 from engine.errors import RecipeError
-from engine.shots import LATENT_STEP
+from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
+from engine.shots import LATENT_STEP, RNGS
 from search.space import NARROWEST
 from studies.mistakes import did_you_mean, own_error
 
@@ -136,6 +137,33 @@ def device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
         raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
     return text
+
+
+def sampler(name: str, info: ValidationInfo) -> str:
+    """Accept a sampler's name, the old or the new way, that the table's `steps` are enough for."""
+    parts = split_name(name)
+    if parts is None:
+        close = nearest(name)
+        raise own_error("unknown sampler", did_you_mean(name, [close] if close else SAMPLERS))
+    steps, fewest = info.data.get("steps"), SAMPLERS[parts[0]].fewest
+    if steps is not None and steps < fewest:
+        raise own_error(f"{parts[0]} needs at least {fewest} steps", "give more steps, or choose another sampler")
+    return name
+
+
+def schedule(name: str, info: ValidationInfo) -> str:
+    """Accept a schedule that the table's `sampler` can follow."""
+    mistake = schedule_mistake(info.data.get("sampler", next(iter(SAMPLERS))), name)
+    if mistake:
+        raise own_error(*mistake)
+    return name
+
+
+def rng(name: str) -> str:
+    """Accept the name of a generator of random numbers."""
+    if name not in RNGS:
+        raise own_error("unknown rng", 'write "CPU", or "NV" for what a WebUI on an NVIDIA card draws')
+    return name
 
 
 def side(pixels: int) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.layout import Widths
+from engine.sampler_names import unet_calls
 from engine.shots import Shot
 from search.suggester import Suggester
 from studies.studyfile import StudySpec
@@ -24,7 +25,7 @@ BASELINES = 5
 """Recipes that the proof renders beside the finalists: A, B, FLAT_25, FLAT_50, FLAT_75."""
 
 UNET_STEP_FLOP = 1.607e12
-"""Work of one guided step of SD1.5 (two passes of the UNet) at 512 x 512 pixels."""
+"""Work of one guided call of SD1.5 (two passes of the UNet) at 512 x 512 pixels."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 REAL = Widths()
@@ -101,10 +102,11 @@ def device_of(name: str) -> torch.device:
 def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
     """Return the seconds one picture takes, measured work by measured speed."""
     area = shot.width * shot.height / 512**2
-    unet = UNET_STEP_FLOP * shot.steps * area * _square_mean(widths.unet) / _square_mean(REAL.unet)
+    calls = unet_calls(shot.sampler, shot.schedule, shot.steps)
+    unet = UNET_STEP_FLOP * calls * area * _square_mean(widths.unet) / _square_mean(REAL.unet)
     decode = DECODE_FLOP * area * _square_mean(widths.vae) / _square_mean(REAL.vae)
     work = (unet + decode) / (matrix_speed(device) * SPEED_SHARE[device.type])
-    return work + PASS_SECONDS[device.type] * shot.steps / 4
+    return work + PASS_SECONDS[device.type] * calls / 4
 
 
 def _square_mean(widths: Sequence[int]) -> float:

@@ -219,5 +219,10 @@ def _shot(text: str, negative: str | None, seed: int, render: RenderTable) -> Sh
         steps=render.steps,
         cfg=render.cfg,
         sampler=render.sampler,
+        schedule=render.schedule,
         clip_skip=render.clip_skip,
+        eta=render.eta,
+        s_noise=render.s_noise,
+        ensd=render.ensd,
+        rng=render.rng,
     )

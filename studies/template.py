@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.blocks import ADJUST_FIELDS, ELEMENTS
-from engine.shots import SAMPLERS
+from engine.sampler_names import SAMPLERS, SCHEDULES
 from search.layout import DEFAULT_GROUPS
 from studies.errors import StudyError
 from studies.files import write_text
@@ -39,7 +40,13 @@ references = @REFERENCES@
 # width = @WIDTH@
 # height = @HEIGHT@
 # steps = @STEPS@
-# sampler = @SAMPLER@          # or @OTHER_SAMPLERS@
+# sampler = @SAMPLER@       # named as in the WebUI, "DPM++ 2M Karras" and the like too; one of
+@SAMPLERS@
+# schedule = @SCHEDULE@     # the sampler's own; or one of
+@SCHEDULES@
+# rng = @RNG@                # "NV": the noise that a WebUI on an NVIDIA card draws
+# s_noise = @S_NOISE@              # fresh noise is multiplied by it; eta = 0 to 1 sets how much of it there is
+# ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
 negative = "lowres, bad anatomy, worst quality"
@@ -157,7 +164,12 @@ def _defaults() -> dict[str, str]:
         "HEIGHT": str(render.height),
         "STEPS": str(render.steps),
         "SAMPLER": _quoted(render.sampler),
-        "OTHER_SAMPLERS": ", ".join(_quoted(name) for name in SAMPLERS if name != render.sampler),
+        "SAMPLERS": _names(SAMPLERS),
+        "SCHEDULE": _quoted(render.schedule),
+        "SCHEDULES": _names(name for name in SCHEDULES if name != render.schedule),
+        "RNG": _quoted(render.rng),
+        "S_NOISE": str(render.s_noise),
+        "ENSD": str(render.ensd),
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
         "LOW": str(blocks.low),
@@ -176,6 +188,11 @@ def _defaults() -> dict[str, str]:
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS": ", ".join(SCORERS),
     }
+
+
+def _names(names: Iterable[str]) -> str:
+    """Return names as lines of comment."""
+    return textwrap.fill(", ".join(names), 100, initial_indent="#     ", subsequent_indent="#     ")
 
 
 def _groups(groups: Mapping[str, tuple[str, ...]]) -> str:

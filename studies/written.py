@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.blocks import ADJUST_FIELDS, BLOCKS
-from engine.shots import CFG, CLIP_SKIP, SAMPLERS, SEED, SIDES, STEPS
+from engine.sampler_names import AUTOMATIC, SAMPLERS
+from engine.shots import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SEED, SIDES, STEPS
 from search.layout import RATIO_BOUNDS, SELF_BOUNDS
 from studies import checks
 
@@ -74,9 +75,14 @@ class RenderTable(Written):
     width: Side = Field(default=512, examples=[512])
     height: Side = Field(default=512, examples=[512])
     steps: int = Field(default=20, ge=STEPS[0], le=STEPS[1], examples=[20])
-    sampler: Annotated[str, AfterValidator(checks.one_of(SAMPLERS, "sampler"))] = Field(
-        default=SAMPLERS[0], examples=[SAMPLERS[0]]
+    sampler: Annotated[str, AfterValidator(checks.sampler)] = Field(
+        default=next(iter(SAMPLERS)), examples=["DPM++ 2M Karras"]
     )
+    schedule: Annotated[str, AfterValidator(checks.schedule)] = Field(default=AUTOMATIC, examples=["Karras"])
+    rng: Annotated[str, AfterValidator(checks.rng)] = Field(default=RNGS[0], examples=["NV"])
+    eta: float | None = Field(default=None, ge=ETA[0], le=ETA[1], examples=[1.0])
+    s_noise: float = Field(default=1.0, ge=S_NOISE[0], le=S_NOISE[1], examples=[1.0])
+    ensd: int = Field(default=0, ge=ENSD[0], le=ENSD[1], examples=[31337])
     cfg: float = Field(default=7.0, ge=CFG[0], le=CFG[1], examples=[7.0])
     clip_skip: int = Field(default=1, ge=CLIP_SKIP[0], le=CLIP_SKIP[1], examples=[1])
     negative: str = Field(default="", examples=["lowres, bad anatomy"])

@@ -11,6 +11,13 @@ from engine.replay import replay
 from engine.sources import InMemory
 
 
+class Brief(dict[str, dict[str, Tensor]]):
+    """Models whose tensors are not all printed when a test fails."""
+
+    def __repr__(self) -> str:
+        return f"models {', '.join(self)}"
+
+
 def made(recipe: Recipe, models: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Every tensor of the result, by exact replay."""
     found = replay(recipe, {name: InMemory(tensors) for name, tensors in models.items()})

@@ -35,9 +35,9 @@ def recipes(draw: st.DrawFn) -> Recipe:
     if calculation in {"trainDifference", "extract"}:
         mode = "Add difference"
     share = st.floats(0, 1) if calculation == "extract" else None
-    alpha = draw(share or ratios(family, dialect))
-    beta = draw(share or _like(alpha, family, dialect)) if uses_beta(mode, calculation) else 0.0
-    rules = draw(st.lists(st.sampled_from(RULES[:2] if share else RULES), max_size=3))
+    alpha = draw(ratios(family, dialect) if share is None else share)
+    beta = draw(_like(alpha) if share is None else share) if uses_beta(mode, calculation) else 0.0
+    rules = draw(st.lists(st.sampled_from(RULES if share is None else RULES[:2]), max_size=3))
     elemental = draw(st.sampled_from([",", "\n"])).join(rules)
     random = calculation == "plus random" or any(rule.endswith((":R", ":X")) for rule in rules)
     settings: dict[str, Any] = {
@@ -68,7 +68,7 @@ def _valid(settings: dict[str, Any]) -> MergeStep:
 
 
 @st.composite
-def _like(draw: st.DrawFn, alpha: Any, family: Family, dialect: Dialect) -> Any:
+def _like(draw: st.DrawFn, alpha: Any) -> Any:
     """Beta in the shape of alpha, since one switch holds for both."""
     if isinstance(alpha, tuple):
         return tuple(draw(st.lists(numbers, min_size=len(alpha), max_size=len(alpha))))

@@ -194,6 +194,8 @@ BODY = 'format = 1\n[[steps]]\nkind = "merge"\n'
         (BODY + 'include = { elements = [""] }', "an empty element is part of every key"),
         (BODY + "seed = -1", "the seed is -1"),
         (BODY + "gamma = inf", "steps.1..gamma: is inf"),
+        (BODY + "beta = 0.3", "steps.1..beta: means nothing in Weight sum, normal; leave it out"),
+        (BODY + 'calculation = "cosineA"\nseed = 1', "steps.1..seed: means nothing in Weight sum, cosineA"),
         (BODY + "extended = true", "extended blocks are for SDXL in the dialect head"),
         (BODY + 'name = "previous"', "a result cannot be called 'previous'"),
         (BODY + 'name = "step4"', "a result cannot be called 'step4'"),

@@ -57,7 +57,6 @@ OUT03-OUT05:attn2 attn1.to_out:0.5
 NOT BASE:bias:R'''
 adjust = "1,2"
 exclude = { blocks = ["BASE", "Adjust"], elements = ["attn"] }
-gamma = 0.5
 seed = 7
 old_arithmetic = true
 
@@ -125,7 +124,6 @@ def test_everything_that_can_be_said_of_a_run(tmp_path: Path) -> None:
         elemental="OUT03-OUT05:attn2 attn1.to_out:0.5\nNOT BASE:bias:R",
         adjust=(1, 2, 0, 0, 0, 0, 0, 0),
         filter=Filter(kind="exclude", blocks=("BASE", "Adjust"), elements=("attn",)),
-        gamma=0.5,
         seed=7,
         old_arithmetic=True,
         name="one",
@@ -166,7 +164,7 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_recipe_file(written(tmp_path, BAD))
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'recipe.toml'}, a recipe file: 11 mistakes:")
+    assert message.startswith(f"{tmp_path / 'recipe.toml'}, a recipe file: 12 mistakes:")
     for part in (
         "format: is 2; this program reads format = 1",
         "dialct: is unknown here; did you mean dialect?",
@@ -175,6 +173,7 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
         "steps[1].alpha: has 2 numbers; write 26: BASE, IN00 .. OUT11",
         "steps[1].beta.OUT55: is unknown here; did you mean OUT05?",
         "steps[1].beta.OUT05: is 'much'; write a number",
+        "steps[1].beta: means nothing in Weight sum, normal; leave it out",
         'steps[2].factors."OUT05:attn1": is nan; write a number',
         "steps[2].factors.\"OUT05\": 'OUT05' is no site; write block:element",
         "steps[3].values.HUE: is unknown here",

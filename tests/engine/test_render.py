@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import RenderError
-from engine.render import Renderer, in_pieces, noise_of
-from engine.shots import SAMPLERS, Shot
+from engine.render import Renderer, in_pieces
+from engine.sampler_names import SAMPLERS
+from engine.shots import Shot
 from engine.sigmas import sd1_levels
 from engine.text import Conditioner
 from tests.engine.tiny_models import TinyModel, tiny_model
@@ -75,9 +76,9 @@ class WatchedVae(nn.Module):
 
 
 @pytest.mark.parametrize(("width", "height"), [(96, 96), (72, 104)])
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", ["DPM++ 2M", "DPM++ SDE", "UniPC"])
 def test_sizes_of_any_multiple_of_eight(model: TinyModel, width: int, height: int, sampler: str):
-    shot = replace(SHOT, width=width, height=height, sampler=sampler, steps=2)
+    shot = replace(SHOT, width=width, height=height, sampler=sampler, steps=3)
     pictures = Renderer(model).render([shot])
     assert pictures.shape == (1, 3, height, width)
     assert pictures.dtype == torch.float32
@@ -104,7 +105,9 @@ def test_a_call_repeats_itself_bit_for_bit(model: TinyModel):
         {"steps": 4},
         {"cfg": 5.0},
         {"sampler": "Euler a"},
+        {"schedule": "Uniform"},
         {"clip_skip": 2},
+        {"rng": "NV"},
     ],
 )
 def test_every_field_of_a_shot_counts(model: TinyModel, change: dict[str, Any]):
@@ -179,19 +182,28 @@ def test_cfg_1_is_the_limit_of_guidance(model: TinyModel):
 # ------------------------------------------------------------------------------------------------------ noise
 
 
-def test_every_shot_draws_from_its_own_generator():
-    stream = noise_of(SHOTS, torch.device("cpu"))
-    first, second = stream(), stream()
-    assert first.shape == (4, 4, 8, 9)
-    assert first.dtype == torch.float32
-    for number, shot in enumerate(SHOTS):
-        own = torch.Generator("cpu").manual_seed(shot.seed)
-        assert torch.equal(first[number], torch.randn((4, 8, 9), generator=own))
-        assert torch.equal(second[number], torch.randn((4, 8, 9), generator=own))
+@pytest.mark.parametrize("change", [{"eta": 0.5}, {"ensd": 31337}, {"s_noise": 0.5}, {"rng": "NV"}])
+def test_every_setting_of_noise_counts(model: TinyModel, change: dict[str, Any]):
+    renderer, shot = Renderer(model), replace(SHOT, sampler="DPM++ 2S a")
+    difference = (renderer.render([shot]) - renderer.render([replace(shot, **change)])).abs().max()
+    assert float(difference) > COMPANY
 
 
-def test_the_global_generator_is_neither_read_nor_moved(model: TinyModel):
-    shot = replace(SHOT, sampler="Euler a")
+def test_names_old_and_new_make_the_same_picture(model: TinyModel):
+    renderer = Renderer(model)
+    old, new = replace(SHOT, sampler="LMS Karras"), replace(SHOT, sampler="LMS", schedule="Karras")
+    assert torch.equal(renderer.render([old]), renderer.render([new]))
+
+
+def test_samplers_of_two_calls_take_them(model: TinyModel):
+    unet = Watched(model.unet)
+    Renderer(model_with(model, unet=unet)).render([replace(SHOT, sampler="Heun", steps=4)])
+    assert unet.batches == [2] * 7
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", "DPM++ SDE"])
+def test_the_global_generator_is_neither_read_nor_moved(model: TinyModel, sampler: str):
+    shot = replace(SHOT, sampler=sampler)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = Renderer(model).render([shot])
@@ -223,6 +235,7 @@ def test_shots_of_different_settings_keep_their_order(model: TinyModel):
         replace(SHOTS[0], cfg=6),
     ]
     renderer = Renderer(model)
+    shots += [replace(SHOTS[0], sampler="DPM++ SDE", rng=rng, eta=eta) for rng in ("NV", "CPU") for eta in (None, 0.5)]
     expected = torch.cat([renderer.render([shot]) for shot in shots])
     assert float((renderer.render(shots) - expected).abs().max()) < COMPANY
 

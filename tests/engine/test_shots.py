@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.errors import RenderError
-from engine.shots import SAMPLERS, Shot
+from engine.sampler_names import SAMPLERS
+from engine.shots import Shot
 
 SHOT = Shot(prompt="a red house", seed=7)
 
@@ -35,6 +36,11 @@ def test_the_key_never_changes_between_versions():
     assert SHOT.key == "50a799d8dfc8f477e2eb8253cd3295149259bcd1605beb8a4029a6b2f025915a"
 
 
+def test_a_name_without_schedule_stands_for_uniform_levels_in_the_text_as_it_always_has():
+    assert json.loads(replace(SHOT, sampler="Euler a").text) == json.loads(SHOT.text) | {"sampler": "Euler a"}
+    assert json.loads(replace(SHOT, schedule="Uniform").text) == json.loads(SHOT.text) | {"sampler": "DPM++ 2M"}
+
+
 def test_a_whole_number_for_cfg_is_the_same_shot():
     assert replace(SHOT, cfg=7).key == SHOT.key
 
@@ -50,7 +56,9 @@ def test_a_whole_number_for_cfg_is_the_same_shot():
         {"steps": 8},
         {"cfg": 3.5},
         {"sampler": "Euler a"},
+        {"schedule": "Exponential"},
         {"clip_skip": 2},
+        {"rng": "NV"},
     ],
 )
 def test_every_field_changes_the_key(change: dict[str, Any]):
@@ -74,7 +82,22 @@ def test_a_shot_is_frozen():
         ({"seed": -1}, r"seed = -1: .* from 0"),
         ({"seed": True}, r"seed = True"),
         ({"clip_skip": 13}, r"clip_skip = 13: .* from 1 to 12"),
-        ({"sampler": "DPM++ 2M"}, r'sampler = "DPM\+\+ 2M": must be one of .*; did you mean "DPM\+\+ 2M Karras"\?'),
+        (
+            {"sampler": "DPM++ 2M Karas"},
+            r'sampler = "DPM\+\+ 2M Karas": unknown .*; did you mean "DPM\+\+ 2M Karras"\?',
+        ),
+        ({"schedule": "karas"}, r'schedule = "karas": unknown schedule; did you mean Karras\?'),
+        (
+            {"sampler": "LMS Karras", "schedule": "Beta"},
+            r'schedule = "Beta": the .* says Karras already; write .*"LMS"',
+        ),
+        ({"sampler": "DDIM", "schedule": "Karras"}, r"DDIM has noise levels of its own; leave schedule out"),
+        ({"sampler": "UniPC", "steps": 2}, r"steps = 2: UniPC needs at least 3"),
+        ({"sampler": "DDIM", "steps": 1}, r"steps = 1: DDIM needs at least 2"),
+        ({"eta": 1.5}, r"eta = 1.5: must be a number from 0.0 to 1.0"),
+        ({"s_noise": -1.0}, r"s_noise = -1.0: must be a number from 0.0 to 2.0"),
+        ({"ensd": 0.5}, r"ensd = 0.5: must be a whole number from 0"),
+        ({"rng": "GPU"}, r'rng = "GPU": must be "CPU", or "NV" for what'),
     ],
 )
 def test_a_value_out_of_range_is_refused_with_the_way_out(change: dict[str, Any], said: str):
@@ -84,8 +107,20 @@ def test_a_value_out_of_range_is_refused_with_the_way_out(change: dict[str, Any]
 
 def test_all_mistakes_are_named_at_once():
     with pytest.raises(RenderError) as caught:
-        Shot(prompt="x", seed=-1, width=97, steps=999, cfg=99, sampler="fast", clip_skip=0)
-    for name in ("seed", "width", "steps", "cfg", "sampler", "clip_skip"):
+        Shot(
+            prompt="x",
+            seed=-1,
+            width=97,
+            steps=999,
+            cfg=99,
+            sampler="fast",
+            clip_skip=0,
+            eta=2,
+            ensd=-1,
+            rng="",
+            s_noise=9,
+        )
+    for name in ("seed", "width", "steps", "cfg", "sampler", "clip_skip", "eta", "ensd", "rng", "s_noise"):
         assert f"  {name} = " in str(caught.value)
 
 
@@ -94,8 +129,57 @@ def test_a_label_is_short_and_has_the_seed():
     assert len(replace(SHOT, prompt="house " * 50).label) < 80
 
 
-def test_both_samplers_are_offered():
+def test_every_sampler_is_offered():
     assert all(replace(SHOT, sampler=sampler).sampler == sampler for sampler in SAMPLERS)
+
+
+def test_names_of_both_at_once_are_taken_apart():
+    shot = replace(SHOT, sampler="dpm++ 2m sde exponential")
+    assert (shot.sampler, shot.schedule) == ("DPM++ 2M SDE", "Exponential")
+    assert shot == replace(SHOT, sampler="DPM++ 2M SDE", schedule="Exponential")
+    assert replace(shot, seed=8).schedule == "Exponential"
+    assert replace(SHOT, sampler="LMS Karras", schedule="Karras").schedule == "Karras"
+
+
+def test_another_sampler_brings_its_own_schedule():
+    assert (SHOT.schedule, SHOT.follows) == ("Automatic", "Karras")
+    assert replace(SHOT, sampler="Euler a").follows == "Uniform"
+    assert replace(SHOT, sampler="DDIM").follows == ""
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ({}, {"schedule": "Karras"}),
+        ({}, {"sampler": "DPM++ 2M Karras"}),
+        ({"sampler": "Euler a"}, {"sampler": "Euler a", "schedule": "Uniform"}),
+        ({"sampler": "Euler a"}, {"sampler": "Euler a", "eta": 1}),
+        ({"sampler": "Euler a"}, {"sampler": "Euler a", "s_noise": 0.9}),  # the WebUI does not hand it over
+        ({"sampler": "DDIM"}, {"sampler": "DDIM", "eta": 0.0, "ensd": 9}),
+        ({}, {"eta": 0.5, "s_noise": 0.9, "ensd": 9}),
+        ({"sampler": "DPM++ SDE"}, {"sampler": "DPM++ SDE", "ensd": 9}),
+        ({"sampler": "DPM2 a", "eta": 0}, {"sampler": "DPM2 a", "eta": 0.0, "ensd": 9, "s_noise": 0.9}),
+    ],
+)
+def test_shots_of_the_same_picture_have_the_same_key(pair: tuple[dict[str, Any], dict[str, Any]]):
+    one, other = (replace(SHOT, **changes) for changes in pair)
+    assert one.text == other.text
+    assert one.key == other.key
+
+
+@pytest.mark.parametrize(
+    "change", [{"eta": 0.5}, {"s_noise": 0.9}, {"ensd": 9}, {"rng": "NV"}, {"schedule": "Uniform"}]
+)
+def test_settings_of_noise_change_the_key_where_they_are_read(change: dict[str, Any]):
+    shot = replace(SHOT, sampler="DPM++ 2S a")
+    assert replace(shot, **change).key != shot.key
+    assert json.loads(replace(shot, **change).text) != json.loads(shot.text)
+
+
+def test_settings_of_noise_stand_in_the_text_only_where_they_differ():
+    fields = json.loads(replace(SHOT, sampler="DPM2 a", eta=0.5, ensd=9, rng="NV", s_noise=1).text)
+    assert {"sampler": "DPM2 a Karras", "eta": 0.5, "ensd": 9, "rng": "NV"}.items() <= fields.items()
+    assert "s_noise" not in fields
 
 
 def test_shots_need_no_torch():

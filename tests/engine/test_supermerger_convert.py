@@ -20,7 +20,7 @@ from engine.supermerger_cover import cover
 from engine.supermerger_effects import known_keys
 from tests.engine.manifest_recipes import recipe_of
 from tests.engine.strategies import cases
-from tests.engine.supermerger_models import made
+from tests.engine.supermerger_models import Brief, made
 
 ARTICLE = SelfStep(factors=((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88)))
 UNET = "model.diffusion_model."
@@ -180,13 +180,6 @@ def test_words_meet_what_is_wanted_and_nothing_else(data: st.DataObject) -> None
 def test_no_words_for_a_part_of_another_name() -> None:
     assert cover({"a.b"}, {"a.b.c"}) is None
     assert cover({"a.b"}, set()) == ()
-
-
-class Brief(dict[str, dict[str, Tensor]]):
-    """Models whose tensors are not all printed when a test fails."""
-
-    def __repr__(self) -> str:
-        return f"models {', '.join(self)}"
 
 
 @given(cases().map(lambda drawn: (drawn[0], Brief(drawn[1]))), st.sampled_from([*DIALECTS]))

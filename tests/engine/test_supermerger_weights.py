@@ -81,6 +81,11 @@ def test_elemental_dice_become_rules() -> None:
     assert found.elemental == "IN00 IN02::R,IN01::X"
 
 
+def test_elemental_dice_of_sdxl_have_the_names_of_rules() -> None:
+    text = ",".join([*ZEROS[:10], "ER", *ZEROS[:9]])  # the eleventh of 20 is M00
+    assert parse_weights(text, "sdxl", HEAD, seed=1).elemental == "IN09::R"
+
+
 def test_the_dice_presets() -> None:
     assert parse_weights("ALL_R", "sd1", CLASSIC, seed=1234).numbers == tuple(round(x, 3) for x in DICE[:26])
 

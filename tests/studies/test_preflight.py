@@ -12,6 +12,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from engine.layout import Widths
+from engine.shots import Shot
+from studies import estimate
 from studies.estimate import size_text, time_text
 from studies.preflight import Finding, is_fatal, preflight
 from studies.studyfile import read_study_file
@@ -201,3 +204,14 @@ def test_sizes_and_times_are_for_people() -> None:
         "999 bytes", "1.5 kB", "25 MB", "4.2 GB", "7.0 TB",
     ]  # fmt: skip
     assert [time_text(s) for s in (40, 600, 27_000)] == ["40 s", "10 min", "7.5 h"]
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("Heun", 10), ("DPM2", 10), ("DPM++ 2S a", 10), ("DPM++ SDE", 10)])
+def test_steps_of_two_calls_are_estimated_as_two(monkeypatch: pytest.MonkeyPatch, sampler: str, steps: int) -> None:
+    monkeypatch.setattr(estimate, "matrix_speed", lambda device: 1e12)
+
+    def seconds(name: str, count: int) -> float:
+        shot = Shot(prompt="x", seed=1, sampler=name, steps=count)
+        return estimate.picture_seconds(shot, Widths(), torch.device("cpu"))
+
+    assert seconds(sampler, steps) == seconds("DPM++ 2M", 2 * steps - 1)

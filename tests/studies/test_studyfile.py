@@ -49,9 +49,25 @@ def test_shots_are_prompts_times_seeds(spec: StudySpec) -> None:
         ("a cat on grass", 2, "blurry"),
         ("a house", 3, "people"),
     ]
-    assert {(shot.width, shot.steps, shot.cfg, shot.sampler) for shot in spec.shots} == {
-        (64, 4, 5.0, "DPM++ 2M Karras")
-    }
+    assert {(shot.width, shot.steps, shot.cfg, shot.sampler) for shot in spec.shots} == {(64, 4, 5.0, "DPM++ 2M")}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('sampler = "dpm2 a karras"\neta = 0.5', {"sampler": "DPM2 a", "schedule": "Karras", "eta": 0.5}),
+        (
+            'sampler = "DPM2 a"\nschedule = "Beta"\ns_noise = 0.9',
+            {"sampler": "DPM2 a", "schedule": "Beta", "s_noise": 0.9},
+        ),
+        ('sampler = "Euler a"\nrng = "NV"\nensd = 31337', {"sampler": "Euler a", "rng": "NV", "ensd": 31337}),
+        ("", {"sampler": "DPM++ 2M", "schedule": "Automatic", "eta": None, "s_noise": 1.0, "rng": "CPU", "ensd": 0}),
+    ],
+)
+def test_how_noise_is_made_comes_from_the_file(tmp_path: Path, written: str, read: dict[str, object]) -> None:
+    spec = read_study_file(write_study(tmp_path, cfg=f"5\n{written}"))
+    for shot in (*spec.shots, *spec.proof_shots):
+        assert {name: getattr(shot, name) for name in read} == read
 
 
 def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec: StudySpec) -> None:
@@ -139,6 +155,27 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         ('text = "a house"', 'text = " "', ['prompts[2].text: must not be empty (" ")']),
         ("cfg = 5", "cfg = nan", ["render.cfg: "]),
         ("cfg = 5", 'sampler = "Euler b"', ['render.sampler: unknown sampler ("Euler b"); did you mean Euler a?']),
+        ("cfg = 5", 'sampler = "zzz"', ['render.sampler: unknown sampler ("zzz"); known here: DPM++ 2M, DPM++ SDE']),
+        (
+            "cfg = 5",
+            'sampler = "LMS Karas"',
+            ['render.sampler: unknown sampler ("LMS Karas"); did you mean LMS Karras?'],
+        ),
+        ("cfg = 5", 'schedule = "karas"', ['render.schedule: unknown schedule ("karas"); did you mean Karras?']),
+        (
+            "cfg = 5",
+            'sampler = "LMS Karras"\nschedule = "Beta"',
+            ['render.schedule: the sampler\'s name says Karras already ("Beta"); write sampler = "LMS", or leave'],
+        ),
+        (
+            "cfg = 5",
+            'sampler = "DDIM"\nschedule = "Beta"',
+            ['render.schedule: DDIM has noise levels of its own ("Beta"); leave schedule out'],
+        ),
+        ("cfg = 5", 'rng = "GPU"', ['render.rng: unknown rng ("GPU"); write "CPU", or "NV" for what a WebUI']),
+        ("cfg = 5", "eta = 1.5", ["render.eta: must not be above 1 (1.5)"]),
+        ("cfg = 5", "ensd = -1", ["render.ensd: must not be below 0 (-1)"]),
+        ("cfg = 5", "s_noise = 3", ["render.s_noise: must not be above 2 (3)"]),
         ("finalists = 2", "finalists = true", ["search.finalists: must be a whole number (true)"]),
         ("CONT = [-5, 5]", "CONT = [5, -5]", ["space.adjust.CONT: the lower bound must come first"]),
         (

@@ -1,0 +1,92 @@
+"""A Brownian path with random access: any increment from a seed alone, whatever was asked before.
+
+The path is that of ``torchsde.BrownianTree`` (Li et al. 2020, https://arxiv.org/abs/2001.01328; Apache-2.0), which
+AUTOMATIC1111's WebUI uses, bit for bit: intervals are halved until an end is met to six decimals, each half from a
+Brownian bridge whose noise has a seed of its own. It is written anew so that the noise can come from either generator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from torch import Tensor
+
+DECIMALS = 6
+POOL = 24  # words of entropy in numpy's SeedSequence, torchsde's choice for trees
+REMEMBERED = 64  # halved intervals: two ways from the whole to a leaf
+
+Draw = Callable[[int], Tensor]
+"""``draw(seed)``: the first unit noise of a generator with this seed, float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Node:
+    """One interval of the tree and the path's increment over it.
+
+    Attributes:
+        depth: How often the whole was halved.
+        number: Which of that depth's intervals, from the left.
+        start: Where it begins, to six decimals.
+        end: Where it ends.
+        increment: Over all of it.
+    """
+
+    depth: int
+    number: int
+    start: float
+    end: float
+    increment: Tensor
+
+
+class BrownianPath:
+    """One path on an interval."""
+
+    def __init__(self, low: float, high: float, seed: int, draw: Draw) -> None:
+        self._ends = round(low, DECIMALS), round(high, DECIMALS)
+        self._variance = high - low  # torchsde scales the whole by the ends as given
+        self._seed, self._draw = seed, draw
+        self._halves = lru_cache(REMEMBERED)(self._bridge)
+
+    def increment(self, low: float, high: float) -> Tensor:
+        """The increment between two places of the interval; places beyond its ends count as the ends."""
+        first, last = self._ends
+        low, high = (min(max(round(place, DECIMALS), first), last) for place in (low, high))
+        pieces = self._pieces(self._whole, low, high)
+        total = pieces[0]
+        for piece in pieces[1:]:
+            total = total + piece
+        return total
+
+    @cached_property
+    def _whole(self) -> _Node:
+        increment = self._draw(self._seed_of()) * math.sqrt(self._variance)
+        return _Node(depth=0, number=0, start=self._ends[0], end=self._ends[1], increment=increment)
+
+    def _pieces(self, node: _Node, low: float, high: float) -> list[Tensor]:
+        """The increments over the largest nodes that make up an interval inside a node."""
+        if (low, high) == (node.start, node.end):
+            return [node.increment]
+        left, right = self._halves(node)
+        pieces = self._pieces(left, low, min(high, left.end)) if low < left.end else []
+        return pieces + (self._pieces(right, max(low, right.start), high) if high > right.start else [])
+
+    def _bridge(self, node: _Node) -> tuple[_Node, _Node]:
+        """Both halves of a node: the path's middle is normal around the mean of its ends."""
+        middle = round((node.start + node.end) / 2, DECIMALS)
+        before, after = middle - node.start, node.end - middle
+        per_length = 1 / (node.end - node.start)
+        noise = self._draw(self._seed_of(node.number, node.depth))
+        first = before * node.increment * per_length + math.sqrt(before * after * per_length) * noise
+        depth, number = node.depth + 1, 2 * node.number
+        left = _Node(depth=depth, number=number, start=node.start, end=middle, increment=first)
+        second = node.increment - first
+        return left, _Node(depth=depth, number=number + 1, start=middle, end=node.end, increment=second)
+
+    def _seed_of(self, *place: int) -> int:
+        """The seed of a node's bridge: torchsde names a node by its number and depth; the whole has no place."""
+        sequence = np.random.SeedSequence(self._seed, spawn_key=place, pool_size=POOL)
+        return int(sequence.generate_state(1)[0])

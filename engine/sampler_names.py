@@ -1,0 +1,200 @@
+"""Samplers and schedules by the names of AUTOMATIC1111's WebUI, and what is fixed about each.
+
+Two ways of writing are read: a sampler and a schedule type apart, as the WebUI has them since 1.9, and one name for
+both, as it had them before ("DPM++ 2M Karras"). The facts are those of WebUI 1.10 (``sd_samplers_kdiffusion``,
+``sd_samplers_timesteps`` and ``sd_schedulers`` there). Free of torch and numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+
+from engine.errors import RenderError
+
+AUTOMATIC = "Automatic"
+SCHEDULES: tuple[str, ...] = (
+    AUTOMATIC,
+    "Uniform",
+    "Karras",
+    "Exponential",
+    "Polyexponential",
+    "SGM Uniform",
+    "KL Optimal",
+    "Align Your Steps",
+    "Simple",
+    "Normal",
+    "DDIM",
+    "Beta",
+)
+TIMES = 1000  # trained times of every model in this family of programs
+
+
+class Fresh(Enum):
+    """Where a sampler's noise after the first comes from."""
+
+    NONE = "none"
+    STEPS = "one draw a step, from the picture's own stream"
+    TREE = "increments of the picture's own Brownian path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """What is fixed about a sampler.
+
+    Attributes:
+        name: As the WebUI writes it.
+        automatic: The schedule that "Automatic" means for it; empty for samplers with levels of their own.
+        two_calls: Whether a step asks the model twice (a step that ends without noise asks once).
+        fresh: Where its noise after the first comes from.
+        eta: Default share of fresh noise, 0 to 1; None where there is no such setting.
+        scales_noise: Whether the WebUI hands it ``s_noise``.
+        discards: Whether one step more is planned and the last level but one is left out.
+        fewest: The fewest steps that work.
+    """
+
+    name: str
+    automatic: str = "Uniform"
+    two_calls: bool = False
+    fresh: Fresh = Fresh.NONE
+    eta: float | None = None
+    scales_noise: bool = False
+    discards: bool = False
+    fewest: int = 1
+
+
+_STEPS, _TREE = Fresh.STEPS, Fresh.TREE
+_ALL = (
+    Sampler(name="DPM++ 2M", automatic="Karras"),
+    Sampler(name="DPM++ SDE", automatic="Karras", fresh=_TREE, eta=1.0, scales_noise=True, two_calls=True),
+    Sampler(name="DPM++ 2M SDE", automatic="Exponential", fresh=_TREE, eta=1.0, scales_noise=True),
+    Sampler(name="DPM++ 2M SDE Heun", automatic="Exponential", fresh=_TREE, eta=1.0, scales_noise=True),
+    Sampler(name="DPM++ 2S a", automatic="Karras", fresh=_STEPS, eta=1.0, scales_noise=True, two_calls=True),
+    Sampler(name="DPM++ 3M SDE", automatic="Exponential", fresh=_TREE, eta=1.0, scales_noise=True, discards=True),
+    Sampler(name="Euler a", fresh=_STEPS, eta=1.0),
+    Sampler(name="Euler"),
+    Sampler(name="LMS"),
+    Sampler(name="Heun", two_calls=True),
+    Sampler(name="DPM2", automatic="Karras", two_calls=True, discards=True),
+    Sampler(
+        name="DPM2 a",
+        automatic="Karras",
+        fresh=_STEPS,
+        eta=1.0,
+        scales_noise=True,
+        two_calls=True,
+        discards=True,
+    ),
+    Sampler(name="DDIM", automatic="", fresh=_STEPS, eta=0.0, fewest=2),
+    Sampler(name="UniPC", automatic="", fewest=3),
+)
+SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
+"""Every sampler by its name, in the order of the WebUI's list."""
+
+OLD_NAMES: tuple[str, ...] = (
+    "LMS Karras",
+    "DPM2 Karras",
+    "DPM2 a Karras",
+    "DPM++ 2S a Karras",
+    "DPM++ 2M Karras",
+    "DPM++ SDE Karras",
+    "DPM++ 2M SDE Karras",
+    "DPM++ 2M SDE Exponential",
+    "DPM++ 2M SDE Heun Karras",
+    "DPM++ 2M SDE Heun Exponential",
+    "DPM++ 3M SDE Karras",
+    "DPM++ 3M SDE Exponential",
+)
+"""Names of both at once in the list of WebUI 1.8; any other pair is read as well."""
+
+_BY_FOLD = {name.casefold(): name for name in SAMPLERS}
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """A sampler's name as (sampler, schedule): "dpm++ sde karras" is ("DPM++ SDE", "Karras").
+
+    Returns:
+        The two as the WebUI writes them, the schedule "Automatic" where the name has none; None for an unknown name.
+    """
+    folded = " ".join(name.casefold().split())
+    if folded in _BY_FOLD:
+        return _BY_FOLD[folded], AUTOMATIC
+    for schedule in SCHEDULES:
+        sampler = _BY_FOLD.get(folded.removesuffix(f" {schedule.casefold()}"))
+        if sampler is not None and SAMPLERS[sampler].automatic:
+            return sampler, schedule
+    return None
+
+
+def nearest(name: str) -> str | None:
+    """The known sampler name, old or new, that an unknown one looks most like; None if none does."""
+    by_fold = {known.casefold(): known for known in (*SAMPLERS, *OLD_NAMES)}
+    close = get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
+    return by_fold[close[0]] if close else None
+
+
+def normalised(sampler: str, schedule: str) -> tuple[str, str]:
+    """A sampler, named the old or the new way, and a schedule, as the WebUI names them apart.
+
+    Raises:
+        RenderError: An unknown name, or two schedules.
+    """
+    parts = split_name(sampler)
+    if parts is None:
+        raise RenderError(_unknown_sampler(sampler))
+    mistake = schedule_mistake(sampler, schedule)
+    if mistake:
+        raise RenderError(f'schedule = "{schedule}": {mistake[0]}; {mistake[1]}')
+    return parts if schedule == AUTOMATIC else (parts[0], schedule)
+
+
+def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
+    """What is wrong about a schedule beside a known sampler, and the way out; None if nothing is."""
+    parts = split_name(sampler)
+    if schedule not in SCHEDULES:
+        close = get_close_matches(schedule.title(), SCHEDULES, n=1, cutoff=0.5)
+        return "unknown schedule", f"did you mean {close[0]}?" if close else f"known here: {', '.join(SCHEDULES)}"
+    if parts is None or schedule in {AUTOMATIC, parts[1]}:
+        return None
+    if parts[1] != AUTOMATIC:
+        return f"the sampler's name says {parts[1]} already", f'write sampler = "{parts[0]}", or leave schedule out'
+    if not SAMPLERS[parts[0]].automatic:
+        return f"{parts[0]} has noise levels of its own", "leave schedule out"
+    return None
+
+
+def _unknown_sampler(name: str) -> str:
+    near = nearest(name)
+    hint = f'did you mean "{near}"?' if near else f"known here: {', '.join(SAMPLERS)}"
+    return f'sampler = "{name}": unknown sampler; {hint}'
+
+
+def resolved(sampler: str, schedule: str) -> str:
+    """The schedule that a sampler really follows: "Automatic" replaced by its own; empty for levels of its own."""
+    return SAMPLERS[sampler].automatic if schedule == AUTOMATIC else schedule
+
+
+def spacing(steps: int) -> int:
+    """Times between two levels of DDIM, UniPC and the schedule "DDIM": whole, so that the count may differ."""
+    return max(TIMES // steps, 1)
+
+
+def unet_calls(sampler: str, schedule: str, steps: int) -> int:
+    """How often a picture asks the model; with guidance each call is of two passes.
+
+    Args:
+        sampler: A name of ``SAMPLERS``.
+        schedule: A name of ``SCHEDULES``.
+        steps: At least the sampler's fewest.
+    """
+    facts, follows = SAMPLERS[sampler], resolved(sampler, schedule)
+    if sampler == "DDIM":
+        return len(range(0, TIMES, spacing(steps))) - 1
+    if sampler == "UniPC":
+        return len(range(0, TIMES, spacing(steps)))
+    planned = steps + facts.discards
+    walked = len(range(1, TIMES, spacing(planned))) if follows == "DDIM" else planned
+    walked -= facts.discards
+    ends_clean = follows != "KL Optimal"
+    return 2 * walked - ends_clean if facts.two_calls else walked

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.checkpoint import file_sha256
+from engine.errors import CheckpointError
+from studies.hashes import hashes_of
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    found = {name: tmp_path / name for name in ("a", "b")}
+    for name, path in found.items():
+        path.write_bytes(name.encode() * 10_000_000)
+    return found
+
+
+def test_hashes_are_remembered(tmp_path: Path, files: dict[str, Path]) -> None:
+    memory = tmp_path / "deep" / "hashes.json"
+    seen: list[tuple[int, int]] = []
+    found = hashes_of(files, memory, lambda *now: seen.append(now))
+    assert found == {name: file_sha256(path) for name, path in files.items()}
+    assert max(done for done, _ in seen) == 20_000_000
+    assert seen[0][1] == 20_000_000
+    seen.clear()
+    assert hashes_of(files, memory, lambda *now: seen.append(now)) == found
+    assert not seen
+
+
+def test_a_changed_file_is_hashed_anew(tmp_path: Path, files: dict[str, Path]) -> None:
+    memory = tmp_path / "hashes.json"
+    before = hashes_of(files, memory)
+    files["a"].write_bytes(b"c" * 10_000_000)
+    os.utime(files["a"], ns=(1, 1))
+    after = hashes_of(files, memory)
+    assert after["a"] == file_sha256(files["a"]) != before["a"]
+    assert after["b"] == before["b"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_a_broken_memory_is_begun_anew(tmp_path: Path, files: dict[str, Path], content: str) -> None:
+    memory = tmp_path / "hashes.json"
+    memory.write_text(content)
+    assert hashes_of(files, memory)["a"] == file_sha256(files["a"])
+    assert len(json.loads(memory.read_text())) == 2
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="none: cannot be read"):
+        hashes_of({"a": tmp_path / "none"}, tmp_path / "hashes.json")
