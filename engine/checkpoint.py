@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.blocks import is_merged
 from engine.errors import CheckpointError
-from engine.families import TITLES, family_of, foreign, read_widths, variant_of
+from engine.families import family_of, foreign, no_pictures, read_widths
 from engine.header import Header, TensorInfo, read_header
 from engine.inputs import same_shape
+from engine.keymap import unused
 from engine.layout import TEXT, Widths, shapes
 from engine.widths import FamilyName, Shape
 
@@ -112,29 +113,21 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
 
 
 def open_complete(path: Path | str) -> Checkpoint:
-    """Open a checkpoint for rendering: UNet, text encoder and VAE, with nothing missing.
+    """Open a checkpoint for rendering: UNet, text encoders and VAE, with nothing missing.
 
     Raises:
         CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
     """
     checkpoint = open_checkpoint(path)
-    if other := _other(checkpoint.shapes):
-        raise CheckpointError(f"{path}: this is {other}; an SD1 checkpoint with UNet, text encoder and VAE is needed")
+    if reason := no_pictures(checkpoint.widths):
+        raise CheckpointError(f"{path}: {reason}")
     _check_complete(checkpoint)
     return checkpoint
 
 
-def _other(keys: Mapping[str, Shape]) -> str | None:
-    """What a file that is no plain SD1 checkpoint is."""
-    family = family_of(keys)
-    if family not in {None, "sd1"} and family is not None:
-        return TITLES[family]
-    return None if (variant := variant_of(keys)) == "standard" else f"an {variant} checkpoint"
-
-
 def _check_complete(checkpoint: Checkpoint) -> None:
-    expected = shapes(checkpoint.widths)
-    found = checkpoint.tensors
+    found, spare = checkpoint.tensors, unused(checkpoint.widths)
+    expected = {key: shape for key, shape in shapes(checkpoint.widths).items() if key in found or key not in spare}
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
@@ -144,13 +137,13 @@ def _check_complete(checkpoint: Checkpoint) -> None:
     if odd:
         first = min(odd)
         raise CheckpointError(
-            f"{checkpoint.path}: {len(odd)} tensors have shapes that no SD1 model of its widths has: {named(odd)} "
+            f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
             f"({first} is {found[first].shape}, {expected[first]} is needed)"
         )
 
 
 def _advice(missing: list[str]) -> str:
-    for prefix, what in (("first_stage_model.", "VAE"), ("cond_stage_model.", "text encoder")):
+    for prefix, what in (("first_stage_model.", "VAE"), ("cond", "text encoder")):
         if all(key.startswith(prefix) for key in missing):
             return f"use a version of the file with its {what} inside"
     return "use a complete file"
@@ -167,7 +160,8 @@ def check_pair(a: Checkpoint, b: Checkpoint) -> None:
         for key, info in a.tensors.items()
         if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
     ]
-    lost = [key for key in shapes(a.widths) if key not in b.tensors]
+    spare = unused(a.widths)
+    lost = [key for key in shapes(a.widths) if key not in b.tensors and key not in spare]
     if odd or lost:
         raise CheckpointError(
             f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "

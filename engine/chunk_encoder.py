@@ -27,8 +27,8 @@ Texts = tuple[tuple[Chunk, ...], ...]
 """Every text of a schedule in chunks, all of one number of chunks."""
 
 
-class Tower(Protocol):
-    """One text encoder and how it is read."""
+class Reader(Protocol):
+    """One text encoder and how it is read; ``engine.encoders.Tower`` is one."""
 
     @property
     def model(self) -> nn.Module: ...  # noqa: D102
@@ -40,33 +40,6 @@ class Tower(Protocol):
     def read(self, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
         """From ids ``(n, 77)`` to states ``(n, 77, width)`` and, where there is one, the pooled text ``(n, width)``."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipTower:
-    """SD1's: the layer that clip skip says, through the final norm."""
-
-    model: nn.Module
-
-    @property
-    def base(self) -> Any:
-        """The module with ``embeddings`` and ``final_layer_norm``; transformers 4 has one level more."""
-        return getattr(self.model, "text_model", self.model)
-
-    def read(self, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
-        """The n-th last layer's output, as ``Tower`` says.
-
-        Raises:
-            RenderError: There are too few layers for this clip skip.
-        """
-        model: Any = self.model
-        layers = model.config.num_hidden_layers
-        if not 1 <= clip_skip <= layers:
-            raise RenderError(
-                f"clip_skip = {clip_skip}: the text encoder has {layers} layers, so it must be from 1 to {layers}"
-            )
-        states = model(input_ids=ids, output_hidden_states=True).hidden_states[-clip_skip]
-        return self.base.final_layer_norm(states), None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +56,7 @@ class ChunkEncoder:
     ``embeddings`` is where the vectors of inserts come from, ``vectors`` which of an embedding's are this encoder's.
     """
 
-    def __init__(self, tower: Tower, embeddings: EmbeddingFolder | None = None, *, vectors: str = SINGLE) -> None:
+    def __init__(self, tower: Reader, embeddings: EmbeddingFolder | None = None, *, vectors: str = SINGLE) -> None:
         self._tower = tower
         self._embeddings = embeddings
         self._vectors = vectors

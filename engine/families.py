@@ -44,6 +44,9 @@ _OTHER_KINDS = (
 )
 _VARIANTS: dict[int, Variant] = {LATENT_CHANNELS: "standard", 9: "inpainting", 8: "instruct-pix2pix"}
 _OTHER_INPUTS = {5: "a depth-to-image checkpoint", 7: "an upscaling checkpoint"}
+V_MARK, ZERO_TERMINAL_MARK = "v_pred", "ztsnr"
+"""Names of empty tensors in SDXL files: the UNet predicts v; its schedule ends in pure noise."""
+
 _PARTS = (UNET, "cond_stage_model.", "conditioner.embedders.")  # what a checkpoint has, if not whole
 _FIRST = f"{UNET}input_blocks.0.0.weight"
 _LABEL = f"{UNET}label_emb.0.0.weight"
@@ -85,6 +88,11 @@ def variant_of(keys: Mapping[str, Shape]) -> Variant:
         KeyError: a number of channels that no known model reads; ``foreign`` names these.
     """
     return _VARIANTS[_inputs(keys)]
+
+
+def marks_of(keys: Iterable[str]) -> frozenset[str]:
+    """Which of ``v_pred`` and ``ztsnr`` an SDXL file carries; SD2 files have no such marks."""
+    return frozenset({V_MARK, ZERO_TERMINAL_MARK}.intersection(keys))
 
 
 def no_pictures(widths: Widths) -> str | None:

@@ -1,24 +1,48 @@
-"""LDM keys and the names of the live parameters they fill.
+"""LDM keys and the live parameters they fill.
 
-Live means diffusers' ``UNet2DConditionModel`` and ``AutoencoderKL`` and the flat ``CLIPTextModel`` of transformers 5.
-Every key fills exactly one parameter. Shapes are equal but for the eight attention weights of the VAE, which LDM
-keeps as 1x1 convolutions, ``(c, c, 1, 1)``, and diffusers as ``(c, c)``.
+Live means diffusers' ``UNet2DConditionModel`` and ``AutoencoderKL`` and transformers' CLIP text models. Most keys fill
+one parameter with all of their tensor; a few of OpenCLIP's fill three, or one transposed (``engine.keymap_text``), or
+none. Shapes are equal but for the eight attention weights of the VAE, which LDM keeps as 1x1 convolutions,
+``(c, c, 1, 1)``, and diffusers as ``(c, c)``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from engine.keymap_text import text_parts
 from engine.layout import TEXT, UNET, VAE, Widths, shapes
 
-Component = Literal["unet", "vae", "text"]
-Parameter = tuple[Component, str]
+Component = Literal["unet", "vae", "text", "text_g"]
+ENCODERS: tuple[Component, ...] = ("text", "text_g")
+"""The text encoders' components, in the order of ``Widths.encoders``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """A live parameter, and which part of an LDM tensor it is.
+
+    Attributes:
+        component: the module.
+        name: the parameter's name in it.
+        third: the first, second or third third of the tensor's rows (0 to 2), or None: all of it.
+        transposed: whether the parameter is the tensor's transpose.
+    """
+
+    component: Component
+    name: str
+    third: int | None = None
+    transposed: bool = False
+
 
 _UNET = {
     "time_embed.0": "time_embedding.linear_1",
     "time_embed.2": "time_embedding.linear_2",
     "input_blocks.0.0": "conv_in",
+    "label_emb.0.0": "add_embedding.linear_1",
+    "label_emb.0.2": "add_embedding.linear_2",
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
@@ -35,19 +59,29 @@ _VAE_MIDDLE = {"block_1": "resnets.0", "block_2": "resnets.1", "attn_1": "attent
 _VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 
 
-def live_name(key: str) -> Parameter | None:
-    """The component and parameter name that an LDM key fills; None for keys that fill none (buffers, EMA)."""
+def fills(key: str, widths: Widths) -> tuple[Fill, ...]:
+    """The parameters that an LDM key fills in a model of these widths; none for buffers, EMA and unused layers."""
     if key.startswith(UNET):
         return _made("unet", _unet(key.removeprefix(UNET)))
     if key.startswith(VAE):
         return _made("vae", _vae(key.removeprefix(VAE)))
-    if key.startswith(TEXT) and not key.endswith("position_ids"):
-        return "text", key.removeprefix(TEXT)
-    return None
+    for component, encoder in zip(ENCODERS, widths.encoders, strict=False):
+        if key.startswith(encoder.prefix):
+            parts = text_parts(key.removeprefix(encoder.prefix), encoder)
+            return tuple(Fill(component=component, name=n, third=t, transposed=turned) for n, t, turned in parts)
+    return ()
+
+
+def unused(widths: Widths) -> frozenset[str]:
+    """Keys of a complete file that fill no parameter, so that some files leave them out.
+
+    OpenCLIP's ``logit_scale``; with SD2 its projection and the last layer too.
+    """
+    return frozenset(key for key in shapes(widths) if not fills(key, widths))
 
 
 def ldm_key(component: Component, name: str) -> str:
-    """The LDM key that fills a live parameter: the inverse of ``live_name``.
+    """The LDM key that fills a parameter of SD1.
 
     Raises:
         KeyError: no SD1 model has such a parameter.
@@ -58,14 +92,14 @@ def ldm_key(component: Component, name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _inverse() -> dict[Parameter, str]:
+def _inverse() -> dict[tuple[Component, str], str]:
     """All keys that any widths can bring: with four different widths every shortcut is there."""
-    widest = shapes(Widths(unet=(1, 2, 3, 4), vae=(1, 2, 3, 4), text_layers=0))
-    return {name: key for key in widest if (name := live_name(key))}
+    widest = Widths(unet=(1, 2, 3, 4), vae=(1, 2, 3, 4), text_layers=0)
+    return {(fill.component, fill.name): key for key in shapes(widest) for fill in fills(key, widest)}
 
 
-def _made(component: Component, name: str | None) -> Parameter | None:
-    return (component, name) if name else None
+def _made(component: Component, name: str | None) -> tuple[Fill, ...]:
+    return (Fill(component=component, name=name),) if name else ()
 
 
 def _renamed(tail: str, names: dict[str, str]) -> str | None:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from engine.configs import Family
+from engine.encoders import sizes_of, towers_of
 from engine.errors import RenderError
 from engine.guidance import Guidance, is_guided
 from engine.noise import NoiseSource
@@ -19,9 +21,10 @@ from engine.sampler_names import SAMPLERS
 from engine.samplers import sample
 from engine.schedules import sigmas_for
 from engine.shots import Shot
-from engine.sigmas import sd1_levels
+from engine.sigmas import levels_of
 from engine.stepping import Denoise
 from engine.text import Conditioner
+from engine.widths import SD1
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -51,12 +54,17 @@ class RenderModel(Protocol):
 class Renderer:
     """Renders shots with one live model, whose weights may change between calls.
 
+    ``family`` says what the model is and what its UNet predicts; left out, an SD1 model that predicts noise.
     ``embeddings`` is what prompts and negatives may name beside words.
     """
 
-    def __init__(self, model: RenderModel, *, embeddings: EmbeddingFolder | None = None) -> None:
+    def __init__(
+        self, model: RenderModel, family: Family | None = None, *, embeddings: EmbeddingFolder | None = None
+    ) -> None:
         self._model = model
-        self._conditioner = Conditioner(model.text_encoder, embeddings)
+        self._family = family or Family(widths=SD1)
+        self._levels = levels_of(sdxl=self._family.name == "sdxl", zero_terminal=self._family.zero_terminal_snr)
+        self._conditioner = Conditioner(towers_of(model, self._family), embeddings)
         first = next(model.unet.parameters())
         self._device, self._dtype = first.device, first.dtype
         self._shots_at_once = MOST_SHOTS
@@ -106,7 +114,7 @@ class Renderer:
     def _sample(self, shots: list[Shot]) -> Tensor:
         """Latents of shots of one size whose walks are alike (`_groups`)."""
         first = shots[0]
-        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, sd1_levels())
+        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, self._levels)
         source = NoiseSource(shots, self._device)
         unit, denoise = source.first(), self._denoiser(shots)
         noise = source.after(sigmas)
@@ -115,18 +123,29 @@ class Renderer:
     def _denoiser(self, shots: list[Shot]) -> Denoise:
         """The guided denoiser ``x - sigma * noise``; every call of it counts as one of the prompts' schedules."""
         guidance = Guidance(shots, self._conditioner, self._device)
-        unet, levels, calls = self._model.unet, sd1_levels(), count()
+        unet, levels, calls = self._model.unet, self._levels, count()
+        sizes = sizes_of(shots, self._device)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self._device)
 
-            def predict(rows: Tensor, contexts: Tensor, _: Tensor | None) -> Tensor:
-                return unet(scaled[rows], time, **self._context(contexts.to(self._dtype)), return_dict=False)[0].float()
+            def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
+                inputs: dict[str, Any] = {**self._context(contexts.to(self._dtype))}
+                if pooled is not None:
+                    inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": sizes[rows]}
+                return unet(scaled[rows], time, **inputs, return_dict=False)[0].float()
 
-            return torch.sub(x, guidance.noise(next(calls), predict), alpha=sigma)
+            return self._clean(x, guidance.noise(next(calls), predict), sigma)
 
         return denoise
+
+    def _clean(self, x: Tensor, output: Tensor, sigma: float) -> Tensor:
+        """The clean latents that a prediction amounts to, all float32; ``x`` is noised and not scaled."""
+        if self._family.prediction == "epsilon":
+            return torch.sub(x, output, alpha=sigma)
+        spread = 1 + sigma * sigma
+        return torch.sub(x / spread, output, alpha=sigma / math.sqrt(spread))
 
     def _context(self, context: Tensor) -> dict[str, Tensor]:
         """The UNet's inputs for a conditioning; on a CPU with masked filling, which does not change the result."""

@@ -13,8 +13,10 @@ from torch import Tensor
 from engine.blocks import BLOCKS
 from engine.checkpoint import Checkpoint, check_pair, open_complete
 from engine.checkpoint import Progress as BytesRead
+from engine.configs import PREDICTIONS, Family, Prediction
 from engine.embeddings import EmbeddingFolder
-from engine.errors import CheckpointError, EngineError, RenderError
+from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
+from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
 from engine.recipe import Recipe
 from engine.render import Progress as PicturesDone
@@ -43,7 +45,7 @@ class Engine:
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live, embeddings=embeddings)
+        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings)
         self._ready = False
 
     @classmethod
@@ -55,6 +57,7 @@ class Engine:
         precision: str = "auto",
         round_to: str = "fp16",
         embeddings: Path | None = None,
+        prediction: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model; no network, nothing written.
@@ -66,18 +69,21 @@ class Engine:
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
+            prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
+                mark, so those that predict v (most of 768 pixels) need to be told.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
-            CheckpointError: A file is missing, damaged, of another architecture or does not fit the first.
-            EngineError: The device, the precision, ``round_to`` or the folder of embeddings cannot be had.
+            CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
+                first.
+            EngineError: The device, the precision, ``round_to``, ``prediction`` or the embeddings cannot be had.
         """
         where = _device(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
         checkpoints = _opened(models)
-        live = LiveModel.empty(next(iter(checkpoints.values())).widths)
+        live = LiveModel.empty(_family(checkpoints, prediction))
         weights = LiveWeights.load(
             live, checkpoints, device=where, dtype=DTYPES[chosen], round_to=round_to, progress=progress
         )
@@ -88,9 +94,14 @@ class Engine:
 
         Raises:
             EngineError: The engine is closed.
-            RecipeError: The recipe takes a model that was not opened.
+            RecipeError: The recipe takes a model that was not opened, or is for another family.
         """
         weights = self._opened_weights()
+        if recipe.family != weights.live.family.name:
+            raise RecipeError(
+                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
+                f'family = "{weights.live.family.name}" in the recipe, or open other models'
+            )
         whole, self._ready = self._ready, False
         report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
@@ -156,6 +167,22 @@ def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
     if mistakes:
         raise CheckpointError("\n".join(mistakes))
     return checkpoints
+
+
+def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
+    """What the models are and predict, by their marks or as told; marks have to agree."""
+    _known("prediction", prediction, ("auto", *PREDICTIONS))
+    marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
+    if prediction == "auto" and len(set(marks.values())) > 1:
+        said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
+        raise EngineError(
+            f"the models are marked for different predictions ({said}), and a mix of those predicts neither. Take "
+            'models of one kind, or set prediction to "epsilon" or "v"'
+        )
+    first = next(iter(checkpoints))
+    told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
+    zero_terminal = ZERO_TERMINAL_MARK in marks[first]
+    return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
 
 
 def _device(name: str) -> torch.device:

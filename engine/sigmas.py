@@ -7,7 +7,7 @@ noise``, as in Karras et al. 2022 (https://arxiv.org/abs/2206.00364). All number
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 TRAINING_STEPS = 1000
 BETA_RANGE = (0.00085, 0.012)  # "scaled linear": the square roots are evenly spaced
+LEAST_KEPT = 4.8973451890853435e-08
 ALIGNED_SD1 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
 ALIGNED_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
 """The levels of "Align Your Steps" (Sabour et al. 2024, https://arxiv.org/abs/2404.14507), as its authors print them
@@ -53,13 +54,40 @@ class NoiseLevels:
 
 
 @cache
+def levels_of(*, sdxl: bool, zero_terminal: bool) -> NoiseLevels:
+    """A model's levels: SD1's schedule, which all families share, or the one that ends in pure noise."""
+    levels = zero_terminal_levels() if zero_terminal else sd1_levels()
+    return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
+
+
+@cache
 def sd1_levels() -> NoiseLevels:
     """SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
     Both are rounded to float32, as every program has them that keeps ``a`` with the model; the lowest levels move by a
     hundred-thousandth with that.
     """
+    return _levels(_kept())
+
+
+@cache
+def zero_terminal_levels() -> NoiseLevels:
+    """SD1's levels shifted and stretched so that next to nothing of the picture is left at the last time.
+
+    Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
+    so that the highest level, 4518.8, is finite.
+    """
+    roots = np.sqrt(_kept().astype(np.float64))
+    kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
+    kept[-1] = LEAST_KEPT
+    return _levels(kept.astype(np.float32))
+
+
+def _kept() -> npt.NDArray[np.float32]:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    kept = np.cumprod(1 - betas).astype(np.float32)
+    return np.cumprod(1 - betas).astype(np.float32)
+
+
+def _levels(kept: npt.NDArray[np.float32]) -> NoiseLevels:
     return NoiseLevels(log_sigmas=np.log(np.sqrt((1 - kept) / kept).astype(np.float64)))

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.chunk_encoder import ChunkEncoder, ClipTower, Texts, Tower, weighted
+from engine.chunk_encoder import ChunkEncoder, Reader, Texts, weighted
 from engine.embedding_file import PAIR, SINGLE
+from engine.encoders import Tower
 from engine.prompt_chunks import EMPTY, Chunk, chunks_of
 from engine.prompt_schedule import Entry, schedule
 
@@ -81,8 +82,8 @@ class Conditioner:
     the weights: whoever changes a text encoder calls ``forget``.
     """
 
-    def __init__(self, text: CLIPTextModel | Sequence[Tower], embeddings: EmbeddingFolder | None = None) -> None:
-        towers: Sequence[Tower] = text if isinstance(text, Sequence) else (ClipTower(model=text),)
+    def __init__(self, text: CLIPTextModel | Sequence[Reader], embeddings: EmbeddingFolder | None = None) -> None:
+        towers: Sequence[Reader] = text if isinstance(text, Sequence) else (Tower(model=text),)
         names = PAIR if len(towers) == len(PAIR) else (SINGLE,)
         self._encoders = [ChunkEncoder(t, embeddings, vectors=n) for t, n in zip(towers, names, strict=True)]
         self._embeddings = embeddings

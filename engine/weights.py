@@ -10,16 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.arithmetic import DTYPES, Arithmetic, Found, prepass
 from engine.blocks import BLOCKS, ELEMENTS, block_of
 from engine.checkpoint import Checkpoint, Progress
 from engine.errors import RecipeError
-from engine.keymap import live_name
+from engine.layout import VAE
 from engine.live import LiveModel
 from engine.plan import Plan, Prepass, plan_for
 from engine.recipe import Recipe
@@ -120,8 +121,8 @@ class LiveWeights:
         self._built: dict[str, Row] = {}
         self._prepasses: dict[int, tuple[Prepass, Found]] = {}
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
-        self._places = {key: live.place(key) for key in self.keys}
-        self._addresses = {key: live.parameter(key).data_ptr() for key in self.keys}
+        self._places = {key: live.places(key) for key in self.keys}
+        self._addresses = {key: _addresses(places) for key, places in self._places.items()}
 
     @classmethod
     def load(
@@ -144,14 +145,14 @@ class LiveWeights:
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             progress: called with (bytes read, bytes in all).
         """
-        keys = memory_order(live.keys())
-        vae = [key for key in keys if _is_vae(key)]
-        rest = [key for key in keys if not _is_vae(key)]
+        keys = memory_order(live.shapes)
+        vae = [key for key in keys if key.startswith(VAE)]
+        rest = [key for key in keys if not key.startswith(VAE)]
         regions = [_region(live, part, kind, device) for part, kind in ((rest, dtype), (vae, torch.float32))]
         _load_parents(regions, checkpoints, progress)
         for region in regions:
             for key in region.sizes:
-                live.bind(key, region.view(key, region.live).view(live.parameter(key).shape))
+                live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
         return cls(live, regions, Arithmetic(device, DTYPES[round_to]), checkpoints)
 
@@ -186,8 +187,9 @@ class LiveWeights:
         return BuildReport(segments=segments, elements=elements, blocks=blocks, seconds=seconds)
 
     def read(self, key: str) -> Tensor:
-        """The live value of a key, in the live dtype and shape; a view, not a copy."""
-        return self.live.parameter(key).data
+        """The live value of a key, in the live dtype and the LDM tensor's shape; a view, not a copy."""
+        region = next(region for region in self._regions if key in region.sizes)
+        return region.view(key, region.live).view(self.live.shapes[key])
 
     def _find_out(self, plan: Plan) -> frozenset[int]:
         """Do the pre-passes that have not been done yet, over the files; returns the numbers of those runs."""
@@ -226,12 +228,15 @@ class LiveWeights:
         unknown = sorted({*plan.models} - {*self.names})
         if unknown:
             raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(self.names)}")
-        places = self._places
-        moved = [k for k, address in self._addresses.items() if getattr(*places[k]).data_ptr() != address]
+        moved = [key for key, places in self._places.items() if _addresses(places) != self._addresses[key]]
         if moved:
             raise RuntimeError(
                 f"{len(moved)} parameters left their memory, such as {moved[0]}: was the model moved or cast?"
             )
+
+
+def _addresses(places: list[tuple[nn.Module, str]]) -> list[int]:
+    return [getattr(*place).data_ptr() for place in places]
 
 
 def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str, Shape]]:
@@ -242,13 +247,8 @@ def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str,
     return found
 
 
-def _is_vae(key: str) -> bool:
-    found = live_name(key)
-    return found is not None and found[0] == "vae"
-
-
 def _region(live: LiveModel, keys: list[str], dtype: torch.dtype, device: torch.device) -> _Region:
-    return _Region({key: live.parameter(key).numel() for key in keys}, dtype, device)
+    return _Region({key: prod(live.shapes[key]) for key in keys}, dtype, device)
 
 
 def _parent_dtype(region: _Region, checkpoints: Iterable[Checkpoint]) -> torch.dtype:

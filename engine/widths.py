@@ -21,6 +21,7 @@ SD2_TEXT = "cond_stage_model.model."
 SDXL_TEXT_L = "conditioner.embedders.0.transformer.text_model."
 SDXL_TEXT_G = "conditioner.embedders.1.model."
 LATENT_CHANNELS = 4
+SD2_LAYERS = 23
 SIZES = 6  # numbers of SDXL's micro-conditioning: original size, crop, target size, two each
 
 
@@ -43,6 +44,16 @@ class TextEncoder:
     hidden: int
     vocabulary: int
     positions: int
+
+    @property
+    def used_layers(self) -> int:
+        """Layers whose output anything reads: SD2 leaves OpenCLIP-H's 24th out, and some files do so too."""
+        return min(self.layers, SD2_LAYERS) if self.prefix == SD2_TEXT else self.layers
+
+    @property
+    def projects(self) -> bool:
+        """Whether its projection is used: SDXL's pooled text comes from it."""
+        return self.prefix == SDXL_TEXT_G
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
 from engine.errors import CheckpointError
+from engine.keymap import unused
 from engine.layout import Widths, shapes
 from tests.engine.tiny import POSITION_IDS, TINY, write_tiny
+from tests.engine.tiny_families import TINY_SD2, TINY_SDXL
 
 UNET_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 
@@ -123,8 +125,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, tiny_a: Path, kind: str, 
 @pytest.mark.parametrize(
     ("key", "name"),
     [
-        ("conditioner.embedders.1.model.transformer.resblocks.9.mlp.c_proj.weight", "an SDXL checkpoint"),
-        ("cond_stage_model.model.ln_final.weight", "an SD2 checkpoint"),
+        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "an SD3 checkpoint"),
         ("model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "a FLUX checkpoint"),
         ("lora_unet_down_blocks_0.lora_down.weight", "a LoRA"),
         ("down_blocks.0.resnets.0.conv1.weight", "a model in the diffusers layout"),
@@ -137,12 +138,29 @@ def test_other_architectures_are_named(tmp_path: Path, key: str, name: str) -> N
         open_complete(save(tmp_path / "other.safetensors", {key: torch.zeros(2, 2)}))
 
 
-def test_an_inpainting_model_is_merged_but_not_rendered(tmp_path: Path) -> None:
+def test_an_inpainting_model_opens_for_merging_and_not_for_rendering(tmp_path: Path) -> None:
     content = hollow({UNET_KEY: torch.zeros(32, 9, 3, 3, dtype=torch.float16)})
     path = save(tmp_path / "inpaint.safetensors", content)
-    assert open_checkpoint(path).family == "sd1"
-    with pytest.raises(CheckpointError, match="inpainting"):
+    assert open_checkpoint(path).widths.inputs == 9
+    with pytest.raises(CheckpointError, match=r"reads 9 channels \(inpainting\).* no pictures can be made"):
         open_complete(path)
+
+
+@pytest.mark.parametrize("widths", [TINY_SD2, TINY_SDXL], ids=["sd2", "sdxl"])
+def test_other_families_open_and_need_not_hold_what_nothing_reads(tmp_path: Path, widths: Widths) -> None:
+    whole = hollow(widths=widths)
+    lean = {key: value for key, value in whole.items() if key not in unused(widths)}
+    opened = [open_complete(save(tmp_path / f"{len(content)}.safetensors", content)) for content in (whole, lean)]
+    assert [checkpoint.widths for checkpoint in opened] == [widths, widths]
+    check_pair(*opened)
+    assert opened[0].family == widths.family
+
+
+def test_a_missing_encoder_of_sdxl_is_named(tmp_path: Path) -> None:
+    whole = hollow(widths=TINY_SDXL)
+    content = {key: value for key, value in whole.items() if not key.startswith("conditioner.embedders.1.")}
+    with pytest.raises(CheckpointError, match=r"389 tensors are missing: .*with its text encoder inside"):
+        open_complete(save(tmp_path / "half.safetensors", content))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +186,7 @@ def test_impossible_shapes_and_dtypes_are_named(tmp_path: Path) -> None:
         open_complete(odd)
     eight = save(tmp_path / "eight.safetensors", hollow({key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
     with pytest.raises(CheckpointError, match=rf"only F16, BF16, F32 can be merged, not {key} \(F8_E4M3\)"):
-        open_checkpoint(eight)
+        open_complete(eight)
 
 
 def test_parents_of_other_widths_do_not_pair(tmp_path: Path, tiny_a: Path) -> None:

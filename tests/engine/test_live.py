@@ -89,6 +89,6 @@ def test_head_counts_follow_the_width() -> None:
 def test_buffers_have_no_parameter() -> None:
     live = LiveModel.empty(TINY)
     with pytest.raises(KeyError):
-        live.parameter("cond_stage_model.transformer.text_model.embeddings.position_ids")
+        live.parameters_of("cond_stage_model.transformer.text_model.embeddings.position_ids")
     with pytest.raises(KeyError):
         live.bind("alphas_cumprod", torch.zeros(3))

@@ -63,7 +63,7 @@ def merges(draw: st.DrawFn, dialect: str, family: str) -> MergeStep:
 
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
-    family = draw(st.sampled_from(["sd1", "sd2", "sdxl"]))
+    family: Any = draw(st.sampled_from(["sd1", "sd2", "sdxl"]))
     dialect = draw(st.sampled_from([name for name, known in DIALECTS.items() if family in known.families]))
     steps: list[Step] = [draw(merges(dialect, family))]
     if family == "sd1":

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel
 
-from engine.chunk_encoder import ClipTower
 from engine.embeddings import EmbeddingFolder
+from engine.encoders import Tower
 from engine.errors import RenderError
 from engine.text import Conditioner, Request
 from tests.engine.tiny_models import tiny_model
@@ -234,7 +234,7 @@ def test_two_encoders_stand_side_by_side_with_weights_of_their_own(tmp_path: Pat
     torch.manual_seed(9)
     rows = {"clip_l": torch.randn(2, 32), "clip_g": torch.randn(2, 32)}
     save_file(rows, tmp_path / "hand.safetensors")
-    conditioner = Conditioner([ClipTower(model=first), Second(model=second)], EmbeddingFolder(tmp_path))
+    conditioner = Conditioner([Tower(model=first), Second(model=second)], EmbeddingFolder(tmp_path))
     (found,) = conditioner.timelines([Request(text="a (hand:1.3) BREAK [x:y:1]", clip_skip=1, calls=2)])
     spelled = [[[("a", 1), ("hand", 1.3)], [(word, 1)]] for word in ("x", "y")]
     left = reference(first, spelled, 1, {"hand": rows["clip_l"]})

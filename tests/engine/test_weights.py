@@ -158,7 +158,7 @@ def test_memory_is_ordered_by_block_then_element() -> None:
 def test_parameters_are_the_buffers(weights: LiveWeights) -> None:
     build(weights, Recipe.flat(0.35))
     assert weights.live.unet.get_parameter("conv_out.bias").data_ptr() == weights.read(LAST_BIAS).data_ptr()
-    assert weights.live.unet.conv_out.bias is weights.live.parameter(LAST_BIAS)
+    assert weights.live.unet.conv_out.bias is weights.live.parameters_of(LAST_BIAS)[0]
 
 
 def test_a_model_that_was_moved_is_noticed(tiny_a: Path) -> None:

@@ -56,11 +56,11 @@ def modules(widths: Widths, seed: int) -> dict[Component, nn.Module]:
     )
     found: dict[Component, nn.Module] = {"unet": unet, "vae": vae, "text": text}
     for module in found.values():
-        _shake(module)
+        shake(module)
     return found
 
 
-def _shake(module: nn.Module) -> None:
+def shake(module: nn.Module) -> None:
     """Random values everywhere, rounded to fp16, so that a file of either dtype holds the same model."""
     with torch.no_grad():
         for parameter in module.parameters():
