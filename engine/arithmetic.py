@@ -126,30 +126,27 @@ class Arithmetic:
         if not terms:
             value.zero_()
             return
-        place = base_of([weight for _, weight in terms])
-        base, total = terms[place][0], sum(weight for _, weight in terms)
-        rest = [term for number, term in enumerate(terms) if number != place]
-        if not rest:
-            value.copy_(base)
-            if total != 1:
-                value.mul_(total)
-            return
+        base, total, rest = _parted(terms)
         other = self._other[: value.numel()]
         for number, (tensor, weight) in enumerate(rest):
-            self._difference(tensor, base, weight, other if number else value)
+            part = other if number else value
+            part.copy_(tensor).sub_(base.float()).mul_(weight)
             if number:
-                value.add_(other)
-        other.copy_(base)
-        value.add_(other if abs(total - 1) < 1e-12 else other.mul_(total))
+                value.add_(part)
+        last = other if rest else value
+        last.copy_(base)
+        if total != 1:
+            last.mul_(total)
+        if rest:
+            value.add_(last)
 
-    def _difference(self, tensor: Tensor, base: Tensor, weight: float, out: Tensor) -> None:
-        out.copy_(tensor)
-        out.sub_(base if base.dtype == torch.float32 else base.float()).mul_(weight)
 
-
-def base_of(weights: list[float]) -> int:
-    """The place of the largest weight, the last of equal ones."""
-    return max(range(len(weights)), key=lambda place: (abs(weights[place]), place))
+def _parted(terms: list[tuple[Tensor, float]]) -> tuple[Tensor, float, list[tuple[Tensor, float]]]:
+    """The tensor with the largest weight (the last of equal ones), the sum of all weights, and the other terms."""
+    place = max(range(len(terms)), key=lambda number: (abs(terms[number][1]), number))
+    total = sum(weight for _, weight in terms)
+    rest = [term for number, term in enumerate(terms) if number != place]
+    return terms[place][0], 1.0 if abs(total - 1) < 1e-12 else total, rest
 
 
 def prepass(plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Found:
@@ -194,12 +191,10 @@ class _Evaluation:
         terms = [(self._term(term), weight) for term, weight in row.terms]
         if not terms:
             return torch.zeros(self._shape)
-        place = base_of([weight for _, weight in terms])
-        base, total = terms[place][0], sum(weight for _, weight in terms)
-        value = base if abs(total - 1) < 1e-12 else base * total
-        for number, (tensor, weight) in enumerate(terms):
-            if number != place:
-                value = value + (tensor - base) * weight
+        base, total, rest = _parted(terms)
+        value = base if total == 1 else base * total
+        for tensor, weight in rest:
+            value = value + (tensor - base) * weight
         if row.shift:
             value = value + torch.tensor(row.shift, device=value.device).reshape(value.shape)
         return value

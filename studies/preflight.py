@@ -93,11 +93,14 @@ def _embeddings(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[F
 
 def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
     """Open and read the models; what is wrong with them is added to the findings."""
-    from engine.checkpoint import check_finite, open_complete
+    from engine.checkpoint import check_finite, open_checkpoint, open_complete
+    from engine.families import TITLES
 
     models: dict[str, Checkpoint] = {}
     for letter, path in spec.models.items():
         try:
+            if (family := open_checkpoint(path).family) != "sd1":
+                raise EngineError(f"this is {TITLES[family]}; a study searches SD1 so far, take SD1 models")
             models[letter] = open_complete(path)
             check_finite(models[letter])
         except EngineError as error:
