@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -85,6 +84,8 @@ def train_difference(a: Tensor, b: Tensor, c: Tensor, alpha: float) -> Tensor:
 
 def smoothed(difference: Tensor) -> Tensor:
     """A median over three neighbours in every dimension, then a Gaussian of one element."""
+    from scipy import ndimage  # slow to import, and for two modes alone
+
     middle = ndimage.median_filter(difference.numpy(), size=3)
     return torch.from_numpy(ndimage.gaussian_filter(middle, sigma=1))
 

@@ -88,7 +88,7 @@ class MergedTensors:
         _check_vae(self._vae, infos, output.vae)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Every tensor in the order of ``layout``; its memory may be used again two tensors later.
+        """Every tensor in the order of ``layout``; its memory may be used again ``SCRATCH_TURNS`` later.
 
         Raises:
             CheckpointError: a value is NaN, infinite or beyond the dtype.

@@ -85,7 +85,7 @@ class Replayed:
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
 
     def read(self, key: str) -> Tensor:
-        """The value of a key, in the dtype that SuperMerger computes; valid until two more are read."""
+        """The value of a key, in the dtype that SuperMerger computes; valid until ``SCRATCH_TURNS`` more are read."""
         if self._last is None or self._last[0] != key:
             self._last = (key, self._value(key) if key in self._a.shapes else self._second(key))
         return self._last[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -20,7 +21,7 @@ class Source(Protocol):
         ...
 
     def read(self, key: str) -> Tensor:
-        """A tensor on the CPU, in its own dtype; its memory may be used again two tensors later."""
+        """A tensor on the CPU, in its own dtype; its memory may be used again ``SCRATCH_TURNS`` tensors later."""
         ...
 
 
@@ -67,19 +68,22 @@ def as_shape(tensor: Tensor, shape: Shape) -> Tensor:
     return tensor if tuple(tensor.shape) == shape else tensor.reshape(shape)
 
 
+SCRATCH_TURNS = 5
+
+
 class Scratch:
     """Memory for results that is used again and again: fresh memory for each costs more than the arithmetic.
 
-    Two pieces take turns, so that one tensor can be written out while the next is made.
+    Pieces take turns, ``SCRATCH_TURNS`` of them, so that tensors can be written out while the next ones are made.
     """
 
     def __init__(self) -> None:
-        self._pieces = [torch.empty(0, dtype=torch.uint8)] * 2
+        self._pieces = deque([torch.empty(0, dtype=torch.uint8)] * SCRATCH_TURNS)
 
     def like(self, shape: Shape, dtype: torch.dtype) -> Tensor:
-        """A tensor with unknown content; the one before the last is lost."""
+        """A tensor with unknown content; it is lost when ``SCRATCH_TURNS`` more have been asked for."""
         size = torch.Size(shape).numel() * dtype.itemsize
-        self._pieces.reverse()
+        self._pieces.rotate()
         if size > self._pieces[0].numel():
             self._pieces[0] = torch.empty(size, dtype=torch.uint8)
         return self._pieces[0][:size].view(dtype).view(shape)

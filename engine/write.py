@@ -9,9 +9,13 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from io import FileIO
 from pathlib import Path
 
 import torch
@@ -22,6 +26,9 @@ from engine.errors import CheckpointError, RecipeError
 from engine.header import header_bytes
 from engine.merged import MergedTensors, Output
 from engine.recipe import Recipe
+from engine.sources import SCRATCH_TURNS
+
+Work = Callable[[memoryview], object]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -148,33 +155,53 @@ def _write(
 def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable[[int], None]) -> tuple[str, str]:
     """Write the file; returns the hashes of all of it and of its data.
 
-    While one tensor is hashed and written, the next is made: hashing takes as long as all the rest.
+    While tensors are hashed and written, the next ones are made: each of these takes about as long.
     """
-    whole, data = hashlib.sha256(head), hashlib.sha256()
-    with part.open("xb", buffering=0) as file, ThreadPoolExecutor(2) as pool:
+    whole, data, done = hashlib.sha256(head), hashlib.sha256(), len(head)
+    with part.open("xb", buffering=0) as file, ExitStack() as stack:
         file.write(head)
-        running: list[Future[object]] = []
+        works: list[Work] = [whole.update, data.update, partial(_put, file)]
+        lanes: list[tuple[ThreadPoolExecutor, Work]] = [
+            (stack.enter_context(ThreadPoolExecutor(1)), work) for work in works
+        ]
+        stack.enter_context(_one_thread())
+        running: deque[tuple[int, list[Future[object]]]] = deque()
         for tensor in tensors:
             content = bytes_of(tensor)
-            _finish(running)
-            running = [pool.submit(whole.update, content), pool.submit(_put, data.update, file.write, content)]
-            report(file.tell())
-        _finish(running)
-        report(file.tell())
+            running.append((len(content), [pool.submit(work, content) for pool, work in lanes]))
+            done += _finished(running, leave=SCRATCH_TURNS - 2)  # one more is being made
+            report(done)
+        report(done + _finished(running, leave=0))
         os.fsync(file.fileno())
     return whole.hexdigest(), data.hexdigest()
 
 
-def _put(update: Callable[[memoryview], object], write: Callable[[memoryview], int], content: memoryview) -> None:
-    """Hash and write; a write may stop early, at a limit of the system or of the disk."""
-    update(content)
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """Keep torch to one thread: more wait for each other longer than they work, and hashing wants the other cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _put(file: FileIO, content: memoryview, /) -> None:
+    """Write all of it; a single write may stop early, at a limit of the system or of the disk."""
     while content:
-        content = content[write(content) :]
+        content = content[file.write(content) :]
 
 
-def _finish(running: list[Future[object]]) -> None:
-    for future in running:
-        future.result()
+def _finished(running: deque[tuple[int, list[Future[object]]]], *, leave: int) -> int:
+    """Wait until no more than ``leave`` tensors are under way; returns the bytes of those that are done."""
+    done = 0
+    while len(running) > leave:
+        size, futures = running.popleft()
+        for future in futures:
+            future.result()
+        done += size
+    return done
 
 
 def bytes_of(tensor: Tensor) -> memoryview:

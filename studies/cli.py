@@ -205,8 +205,8 @@ def export(
 ) -> None:
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
     from studies.approval import latest_pin
-    from studies.export import export_pin
-    from studies.session import bytes_meter, print_export
+    from studies.export import export_pin, print_export
+    from studies.progress import bytes_meter
 
     spec = opened(study)
     chosen = latest_pin(spec.folder, pin)
@@ -235,9 +235,9 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
     from dataclasses import replace
 
     from engine.recipe_file import read_recipe_file
-    from studies.export import export_recipe
+    from studies.export import export_recipe, print_export
     from studies.hashes import hashes_of, user_memory
-    from studies.session import bytes_meter, print_export
+    from studies.progress import bytes_meter
 
     content = read_recipe_file(recipe)
     used = {name: content.models[name] for name in content.recipe.models}

@@ -12,10 +12,11 @@ from engine.merged import Output
 from engine.recipe import Recipe
 from engine.session import Engine
 from studies.approval import Pin, latest_pin, read_pins
-from studies.export import Exported, export_pin
+from studies.export import Exported, export_pin, print_export
 from studies.outcome import read_outcome
+from studies.progress import bytes_meter
 from studies.sample.world import write_world
-from studies.session import approve_recipe, bytes_meter, print_export, search_study
+from studies.session import approve_recipe, search_study
 from studies.studyfile import StudySpec, read_study_file
 
 STUDY = Path(__file__).parent / "sample" / "study.toml"

@@ -17,6 +17,8 @@ from studies.studyfile import StudySpec
 from studies.workshop import model_hashes
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from engine.merged import Output
     from engine.write import Written
 
@@ -138,3 +140,14 @@ def export_recipe(
         named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
         write_text(text, f"{named}\n{instructions(recipe)}\n")
     return Exported(checkpoint=written, supermerger=text)
+
+
+def print_export(done: Exported, console: Console) -> None:
+    """Say what an export wrote, with the hashes that other tools show."""
+    written = done.checkpoint
+    for line in (
+        f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
+        f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
+        *([str(done.supermerger)] if done.supermerger else []),
+    ):
+        console.print(line, highlight=False, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -59,3 +59,16 @@ def meter(label: str, total: float, console: Console) -> Generator[Meter]:
     with Progress(*columns, console=console) as bar:
         bar.add_task(label, total=total, note="")
         yield Meter(label=label, total=total, console=console, bar=bar)
+
+
+@contextmanager
+def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], None]]:
+    """A progress callback of (bytes done, bytes in all), drawn as percent."""
+    with meter(label, 100, console) as bar:
+
+        def advance(done: int, total: int) -> None:
+            percent = 100 * done / max(total, 1)
+            if percent - bar.done >= 1 or done >= total:
+                bar.advance(percent - bar.done)
+
+        yield advance

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from rich.console import Console
 
 from engine.recipe import Recipe
 from studies.approval import Pin, pin_recipe
 from studies.errors import StudyError
-from studies.export import Exported
 from studies.night import Night
 from studies.outcome import Outcome, read_outcome
 from studies.preflight import is_fatal, preflight
-from studies.progress import meter
 from studies.show import standings
 from studies.storage import StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
@@ -85,27 +82,3 @@ def _recipe_of_trial(spec: StudySpec, store: StudyStore, number: int) -> Recipe:
         if trial.number == number and "recipe" in trial.user_attrs:
             return Recipe.parse(trial.user_attrs["recipe"])
     raise StudyError(f"{spec.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")
-
-
-@contextmanager
-def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], None]]:
-    """A progress callback of (bytes done, bytes in all), drawn as percent."""
-    with meter(label, 100, console) as bar:
-
-        def advance(done: int, total: int) -> None:
-            percent = 100 * done / max(total, 1)
-            if percent - bar.done >= 1 or done >= total:
-                bar.advance(percent - bar.done)
-
-        yield advance
-
-
-def print_export(done: Exported, console: Console) -> None:
-    """Say what an export wrote, with the hashes that other tools show."""
-    written = done.checkpoint
-    for line in (
-        f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
-        f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
-        *([str(done.supermerger)] if done.supermerger else []),
-    ):
-        console.print(line, highlight=False, markup=False)

@@ -83,7 +83,7 @@ def ways(family: FamilyName, pair: list[Path], out: Path, folder: Path) -> dict[
     """What is measured, by name; sd-mecha only where it knows the family and can be installed."""
     ratios = [round(0.2 + 0.6 * (n * 7 % 26) / 26, 3) for n in range(BLOCKS[family])]
     recipe, copy, merge = folder / "recipe.toml", folder / "copy.py", folder / "mecha.py"
-    recipe.write_text(recipe_text(pair, ratios))
+    recipe.write_text(recipe_text(family, pair, ratios))
     copy.write_text(COPY)
     merge.write_text(MERGE)
     paths = [*map(str, pair), str(out)]
@@ -92,6 +92,8 @@ def ways(family: FamilyName, pair: list[Path], out: Path, folder: Path) -> dict[
     found = {
         "copy: read both, write one": runner([str(copy), *paths], here, out),
         "recipe-search merge": runner(ours, here, out),
+        "recipe-search merge --folded": runner([*ours, "--folded"], here, out),
+        "the same without metadata": runner([*ours, "--no-recipe"], here, out),
     }
     if family != "sd2" and (other := mecha_python(folder)):
         found["sd-mecha 1.1.8"] = runner([str(merge), family, *paths, *map(str, ratios)], other, out)
@@ -133,11 +135,11 @@ def _elements(shape: tuple[int, ...]) -> int:
     return count
 
 
-def recipe_text(pair: list[Path], ratios: list[float]) -> str:
+def recipe_text(family: FamilyName, pair: list[Path], ratios: list[float]) -> str:
     """A Weight sum with one weight a block."""
     return (
-        'format = 1\ndialect = "classic"\n[models]\n'
-        f'A = "{pair[0]}"\nB = "{pair[1]}"\n[[steps]]\nkind = "merge"\nweights = {ratios}\n'
+        f'format = 1\ndialect = "classic"\nfamily = "{family}"\n[models]\n'
+        f'A = "{pair[0]}"\nB = "{pair[1]}"\n[[steps]]\nkind = "merge"\nalpha = {ratios}\n'
     )
 
 
