@@ -160,6 +160,52 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
     return bool(found)
 
 
+@recipe.command()
+@click.argument("files", nargs=-1, required=True)
+@_with(_SOURCE_OPTIONS)
+@told_plainly
+def axis(files: tuple[str, ...], **how: Any) -> None:
+    """Say what to set in SuperMerger for an X/Y/Z plot of recipes that differ in one respect."""
+    from studies.recipe_inputs import read_input
+    from studies.recipe_plots import axis_lines
+
+    recipes = [read_input(file, _wanted(**how)).recipe for file in files]
+    click.echo("\n".join(axis_lines(recipes)))
+
+
+@recipe.command()
+@click.argument("file")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-x", "x", required=True, metavar="KIND=VALUES", help=r'Such as "mbw alpha=FLAT_25\nFLAT_75".')
+@click.option("-y", "y", metavar="KIND=VALUES", help="The second axis.")
+@click.option("-z", "z", metavar="KIND=VALUES", help="The third axis.")
+@_with(_SOURCE_OPTIONS)
+@click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
+@click.option("--run", type=int, default=1, show_default=True, help="Which step the plot is of.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@told_plainly
+def cells(
+    file: str,
+    folder: Path,
+    x: str,
+    y: str | None,
+    z: str | None,
+    models: tuple[str, ...],
+    run: int,
+    overwrite: bool,
+    **how: Any,
+) -> None:
+    """Write the recipe of every cell of an X/Y/Z plot, numbered in SuperMerger's order, into FOLDER."""
+    from studies.recipe_inputs import read_input
+    from studies.recipe_plots import cells as cells_of
+    from studies.recipe_plots import parse_axis, write_cells
+
+    found = _placed(read_input(file, _wanted(**how)), models)
+    axes = [parse_axis(text) for text in (x, y, z) if text is not None]
+    paths = write_cells(found, cells_of(found, run, axes), folder, overwrite=overwrite)
+    click.echo(f"wrote {paths[0]} to {paths[-1].name}" if len(paths) > 1 else f"wrote {paths[0]}")
+
+
 # ------------------------------------------------------------------------------------------------------ their parts
 
 
