@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.adjust import ADJUSTED, SHIFTED, factor, shift
-from engine.blocks import is_merged
 from engine.dialects import Family
 from engine.errors import RecipeError
 from engine.inputs import appended, check_shapes, input_channels, subtracts
@@ -101,15 +100,17 @@ class _Fold:
         self._half = recipe.save == "fp16"
         self._a, self._b = models[:2]
         self._c = models[2] if len(models) > 2 else None
-        order = {key: place for place, key in enumerate(self._a.shapes)}
-        self._settings = RunSettings(run, self._family, self._dialect, order)
+        self._settings = RunSettings(run, self._family, self._dialect, self._a.shapes)
         self._sums: dict[tuple[tuple[int, float], ...], Row] = {}
         self._kept: list[object] = []  # rows whose identity is remembered must live as long
         check_shapes(run, self._dialect, self._settings.touches, *(model.shapes for model in models))
 
     def folded(self) -> _Folded:
         """The rows and shapes of the result."""
-        rows = {key: self._row(key, row) for key, row in self._a.rows.items()}
+        rows = dict(self._a.rows)
+        for key, ratios in self._settings.table.items():
+            if self._may_change(key, ratios[0]) and self._takes_part(key):
+                rows[key] = self._row(key, rows[key], ratios)
         more = appended(self._a.shapes, self._b.shapes)
         if not more:
             return _Folded(rows=rows, shapes=self._a.shapes)
@@ -124,8 +125,8 @@ class _Fold:
             pairs = tuple((key, (self._a.rows[key], self._second(key))) for key in keys)
             return {self._number: Prepass(kind=kind, pairs=pairs)}
         if kind == "plus random":
-            touched = [(key, self._ratios(key)) for key in self._a.shapes]
-            keys = [key for key, found in touched if found and self._settings.multiplies(key, found[0])]
+            touched = [(key, alpha) for key, (alpha, _) in self._settings.table.items() if self._takes_part(key)]
+            keys = [key for key, alpha in touched if self._settings.multiplies(key, alpha)]
             pairs = tuple((key, (self._a.rows[key],)) for key in keys)
             half = self._half and NUMBERED.fullmatch(self._run.models[0]) is not None
             return {self._number: Prepass(kind=kind, pairs=pairs, seed=self._run.seed or 0, half=half)}
@@ -133,18 +134,20 @@ class _Fold:
 
     # ------------------------------------------------------------------------------------------------ one key
 
-    def _ratios(self, key: str) -> Ratios | None:
-        """Alpha and beta, None where the run leaves the key as it is in A."""
-        if not is_merged(key) or key not in self._b.shapes:
-            return None
-        if self._c is not None and self._run.holds_c and key not in self._c.shapes:
-            return None
-        return self._settings.ratios(key)
+    def _takes_part(self, key: str) -> bool:
+        """Whether all the models that the run needs for a key have it."""
+        third = self._c is None or not self._run.holds_c or key in self._c.shapes
+        return third and key in self._b.shapes
 
-    def _row(self, key: str, a: Row) -> Row:
-        ratios = self._ratios(key)
-        if ratios is None:
-            return a
+    def _may_change(self, key: str, alpha: float) -> bool:
+        """Whether anything but A itself can come out; most keys of a Self or an Adjust run are left in peace."""
+        if self._run.adjust and key in ADJUSTED:
+            return True
+        if self._run.calculation == "self":
+            return alpha != 1
+        return alpha != 0 or self._run.calculation != "normal" or self._run.mode != "Weight sum"
+
+    def _row(self, key: str, a: Row, ratios: Ratios) -> Row:
         b = self._second(key)
         c = self._c.rows[key] if self._c is not None and self._run.holds_c else b
         found = self._calculated(key, a, b, c, ratios)

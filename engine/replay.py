@@ -77,7 +77,7 @@ class Replayed:
         self._a, self._b = sources[:2]
         self._c = sources[2] if len(sources) > 2 else None
         self._native = dialect.native_dtype or run.old_arithmetic
-        self._settings = RunSettings(run, family, dialect, {key: n for n, key in enumerate(self._a.shapes)})
+        self._settings = RunSettings(run, family, dialect, self._a.shapes)
         self._scratch = Scratch()
         self._last: tuple[str, Tensor] | None = None
         check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))

@@ -5,19 +5,24 @@ SuperMerger's rules as data for every key; exact replay and the folded plan both
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.adjust import ADJUSTED
 from engine.blocks import ELEMENTAL_NAMES, EXTENDED_BLOCKS, place_of
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, Family, dialect_of
 from engine.elemental import Rule, parse_elemental
 from engine.errors import RecipeError
 from engine.steps import FORMS, Filter, MergeStep, Ratio
 
 Ratios = tuple[float, float]
 """Alpha and beta of one key."""
+Place = tuple[str, str, str]
+"""A key, its block, and its extended id (the block again, but for SDXL)."""
 
 _BETA_BY_BLOCK = ("Triple sum", "sum Twice")
 _BETA_CALCULATIONS = ("tensor", "tensor2")
@@ -31,49 +36,46 @@ _RANDOM_DECIMALS = 3
 class RunSettings:
     """What one run does to each key.
 
+    Attributes:
+        table: alpha and beta of every key that the run touches; all others it leaves as they are in A (and Adjust
+            does too). Whether B and C have the key is not asked here.
+
     Args:
         run: with its elemental text, weights and filter.
         family: of its models.
         dialect: whose rules hold.
-        order: the place of every key in A's file; random elemental ratios are drawn by it.
+        keys: of A, in the order of its file.
+        order: the place of each key, by which random elemental ratios are drawn; that in ``keys`` where not given.
+
+    Raises:
+        RecipeError: a key belongs to a block without weight, or gets a ratio that the calculation cannot take.
     """
 
-    def __init__(self, run: MergeStep, family: Family, dialect: Dialect, order: Mapping[str, int]) -> None:
-        self._run, self._dialect, self._order = run, dialect, order
+    def __init__(
+        self,
+        run: MergeStep,
+        family: Family,
+        dialect: Dialect,
+        keys: Iterable[str],
+        order: Mapping[str, int] | None = None,
+    ) -> None:
+        self._run, self._dialect, self._given_order = run, dialect, order
         self._family: Family = family
-        self._rules = parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block)
-        self._alpha, self._beta = _ratio_table(run.alpha), _ratio_table(run.beta)
-        self._plain = not self._rules and not run.filter and not run.by_extended_block
-        self._by_block: dict[str, Ratios] = {}
+        self._keys = tuple(keys)
+        self.table: dict[str, Ratios] = self._by_weights()
+        if run.filter:
+            self._keep_out(run.filter)
+        for rule in parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block):
+            self._apply(rule)
+        self._check_extract()
 
     def ratios(self, key: str) -> Ratios | None:
-        """Alpha and beta of a key; None where the run leaves the key as it is in A (and Adjust does too).
-
-        Raises:
-            RecipeError: the key belongs to a block that the weights do not know.
-        """
-        place = place_of(key, self._family, self._dialect)
-        if place is None:
-            return None
-        block, extended = place
-        if self._plain:
-            if block not in self._by_block:
-                self._by_block[block] = self._weights(block, extended)
-            return self._by_block[block]
-        name = extended if self._run.by_extended_block else self._rule_name(block)
-        if self._run.filter and _filtered(self._run.filter, key, name, toggles=self._dialect.filter_toggles):
-            return None
-        alpha, beta = self._weights(block, extended)
-        for rule in self._rules:
-            if rule.meets(key, name, exact=self._dialect.exact_blocks):
-                alpha = self._rule_ratio(rule, key)
-        if self._run.calculation == "extract" and not 0 <= alpha <= 1:
-            raise RecipeError(f"extract: a rule gives {key} the ratio {alpha}; it must be from 0 to 1")
-        return alpha, beta
+        """Alpha and beta of a key; None where the run does not touch it."""
+        return self.table.get(key)
 
     def touches(self, key: str) -> bool:
         """Whether the run does anything to a key."""
-        return self.ratios(key) is not None
+        return key in self.table
 
     def multiplies(self, key: str, alpha: float) -> bool:
         """Whether Self (or plus random) with this alpha touches the key."""
@@ -81,14 +83,21 @@ class RunSettings:
             return False
         return alpha != 0 or not self._dialect.self_skips_zero
 
-    def _rule_name(self, block: str) -> str:
-        return ELEMENTAL_NAMES[block] if self._family == "sdxl" else block
+    @property
+    def _places(self) -> tuple[Place, ...]:
+        return _places_of(self._keys, self._family, self._dialect.name)
+
+    def _by_weights(self) -> dict[str, Ratios]:
+        known: dict[tuple[str, str], Ratios] = {}
+        for place in {(block, extended) for _, block, extended in self._places}:
+            known[place] = self._weights(*place)
+        return {key: known[block, extended] for key, block, extended in self._places}
 
     def _weights(self, block: str, extended: str) -> Ratios:
         alpha, beta = self._run.alpha, self._run.beta
         if isinstance(alpha, tuple) and len(alpha) == len(EXTENDED_BLOCKS):
             return self._extended_weights(alpha, beta, extended)
-        return _ratio(self._alpha, alpha, block), _ratio(self._beta, beta, block)
+        return _ratio(alpha, block), _ratio(beta, block)
 
     def _extended_weights(self, alpha: Ratio, beta: Ratio, extended: str) -> Ratios:
         """With two ratios SuperMerger's dialect ``head`` writes that of the second text over the first."""
@@ -97,33 +106,81 @@ class RunSettings:
             return _extended_ratio(beta, extended), _extended_ratio(beta, "CLIPL")
         return first, _extended_ratio(beta, "CLIPL")
 
+    def _keep_out(self, chosen: Filter) -> None:
+        """Take the keys that Include or Exclude keeps the run from out of the table."""
+        toggles = self._dialect.filter_toggles
+        for key, block, extended in self._places:
+            if _filtered(chosen, key, self._name(block, extended), toggles=toggles):
+                del self.table[key]
+
+    def _apply(self, rule: Rule) -> None:
+        """The rule's ratio takes the place of alpha where it meets a key."""
+        names = self._run.by_extended_block
+        for key in _met(replace(rule, ratio=0.0), self._keys, self._family, self._dialect.name, by_extended=names):
+            if key in self.table:
+                self.table[key] = self._rule_ratio(rule, key), self.table[key][1]
+
+    def _name(self, block: str, extended: str) -> str:
+        return extended if self._run.by_extended_block else rule_name(block, self._family)
+
     def _rule_ratio(self, rule: Rule, key: str) -> float:
         if not isinstance(rule.ratio, str):
             return rule.ratio
-        drawn = self._random(self._order[key] + _RANDOM_OFFSET)
+        drawn = self._drawn(self._order[key] + _RANDOM_OFFSET)
         return round({"R": drawn, "U": 1 - 2 * drawn, "X": 1 - drawn}[rule.ratio], _RANDOM_DECIMALS)
 
-    def _random(self, number: int) -> float:
+    def _drawn(self, number: int) -> float:
+        if number >= len(self._dice):
+            end = len(self._dice) - _RANDOM_OFFSET
+            raise RecipeError(f"random elemental ratios end with key {end} of a file, as SuperMerger's")
+        return float(self._dice[number])
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return self._given_order or {key: place for place, key in enumerate(self._keys)}
+
+    @cached_property
+    def _dice(self) -> npt.NDArray[np.float64]:
         count = _RANDOM_COUNT.get(self._dialect.name, _RANDOM_USUAL)
-        if number >= count:
-            raise RecipeError(
-                f"random elemental ratios end with key {count - _RANDOM_OFFSET} of a file, as SuperMerger's do"
-            )
-        return float(np.random.RandomState(self._run.seed).rand(count)[number])
+        return np.random.RandomState(self._run.seed).rand(count)  # SuperMerger's stream
+
+    def _check_extract(self) -> None:
+        if self._run.calculation != "extract":
+            return
+        for key, (alpha, _) in self.table.items():
+            if not 0 <= alpha <= 1:
+                raise RecipeError(f"extract: a rule gives {key} the ratio {alpha}; it must be from 0 to 1")
 
 
-def _ratio_table(ratio: Ratio) -> dict[str, float]:
-    return dict(zip(FORMS[len(ratio)], ratio, strict=True)) if isinstance(ratio, tuple) else {}
+def rule_name(block: str, family: Family) -> str:
+    """What SuperMerger's rules and filters call a block."""
+    return ELEMENTAL_NAMES[block] if family == "sdxl" else block
 
 
-def _ratio(table: Mapping[str, float], ratio: Ratio, block: str) -> float:
+@lru_cache(maxsize=64)
+def _places_of(keys: tuple[str, ...], family: Family, dialect: str) -> tuple[Place, ...]:
+    """The keys that are merged, each with its block and its extended id."""
+    rules = dialect_of(dialect)
+    places = ((key, place_of(key, family, rules)) for key in keys)
+    return tuple((key, *place) for key, place in places if place)
+
+
+@lru_cache(maxsize=512)
+def _met(rule: Rule, keys: tuple[str, ...], family: Family, dialect: str, *, by_extended: bool) -> tuple[str, ...]:
+    """The merged keys that a rule meets; trial after trial the same, whatever its ratio."""
+    exact = dialect_of(dialect).exact_blocks
+    places = _places_of(keys, family, dialect)
+    named = ((key, extended if by_extended else rule_name(block, family)) for key, block, extended in places)
+    return tuple(key for key, name in named if rule.meets(key, name, exact=exact))
+
+
+def _ratio(ratio: Ratio, block: str) -> float:
     if not isinstance(ratio, tuple):
         return ratio
-    if block not in table:
-        raise RecipeError(
-            f"a key belongs to block {block}, for which there is no weight; give one ratio for all instead"
-        )
-    return table[block]
+    form = FORMS[len(ratio)]
+    if block not in form:
+        raise RecipeError(f"a key belongs to block {block}, which has no weight; give one ratio for all instead")
+    return ratio[form.index(block)]
 
 
 def _extended_ratio(ratio: Ratio, extended: str) -> float:

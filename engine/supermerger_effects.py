@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from engine.adjust import ADJUSTED
-from engine.blocks import ELEMENTAL_NAMES, place_of
+from engine.blocks import place_of
 from engine.dialects import Dialect, Family
 from engine.elemental import parse_elemental
 from engine.layout import shapes
-from engine.settings import RunSettings
+from engine.settings import RunSettings, rule_name
 from engine.steps import MergeStep
 from engine.supermerger_fields import uses_beta
 from engine.widths import REAL
@@ -60,7 +60,8 @@ class Effects:
             RecipeError: a block has no weight, or a rule gives ``extract`` a ratio that it refuses.
         """
         keys = known_keys(family)
-        settings = RunSettings(run, family, dialect, {key: place % _ORDER for place, key in enumerate(keys)})
+        order = {key: place % _ORDER for place, key in enumerate(keys)}
+        settings = RunSettings(run, family, dialect, keys, order)
         return cls(run=run, family=family, dialect=dialect, by_key={key: _effect(run, settings, key) for key in keys})
 
     def ratio_for(self, key: str, wanted: Effect) -> float | None:
@@ -84,14 +85,14 @@ class Effects:
 
     def _beta(self, key: str) -> float:
         """Beta of a tensor, which no rule changes."""
-        settings = RunSettings(replace(self.run, filter=None), self.family, self.dialect, {key: 0})
+        settings = RunSettings(replace(self.run, filter=None), self.family, self.dialect, [key])
         ratios = settings.ratios(key)
         return ratios[1] if ratios and uses_beta(self.run.mode, self.run.calculation) else 0.0
 
     def _is_filtered(self, key: str) -> bool:
         if not self.run.filter:
             return False
-        return RunSettings(self.run, self.family, self.dialect, {key: 0}).ratios(key) is None
+        return RunSettings(self.run, self.family, self.dialect, [key]).ratios(key) is None
 
     def block_of(self, key: str) -> str | None:
         """What elemental rules call the block of a tensor; None where it is never merged."""
@@ -99,9 +100,7 @@ class Effects:
         if place is None:
             return None
         block, extended = place
-        if self.run.by_extended_block:
-            return extended
-        return ELEMENTAL_NAMES[block] if self.family == "sdxl" else block
+        return extended if self.run.by_extended_block else rule_name(block, self.family)
 
     def random_keys(self) -> frozenset[str]:
         """The tensors whose ratio is thrown: it changes with the seed."""

@@ -67,7 +67,7 @@ def takes_adjust(run: MergeStep, family: Family, dialect: Dialect) -> bool:
         return False
     if run.calculation in _FACTORS and _is_random(run):
         return False
-    settings = RunSettings(run, family, dialect, dict.fromkeys(ADJUSTED, 0))
+    settings = RunSettings(run, family, dialect, sorted(ADJUSTED))
     ratios = {key: settings.ratios(key) for key in ADJUSTED if place_of(key, family, dialect)}
     touched = (ratio is not None and _touches(settings, run, key, ratio[0]) for key, ratio in ratios.items())
     return all(touched)
