@@ -8,7 +8,6 @@ block or any part of the key's name with the block's behind it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,9 @@ from engine.errors import RecipeError
 
 RANDOM_RATIOS = ("R", "U", "X")
 """Ratios drawn for every key: 0 to 1, -1 to 1, and 1 down to 0."""
+
+LARGEST = 1e30
+"""No ratio, factor or Adjust field is larger: what is computed with it must fit into float32."""
 
 _NOT = "NOT"
 
@@ -134,6 +136,6 @@ def _ratio(text: str) -> float | str:
         found = float(text)
     except ValueError:
         raise RecipeError(f"{text!r} is no ratio; write a number such as 0.5, or R, U or X for random ones") from None
-    if not math.isfinite(found):
+    if not abs(found) <= LARGEST:
         raise RecipeError(f"the ratio is {text}; write a number such as 0.5")
     return found

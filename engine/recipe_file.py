@@ -17,6 +17,7 @@ from engine.presets import Weights, read_presets
 from engine.recipe import Recipe
 from engine.recipe_tables import Mistakes, Table, as_table, read_recipe
 from engine.recipe_text import head_lines, parse_toml, quoted, step_lines
+from engine.steps import NUMBERED, PREVIOUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,22 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
     fields = read_recipe(content, models or None, mistakes, presets)
     mistakes.refuse(f"{path}, a recipe file")
     try:
-        return RecipeFile(recipe=Recipe(**fields), models=models)
+        recipe = Recipe(**fields)
+        _check_models(recipe, models)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+    return RecipeFile(recipe=recipe, models=models)
+
+
+def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
+    """Every model that the recipe takes has a path (``previous`` takes A unsaid), and none has the name of a result."""
+    if missing := [name for name in recipe.models if name not in models]:
+        raise RecipeError(f"the recipe takes {', '.join(missing)}; [models] has {', '.join(models)}")
+    made = {PREVIOUS, *(step.name for step in recipe.steps)}
+    if hidden := [name for name in models if name in made or NUMBERED.fullmatch(name)]:
+        raise RecipeError(
+            f"{', '.join(hidden)} under [models] is the name of a result too; call the model another name"
+        )
 
 
 def _text_of(path: Path) -> str:
@@ -61,11 +75,28 @@ def _models(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Path]:
         mistakes.add("models", 'is missing or empty; write [models] and then A = "first.safetensors", B = "..."')
     found: dict[str, Path] = {}
     for name, entry in table.items():
-        if isinstance(entry, str) and entry:
-            found[name] = folder / Path(entry).expanduser()
-        else:
+        if not isinstance(entry, str) or not entry:
             mistakes.add(f"models.{name}", f"is {entry!r}; write the path of a checkpoint in quotes")
+            continue
+        try:
+            found[name] = folder / path_of(entry)
+        except RecipeError as error:
+            mistakes.add(f"models.{name}", str(error))
     return found
+
+
+def path_of(text: str) -> Path:
+    """A path as a person writes it, ``~`` for a home folder.
+
+    Raises:
+        RecipeError: there is no such home folder, or no file can have such a name.
+    """
+    if "\0" in text:
+        raise RecipeError(f"{text!r}: no file can have this name; check the path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise RecipeError(f"{text}: there is no such home folder; write the whole path") from None
 
 
 def _presets(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Weights]:
@@ -75,7 +106,7 @@ def _presets(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Weigh
         mistakes.add("presets", f"is {value!r}; write the path of a preset file in quotes")
         return {}
     try:
-        return read_presets(folder / Path(value).expanduser())
+        return read_presets(folder / path_of(value))
     except RecipeError as error:
         mistakes.add("presets", str(error))
         return {}

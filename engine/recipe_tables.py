@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, cast
@@ -10,6 +9,7 @@ from typing import Any, Literal, cast
 from engine.adjust import parse_adjust
 from engine.blocks import Site, blocks_of
 from engine.dialects import DEFAULT_DIALECT, DIALECTS, FAMILIES, Dialect, Family
+from engine.elemental import LARGEST
 from engine.errors import RecipeError
 from engine.presets import Weights, preset_weights
 from engine.steps import FORMS, PREVIOUS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step
@@ -194,7 +194,7 @@ class _Reader:
         """SuperMerger's own text: numbers with commas, or the name of a preset."""
         try:
             if "," not in text:
-                return preset_weights(text, self._presets)
+                return self._ratio(place, [*preset_weights(text, self._presets)])
             return self._ratio(place, [float(word) for word in text.split(",")])
         except RecipeError as error:
             self._mistakes.add(place, str(error))
@@ -260,7 +260,7 @@ class _Reader:
         return None
 
     def _number(self, place: str, value: object, hint: str = "write a number such as 0.35") -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
             self._mistakes.add(place, f"is {value!r}; {hint}")
             return 0.0
         return float(value)

@@ -48,7 +48,7 @@ def parse_toml(text: str, where: str) -> Table:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, and of brackets in brackets
         raise RecipeError(f"{where} is not TOML: {error}") from error
 
 

@@ -7,7 +7,6 @@ out.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Literal
 
 from engine.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
 from engine.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS, Family
-from engine.elemental import parse_elemental
+from engine.elemental import LARGEST, parse_elemental
 from engine.errors import RecipeError
 
 Ratio = float | tuple[float, ...]
@@ -313,6 +312,6 @@ def _check_extract(step: MergeStep) -> None:
 def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
     found = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
     for value, name in zip(found, names, strict=False):
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise RecipeError(f"the {what} of {name} is {value}; write a number")
     return found

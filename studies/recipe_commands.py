@@ -245,6 +245,7 @@ def _placed(found: Found, models: tuple[str, ...]) -> Found:
     """The recipe with the paths that are given for its models."""
     from dataclasses import replace
 
+    from engine.recipe_file import path_of
     from studies.errors import StudyError
 
     paths: dict[str, Path] = {}
@@ -253,7 +254,7 @@ def _placed(found: Found, models: tuple[str, ...]) -> Found:
         if not equals or name not in found.recipe.models:
             names = ", ".join(found.recipe.models)
             raise StudyError(f"--model {entry}: write NAME=PATH; the recipe takes {names}")
-        paths[name] = Path(path).expanduser()
+        paths[name] = path_of(path)
     return replace(
         found,
         models={**found.models, **paths},

@@ -114,7 +114,7 @@ def _is_file(source: str) -> bool:
 def _text_of(source: str) -> str:
     """The text of a file, of standard input, or the argument itself where there is no such file."""
     if source == STDIN:
-        return sys.stdin.read()
+        return _standard_input()
     if not _is_file(source):
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
             raise StudyError(f"{source}: there is no such file; check the path")
@@ -125,6 +125,13 @@ def _text_of(source: str) -> str:
         raise StudyError(f"{source}: cannot be read ({error.strerror}); check the path") from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
 
 
 def _family(wanted: Wanted) -> Family:

@@ -32,6 +32,8 @@ kind = "adjust"
 values = [0, 0, 0, -1, 7, 1, 1, 0]
 """
 
+ONLY_X = 'format = 1\n[models]\nX = "x.safetensors"\n[[steps]]\n'
+
 WHOLE = """
 format = 1
 dialect = "classic"
@@ -194,10 +196,42 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
         (GOOD + '[[steps]]\nmodels = ["A", "B"]\n', "nothing takes the result of step 3"),
         (GOOD.replace("format = 1", 'format = 1\npresets = "none.txt"'), r"presets: .*none.txt: cannot be read"),
         (GOOD.replace("format = 1", "format = 1\npresets = 5"), "presets: is 5; write the path of a preset file"),
+        (
+            GOOD.replace("format = 1", 'format = 1\npresets = "~no-such-user/p"'),
+            "presets: ~no-such-user/p: there is no such home",
+        ),
+        (
+            GOOD.replace('"a.safe', '"~no-such-user/a.safe'),
+            "models.A: ~no-such-user/a.safetensors: there is no such home folder",
+        ),
+        (GOOD.replace('"a.safe', '"a\\u0000.safe'), "models.A: .*: no file can have this name"),
+        (GOOD.replace("0.35", "1" + "0" * 400), r"steps\[1\].alpha.flat: is 10+; write a number"),
+        (GOOD.replace("0.35", "1" + "0" * 5000), "is not TOML: Exceeds the limit"),
+        (GOOD.replace("0.35", "1e31"), r"steps\[1\].alpha.flat: is 1e\+31; write a number"),
+        (GOOD + "x = " + "[" * 3000 + "]" * 3000, "is not TOML: maximum recursion depth"),
+        (f'{ONLY_X}kind = "self"\nfactors = {{ "OUT05:attn1" = 0.9 }}\n', r"takes A; \[models\] has X"),
+        (f'{ONLY_X}models = ["previous", "X"]\n', r"takes A; \[models\] has X"),
+        (
+            GOOD.replace("[[steps]]", 'previous = "c"\n[[steps]]', 1),
+            r"previous under \[models\] is the name of a result",
+        ),
+        (GOOD.replace("[[steps]]", 'step2 = "c"\n[[steps]]', 1), r"step2 under \[models\] is the name of a result"),
+        (
+            GOOD.replace("[[steps]]", 'mine = "c"\n[[steps]]\nname = "mine"', 1),
+            r"mine under \[models\] is the name of a result too; call the model another name",
+        ),
     ],
 )
 def test_bad_files(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
+        read_recipe_file(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("alpha", ['"MINE"', '{ preset = "MINE" }'])
+def test_a_preset_of_another_length_is_said_at_its_place(tmp_path: Path, alpha: str) -> None:
+    (tmp_path / "mine.txt").write_text("MINE\t0,1,2")
+    text = f'format = 1\npresets = "mine.txt"\n[models]\nA = "a"\nB = "b"\n[[steps]]\nalpha = {alpha}\n'
+    with pytest.raises(RecipeError, match=r"steps\[1\]\.alpha(\.preset)?: has 3 numbers; write 26"):
         read_recipe_file(written(tmp_path, text))
 
 

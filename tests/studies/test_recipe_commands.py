@@ -117,6 +117,11 @@ def test_show_names_what_is_wrong(words: tuple[str, ...], message: str) -> None:
     assert message in run("show", *words, text="x", status=1).output
 
 
+def test_standard_input_that_is_no_text_is_said() -> None:
+    found = CliRunner().invoke(main, ["recipe", "show", "-", "--from", "toml"], input=b"\xff\xfe")
+    assert (found.exit_code, found.output) == (1, "Error: standard input is not UTF-8 text; save it as UTF-8\n")
+
+
 # ------------------------------------------------------------------------------------------------------------ convert
 
 
@@ -222,6 +227,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
         (("chain.toml", "-", "-m", "Z=z"), "write NAME=PATH; the recipe takes A, B"),
+        (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),
         (("0,1,2", "-", "--from", "weights"), "the weights are 3 numbers"),
         (("no rules here", "-", "--from", "elemental"), "there is no elemental rule in it"),
         (("0,0,0", "-", "--from", "adjust"), "changes nothing"),
