@@ -149,13 +149,33 @@ def _parted(terms: list[tuple[Tensor, float]]) -> tuple[Tensor, float, list[tupl
     return terms[place][0], 1.0 if abs(total - 1) < 1e-12 else total, rest
 
 
-def prepass(plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Found:
+def find_out(plans: Mapping[int, Prepass], read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Found:
+    """Do all pre-passes of a plan, in the order of their runs.
+
+    Args:
+        plans: by the number of the run.
+        read: gives the tensor of a model's name and a key.
+        shapes: of the keys.
+
+    Raises:
+        RecipeError: as ``prepass``.
+    """
+    found: dict[int, Found] = {}
+    for number in sorted(plans):
+        found[number] = prepass(plans[number], read, shapes, Found.of_runs(found))
+    return Found.of_runs(found)
+
+
+def prepass(
+    plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape], known: Found = NOTHING
+) -> Found:
     """Find out what a run has to know of all its keys; the number of the run is 0 in the result.
 
     Args:
         plan: of the run.
         read: gives the tensor of a model's name and a key.
         shapes: of the keys.
+        known: what the pre-passes of earlier runs found out.
 
     Raises:
         RecipeError: the models have too few tensors in common to compare.
@@ -165,7 +185,7 @@ def prepass(plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[s
         return Found(ranges={}, noise={0: dict(noise_states(order, plan.seed))})
     collected: list[Tensor] = []
     for key, rows in plan.pairs:
-        evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], NOTHING)
+        evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known)
         a, b = (evaluation.row(row) for row in rows)
         collected.append(similarities(plan.kind, a, b).cpu())
     try:

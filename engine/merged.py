@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from engine.arithmetic import DTYPES, Arithmetic, Found, all_finite, prepass
+from engine.arithmetic import DTYPES, Arithmetic, all_finite, find_out
 from engine.baked_vae import read_vae
 from engine.checkpoint import FLOATS, Checkpoint
 from engine.errors import CheckpointError, RecipeError
@@ -158,7 +158,7 @@ class _Folded:
         self._dtype = dtype
         self._scratch = Scratch()
         read = lambda name, key: models[name].read(key)  # noqa: E731
-        self._found = Found.of_runs({n: prepass(one, read, plan.shapes) for n, one in plan.prepasses.items()})
+        self._found = find_out(plan.prepasses, read, plan.shapes)
 
     def read(self, key: str) -> Tensor:
         row, shape = self._plan.rows[key], self._plan.shapes[key]

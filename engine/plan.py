@@ -39,6 +39,11 @@ class Prepass:
     seed: int = 0
     half: bool = False
 
+    @property
+    def runs(self) -> frozenset[int]:
+        """The earlier runs whose own pre-passes it builds on."""
+        return frozenset(number for _, rows in self.pairs for row in rows for number in row.runs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -193,14 +193,23 @@ class LiveWeights:
 
     def _find_out(self, plan: Plan) -> frozenset[int]:
         """Do the pre-passes that have not been done yet, over the files; returns the numbers of those runs."""
-        stale = frozenset(
-            n for n, one in plan.prepasses.items() if n not in self._prepasses or self._prepasses[n][0] != one
-        )
-        for number in stale:
-            self._prepasses.pop(number, None)
-            found = prepass(plan.prepasses[number], lambda name, key: self._checkpoints[name].read(key), plan.shapes)
-            self._prepasses[number] = (plan.prepasses[number], found)
-        return stale
+        stale: set[int] = set()
+        for number in sorted(plan.prepasses):
+            wanted, known = plan.prepasses[number], self._prepasses.pop(number, None)
+            if known is None or known[0] != wanted or wanted.runs & stale:
+                known = wanted, prepass(wanted, self._stored, plan.shapes, self._known)
+                stale.add(number)
+            self._prepasses[number] = known
+        return frozenset(stale)
+
+    @property
+    def _known(self) -> Found:
+        """What the pre-passes found out."""
+        return Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
+
+    def _stored(self, name: str, key: str) -> Tensor:
+        """A tensor of a parent's file."""
+        return self._checkpoints[name].read(key)
 
     def _parent(self, name: str, key: str) -> Tensor:
         """A parent's tensor in the shape of its file."""
@@ -219,10 +228,9 @@ class LiveWeights:
         return sum(region.sizes[key] for key in run)
 
     def _rebuild_key(self, region: _Region, row: Row, key: str) -> None:
-        found = Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
         read = lambda name: self._parent(name, key)  # noqa: E731
         shape = self._shapes[self.names[0]][key]
-        self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), found)
+        self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), self._known)
 
     def _check(self, plan: Plan) -> None:
         unknown = sorted({*plan.models} - {*self.names})

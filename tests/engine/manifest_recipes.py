@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.adjust import parse_adjust
-from engine.arithmetic import Arithmetic, Found, prepass
+from engine.arithmetic import Arithmetic, find_out
 from engine.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES, Family
 from engine.plan import plan_for
 from engine.recipe import Filter, MergeStep, Recipe
@@ -84,7 +84,7 @@ def folded(recipe: Recipe, models: Mapping[str, InMemory], round_to: torch.dtype
     """Every floating tensor of the folded plan."""
     plan = plan_for(recipe, {name: model.shapes for name, model in models.items()})
     read = lambda name, key: models[name].read(key)  # noqa: E731
-    known = Found.of_runs({number: prepass(one, read, plan.shapes) for number, one in plan.prepasses.items()})
+    known = find_out(plan.prepasses, read, plan.shapes)
     arithmetic, found = Arithmetic(torch.device("cpu"), round_to), dict[str, Tensor]()
     for key, row in plan.rows.items():
         if all(models[name].read(key).is_floating_point() for name in row.models):

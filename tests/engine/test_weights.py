@@ -223,8 +223,13 @@ def every_mode() -> list[Recipe]:
         MergeStep(models=("A", "A"), calculation="plus random", alpha=0.01, seed=3),
         MergeStep(alpha=0.3, elemental="OUT05 OUT08:attn1:0.9,NOT BASE:bias:0"),
     ]
-    chain = (MergeStep(alpha=0.3), MergeStep(models=("previous", "C"), calculation="cosineA", alpha=0.4))
-    return [*(Recipe(steps=(run,)) for run in runs), Recipe(steps=chain)]
+    chain = (
+        MergeStep(alpha=0.3),
+        MergeStep(models=("previous", "C"), calculation="cosineA", alpha=0.4),
+        MergeStep(models=("previous", "B"), calculation="cosineB", alpha=0.2),
+        MergeStep(models=("previous", "previous"), calculation="plus random", alpha=0.01, seed=3),
+    )
+    return [*(Recipe(steps=(run,)) for run in runs), Recipe(steps=chain[:2]), Recipe(steps=chain)]
 
 
 @pytest.fixture(scope="module")
