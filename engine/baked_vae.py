@@ -15,6 +15,7 @@ from engine.header import read_header
 from engine.widths import VAE
 
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+_DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
 
 
 def read_vae(path: Path | str) -> dict[str, Tensor]:
@@ -30,6 +31,11 @@ def read_vae(path: Path | str) -> dict[str, Tensor]:
     found = {_name(key): value for key, value in content.items() if key.startswith((*_BARE, VAE))}
     if not found:
         raise CheckpointError(f"{path}: has no VAE in it; name a file with keys such as decoder.conv_in.weight")
+    if any(part in key for key in found for part in _DIFFUSERS):  # only a few of its names are the original ones
+        raise CheckpointError(
+            f"{path}: is a VAE in diffusers' names; take its version for the WebUI, with keys such as "
+            "decoder.up.0.block.0.conv1.weight"
+        )
     return found
 
 
@@ -38,10 +44,14 @@ def _name(key: str) -> str:
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     read_header(path)  # says what is wrong with the file
-    return load_file(path)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be opened ({error}); fetch the file again") from error
 
 
 def _pickled(path: Path) -> Mapping[str, Tensor]:
@@ -55,4 +65,5 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
             "opened. Take a .safetensors file"
         ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
     return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}

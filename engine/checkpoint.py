@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.blocks import is_merged
 from engine.errors import CheckpointError
 from engine.families import family_of, foreign, no_pictures, read_widths
-from engine.header import Header, TensorInfo, read_header
+from engine.header import SIZES, Header, TensorInfo, read_header
 from engine.inputs import same_shape
 from engine.keymap import unused
 from engine.layout import TEXT, Widths, shapes
@@ -106,10 +106,15 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     if family is None:
         raise CheckpointError(f"{path}: this is {foreign(keys)}; an SD1, SD2 or SDXL checkpoint is needed")
     checkpoint = Checkpoint(path, header, family)
-    wrong = [f"{k} ({i.dtype})" for k, i in checkpoint.tensors.items() if is_merged(k) and i.dtype not in FLOATS]
+    wrong = [f"{key} ({info.dtype})" for key, info in checkpoint.tensors.items() if not _is_usable(key, info)]
     if wrong:
         raise CheckpointError(f"{path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
     return checkpoint
+
+
+def _is_usable(key: str, info: TensorInfo) -> bool:
+    """Whether a tensor can be merged, or copied where it takes no part in merges."""
+    return info.dtype in (FLOATS if is_merged(key) else SIZES)
 
 
 def open_complete(path: Path | str) -> Checkpoint:

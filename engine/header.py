@@ -58,11 +58,11 @@ def read_header(path: Path) -> Header:
     Raises:
         CheckpointError: missing, a folder, unreadable, cut short, damaged, or something else than safetensors.
     """
-    if not path.exists():
-        raise CheckpointError(f"{path}: there is no such file; check the path")
-    if path.is_dir():
-        raise CheckpointError(f"{path}: this is a folder; name the .safetensors file itself")
     try:
+        if not path.exists():
+            raise CheckpointError(f"{path}: there is no such file; check the path")
+        if path.is_dir():
+            raise CheckpointError(f"{path}: this is a folder; name the .safetensors file itself")
         return _read(path)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
@@ -124,6 +124,7 @@ def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str])
     for name, info in tensors.items():
         content[name] = {"dtype": info.dtype, "shape": info.shape, "data_offsets": (offset, offset + info.size)}
         offset += info.size
-    raw = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    raw = text.encode(errors="replace")  # half characters, which JSON can hold and UTF-8 cannot
     raw += b" " * (-len(raw) % 8)
     return struct.pack("<Q", len(raw)) + raw

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, RecipeError
 from engine.header import Header, read_header
 from engine.recipe import Recipe
 
@@ -92,7 +92,7 @@ def unpacked(text: object) -> Any:
             return text
         try:
             text = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return text
 
@@ -128,9 +128,17 @@ def origin_of(header: Header) -> Origin | None:
     if not isinstance(own, dict) or "recipe" not in own:
         return None
     content = cast("dict[str, Any]", own)
-    models = cast("dict[str, dict[str, str]]", content.get("models", {}))
+    models = _own_models(content.get("models", {}))
     return Origin(
         recipe=Recipe.parse(str(content["recipe"])),
         models={name: str(model.get("sha256", "")) for name, model in models.items()},
         names={name: str(model.get("name", "")) for name, model in models.items()},
     )
+
+
+def _own_models(found: object) -> dict[str, dict[str, Any]]:
+    if isinstance(found, dict):
+        models = cast("dict[str, Any]", found)
+        if all(isinstance(model, dict) for model in models.values()):
+            return models
+    raise RecipeError(f"models in {METADATA_KEY} is {found!r:.60}; the header was changed by another program")

@@ -120,7 +120,7 @@ def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
         raise CheckpointError(f"{out}: there is no folder {out.parent}; make it first")
     if out.is_dir():
         raise CheckpointError(f"{out}: this is a folder; name a file")
-    if any(out.exists() and out.samefile(parent) for parent in parents):
+    if any(out.exists() and parent.exists() and out.samefile(parent) for parent in parents):
         raise CheckpointError(f"{out}: this is one of the parents, which are never replaced; choose another name")
     if out.exists() and not overwrite:
         raise CheckpointError(f"{out}: exists already; choose another name, or ask for it to be overwritten")

@@ -119,6 +119,8 @@ def export_recipe(
     text = out.with_suffix(".supermerger.txt") if with_recipe else None
     if text and text.exists() and not overwrite:
         raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
+    if text and text.is_dir():
+        raise CheckpointError(f"{text}: this is a folder; choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from engine.errors import CheckpointError
 from studies.files import replaced
 
 Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
 
 
 def user_memory() -> Path:
@@ -26,7 +28,8 @@ def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | Non
 
     Args:
         models: path by name.
-        memory: a JSON file, made where it is missing; one that cannot be read is begun anew.
+        memory: a JSON file, made where it is missing; one that cannot be read is begun anew, and one that cannot be
+            written is done without.
         progress: called with (bytes hashed, bytes in all) as files are hashed.
 
     Raises:
@@ -37,10 +40,18 @@ def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | Non
     fresh = {identities[name]: path for name, path in models.items() if identities[name] not in known}
     if fresh:
         known |= _hashed(fresh, progress)
+        _remember(known, memory)
+    return {name: known[identity] for name, identity in identities.items()}
+
+
+def _remember(known: Mapping[str, str], memory: Path) -> None:
+    """Write the memory where that can be done: without it, the files are only read again the next time."""
+    try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with replaced(memory) as temporary:
             temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    return {name: known[identity] for name, identity in identities.items()}
+    except OSError as error:
+        log.warning("%s: cannot be written (%s), so hashes are not remembered", memory, error.strerror)
 
 
 def _hashed(files: Mapping[str, Path], progress: Progress | None) -> dict[str, str]:

@@ -67,7 +67,7 @@ def write_cells(found: Found, recipes: Sequence[Recipe], folder: Path, *, overwr
     """A recipe file for each cell, numbered in their order.
 
     Raises:
-        StudyError: files are there already, or the paths of models are not known.
+        StudyError: files are there already or cannot be written, or the paths of models are not known.
     """
     if missing := sorted({name for recipe in recipes for name in recipe.models} - {*found.models}):
         raise StudyError(f"where are the models {', '.join(missing)}? Say so with -m NAME=PATH")
@@ -75,10 +75,13 @@ def write_cells(found: Found, recipes: Sequence[Recipe], folder: Path, *, overwr
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
     if not overwrite and (there := [str(path) for path in paths if path.exists()]):
         raise StudyError(f"{', '.join(there[:3])}: there already; choose another folder, or --overwrite")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, recipe in zip(paths, recipes, strict=True):
-        models = {name: found.models[name] for name in recipe.models}
-        write_text(path, recipe_file_text(RecipeFile(recipe=recipe, models=models), folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, recipe in zip(paths, recipes, strict=True):
+            models = {name: found.models[name] for name in recipe.models}
+            write_text(path, recipe_file_text(RecipeFile(recipe=recipe, models=models), folder))
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
     return paths
 
 

@@ -187,6 +187,9 @@ def test_impossible_shapes_and_dtypes_are_named(tmp_path: Path) -> None:
     eight = save(tmp_path / "eight.safetensors", hollow({key: torch.zeros(4, dtype=torch.float8_e4m3fn)}))
     with pytest.raises(CheckpointError, match=rf"only F16, BF16, F32 can be merged, not {key} \(F8_E4M3\)"):
         open_complete(eight)
+    strange = save(tmp_path / "strange.safetensors", hollow({"betas": torch.zeros(4, dtype=torch.complex64)}))
+    with pytest.raises(CheckpointError, match=r"can be merged, not betas \(C64\)"):
+        open_checkpoint(strange)
 
 
 def test_parents_of_other_widths_do_not_pair(tmp_path: Path, tiny_a: Path) -> None:

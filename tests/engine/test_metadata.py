@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.checkpoint import file_sha256
 from engine.errors import CheckpointError, RecipeError
+from engine.header import read_header
 from engine.metadata import METADATA_KEY, Parent, merge_metadata, read_origin, unpacked
 from engine.recipe import AdjustStep, MergeStep, Recipe
 from engine.write import write_checkpoint
@@ -72,6 +73,28 @@ def test_json_in_a_header_is_unpacked(text: str | None, value: object) -> None:
     assert unpacked(text) == value
     if text and value:
         assert unpacked(json.dumps(text)) == value, "packed twice, as SuperMerger's 'save current merge' does"
+
+
+def test_json_too_deep_is_none() -> None:
+    assert unpacked("[" * 100_000) is None
+
+
+@pytest.mark.parametrize("models", [["A"], {"A": "first"}, 5])
+def test_an_own_entry_that_was_changed_is_said(tmp_path: Path, models: object) -> None:
+    entry = {"recipe": Recipe.flat(0.5).text, "models": models}
+    one = parent(tmp_path / "x.safetensors", {METADATA_KEY: json.dumps(entry)})
+    with pytest.raises(RecipeError, match=f"models in {METADATA_KEY} is .*; the header was changed"):
+        read_origin(one.path)
+
+
+def test_a_text_that_utf8_cannot_hold_does_not_stop_a_merge(tmp_path: Path, tiny_a: Path) -> None:
+    """Half a character in a parent's recipe, as JSON allows it."""
+    save_file(load_file(tiny_a), tmp_path / "a.safetensors", metadata={"sd_merge_recipe": '{"custom_name": "\\ud83d"}'})
+    one = Parent(path=tmp_path / "a.safetensors", sha256="0" * 64)
+    recipe = Recipe(steps=(AdjustStep(values=(0, 0, 0, 1, 0, 0, 0, 0)),))
+    metadata = merge_metadata(recipe, {"A": one}, {})
+    out = write_checkpoint(recipe, {"A": one.path}, tmp_path / "o.safetensors", metadata=metadata).path
+    assert entries(read_header(out).metadata)["0" * 64]["sd_merge_recipe"] == {"custom_name": "?"}
 
 
 def test_a_checkpoint_gives_its_recipe_back(tmp_path: Path, tiny_a: Path, tiny_b: Path) -> None:

@@ -221,16 +221,34 @@ def test_a_vae_that_does_not_fit_is_refused(tmp_path: Path, parents: dict[str, P
         ({"decoder.conv_in.bias": torch.zeros(7)}, "1 tensors of this VAE have other shapes"),
         ({"decoder.nothing.bias": torch.zeros(7)}, "has no tensor that this checkpoint's VAE has"),
         ({"lora_up.weight": torch.zeros(7)}, "has no VAE in it"),
+        (
+            {"decoder.conv_in.bias": torch.zeros(64), "decoder.up_blocks.0.resnets.0.conv1.bias": torch.zeros(64)},
+            "is a VAE in diffusers' names",
+        ),
     ):
         save_file(content, tmp_path / "vae.safetensors")
         output = Output(vae=tmp_path / "vae.safetensors")
         with pytest.raises(CheckpointError, match=message):
             write_checkpoint(RECIPE, parents, out, output=output, metadata={})
     (tmp_path / "vae.pt").write_bytes(b"no pickle")
-    for name in ("vae.pt", "none.pt", "none.safetensors"):
-        with pytest.raises(CheckpointError, match=r"something else than plain tensors|cannot be read|no such file"):
+    torch.save({"state_dict": torch.zeros(7)}, tmp_path / "odd.pt")
+    raw = (tmp_path / "vae.safetensors").read_bytes()
+    (tmp_path / "odd.safetensors").write_bytes(raw.replace(b'"shape":[64]', b'"shape":[65]'))
+    for name, message in (
+        ("vae.pt", "something else than plain tensors"),
+        ("odd.pt", "has no VAE in it"),
+        ("odd.safetensors", "cannot be opened"),
+        ("none.pt", "cannot be read"),
+        ("none.safetensors", "no such file"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
             write_checkpoint(RECIPE, parents, out, output=Output(vae=tmp_path / name), metadata={})
     assert not out.exists()
+    out.write_text("mine")
+    output = Output(vae=tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="no such file"):
+        write_checkpoint(RECIPE, parents, out, output=output, metadata={}, overwrite=True)
+    assert out.read_text() == "mine"
 
 
 def test_code_in_a_pickle_does_not_run(tmp_path: Path, parents: dict[str, Path]) -> None:

@@ -183,6 +183,13 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     assert refused.exit_code == 1
     assert "exists already" in refused.output
     assert out.read_text() == "precious"
+    text = tmp_path / "merged.supermerger.txt"
+    text.mkdir()
+    refused = command("merge", str(recipe), str(out), "--overwrite")
+    assert refused.exit_code == 1
+    assert f"{text}: this is a folder" in refused.output
+    assert out.read_text() == "precious"
+    text.rmdir()
     done = command("merge", str(recipe), str(out), "--overwrite")
     assert done.exit_code == 0, done.output
     merged, a, b = (load_file(tmp_path / name) for name in (out.name, "illustration.safetensors", "photo.safetensors"))

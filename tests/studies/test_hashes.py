@@ -49,6 +49,16 @@ def test_a_broken_memory_is_begun_anew(tmp_path: Path, files: dict[str, Path], c
     assert len(json.loads(memory.read_text())) == 2
 
 
+def test_hashes_that_cannot_be_remembered_are_there_all_the_same(
+    tmp_path: Path, files: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The home of a container may be read-only."""
+    (tmp_path / "file").write_text("no folder")
+    found = hashes_of(files, tmp_path / "file" / "deep" / "hashes.json")
+    assert found["a"] == file_sha256(files["a"])
+    assert "hashes are not remembered" in caplog.text
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="none: cannot be read"):
         hashes_of({"a": tmp_path / "none"}, tmp_path / "hashes.json")

@@ -68,6 +68,13 @@ def test_a_step_of_a_chain_keeps_its_place(tmp_path: Path) -> None:
     assert found.steps == (chain.steps[0], MergeStep(models=("first", "B"), alpha=0.2, elemental="M00::1"))
 
 
+@pytest.mark.parametrize("folder", ["base.toml", "base.toml/cells"])
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, file: str, folder: str) -> None:
+    done = command("cells", file, str(tmp_path / folder), "-x", "alpha=0.1,0.2")
+    assert done.exit_code == 1
+    assert f"{tmp_path / folder}: cannot be written" in done.output
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
