@@ -8,7 +8,6 @@ keys that only B has.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -69,6 +68,9 @@ class Replayed:
 
     Attributes:
         shapes: of A's keys in their order, then of those that only B has.
+
+    Raises:
+        RecipeError: the models do not fit each other, or have too little in common for a cosine mode.
     """
 
     def __init__(self, run: MergeStep, sources: Sequence[Source], family: Family, dialect: Dialect) -> None:
@@ -83,6 +85,8 @@ class Replayed:
         check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))
         more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes)}
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
+        self._range, self._noise_states = CosineRange(low=0.0, high=1.0), dict[str, tuple[Tensor, torch.dtype]]()
+        self._find_out()
 
     def read(self, key: str) -> Tensor:
         """The value of a key, in the dtype that SuperMerger computes; valid until ``SCRATCH_TURNS`` more are read."""
@@ -185,14 +189,20 @@ class Replayed:
         return found
 
     def _cosine(self, a: Tensor, b: Tensor, alpha: float) -> Tensor:
-        share = cosine_share(self._run.calculation, a.float(), b.float(), alpha, self._cosine_range)
+        share = cosine_share(self._run.calculation, a.float(), b.float(), alpha, self._range)
         if self._native:
             return b * (1 - share) + a * share
         return torch.lerp(b.float(), a.float(), share).to(a.dtype)
 
-    @cached_property
+    def _find_out(self) -> None:
+        """Do the pre-pass before anything is read: in between, it would use the memory of tensors at hand again."""
+        if self._run.calculation in {"cosineA", "cosineB"}:
+            self._range = self._cosine_range()
+        elif self._run.calculation == "plus random":
+            self._noise_states = self._random_states()
+
     def _cosine_range(self) -> CosineRange:
-        """The pre-pass: every key with "model" in its name that both have, weight or not, but for the VAE."""
+        """Of every key with "model" in its name that both have, weight or not, but for the VAE."""
         kind = self._run.calculation
         keys = [key for key in self._a.shapes if "model" in key and key in self._b.shapes and _VAE not in key]
         pairs = ((self._a.read(key).float(), self._second(key).float()) for key in keys)
@@ -205,8 +215,7 @@ class Replayed:
         state, dtype = self._noise_states[key]
         return a + alpha * noise(state, tuple(a.shape), dtype)
 
-    @cached_property
-    def _noise_states(self) -> dict[str, tuple[Tensor, torch.dtype]]:
+    def _random_states(self) -> dict[str, tuple[Tensor, torch.dtype]]:
         """Noise is drawn in the order of A's keys, for those that are touched."""
         touched = (key for key in self._a.shapes if self._takes_part(key))
         wanted = [key for key in touched if (r := self._settings.ratios(key)) and self._settings.multiplies(key, r[0])]

@@ -11,7 +11,7 @@ import engine.replay
 from engine.errors import RecipeError
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.replay import replay
-from engine.sources import InMemory
+from engine.sources import SCRATCH_TURNS, InMemory
 from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, expected, full_sha256, load_model, models_of
 from tests.engine.manifest_recipes import recipe_of, replayed
@@ -64,6 +64,24 @@ def test_large_tensors_are_merged_in_pieces_with_the_same_result(monkeypatch: py
     monkeypatch.setattr(engine.replay, "PIECE", 37)
     pieces = replayed(case, models_of(case))
     assert all(is_same(tensor, pieces[key]) for key, tensor in whole.items())
+
+
+@pytest.mark.parametrize("calculation", ["cosineA", "cosineB", "plus random"])
+@pytest.mark.parametrize("last", [("one", "two"), ("two", "one")])
+def test_a_prepass_over_an_earlier_run_leaves_the_first_tensor_alone(
+    monkeypatch: pytest.MonkeyPatch, calculation: str, last: tuple[str, str]
+) -> None:
+    """It reads more tensors than the earlier run keeps in memory."""
+    monkeypatch.setattr(engine.replay, "PIECE", 8)
+    generator = torch.Generator().manual_seed(1)
+    keys = [f"model.diffusion_model.input_blocks.1.0.{n}.weight" for n in range(2 * SCRATCH_TURNS)]
+    models = {name: InMemory({key: torch.randn(4, 5, generator=generator).half() for key in keys}) for name in "AB"}
+    second = MergeStep(models=("one", "B"), calculation=calculation, alpha=0.1, seed=1, name="two")
+    for steps in ((second,), (second, MergeStep(models=last, alpha=0.4))):
+        found = replay(Recipe(steps=(MergeStep(alpha=0.3, name="one"), *steps)), models)
+        first = found.read(keys[0]).clone()
+        found.read(keys[1])
+        assert torch.equal(found.read(keys[0]), first)
 
 
 def test_half_precision_lerp_is_the_lerp_of_floats() -> None:
