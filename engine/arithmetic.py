@@ -34,6 +34,7 @@ from engine.widths import Shape
 DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
 GPU_PIECE = 1 << 24
+_CPU = torch.device("cpu")
 
 Read = Callable[[str], Tensor]
 """Gives the tensor of a model by the model's name, for one key."""
@@ -118,7 +119,7 @@ class Arithmetic:
         if all(isinstance(term, str) for term, _ in row.terms):
             self.evaluate(row, lambda name: read(name).reshape(-1), out)
             return
-        value = _Evaluation(key, read, shape, found).row(row).to(out.device)
+        value = _Evaluation(key, read, shape, found, out.device).row(row)
         out.copy_(value.reshape(-1).to(self.round_to))
 
     def _weighted(self, terms: list[tuple[Tensor, float]], value: Tensor) -> None:
@@ -185,7 +186,7 @@ def prepass(
         return Found(ranges={}, noise={0: dict(noise_states(order, plan.seed))})
     collected: list[Tensor] = []
     for key, rows in plan.pairs:
-        evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known)
+        evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known, _CPU)
         a, b = (evaluation.row(row) for row in rows)
         collected.append(similarities(plan.kind, a, b).cpu())
     try:
@@ -203,14 +204,14 @@ def _noise_dtype(plan: Prepass, row: Row, key: str, read: Callable[[str, str], T
 class _Evaluation:
     """Evaluates rows of one key with whole float32 tensors."""
 
-    def __init__(self, key: str, read: Read, shape: Shape, found: Found) -> None:
-        self._key, self._read, self._shape, self._found = key, read, shape, found
+    def __init__(self, key: str, read: Read, shape: Shape, found: Found, device: torch.device) -> None:
+        self._key, self._read, self._shape, self._found, self._device = key, read, shape, found, device
 
     def row(self, row: Row) -> Tensor:
         """The value of a row, float32."""
         terms = [(self._term(term), weight) for term, weight in row.terms]
         if not terms:
-            return torch.zeros(self._shape)
+            return torch.zeros(self._shape, device=self._device)
         base, total, rest = _parted(terms)
         value = base if total == 1 else base * total
         for tensor, weight in rest:
@@ -226,7 +227,7 @@ class _Evaluation:
             return self._first_channels(term)
         if term.kind == "plus random":
             state, dtype = self._found.noise[term.run][self._key]
-            return noise(state, self._shape, dtype).float()
+            return noise(state, self._shape, dtype).float().to(self._device)
         first, *rest = (self.row(row) for row in term.rows)
         return self._calculated(term, first, rest)
 
@@ -251,7 +252,8 @@ class _Evaluation:
         whole, part = (row for row in term.rows)
         count = min(self._read(name).shape[1] for name in part.models)
         shape = (self._shape[0], count, *self._shape[2:])
-        narrow = _Evaluation(self._key, lambda name: self._read(name)[:, :count], shape, self._found)
+        read = lambda name: self._read(name)[:, :count]  # noqa: E731
+        narrow = _Evaluation(self._key, read, shape, self._found, self._device)
         found = self.row(whole).clone()
         found[:, :count] = narrow.row(part)
         return found

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.arithmetic import CPU_PIECE, Arithmetic, all_finite
-from engine.rows import Row, combined, model, scaled
+from engine.arithmetic import CPU_PIECE, Arithmetic, Found, all_finite
+from engine.rows import Row, calculated, combined, model, scaled
 
 CPU = torch.device("cpu")
 
@@ -34,6 +34,21 @@ def test_a_ratio_mixes(ratio: float) -> None:
     found = evaluated(scaled(mix(ratio), 0.9), torch.float32, A=a, B=b)
     exact = 0.9 * (a.double() + ratio * (b.double() - a.double()))
     assert torch.allclose(found.double(), exact, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        combined(((model("A"), 1.0), (calculated("plus random", run=1), 0.1))),
+        calculated("trainDifference", model("A"), model("B"), Row(())),
+    ],
+)
+def test_noise_and_zeros_are_made_where_the_models_are(row: Row) -> None:
+    """On the device ``meta``, which like a GPU adds nothing that lies on the CPU."""
+    meta, state = torch.device("meta"), torch.Generator().get_state()
+    found = Found(ranges={}, noise={1: {"key": (state, torch.float16)}})
+    out, tensor = torch.empty(12, device=meta), torch.empty(4, 3, device=meta)
+    Arithmetic(meta, torch.float16).evaluate_key("key", row, lambda _: tensor, (4, 3), out, found)
 
 
 def test_three_models_are_summed() -> None:
