@@ -17,9 +17,10 @@ from engine.errors import CheckpointError
 
 MAX_HEADER = 100_000_000  # the format's own limit
 SIZES: dict[str, int] = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
-    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+    "U64": 8, "I64": 8, "F64": 8, "F32": 4, "U32": 4, "I32": 4, "BF16": 2, "F16": 2, "U16": 2, "I16": 2,
+    "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
 }  # fmt: skip
+"""Bytes of one number, by dtype, in the order in which the safetensors library writes tensors of several dtypes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

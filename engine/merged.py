@@ -31,6 +31,7 @@ STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 _MARKS = frozenset({"v_pred", "ztsnr"})  # empty tensors that say how an SDXL model must be sampled
 _POSITIONS = "position_ids"
+_KINDS = (*SIZES,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class MergedTensors:
         self._first = models[_root(recipe)]
         self._vae = read_vae(output.vae) if output.vae else {}
         infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
-        self._order = sorted(infos, key=lambda key: (-SIZES[infos[key].dtype], self._name(key)))
+        self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
         self.layout = {self._name(key): infos[key] for key in self._order}
         _check_vae(self._vae, infos, output.vae)
 

@@ -118,6 +118,20 @@ def test_the_hashes_are_those_other_tools_compute(tmp_path: Path, parents: dict[
     assert again[8 + int.from_bytes(again[:8], "little") :] == raw[start:]
 
 
+def test_tensors_of_every_dtype_are_in_the_librarys_order(tmp_path: Path, parents: dict[str, Path]) -> None:
+    kinds = (
+        torch.int64, torch.float64, torch.float32, torch.int32, torch.bfloat16, torch.float16, torch.int16,
+        torch.float8_e4m3fn, torch.float8_e5m2, torch.int8, torch.uint8, torch.bool,
+    )  # fmt: skip
+    more = {f"{'zyxwvutsrqpo'[n]}.{n}": torch.zeros(3, dtype=kind) for n, kind in enumerate(kinds)}
+    save_file(load_file(parents["A"]) | more, tmp_path / "a.safetensors")
+    out, again = tmp_path / "out.safetensors", tmp_path / "again.safetensors"
+    done = write_checkpoint(RECIPE, parents | {"A": tmp_path / "a.safetensors"}, out, metadata={})
+    save_file(load_file(out), again)
+    raw = again.read_bytes()
+    assert hashlib.sha256(raw[8 + int.from_bytes(raw[:8], "little") :]).hexdigest() == done.autov3
+
+
 def test_equal_recipes_give_equal_files(tmp_path: Path, parents: dict[str, Path]) -> None:
     first = write_checkpoint(RECIPE, parents, tmp_path / "1.safetensors", metadata={"a": "1"})
     second = write_checkpoint(Recipe.parse(RECIPE.text), parents, tmp_path / "2.safetensors", metadata={"a": "2"})
