@@ -197,8 +197,16 @@ def prepass(
 
 def _noise_dtype(plan: Prepass, row: Row, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
     """Noise is drawn in A's dtype, which decides what the random stream gives."""
-    models = sorted(row.models)
-    return torch.float16 if plan.half or not models else read(models[0], key).dtype
+    name = _first_model(row)
+    return torch.float16 if plan.half or name is None else read(name, key).dtype
+
+
+def _first_model(row: Row) -> str | None:
+    """The model that comes first in a row: A of the run that made it, A of what that took, and so on."""
+    if not row.terms:
+        return None
+    term = row.terms[0][0]
+    return term if isinstance(term, str) else next(iter(map(_first_model, term.rows)), None)
 
 
 class _Evaluation:

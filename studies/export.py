@@ -116,10 +116,10 @@ def export_recipe(
     from engine.supermerger import instructions
     from engine.write import write_checkpoint
 
-    text = out.with_suffix(".supermerger.txt") if with_recipe else None
-    if text and text.exists() and not overwrite:
+    text = out.with_suffix(".supermerger.txt")
+    if text.exists() and not overwrite:
         raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
-    if text and text.is_dir():
+    if text.is_dir():
         raise CheckpointError(f"{text}: this is a folder; choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
@@ -129,6 +129,8 @@ def export_recipe(
         "vae": output.vae.name if output.vae else None,
     }
     more = facts | ({"approval": dict(approval)} if approval else {})
+    named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
+    words = f"{named}\n{instructions(recipe)}\n"
     written = write_checkpoint(
         recipe,
         models,
@@ -138,10 +140,11 @@ def export_recipe(
         progress=progress,
         overwrite=overwrite,
     )
-    if text:
-        named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
-        write_text(text, f"{named}\n{instructions(recipe)}\n")
-    return Exported(checkpoint=written, supermerger=text)
+    if with_recipe:
+        write_text(text, words)
+    else:
+        text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
+    return Exported(checkpoint=written, supermerger=text if with_recipe else None)
 
 
 def print_export(done: Exported, console: Console) -> None:

@@ -196,3 +196,16 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     key = "model.diffusion_model.output_blocks.5.0.in_layers.2.weight"
     exact = (0.65 * a[key].double() + 0.35 * b[key].double()).half()
     torch.testing.assert_close(merged[key], exact, rtol=2**-10, atol=2**-24)  # one step of fp16
+
+
+def test_a_merge_without_recipe_leaves_no_text_of_another(tmp_path: Path) -> None:
+    write_small_study(tmp_path)
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "out.safetensors"
+    recipe.write_text(
+        'format = 1\n[models]\nA = "illustration.safetensors"\nB = "photo.safetensors"\n[[steps]]\nalpha = 0.5\n'
+    )
+    assert command("merge", str(recipe), str(out)).exit_code == 0
+    text = out.with_suffix(".supermerger.txt")
+    assert text.exists()
+    assert command("merge", str(recipe), str(out), "--no-recipe", "--overwrite").exit_code == 0
+    assert not text.exists()
