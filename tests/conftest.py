@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
+
+_SETTINGS = tempfile.TemporaryDirectory(prefix="recipe-search-tests-")
+"""In place of the user's own folder for this program, which remembers the hashes of models."""
 
 # Set before any library reads them: nothing may be fetched from a hub, and two shared cores are all there is.
 _ENVIRONMENT = {
@@ -12,6 +16,7 @@ _ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "XDG_CONFIG_HOME": _SETTINGS.name,
 }
 os.environ.update(_ENVIRONMENT)
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
