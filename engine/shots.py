@@ -86,6 +86,19 @@ class Shot:
         return own if self.eta is None else float(self.eta)
 
     @property
+    def noise_settings(self) -> dict[str, float | int | str]:
+        """The settings of noise that change this picture and are not the default, by name."""
+        facts, share = SAMPLERS[self.sampler], self.noise_share
+        fields: dict[str, float | int | str] = {"rng": self.rng} if self.rng != RNGS[0] else {}
+        if facts.eta is not None and share != facts.eta:
+            fields["eta"] = share
+        if facts.scales_noise and share and self.s_noise != 1:
+            fields["s_noise"] = float(self.s_noise)
+        if facts.fresh is Fresh.STEPS and share and self.ensd:
+            fields["ensd"] = self.ensd
+        return fields
+
+    @property
     def text(self) -> str:
         """The canonical text: one line of JSON, sorted names, with a format number.
 
@@ -103,7 +116,7 @@ class Shot:
             "cfg": float(self.cfg),
             "sampler": f"{self.sampler} {self.follows}".strip().removesuffix(" Uniform"),
             "clip_skip": self.clip_skip,
-        } | _noise_fields(self)
+        } | self.noise_settings
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @property
@@ -116,19 +129,6 @@ class Shot:
         """How messages name this shot: its prompt, shortened, and its seed."""
         prompt = self.prompt if len(self.prompt) <= 60 else self.prompt[:57] + "..."
         return f'"{prompt}" (seed {self.seed})'
-
-
-def _noise_fields(shot: Shot) -> dict[str, float | int | str]:
-    """The settings of noise that change this picture, by name."""
-    facts, share = SAMPLERS[shot.sampler], shot.noise_share
-    fields: dict[str, float | int | str] = {"rng": shot.rng} if shot.rng != RNGS[0] else {}
-    if facts.eta is not None and share != facts.eta:
-        fields["eta"] = share
-    if facts.scales_noise and share and shot.s_noise != 1:
-        fields["s_noise"] = float(shot.s_noise)
-    if facts.fresh is Fresh.STEPS and share and shot.ensd:
-        fields["ensd"] = shot.ensd
-    return fields
 
 
 def _mistakes(shot: Shot) -> Iterator[str]:

@@ -12,6 +12,7 @@ import click
 
 from studies.plain import console, told_plainly
 from studies.recipe_commands import recipe
+from studies.render_command import render
 
 if TYPE_CHECKING:
     from engine.merged import Output
@@ -274,6 +275,7 @@ def doctor(folder: Path | None) -> None:
 
 
 main.add_command(recipe)
+main.add_command(render)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""PNG files that say what they show, read back with Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.infotext import infotext, parse_infotext
+from engine.shots import Shot
+from studies.errors import StudyError
+from studies.pictures import parameters_of, save_picture
+
+PICTURE = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
+RECIPE = 'format = 1\ndialect = "classic"\nfamily = "sd1"'
+
+
+def read(path: Path) -> dict[str, str]:
+    with Image.open(path) as image:
+        image.load()
+        return dict(image.text)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("prompt", ["a cat", "a: b, c\nd", "桜の下の少女", "é\u2028\x00"])
+def test_texts_and_pixels_come_back(tmp_path: Path, prompt: str) -> None:
+    shot = Shot(prompt=prompt, seed=1)
+    path, text = tmp_path / "a.png", infotext(shot, model="m")
+    save_picture(PICTURE, path, parameters=text, recipe=RECIPE)
+    assert read(path) == {"parameters": text, "merge_recipe": RECIPE}
+    assert parse_infotext(parameters_of(path)) == shot
+    with Image.open(path) as image:
+        assert np.array_equal(np.asarray(image), PICTURE)
+
+
+def test_without_a_recipe_there_is_no_chunk_for_it(tmp_path: Path) -> None:
+    save_picture(PICTURE, tmp_path / "a.png", parameters="x")
+    assert read(tmp_path / "a.png") == {"parameters": "x"}
+
+
+def test_a_picture_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(self: Image.Image, path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", stopped)
+    with pytest.raises(StudyError, match=r"a.png: cannot be written \(No space left on device\)"):
+        save_picture(PICTURE, tmp_path / "a.png", parameters="x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_no_text_says_so(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "bare.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(StudyError, match='has no text "parameters"'):
+        parameters_of(tmp_path / "bare.png")
+    for name in ("broken.png", "none.png"):
+        with pytest.raises(StudyError, match=f"{name}: cannot be read as a picture"):
+            parameters_of(tmp_path / name)

@@ -1,0 +1,233 @@
+"""`recipe-search render`, from a recipe file or a checkpoint to pictures, without any network."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from engine.checkpoint import file_sha256
+from engine.infotext import infotext, parse_infotext
+from engine.recipe import Recipe
+from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.session import Engine
+from engine.shots import Shot
+from studies.cli import main
+from studies.pictures import parameters_of, save_picture
+from studies.sample.world import write_world
+from studies.workshop import as_bytes
+from tests.engine.tiny_families import V_MARKS, write_family
+
+SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
+NOISE = ("--eta", "0.5", "--s-noise", "0.9", "--ensd", "31337")
+SHOT = Shot(prompt="a red cat", seed=1, width=64, height=72, steps=2, cfg=2.0)
+XL = """
+format = 1
+family = "sdxl"
+[models]
+A = "xa.safetensors"
+B = "xb.safetensors"
+[[steps]]
+alpha = { flat = 0.5, BASE = 0.25 }
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample world and two tiny SDXL checkpoints; read only by agreement."""
+    folder = tmp_path_factory.mktemp("world")
+    files = write_world(folder)
+    models = {"A": files.illustration, "B": files.photo}
+    write_recipe_file(folder / "half.toml", RecipeFile(recipe=Recipe.flat(0.5), models=models))
+    write_family(folder / "xa.safetensors", "sdxl", 1)
+    write_family(folder / "xb.safetensors", "sdxl", 2)
+    (folder / "xl.toml").write_text(XL)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any attempt to reach a network fails the test; hashes are remembered in a folder of the test's own."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a network was asked for")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    monkeypatch.setattr("studies.hashes.user_memory", lambda: tmp_path / "hashes.json")
+
+
+def render(*words: object, status: int = 0) -> Result:
+    found = CliRunner().invoke(main, ["render", *map(str, words)])
+    if isinstance(found.exception, Exception) and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    assert found.exit_code == status, found.output
+    return found
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def texts(path: Path) -> dict[str, str]:
+    with Image.open(path) as image:
+        return dict(image.text)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --------------------------------------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("name", ["half.toml", "xl.toml"])
+def test_the_pictures_are_those_of_the_engine(world: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "new" / "out"
+    done = render(world / name, out, "-p", "a red cat", "-p", "a house", "-n", "grey", "--seed", "1-2", *SMALL)
+    assert "wrote" in done.output
+    assert "rendering: 4/4" in done.output
+    assert names(out) == ["0001-1.png", "0002-2.png", "0003-1.png", "0004-2.png"]
+    content = read_recipe_file(world / name)
+    with Engine.open(content.models, device="cpu") as engine:
+        engine.build(content.recipe)
+        for number, (prompt, seed) in enumerate([(p, s) for p in ("a red cat", "a house") for s in (1, 2)], start=1):
+            shot = Shot(prompt=prompt, negative="grey", seed=seed, width=64, height=72, steps=2, cfg=2.0)
+            path = out / f"{number:04d}-{seed}.png"
+            assert np.array_equal(pixels(path), as_bytes(engine.render([shot]))[0])
+            assert parse_infotext(parameters_of(path)) == shot
+
+
+def test_a_picture_carries_its_recipe_beside_the_webuis_line(world: Path, tmp_path: Path) -> None:
+    render(world / "half.toml", tmp_path / "out", "-p", "a red cat", *SMALL)
+    recipe = read_recipe_file(world / "half.toml").recipe
+    said = infotext(SHOT, model="half", model_hash=recipe.key[:10], more={"Recipe": recipe.key})
+    found = texts(tmp_path / "out" / "0001-1.png")
+    assert found == {"parameters": said, "merge_recipe": recipe.text}
+    assert Recipe.parse(found["merge_recipe"]) == recipe
+
+
+def test_a_checkpoint_is_rendered_as_it_is(world: Path, tmp_path: Path) -> None:
+    render(world / "photo.safetensors", tmp_path / "out", "-p", "a red cat", *SMALL)
+    path = tmp_path / "out" / "0001-1.png"
+    models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
+    with Engine.open(models, device="cpu") as engine:
+        engine.build(Recipe.flat(1, base=1))
+        assert np.array_equal(pixels(path), as_bytes(engine.render([SHOT]))[0])
+    digits = file_sha256(world / "photo.safetensors")[:10]
+    assert texts(path) == {"parameters": infotext(SHOT, model="photo", model_hash=digits)}
+
+
+def test_a_merged_checkpoint_gives_its_recipe_and_the_pictures_of_its_recipe_file(world: Path, tmp_path: Path) -> None:
+    merged = tmp_path / "merged.safetensors"
+    done = CliRunner().invoke(main, ["merge", "--folded", str(world / "half.toml"), str(merged)])
+    assert done.exit_code == 0, done.output
+    for source, folder in ((merged, "merged"), (world / "half.toml", "recipe")):
+        render(source, tmp_path / folder, "-p", "a red cat", *SMALL)
+    one, other = (tmp_path / folder / "0001-1.png" for folder in ("merged", "recipe"))
+    assert np.array_equal(pixels(one), pixels(other))
+    assert texts(one)["merge_recipe"] == texts(other)["merge_recipe"] == Recipe.flat(0.5).text
+
+
+def test_a_recipe_in_a_header_that_cannot_be_read_is_a_note(world: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.safetensors"
+    save_file(load_file(world / "photo.safetensors"), odd, metadata={"sd_merge_recipe": "{}"})
+    done = render(odd, tmp_path / "out", "-p", "a red cat", *SMALL)
+    assert "note: the recipe in its header is left out of the pictures" in done.output
+    assert list(texts(tmp_path / "out" / "0001-1.png")) == ["parameters"]
+
+
+def test_an_sdxl_checkpoint_that_predicts_v_is_rendered(tmp_path: Path) -> None:
+    marked = write_family(tmp_path / "v.safetensors", "sdxl", 1, more=V_MARKS)
+    render(marked, tmp_path / "v", "-p", "a red cat", *SMALL)
+    render(marked, tmp_path / "epsilon", "-p", "a red cat", *SMALL, "--prediction", "epsilon")
+    v, epsilon = (pixels(tmp_path / name / "0001-1.png") for name in ("v", "epsilon"))
+    assert not np.array_equal(v, epsilon)
+
+
+def test_several_at_once_are_the_same_but_for_rounding(world: Path, tmp_path: Path) -> None:
+    for count in ("1", "2"):
+        render(world / "half.toml", tmp_path / count, "-p", "cat", "--seed", "1,5,8", *SMALL, "--batch", count)
+    assert names(tmp_path / "2") == ["0001-1.png", "0002-5.png", "0003-8.png"]
+    for name in names(tmp_path / "1"):
+        one, other = (pixels(tmp_path / count / name).astype(int) for count in ("1", "2"))
+        assert abs(one - other).max() <= 1
+
+
+# --------------------------------------------------------------------------------------------------------- settings
+
+
+def test_a_picture_of_a_webui_is_made_again_and_options_win(world: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.png"
+    text = (
+        "a red cat, on\nthe beach\nNegative prompt: grey, dull\n"
+        "Steps: 3, Sampler: DPM++ 2M SDE, Schedule type: Karras, Eta: 0.5, CFG scale: 2.5, "
+        "Seed: 77, Size: 64x64, Model: other, Clip skip: 2, Hires upscale: 2, Version: v1.8.0"
+    )
+    save_picture(np.zeros((8, 8, 3), np.uint8), old, parameters=text)
+    done = render(world / "half.toml", tmp_path / "out", "--from", old)
+    assert "note: old.png says Hires upscale: 2, which is not followed here" in done.output
+    said = parse_infotext(parameters_of(tmp_path / "out" / "0001-77.png"))
+    assert said == parse_infotext(text)
+    render(world / "half.toml", tmp_path / "mine", "--from", old, "--sampler", "DDIM", "-n", "", "--seed", "5")
+    said = parse_infotext(parameters_of(tmp_path / "mine" / "0001-5.png"))
+    expected = Shot(
+        prompt="a red cat, on\nthe beach", seed=5, width=64, height=64, steps=3, cfg=2.5, sampler="DDIM", clip_skip=2,
+        rng="NV",
+    )  # fmt: skip
+    assert said == expected
+
+
+def test_every_option_reaches_the_shot(world: Path, tmp_path: Path) -> None:
+    words = ("--sampler", "DPM2 a", "--schedule", "Exponential", "--clip-skip", "2", "--rng", "NV")
+    render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE)
+    assert parse_infotext(parameters_of(tmp_path / "0001-1.png")) == Shot(
+        prompt="cat", seed=1, width=64, height=72, steps=2, cfg=2.0, sampler="DPM2 a", schedule="Exponential",
+        clip_skip=2, rng="NV", eta=0.5, s_noise=0.9, ensd=31337,
+    )  # fmt: skip
+
+
+def test_odd_prompts_are_warned_of(world: Path, tmp_path: Path) -> None:
+    done = render(world / "half.toml", tmp_path, "-p", "cat, eyes:1.5, fur", "-n", "a AND b", *SMALL)
+    assert 'warning: prompt: "eyes:1.5" has a weight without round brackets' in done.output
+    assert 'warning: negative: "AND" composes nothing' in done.output
+
+
+def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "0002-5.png").write_text("precious")
+    words = (world / "half.toml", tmp_path, "-p", "cat", "--seed", "4-5", *SMALL)
+    assert "holds 0002-5.png already" in render(*words, status=1).output
+    assert names(tmp_path) == ["0002-5.png"]
+    render(*words, "--overwrite")
+    assert parse_infotext(parameters_of(tmp_path / "0002-5.png")).seed == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("half.toml",), "nothing to show"),
+        (("half.toml", "-p", "a", "--seed", "-1"), "--seed -1: write a whole number"),
+        (("half.toml", "-p", "a", "--seed", "4-1"), "--seed 4-1: write a whole number from 0, or a range"),
+        (("half.toml", "-p", "a", "--seed", "0-99999"), "these are 100000 seeds; at most 9999"),
+        (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),
+        (("half.toml", "-p", "a", "--width", "100"), "width = 100: must be a multiple of 8"),
+        (("half.toml", "-p", "a", "--sampler", "Eular"), 'did you mean "Euler"?'),
+        (("half.toml", "--from", "half.toml"), "cannot be read as a picture"),
+        (("half.toml", "-p", "a", "--embeddings", "none"), "there is no such folder of embeddings"),
+        (("half.toml", "-p", "a", "--device", "abacus"), "is not known"),
+        (("none.toml", "-p", "a"), "none.toml: cannot be read"),
+        (("sample-clip.json", "-p", "a"), "Give a recipe file (.toml) or a checkpoint (.safetensors)"),
+        (("sample-clip.safetensors", "-p", "a"), "sample-clip.safetensors"),
+    ],
+)
+def test_mistakes_are_told_plainly(world: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    recipe, *others = (str(world / word) if Path(word).suffix else word for word in words)
+    done = render(recipe, tmp_path, *others, status=1)
+    assert said in done.output
+    assert names(tmp_path) in ([], ["hashes.json"])
