@@ -36,7 +36,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
         except (EngineError, ScorerError, SearchError, StudyError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("\nstopped; every finished trial is kept: run the same command again to go on", err=True)
+            click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 
     return run
