@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from engine.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Dialect, Family
+from engine.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Dialect, FamilyName
 from engine.errors import RecipeError
 
 UNIT = 0.02  # what one unit of a colour field adds to the last bias
@@ -70,7 +70,7 @@ def factor(values: Sequence[float], key: str) -> float:
     return 1 + slope * values[EIGHT_FIELDS.index(field)]
 
 
-def shift(values: Sequence[float], family: Family) -> tuple[float, float, float, float]:
+def shift(values: Sequence[float], family: FamilyName) -> tuple[float, float, float, float]:
     """What is added to the four latent channels of ``SHIFTED``.
 
     Args:
@@ -90,7 +90,7 @@ def shift(values: Sequence[float], family: Family) -> tuple[float, float, float,
     return one, two, three, four
 
 
-def to_eight(values: Sequence[float], family: Family = "sd1") -> tuple[float, ...]:
+def to_eight(values: Sequence[float], family: FamilyName = "sd1") -> tuple[float, ...]:
     """Eight fields that do exactly what seven did in the dialect ``2023``.
 
     The first four mean the same. Of the four new colour fields one is free; for SD1 and SD2 COL2 is kept 0.
@@ -107,7 +107,7 @@ def to_eight(values: Sequence[float], family: Family = "sd1") -> tuple[float, ..
     return (*values[:4], light, second - light / 3, 0.0, third - 2 * light / 3)
 
 
-def to_seven(values: Sequence[float], family: Family = "sd1") -> tuple[float, ...]:
+def to_seven(values: Sequence[float], family: FamilyName = "sd1") -> tuple[float, ...]:
     """Seven fields of the dialect ``2023`` that do what eight do now: one field for each latent channel.
 
     Raises:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.dialects import EIGHT_FIELDS, Dialect, Family
+from engine.dialects import EIGHT_FIELDS, Dialect, FamilyName
 from engine.errors import RecipeError
 
 BLOCKS: tuple[str, ...] = (
@@ -80,7 +80,7 @@ KEYS_REMEMBERED = 1 << 15  # a plan asks for every key of a model, trial after t
 _ELEMENT = re.compile(r"[a-z0-9_.]*")
 
 
-def blocks_of(family: Family) -> tuple[str, ...]:
+def blocks_of(family: FamilyName) -> tuple[str, ...]:
     """The 26 blocks of SD1 and SD2, or the 20 of SDXL."""
     return XL_BLOCKS if family == "sdxl" else BLOCKS
 
@@ -136,7 +136,7 @@ def _xl_numbered(side: str, number: str, part: str, transformer: str | None) -> 
     return f"{side}0{number}", f"{side}{number}{part}{inner}"
 
 
-def place_of(key: str, family: Family, dialect: Dialect) -> tuple[str, str] | None:
+def place_of(key: str, family: FamilyName, dialect: Dialect) -> tuple[str, str] | None:
     """The block of a key and its extended id (the block again, but for SDXL); None for keys never merged.
 
     Args:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.blocks import is_merged
+from engine.dialects import FamilyName
 from engine.errors import CheckpointError
 from engine.families import family_of, foreign, no_pictures, read_widths
 from engine.header import SIZES, Header, TensorInfo, read_header
 from engine.inputs import same_shape
 from engine.keymap import unused
 from engine.layout import TEXT, Widths, shapes
-from engine.widths import FamilyName, Shape
+from engine.widths import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor

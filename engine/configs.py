@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.dialects import FamilyName
 from engine.tokenizer import END
-from engine.widths import LATENT_CHANNELS, SIZES, FamilyName, TextEncoder, Widths
+from engine.widths import LATENT_CHANNELS, SIZES, TextEncoder, Widths
 
 Prediction = Literal["epsilon", "v"]
 """What a UNet predicts: the noise, or the velocity of Salimans and Ho 2022 (https://arxiv.org/abs/2202.00512)."""

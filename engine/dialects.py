@@ -18,9 +18,9 @@ from typing import Literal
 
 from engine.errors import RecipeError
 
-Family = Literal["sd1", "sd2", "sdxl"]
+FamilyName = Literal["sd1", "sd2", "sdxl"]
 
-FAMILIES: tuple[Family, ...] = ("sd1", "sd2", "sdxl")
+FAMILIES: tuple[FamilyName, ...] = ("sd1", "sd2", "sdxl")
 MODES: dict[str, int] = {"Weight sum": 2, "Add difference": 3, "Triple sum": 3, "sum Twice": 3}
 """Merge modes in SuperMerger's words, and how many models each takes."""
 
@@ -58,7 +58,7 @@ class Dialect:
 
     name: str
     commit: str
-    families: tuple[Family, ...]
+    families: tuple[FamilyName, ...]
     time_embed: str = "OUT11"
     xl_embeddings: str | None = None
     exact_blocks: bool = False
@@ -99,7 +99,7 @@ _HEAD = Dialect(
 _ALL = (_2023, _CLASSIC, _HEAD, replace(_HEAD, name="head_patched", families=("sd1", "sd2", "sdxl")))
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
-DEFAULT_DIALECT: dict[Family, str] = {"sd1": "classic", "sd2": "classic", "sdxl": "head"}
+DEFAULT_DIALECT: dict[FamilyName, str] = {"sd1": "classic", "sd2": "classic", "sdxl": "head"}
 
 
 def dialect_of(name: str) -> Dialect:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from engine.dialects import FamilyName
 from engine.widths import (
     LATENT_CHANNELS,
     REAL,
@@ -19,7 +20,6 @@ from engine.widths import (
     TEXT,
     UNET,
     VAE,
-    FamilyName,
     Shape,
     Widths,
 )

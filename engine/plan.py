@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.adjust import ADJUSTED, SHIFTED, factor, shift
-from engine.dialects import Family
+from engine.dialects import FamilyName
 from engine.errors import RecipeError
 from engine.inputs import appended, check_shapes, input_channels, subtracts
 from engine.recipe import Recipe
@@ -101,7 +101,7 @@ class _Fold:
 
     def __init__(self, recipe: Recipe, number: int, run: MergeStep, models: Sequence[_Folded]) -> None:
         self._run, self._number, self._dialect = run, number, recipe.rules
-        self._family: Family = recipe.family
+        self._family: FamilyName = recipe.family
         self._half = recipe.save == "fp16"
         self._a, self._b = models[:2]
         self._c = models[2] if len(models) > 2 else None

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from engine.blocks import Site, place_of
-from engine.dialects import Dialect, Family, dialect_of
+from engine.dialects import Dialect, FamilyName, dialect_of
 from engine.layout import shapes
 from engine.widths import REAL
 
 
-def idle_sites(sites: Iterable[Site], family: Family, dialect: Dialect) -> list[Site]:
+def idle_sites(sites: Iterable[Site], family: FamilyName, dialect: Dialect) -> list[Site]:
     """The sites where nothing would be multiplied."""
     return [site for site in sites if not self_reach(site, family, dialect.name)]
 
 
 @lru_cache(maxsize=4096)
-def self_reach(site: Site, family: Family, dialect: str) -> frozenset[str]:
+def self_reach(site: Site, family: FamilyName, dialect: str) -> frozenset[str]:
     """The keys that a self step multiplies at this site, in a model of ordinary size."""
     skips = dialect_of(dialect).self_skips
     return frozenset(
@@ -28,7 +28,7 @@ def self_reach(site: Site, family: Family, dialect: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=16)
-def _keys(family: Family, dialect: str) -> tuple[tuple[str, str], ...]:
+def _keys(family: FamilyName, dialect: str) -> tuple[tuple[str, str], ...]:
     rules = dialect_of(dialect)
     places = ((key, place_of(key, family, rules)) for key in shapes(REAL[family]))
     return tuple((key, place[0]) for key, place in places if place)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from engine import recipe_text
 from engine.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
-from engine.dialects import FAMILIES, Dialect, Family, dialect_of
+from engine.dialects import FAMILIES, Dialect, FamilyName, dialect_of
 from engine.errors import RecipeError
 from engine.reach import idle_sites
 from engine.steps import NUMBERED, PREVIOUS, AdjustStep, Filter, MergeStep, SelfStep, Step, as_run, is_neutral
@@ -38,7 +38,7 @@ class Recipe:
 
     steps: tuple[Step, ...]
     dialect: str = "classic"
-    family: Family = "sd1"
+    family: FamilyName = "sd1"
     save: Literal["fp16", "computed"] = "fp16"
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ def _name_mistakes(recipe: Recipe) -> Iterator[str]:
             yield f"nothing takes the result of {step.name or f'step {number}'}; name it in models, or write previous"
 
 
-def _step_mistakes(step: Step, family: Family, dialect: Dialect) -> Iterator[str]:
+def _step_mistakes(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[str]:
     if isinstance(step, SelfStep):
         if idle := idle_sites([site for site, _ in step.factors], family, dialect):
             yield (
@@ -160,7 +160,7 @@ def _step_mistakes(step: Step, family: Family, dialect: Dialect) -> Iterator[str
         yield from _run_mistakes(step, family, dialect)
 
 
-def _run_mistakes(step: MergeStep, family: Family, dialect: Dialect) -> Iterator[str]:
+def _run_mistakes(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[str]:
     if step.calculation not in dialect.calculations:
         yield f"there is no calculation mode {step.calculation!r} in {dialect.name}: {', '.join(dialect.calculations)}"
     if step.filter and not dialect.filters:
@@ -173,7 +173,7 @@ def _run_mistakes(step: MergeStep, family: Family, dialect: Dialect) -> Iterator
             yield f"{what} has {len(ratio)} numbers; {family} needs {len(blocks)}: BASE, {blocks[1]} .. {blocks[-1]}"
 
 
-def _fits(count: int, family: Family, dialect: Dialect) -> bool:
+def _fits(count: int, family: FamilyName, dialect: Dialect) -> bool:
     """SDXL takes 26 numbers too, as SuperMerger does: those of blocks that it lacks are left out."""
     if count == len(EXTENDED_BLOCKS):
         return family == "sdxl" and dialect.extended

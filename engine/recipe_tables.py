@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from engine.adjust import parse_adjust
 from engine.blocks import Site, blocks_of
-from engine.dialects import DEFAULT_DIALECT, DIALECTS, FAMILIES, Dialect, Family
+from engine.dialects import DEFAULT_DIALECT, DIALECTS, FAMILIES, Dialect, FamilyName
 from engine.elemental import LARGEST
 from engine.errors import RecipeError
 from engine.presets import Weights, preset_weights
@@ -64,7 +64,7 @@ def read_recipe(
     check_names("", content, _HEAD, mistakes)
     if content.get("format") != FORMAT or isinstance(content.get("format"), bool):
         mistakes.add("format", f"is {content.get('format', 'missing')}; this program reads format = {FORMAT}")
-    family = cast("Family", _choice("family", content.get("family", "sd1"), FAMILIES, mistakes))
+    family = cast("FamilyName", _choice("family", content.get("family", "sd1"), FAMILIES, mistakes))
     dialect = _choice("dialect", content.get("dialect", DEFAULT_DIALECT[family]), tuple(DIALECTS), mistakes)
     save = _choice("save", content.get("save", "fp16"), ("fp16", "computed"), mistakes)
     reader = _Reader(family, DIALECTS[dialect], models, presets or {}, mistakes)
@@ -76,13 +76,13 @@ class _Reader:
 
     def __init__(
         self,
-        family: Family,
+        family: FamilyName,
         dialect: Dialect,
         models: Collection[str] | None,
         presets: Mapping[str, Weights],
         mistakes: Mistakes,
     ) -> None:
-        self._family: Family = family
+        self._family: FamilyName = family
         self._dialect, self._presets, self._mistakes = dialect, presets, mistakes
         self._models = None if models is None else [*models]
 

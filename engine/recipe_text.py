@@ -17,13 +17,13 @@ from engine.recipe_tables import FORMAT, Mistakes, Table, read_recipe
 from engine.steps import FORMS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step, number
 
 if TYPE_CHECKING:
-    from engine.dialects import Family
+    from engine.dialects import FamilyName
 
 _DEFAULT = MergeStep()
 _ROW = 12  # numbers to a line where they are laid out for people
 
 
-def write(dialect: str, family: Family, save: str, steps: Sequence[Step]) -> str:
+def write(dialect: str, family: FamilyName, save: str, steps: Sequence[Step]) -> str:
     """The canonical text; no newline at the end."""
     return "\n".join([*head_lines(dialect, family, save), *(line for step in steps for line in step_lines(step))])
 
@@ -52,7 +52,7 @@ def parse_toml(text: str, where: str) -> Table:
         raise RecipeError(f"{where} is not TOML: {error}") from error
 
 
-def head_lines(dialect: str, family: Family, save: str) -> list[str]:
+def head_lines(dialect: str, family: FamilyName, save: str) -> list[str]:
     """Format, dialect, family, and ``save`` where it is not the usual one."""
     lines = [f"format = {FORMAT}", f"dialect = {quoted(dialect)}", f"family = {quoted(family)}"]
     return lines if save == "fp16" else [*lines, f"save = {quoted(save)}"]

@@ -26,7 +26,7 @@ from engine.calculations import (
     spliced,
     train_difference,
 )
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.errors import RecipeError
 from engine.inputs import appended, check_shapes, input_channels, subtracts
 from engine.recipe import Recipe
@@ -73,9 +73,9 @@ class Replayed:
         RecipeError: the models do not fit each other, or have too little in common for a cosine mode.
     """
 
-    def __init__(self, run: MergeStep, sources: Sequence[Source], family: Family, dialect: Dialect) -> None:
+    def __init__(self, run: MergeStep, sources: Sequence[Source], family: FamilyName, dialect: Dialect) -> None:
         self._run, self._dialect = run, dialect
-        self._family: Family = family
+        self._family: FamilyName = family
         self._a, self._b = sources[:2]
         self._c = sources[2] if len(sources) > 2 else None
         self._native = dialect.native_dtype or run.old_arithmetic

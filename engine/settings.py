@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.adjust import ADJUSTED
 from engine.blocks import ELEMENTAL_NAMES, EXTENDED_BLOCKS, place_of
-from engine.dialects import Dialect, Family, dialect_of
+from engine.dialects import Dialect, FamilyName, dialect_of
 from engine.elemental import Rule, parse_elemental
 from engine.errors import RecipeError
 from engine.steps import FORMS, Filter, MergeStep, Ratio
@@ -54,13 +54,13 @@ class RunSettings:
     def __init__(
         self,
         run: MergeStep,
-        family: Family,
+        family: FamilyName,
         dialect: Dialect,
         keys: Iterable[str],
         order: Mapping[str, int] | None = None,
     ) -> None:
         self._run, self._dialect, self._given_order = run, dialect, order
-        self._family: Family = family
+        self._family: FamilyName = family
         self._keys = tuple(keys)
         self.table: dict[str, Ratios] = self._by_weights()
         if run.filter:
@@ -152,13 +152,13 @@ class RunSettings:
                 raise RecipeError(f"extract: a rule gives {key} the ratio {alpha}; it must be from 0 to 1")
 
 
-def rule_name(block: str, family: Family) -> str:
+def rule_name(block: str, family: FamilyName) -> str:
     """What SuperMerger's rules and filters call a block."""
     return ELEMENTAL_NAMES[block] if family == "sdxl" else block
 
 
 @lru_cache(maxsize=64)
-def _places_of(keys: tuple[str, ...], family: Family, dialect: str) -> tuple[Place, ...]:
+def _places_of(keys: tuple[str, ...], family: FamilyName, dialect: str) -> tuple[Place, ...]:
     """The keys that are merged, each with its block and its extended id."""
     rules = dialect_of(dialect)
     places = ((key, place_of(key, family, rules)) for key in keys)
@@ -166,7 +166,7 @@ def _places_of(keys: tuple[str, ...], family: Family, dialect: str) -> tuple[Pla
 
 
 @lru_cache(maxsize=512)
-def _met(rule: Rule, keys: tuple[str, ...], family: Family, dialect: str, *, by_extended: bool) -> tuple[str, ...]:
+def _met(rule: Rule, keys: tuple[str, ...], family: FamilyName, dialect: str, *, by_extended: bool) -> tuple[str, ...]:
     """The merged keys that a rule meets; trial after trial the same, whatever its ratio."""
     exact = dialect_of(dialect).exact_blocks
     places = _places_of(keys, family, dialect)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
-from engine.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS, Family
+from engine.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS, FamilyName
 from engine.elemental import LARGEST, parse_elemental
 from engine.errors import RecipeError
 
@@ -184,7 +184,7 @@ def is_neutral(step: Step) -> bool:
     return isinstance(step, AdjustStep) and not any(step.values)
 
 
-def as_run(step: Step, family: Family) -> MergeStep:
+def as_run(step: Step, family: FamilyName) -> MergeStep:
     """A step as the run of SuperMerger it stands for.
 
     Args:
@@ -200,7 +200,7 @@ def as_run(step: Step, family: Family) -> MergeStep:
     return step
 
 
-def elemental(factors: Iterable[tuple[Site, float]], family: Family = "sd1") -> str:
+def elemental(factors: Iterable[tuple[Site, float]], family: FamilyName = "sd1") -> str:
     """The elemental text of some sites, ``OUT05 OUT08:attn1:0.88``.
 
     Blocks with the same rules share their segments; the order within a block is kept, since the last rule wins.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.recipe import Recipe
 from engine.steps import NUMBERED, MergeStep, number
 from engine.supermerger_fields import OLD_ARITHMETIC, Fields, beta_by_block, fields_of, uses_beta
@@ -34,7 +34,7 @@ def instructions(recipe: Recipe, models: Mapping[str, str] | None = None) -> str
     return "\n".join(lines)
 
 
-def _title(dialect: Dialect, family: Family) -> list[str]:
+def _title(dialect: Dialect, family: FamilyName) -> list[str]:
     """The dialect and what it means for this recipe."""
     patch = ", with the block names of SD1 put back" if dialect.name == "head_patched" else ""
     return [
@@ -43,7 +43,7 @@ def _title(dialect: Dialect, family: Family) -> list[str]:
     ]
 
 
-def _meaning(dialect: Dialect, family: Family) -> Iterator[str]:
+def _meaning(dialect: Dialect, family: FamilyName) -> Iterator[str]:
     yield "  text encoder and VAE go with BASE; other versions make other models of the same words"
     if family == "sdxl":
         merged = f"go with {dialect.xl_embeddings}" if dialect.xl_embeddings else "are never merged"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from engine.adjust import to_eight, to_seven
 from engine.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of, place_of
-from engine.dialects import Dialect, Family, dialect_of
+from engine.dialects import Dialect, FamilyName, dialect_of
 from engine.elemental import Rule, parse_elemental
 from engine.errors import RecipeError
 from engine.reach import idle_sites
@@ -59,7 +59,7 @@ def convert(recipe: Recipe, dialect: str) -> Converted:
     return Converted(recipe=made, differences=tuple(differences))
 
 
-def _converted(step: Step, family: Family, old: Dialect, new: Dialect) -> tuple[Step, list[str]]:
+def _converted(step: Step, family: FamilyName, old: Dialect, new: Dialect) -> tuple[Step, list[str]]:
     if isinstance(step, AdjustStep):
         return replace(step, values=_adjust(step.values, family, old, new)), []
     before = as_run(step, family)
@@ -82,12 +82,12 @@ def _converted(step: Step, family: Family, old: Dialect, new: Dialect) -> tuple[
     return step if keeps else best.run, [*_sentences(best, wanted, new)]
 
 
-def _idle(step: SelfStep, family: Family, dialect: Dialect) -> bool:
+def _idle(step: SelfStep, family: FamilyName, dialect: Dialect) -> bool:
     """Whether the dialect has nothing to multiply at one of the sites, so that it refuses the step."""
     return bool(idle_sites([site for site, _ in step.factors], family, dialect))
 
 
-def _adjust(values: tuple[float, ...], family: Family, old: Dialect, new: Dialect) -> tuple[float, ...]:
+def _adjust(values: tuple[float, ...], family: FamilyName, old: Dialect, new: Dialect) -> tuple[float, ...]:
     if not values or len(old.adjust_fields) == len(new.adjust_fields):
         return values
     found = to_eight(values, family) if len(new.adjust_fields) > len(values) else to_seven(values, family)

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from engine.adjust import ADJUSTED
 from engine.blocks import place_of
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.elemental import parse_elemental
 from engine.layout import shapes
 from engine.settings import RunSettings, rule_name
@@ -31,7 +31,7 @@ _NEVER_A = ("extract", *_COSINES)
 
 
 @lru_cache(maxsize=8)
-def known_keys(family: Family) -> tuple[str, ...]:
+def known_keys(family: FamilyName) -> tuple[str, ...]:
     """Every tensor that files of a family have; EMA copies, which no picture is made with, are not among them."""
     return tuple(shapes(REAL[family]))
 
@@ -48,12 +48,12 @@ class Effects:
     """
 
     run: MergeStep
-    family: Family
+    family: FamilyName
     dialect: Dialect
     by_key: dict[str, Effect]
 
     @classmethod
-    def of(cls, run: MergeStep, family: Family, dialect: Dialect) -> Effects:
+    def of(cls, run: MergeStep, family: FamilyName, dialect: Dialect) -> Effects:
         """The effects of a run.
 
         Raises:

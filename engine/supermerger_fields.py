@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.adjust import parse_adjust
 from engine.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
-from engine.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect, Family
+from engine.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect, FamilyName
 from engine.elemental import ignored_segments
 from engine.errors import RecipeError
 from engine.presets import Weights
@@ -111,7 +111,7 @@ def beta_by_block(mode: str, calculation: str) -> bool:
     return calculation in _BETA_CALCULATIONS or (mode in _BETA_BY_BLOCK and not difference)
 
 
-def fields_of(run: MergeStep, dialect: Dialect, family: Family) -> Fields:
+def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
     """What to set for a run.
 
     One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
@@ -140,7 +140,7 @@ def fields_of(run: MergeStep, dialect: Dialect, family: Family) -> Fields:
     )
 
 
-def _row(ratio: Ratio, other: Ratio, family: Family) -> tuple[float, ...]:
+def _row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:
     if isinstance(ratio, tuple):
         return ratio
     count = len(other) if isinstance(other, tuple) else len(XL_BLOCKS if family == "sdxl" else BLOCKS)
@@ -156,7 +156,9 @@ def adjust_line(values: tuple[float, ...]) -> str:
     return ",".join(number(value) for value in values)
 
 
-def step_of(fields: Fields, dialect: Dialect, family: Family, own: Mapping[str, Weights] | None = None) -> MergeStep:
+def step_of(
+    fields: Fields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
+) -> MergeStep:
     """The run that these settings make.
 
     Args:
@@ -190,7 +192,11 @@ def step_of(fields: Fields, dialect: Dialect, family: Family, own: Mapping[str, 
 
 
 def _weights(
-    fields: Fields, side: Literal["alpha", "beta"], dialect: Dialect, family: Family, own: Mapping[str, Weights] | None
+    fields: Fields,
+    side: Literal["alpha", "beta"],
+    dialect: Dialect,
+    family: FamilyName,
+    own: Mapping[str, Weights] | None,
 ) -> WeightsText:
     text = fields.weights_alpha if side == "alpha" else fields.weights_beta
     try:

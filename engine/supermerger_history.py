@@ -13,7 +13,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.errors import RecipeError
 from engine.presets import Weights
 from engine.recipe import Recipe
@@ -76,7 +76,7 @@ def header_line() -> str:
 def history_line(
     run: MergeStep,
     dialect: Dialect,
-    family: Family,
+    family: FamilyName,
     hashes: Mapping[str, str],
     *,
     number_of_row: int,
@@ -182,7 +182,7 @@ def row_of(rows: tuple[HistoryRow, ...], wanted: int, where: str = "mergehistory
     raise RecipeError(f"{where}: there is no row {wanted}; there are {known}")
 
 
-def dialect_name(row: HistoryRow, family: Family) -> str:
+def dialect_name(row: HistoryRow, family: FamilyName) -> str:
     """The dialect that wrote the row, as far as it shows: 2023 by its length; else the family's usual one."""
     from engine.dialects import DEFAULT_DIALECT
 
@@ -190,7 +190,7 @@ def dialect_name(row: HistoryRow, family: Family) -> str:
 
 
 def recipe_of_row(
-    row: HistoryRow, dialect: Dialect, family: Family, own: Mapping[str, Weights] | None = None
+    row: HistoryRow, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
 ) -> Reading:
     """The recipe of a row, on models A, B and C; the same hash is the same model.
 

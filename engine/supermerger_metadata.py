@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from engine.blocks import BLOCKS, XL_BLOCKS
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.errors import RecipeError
 from engine.recipe import Recipe
 from engine.steps import FORMS, MergeStep
@@ -44,7 +44,7 @@ Metadata = Mapping[str, str]
 def run_metadata(
     run: MergeStep,
     dialect: Dialect,
-    family: Family,
+    family: FamilyName,
     models: Mapping[str, tuple[str, str]],
     *,
     kind: str = OWN,
@@ -75,7 +75,7 @@ def run_metadata(
     }
 
 
-def recipe_metadata(fields: Fields, hashes: list[str], family: Family, *, kind: str) -> dict[str, Any]:
+def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, kind: str) -> dict[str, Any]:
     """The recipe's own JSON, its names in SuperMerger's order.
 
     Args:
@@ -104,7 +104,7 @@ def recipe_metadata(fields: Fields, hashes: list[str], family: Family, *, kind: 
     }
 
 
-def _numbers(text: str, family: Family) -> list[float] | None:
+def _numbers(text: str, family: FamilyName) -> list[float] | None:
     try:
         found = [float(word) for word in text.split(",")]
     except ValueError:
@@ -118,7 +118,7 @@ def _numbers(text: str, family: Family) -> list[float] | None:
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: Family) -> Reading:
+def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName) -> Reading:
     """The recipe in the header of a merged file.
 
     Args:
@@ -191,7 +191,9 @@ def _letters(hashes: tuple[str, ...]) -> tuple[str, ...]:
     return first.get(hashes[0], "A"), first.get(hashes[1], "B"), first.get(hashes[2], "")
 
 
-def _supermergers(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: Family) -> Reading:
+def _supermergers(
+    content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName
+) -> Reading:
     hashes = _hashes(content, ("model_a", "model_b", "model_c"))
     mode: FilterMode = "Include" if content.get("Include") else "Exclude" if content.get("Exclude") else "Off"
     fields = Fields(
@@ -272,7 +274,7 @@ def _texts(value: object, name: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- A1111's own merger
 
 
-def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: Family) -> Reading:
+def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName) -> Reading:
     hashes = _hashes(content, ("primary_model_hash", "secondary_model_hash", "tertiary_model_hash"))
     method = str(content.get("interp_method"))
     a, b, c = _letters(hashes)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from engine.blocks import BLOCKS, blocks_of
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.errors import RecipeError
 from engine.presets import Weights
 from engine.steps import MergeStep
@@ -76,7 +76,7 @@ def queue_of(plot: Plot) -> tuple[Plot, ...]:
 
 
 def expand(
-    plot: Plot, dialect: Dialect, family: Family, own: Mapping[str, Weights] | None = None
+    plot: Plot, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
 ) -> tuple[MergeStep | Picture, ...]:
     """Everything that SuperMerger does for a plot, in its order.
 
@@ -119,9 +119,9 @@ def _check(plot: Plot) -> None:
 class _Cells:
     """Settings of the cells of one plot."""
 
-    def __init__(self, plot: Plot, dialect: Dialect, family: Family, own: Mapping[str, Weights] | None) -> None:
+    def __init__(self, plot: Plot, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None) -> None:
         self.plot, self._dialect, self._own = plot, dialect, own
-        self._family: Family = family
+        self._family: FamilyName = family
 
     def cell(self, x: str, y: str, z: str) -> tuple[MergeStep, Picture]:
         """The run and the picture of a cell."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from engine.adjust import ADJUSTED
 from engine.blocks import place_of
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.elemental import parse_elemental
 from engine.recipe import Recipe
 from engine.settings import RunSettings
@@ -61,7 +61,7 @@ def _last_use(runs: Sequence[Run], place: int) -> int:
     return uses[-1] if uses and uses[-1] > place + 1 else 0
 
 
-def takes_adjust(run: MergeStep, family: Family, dialect: Dialect) -> bool:
+def takes_adjust(run: MergeStep, family: FamilyName, dialect: Dialect) -> bool:
     """Whether Adjust in this run is the same as in a run after it."""
     if run.adjust or run.calculation in _SKIPPING:
         return False

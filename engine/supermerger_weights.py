@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
-from engine.dialects import Dialect, Family
+from engine.dialects import Dialect, FamilyName
 from engine.elemental import RANDOM_RATIOS
 from engine.errors import RecipeError
 from engine.presets import Weights, preset_weights
@@ -54,7 +54,7 @@ def weights_line(weights: Sequence[float]) -> str:
 
 def parse_weights(
     text: str,
-    family: Family,
+    family: FamilyName,
     dialect: Dialect,
     *,
     own: Mapping[str, Weights] | None = None,
@@ -84,7 +84,7 @@ def parse_weights(
     return _thrown(words, numbers, names, dialect, seed, side)
 
 
-def _names(count: int, family: Family, dialect: Dialect) -> tuple[str, ...]:
+def _names(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
     """The blocks of a row of so many numbers; SDXL takes the row of 26 as well."""
     names = FORMS.get(count)
     long = count > len(BLOCKS)
@@ -98,7 +98,7 @@ def _names(count: int, family: Family, dialect: Dialect) -> tuple[str, ...]:
     return names
 
 
-def _counted(weights: Weights, family: Family, dialect: Dialect, name: str) -> Weights:
+def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) -> Weights:
     try:
         _names(len(weights), family, dialect)
     except RecipeError as error:

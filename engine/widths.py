@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-FamilyName = Literal["sd1", "sd2", "sdxl"]
+from engine.dialects import FamilyName
+
 EncoderKind = Literal["clip", "openclip"]
 Shape = tuple[int, ...]
 Entry = tuple[str, Shape]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import zip_longest
 
 from engine.blocks import blocks_of
-from engine.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Family
+from engine.dialects import EIGHT_FIELDS, SEVEN_FIELDS, FamilyName
 from engine.recipe import Recipe
 from engine.steps import FORMS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step, number
 
@@ -57,7 +57,7 @@ def _kind(step: Step | None) -> str:
     return {MergeStep: "merge", SelfStep: "self", AdjustStep: "adjust"}[type(step)]
 
 
-def _steps(place: int, first: Step | None, second: Step | None, family: Family) -> Iterator[Difference]:
+def _steps(place: int, first: Step | None, second: Step | None, family: FamilyName) -> Iterator[Difference]:
     if isinstance(first, MergeStep) and isinstance(second, MergeStep):
         yield from _merges(place, first, second, family)
     elif isinstance(first, SelfStep) and isinstance(second, SelfStep):
@@ -75,7 +75,7 @@ def _mapped(place: int, first: dict[str, str], second: dict[str, str]) -> Iterat
         yield from _said(place, what, first.get(what, NOTHING), second.get(what, NOTHING))
 
 
-def _merges(place: int, first: MergeStep, second: MergeStep, family: Family) -> Iterator[Difference]:
+def _merges(place: int, first: MergeStep, second: MergeStep, family: FamilyName) -> Iterator[Difference]:
     for field in fields(MergeStep):
         if field.name not in _ONE_BY_ONE:
             yield from _said(place, field.name, _told(getattr(first, field.name)), _told(getattr(second, field.name)))
@@ -95,7 +95,7 @@ def _told(value: object) -> str:
     return NOTHING if value is None or value == "" else str(value)
 
 
-def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: Family) -> Iterator[Difference]:
+def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: FamilyName) -> Iterator[Difference]:
     """By block where one of them is by block; where both are, but of different lengths, as texts."""
     if not isinstance(first, tuple) and not isinstance(second, tuple):
         yield from _said(place, what, number(first), number(second))
@@ -114,7 +114,7 @@ def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: Family) 
     yield from found
 
 
-def _row(ratio: Ratio, other: Ratio, family: Family) -> dict[str, str]:
+def _row(ratio: Ratio, other: Ratio, family: FamilyName) -> dict[str, str]:
     if isinstance(ratio, tuple):
         return dict(zip(FORMS[len(ratio)], map(number, ratio), strict=True))
     names = FORMS[len(other)] if isinstance(other, tuple) else blocks_of(family)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from engine.adjust import parse_adjust
 from engine.blocks import BLOCKS
-from engine.dialects import DEFAULT_DIALECT, Dialect, Family, dialect_of
+from engine.dialects import DEFAULT_DIALECT, Dialect, FamilyName, dialect_of
 from engine.elemental import parse_elemental
 from engine.errors import RecipeError
 from engine.header import Header, read_header
@@ -47,7 +47,7 @@ class Wanted:
 
     kind: str | None = None
     dialect: str | None = None
-    family: Family | None = None
+    family: FamilyName | None = None
     row: int | None = None
     preset: str | None = None
     presets: Path | None = None
@@ -134,11 +134,11 @@ def _standard_input() -> str:
         raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
 
 
-def _family(wanted: Wanted) -> Family:
+def _family(wanted: Wanted) -> FamilyName:
     return wanted.family or "sd1"
 
 
-def _dialect(wanted: Wanted, family: Family) -> Dialect:
+def _dialect(wanted: Wanted, family: FamilyName) -> Dialect:
     return dialect_of(wanted.dialect or DEFAULT_DIALECT[family])
 
 
@@ -191,7 +191,7 @@ def _checkpoint(path: Path, wanted: Wanted) -> Found:
         raise RecipeError(f"{path}: {error}") from error
 
 
-def _family_in(header: Header, path: Path) -> Family:
+def _family_in(header: Header, path: Path) -> FamilyName:
     from engine.families import family_of
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.dialects import Family
+from engine.dialects import FamilyName
 from engine.errors import RecipeError
 from engine.families import family_of
 from engine.header import Header, read_header
@@ -100,7 +100,7 @@ def _checkpoint(path: Path, hashes: Hashes) -> Source:
     )
 
 
-def _made_by(path: Path, header: Header, family: Family) -> tuple[Recipe | None, tuple[str, ...]]:
+def _made_by(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | None, tuple[str, ...]]:
     """The recipe in a header; one that cannot be read is a note and keeps no picture from being made."""
     if not header.metadata.keys() & {METADATA_KEY, RECIPE_KEY}:
         return None, ()

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.dialects import FamilyName
 from engine.layout import shapes
-from engine.widths import REAL, FamilyName
+from engine.widths import REAL
 from tests.benchmarks.measured import HEADINGS, Measured, measure
 from tests.benchmarks.real_size import write_real_size
 

@@ -15,9 +15,10 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from engine.dialects import FamilyName
 from engine.header import TensorInfo, header_bytes
 from engine.layout import Widths, buffers, shapes
-from engine.widths import REAL, FamilyName
+from engine.widths import REAL
 
 BLOCK = 1 << 25  # elements: 64 MB in fp16
 STEP = 7_368_787  # a prime: where the next tensor begins within the block

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.adjust import parse_adjust
 from engine.arithmetic import Arithmetic, find_out
-from engine.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES, Family
+from engine.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES, FamilyName
 from engine.plan import plan_for
 from engine.recipe import Filter, MergeStep, Recipe
 from engine.replay import replay
@@ -19,7 +19,7 @@ from engine.sources import InMemory, half
 Case = Mapping[str, Any]
 Models = Mapping[str, Mapping[str, Tensor]]
 
-FAMILIES: dict[str, Family] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}
+FAMILIES: dict[str, FamilyName] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}
 BETA = ("Triple sum", "sum Twice")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from hypothesis import strategies as st
 
 from engine.blocks import EXTENDED_BLOCKS, XL_BLOCKS
-from engine.dialects import DIALECTS, MODES, Dialect, Family
+from engine.dialects import DIALECTS, MODES, Dialect, FamilyName
 from engine.errors import RecipeError
 from engine.recipe import Recipe
 from engine.steps import Filter, MergeStep
@@ -17,7 +17,7 @@ numbers = st.one_of(st.sampled_from([0.0, 1.0, 0.35, -0.2, 1.5]), st.floats(-10,
 RULES = ("OUT05 OUT08:attn1:0.88", "NOT BASE::0.2", "IN00-IN04:ff.net bias:-1", "M00::R", "OUT01:NOT attn:X", "junk")
 
 
-def ratios(family: Family, dialect: Dialect) -> st.SearchStrategy[float | tuple[float, ...]]:
+def ratios(family: FamilyName, dialect: Dialect) -> st.SearchStrategy[float | tuple[float, ...]]:
     """One number or a row that fits."""
     counts = [26]
     if family == "sdxl":
@@ -29,7 +29,7 @@ def ratios(family: Family, dialect: Dialect) -> st.SearchStrategy[float | tuple[
 @st.composite
 def recipes(draw: st.DrawFn) -> Recipe:
     """Recipes of one run on models A, B and C, with nothing in them that the mode does not use."""
-    family: Family = draw(st.sampled_from(["sd1", "sd2", "sdxl"]))
+    family: FamilyName = draw(st.sampled_from(["sd1", "sd2", "sdxl"]))
     dialect = draw(st.sampled_from([d for d in DIALECTS.values() if family in d.families]))
     mode, calculation = draw(st.sampled_from([*MODES])), draw(st.sampled_from(dialect.calculations))
     if calculation in {"trainDifference", "extract"}:

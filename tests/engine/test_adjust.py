@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.adjust import ADJUSTED, SHIFTED, factor, parse_adjust, shift, to_eight, to_seven
-from engine.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, Family
+from engine.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, FamilyName
 from engine.errors import RecipeError
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -57,12 +57,12 @@ def test_six_tensors_are_touched() -> None:
         ((0, 0, 0, 5, 0, 0, 0, 0), "sd2", (0.1, 0, 0, 0)),
     ],
 )
-def test_the_shift_is_as_measured(values: tuple[float, ...], family: Family, wanted: tuple[float, ...]) -> None:
+def test_the_shift_is_as_measured(values: tuple[float, ...], family: FamilyName, wanted: tuple[float, ...]) -> None:
     assert shift(values, family) == pytest.approx(wanted, abs=1e-9)
 
 
 @given(rows, st.sampled_from(["sd1", "sdxl"]))
-def test_seven_fields_become_eight_and_back(values: tuple[float, ...], family: Family) -> None:
+def test_seven_fields_become_eight_and_back(values: tuple[float, ...], family: FamilyName) -> None:
     eight = to_eight(values, family)
     assert len(eight) == len(EIGHT_FIELDS)
     assert shift(eight, family) == pytest.approx(shift(values, family), abs=1e-9)

@@ -16,14 +16,14 @@ from engine.blocks import (
     is_merged,
     place_of,
 )
-from engine.dialects import DEFAULT_DIALECT, DIALECTS, Family, dialect_of
+from engine.dialects import DEFAULT_DIALECT, DIALECTS, FamilyName, dialect_of
 from engine.errors import RecipeError
 from engine.layout import shapes
 from engine.reach import self_reach
 from engine.widths import REAL
 from tests.engine.golden import block_rows
 
-ARCHES: dict[str, Family] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}
+ARCHES: dict[str, FamilyName] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}
 UNMERGED = {"-", "Not Merge", ""}
 
 
