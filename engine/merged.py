@@ -31,7 +31,7 @@ STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 _MARKS = frozenset({"v_pred", "ztsnr"})  # empty tensors that say how an SDXL model must be sampled
 _POSITIONS = "position_ids"
-_KINDS = (*SIZES,)
+_KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library lays tensors out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,7 +212,7 @@ def _calculated(
     elif calcmode == "extract" and c is not None:
         result = formulas.extract(a, b, c, alpha, float(run["beta"]), float(run["opt_value"]))
     elif calcmode != "smoothAdd MT":
-        raise NotImplementedError(calcmode)
+        raise ValueError(f"no calcmode {calcmode!r} with these models")
     return result
 
 
@@ -231,7 +231,7 @@ def _normal(run: Mapping[str, Any], a: Tensor, b: Tensor, c: Tensor | None, rati
         return formulas.triple_sum(a, b, c, alpha, beta, _is_old(run), run)
     if "Twice" in mode:
         return formulas.sum_twice(a, b, c, alpha, beta, _is_old(run))
-    raise NotImplementedError(mode)
+    raise ValueError(f"no mode {mode!r}")
 
 
 def _saved(result: dict[str, Tensor], run: Mapping[str, Any], xl: bool) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.adjust import ADJUSTED, SHIFTED, factor, parse_adjust, shift, to_eight, to_seven
-from engine.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, FamilyName
+from engine.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, Dialect, FamilyName
 from engine.errors import RecipeError
 
 numbers = st.floats(-10, 10, allow_nan=False)
@@ -76,3 +76,15 @@ def test_the_published_translation() -> None:
         to_eight((0.0,) * 8)
     with pytest.raises(RecipeError, match="7 Adjust values; eight are translated"):
         to_seven((0.0,) * 7)
+
+
+@given(st.one_of(st.text(), st.text(alphabet="0123456789.,-e x")), st.sampled_from([OLD, CLASSIC]))
+def test_any_text_is_fields_or_refused(text: str, dialect: Dialect) -> None:
+    try:
+        values = parse_adjust(text, dialect)
+    except RecipeError as error:
+        assert "is not finite" in str(error)  # noqa: PT017 - texts that are fields are fine too
+        return
+    assert len(values) in {0, len(dialect.adjust_fields)}
+    if any(values):
+        assert parse_adjust(",".join(map(repr, values)), dialect) == values

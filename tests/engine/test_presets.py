@@ -86,3 +86,14 @@ def test_unreadable_files(tmp_path: Path) -> None:
 @given(st.lists(st.floats(-3, 3, allow_nan=False), min_size=1, max_size=26))
 def test_a_line_reads_back(weights: list[float]) -> None:
     assert parse_presets(preset_line("MINE", tuple(weights))) == {"MINE": tuple(weights)}
+
+
+@given(st.one_of(st.text(), st.text(alphabet="AB\t:,0.5x\n")))
+def test_any_text_is_presets_or_refused(text: str) -> None:
+    try:
+        found = parse_presets(text)
+    except RecipeError as error:
+        assert ", line " in str(error)  # noqa: PT017 - texts that are presets are fine too
+        return
+    written = "\n".join(preset_line(name, weights) for name, weights in found.items())
+    assert parse_presets(written).keys() <= found.keys()
