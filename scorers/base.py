@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from scorers.features import Features
+
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ class Scorer(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Of "image", "prompt", "refs"; what the scorer looks at."""
+        """What the scorer reads: ``embedding:NAME``, ``statistics``, ``prompt``, ``refs``, ``image``."""
         ...
 
     @property
@@ -59,6 +62,33 @@ class Scorer(Protocol):
         """Learn what is needed from calibration recipes and references; called once, before any scoring."""
         ...
 
-    def __call__(self, features: Features) -> npt.NDArray[np.float64]:
+    def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``, raw units; NaN where the scorer cannot say."""
+        ...
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A scorer that looks at the pictures themselves, once; what it says is kept among the features' readings."""
+
+    @property
+    def name(self) -> str:
+        """Also the name of the reading."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Readings of another version are made again."""
+        ...
+
+    def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
+        """A number for every picture.
+
+        Args:
+            images: ``[n, 3, h, w]`` float32 in 0..1, finite.
+            prompts: what was asked for.
+
+        Returns:
+            ``(n,)``; NaN where it cannot say.
+        """
         ...

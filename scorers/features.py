@@ -1,12 +1,13 @@
-"""What is kept of a recipe's pictures: embeddings and statistics, enough to score them again without rendering."""
+"""What is kept of a recipe's pictures: embeddings, statistics, readings; enough to score them without rendering."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,14 @@ from safetensors.numpy import save
 
 from scorers.errors import ScorerError
 
-FORMAT = "1"
+FORMAT = "2"
+EMBEDDING, READING, STATISTICS = "embedding:", "reading:", "statistics"
+"""How what is kept is named in ``versions``, in a scorer's ``needs`` and in the file: ``embedding:clip``."""
+_COLUMNS = (STATISTICS, "brightest", "dhash")
+_WORDS = ("broken", "prompts", "seeds")
+
 Slot = tuple[str, int]
+Rows = Sequence[int] | npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,26 +31,33 @@ class Features:
     """One row per picture.
 
     Attributes:
-        embeddings: ``(n, d)`` float32, unit rows; NaN rows where the picture itself was not finite.
+        embeddings: by name of the embedding, ``(n, d)`` float32, unit rows; NaN rows where the picture itself was not
+            finite.
         statistics: ``(n, k)`` float32, columns as in ``scorers.statistics.STATISTICS``.
+        brightest: ``(n,)`` float32, the picture's greatest value; NaN where it was not finite.
+        dhash: ``(n,)`` uint64, difference hash of ``scorers.dhash``.
+        readings: by scorer, ``(n,)`` float64: what scorers said that look at the pictures themselves.
         broken: why a picture is broken, or "".
         prompts: what was asked for; "" for references.
         seeds: of the pictures' noise.
+        versions: for every embedding, every reading and the statistics, what made them.
     """
 
-    embeddings: npt.NDArray[np.float32]
+    embeddings: Mapping[str, npt.NDArray[np.float32]]
     statistics: npt.NDArray[np.float32]
+    brightest: npt.NDArray[np.float32]
+    dhash: npt.NDArray[np.uint64]
+    readings: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict[str, Any])
     broken: tuple[str, ...]
     prompts: tuple[str, ...]
     seeds: tuple[int, ...]
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        counts = {len(rows) for rows in (self.embeddings, self.statistics, self.broken, self.prompts, self.seeds)}
-        if len(counts) > 1:
-            raise ScorerError(
-                f"features of different lengths: {len(self.embeddings)} embeddings, {len(self.statistics)} statistics, "
-                f"{len(self.broken)} broken, {len(self.prompts)} prompts, {len(self.seeds)} seeds"
-            )
+        rows = {name: len(value) for name, value in {**self.arrays(), **self._words()}.items()}
+        if len(set(rows.values())) > 1:
+            said = ", ".join(f"{count} {name}" for name, count in rows.items())
+            raise ScorerError(f"features of different lengths: {said}")
 
     def __len__(self) -> int:
         return len(self.broken)
@@ -58,14 +72,33 @@ class Features:
         """Rows of the pictures that are not broken."""
         return np.flatnonzero([not reason for reason in self.broken])
 
-    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> Features:
+    def embedding(self, name: str) -> npt.NDArray[np.float32]:
+        """One embedding, ``(n, d)``.
+
+        Raises:
+            ScorerError: the pictures were not seen by that encoder.
+        """
+        if name not in self.embeddings:
+            seen = ", ".join(self.embeddings) or "none"
+            raise ScorerError(f"these pictures have no embedding {name!r} (they have: {seen}); look at them again")
+        return self.embeddings[name]
+
+    def lacks(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
+        """Names of ``wanted``, by version, that are not here, or were made by something else."""
+        return tuple(name for name, version in wanted.items() if self.versions.get(name) != version)
+
+    def take(self, rows: Rows) -> Features:
         """The given rows, in the given order."""
         return Features(
-            embeddings=self.embeddings[rows],
+            embeddings={name: values[rows] for name, values in self.embeddings.items()},
             statistics=self.statistics[rows],
+            brightest=self.brightest[rows],
+            dhash=self.dhash[rows],
+            readings={name: values[rows] for name, values in self.readings.items()},
             broken=tuple(self.broken[i] for i in rows),
             prompts=tuple(self.prompts[i] for i in rows),
             seeds=tuple(self.seeds[i] for i in rows),
+            versions=self.versions,
         )
 
     def save(self, path: Path) -> None:
@@ -74,10 +107,9 @@ class Features:
         Raises:
             OSError: the folder is missing or not writable, or the disk is full; ``path`` is left as it was.
         """
-        words = {"broken": self.broken, "prompts": self.prompts, "seeds": self.seeds}
+        words = {**self._words(), "versions": dict(self.versions)}
         metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in words.items()}}
-        arrays = {"embeddings": self.embeddings, "statistics": self.statistics}
-        data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+        data = save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()}, metadata)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             with temporary.open("wb") as file:
@@ -93,20 +125,54 @@ class Features:
         """Read what ``save`` wrote.
 
         Raises:
-            ScorerError: the file is missing, damaged, or not a features file.
+            ScorerError: the file is missing, damaged, or not a features file of this format.
         """
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ScorerError(
-                        f"{path}: not a features file of format {FORMAT} (format {metadata.get('format')})"
+                        f"{path}: not a features file of format {FORMAT} (format {metadata.get('format')}); delete it, "
+                        "it is made again"
                     )
-                words = {name: tuple(json.loads(metadata[name])) for name in ("broken", "prompts", "seeds")}
-                return cls(embeddings=file.get_tensor("embeddings"), statistics=file.get_tensor("statistics"), **words)
+                arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                words: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _WORDS}
+                columns = {name: arrays[name] for name in _COLUMNS}
+                versions = json.loads(metadata["versions"])
         except FileNotFoundError:
             raise ScorerError(f"{path}: no such file") from None
         except (SafetensorError, KeyError, json.JSONDecodeError) as error:
             raise ScorerError(
                 f"{path}: damaged, or not a features file ({error}); delete it, it is made again"
             ) from error
+        named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
+        return cls(**named, **columns, **words, versions=versions)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Every array by the name it has in a file: ``embedding:clip``, ``statistics``, ..."""
+        columns: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _COLUMNS}
+        columns |= {EMBEDDING + name: values for name, values in self.embeddings.items()}
+        return columns | {READING + name: values for name, values in self.readings.items()}
+
+    def _words(self) -> dict[str, tuple[Any, ...]]:
+        return {name: getattr(self, name) for name in _WORDS}
+
+
+def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+
+
+def joined(parts: Sequence[Features]) -> Features:
+    """Features of several sets of pictures as one, in order; all were seen by the same observer."""
+    first = parts[0]
+    return Features(
+        embeddings={name: np.concatenate([part.embedding(name) for part in parts]) for name in first.embeddings},
+        statistics=np.concatenate([part.statistics for part in parts]),
+        brightest=np.concatenate([part.brightest for part in parts]),
+        dhash=np.concatenate([part.dhash for part in parts]),
+        readings={name: np.concatenate([part.readings[name] for part in parts]) for name in first.readings},
+        broken=tuple(reason for part in parts for reason in part.broken),
+        prompts=tuple(prompt for part in parts for prompt in part.prompts),
+        seeds=tuple(seed for part in parts for seed in part.seeds),
+        versions=first.versions,
+    )

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from scorers.base import Calibration
 from scorers.encoder import Encoder
-from scorers.features import Features
+from scorers.errors import ScorerError
+from scorers.features import EMBEDDING, Features
 
 QUALITY_TAGS = frozenset(
     {
@@ -48,11 +49,22 @@ class Fidelity:
 
     name = "clip"
     version = "1"
-    needs = frozenset({"image", "prompt"})
     degree = 1
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, embedding: str) -> None:
+        """``embedding`` is the name under which features hold the encoder's embeddings.
+
+        Raises:
+            ScorerError: the encoder reads no text.
+        """
+        if not encoder.reads_text:
+            raise ScorerError(
+                f"encoder {encoder.name} reads no text offline; remove the scorer 'clip' from the weights, or take "
+                "another encoder"
+            )
+        self.needs = frozenset({EMBEDDING + embedding, "prompt"})
         self._encoder = encoder
+        self._embedding = embedding
         self._known: dict[str, npt.NDArray[np.float64]] = {}
 
     def fit(self, calibration: Calibration) -> None:
@@ -70,5 +82,5 @@ class Fidelity:
         """Contributions, ``(n,)``; NaN for a picture without a prompt."""
         self._embed(features.prompts)
         texts = np.stack([self._known[prompt] for prompt in features.prompts])
-        cosines = (features.embeddings.astype(np.float64) * texts).sum(1)
+        cosines = (features.embedding(self._embedding).astype(np.float64) * texts).sum(1)
         return np.where([not plain_prompt(prompt) for prompt in features.prompts], np.nan, cosines)

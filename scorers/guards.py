@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -61,17 +61,14 @@ def blank(statistics: npt.NDArray[np.float32], brightest: float) -> str:
     return f"blank (contrast {contrast:.4f}, one colour all over)" if contrast < 1e-3 else ""
 
 
-def reason(statistics: npt.NDArray[np.float32], brightest: float, finite: bool, limits: Limits) -> str:
-    """Why one picture is broken, with the measured value, or "".
+def reason(statistics: npt.NDArray[np.float32], brightest: float, limits: Limits) -> str:
+    """Why one finite picture is broken, with the measured value, or "".
 
     Args:
         statistics: ``(k,)``, of the picture.
         brightest: maximum over its pixels.
-        finite: whether all its pixels are.
         limits: of the panel.
     """
-    if not finite:
-        return NOT_FINITE
     value = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     tests = (
         (brightest < limits.black, f"black (brightest pixel {brightest:.3f})"),
@@ -82,6 +79,15 @@ def reason(statistics: npt.NDArray[np.float32], brightest: float, finite: bool, 
         (value["log_lap_var"] < limits.smooth, f"a blotch (log Laplacian variance {value['log_lap_var']:.1f})"),
     )
     return next((words for fails, words in tests if fails), "")
+
+
+def marked(features: Features, limits: Limits | None) -> Features:
+    """Features with the reasons of broken pictures; without limits, of those that show nothing at all."""
+    rows = zip(features.statistics, features.brightest.tolist(), strict=True)
+    reasons = (
+        NOT_FINITE if np.isnan(b) else (blank(s, b) if limits is None else reason(s, b, limits)) for s, b in rows
+    )
+    return replace(features, broken=tuple(reasons))
 
 
 def infeasible(features: Features) -> tuple[str, ...]:

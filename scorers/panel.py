@@ -1,31 +1,30 @@
-"""The panel: one encoder, the scorers, the references; pictures in, one objective out."""
+"""The panel: the encoders, the scorers, the references; pictures in, one objective out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from scorers import guards
-from scorers.base import Calibration, Scorer
-from scorers.encoder import Encoder
+from scorers.base import Calibration, Looking, Scorer
 from scorers.encoder_files import sha256_of
-from scorers.errors import ScorerError, ScorerWarning
-from scorers.features import Features
-from scorers.fidelity import Fidelity
+from scorers.encoders import Encoders
+from scorers.errors import ScorerError
+from scorers.features import Features, joined
+from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
 from scorers.preprocess import load_pictures
+from scorers.registry import BUILT_IN, Means, embeddings_of, made
 from scorers.scale import Row, Scale, aligned, mean_of, rate, scale_of
-from scorers.statistics import Statistics, measure, working_size
+from scorers.statistics import working_size
 from scorers.style import Progress, Style
 from scorers.verdict import Difference, Part, Verdict, influence, interval, jackknife
 
@@ -46,29 +45,27 @@ class Panel:
 
     Attributes:
         references: features of the reference pictures.
-        size: short side at which statistics are measured, in pixels.
+        observer: looks at pictures.
     """
 
     def __init__(
-        self, settings: PanelSettings, encoder: Encoder, scorers: Sequence[Scorer], pictures: Sequence[Tensor]
+        self, settings: PanelSettings, observer: Observer, scorers: Sequence[Scorer], pictures: Sequence[Tensor]
     ) -> None:
+        """``pictures`` are the references."""
         self._settings = settings
-        self._encoder = encoder
         self._scorers = tuple(scorers)
         self._fitted: _Fitted | None = None
-        self._limits = guards.Limits()
-        sides = [min(picture.shape[-2:]) for picture in pictures]
-        self.size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
-        self.references = self._reference_features(pictures)
+        self.observer = observer
+        self.references = _seen(observer, settings.references, pictures)
         self._limits = guards.Limits.around(self.references.statistics)
 
     @classmethod
     def open(cls, settings: PanelSettings, device: str | torch.device = "cpu", extra: Sequence[Scorer] = ()) -> Panel:
-        """Load the encoder and the references.
+        """Load the encoders and the references.
 
         Args:
             settings: what the panel is made of.
-            device: of the encoder.
+            device: of the encoders.
             extra: scorers beyond the built-in ones; each has its weight in ``settings.weights``.
 
         Raises:
@@ -77,31 +74,13 @@ class Panel:
         """
         check_settings(settings, [scorer.name for scorer in extra])
         pictures = load_pictures(settings.references)
-        encoder = Encoder.open(settings.encoder_config, settings.encoder_weights, device)
-        return cls(settings, encoder, [*_built_in(settings, encoder), *extra], pictures)
-
-    def _reference_features(self, pictures: Sequence[Tensor]) -> Features:
-        parts = [self._look(picture[None]) for picture in pictures]
-        empty = [
-            f"{path}: {why}"
-            for path, part, picture in zip(self._settings.references, parts, pictures, strict=True)
-            if (why := guards.blank(part[1][0], float(picture.max())))
-        ]
-        if empty:
-            raise ScorerError(f"{len(empty)} of the reference pictures show nothing:\n  " + "\n  ".join(empty))
-        return Features(
-            embeddings=np.concatenate([part[0] for part in parts]),
-            statistics=np.concatenate([part[1] for part in parts]),
-            broken=("",) * len(parts),
-            prompts=("",) * len(parts),
-            seeds=tuple(range(len(parts))),
-        )
-
-    @torch.inference_mode()
-    def _look(self, images: Tensor) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Embeddings and statistics of finite pictures."""
-        embeddings = self._encoder.embed_images(images).cpu().numpy()
-        return embeddings, measure(images.float(), self.size).cpu().numpy()
+        encoders = Encoders.open(settings.encoders, device)
+        names = [name for name in settings.weights if name in BUILT_IN]
+        scorers = [*made(names, Means(encoders=encoders, main=settings.main)), *extra]
+        sides = [min(picture.shape[-2:]) for picture in pictures]
+        size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
+        looking = [scorer for scorer in scorers if isinstance(scorer, Looking)]
+        return cls(settings, Observer(encoders, embeddings_of(scorers), looking, size), scorers, pictures)
 
     @property
     def version(self) -> str:
@@ -109,19 +88,12 @@ class Panel:
         made_of = {
             "panel": VERSION,
             "guards": guards.VERSION,
-            "encoder": self._encoder.version,
+            "sees": dict(self.observer.wanted),
             "scorers": {scorer.name: scorer.version for scorer in self._scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
-            "size": self.size,
         }
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-
-    @property
-    def features_version(self) -> str:
-        """Hash of what features depend on besides the pictures; features of one version may be kept and mixed."""
-        made_of = [self._encoder.version, guards.VERSION, str(self.size), repr(self._limits)]
-        return hashlib.sha256("\n".join(made_of).encode()).hexdigest()
 
     @property
     def calibration_version(self) -> str:
@@ -129,7 +101,8 @@ class Panel:
         digest = hashlib.sha256()
         for label, features in sorted(self._state.recipes.items()):
             digest.update(json.dumps([label, features.slots]).encode())
-            digest.update(features.embeddings.tobytes() + features.statistics.tobytes())
+            for name, values in sorted(features.arrays().items()):
+                digest.update(name.encode() + values.tobytes())
         return digest.hexdigest()
 
     @property
@@ -152,45 +125,20 @@ class Panel:
             seeds: of the pictures.
 
         Raises:
-            ScorerError: wrong shapes or range, or a prompt and seed given twice.
+            ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer failed.
         """
-        self._check_images(images, prompts, seeds)
-        finite = images.isfinite().flatten(1).all(1)
-        safe = torch.where(finite[:, None, None, None], images, 0.0).clamp(0, 1)
-        brightest = safe.flatten(1).amax(1).tolist()
-        embeddings, statistics = self._look(safe)
-        good: list[bool] = finite.tolist()
-        embeddings[~np.array(good)], statistics[~np.array(good)] = np.nan, np.nan
-        reasons = (guards.reason(s, b, f, self._limits) for s, b, f in zip(statistics, brightest, good, strict=True))
-        return Features(
-            embeddings=embeddings,
-            statistics=statistics,
-            broken=tuple(reasons),
-            prompts=tuple(prompts),
-            seeds=tuple(int(seed) for seed in seeds),
-        )
+        return self.observer.see(images, prompts, seeds, self._limits)
 
-    def _check_images(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> None:
-        shape = tuple(images.shape)
-        if len(shape) != 4 or shape[1] != 3 or not images.is_floating_point() or shape[0] == 0:
-            raise ScorerError(f"pictures must be float [n, 3, h, w] with n > 0, not {images.dtype} {shape}")
-        if not shape[0] == len(prompts) == len(seeds):
-            raise ScorerError(f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds; one of each is wanted")
-        twice = [slot for slot, count in Counter(zip(prompts, seeds, strict=True)).items() if count > 1]
-        if twice:
-            raise ScorerError(
-                f"two pictures of one slot, prompt {twice[0][0]!r} and seed {twice[0][1]}; give other seeds"
-            )
-        low, high = float(images.nan_to_num(0.5, 0.5, 0.5).min()), float(images.nan_to_num(0.5, 0.5, 0.5).max())
-        if low < -0.01 or high > 1.01:
-            raise ScorerError(f"pictures must lie in 0..1, not {low:.3g}..{high:.3g}")
-        if min(shape[2:]) < self.size:
-            warnings.warn(
-                f"renders of {min(shape[2:])} px are enlarged to {self.size} px for the statistics, which then see too "
-                "little detail; give render_size in the panel's settings",
-                ScorerWarning,
-                stacklevel=3,
-            )
+    def reviewed(self, features: Features) -> Features:
+        """Features kept from before, with what this panel calls broken.
+
+        Raises:
+            ScorerError: they lack something that this panel's scorers read; the pictures must be looked at again.
+        """
+        lacking = features.lacks(self.observer.wanted)
+        if lacking:
+            raise ScorerError(f"kept features lack {', '.join(lacking)}; look at the pictures again")
+        return guards.marked(features, self._limits)
 
     def calibrate(self, recipes: Mapping[str, Features]) -> None:
         """Fit the scorers and measure their units and noise.
@@ -297,16 +245,14 @@ class Panel:
         return style.progress(used, base, list(self._state.recipes.values()))
 
 
-def _built_in(settings: PanelSettings, encoder: Encoder) -> list[Scorer]:
-    made: list[Scorer] = []
-    if "style" in settings.weights:
-        made.append(Style())
-    if "clip" in settings.weights:
-        if not encoder.reads_text:
-            raise ScorerError(
-                f"encoder {encoder.name} reads no text offline; remove the scorer 'clip' from the weights"
-            )
-        made.append(Fidelity(encoder))
-    if "stats" in settings.weights:
-        made.append(Statistics())
-    return made
+def _seen(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:
+    """Features of the references, whose pictures may have any sizes.
+
+    Raises:
+        ScorerError: pictures that show nothing; all are named.
+    """
+    parts = [observer.see(picture[None], [""], [number]) for number, picture in enumerate(pictures)]
+    empty = [f"{path}: {part.broken[0]}" for path, part in zip(paths, parts, strict=True) if part.broken[0]]
+    if empty:
+        raise ScorerError(f"{len(empty)} of the reference pictures show nothing:\n  " + "\n  ".join(empty))
+    return joined(parts)

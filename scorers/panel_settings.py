@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scorers.encoders import EncoderFiles
 from scorers.errors import ScorerError, ScorerWarning
+from scorers.registry import BUILT_IN
 
 FEWEST_REFERENCES, FEW_REFERENCES = 4, 8
 
@@ -18,15 +20,15 @@ class PanelSettings:
     """What a panel is made of.
 
     Attributes:
-        encoder_config: a JSON file or an open_clip architecture name.
-        encoder_weights: file of the encoder's weights.
+        encoders: files of the encoders, by name.
+        main: name of the encoder for style and prompts.
         references: pictures of the wanted look; 4 at least, 16 to 64 of diverse subjects are good.
         weights: scorer to weight, at least 0; a scorer of weight 0 is reported only.
         render_size: short side of the renders in pixels, when it may be less than the references'.
     """
 
-    encoder_config: str | Path
-    encoder_weights: Path
+    encoders: Mapping[str, EncoderFiles]
+    main: str = "clip"
     references: tuple[Path, ...]
     weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
     render_size: int | None = None
@@ -38,13 +40,15 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
     Raises:
         ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
     """
-    known = ["style", "clip", "stats", *extra]
+    known = [*BUILT_IN, *extra]
     wrong = [f"no scorer {name!r}; there are {', '.join(known)}" for name in settings.weights if name not in known]
     wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
     bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
     wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]
     if not bad and sum(settings.weights.values()) <= 0:
         wrong.append("no scorer has a weight above 0")
+    if settings.main not in settings.encoders:
+        wrong.append(f"no encoder {settings.main!r}; there are {', '.join(settings.encoders) or 'none'}")
     count = len(settings.references)
     if count < FEWEST_REFERENCES:
         wrong.append(f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good")

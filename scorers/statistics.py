@@ -26,6 +26,7 @@ from scorers.features import Features
 from scorers.preprocess import short_side_to
 
 STANDARD_SIZE = 512
+VERSION = "1"  # of what is measured
 STATISTICS: tuple[str, ...] = (
     "colourfulness",  # 0..~150, 0 for grey pictures
     "saturation",  # mean HSV saturation, 0..1
@@ -150,7 +151,7 @@ class Statistics:
 
     name = "stats"
     version = "1"
-    needs = frozenset({"image", "refs"})
+    needs = frozenset({"statistics", "refs"})
     degree = 1
 
     def __init__(self) -> None:

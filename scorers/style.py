@@ -41,16 +41,17 @@ import numpy.typing as npt
 
 from scorers.base import Calibration
 from scorers.errors import ScorerError
-from scorers.features import Features
+from scorers.features import EMBEDDING, Features
 
 Matrix = npt.NDArray[np.float64]
 SHRINKAGE = 0.1
 
 
-def content_scatter(calibration: Calibration) -> Matrix:
+def content_scatter(calibration: Calibration, embedding: str) -> Matrix:
     """``S``, ``(d, d)``: how embeddings differ between pictures of one look."""
-    within = [_centred(features.embeddings) for features in calibration.recipes.values()]
-    return 0.5 * (_covariance(np.concatenate(within)) + _covariance(_centred(calibration.references.embeddings)))
+    within = [_centred(features.embedding(embedding)) for features in calibration.recipes.values()]
+    around = _centred(calibration.references.embedding(embedding))
+    return 0.5 * (_covariance(np.concatenate(within)) + _covariance(around))
 
 
 def _centred(embeddings: npt.NDArray[np.float32]) -> Matrix:
@@ -100,28 +101,30 @@ class Style:
 
     name = "style"
     version = "1"
-    needs = frozenset({"image", "refs"})
     degree = 2
 
-    def __init__(self, shrinkage: float = SHRINKAGE) -> None:
+    def __init__(self, embedding: str, shrinkage: float = SHRINKAGE) -> None:
+        """``embedding`` is the name of the one that is looked at."""
+        self.needs = frozenset({EMBEDDING + embedding, "refs"})
+        self._embedding = embedding
         self._shrinkage = shrinkage
         self._whiten: Matrix | None = None
         self._target: Matrix | None = None
 
     def fit(self, calibration: Calibration) -> None:
         """Learn the metric and the target."""
-        self._whiten = whitening(content_scatter(calibration), self._shrinkage)
-        self._target = calibration.references.embeddings.astype(np.float64).mean(0)
+        self._whiten = whitening(content_scatter(calibration, self._embedding), self._shrinkage)
+        self._target = calibration.references.embedding(self._embedding).astype(np.float64).mean(0)
 
-    def whitened(self, embeddings: npt.NDArray[np.float32]) -> Matrix:
+    def whitened(self, features: Features) -> Matrix:
         """Embeddings relative to the references in the metric, ``(n, d)``: squared length is squared distance."""
         if self._whiten is None or self._target is None:
             raise ScorerError("style: not fitted yet; calibrate the panel first")
-        return (embeddings.astype(np.float64) - self._target) @ self._whiten
+        return (features.embedding(self._embedding).astype(np.float64) - self._target) @ self._whiten
 
     def __call__(self, features: Features) -> Matrix:
         """Contributions, ``(n,)``; NaN for a single picture, which has no others."""
-        x = self.whitened(features.embeddings)
+        x = self.whitened(features)
         if len(x) < 2:
             return np.full(len(x), np.nan)
         others = (x.sum(0) - x) / (len(x) - 1)
@@ -135,11 +138,11 @@ class Style:
             base: of the recipe to start from, usually FLAT_50.
             recipes: the calibration recipes, for the unit.
         """
-        start = self.whitened(base.embeddings).mean(0)
+        start = self.whitened(base).mean(0)
         way = -start / max(float(np.linalg.norm(start)), 1e-12)
-        spread = np.std([self.whitened(f.embeddings).mean(0) @ way for f in recipes], ddof=1)
+        spread = np.std([self.whitened(f).mean(0) @ way for f in recipes], ddof=1)
         unit = max(float(spread), 1e-12)
-        step = self.whitened(features.embeddings).mean(0) - start
+        step = self.whitened(features).mean(0) - start
         along = float(step @ way)
         aside = float(np.sqrt(max(0.0, float(step @ step) - along**2)))
         return Progress(along=along / unit, target=float(np.linalg.norm(start)) / unit, aside=aside / unit)

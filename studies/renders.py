@@ -8,7 +8,7 @@ its record, a recipe that two stages both propose, the parents of the finalists'
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,19 +30,20 @@ class RenderStore:
     """The study's ``renders`` folder."""
 
     def __init__(self, folder: Path, stamp: str) -> None:
-        """``stamp`` names whatever else the features depend on (the encoder, the models); it is part of every path."""
+        """``stamp`` names whatever else the pictures depend on, such as the models; it is part of every path."""
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def place(self, recipe: Recipe, shots: Sequence[Shot]) -> Path:
         """Folder of a recipe's renders of these shots."""
         return self.folder / shots_key(shots) / recipe.key[:20]
 
-    def load(self, recipe: Recipe, shots: Sequence[Shot]) -> Features | None:
-        """Features kept earlier, or None."""
+    def load(self, recipe: Recipe, shots: Sequence[Shot], wanted: Mapping[str, str]) -> Features | None:
+        """Features kept earlier, or None where there are none with everything that is ``wanted``, by version."""
         from scorers.features import Features
 
         path = self.place(recipe, shots) / "features.safetensors"
-        return Features.load(path) if path.exists() else None
+        kept = Features.load(path) if path.exists() else None
+        return None if kept is None or kept.lacks(wanted) else kept
 
     def keep(self, recipe: Recipe, shots: Sequence[Shot], features: Features) -> Path:
         """Store features; returns the folder."""

@@ -62,11 +62,11 @@ class StudySpec:
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
+        from scorers.encoders import EncoderFiles
         from scorers.panel import PanelSettings
 
         return PanelSettings(
-            encoder_config=self.clip_config,
-            encoder_weights=self.clip_weights,
+            encoders={"clip": EncoderFiles(config=self.clip_config, weights=self.clip_weights)},
             references=self.references,
             weights=dict(self.scorer_weights),
             render_size=min(min(shot.width, shot.height) for shot in self.shots),

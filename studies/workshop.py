@@ -72,7 +72,6 @@ class Workshop:
             [
                 *models.values(),
                 *embedding_hashes(spec).values(),
-                panel.features_version,
                 spec.export_dtype,
                 spec.precision,
                 engine.device.type,
@@ -92,9 +91,9 @@ class Workshop:
             RenderError: a picture came out as NaN or infinity.
         """
         place = self.renders.place(recipe, shots)
-        kept = self.renders.load(recipe, shots)
+        kept = self.renders.load(recipe, shots, self.panel.observer.wanted)
         if kept is not None and (not pictures or self.renders.pictures(recipe, shots) is not None):
-            return Work(features=kept, sheet=place / SHEET, seconds={})
+            return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
         started = time.perf_counter()
         self.engine.build(recipe)
         built = time.perf_counter()

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scorers.encoder import Encoder
-from scorers.panel import Panel, PanelSettings
+from scorers.encoders import EncoderFiles
+from scorers.panel import Panel
+from scorers.panel_settings import PanelSettings
 from studies.sample.scenes import Scene, draw, random_scene
 
 SIZE = 64
@@ -106,7 +108,9 @@ def settings(
 ) -> PanelSettings:
     """A panel whose references lie halfway between drawn and photographed."""
     references = write_pictures(paint(900, 16, 0.5), tmp_path_factory.mktemp("references"))
-    return PanelSettings(encoder_config=clip_files[0], encoder_weights=clip_files[1], references=references)
+    return PanelSettings(
+        encoders={"clip": EncoderFiles(config=clip_files[0], weights=clip_files[1])}, references=references
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from scorers.encoder import Encoder
-from scorers.features import Features
 from scorers.fidelity import Fidelity, plain_prompt
+from tests.scorers.plain_features import features_of
 
 
 @pytest.mark.parametrize(
@@ -32,28 +32,18 @@ def test_plain_prompt(prompt: str, plain: str) -> None:
     assert plain_prompt(prompt) == plain
 
 
-def features_of(embeddings: Tensor, prompts: list[str]) -> Features:
-    count = len(prompts)
-    return Features(
-        embeddings=embeddings.numpy(),
-        statistics=np.zeros((count, 1), np.float32),
-        broken=("",) * count,
-        prompts=tuple(prompts),
-        seeds=tuple(range(count)),
-    )
-
-
 def test_cosine_with_the_own_prompt(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
     prompts = ["(a red cat:1.2)", "a tree", "<lora:x:1>"]
     images = encoder.embed_images(paint(1, 12, 0.5)[:3])
     texts = encoder.embed_texts(["a red cat", "a tree"])
-    got = Fidelity(encoder)(features_of(images, prompts))
+    got = Fidelity(encoder, "clip")(features_of(images.numpy(), prompts=tuple(prompts)))
     np.testing.assert_allclose(got[:2], (images[:2] * texts).sum(1).numpy(), atol=1e-6)
     assert np.isnan(got[2])
 
 
 def test_a_picture_of_its_prompt_is_best(encoder: Encoder) -> None:
-    texts = encoder.embed_texts(["a red cat", "a tree"])
-    scorer = Fidelity(encoder)
-    assert scorer(features_of(texts, ["a red cat", "a tree"])) == pytest.approx([1, 1], abs=1e-5)
-    assert (scorer(features_of(torch.flip(texts, [0]), ["a red cat", "a tree"])) < 0.999).all()
+    prompts = ("a red cat", "a tree")
+    texts = encoder.embed_texts(prompts)
+    scorer = Fidelity(encoder, "clip")
+    assert scorer(features_of(texts.numpy(), prompts=prompts)) == pytest.approx([1, 1], abs=1e-5)
+    assert (scorer(features_of(torch.flip(texts, [0]).numpy(), prompts=prompts)) < 0.999).all()

@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from scorers.errors import ScorerError, ScorerWarning
-from scorers.features import Features
-from scorers.panel import Panel, PanelSettings
+from scorers.features import Features, joined
+from scorers.panel import Panel
+from scorers.panel_settings import PanelSettings
+from tests.scorers.plain_features import features_of
 
 Paint = Callable[..., Tensor]
 Prompts = Callable[[int, int], list[str]]
@@ -73,8 +75,9 @@ def test_pictures_do_not_depend_on_their_batch(
 ) -> None:
     whole, images, prompts = look(0.2), paint(1, 12, 0.2), prompts_of(1, 12)
     alone = [calibrated.features(images[i : i + 1], prompts[i : i + 1], [i]) for i in range(12)]
-    np.testing.assert_allclose(np.concatenate([f.embeddings for f in alone]), whole.embeddings, atol=2e-6)
-    np.testing.assert_allclose(np.concatenate([f.statistics for f in alone]), whole.statistics, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(joined(alone).embedding("clip"), whole.embedding("clip"), atol=2e-6)
+    np.testing.assert_array_equal(joined(alone).dhash, whole.dhash)
+    np.testing.assert_allclose(joined(alone).statistics, whole.statistics, rtol=1e-4, atol=1e-5)
 
 
 def test_some_of_the_slots_are_compared_with_the_same_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
@@ -100,7 +103,7 @@ def test_held_out_slots_can_be_judged_and_keep_the_order(calibrated: Panel, pain
 
 def test_one_catastrophe_is_floored(calibrated: Panel, look: Callable[..., Features]) -> None:
     features = look(0.5)
-    far = replace(features, embeddings=-features.embeddings)
+    far = replace(features, embeddings={"clip": -features.embedding("clip")})
     part = calibrated.judge(far).parts["style"]
     assert part.scaled == -6
     assert part.raw < -6
@@ -158,7 +161,8 @@ def test_a_single_picture_of_nan_is_too_many(calibrated: Panel, paint: Paint, pr
     features = calibrated.features(images, prompts_of(1, 12), range(12))
     assert calibrated.judge(features).value is None
     others = [row for row in range(12) if row != 4]
-    assert np.isfinite(features.embeddings[others]).all()
+    assert np.isfinite(features.embedding("clip")[others]).all()
+    assert np.isnan(features.brightest[4])
 
 
 def test_scenes_of_every_look_are_sound(calibrated: Panel, look: Callable[..., Features]) -> None:
@@ -223,13 +227,13 @@ def test_settings_mistakes_are_all_reported(settings: PanelSettings) -> None:
 
 def test_smaller_renders_are_remarked_unless_announced(settings: PanelSettings) -> None:
     images = torch.rand(1, 3, 48, 48)
-    with pytest.warns(ScorerWarning, match="renders of 48 px"):
+    with pytest.warns(ScorerWarning, match="pictures of 48 px"):
         Panel.open(settings).features(images, ["a cat"], [0])
     panel = Panel.open(replace(settings, render_size=48))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         panel.features(images, ["a cat"], [0])
-    assert panel.size == 48
+    assert panel.observer.size == 48
 
 
 # ------------------------------------------------------------------------------------------------- calibration
@@ -343,26 +347,21 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     """Draw slots from a population of contents whose true difference is known; nineteen in twenty should cover it."""
     rng = np.random.default_rng(0)
     base = look(0.5)
-    columns, dimensions = base.statistics.shape[1], base.embeddings.shape[1]
-    gap = calibrated.references.embeddings.mean(0) - base.embeddings.mean(0)
-    root = np.linalg.cholesky(np.cov(base.embeddings.T) + 1e-9 * np.eye(dimensions))
+    seen = base.embedding("clip")
+    columns, dimensions = base.statistics.shape[1], seen.shape[1]
+    gap = calibrated.references.embedding("clip").mean(0) - seen.mean(0)
+    root = np.linalg.cholesky(np.cov(seen.T) + 1e-9 * np.eye(dimensions))
     shift = {"a": 0.5 * gap, "b": -1.5 * gap}
 
     def draw(count: int) -> tuple[Features, Features]:
-        content = base.embeddings.mean(0) + rng.normal(size=(count, dimensions)) @ root.T
+        content = seen.mean(0) + rng.normal(size=(count, dimensions)) @ root.T
         brightness = rng.normal(size=(count, columns)) * base.statistics.std(0)
         both: list[Features] = []
         for move in shift.values():
             embeddings = content + move + 0.01 * rng.normal(size=(count, dimensions))
             statistics = base.statistics.mean(0) + brightness + 0.1 * rng.normal(size=brightness.shape)
-            features = Features(
-                embeddings=embeddings.astype(np.float32),
-                statistics=statistics.astype(np.float32),
-                broken=("",) * count,
-                prompts=("a cat",) * count,
-                seeds=tuple(range(count)),
-            )
-            both.append(features)
+            told = {"statistics": statistics.astype(np.float32), "prompts": ("a cat",) * count}
+            both.append(features_of(embeddings, **told))
         return both[0], both[1]
 
     truth = calibrated.compare(*draw(20_000)).mean
@@ -371,6 +370,10 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
 
 
 # ------------------------------------------------------------------------------------------------------ version
+
+
+def _with_encoder(settings: PanelSettings, **files: Any) -> PanelSettings:
+    return replace(settings, encoders={"clip": replace(settings.encoders["clip"], **files)})
 
 
 def test_version_changes_with_whatever_changes_numbers(
@@ -384,8 +387,8 @@ def test_version_changes_with_whatever_changes_numbers(
     config = tmp_path / "published.json"
     config.write_text(json.dumps({"model_cfg": clip_config, "preprocess_cfg": {"resize_mode": "squash"}}))
     changed = {
-        "weights file": replace(settings, encoder_weights=tmp_path / "other.safetensors"),
-        "preprocessing": replace(settings, encoder_config=config),
+        "weights file": _with_encoder(settings, weights=tmp_path / "other.safetensors"),
+        "preprocessing": _with_encoder(settings, config=config),
         "references": replace(settings, references=settings.references[:-1]),
         "weights": replace(settings, weights={**settings.weights, "clip": 0.25}),
         "scorers": replace(settings, weights={"style": 1.0}),
