@@ -198,4 +198,4 @@ def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudyS
     fresh = Panel.open(spec.panel_settings()).features(
         images, [s.prompt for s in spec.shots], [s.seed for s in spec.shots]
     )
-    np.testing.assert_array_equal(load_file(features)["embeddings"].numpy(), fresh.embeddings)
+    np.testing.assert_array_equal(load_file(features)["embedding:clip"].numpy(), fresh.embedding("clip"))
