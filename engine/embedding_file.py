@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.errors import RenderError
+from engine.weight_file import read_weights
 
 SUFFIXES = frozenset({".safetensors", ".pt", ".bin"})
 SINGLE = ""  # the key of vectors for a model's only text encoder
 PAIR = ("clip_l", "clip_g")  # the keys of vectors for SDXL's two
+OLD_CLASSES = (torch.nn.ParameterDict,)  # in files of the original training
 
 
 def read_embedding(path: Path) -> dict[str, Tensor]:
@@ -36,37 +35,13 @@ def read_embedding(path: Path) -> dict[str, Tensor]:
         RenderError: The file is missing, damaged, needs code to be read, holds something else, or numbers that are not
             finite.
     """
-    content = _safe(path) if path.suffix.lower() == ".safetensors" else _pickled(path)
-    found = _tensors(path, content)
+    found = _tensors(path, read_weights(path, "embedding", classes=OLD_CLASSES))
     for name, value in found.items():
         _check(path, name, value)
     if len({len(value) for value in found.values()}) != 1:
         counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
         raise RenderError(f"{path}: different numbers of vectors for the two text encoders ({counts}). Get it again")
     return {name: value.detach().float() for name, value in found.items()}
-
-
-def _safe(path: Path) -> Mapping[str, Any]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise RenderError(f"{path}: cannot be read as safetensors ({error}). Get the embedding again") from error
-
-
-def _pickled(path: Path) -> Mapping[str, Any]:
-    try:
-        with torch.serialization.safe_globals([torch.nn.ParameterDict]):  # in files of the original training
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise RenderError(
-            f"{path}: needs code of its own to be read, which is never run here. Convert it to .safetensors with a "
-            "tool you trust, or get it in that form"
-        ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise RenderError(f"{path}: cannot be read as a PyTorch file ({error}). Get the embedding again") from error
-    if not isinstance(content, Mapping):
-        raise RenderError(f"{path}: holds a {type(content).__name__}, no embedding. Move it elsewhere")
-    return cast("Mapping[str, Any]", content)
 
 
 def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -7,21 +7,19 @@ in one is run. As in AUTOMATIC1111's WebUI, models see blue where they may have 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from engine.errors import RenderError
 from engine.hires import UPSCALERS
 from engine.tiles import tiled
 from engine.upscale import Enlarge, Picture
+from engine.weight_file import read_weights
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -117,7 +115,7 @@ def _descriptor(path: Path) -> ImageModelDescriptor[Any]:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ImportError as error:
         raise RenderError(f"{path}: upscaler models need the package spandrel. Install it: {INSTALL}") from error
-    state = _safe(path) if path.suffix.lower() == ".safetensors" else _pickled(path)
+    state = read_weights(path, "upscaler")
     try:
         model = ModelLoader().load_from_state_dict(canonicalize_state_dict(dict(state)))
     except (UnsupportedModelError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -128,25 +126,3 @@ def _descriptor(path: Path) -> ImageModelDescriptor[Any]:
     if (model.input_channels, model.output_channels) != (3, 3):
         raise RenderError(f"{path}: takes {model.input_channels} channels, no RGB pictures. Choose another upscaler")
     return model.float().eval()
-
-
-def _safe(path: Path) -> Mapping[str, Any]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise RenderError(f"{path}: cannot be read as safetensors ({error}). Get the upscaler again") from error
-
-
-def _pickled(path: Path) -> Mapping[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise RenderError(
-            f"{path}: needs code of its own to be read, which is never run here. Convert it to .safetensors with a "
-            "tool you trust, or get it in that form"
-        ) from error
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
-        raise RenderError(f"{path}: cannot be read as a PyTorch file ({error}). Get the upscaler again") from error
-    if not isinstance(content, Mapping):
-        raise RenderError(f"{path}: holds a {type(content).__name__}, no upscaler. Move it elsewhere")
-    return content

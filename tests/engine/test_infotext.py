@@ -176,9 +176,9 @@ def test_settings_of_noise_and_clip_skip_are_read() -> None:
 
 
 def test_what_has_no_counterpart_is_told() -> None:
-    more = 'Denoising strength: 0.4, Hires upscale: 2, Lora hashes: "x: 1, y: 2", Hashes: {"model": "1", "lora:x": "2"}'
+    more = 'Denoising strength: 0.4, Lora hashes: "x: 1, y: 2", Hashes: {"model": "1", "lora:x": "2"}'
     fields = read_fields(f"a\n{LINE}, {more}, Version: v1.10.1")
-    assert unfollowed(fields) == ("Denoising strength: 0.4", "Hires upscale: 2", "Lora hashes: x: 1, y: 2")
+    assert unfollowed(fields) == ("Denoising strength: 0.4", "Lora hashes: x: 1, y: 2")
     assert fields["Version"] == "v1.10.1"
 
 

@@ -1,0 +1,54 @@
+"""Reading a file of tensors, safetensors or PyTorch's own, so that no code in it is ever run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from engine.errors import RenderError
+
+_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError)
+"""What torch raises for files that are none, or only in part."""
+
+
+def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapping[str, Any]:
+    """What a file holds by name, on the CPU.
+
+    Args:
+        path: One that ends in ``.safetensors`` is read as that, any other as PyTorch's.
+        what: What it should be, for messages: "embedding".
+        classes: What a PyTorch file may hold besides what torch allows.
+
+    Raises:
+        RenderError: The file is missing, damaged, needs code to be read, or holds something else.
+    """
+    return _safe(path, what) if path.suffix.lower() == ".safetensors" else _pickled(path, what, classes)
+
+
+def _safe(path: Path, what: str) -> Mapping[str, Any]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise RenderError(f"{path}: cannot be read as safetensors ({error}). Get the {what} again") from error
+
+
+def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any]:
+    try:
+        with torch.serialization.safe_globals(list(classes)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise RenderError(
+            f"{path}: needs code of its own to be read, which is never run here. Convert it to .safetensors with a "
+            "tool you trust, or get it in that form"
+        ) from error
+    except _DAMAGED as error:
+        raise RenderError(f"{path}: cannot be read as a PyTorch file ({error}). Get the {what} again") from error
+    if not isinstance(content, Mapping):
+        raise RenderError(f"{path}: holds a {type(content).__name__}, no {what}. Move it elsewhere")
+    return cast("Mapping[str, Any]", content)
