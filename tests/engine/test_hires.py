@@ -75,7 +75,14 @@ def test_what_is_not_given_is_as_in_the_first_pass() -> None:
 
 
 def test_what_is_given_counts_for_the_second_pass_alone() -> None:
-    settings = {"steps": 9, "sampler": "DPM++ SDE", "schedule": "Beta", "cfg": 4, "prompt": "x", "negative": "y"}
+    settings: dict[str, Any] = {
+        "steps": 9,
+        "sampler": "DPM++ SDE",
+        "schedule": "Beta",
+        "cfg": 4,
+        "prompt": "x",
+        "negative": "y",
+    }
     shot = with_hires(**settings)
     assert shot.second == replace(SHOT, width=1024, height=1536, **settings)
     assert (shot.steps, shot.sampler, shot.prompt) == (20, "DPM++ 2M", "a red house")

@@ -208,16 +208,13 @@ def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
         refuse_changes(store, read_study_file(spec.file), {"A": "a", "B": "b"}, workshop)
 
 
-def test_a_study_renders_its_second_pass_and_keeps_pictures_of_another_upscaler_apart(tmp_path: Path) -> None:
+def test_pictures_of_another_upscaler_are_kept_apart(tmp_path: Path) -> None:
     write_upscaler(tmp_path)
-    spec = small_study(tmp_path, 'upscaler = "2x-Tiny"\nscale = 1.5\nsteps = 1', 'upscalers = "up"')
+    spec = small_study(tmp_path, 'upscaler = "2x-Tiny"', 'upscalers = "up"')
     places: set[Path] = set()
     for seed in (4, 5):
         write_upscaler(tmp_path, seed)
         workshop = Workshop.open(spec, {"A": "a", "B": "b"})
         places.add(workshop.renders.folder)
-        if seed == 4:
-            workshop.engine.build(spec.space.decode(spec.space.neutral))
-            assert workshop.engine.render(spec.shots[:1]).shape == (1, 3, 96, 96)
         workshop.close()
     assert len(places) == 2
