@@ -1,0 +1,166 @@
+"""The plan of a plot: which model and which shot every cell shows, and in which order they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from engine.errors import EngineError
+from engine.shots import Shot
+from studies.errors import StudyError
+from studies.plot_axes import Axis, Fields
+from studies.plot_models import Models, engines
+
+LETTERS = ("X", "Y", "Z")
+SCRIPT = "X/Y/Z plot"
+SEED = "Seed"
+"""The values of this axis are written twice: as they were typed, and each for itself."""
+
+Place = tuple[int, int, int]
+"""Column, row and part of a cell, from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One picture of a plot.
+
+    Attributes:
+        place: where it stands.
+        source: number of its model in ``Models.sources``.
+        shot: what it shows.
+    """
+
+    place: Place
+    source: int
+    shot: Shot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plot before anything is rendered.
+
+    Attributes:
+        axes: at most one for each of X, Y and Z.
+        models: what is built.
+        cells: X runs fastest, then Y, then Z.
+    """
+
+    axes: tuple[Axis, ...]
+    models: Models
+    cells: tuple[Cell, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Room for every picture: the largest width and the largest height."""
+        return max(cell.shot.width for cell in self.cells), max(cell.shot.height for cell in self.cells)
+
+    def labels(self, letter: str) -> list[str]:
+        """Of the axis X, Y or Z; one empty label where there is none."""
+        axis = _of(self.axes, letter)
+        return axis.labels if axis else [""]
+
+    def where(self, cell: Cell) -> str:
+        """The labels of a cell, for messages."""
+        texts = [self.labels(letter)[at] for letter, at in zip(LETTERS, cell.place, strict=True)]
+        return ", ".join(text for text in texts if text)
+
+    def infotext(self, cell: Cell | None = None) -> str:
+        """The WebUI's text for a cell, or for the whole: that of the first cell, and the pairs of the script."""
+        one = cell or self.cells[0]
+        return self.models.sources[one.source].infotext(one.shot, None if cell else script_pairs(self.axes))
+
+    def orders(self, batch: int) -> Iterator[tuple[list[int], Iterator[tuple[int, list[list[Cell]]]]]]:
+        """What to do, so that no engine is opened twice and no recipe built twice.
+
+        Yields:
+            Numbers of the sources that one engine builds, the one that takes the most models first; then for each of
+            them its number, and its cells in pieces of one size and at most ``batch``.
+        """
+        for group in engines(self.models.sources):
+            yield group, ((number, list(self._pieces(number, batch))) for number in sorted(group))
+
+    def _pieces(self, source: int, batch: int) -> Iterator[list[Cell]]:
+        by_size: dict[tuple[int, int], list[Cell]] = {}
+        for cell in self.cells:
+            if cell.source == source:
+                by_size.setdefault((cell.shot.width, cell.shot.height), []).append(cell)
+        for alike in by_size.values():
+            yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
+
+
+def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str]) -> Plan:
+    """Every cell of a plot.
+
+    Args:
+        axes: of the plot, in the order X, Y, Z.
+        base: the settings that no axis changes, by the names of ``Shot``.
+        models: read for these axes.
+        mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+    """
+    counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
+    wrong: dict[str, list[Place]] = {}
+    found: list[Cell] = []
+    for z, y, x in product(*map(range, reversed(counts))):
+        place = (x, y, z)
+        source = models.by_place.get(tuple(place[LETTERS.index(axis.letter)] for axis in models.axes))
+        try:
+            shot = Shot(**_settings(axes, base, place))
+        except (EngineError, StudyError) as error:
+            for line in _lines(error):
+                wrong.setdefault(line, []).append(place)
+            continue
+        if source is not None:
+            found.append(Cell(place=place, source=source, shot=shot))
+    mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
+    return Plan(axes=tuple(axes), models=models, cells=tuple(found))
+
+
+def _of(axes: Sequence[Axis], letter: str) -> Axis | None:
+    return next((axis for axis in axes if axis.letter == letter), None)
+
+
+def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any]:
+    """Values that replace a setting whole come first, then those that change what is there, each in the axes' order."""
+    fields = base
+    for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
+        if axis.kind.put:
+            fields = axis.kind.put(fields, axis.values[place[LETTERS.index(axis.letter)]], axis.values)
+    return dict(fields)
+
+
+def _lines(error: Exception) -> list[str]:
+    return [line.strip() for line in str(error).removeprefix("shot refused:\n").splitlines()]
+
+
+def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
+    """A mistake with the values that all its cells, and only some cells, have."""
+    words: list[str] = []
+    for axis in axes:
+        at = sorted({place[LETTERS.index(axis.letter)] for place in places})
+        if len(at) < len(axis.values) or any(line.startswith(f"{field} = ") for field in axis.kind.fields):
+            words.append(axis.where(at))
+    return f"{' and '.join(words)}: {line}" if words else line
+
+
+def idle_axes(plan: Plan) -> Iterator[Axis]:
+    """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
+    looks: dict[Place, object] = {cell.place: (cell.source, cell.shot.key) for cell in plan.cells}
+    for axis in plan.axes:
+        at = LETTERS.index(axis.letter)
+        by_others: dict[tuple[int, ...], set[object]] = {}
+        for place, look in looks.items():
+            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(look)
+        if len(axis.values) > 1 and all(len(found) == 1 for found in by_others.values()):
+            yield axis
+
+
+def script_pairs(axes: Sequence[Axis]) -> dict[str, str]:
+    """What the WebUI writes into a grid beside the pairs of its first cell (scripts/xyz_grid.py of 1.10), by key."""
+    found = {"Script": SCRIPT}
+    for axis in axes:
+        found |= {f"{axis.letter} Type": axis.kind.name, f"{axis.letter} Values": axis.text}
+        if axis.kind.name == SEED:
+            found[f"Fixed {axis.letter} Values"] = ", ".join(map(str, axis.values))
+    return found
