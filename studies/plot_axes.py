@@ -1,59 +1,22 @@
-"""The axes of a plot: their names as AUTOMATIC1111's WebUI has them, what their values mean, how they are labelled.
+"""The axes of one plot: a kind, the values as they were written and read, and their labels.
 
-Three sorts: settings of a shot, models, and SuperMerger's axes, which change one run of a recipe. Labels follow
-scripts/xyz_grid.py of WebUI 1.10: ``Axis: value``, and the bare value where it speaks for itself.
+Labels follow scripts/xyz_grid.py of AUTOMATIC1111's WebUI 1.10: ``Axis: value``, and the bare value where it speaks for
+itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from itertools import permutations
-from math import factorial
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine.dialects import Dialect
 from engine.errors import RecipeError
-from engine.sampler_names import SCHEDULES
-from engine.supermerger_axes import AXES, NONE, PICTURES_ONLY, axis_values
 from engine.supermerger_axes import Axis as MergeAxis
+from engine.supermerger_axes import axis_values
 from studies.errors import StudyError
-from studies.plot_values import MOST_VALUES, csv_text, items, numbers, whole_numbers
-
-Fields = Mapping[str, Any]
-"""Settings by the names of ``Shot``."""
-Put = Callable[[Fields, Any, Sequence[Any]], Fields]
-"""Settings, one value and all values of an axis to the new settings."""
-Read = Callable[[str, list[str]], list[Any]]
-"""A text and a list for mistakes to the values."""
-
-DECIMALS = 8
-"""To which labels round, as the WebUI's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What an axis can be of.
-
-    Attributes:
-        name: as the WebUI or SuperMerger writes it.
-        sort: what it changes.
-        read: from text to values.
-        put: of shots: what a value does to the settings.
-        fields: of shots: the settings that a value replaces whole; none: it changes what is there.
-        shown: the text of a value.
-        bare: whether the label is the value alone.
-    """
-
-    name: str
-    sort: Literal["shot", "model", "merge"]
-    read: Read
-    put: Put | None = None
-    fields: tuple[str, ...] = ()
-    shown: Callable[[Any], str] = str
-    bare: bool = False
+from studies.plot_kinds import Kind
+from studies.plot_values import csv_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +26,7 @@ class Axis:
     Attributes:
         letter: X, Y or Z.
         kind: what it is of.
-        text: the values as they were written.
+        text: the values as they were written, with lines of their own where they have any.
         values: what they mean.
     """
 
@@ -84,169 +47,6 @@ class Axis:
         return f"axis {self.kind.name}, value {shown}"
 
 
-# ---------------------------------------------------------------------------------------------------------- values
-
-
-def _each(read: Callable[[str], list[Any]]) -> Read:
-    """Items read one by one; those that cannot be read are mistakes."""
-
-    def values(text: str, mistakes: list[str]) -> list[Any]:
-        found: list[Any] = []
-        for item in items(text):
-            try:
-                found += read(item)
-            except StudyError as error:
-                mistakes.append(f"value {item!r} {error}")
-        return found
-
-    return values
-
-
-def _size(item: str) -> list[tuple[int, int]]:
-    width, _, height = item.casefold().partition("x")
-    if not (width.strip().isdecimal() and height.strip().isdecimal()):
-        raise StudyError("is no size; write width and height, such as 512x768")
-    return [(int(width), int(height))]
-
-
-def _texts(text: str, _mistakes: list[str]) -> list[str]:
-    """Whole texts: one on each line where there are lines (the WebUI's "raw text lines"), otherwise a list."""
-    return [line.strip() for line in text.strip().split("\n")] if "\n" in text.strip() else items(text)
-
-
-def _orders(text: str, mistakes: list[str]) -> list[tuple[str, ...]]:
-    words = items(text)
-    if factorial(min(len(words), 20)) > MOST_VALUES:
-        mistakes.append(
-            f"{len(words)} words have {factorial(min(len(words), 20))} orders or more; take at most 7 words"
-        )
-        return []
-    return list(permutations(words))
-
-
-def _schedules(item: str) -> list[str]:
-    return [{name.casefold(): name for name in SCHEDULES}.get(item.casefold(), item)]
-
-
-def _rngs(item: str) -> list[str]:
-    """What the WebUI calls GPU is what an NVIDIA card draws, as everywhere else here."""
-    return ["NV" if item.upper() == "GPU" else item.upper()]
-
-
-# -------------------------------------------------------------------------------------------------------- settings
-
-
-def _put_size(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
-    return {**fields, "width": value[0], "height": value[1]}
-
-
-def _put_replaced(fields: Fields, value: Any, values: Sequence[Any]) -> Fields:
-    """Prompt S/R: the first value is what is searched for, in the prompt and in the negative prompt."""
-    old: str = values[0]
-    texts: dict[str, str] = {name: fields.get(name, "") for name in ("prompt", "negative")}
-    if not old or not any(old in text for text in texts.values()):
-        raise StudyError(
-            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt; its first value is the text that "
-            "is searched for"
-        )
-    return {**fields, **{name: text.replace(old, value) for name, text in texts.items()}}
-
-
-def _put_ordered(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
-    """Prompt order: the words change places, the text between them stays."""
-    prompt: str = fields.get("prompt", "")
-    rest, between = prompt, list[str]()
-    for word in sorted(value, key=prompt.find):
-        before, found, rest = rest.partition(word)
-        if not word or not found:
-            raise StudyError(f"Prompt order did not find {word!r} in the prompt, or only within another of its words")
-        between.append(before)
-    pieces = [piece for pair in zip(between, value, strict=True) for piece in pair]
-    return {**fields, "prompt": "".join(pieces) + rest}
-
-
-def _rounded(value: float) -> str:
-    return str(round(value, DECIMALS))
-
-
-def _setting(name: str, field: str, read: Read, *, shown: Callable[[Any], str] = str, bare: bool = False) -> Kind:
-    """An axis that replaces one setting."""
-
-    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
-        return {**fields, field: value}
-
-    return Kind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare)
-
-
-def _of_models(name: str) -> Kind:
-    return Kind(
-        name=name,
-        sort="model",
-        read=_each(lambda item: [Path(item).expanduser()]),
-        shown=lambda path: path.name,
-        bare=True,
-    )
-
-
-def _of_merges(name: str) -> Kind:
-    return Kind(name=name.strip(), sort="merge", read=_each(lambda item: [item]), shown=_spaced)
-
-
-def _spaced(value: str) -> str:
-    """With blanks after commas, where lines may break."""
-    return ", ".join(part.strip() for part in value.replace("\n", " / ").split(",")) or "none"
-
-
-_WORD = _each(lambda item: [item])
-_KINDS = (
-    _setting("Seed", "seed", _each(whole_numbers)),
-    _setting("Steps", "steps", _each(whole_numbers)),
-    _setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
-    _setting("Prompt", "prompt", _texts),
-    _setting("Negative prompt", "negative", _texts),
-    Kind(name="Prompt S/R", sort="shot", read=_texts, put=_put_replaced, bare=True),
-    Kind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
-    _setting("Sampler", "sampler", _WORD, bare=True),
-    _setting("Schedule type", "schedule", _each(_schedules)),
-    _setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
-    _setting("Eta", "eta", _each(numbers), shown=_rounded),
-    _setting("ENSD", "ensd", _each(whole_numbers)),
-    _setting("Clip skip", "clip_skip", _each(whole_numbers)),
-    Kind(
-        name="Size",
-        sort="shot",
-        read=_each(_size),
-        put=_put_size,
-        fields=("width", "height"),
-        shown=lambda size: f"{size[0]}x{size[1]}",
-    ),
-    _setting("RNG source", "rng", _each(_rngs)),
-    _of_models("Checkpoint name"),
-    _of_models("Recipe"),
-    *(_of_merges(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
-)
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
-"""Every kind of axis by its name."""
-
-
-# --------------------------------------------------------------------------------------------------------- reading
-
-
-def kind_of(name: str) -> Kind:
-    """A kind by its name, upper or lower case.
-
-    Raises:
-        StudyError: there is no such axis.
-    """
-    by_fold = {known.casefold(): kind for known, kind in KINDS.items()}
-    folded = " ".join(name.casefold().split())
-    if folded in by_fold:
-        return by_fold[folded]
-    close = get_close_matches(folded, list(by_fold), n=1, cutoff=0.6)
-    hint = f"did you mean {by_fold[close[0]].name}?" if close else f"known here: {', '.join(KINDS)}"
-    raise StudyError(f"there is no axis {name.strip()!r}; {hint}")
-
-
 def read_axis(
     letter: str, kind: Kind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
 ) -> Axis | None:
@@ -263,16 +63,17 @@ def read_axis(
     Returns:
         The axis with the values that could be read; None if there are none.
     """
+    if text is not None and kind.lines:
+        text = text.replace("\\n", "\n")
     if text is None:
         found, text = list(usual), csv_text(usual)
         if not found:
             mistakes.append(f"axis {kind.name} has no values; write them behind a =")
-    elif kind.sort == "merge":
+    elif kind.read is None:
         found = _merge_values(kind, text, rules, mistakes)
     else:
         try:
             wrong: list[str] = []
-            text = text.replace("\\n", "\n") if kind.read is _texts else text
             found = kind.read(text, wrong)
             mistakes += [f"axis {kind.name}, {mistake}" for mistake in wrong]
             if not found and not wrong:
@@ -291,12 +92,7 @@ def _merge_values(kind: Kind, text: str, rules: Dialect | None, mistakes: list[s
         mistakes.append(f"axis {kind.name}: | parts its values into several plots; make one after the other")
         return []
     try:
-        return list(axis_values(merge_axis(kind.name, text), rules))
+        return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))
     except RecipeError as error:
         mistakes.append(str(error))
         return []
-
-
-def merge_axis(name: str, text: str) -> MergeAxis:
-    r"""SuperMerger's axis; ``\n`` in the text stands for a new line."""
-    return MergeAxis(kind=name, text=text.replace("\\n", "\n"))

@@ -12,8 +12,9 @@ from engine.dialects import Dialect
 from engine.errors import CheckpointError, EngineError
 from engine.recipe import Recipe
 from engine.recipe_file import read_recipe_file
+from engine.supermerger_axes import Axis as MergeAxis
 from studies.errors import StudyError
-from studies.plot_axes import Axis, merge_axis
+from studies.plot_axes import Axis
 from studies.recipe_inputs import Found, Wanted, read_input
 from studies.recipe_plots import cells
 from studies.render_sources import SHORT, Hashes, Source, read_source
@@ -90,7 +91,7 @@ def _sources(path: Path, merging: Sequence[Axis], run: int, hashes: Hashes) -> l
     if path.suffix.lower() != RECIPE_FILE:
         raise StudyError(f"{path}: the axis {merging[0].kind.name} changes a recipe; give a recipe file (.toml)")
     found = read_input(str(path), Wanted())
-    recipes = cells(found, run, [merge_axis(axis.kind.name, axis.text) for axis in merging])
+    recipes = cells(found, run, [MergeAxis(kind=axis.kind.name, text=axis.text) for axis in merging])
     return [_merged(path, found, recipe) for recipe in recipes]
 
 

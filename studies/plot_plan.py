@@ -10,7 +10,8 @@ from typing import Any
 from engine.errors import EngineError
 from engine.shots import Shot
 from studies.errors import StudyError
-from studies.plot_axes import Axis, Fields
+from studies.plot_axes import Axis
+from studies.plot_kinds import Fields
 from studies.plot_models import Models, engines
 
 LETTERS = ("X", "Y", "Z")

@@ -11,7 +11,8 @@ from typing import Any
 from engine.dialects import Dialect
 from engine.errors import EngineError
 from studies.errors import StudyError
-from studies.plot_axes import Axis, Kind, kind_of, read_axis
+from studies.plot_axes import Axis, read_axis
+from studies.plot_kinds import Kind, kind_of
 from studies.plot_models import model_mistakes, read_models, rules_of
 from studies.plot_plan import Plan, plan
 from studies.render_options import FIRST_SEED, base_settings
@@ -126,7 +127,8 @@ def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        raise StudyError(f"{sizes} = {count} pictures are more than {limit}; take fewer values, or --limit {count}")
+        said = f"{sizes} = {count}" if len(axes) > 1 else sizes
+        raise StudyError(f"{said} pictures are more than {limit}; take fewer values, or --limit {count}")
 
 
 # -------------------------------------------------------------------------------------------------------- settings

@@ -32,6 +32,12 @@ def items(text: str) -> list[str]:
         raise StudyError(f"{text!r} is no list ({error}); quotes come in pairs around a whole value") from error
 
 
+def texts(text: str) -> list[str]:
+    """Whole texts: one on each line where there are lines (the WebUI's "raw text lines"), otherwise a list."""
+    stripped = text.strip()
+    return [line.strip() for line in stripped.split("\n")] if "\n" in stripped else items(text)
+
+
 def csv_text(values: Iterable[object]) -> str:
     """A list that ``items`` reads back."""
     out = StringIO()

@@ -78,7 +78,7 @@ def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, tit
     pen.text((GAP, 12), title, fill=INK, font=font(24, title))
     pen.text((GAP, 46), caption, fill=PALE, font=font(15, caption))
     for r, prompt in enumerate(rows):
-        pen.text((GAP, head + 30 + r * (cell[1] + label) + 3), prompt, fill=PALE, font=font(15, prompt))
+        pen.text((GAP, head + 30 + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
     for c, column in enumerate(columns):
         left, top = GAP + c * (cell[0] + GAP), head + 30 + label
         colour = ACCENT if column.marked else INK
