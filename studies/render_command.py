@@ -19,6 +19,7 @@ FIRST_SEED = 1
 MOST_PICTURES = 9999
 """Of one call: what the four digits of the names hold."""
 
+_BLACK = "try another VAE (--vae), --precision fp32, or numbers of the recipe closer to neutral"
 _PATH = click.Path(path_type=Path)
 _SHOT_OPTIONS = (
     click.option("-p", "--prompt", "prompts", multiple=True, help="What to show; several times for several."),
@@ -39,6 +40,7 @@ _SHOT_OPTIONS = (
 )
 _ENGINE_OPTIONS = (
     click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
+    click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
     click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
     click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
@@ -69,6 +71,7 @@ def render(
     seeds: tuple[str, ...],
     picture: Path | None,
     embeddings: Path | None,
+    vae: Path | None,
     device: str,
     precision: str,
     prediction: str,
@@ -82,7 +85,7 @@ def render(
     from studies.render_sources import read_source
 
     given = {name: value for name, value in settings.items() if value is not None}
-    shots = shots_of(prompts, seeds, given, _taken(picture))
+    shots = shots_of(prompts, seeds, given, _taken(picture, vae))
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
     _refuse_written(paths, overwrite=overwrite)
     _warn(shots)
@@ -97,10 +100,11 @@ def render(
             round_to=source.round_to,
             embeddings=embeddings,
             prediction=prediction,
+            vae=vae,
             progress=progress,
         )
     with engine:
-        _make(engine, source, shots, paths, batch)
+        _make(engine, source, shots, paths, batch, _vae_pairs(vae))
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))
 
 
@@ -153,7 +157,7 @@ def _seeds(texts: Sequence[str]) -> list[int]:
     return list(found)
 
 
-def _taken(picture: Path | None) -> dict[str, Any]:
+def _taken(picture: Path | None, vae: Path | None) -> dict[str, Any]:
     """What a picture says of its shot; what cannot be followed is told."""
     if picture is None:
         return {}
@@ -163,6 +167,8 @@ def _taken(picture: Path | None) -> dict[str, Any]:
     fields = read_fields(parameters_of(picture))
     for words in unfollowed(fields):
         click.echo(f"note: {picture.name} says {words}, which is not followed here", err=True)
+    if vae is None and "VAE" in fields:
+        click.echo(f"note: {picture.name} was decoded by {fields['VAE']}; give that file with --vae", err=True)
     return shot_settings(fields)
 
 
@@ -194,10 +200,17 @@ def _refuse_written(paths: Sequence[Path], *, overwrite: bool) -> None:
         raise StudyError(f"{folder}: holds {there[0]}{more} already; choose another folder, or give --overwrite")
 
 
-def _make(engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int) -> None:
+def _make(
+    engine: Engine,
+    source: Source,
+    shots: Sequence[Shot],
+    paths: Sequence[Path],
+    batch: int,
+    vae: Mapping[str, str],
+) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""
     from engine.infotext import infotext
-    from studies.pictures import save_picture
+    from studies.pictures import is_black, save_picture
     from studies.progress import meter
     from studies.workshop import as_bytes
 
@@ -209,13 +222,22 @@ def _make(engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence
             piece, names = shots[start : start + batch], paths[start : start + batch]
             pictures = as_bytes(engine.render(piece, progress=bar.advance))
             for shot, path, picture in zip(piece, names, pictures, strict=True):
-                text = infotext(shot, model=source.name, model_hash=source.short_hash, more=more)
+                text = infotext(shot, model=source.name, model_hash=source.short_hash, **vae, more=more)
                 save_picture(picture, path, parameters=text, recipe=recipe.text if recipe else "")
+                if is_black(picture):
+                    click.echo(f"warning: {path}: is black all over; {_BLACK}", err=True)
+
+
+def _vae_pairs(vae: Path | None) -> dict[str, str]:
+    """What pictures say of a VAE that was chosen, for ``infotext``."""
+    from studies.render_sources import SHORT
+
+    return {"vae": vae.name, "vae_hash": _hashes({"vae": vae})["vae"][:SHORT]} if vae else {}
 
 
 def _hashes(models: Mapping[str, Path]) -> dict[str, str]:
     from studies.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
 
-    with bytes_meter("hashing the checkpoint", console()) as progress:
+    with bytes_meter("hashing", console()) as progress:
         return hashes_of(models, user_memory(), progress)
