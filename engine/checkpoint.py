@@ -18,7 +18,7 @@ from engine.families import family_of, foreign, no_pictures, read_widths
 from engine.header import SIZES, Header, TensorInfo, read_header
 from engine.inputs import same_shape
 from engine.keymap import unused
-from engine.layout import TEXT, Widths, shapes
+from engine.layout import TEXT, VAE, Widths, shapes
 from engine.widths import Shape
 
 if TYPE_CHECKING:
@@ -118,8 +118,12 @@ def _is_usable(key: str, info: TensorInfo) -> bool:
     return info.dtype in (FLOATS if is_merged(key) else SIZES)
 
 
-def open_complete(path: Path | str) -> Checkpoint:
+def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
     """Open a checkpoint for rendering: UNet, text encoders and VAE, with nothing missing.
+
+    Args:
+        path: the file.
+        vae: whether its own VAE is needed.
 
     Raises:
         CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
@@ -127,13 +131,21 @@ def open_complete(path: Path | str) -> Checkpoint:
     checkpoint = open_checkpoint(path)
     if reason := no_pictures(checkpoint.widths):
         raise CheckpointError(f"{path}: {reason}")
-    _check_complete(checkpoint)
+    _check_complete(checkpoint, vae=vae)
     return checkpoint
 
 
-def _check_complete(checkpoint: Checkpoint) -> None:
+def has_vae(checkpoint: Checkpoint) -> bool:
+    """Whether a whole VAE is inside."""
+    needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if key.startswith(VAE)}
+    found = checkpoint.shapes
+    return all(key in found and same_shape(found[key], shape) for key, shape in needed.items())
+
+
+def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
     found, spare = checkpoint.tensors, unused(checkpoint.widths)
-    expected = {key: shape for key, shape in shapes(checkpoint.widths).items() if key in found or key not in spare}
+    needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if vae or not key.startswith(VAE)}
+    expected = {key: shape for key, shape in needed.items() if key in found or key not in spare}
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
@@ -149,14 +161,20 @@ def _check_complete(checkpoint: Checkpoint) -> None:
 
 
 def _advice(missing: list[str]) -> str:
-    for prefix, what in (("first_stage_model.", "VAE"), ("cond", "text encoder")):
-        if all(key.startswith(prefix) for key in missing):
-            return f"use a version of the file with its {what} inside"
+    if all(key.startswith(VAE) for key in missing):
+        return "give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
+    if all(key.startswith("cond") for key in missing):
+        return "use a version of the file with its text encoder inside"
     return "use a complete file"
 
 
-def check_pair(a: Checkpoint, b: Checkpoint) -> None:
+def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
     """Check that two checkpoints can be merged.
+
+    Args:
+        a: one.
+        b: the other.
+        vae: whether the VAE of ``b`` is needed.
 
     Raises:
         CheckpointError: a tensor that takes part in merges has another shape in ``b``.
@@ -167,7 +185,8 @@ def check_pair(a: Checkpoint, b: Checkpoint) -> None:
         if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
     ]
     spare = unused(a.widths)
-    lost = [key for key in shapes(a.widths) if key not in b.tensors and key not in spare]
+    needed = [key for key in shapes(a.widths) if vae or not key.startswith(VAE)]
+    lost = [key for key in needed if key not in b.tensors and key not in spare]
     if odd or lost:
         raise CheckpointError(
             f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "

@@ -2,7 +2,8 @@
 
 The prompt, the negative behind "Negative prompt: ", and one last line of ``Key: value`` pairs. The format is that of
 WebUI 1.10 (``create_infotext`` in its modules/processing.py, ``parse_generation_parameters`` in its
-modules/infotext_utils.py). A key that is not there stands for the WebUI's default. Free of torch.
+modules/infotext_utils.py; what names a VAE: modules/sd_vae.py). A key that is not there stands for the WebUI's default.
+Free of torch.
 """
 
 from __future__ import annotations
@@ -37,7 +38,15 @@ _BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which
 # --------------------------------------------------------------------------------------------------------- writing
 
 
-def infotext(shot: Shot, *, model: str, model_hash: str = "", more: Mapping[str, str] | None = None) -> str:
+def infotext(
+    shot: Shot,
+    *,
+    model: str,
+    model_hash: str = "",
+    vae: str = "",
+    vae_hash: str = "",
+    more: Mapping[str, str] | None = None,
+) -> str:
     """The text of a picture.
 
     Like the WebUI it leaves out Clip skip 1, and the settings of noise that are at their defaults or not read. RNG is
@@ -48,17 +57,20 @@ def infotext(shot: Shot, *, model: str, model_hash: str = "", more: Mapping[str,
         shot: what the picture shows.
         model: name of the model.
         model_hash: ten digits that name its content; empty: left out.
+        vae: file name of the VAE, with its ending, where one was chosen; empty: left out.
+        vae_hash: first ten digits of the SHA-256 of that file; empty: left out.
         more: further pairs, before the version.
     """
     above = f"{shot.prompt}\nNegative prompt: {shot.negative}" if shot.negative else shot.prompt
-    pairs = {name: _quoted(value) for name, value in _pairs(shot, model, model_hash, more or {}).items()}
+    models = {"Model hash": model_hash, "Model": model, "VAE hash": vae_hash, "VAE": vae}
+    pairs = {name: _quoted(value) for name, value in _pairs(shot, models, more or {}).items()}
     if _prompts(above.strip().split("\n")) != (shot.prompt, shot.negative):
         pairs |= {PROMPT: _in_quotes(shot.prompt), NEGATIVE: _in_quotes(shot.negative)}
     line = ", ".join(f"{name}: {value}" for name, value in pairs.items())
     return f"{above}\n{line}".strip()
 
 
-def _pairs(shot: Shot, model: str, model_hash: str, more: Mapping[str, str]) -> dict[str, str]:
+def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     """In the WebUI's order."""
     noise = shot.noise_settings
     found = {
@@ -68,8 +80,7 @@ def _pairs(shot: Shot, model: str, model_hash: str, more: Mapping[str, str]) -> 
         "CFG scale": number(shot.cfg),
         "Seed": str(shot.seed),
         "Size": f"{shot.width}x{shot.height}",
-        "Model hash": model_hash,
-        "Model": model,
+        **models,
         "Clip skip": "" if shot.clip_skip == 1 else str(shot.clip_skip),
         "ENSD": str(noise.get("ensd", "")),
         "RNG": shot.rng,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -10,8 +11,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from engine.baked_vae import read_whole_vae, vae_levels
 from engine.blocks import BLOCKS
-from engine.checkpoint import Checkpoint, check_pair, open_complete
+from engine.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoint import Progress as BytesRead
 from engine.configs import PREDICTIONS, Family, Prediction
 from engine.embeddings import EmbeddingFolder
@@ -58,6 +60,7 @@ class Engine:
         round_to: str = "fp16",
         embeddings: Path | None = None,
         prediction: str = "auto",
+        vae: Path | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model; no network, nothing written.
@@ -71,21 +74,33 @@ class Engine:
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
             prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
                 mark, so those that predict v (most of 768 pixels) need to be told.
+            vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
-                first.
+                first; or the VAE cannot be used.
             EngineError: The device, the precision, ``round_to``, ``prediction`` or the embeddings cannot be had.
         """
         where = _device(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
-        checkpoints = _opened(models)
-        live = LiveModel.empty(_family(checkpoints, prediction))
+        checkpoints = _opened(models, vae=vae is None)
+        family = _family(checkpoints, prediction)
+        tensors = None
+        if vae is not None:
+            inside = has_vae(next(iter(checkpoints.values())))
+            tensors = read_whole_vae(vae, family.widths if inside else None)
+            family = replace(family, widths=replace(family.widths, vae=vae_levels(tensors)))
         weights = LiveWeights.load(
-            live, checkpoints, device=where, dtype=DTYPES[chosen], round_to=round_to, progress=progress
+            LiveModel.empty(family),
+            checkpoints,
+            device=where,
+            dtype=DTYPES[chosen],
+            round_to=round_to,
+            vae=tensors,
+            progress=progress,
         )
         return cls(weights, device=where, precision=chosen, embeddings=folder)
 
@@ -108,6 +123,28 @@ class Engine:
             self._renderer.forget_text()
         self._ready = True
         return report
+
+    def use_vae(self, path: Path | None) -> None:
+        """Decode with the VAE of a file from now on, whatever is built; in place, no address changes.
+
+        Args:
+            path: A VAE with the original names, bare or in a checkpoint, ``.safetensors`` or a pickle of tensors; None:
+                the merged VAE again.
+
+        Raises:
+            EngineError: The engine is closed.
+            CheckpointError: The file is missing, damaged, not whole, of another architecture, or holds NaN; or there
+                is no VAE in the models to merge. The VAE stays as it was.
+        """
+        weights = self._opened_weights()
+        vae = None if path is None else read_whole_vae(path, weights.live.family.widths)
+        ready, self._ready = self._ready, False  # an interrupted change leaves a VAE of two parts
+        try:
+            weights.use_vae(vae)
+        except CheckpointError:
+            self._ready = ready
+            raise
+        self._ready = ready
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
         """Make the pictures of the recipe built last.
@@ -152,16 +189,16 @@ class Engine:
         self.close()
 
 
-def _opened(models: Mapping[str, Path]) -> dict[str, Checkpoint]:
-    """All parents, each checked against the first; what is wrong with any is said at once."""
+def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
+    """All parents, with a VAE inside or not, each checked against the first; what is wrong with any is said at once."""
     if not models:
         raise EngineError("no models to open. Name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}
     mistakes: list[str] = []
     for name, path in models.items():
         try:
-            checkpoints[name] = open_complete(path)
-            check_pair(next(iter(checkpoints.values())), checkpoints[name])
+            checkpoints[name] = open_complete(path, vae=vae)
+            check_pair(next(iter(checkpoints.values())), checkpoints[name], vae=vae)
         except CheckpointError as error:
             mistakes.append(f"{name}: {error}")
     if mistakes:

@@ -207,7 +207,7 @@ def export(
 ) -> None:
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
     from studies.approval import latest_pin
-    from studies.export import export_pin, print_export
+    from studies.export import export_pin, print_export, vae_note
     from studies.progress import bytes_meter
 
     spec = opened(study)
@@ -224,6 +224,8 @@ def export(
             progress=progress,
         )
     print_export(done, console())
+    if note := vae_note(spec, output, done):
+        click.echo(f"note: {note}")
 
 
 @main.command()

@@ -94,8 +94,8 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
     if "target" in parts:
         named += [(("target", "references"), text) for text in parts["target"].references]
     if "render" in parts:
-        folders = {key: getattr(parts["render"], key) for key in ("embeddings", "wildcards")}
-        named += [(("render", key), text) for key, text in folders.items() if text]
+        paths = {key: getattr(parts["render"], key) for key in ("vae", "embeddings", "wildcards")}
+        named += [(("render", key), text) for key, text in paths.items() if text]
     if "scorers" in parts:
         named += [(("scorers", "clip_weights"), parts["scorers"].clip_weights)]
         if is_file_name(parts["scorers"].clip_config):

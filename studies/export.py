@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckpointError
+from engine.header import read_header
 from engine.metadata import Parent, merge_metadata
 from engine.recipe import Recipe
+from engine.widths import VAE
 from studies.approval import Pin
 from studies.errors import StudyError
 from studies.files import write_text
@@ -145,6 +147,18 @@ def export_recipe(
     else:
         text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
     return Exported(checkpoint=written, supermerger=text if with_recipe else None)
+
+
+def vae_note(spec: StudySpec, output: Output, done: Exported) -> str:
+    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was."""
+    if spec.vae is None or (output.vae is not None and output.vae.resolve() == spec.vae.resolve()):
+        return ""
+    inside = any(key.startswith(VAE) for key in read_header(done.checkpoint.path).tensors)
+    other = f"or bake it in with --vae {spec.vae} --overwrite" if inside else "for this checkpoint has no other"
+    return (
+        f"the pictures of this study were decoded by {spec.vae.name}, which is not in this checkpoint; choose it where "
+        f"you use the checkpoint, {other}"
+    )
 
 
 def print_export(done: Exported, console: Console) -> None:

@@ -11,6 +11,7 @@ from studies.embeddings import embedding_hashes
 from studies.errors import StudyError
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec
+from studies.workshop import vae_hash
 
 if TYPE_CHECKING:
     from studies.workshop import Workshop
@@ -26,10 +27,11 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
     Other libraries or another device change pictures by rounding only: they are warned of, not refused.
 
     Raises:
-        StudyError: the study file, a checkpoint, the references, an embedding or the scorers changed.
+        StudyError: the study file, a checkpoint, the VAE, the references, an embedding or the scorers changed.
     """
     inputs: dict[str, Any] = {**spec.fingerprint(), "panel": workshop.panel.version}
     inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
+    inputs |= vae_hash(spec)
     inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": str(workshop.engine.device)}
     known = store.noted("inputs")
@@ -37,7 +39,10 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         store.note("inputs", inputs)
         store.note("surroundings", surroundings)
         return
-    changed = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in differing(known, inputs)]
+    changed = [
+        f"  {name}: was {known.get(name, 'not set')}, is {inputs.get(name, 'not set')}"
+        for name in differing(known, inputs)
+    ]
     if changed:
         raise StudyError(
             f"{spec.folder}: this study began with other inputs, and scores of both would not compare:\n"

@@ -71,6 +71,7 @@ def plot(
     batch: int,
     overwrite: bool,
     embeddings: Path | None,
+    vae: Path | None,
     device: str,
     precision: str,
     prediction: str,
@@ -79,8 +80,8 @@ def plot(
     """Draw an X/Y/Z plot of recipe files and checkpoints into OUT (.png, .jpg or .webp).
 
     Axes: Seed, Steps, CFG Scale, Prompt, Negative prompt, Prompt S/R, Prompt order, Sampler, Schedule type, Sigma
-    noise, Eta, ENSD, Clip skip, Size, RNG source, Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha,
-    elemental or adjust. Seed, Prompt, Recipe and Checkpoint name without values take those of --seed, -p and SOURCE.
+    noise, Eta, ENSD, Clip skip, Size, RNG source, VAE, Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha,
+    alpha, elemental, adjust. Seed, Prompt, Recipe and Checkpoint name without values take those of --seed, -p, SOURCE.
     """
     from studies.plot_render import grid_of, render_plan
     from studies.plot_request import Request, planned
@@ -91,7 +92,8 @@ def plot(
         prompts=prompts,
         seeds=read_seeds(seeds),
         given={name: value for name, value in settings.items() if value is not None},
-        taken=taken_from(picture),
+        taken=taken_from(picture, vae),
+        vae=vae,
         run=run,
         limit=limit,
     )

@@ -1,7 +1,8 @@
 """The kinds of axes that a plot can have: their names, what their values mean and do to a shot.
 
-Three sorts: settings of a shot, models, and SuperMerger's axes, which change one run of a recipe. Names and meanings
-are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10, without Prompt, Negative prompt, ENSD, Size, Recipe.
+Four sorts: settings of a shot, models, VAEs, and SuperMerger's axes, which change one run of a recipe. Names and
+meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size and Recipe
+are not there.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Kind:
     """
 
     name: str
-    sort: Literal["shot", "model", "merge"]
+    sort: Literal["shot", "model", "merge", "vae"]
     read: Read | None = None
     lines: bool = False
     put: Put | None = None
@@ -161,6 +162,11 @@ def _of_models(name: str) -> Kind:
     )
 
 
+def _vaes(item: str) -> list[Path | None]:
+    """A file; None, or Automatic, is the model's own."""
+    return [None if item.casefold() in {"none", "auto", "automatic"} else Path(item).expanduser()]
+
+
 def _of_merges(name: str) -> Kind:
     return Kind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
 
@@ -194,6 +200,7 @@ _KINDS = (
         shown=lambda size: f"{size[0]}x{size[1]}",
     ),
     _setting("RNG source", "rng", _each(_rngs)),
+    Kind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
     _of_models("Checkpoint name"),
     _of_models("Recipe"),
     *(_of_merges(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),

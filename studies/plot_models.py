@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from engine.checkpoint import Checkpoint, check_pair, open_complete
+from engine.baked_vae import read_whole_vae
+from engine.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.dialects import Dialect
 from engine.errors import CheckpointError, EngineError
 from engine.recipe import Recipe
 from engine.recipe_file import read_recipe_file
 from engine.supermerger_axes import Axis as MergeAxis
+from engine.widths import Widths
 from studies.errors import StudyError
 from studies.plot_axes import Axis
 from studies.recipe_inputs import Found, Wanted, read_input
@@ -58,7 +60,7 @@ def read_models(path: Path, axes: Sequence[Axis], run: int, hashes: Hashes, mist
         hashes: gives the SHA-256 of checkpoints, by name.
         mistakes: what is wrong with any file is added here; its cells then have no source.
     """
-    choosing = [axis for axis in axes if axis.kind.sort != "shot"]
+    choosing = [axis for axis in axes if axis.kind.sort in {"model", "merge"}]
     merging = [axis for axis in choosing if axis.kind.sort == "merge"]
     of_files = next((axis for axis in choosing if axis.kind.sort == "model"), None)
     sources: list[Source] = []
@@ -133,27 +135,43 @@ def _is_within(one: Source, other: Source) -> bool:
     return one.round_to == other.round_to and one.models.items() <= other.models.items()
 
 
-def model_mistakes(sources: Sequence[Source]) -> list[str]:
-    """What would keep the models from being opened, told from their headers."""
+def model_mistakes(sources: Sequence[Source], vaes: Sequence[Path | None]) -> list[str]:
+    """What would keep the models from being opened, told from their headers, and the VAEs from decoding for them.
+
+    Args:
+        sources: all that is built.
+        vaes: all that decodes; None: the models' own.
+    """
     opened: dict[Path, Checkpoint] = {}
     found: dict[str, None] = {}
     for source in sources:
         for path in source.models.values():
             try:
-                opened[path] = opened[path] if path in opened else open_complete(path)
+                opened[path] = opened[path] if path in opened else open_complete(path, vae=None in vaes)
             except CheckpointError as error:
                 found[str(error)] = None
         models = [opened[path] for path in source.models.values() if path in opened]
-        found |= dict.fromkeys(_misfits(source, models))
+        found |= dict.fromkeys(_misfits(source, models, vae=None in vaes))
+    for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
+        found |= dict.fromkeys(_vae_misfits(vaes, widths))
     return list(found)
 
 
-def _misfits(source: Source, models: Sequence[Checkpoint]) -> Iterator[str]:
+def _misfits(source: Source, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
     for model in models:
         if model.family != source.recipe.family:
             yield f"{model.path}: is {model.family}, and the recipe {source.name} is for {source.recipe.family}"
     for model in models[1:]:
         try:
-            check_pair(models[0], model)
+            check_pair(models[0], model, vae=vae)
+        except CheckpointError as error:
+            yield str(error)
+
+
+def _vae_misfits(vaes: Sequence[Path | None], widths: Widths | None) -> Iterator[str]:
+    for path in vaes:
+        try:
+            if path:
+                read_whole_vae(path, widths)
         except CheckpointError as error:
             yield str(error)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError
@@ -30,11 +31,13 @@ class Cell:
     Attributes:
         place: where it stands.
         source: number of its model in ``Models.sources``.
+        vae: what decodes it; None: the model's own.
         shot: what it shows.
     """
 
     place: Place
     source: int
+    vae: Path | None
     shot: Shot
 
 
@@ -46,11 +49,13 @@ class Plan:
         axes: at most one for each of X, Y and Z.
         models: what is built.
         cells: X runs fastest, then Y, then Z.
+        vae_hashes: ten digits of every VAE file, by path.
     """
 
     axes: tuple[Axis, ...]
     models: Models
     cells: tuple[Cell, ...]
+    vae_hashes: Mapping[Path, str] = field(default_factory=dict[Path, str])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,28 +75,40 @@ class Plan:
     def infotext(self, cell: Cell | None = None) -> str:
         """The WebUI's text for a cell, or for the whole: that of the first cell, and the pairs of the script."""
         one = cell or self.cells[0]
-        return self.models.sources[one.source].infotext(one.shot, None if cell else script_pairs(self.axes))
+        digits = self.vae_hashes[one.vae] if one.vae else ""
+        more = None if cell else script_pairs(self.axes)
+        return self.models.sources[one.source].infotext(one.shot, vae=one.vae, vae_hash=digits, more=more)
 
-    def orders(self, batch: int) -> Iterator[tuple[list[int], Iterator[tuple[int, list[list[Cell]]]]]]:
-        """What to do, so that no engine is opened twice and no recipe built twice.
+    @property
+    def vaes(self) -> list[Path | None]:
+        """Every VAE that decodes, each once."""
+        return list(dict.fromkeys(cell.vae for cell in self.cells))
+
+    def orders(self, batch: int) -> Iterator[tuple[list[int], list[list[Cell]]]]:
+        """What to do, so that no engine is opened twice, no recipe built twice, and VAEs change seldom.
 
         Yields:
-            Numbers of the sources that one engine builds, the one that takes the most models first; then for each of
-            them its number, and its cells in pieces of one size and at most ``batch``.
+            Numbers of the sources that one engine builds, the one that takes the most models first; then their cells in
+            pieces of one source, one VAE and one size, at most ``batch`` each. A source starts with the VAE that the
+            one before it ended with.
         """
         for group in engines(self.models.sources):
-            yield group, ((number, list(self._pieces(number, batch))) for number in sorted(group))
+            pieces: list[list[Cell]] = []
+            for number in sorted(group):
+                pieces += self._pieces(number, batch, pieces[-1][0].vae if pieces else None)
+            yield group, pieces
 
-    def _pieces(self, source: int, batch: int) -> Iterator[list[Cell]]:
-        by_size: dict[tuple[int, int], list[Cell]] = {}
+    def _pieces(self, source: int, batch: int, vae: Path | None) -> Iterator[list[Cell]]:
+        alike: dict[tuple[Path | None, int, int], list[Cell]] = {}
         for cell in self.cells:
             if cell.source == source:
-                by_size.setdefault((cell.shot.width, cell.shot.height), []).append(cell)
-        for alike in by_size.values():
-            yield from (alike[start : start + batch] for start in range(0, len(alike), batch))
+                alike.setdefault((cell.vae, cell.shot.width, cell.shot.height), []).append(cell)
+        order = {found: place for place, found in enumerate([vae, *(found for found in self.vaes if found != vae)])}
+        for key in sorted(alike, key=lambda key: order[key[0]]):
+            yield from (alike[key][start : start + batch] for start in range(0, len(alike[key]), batch))
 
 
-def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str]) -> Plan:
+def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str], *, vae: Path | None = None) -> Plan:
     """Every cell of a plot.
 
     Args:
@@ -99,7 +116,9 @@ def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str]
         base: the settings that no axis changes, by the names of ``Shot``.
         models: read for these axes.
         mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+        vae: what decodes where no axis says it.
     """
+    of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
     counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
     wrong: dict[str, list[Place]] = {}
     found: list[Cell] = []
@@ -113,7 +132,8 @@ def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str]
                 wrong.setdefault(line, []).append(place)
             continue
         if source is not None:
-            found.append(Cell(place=place, source=source, shot=shot))
+            own = _value(of_vaes, place) if of_vaes else vae
+            found.append(Cell(place=place, source=source, vae=own, shot=shot))
     mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
     return Plan(axes=tuple(axes), models=models, cells=tuple(found))
 
@@ -122,12 +142,16 @@ def _of(axes: Sequence[Axis], letter: str) -> Axis | None:
     return next((axis for axis in axes if axis.letter == letter), None)
 
 
+def _value(axis: Axis, place: Place) -> Any:
+    return axis.values[place[LETTERS.index(axis.letter)]]
+
+
 def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any]:
     """Values that replace a setting whole come first, then those that change what is there, each in the axes' order."""
     fields = base
     for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
         if axis.kind.put:
-            fields = axis.kind.put(fields, axis.values[place[LETTERS.index(axis.letter)]], axis.values)
+            fields = axis.kind.put(fields, _value(axis, place), axis.values)
     return dict(fields)
 
 
@@ -147,7 +171,7 @@ def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
 
 def idle_axes(plan: Plan) -> Iterator[Axis]:
     """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
-    looks: dict[Place, object] = {cell.place: (cell.source, cell.shot.key) for cell in plan.cells}
+    looks: dict[Place, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
     for axis in plan.axes:
         at = LETTERS.index(axis.letter)
         by_others: dict[tuple[int, ...], set[object]] = {}

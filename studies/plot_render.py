@@ -16,7 +16,7 @@ from studies.pictures import save_picture
 from studies.plot_captions import caption as caption_of
 from studies.plot_plan import Cell, Place, Plan
 from studies.progress import Meter, meter
-from studies.render_options import open_engine
+from studies.render_options import open_engine, warn_of_black
 from studies.sheets import Picture
 
 if TYPE_CHECKING:
@@ -78,23 +78,32 @@ def render_plan(
     sheet = grid.blank()
     broken: list[str] = []
     with meter("rendering", len(plan.cells), console) as bar:
-        for group, builds in plan.orders(batch):
+        for group, pieces in plan.orders(batch):
             first = plan.models.sources[group[0]]
-            with open_engine(first.models, first.round_to, **how) as engine:
-                for number, pieces in builds:
-                    source = plan.models.sources[number]
-                    engine.build(source.recipe)
-                    for piece in pieces:
-                        for cell, picture in _made(engine, plan, piece, bar, broken):
-                            grid.put(sheet, cell.place, picture)
-                            if cell.place in paths:
-                                text = plan.infotext(cell)
-                                save_picture(picture, paths[cell.place], parameters=text, recipe=source.recipe_text)
+            with open_engine(first.models, first.round_to, vae=pieces[0][0].vae, **how) as engine:
+                source, vae = -1, pieces[0][0].vae
+                for piece in pieces:
+                    if piece[0].source != source:
+                        source = piece[0].source
+                        engine.build(plan.models.sources[source].recipe)
+                    if piece[0].vae != vae:
+                        vae = piece[0].vae
+                        engine.use_vae(vae)
+                    for cell, picture in _made(engine, plan, piece, bar, broken):
+                        grid.put(sheet, cell.place, picture)
+                        warn_of_black(picture, plan.where(cell))
+                        if cell.place in paths:
+                            _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):
         raise RenderError("no picture came out whole:\n" + broken[0])
     recipe = plan.models.sources[plan.cells[0].source].recipe_text
     save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
     return broken
+
+
+def _save(plan: Plan, cell: Cell, picture: Picture, path: Path) -> None:
+    recipe = plan.models.sources[cell.source].recipe_text
+    save_picture(picture, path, parameters=plan.infotext(cell), recipe=recipe)
 
 
 def _made(

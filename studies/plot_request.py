@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from studies.plot_kinds import Kind, kind_of
 from studies.plot_models import model_mistakes, read_models, rules_of
 from studies.plot_plan import Plan, plan
 from studies.render_options import FIRST_SEED, base_settings
-from studies.render_sources import Hashes
+from studies.render_sources import SHORT, Hashes
 
 MOST_TOLD = 20
 """Mistakes; a plot can have thousands."""
@@ -36,6 +36,7 @@ class Request:
         seeds: numbers.
         given: other settings, by the names of ``Shot``.
         taken: settings of a picture, which the others replace.
+        vae: what decodes where no axis says it; None: the models' own.
         run: which step of a recipe SuperMerger's axes change.
         limit: the most pictures.
     """
@@ -46,6 +47,7 @@ class Request:
     seeds: Sequence[int]
     given: Mapping[str, Any]
     taken: Mapping[str, Any]
+    vae: Path | None
     run: int
     limit: int
 
@@ -62,13 +64,16 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
     _refuse_many(axes, request.limit)
     base = _base(named, request, mistakes)
     models = read_models(request.sources[0], axes, request.run, hashes, mistakes)
-    mistakes += model_mistakes(models.sources)
-    found = plan(axes, base, models, mistakes)
+    vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
+    mistakes += model_mistakes(models.sources, vaes)
+    found = plan(axes, base, models, mistakes, vae=request.vae)
     if mistakes:
         more = len(mistakes) - MOST_TOLD
         lines = mistakes[:MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
         raise StudyError("nothing was rendered:\n" + "\n".join(f"  {line}" for line in lines))
-    return found, list(_unused(named, axes, request))
+    files = {str(path): path for path in vaes if path}
+    digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
+    return replace(found, vae_hashes=digits), list(_unused(named, axes, request))
 
 
 # ------------------------------------------------------------------------------------------------------------ axes
@@ -94,7 +99,7 @@ def _named(texts: Mapping[str, str], mistakes: list[str]) -> Named:
 
 def _clash(one: Kind, other: Kind) -> bool:
     """Prompt S/R may be there twice, since each changes what the other left."""
-    same = one.name == other.name and (one.sort == "merge" or bool(one.fields))
+    same = one.name == other.name and (one.sort != "shot" or bool(one.fields))
     return same or one.sort == other.sort == "model"
 
 
@@ -159,6 +164,8 @@ def _unused(named: Named, axes: Sequence[Axis], request: Request) -> Iterator[st
         for field in axis.kind.fields:
             if field in options:
                 yield f"--{field.replace('_', '-')} does nothing: the axis {axis.kind.name} has values of its own"
+        if axis.kind.sort == "vae" and request.vae:
+            yield "--vae does nothing: the axis VAE has values of its own"
         if axis.kind.sort == "model":
             others = [source for source in request.sources if source not in axis.values]
             yield from (f"{source} is not shown: the axis {axis.kind.name} names other models" for source in others)

@@ -54,7 +54,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     """
     found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec)]
     models = _models(spec, found)
-    found += _embeddings(spec, models)
+    found += [*_vae(spec, models), *_embeddings(spec, models)]
     if set(models) == set(spec.models):
         found += _resources(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
@@ -91,6 +91,20 @@ def _embeddings(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[F
         yield _told("error", "render.embeddings", error)
 
 
+def _vae(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+    """Whether the chosen VAE can decode for the models."""
+    if spec.vae is None:
+        return
+    from engine.baked_vae import read_whole_vae
+    from engine.checkpoint import has_vae
+
+    inside = next((model.widths for model in models.values() if has_vae(model)), None)
+    try:
+        read_whole_vae(spec.vae, inside)
+    except EngineError as error:
+        yield _told("error", f"render.vae: {spec.vae}", str(error).removeprefix(f"{spec.vae}: "))
+
+
 def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
     """Open and read the models; what is wrong with them is added to the findings."""
     from engine.checkpoint import check_finite, open_checkpoint, open_complete
@@ -101,22 +115,22 @@ def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
         try:
             if (family := open_checkpoint(path).family) != "sd1":
                 raise EngineError(f"this is {TITLES[family]}; a study searches SD1 so far, take SD1 models")
-            models[letter] = open_complete(path)
+            models[letter] = open_complete(path, vae=spec.vae is None)
             check_finite(models[letter])
         except EngineError as error:
             found.append(_told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
     if set(models) == set(spec.models):
-        found += _pairs(models)
+        found += _pairs(models, vae=spec.vae is None)
     return models
 
 
-def _pairs(models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
     from engine.checkpoint import check_pair
 
     first, *others = models.items()
     for letter, model in others:
         try:
-            check_pair(first[1], model)
+            check_pair(first[1], model, vae=vae)
         except EngineError as error:
             yield _told("error", f"models.{first[0]}, models.{letter}", error)
 

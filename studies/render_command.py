@@ -19,6 +19,8 @@ from studies.render_options import (
     read_seeds,
     refuse_written,
     taken_from,
+    vae_digits,
+    warn_of_black,
     warn_of_prompts,
     with_options,
 )
@@ -45,6 +47,7 @@ def render(
     seeds: tuple[str, ...],
     picture: Path | None,
     embeddings: Path | None,
+    vae: Path | None,
     device: str,
     precision: str,
     prediction: str,
@@ -56,7 +59,7 @@ def render(
     from studies.render_sources import read_source
 
     given = {name: value for name, value in settings.items() if value is not None}
-    shots = shots_of(prompts, seeds, given, taken_from(picture))
+    shots = shots_of(prompts, seeds, given, taken_from(picture, vae))
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
     refuse_written(paths, overwrite=overwrite)
     warn_of_prompts(shots)
@@ -64,8 +67,8 @@ def render(
     for note in source.notes:
         click.echo(f"note: {note}", err=True)
     how = {"device": device, "precision": precision, "embeddings": embeddings, "prediction": prediction}
-    with open_engine(source.models, source.round_to, **how) as engine:
-        _make(engine, source, shots, paths, batch)
+    with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
+        _make(engine, source, shots, paths, batch, vae)
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))
 
 
@@ -96,16 +99,21 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     return [Shot(**fields) for fields in every]
 
 
-def _make(engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int) -> None:
+def _make(
+    engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
+) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""
     from studies.pictures import save_picture
     from studies.progress import meter
     from studies.workshop import as_bytes
 
+    digits = vae_digits(vae)
     engine.build(source.recipe)
     with meter("rendering", len(shots), console()) as bar:
         for start in range(0, len(shots), batch):
             piece, names = shots[start : start + batch], paths[start : start + batch]
             pictures = as_bytes(engine.render(piece, progress=bar.advance))
             for shot, path, picture in zip(piece, names, pictures, strict=True):
-                save_picture(picture, path, parameters=source.infotext(shot), recipe=source.recipe_text)
+                text = source.infotext(shot, vae=vae, vae_hash=digits)
+                save_picture(picture, path, parameters=text, recipe=source.recipe_text)
+                warn_of_black(picture, str(path))

@@ -13,11 +13,13 @@ from studies.plain import console
 if TYPE_CHECKING:
     from engine.session import Engine
     from engine.shots import Shot
+    from studies.sheets import Picture
 
 FIRST_SEED = 1
 MOST_SEEDS = 9999
 """Of one call: what the four digits of the names hold."""
 
+_BLACK = "try another VAE (--vae), --precision fp32, or numbers of the recipe closer to neutral"
 _PATH = click.Path(path_type=Path)
 SHOT_OPTIONS = (
     click.option("-p", "--prompt", "prompts", multiple=True, help="What to show; several times for several."),
@@ -38,6 +40,7 @@ SHOT_OPTIONS = (
 )
 ENGINE_OPTIONS = (
     click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
+    click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
     click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
     click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
@@ -100,8 +103,8 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
     return list(found)
 
 
-def taken_from(picture: Path | None) -> dict[str, Any]:
-    """What a picture says of its shot; what cannot be followed is told."""
+def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
+    """What a picture says of its shot; what cannot be followed is told, and its VAE unless one is given."""
     if picture is None:
         return {}
     from engine.infotext import read_fields, shot_settings, unfollowed
@@ -110,6 +113,8 @@ def taken_from(picture: Path | None) -> dict[str, Any]:
     fields = read_fields(parameters_of(picture))
     for words in unfollowed(fields):
         click.echo(f"note: {picture.name} says {words}, which is not followed here", err=True)
+    if vae is None and "VAE" in fields:
+        click.echo(f"note: {picture.name} was decoded by {fields['VAE']}; give that file with --vae", err=True)
     return shot_settings(fields)
 
 
@@ -123,6 +128,14 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
     for negative in dict.fromkeys(shot.negative for shot in shots):
         for remark in check_prompt(negative, negative=True):
             click.echo(f"warning: negative: {remark}", err=True)
+
+
+def warn_of_black(picture: Picture, where: str) -> None:
+    """Say so where a picture is black all over."""
+    from studies.pictures import is_black
+
+    if is_black(picture):
+        click.echo(f"warning: {where}: is black all over; {_BLACK}", err=True)
 
 
 def refuse_written(paths: Sequence[Path], *, overwrite: bool) -> None:
@@ -144,10 +157,17 @@ def refuse_written(paths: Sequence[Path], *, overwrite: bool) -> None:
         raise StudyError(f"{folder}: holds {there[0]}{more} already; choose another folder, or give --overwrite")
 
 
+def vae_digits(vae: Path | None) -> str:
+    """What pictures say of the content of a VAE file: ten digits of its SHA-256; empty for none."""
+    from studies.render_sources import SHORT
+
+    return file_hashes({"vae": vae})["vae"][:SHORT] if vae else ""
+
+
 def file_hashes(models: Mapping[str, Path]) -> dict[str, str]:
     """SHA-256 of the files, by name, with a bar while they are read."""
     from studies.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
 
-    with bytes_meter("hashing the checkpoint", console()) as progress:
+    with bytes_meter("hashing", console()) as progress:
         return hashes_of(models, user_memory(), progress)

@@ -52,10 +52,19 @@ class Source:
         """Canonical text of the recipe of the model; empty if nothing is known of it."""
         return self.made_by.text if self.made_by else ""
 
-    def infotext(self, shot: Shot, more: Mapping[str, str] | None = None) -> str:
-        """The WebUI's text for a picture of this model; ``more`` are further pairs."""
+    def infotext(
+        self, shot: Shot, *, vae: Path | None = None, vae_hash: str = "", more: Mapping[str, str] | None = None
+    ) -> str:
+        """The WebUI's text for a picture of this model, decoded by a VAE of choice; ``more`` are further pairs."""
         recipe = {"Recipe": self.made_by.key} if self.made_by else {}
-        return infotext(shot, model=self.name, model_hash=self.short_hash, more={**recipe, **(more or {})})
+        return infotext(
+            shot,
+            model=self.name,
+            model_hash=self.short_hash,
+            vae=vae.name if vae else "",
+            vae_hash=vae_hash,
+            more={**recipe, **(more or {})},
+        )
 
 
 def read_source(path: Path, hashes: Hashes) -> Source:

@@ -55,6 +55,10 @@ class StudySpec:
     scorer_weights: Mapping[str, float]
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
+    vae: Path | None = None
+    """The VAE file that decodes in place of the merged VAE; exports do not hold it."""
+    prediction: str = "auto"
+    """What the UNets predict: auto, epsilon or v."""
     device: str = "auto"
     precision: str = "auto"
     export_dtype: str = "fp16"
@@ -76,8 +80,8 @@ class StudySpec:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
         The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
-        wrong. The hashes of models, references, embeddings and scorer weights are
-        added by the night.
+        wrong. The hashes of models, the VAE, references, embeddings and scorer
+        weights are added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
@@ -87,6 +91,8 @@ class StudySpec:
             "export dtype": self.export_dtype,
             "device.precision": self.precision,
         }
+        if self.prediction != "auto":
+            common["render.prediction"] = self.prediction
         return common | shots | knobs
 
 
@@ -181,6 +187,8 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         clip_weights=path_from(here, written.scorers.clip_weights),
         scorer_weights=written.scorers.weights,
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
+        vae=path_from(here, written.render.vae) if written.render.vae else None,
+        prediction=written.render.prediction,
         device=written.device.device,
         precision=written.device.precision,
     )

@@ -29,7 +29,7 @@ name = @NAME@
 seed = 0                     # another seed searches along another way
 # folder = @FOLDER@
 
-[models]                     # two SD1 checkpoints, .safetensors, with text encoder and VAE inside
+[models]                     # two SD1 checkpoints, .safetensors, with text encoder and VAE inside (or see vae)
 A = @A@
 B = @B@
 
@@ -49,6 +49,8 @@ references = @REFERENCES@
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
+# prediction = @PREDICTION@        # what the models predict: "epsilon", or "v"; auto takes SD1 models for epsilon
+# another VAE than the merged one, for the pictures alone: vae = "models/some.vae.safetensors"
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
 # {this|that} and __colour__ in prompts, decided once, with colour.txt from a folder: wildcards = "wildcards"
@@ -174,6 +176,7 @@ def _defaults() -> dict[str, str]:
         "ENSD": str(render.ensd),
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
+        "PREDICTION": _quoted(render.prediction),
         "LOW": str(blocks.low),
         "HIGH": str(blocks.high),
         "GROUPS": _groups(DEFAULT_GROUPS),

@@ -54,7 +54,7 @@ class Workshop:
             models: SHA-256 of every model file, by letter.
 
         Raises:
-            EngineError: a checkpoint cannot be used.
+            EngineError: a checkpoint or the VAE cannot be used.
             ScorerError: the encoder or the references cannot be used.
         """
         from engine.session import Engine
@@ -66,12 +66,16 @@ class Workshop:
             precision=spec.precision,
             round_to=spec.export_dtype,
             embeddings=spec.embeddings,
+            prediction=spec.prediction,
+            vae=spec.vae,
         )
         panel = Panel.open(spec.panel_settings(), device=str(engine.device))
         stamp = "\n".join(
             [
                 *models.values(),
                 *embedding_hashes(spec).values(),
+                *(f"vae {digest}" for digest in vae_hash(spec).values()),
+                *([spec.prediction] if spec.prediction != "auto" else []),
                 panel.features_version,
                 spec.export_dtype,
                 spec.precision,
@@ -130,3 +134,10 @@ def model_hashes(spec: StudySpec) -> dict[str, str]:
     from studies.hashes import hashes_of
 
     return hashes_of(spec.models, spec.folder / "hashes.json")
+
+
+def vae_hash(spec: StudySpec) -> dict[str, str]:
+    """SHA-256 of the VAE that a study chose, under its key, remembered beside the study; empty where it chose none."""
+    from studies.hashes import hashes_of
+
+    return hashes_of({"render.vae": spec.vae} if spec.vae else {}, spec.folder / "hashes.json")

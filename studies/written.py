@@ -17,6 +17,7 @@ from search.layout import RATIO_BOUNDS, SELF_BOUNDS
 from studies import checks
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+PREDICTIONS = ("auto", "epsilon", "v")
 SCORERS = ("style", "clip", "stats")
 DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 MOST_TRIALS = 100_000
@@ -86,6 +87,10 @@ class RenderTable(Written):
     cfg: float = Field(default=7.0, ge=CFG[0], le=CFG[1], examples=[7.0])
     clip_skip: int = Field(default=1, ge=CLIP_SKIP[0], le=CLIP_SKIP[1], examples=[1])
     negative: str = Field(default="", examples=["lowres, bad anatomy"])
+    vae: Text | None = Field(default=None, examples=["models/clear.vae.safetensors"])
+    prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
+        default="auto", examples=["v"]
+    )
     embeddings: Text | None = Field(default=None, examples=["embeddings"])
     wildcards: Text | None = Field(default=None, examples=["wildcards"])
 

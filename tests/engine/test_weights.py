@@ -10,8 +10,9 @@ from engine.checkpoint import Checkpoint, open_checkpoint
 from engine.errors import RecipeError
 from engine.live import LiveModel
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.regions import ALIGNMENT, memory_order, offsets_of
 from engine.replay import replay
-from engine.weights import ALIGNMENT, BuildReport, LiveWeights, memory_order, offsets_of
+from engine.weights import BuildReport, LiveWeights
 from tests.engine.tiny import write_tiny
 
 CPU = torch.device("cpu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,9 @@ def at_home(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What every engine does, in order: opened, or a recipe's key."""
+    """What every engine does, in order: opened, a recipe's key, or a VAE."""
     done: list[str] = []
-    build, opened = Engine.build, Engine.open
+    build, opened, use_vae = Engine.build, Engine.open, Engine.use_vae
 
     def noted(self: Engine, recipe: Recipe) -> object:
         done.append(recipe.key)
@@ -59,7 +60,12 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         done.append("open")
         return opened(*words, **options)
 
+    def noted_vae(self: Engine, path: Path | None) -> None:
+        done.append(f"VAE {path}")
+        use_vae(self, path)
+
     monkeypatch.setattr(Engine, "build", noted)
+    monkeypatch.setattr(Engine, "use_vae", noted_vae)
     monkeypatch.setattr(Engine, "open", noted_open)
     return done
 
@@ -72,10 +78,10 @@ def plot(*words: object, status: int = 0) -> Result:
     return found
 
 
-def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16") -> list[Picture]:
+def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None) -> list[Picture]:
     """The pictures as the engine makes them, one by one."""
     models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
-    with Engine.open(models, device="cpu", round_to=round_to) as engine:
+    with Engine.open(models, device="cpu", round_to=round_to, vae=vae) as engine:
         engine.build(recipe)
         return [as_bytes(engine.render([shot]))[0] for shot in shots]
 
@@ -93,7 +99,7 @@ def test_models_down_and_seeds_across_each_model_built_once(world: Path, tmp_pat
     half, quarter = Recipe.flat(0.5), Recipe.flat(0.25)
     assert [key for key in built if key != "open"][:2] == [half.key, quarter.key]
     assert (len(built), built.count("open")) == (5, 2)
-    shots = [Shot(**{**SHOT, "seed": seed}) for seed in (1, 3)]
+    shots = [replace(Shot(**SHOT), seed=seed) for seed in (1, 3)]
     photo = alone(world, Recipe.flat(1, base=1), *shots, round_to="fp32")
     expected = [*alone(world, half, *shots), *photo, *alone(world, quarter, *shots)]
     sheet = read_picture(out)
@@ -134,7 +140,7 @@ def test_supermergers_axis_beside_sizes_as_a_webp_with_the_weights_below(world: 
     recipes = [
         Recipe(steps=(MergeStep(alpha=alpha),)) for alpha in ((0.0, *(0.25,) * 25), (*(0.0,) * 13, *(1.0,) * 13))
     ]
-    shots = [Shot(**{**SHOT, "height": height}) for height in (64, 72)]
+    shots = [replace(Shot(**SHOT), height=height) for height in (64, 72)]
     for z, recipe in enumerate(recipes, start=1):
         for x, picture in enumerate(alone(world, recipe, *shots), start=1):
             assert np.array_equal(read_picture(cells / f"z{z}-x{x}.png"), picture)
@@ -150,6 +156,23 @@ def test_supermergers_axis_beside_sizes_as_a_webp_with_the_weights_below(world: 
     assert sheet.shape[1] == width
     assert sheet.shape[0] > height + 5 * 12
     assert (sheet[height:] < 100).any()
+
+
+def test_vaes_change_seldom_and_decode_their_own_cells(world: Path, tmp_path: Path, built: list[str]) -> None:
+    out, cells = tmp_path / "grid.png", tmp_path / "cells"
+    words = ("-x", "VAE=None,photo.safetensors", "-y", "Recipe=half.toml,quarter.toml", "--cells", cells)
+    done = plot("half.toml", out, *words, *SMALL, "--vae", "photo.safetensors")
+    assert "note: --vae does nothing: the axis VAE has values of its own" in done.output
+    half, quarter = Recipe.flat(0.5), Recipe.flat(0.25)
+    assert built == ["open", half.key, "VAE photo.safetensors", quarter.key, "VAE None"]
+    found = {name: read_picture(cells / f"{name}.png") for name in ("y1-x1", "y1-x2", "y2-x1", "y2-x2")}
+    for y, recipe in ((1, half), (2, quarter)):
+        for x, vae in ((1, None), (2, world / "photo.safetensors")):
+            (picture,) = alone(world, recipe, Shot(**SHOT), vae=vae)
+            assert np.array_equal(found[f"y{y}-x{x}"], picture)
+    assert "VAE" not in read_fields(parameters_of(out))
+    assert read_fields(parameters_of(cells / "y1-x2.png"))["VAE"] == "photo.safetensors"
+    assert len(read_fields(parameters_of(cells / "y1-x2.png"))["VAE hash"]) == 10
 
 
 def test_a_cell_that_comes_out_broken_stays_empty_and_the_others_are_kept(world: Path, tmp_path: Path) -> None:
@@ -205,6 +228,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
+        (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
         (("half.toml", "o.png", "-x", "model_B=Z"), "where are the models Z?"),
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
