@@ -65,7 +65,7 @@ def study(world: Path, folder: Path, lines: str, *, bare: bool = False) -> Study
     text = text.replace('name = "small"', f'name = "small"\nfolder = "{folder}"')
     if bare:
         text = text.replace('n.safetensors"', 'n-bare.safetensors"').replace('o.safetensors"', 'o-bare.safetensors"')
-    path = world / f"{folder.name}.toml"
+    path = world / f"of-{folder.name}.toml"
     path.write_text(text)
     return read_study_file(path)
 
@@ -93,8 +93,10 @@ def test_the_keys_are_read(world: Path, tmp_path: Path) -> None:
     assert (chosen.vae, chosen.prediction) == (world / "lighter.safetensors", "v")
     with pytest.raises(StudyError, match=r'render\.prediction: .*"x".*auto, epsilon, v'):
         study(world, tmp_path / "odd", 'prediction = "x"')
+    none = study(world, tmp_path / "none", 'vae = "none.pt"')
+    none.file.write_text(none.file.read_text().replace("finalists = 2", "finalists = 0"))
     with pytest.raises(StudyError, match=r"render\.vae: there is no such file"):
-        study(world, tmp_path / "none", 'vae = "none.pt"\nsteps = 0')
+        read_study_file(none.file)
 
 
 def findings(spec: StudySpec, level: str = "error") -> list[Finding]:
