@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.hires_options import HIRES_OPTIONS
 from studies.plain import console, told_plainly
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def _with(options: Sequence[Any]) -> Callable[[Callable[..., None]], Callable[..
 @click.argument("recipe", type=_PATH)
 @click.argument("folder", type=_PATH)
 @_with(_SHOT_OPTIONS)
+@_with(HIRES_OPTIONS)
 @_with(_ENGINE_OPTIONS)
 @told_plainly
 def render(
@@ -69,6 +71,7 @@ def render(
     seeds: tuple[str, ...],
     picture: Path | None,
     embeddings: Path | None,
+    upscalers: Path | None,
     device: str,
     precision: str,
     prediction: str,
@@ -78,11 +81,13 @@ def render(
 ) -> None:
     """Render a recipe file, or a checkpoint as it is, into FOLDER: one PNG for every prompt and seed."""
     from engine.session import Engine
+    from studies.hires_options import refuse_unknown_upscaler, with_hires
     from studies.progress import bytes_meter
     from studies.render_sources import read_source
 
-    given = {name: value for name, value in settings.items() if value is not None}
-    shots = shots_of(prompts, seeds, given, _taken(picture))
+    given, taken = {name: value for name, value in settings.items() if value is not None}, _taken(picture)
+    shots = shots_of(prompts, seeds, with_hires(given, taken, prompted=bool(prompts)), taken)
+    refuse_unknown_upscaler(shots[0].hires, upscalers)
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
     _refuse_written(paths, overwrite=overwrite)
     _warn(shots)
@@ -96,6 +101,7 @@ def render(
             precision=precision,
             round_to=source.round_to,
             embeddings=embeddings,
+            upscalers=upscalers,
             prediction=prediction,
             progress=progress,
         )
@@ -169,11 +175,13 @@ def _taken(picture: Path | None) -> dict[str, Any]:
 def _warn(shots: Sequence[Shot]) -> None:
     from engine.prompt_check import check_prompt
 
-    for prompt in dict.fromkeys(shot.prompt for shot in shots):
+    passes = [part for shot in shots for part in shot.passes]
+    for prompt in dict.fromkeys(part.prompt for part in passes):
         for remark in check_prompt(prompt):
             click.echo(f"warning: prompt: {remark}", err=True)
-    for remark in check_prompt(shots[0].negative, negative=True):
-        click.echo(f"warning: negative: {remark}", err=True)
+    for negative in dict.fromkeys(part.negative for part in passes):
+        for remark in check_prompt(negative, negative=True):
+            click.echo(f"warning: negative: {remark}", err=True)
 
 
 # --------------------------------------------------------------------------------------------------------- pictures

@@ -14,6 +14,7 @@ from studies import sheets
 from studies.embeddings import embedding_hashes
 from studies.renders import RenderStore
 from studies.studyfile import StudySpec
+from studies.upscalers import upscaler_hashes
 
 if TYPE_CHECKING:
     import torch
@@ -66,12 +67,14 @@ class Workshop:
             precision=spec.precision,
             round_to=spec.export_dtype,
             embeddings=spec.embeddings,
+            upscalers=spec.upscalers,
         )
         panel = Panel.open(spec.panel_settings(), device=str(engine.device))
         stamp = "\n".join(
             [
                 *models.values(),
                 *embedding_hashes(spec).values(),
+                *upscaler_hashes(spec).values(),
                 panel.features_version,
                 spec.export_dtype,
                 spec.precision,
