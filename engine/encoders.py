@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from engine.configs import Family
 from engine.errors import RenderError
-from engine.shots import Shot
 from engine.tokenizer import END
 from engine.widths import TextEncoder
 
@@ -107,7 +106,10 @@ def filled(ids: Tensor, pad: int) -> Tensor:
     return ids.masked_fill(torch.arange(ids.shape[1], device=ids.device) > end, pad)
 
 
-def sizes_of(shots: Sequence[Shot], device: torch.device) -> Tensor:
-    """SDXL's micro-conditioning as the WebUI gives it: original size, no crop, target size; ``(n, 6)`` float32."""
-    rows = [(shot.height, shot.width, 0, 0, shot.height, shot.width) for shot in shots]
+def sizes_of(sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """SDXL's micro-conditioning as the WebUI gives it: original size, no crop, target size; ``(n, 6)`` float32.
+
+    ``sizes`` are width and height in pixels.
+    """
+    rows = [(height, width, 0, 0, height, width) for width, height in sizes]
     return torch.tensor(rows, dtype=torch.float32, device=device)

@@ -67,11 +67,16 @@ class Row:
 
 
 class Guidance:
-    """The guidance of some shots, of which all or none are guided; made for one run through their steps."""
+    """The guidance of some shots, of which all or none are guided; made for one run through their steps.
 
-    def __init__(self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device) -> None:
+    ``base_calls``: in a second pass, over how many calls the schedules of the first ran.
+    """
+
+    def __init__(
+        self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
+    ) -> None:
         self._guided = is_guided(shots[0])
-        self._rows, layers = _rows(shots, conditioner, guided=self._guided)
+        self._rows, layers = _rows(shots, conditioner, guided=self._guided, base_calls=base_calls)
         self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
         self._batches = [_Batch(self._rows, numbers, device) for numbers in _alike(self._rows)]
         order = [number for batch in self._batches for number in batch.numbers]
@@ -129,13 +134,20 @@ class _Batch:
         return self._made
 
 
-def _rows(shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool) -> tuple[list[Row], list[list[int]]]:
+def _rows(
+    shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool, base_calls: int | None
+) -> tuple[list[Row], list[list[int]]]:
     """All rows, the negatives' first, and the numbers of the others by their place in their prompt."""
+
+    def request(text: str, shot: Shot) -> Request:
+        calls = calls_of(shot.sampler, shot.steps)
+        return Request(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
+
     composed = [prompt_parts(shot.prompt) for shot in shots]
-    negatives = [_request(negative_text(shot.negative), shot) for shot in shots] if guided else []
-    wanted = [_request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
+    negatives = [request(negative_text(shot.negative), shot) for shot in shots] if guided else []
+    wanted = [request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
     timelines = iter(conditioner.timelines([*negatives, *wanted]))
-    rows = [_negative_row(number, next(timelines), request.text) for number, request in enumerate(negatives)]
+    rows = [_negative_row(number, next(timelines), one.text) for number, one in enumerate(negatives)]
     layers: list[list[int]] = [[] for _ in range(max(map(len, composed)))]
     for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
         own = [next(timelines) for _ in parts]
@@ -149,10 +161,6 @@ def _rows(shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool) -> t
 def _negative_row(shot: int, timeline: Timeline, text: str) -> Row:
     silent = timeline.pooled is not None and not text
     return Row(shot=shot, timeline=timeline, tokens=timeline.tokens, silent=silent)
-
-
-def _request(text: str, shot: Shot) -> Request:
-    return Request(text=text, clip_skip=shot.clip_skip, calls=calls_of(shot.sampler, shot.steps))
 
 
 def _alike(rows: Sequence[Row]) -> list[list[int]]:

@@ -15,7 +15,10 @@ from importlib.metadata import version
 from typing import Any
 
 from engine.errors import RenderError
-from engine.sampler_names import AUTOMATIC, SAMPLERS, SCHEDULES, split_name
+from engine.hires import Hires
+from engine.infotext_hires import HIRES_KEYS, SAME, has_hires, hires_pairs, hires_settings
+from engine.infotext_values import number_of, sampler_settings, size_of
+from engine.sampler_names import SAMPLERS
 from engine.shots import Shot
 from engine.steps import number
 
@@ -32,7 +35,6 @@ _READ = frozenset({PROMPT, NEGATIVE, "Sampler", "Schedule type", "Size", "RNG", 
 _HARMLESS = frozenset({"Model", "Model hash", "VAE", "VAE hash", "TI hashes", "Hashes", "Version", "User", "Recipe"})
 
 _PAIR = re.compile(r'(\w[\w /-]{1,60}):\s*("(?:[^"\\]|\\.)*"|\{[^{}]*\}|[^,]*)(?:,|$)')  # {}: the Hashes of Civitai
-_BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which a bare name meant uniform levels
 
 
 # --------------------------------------------------------------------------------------------------------- writing
@@ -81,11 +83,13 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
         "Seed": str(shot.seed),
         "Size": f"{shot.width}x{shot.height}",
         **models,
+        "Denoising strength": number(shot.hires.denoise) if shot.hires else "",
         "Clip skip": "" if shot.clip_skip == 1 else str(shot.clip_skip),
         "ENSD": str(noise.get("ensd", "")),
         "RNG": shot.rng,
         _eta_name(shot.sampler): number(float(noise["eta"])) if "eta" in noise else "",
         "Sigma noise": number(float(noise["s_noise"])) if "s_noise" in noise else "",
+        **hires_pairs(shot),
         **more,
         "Version": f"sd-recipe-search {version('sd-recipe-search')}",
     }
@@ -99,7 +103,7 @@ def _eta_name(sampler: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    return _in_quotes(value) if set(value) & set(',:"\n\r') else value
+    return _in_quotes(value) if set(value) & set(',:"\n\r') or value != value.strip() else value
 
 
 def _in_quotes(value: str) -> str:
@@ -143,27 +147,30 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     """What the fields say of a shot, by the names of ``Shot``; what they do not say has the WebUI's default.
 
     Raises:
-        RenderError: numbers that are none; all of them are named.
+        RenderError: numbers that are none, or hires fix that cannot be made; all mistakes are named.
     """
     mistakes: list[str] = []
     found: dict[str, Any] = {"prompt": fields.get(PROMPT, ""), "negative": fields.get(NEGATIVE, "")}
-    found |= _sampler(fields)
+    found |= sampler_settings(fields)
     found["rng"] = GPU if fields.get("RNG", "GPU") == "GPU" else fields["RNG"]
     names = {**_NUMBERS, _eta_name(found.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():
         if name in fields:
-            found[field] = _number(name, fields[name], int if name in _WHOLE else float, mistakes)
+            found[field] = number_of(name, fields[name], int if name in _WHOLE else float, mistakes)
     if "Size" in fields:
-        found["width"], found["height"] = _size(fields["Size"], mistakes)
+        found["width"], found["height"] = size_of("Size", fields["Size"], mistakes)
+    hires = hires_settings(fields, mistakes)
     if mistakes:
         raise RenderError("the picture's text cannot be read:\n" + "\n".join(f"  {line}" for line in mistakes))
-    return found
+    return found | ({"hires": Hires(**hires)} if hires else {})
 
 
 def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """What the fields say of a picture that has no counterpart in a shot, such as "Hires upscale: 2"."""
-    others = (name for name in fields if name not in _READ | _HARMLESS)
-    return tuple(f"{name}: {fields[name]}" for name in others)
+    """What the fields say of a picture that has no counterpart in a shot, such as "Hires checkpoint: x"."""
+    followed = _READ | _HARMLESS | (HIRES_KEYS if has_hires(fields) else frozenset())
+    return tuple(
+        f"{name}: {value}" for name, value in fields.items() if name not in followed and not value.startswith(SAME)
+    )
 
 
 def _prompts(lines: Iterable[str]) -> tuple[str, str]:
@@ -187,39 +194,3 @@ def _plain(value: str) -> str:
         return str(json.loads(value))
     except ValueError:
         return value
-
-
-def _sampler(fields: Mapping[str, str]) -> dict[str, str]:
-    """Sampler and schedule; names of both at once are left to the shot, which knows them."""
-    if "Sampler" not in fields:
-        return {}
-    name, parts = fields["Sampler"], split_name(fields["Sampler"])
-    schedule = _schedule(fields.get("Schedule type", AUTOMATIC))
-    own_levels = parts is not None and not SAMPLERS[parts[0]].automatic
-    named = parts is not None and parts[1] != AUTOMATIC
-    if own_levels or (named and schedule == AUTOMATIC):  # the WebUI passes over a schedule of these
-        return {"sampler": name}
-    if "Schedule type" not in fields and _BEFORE_TYPES.search(fields.get("Version", "")):
-        schedule = "Uniform"
-    return {"sampler": name, "schedule": schedule}
-
-
-def _schedule(text: str) -> str:
-    """As the WebUI writes it now; before 1.9 it wrote "karras"."""
-    known = {name.casefold(): name for name in SCHEDULES}
-    return known.get(text.casefold().replace("_", " "), text)
-
-
-def _number(name: str, text: str, kind: type[int | float], mistakes: list[str]) -> float | None:
-    try:
-        return kind(text)
-    except ValueError:
-        mistakes.append(f"{name} is {text!r}: must be a {'whole ' if kind is int else ''}number")
-        return None
-
-
-def _size(text: str, mistakes: list[str]) -> tuple[int, int]:
-    if found := re.fullmatch(r"(\d{1,9})x(\d{1,9})", text):
-        return int(found[1]), int(found[2])
-    mistakes.append(f"Size is {text!r}: must be width and height, such as 512x768")
-    return 0, 0

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from engine.brownian import BrownianPath
+from engine.limits import LATENT_STEP
 from engine.philox import PhiloxStream
 from engine.sampler_names import SAMPLERS, Fresh
-from engine.shots import LATENT_STEP, Shot
+from engine.shots import Shot
 from engine.stepping import Noise
 
 LATENT_CHANNELS = 4

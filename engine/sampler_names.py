@@ -180,21 +180,39 @@ def spacing(steps: int) -> int:
     return max(TIMES // steps, 1)
 
 
-def unet_calls(sampler: str, schedule: str, steps: int) -> int:
+def fewest_steps(sampler: str, *, second: bool = False) -> int:
+    """The fewest steps that a sampler can make; in a second pass those with levels of their own lose one more."""
+    facts = SAMPLERS[sampler]
+    return facts.fewest + (second and not facts.automatic)
+
+
+def counts_times(sampler: str, schedule: str) -> bool:
+    """Whether the levels are trained ones, so that there are at most ``TIMES`` of them to plan."""
+    return resolved(sampler, schedule) in {"", "DDIM", "Simple"}
+
+
+def unet_calls(sampler: str, schedule: str, steps: int, *, planned: int | None = None) -> int:
     """How often a picture asks the model; with guidance each call is of two passes.
 
     Args:
         sampler: A name of ``SAMPLERS``.
         schedule: A name of ``SCHEDULES``.
         steps: At least the sampler's fewest.
+        planned: In a second pass, of how many planned steps these are the last; 0: none is made.
     """
+    if planned == 0:
+        return 0
     facts, follows = SAMPLERS[sampler], resolved(sampler, schedule)
-    if sampler == "DDIM":
-        return len(range(0, TIMES, spacing(steps))) - 1
-    if sampler == "UniPC":
-        return len(range(0, TIMES, spacing(steps)))
-    planned = steps + facts.discards
-    walked = len(range(1, TIMES, spacing(planned))) if follows == "DDIM" else planned
-    walked -= facts.discards
+    if not facts.automatic:
+        return _own_calls(sampler, steps, second=planned is not None)
+    count = (planned or steps) + facts.discards
+    walked = len(range(1, TIMES, spacing(count))) if follows == "DDIM" else count
+    walked -= facts.discards + (planned or steps) - steps
     ends_clean = follows != "KL Optimal"
     return 2 * walked - ends_clean if facts.two_calls else walked
+
+
+def _own_calls(sampler: str, steps: int, *, second: bool) -> int:
+    """The same for a sampler with levels of its own; DDIM's last one is where the latent is left."""
+    levels = steps - 1 if second else len(range(0, TIMES, spacing(steps)))
+    return levels - (sampler == "DDIM")

@@ -1,4 +1,4 @@
-"""Every sampler by its name, from unit noise to the finished latent."""
+"""Every sampler by its name, from unit noise, or from a noised picture, to the finished latent."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 from engine import ancestral
 from engine import ode_samplers as ode
 from engine import sde_samplers as sde
+from engine.schedules import Rest
 from engine.stepping import Denoise, Noise
 from engine.unipc import unipc
 
@@ -64,10 +65,50 @@ def sample(
     Returns:
         The latent to decode, of ``unit``'s shape and dtype.
     """
-    preserving = sampler in _VARIANCE_PRESERVING
-    x = unit * (math.hypot(1, sigmas[0]) if preserving else sigmas[0])
+    x = unit * (math.hypot(1, sigmas[0]) if sampler in _VARIANCE_PRESERVING else sigmas[0])
+    return _walked(sampler, denoise, x, sigmas, noise, eta, s_noise)
+
+
+def resample(
+    sampler: str,
+    denoise: Denoise,
+    latents: Tensor,
+    unit: Tensor,
+    rest: Rest,
+    noise: Noise,
+    *,
+    eta: float = 1.0,
+    s_noise: float = 1.0,
+) -> Tensor:
+    """Noise a latent and walk down again, as the WebUI's second pass does.
+
+    DDIM and UniPC take the noised latent, its variance kept at 1, for one of the level where they begin, which is lower
+    than that of the noise added.
+
+    Args:
+        sampler: A name of ``engine.sampler_names.SAMPLERS``.
+        denoise: The denoiser.
+        latents: A finished latent, ``(n, c, h, w)``; is left alone.
+        unit: Unit noise of its shape.
+        rest: The levels, from `engine.schedules.rest_for`.
+        noise: All noise after the first; only asked by samplers that add some.
+        eta: Share of fresh noise, 0 to 1; without meaning for samplers that add none.
+        s_noise: A factor on fresh noise.
+
+    Returns:
+        The latent to decode, of ``latents``' shape and dtype.
+    """
+    x = latents + unit * rest.start
+    if sampler in _VARIANCE_PRESERVING:
+        x = x * (math.hypot(1, rest.sigmas[0]) / math.hypot(1, rest.start))
+    return _walked(sampler, denoise, x, rest.sigmas, noise, eta, s_noise)
+
+
+def _walked(
+    sampler: str, denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, eta: float, s_noise: float
+) -> Tensor:
     if sampler in _PLAIN:
         x = _PLAIN[sampler](denoise, x, sigmas)
     else:
         x = _NOISY[sampler](denoise, x, sigmas, noise, eta=eta, s_noise=s_noise)
-    return x / math.hypot(1, sigmas[-1]) if preserving else x
+    return x / math.hypot(1, sigmas[-1]) if sampler in _VARIANCE_PRESERVING else x

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,48 @@ def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> 
     discards = SAMPLERS[sampler].discards
     sigmas = _SCHEDULES[resolved(sampler, schedule)](levels, steps + discards)
     return (*sigmas[:-2], sigmas[-1]) if discards else sigmas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The last part of a walk: what a second pass over a picture makes of its sampler's levels.
+
+    Attributes:
+        start: The level up to which noise is added to the picture.
+        sigmas: The levels walked, falling. The first is ``start``, except with DDIM and UniPC, which the WebUI lets
+            begin one level lower than the noise it adds.
+        planned: All levels of the planned walk, of which these are the last.
+    """
+
+    start: float
+    sigmas: tuple[float, ...]
+    planned: tuple[float, ...]
+
+
+def rest_for(sampler: str, schedule: str, steps: int, planned: int, levels: NoiseLevels) -> Rest:
+    """The levels of a second pass, as ``sample_img2img`` of WebUI 1.10's samplers has them.
+
+    Args:
+        sampler: A name of ``engine.sampler_names.SAMPLERS``.
+        schedule: A name of ``engine.sampler_names.SCHEDULES``; ignored by samplers with levels of their own.
+        steps: How many steps are made, at least ``engine.sampler_names.fewest_steps`` of a second pass.
+        planned: Of how many planned ones these are the last (``engine.hires.Hires.planned``), at least ``steps``.
+        levels: What the model was trained on.
+    """
+    if sampler in _OWN:
+        return _own_rest(sampler, steps, planned, levels)
+    every = sigmas_for(sampler, schedule, planned, levels)
+    sigmas = every[planned - steps :]
+    return Rest(start=sigmas[0], sigmas=sigmas, planned=every)
+
+
+def _own_rest(sampler: str, steps: int, planned: int, levels: NoiseLevels) -> Rest:
+    """DDIM walks its last levels below the one that the noise reaches, UniPC even times from there down to 0."""
+    times = ddim_times(planned)
+    start, walked = times[-steps], times[1 - steps :]
+    own = sampler == "DDIM"
+    sigmas = _at(levels, walked) if own else _at_alphas(levels, np.linspace(walked[0], 0, steps))
+    return Rest(start=levels.sigma_of(start), sigmas=sigmas, planned=_OWN[sampler](levels, planned))
 
 
 # ---------------------------------------------------------------------------------------------------- continuous
@@ -118,8 +161,12 @@ def ddim_own(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
 
     The last of them, time 1, is where the latent is left, so that 20 steps ask the model 19 times.
     """
-    times = [min(time + 1, TIMES - 1) for time in range(0, TIMES, spacing(steps))]
-    return _at(levels, times[::-1])
+    return _at(levels, ddim_times(steps))
+
+
+def ddim_times(steps: int) -> list[int]:
+    """The trained times that the sampler DDIM plans for so many steps, falling."""
+    return [min(time + 1, TIMES - 1) for time in range(0, TIMES, spacing(steps))][::-1]
 
 
 def unipc_own(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
@@ -128,7 +175,11 @@ def unipc_own(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     Between two trained times the logarithm of alpha = 1 / sqrt(1 + sigma ** 2) is interpolated, as DPM-Solver and UniPC
     do for models of discrete time (Zhao et al. 2023, https://arxiv.org/abs/2302.04867).
     """
-    times = np.linspace(TIMES - 1, 0, len(range(0, TIMES, spacing(steps))) + 1)
+    return _at_alphas(levels, np.linspace(TIMES - 1, 0, len(range(0, TIMES, spacing(steps))) + 1))
+
+
+def _at_alphas(levels: NoiseLevels, times: Sequence[float] | npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Levels at fractional times, between two trained ones by the logarithm of alpha."""
     log_alphas = -0.5 * np.log1p(np.exp(2 * levels.log_sigmas))
     logs = np.interp(times, np.arange(TIMES), log_alphas)
     return tuple(float(sigma) for sigma in np.sqrt(np.expm1(-2 * logs)))

@@ -15,15 +15,16 @@ from engine.baked_vae import read_whole_vae, vae_levels
 from engine.blocks import BLOCKS
 from engine.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoint import Progress as BytesRead
+from engine.codec import Progress as PicturesDone
 from engine.configs import PREDICTIONS, Family, Prediction
 from engine.embeddings import EmbeddingFolder
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
 from engine.recipe import Recipe
-from engine.render import Progress as PicturesDone
 from engine.render import Renderer
 from engine.shots import Shot
+from engine.upscaler_folder import UpscalerFolder
 from engine.weights import DTYPES, BuildReport, LiveWeights
 
 TEXT_BLOCK = BLOCKS[0]  # BASE holds the text encoder
@@ -41,13 +42,19 @@ class Engine:
     """
 
     def __init__(
-        self, weights: LiveWeights, *, device: torch.device, precision: str, embeddings: EmbeddingFolder | None = None
+        self,
+        weights: LiveWeights,
+        *,
+        device: torch.device,
+        precision: str,
+        embeddings: EmbeddingFolder | None = None,
+        upscalers: UpscalerFolder | None = None,
     ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings)
+        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
         self._ready = False
 
     @classmethod
@@ -59,6 +66,7 @@ class Engine:
         precision: str = "auto",
         round_to: str = "fp16",
         embeddings: Path | None = None,
+        upscalers: Path | None = None,
         prediction: str = "auto",
         vae: Path | None = None,
         progress: BytesRead | None = None,
@@ -72,6 +80,7 @@ class Engine:
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
+            upscalers: A folder of upscaler models for hires fix, named by the files' stems.
             prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
                 mark, so those that predict v (most of 768 pixels) need to be told.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
@@ -80,12 +89,13 @@ class Engine:
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
                 first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction`` or the embeddings cannot be had.
+            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder cannot be had.
         """
         where = _device(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
+        enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _opened(models, vae=vae is None)
         family = _family(checkpoints, prediction)
         tensors = None
@@ -102,7 +112,7 @@ class Engine:
             vae=tensors,
             progress=progress,
         )
-        return cls(weights, device=where, precision=chosen, embeddings=folder)
+        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers)
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
@@ -150,7 +160,7 @@ class Engine:
         """Make the pictures of the recipe built last.
 
         Args:
-            shots: At least one, all of one size.
+            shots: At least one, all with pictures of one size in the end.
             progress: Called with the number of pictures just finished.
 
         Returns:

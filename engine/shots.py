@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.errors import RenderError
-from engine.sampler_names import AUTOMATIC, SAMPLERS, Fresh, normalised, resolved
-
-RNGS: tuple[str, ...] = ("CPU", "NV")
-LATENT_STEP = 8  # pixels to one latent, each way
-
-SIDES = (64, 4096)
-STEPS = (1, 150)
-CFG = (1.0, 30.0)
-CLIP_SKIP = (1, 12)
-SEED = (0, 2**63 - 1)
-ENSD = (0, 2**32 - 1)
-ETA = (0.0, 1.0)
-S_NOISE = (0.0, 2.0)
+from engine.hires import Hires, Target
+from engine.limits import (
+    CFG,
+    CLIP_SKIP,
+    ENSD,
+    ETA,
+    LATENT_STEP,
+    RNGS,
+    S_NOISE,
+    SEED,
+    SIDES,
+    STEPS,
+    out_of_range,
+)
+from engine.sampler_names import (
+    AUTOMATIC,
+    SAMPLERS,
+    TIMES,
+    Fresh,
+    counts_times,
+    fewest_steps,
+    normalised,
+    resolved,
+    schedule_mistake,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +58,11 @@ class Shot:
         ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
             generator, seeded with ``seed + ensd``. Only for Euler a, DPM2 a, DPM++ 2S a and DDIM.
         rng: Whose random numbers: "CPU", torch's on a CPU, or "NV", CUDA's.
+        hires: A second pass over the enlarged picture; None: none.
 
     Raises:
-        RenderError: Any value is out of its range; every such value is named.
+        RenderError: Any value is out of its range, or the second pass cannot be made of the first; every such value is
+            named.
     """
 
     prompt: str
@@ -63,9 +79,10 @@ class Shot:
     s_noise: float = 1.0
     ensd: int = 0
     rng: str = "CPU"
+    hires: Hires | None = None
 
     def __post_init__(self) -> None:
-        mistakes = list(_mistakes(self))
+        mistakes = list(_mistakes(self)) or list(_wrong_second(self))
         if mistakes:
             raise RenderError("shot refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
         sampler, schedule = normalised(self.sampler, self.schedule)
@@ -86,6 +103,11 @@ class Shot:
         return own if self.eta is None else float(self.eta)
 
     @property
+    def noise_factor(self) -> float:
+        """The factor on fresh noise: ``s_noise`` where the WebUI hands it to the sampler, else 1."""
+        return float(self.s_noise) if SAMPLERS[self.sampler].scales_noise else 1.0
+
+    @property
     def noise_settings(self) -> dict[str, float | int | str]:
         """The settings of noise that change this picture and are not the default, by name."""
         facts, share = SAMPLERS[self.sampler], self.noise_share
@@ -99,25 +121,76 @@ class Shot:
         return fields
 
     @property
+    def second(self) -> Shot | None:
+        """The second pass as a shot of its own: the size, steps and words that it has; None where there is none."""
+        hires = self.hires
+        if hires is None:
+            return None
+        width, height = self.picture_size
+        sampler = hires.sampler or self.sampler
+        return replace(
+            self,
+            hires=None,
+            width=width,
+            height=height,
+            steps=hires.steps or self.steps,
+            sampler=sampler,
+            schedule=(hires.schedule or self.schedule) if SAMPLERS[sampler].automatic else AUTOMATIC,
+            cfg=self.cfg if hires.cfg is None else hires.cfg,
+            prompt=hires.prompt or self.prompt,
+            negative=hires.negative or self.negative,
+        )
+
+    @property
+    def passes(self) -> tuple[Shot, ...]:
+        """The shot, and its second pass where there is one."""
+        return (self,) if self.second is None else (self, self.second)
+
+    @property
+    def target(self) -> Target:
+        """How large the picture becomes before its second pass; without one, as large as it is."""
+        return (
+            self.hires.target(self.width, self.height) if self.hires else Target(width=self.width, height=self.height)
+        )
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the picture that comes out."""
+        return self.target.final
+
+    @property
     def text(self) -> str:
         """The canonical text: one line of JSON, sorted names, with a format number.
 
         Shots that make the same picture have the same text: sampler and schedule stand there as one name, as before
-        WebUI 1.9 ("Uniform" has no name then), and of the settings of noise those that are read and not the default.
+        WebUI 1.9 ("Uniform" has no name then), of the settings of noise those that are read and not the default, and of
+        a second pass what it is like in the end.
         """
-        fields = {
-            "format": 1,
+        fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._walk
+        if self.hires is not None:
+            fields["hires"] = self._second_walk(self.hires)
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def _walk(self) -> dict[str, Any]:
+        """What the text says of one pass, beside the seed and clip skip that passes share."""
+        return {
             "prompt": self.prompt,
             "negative": self.negative,
-            "seed": self.seed,
             "width": self.width,
             "height": self.height,
             "steps": self.steps,
             "cfg": float(self.cfg),
             "sampler": f"{self.sampler} {self.follows}".strip().removesuffix(" Uniform"),
-            "clip_skip": self.clip_skip,
         } | self.noise_settings
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    def _second_walk(self, hires: Hires) -> dict[str, Any]:
+        """What the text says of a second pass; without denoising nothing of it counts but the enlarged picture."""
+        width, height = self.picture_size
+        enlarged = [self.target.width, self.target.height]
+        fields = {"upscaler": hires.upscaler, "denoise": float(hires.denoise), "enlarged": enlarged}
+        walk = self.second._walk if self.second and hires.denoise else {}
+        return fields | walk | {"width": width, "height": height}
 
     @property
     def key(self) -> str:
@@ -134,14 +207,14 @@ class Shot:
 def _mistakes(shot: Shot) -> Iterator[str]:
     for name in ("width", "height"):
         yield from _wrong_side(name, getattr(shot, name))
-    yield from _out_of_range("steps", shot.steps, STEPS, whole=True)
-    yield from _out_of_range("cfg", shot.cfg, CFG, whole=False)
-    yield from _out_of_range("clip_skip", shot.clip_skip, CLIP_SKIP, whole=True)
-    yield from _out_of_range("seed", shot.seed, SEED, whole=True)
-    yield from _out_of_range("ensd", shot.ensd, ENSD, whole=True)
-    yield from _out_of_range("s_noise", shot.s_noise, S_NOISE, whole=False)
+    yield from out_of_range("steps", shot.steps, STEPS, whole=True)
+    yield from out_of_range("cfg", shot.cfg, CFG, whole=False)
+    yield from out_of_range("clip_skip", shot.clip_skip, CLIP_SKIP, whole=True)
+    yield from out_of_range("seed", shot.seed, SEED, whole=True)
+    yield from out_of_range("ensd", shot.ensd, ENSD, whole=True)
+    yield from out_of_range("s_noise", shot.s_noise, S_NOISE, whole=False)
     if shot.eta is not None:
-        yield from _out_of_range("eta", shot.eta, ETA, whole=False)
+        yield from out_of_range("eta", shot.eta, ETA, whole=False)
     if shot.rng not in RNGS:
         yield f'rng = "{shot.rng}": must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
     yield from _wrong_sampler(shot)
@@ -158,7 +231,7 @@ def _wrong_sampler(shot: Shot) -> Iterator[str]:
 
 
 def _wrong_side(name: str, value: int) -> Iterator[str]:
-    wrong = list(_out_of_range(name, value, SIDES, whole=True))
+    wrong = list(out_of_range(name, value, SIDES, whole=True))
     yield from wrong
     if not wrong and value % LATENT_STEP:
         below = value - value % LATENT_STEP
@@ -166,9 +239,30 @@ def _wrong_side(name: str, value: int) -> Iterator[str]:
         yield f"{name} = {value}: must be a multiple of {LATENT_STEP}; the nearest are {nearest}"
 
 
-def _out_of_range(name: str, value: float, limits: tuple[float, float], *, whole: bool) -> Iterator[str]:
-    low, high = limits
-    kind = "a whole number" if whole else "a number"
-    right_type = type(value) is int or (type(value) is float and not whole)
-    if not right_type or not low <= value <= high:  # a NaN fails the comparison
-        yield f"{name} = {value!r}: must be {kind} from {low} to {high}"
+def _wrong_second(shot: Shot) -> Iterator[str]:
+    """What is wrong between a shot and its second pass, each of them right by itself."""
+    hires = shot.hires
+    if hires is None:
+        return
+    width, height = shot.picture_size
+    if not all(SIDES[0] <= side <= SIDES[1] for side in (width, height)):
+        yield f"hires: the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+    sampler = hires.sampler or normalised(shot.sampler, shot.schedule)[0]
+    mistake = schedule_mistake(sampler, hires.schedule) if hires.schedule else None
+    if mistake:
+        yield f'hires schedule = "{hires.schedule}": {mistake[0]}; {mistake[1]}'
+    elif hires.denoise:
+        yield from _wrong_steps(shot, hires, sampler)
+
+
+def _wrong_steps(shot: Shot, hires: Hires, sampler: str) -> Iterator[str]:
+    steps = hires.steps or shot.steps
+    fewest = fewest_steps(sampler, second=True)
+    if steps < fewest:
+        yield f"hires steps = {steps}: {sampler} needs at least {fewest} in a second pass"
+    schedule = hires.schedule or normalised(shot.sampler, shot.schedule)[1]
+    if counts_times(sampler, schedule) and hires.planned(steps) > TIMES:
+        yield (
+            f"hires denoise = {hires.denoise}: {steps} of {hires.planned(steps)} planned steps, and {sampler} here has "
+            f"at most {TIMES}; give at least {math.ceil(1000 * steps / TIMES) / 1000}"
+        )

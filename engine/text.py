@@ -33,11 +33,13 @@ class Request:
         text: Schedules and attention are read here; ``AND`` is not.
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         calls: Over how many UNet calls its schedule runs.
+        base_calls: In a second pass, over how many that of the first ran; None in the first.
     """
 
     text: str
     clip_skip: int
     calls: int = 1
+    base_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,7 @@ class Conditioner:
             RenderError: The encoder has too few layers for a clip skip, an embedding cannot be used, or a result is
                 not finite.
         """
-        entries = [schedule(request.text, request.calls) for request in requests]
+        entries = [schedule(one.text, one.calls, base_steps=one.base_calls) for one in requests]
         texts = [self._texts(listed) for listed in entries]
         keys = [(chunked, request.clip_skip) for chunked, request in zip(texts, requests, strict=True)]
         for clip_skip in sorted({request.clip_skip for request in requests}):

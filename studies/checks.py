@@ -10,8 +10,9 @@ from pydantic import ValidationInfo
 
 from engine.blocks import BLOCKS, Site
 from engine.errors import RecipeError
+from engine.hires import WEAKEST
+from engine.limits import DENOISE, LATENT_STEP, RNGS, SIDES
 from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
-from engine.shots import LATENT_STEP, RNGS
 from search.space import NARROWEST
 from studies.mistakes import did_you_mean, own_error
 
@@ -141,14 +142,26 @@ def device(text: str) -> str:
 
 def sampler(name: str, info: ValidationInfo) -> str:
     """Accept a sampler's name, the old or the new way, that the table's `steps` are enough for."""
+    known = _sampler(name)
+    steps, fewest = info.data.get("steps"), SAMPLERS[known].fewest
+    if steps is not None and steps < fewest:
+        raise own_error(f"{known} needs at least {fewest} steps", "give more steps, or choose another sampler")
+    return name
+
+
+def second_sampler(name: str) -> str:
+    """Accept a sampler's name, the old or the new way, or none."""
+    if name:
+        _sampler(name)
+    return name
+
+
+def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
         close = nearest(name)
         raise own_error("unknown sampler", did_you_mean(name, [close] if close else SAMPLERS))
-    steps, fewest = info.data.get("steps"), SAMPLERS[parts[0]].fewest
-    if steps is not None and steps < fewest:
-        raise own_error(f"{parts[0]} needs at least {fewest} steps", "give more steps, or choose another sampler")
-    return name
+    return parts[0]
 
 
 def schedule(name: str, info: ValidationInfo) -> str:
@@ -157,6 +170,30 @@ def schedule(name: str, info: ValidationInfo) -> str:
     if mistake:
         raise own_error(*mistake)
     return name
+
+
+def second_schedule(name: str, info: ValidationInfo) -> str:
+    """Accept a schedule that the table's `sampler` can follow, or none; without a sampler, any schedule."""
+    mistake = schedule_mistake(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
+    if mistake:
+        raise own_error(*mistake)
+    return name
+
+
+def resize(sides: list[int]) -> list[int]:
+    """Accept a width and a height, either of which may be 0."""
+    if len(sides) != 2:
+        raise own_error("must be a width and a height", "write for example resize = [1024, 0]")
+    if not all(side == 0 or SIDES[0] <= side <= SIDES[1] for side in sides):
+        raise own_error(f"sides must be 0, or {SIDES[0]} to {SIDES[1]}", "write for example resize = [1024, 0]")
+    return sides
+
+
+def denoise(strength: float) -> float:
+    """Accept 0, or a strength that makes at least a step in a hundred."""
+    if strength != 0 and not WEAKEST <= strength <= DENOISE[1]:
+        raise own_error(f"must be 0, or {WEAKEST} to {DENOISE[1]:g}", "write for example denoise = 0.5")
+    return strength
 
 
 def rng(name: str) -> str:

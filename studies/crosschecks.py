@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.errors import RenderError
+from engine.hires import UPSCALERS
 from search.errors import SearchError
 from search.layout import DEFAULT_GROUPS, build_space
 from search.space import Space
 from studies.checks import blocks_of_range
-from studies.mistakes import Mistake, Place
-from studies.written import ModelsTable, PromptTable, ProofTable, SpaceTable
+from studies.mistakes import Mistake, Place, did_you_mean
+from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, SpaceTable
+from studies.written_shots import shot_of
 
 
 def across(parts: Mapping[str, Any]) -> list[Mistake]:
@@ -22,8 +25,29 @@ def across(parts: Mapping[str, Any]) -> list[Mistake]:
         mistakes.append(
             Mistake(place=("models", "B"), what="is the same file as A", seen=models.B, remedy="name two checkpoints")
         )
+    if "render" in parts:
+        mistakes += _second_pass(parts["render"])
     prompts: list[PromptTable] = parts.get("prompts", [])
     return mistakes + _repeated(prompts) + _peeking(prompts, parts.get("proof"))
+
+
+def _second_pass(render: RenderTable) -> list[Mistake]:
+    """Return what [render.hires] cannot make of [render], and a model file that has no folder."""
+    if render.hires is None:
+        return []
+    mistakes: list[Mistake] = []
+    try:
+        hires = shot_of("any", None, 0, render).hires
+    except RenderError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        remedy = "change [render.hires] or [render]"
+        mistakes += [Mistake(place=("render", "hires"), what=line, remedy=remedy) for line in lines]
+        return mistakes
+    if hires is not None and hires.model and render.upscalers is None:
+        remedy = f"set [render] upscalers to the folder of the file, or {did_you_mean(hires.model, UPSCALERS)}"
+        what = "is no upscaler without a file, and there is no folder of files"
+        mistakes.append(Mistake(place=("render", "hires", "upscaler"), what=what, seen=hires.model, remedy=remedy))
+    return mistakes
 
 
 def _repeated(prompts: Sequence[PromptTable]) -> list[Mistake]:
@@ -94,7 +118,7 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
     if "target" in parts:
         named += [(("target", "references"), text) for text in parts["target"].references]
     if "render" in parts:
-        paths = {key: getattr(parts["render"], key) for key in ("vae", "embeddings", "wildcards")}
+        paths = {key: getattr(parts["render"], key) for key in ("vae", "embeddings", "wildcards", "upscalers")}
         named += [(("render", key), text) for key, text in paths.items() if text]
     if "scorers" in parts:
         named += [(("scorers", "clip_weights"), parts["scorers"].clip_weights)]

@@ -15,7 +15,7 @@ def embedding_hashes(spec: StudySpec) -> dict[str, str]:
         return {}
     from engine.embeddings import EmbeddingFolder
 
-    shots = (*spec.shots, *spec.proof_shots)
+    shots = [part for whole in (*spec.shots, *spec.proof_shots) for part in whole.passes]
     prompts, negatives = {shot.prompt for shot in shots}, {shot.negative for shot in shots}
     return EmbeddingFolder(spec.embeddings).hashes(prompts, negatives)
 

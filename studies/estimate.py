@@ -5,6 +5,7 @@ Times come from counted work and the measured speed of one matrix product on the
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 BASELINES = 5
 """Recipes that the proof renders beside the finalists: A, B, FLAT_25, FLAT_50, FLAT_75."""
 
-UNET_STEP_FLOP = 1.607e12
-"""Work of one guided call of SD1.5 (two passes of the UNet) at 512 x 512 pixels."""
+UNET_FLOP = (1.363e12, 0.244e12)
+"""Work of one guided call of SD1.5 (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its
+square; fits the counted 1.607, 2.591 and 16.96 TFLOP of 512 x 512, 512 x 768 and 1024 x 1536."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
+ENCODE_FLOP = 1.1e12
+"""Work of encoding one of that size."""
+ENLARGE_FLOP = 9.4e12
+"""Work of an ESRGAN model (23 blocks, four times larger) on a picture of 512 x 512 pixels."""
 REAL = Widths()
 SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
 """Part of a large matrix product's speed that a UNet reaches."""
@@ -100,13 +106,31 @@ def device_of(name: str) -> torch.device:
 
 
 def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
-    """Return the seconds one picture takes, measured work by measured speed."""
-    area = shot.width * shot.height / 512**2
-    calls = unet_calls(shot.sampler, shot.schedule, shot.steps)
-    unet = UNET_STEP_FLOP * calls * area * _square_mean(widths.unet) / _square_mean(REAL.unet)
-    decode = DECODE_FLOP * area * _square_mean(widths.vae) / _square_mean(REAL.vae)
-    work = (unet + decode) / (matrix_speed(device) * SPEED_SHARE[device.type])
-    return work + PASS_SECONDS[device.type] * calls / 4
+    """Return the seconds one picture takes, both passes of it, measured work by measured speed."""
+    calls = [_calls(shot, number) for number in range(len(shot.passes))]
+    areas = [_area(one.width, one.height) for one in shot.passes]
+    linear, square = UNET_FLOP
+    steps = sum(count * (linear * area + square * area**2) for count, area in zip(calls, areas, strict=True))
+    unet = steps * _square_mean(widths.unet) / _square_mean(REAL.unet)
+    coded = DECODE_FLOP * areas[-1]
+    enlarging = 0.0
+    if shot.hires and not shot.hires.on_latents:
+        coded += DECODE_FLOP * areas[0] + ENCODE_FLOP * _area(shot.target.width, shot.target.height)
+        enlarging = ENLARGE_FLOP * areas[0] if shot.hires.model else 0.0
+    coded *= _square_mean(widths.vae) / _square_mean(REAL.vae)
+    work = (unet + coded + enlarging) / (matrix_speed(device) * SPEED_SHARE[device.type])
+    return work + PASS_SECONDS[device.type] * sum(calls) / 4
+
+
+def _calls(shot: Shot, number: int) -> int:
+    """How often one pass of a shot asks the UNet."""
+    one = shot.passes[number]
+    planned = shot.hires.planned(one.steps) if number and shot.hires else None
+    return unet_calls(one.sampler, one.schedule, one.steps, planned=planned)
+
+
+def _area(width: int, height: int) -> float:
+    return width * height / 512**2
 
 
 def _square_mean(widths: Sequence[int]) -> float:
@@ -136,7 +160,7 @@ def _seconds_of_product(x: torch.Tensor) -> float:
 
 def _disk(spec: StudySpec, trials: int, proofs: int) -> int:
     def pixels(shots: Sequence[Shot]) -> int:
-        return sum(shot.width * shot.height for shot in shots)
+        return sum(math.prod(shot.picture_size) for shot in shots)
 
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
     sheets = 2 * (trials + proofs) * pixels(spec.shots) * SHEET_BYTES
@@ -148,8 +172,7 @@ def _memory(spec: StudySpec, a: Checkpoint, b: Checkpoint, device: torch.device)
     parents = sum(info.size for model in (a, b) for info in model.tensors.values())
     elements = sum(info.elements for info in a.tensors.values())
     live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
-    shot = spec.shots[0]
-    share = shot.width * shot.height / 512**2 * a.widths.vae[0] / REAL.vae[0]
+    share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / REAL.vae[0]
     encoder = 2 * spec.clip_weights.stat().st_size if spec.clip_weights.is_file() else 0
     return int(parents + live + encoder + ACTIVATION_BYTES * share + LIBRARY_BYTES)
 

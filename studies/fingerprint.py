@@ -11,6 +11,7 @@ from studies.embeddings import embedding_hashes
 from studies.errors import StudyError
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec
+from studies.upscalers import upscaler_hashes
 from studies.workshop import vae_hash
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
     Other libraries or another device change pictures by rounding only: they are warned of, not refused.
 
     Raises:
-        StudyError: the study file, a checkpoint, the VAE, the references, an embedding or the scorers changed.
+        StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
+            changed.
     """
     inputs: dict[str, Any] = {**spec.fingerprint(), "panel": workshop.panel.version}
     inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
     inputs |= vae_hash(spec)
     inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
+    inputs |= {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": str(workshop.engine.device)}
     known = store.noted("inputs")
     if known is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.hires_options import HIRES_OPTIONS
 from studies.plain import console, told_plainly
 from studies.render_options import (
     ENGINE_OPTIONS,
@@ -50,6 +51,7 @@ _PLOT_OPTIONS = (
 @click.argument("out", type=_PATH)
 @with_options(_PLOT_OPTIONS)
 @with_options(SHOT_OPTIONS)
+@with_options(HIRES_OPTIONS)
 @with_options(ENGINE_OPTIONS)
 @told_plainly
 def plot(
@@ -71,6 +73,7 @@ def plot(
     batch: int,
     overwrite: bool,
     embeddings: Path | None,
+    upscalers: Path | None,
     vae: Path | None,
     device: str,
     precision: str,
@@ -80,8 +83,9 @@ def plot(
     """Draw an X/Y/Z plot of recipe files and checkpoints into OUT (.png, .jpg or .webp).
 
     Axes: Seed, Steps, CFG Scale, Prompt, Negative prompt, Prompt S/R, Prompt order, Sampler, Schedule type, Sigma
-    noise, Eta, ENSD, Clip skip, Size, RNG source, VAE, Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha,
-    alpha, elemental, adjust. Seed, Prompt, Recipe and Checkpoint name without values take those of --seed, -p, SOURCE.
+    noise, Eta, ENSD, Clip skip, Size, RNG source, Hires steps, Hires upscaler, Hires sampler, Denoising, VAE,
+    Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed, Prompt, Recipe and
+    Checkpoint name without values take those of --seed, -p and SOURCE.
     """
     from studies.plot_render import grid_of, render_plan
     from studies.plot_request import Request, planned
@@ -94,6 +98,7 @@ def plot(
         given={name: value for name, value in settings.items() if value is not None},
         taken=taken_from(picture, vae),
         vae=vae,
+        upscalers=upscalers,
         run=run,
         limit=limit,
     )
@@ -107,7 +112,8 @@ def plot(
     for note in notes:
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
-    how = {"device": device, "precision": precision, "embeddings": embeddings, "prediction": prediction}
+    folders = {"embeddings": embeddings, "upscalers": upscalers}
+    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console())
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import permutations
 from math import factorial
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.hires import Hires
 from engine.sampler_names import SCHEDULES
 from engine.supermerger_axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
@@ -42,7 +43,7 @@ class Kind:
         read: from text to values; None for SuperMerger's, which are read in the words of a recipe.
         lines: whether a text has lines, for which ``\n`` stands in it.
         put: of shots: what a value does to the settings.
-        fields: of shots: the settings that a value replaces whole; none: it changes what is there.
+        fields: of shots: the settings that a value replaces whole, by their options; none: it changes what is there.
         shown: the text of a value.
         bare: whether the label is the value alone.
     """
@@ -152,6 +153,15 @@ def _setting(
     return Kind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
 
 
+def _second(name: str, field: str, read: Read, *, option: str = "", shown: Callable[[Any], str] = str) -> Kind:
+    """An axis of hires fix; it makes a second pass where there was none, as its option does."""
+
+    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+        return {**fields, "hires": replace(fields.get("hires") or Hires(), **{field: value})}
+
+    return Kind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
+
+
 def _of_models(name: str) -> Kind:
     return Kind(
         name=name,
@@ -200,6 +210,10 @@ _KINDS = (
         shown=lambda size: f"{size[0]}x{size[1]}",
     ),
     _setting("RNG source", "rng", _each(_rngs)),
+    _second("Hires steps", "steps", _each(whole_numbers)),
+    _second("Hires upscaler", "upscaler", _WORD),
+    _second("Hires sampler", "sampler", _WORD),
+    _second("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
     Kind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
     _of_models("Checkpoint name"),
     _of_models("Recipe"),

@@ -60,7 +60,8 @@ class Plan:
     @property
     def size(self) -> tuple[int, int]:
         """Room for every picture: the largest width and the largest height."""
-        return max(cell.shot.width for cell in self.cells), max(cell.shot.height for cell in self.cells)
+        sizes = [cell.shot.picture_size for cell in self.cells]
+        return max(width for width, _ in sizes), max(height for _, height in sizes)
 
     def labels(self, letter: str) -> list[str]:
         """Of the axis X, Y or Z; one empty label where there is none."""
@@ -102,7 +103,7 @@ class Plan:
         alike: dict[tuple[Path | None, int, int], list[Cell]] = {}
         for cell in self.cells:
             if cell.source == source:
-                alike.setdefault((cell.vae, cell.shot.width, cell.shot.height), []).append(cell)
+                alike.setdefault((cell.vae, *cell.shot.picture_size), []).append(cell)
         order = {found: place for place, found in enumerate([vae, *(found for found in self.vaes if found != vae)])}
         for key in sorted(alike, key=lambda key: order[key[0]]):
             yield from (alike[key][start : start + batch] for start in range(0, len(alike[key]), batch))
@@ -156,7 +157,9 @@ def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any
 
 
 def _lines(error: Exception) -> list[str]:
-    return [line.strip() for line in str(error).removeprefix("shot refused:\n").splitlines()]
+    head, *lines = str(error).splitlines()
+    before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
+    return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
 
 
 def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
@@ -164,9 +167,15 @@ def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
     words: list[str] = []
     for axis in axes:
         at = sorted({place[LETTERS.index(axis.letter)] for place in places})
-        if len(at) < len(axis.values) or any(line.startswith(f"{field} = ") for field in axis.kind.fields):
+        if len(at) < len(axis.values) or line.startswith(_beginnings(axis)):
             words.append(axis.where(at))
     return f"{' and '.join(words)}: {line}" if words else line
+
+
+def _beginnings(axis: Axis) -> tuple[str, ...]:
+    """How mistakes begin that are of the settings of an axis."""
+    names = [field.replace("_", " ") for field in axis.kind.fields]
+    return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
 
 
 def idle_axes(plan: Plan) -> Iterator[Axis]:

@@ -11,6 +11,7 @@ from typing import Any
 from engine.dialects import Dialect
 from engine.errors import EngineError
 from studies.errors import StudyError
+from studies.hires_options import refuse_unknown_upscaler, with_hires
 from studies.plot_axes import Axis, read_axis
 from studies.plot_kinds import Kind, kind_of
 from studies.plot_models import model_mistakes, read_models, rules_of
@@ -34,9 +35,10 @@ class Request:
         sources: recipe files and checkpoints.
         prompts: whole prompts.
         seeds: numbers.
-        given: other settings, by the names of ``Shot``.
+        given: other settings, by the names of their options.
         taken: settings of a picture, which the others replace.
         vae: what decodes where no axis says it; None: the models' own.
+        upscalers: folder of upscaler models.
         run: which step of a recipe SuperMerger's axes change.
         limit: the most pictures.
     """
@@ -48,6 +50,7 @@ class Request:
     given: Mapping[str, Any]
     taken: Mapping[str, Any]
     vae: Path | None
+    upscalers: Path | None
     run: int
     limit: int
 
@@ -67,6 +70,7 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
     mistakes += model_mistakes(models.sources, vaes)
     found = plan(axes, base, models, mistakes, vae=request.vae)
+    mistakes += _upscaler_mistakes(found, request.upscalers)
     if mistakes:
         more = len(mistakes) - MOST_TOLD
         lines = mistakes[:MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
@@ -142,7 +146,10 @@ def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
 def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]:
     """The settings that no axis changes; several values of one need an axis."""
     kinds = {kind.name for kind, _ in named.values()}
-    base = base_settings(request.given, request.taken, new_sampler="Sampler" in kinds)
+    axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
+    prompted = bool(request.prompts) or "Prompt" in kinds
+    given = with_hires({**axes, **request.given}, request.taken, prompted=prompted)
+    base = base_settings(given, request.taken)
     for name, field, values in (("Prompt", "prompt", request.prompts), ("Seed", "seed", request.seeds)):
         if values and name not in kinds:
             base[field] = values[0]
@@ -153,6 +160,15 @@ def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]
     if len(request.sources) > 1 and not any(kind.sort == "model" for kind, _ in named.values()):
         mistakes.append(f"{len(request.sources)} models and no axis for them; add -x Recipe")
     return {"prompt": "", "seed": FIRST_SEED, **base}
+
+
+def _upscaler_mistakes(plan: Plan, folder: Path | None) -> Iterator[str]:
+    used = {cell.shot.hires.model: cell.shot.hires for cell in plan.cells if cell.shot.hires}
+    for hires in used.values():
+        try:
+            refuse_unknown_upscaler(hires, folder)
+        except (EngineError, StudyError) as error:
+            yield str(error)
 
 
 def _unused(named: Named, axes: Sequence[Axis], request: Request) -> Iterator[str]:

@@ -15,6 +15,7 @@ from engine.prompt_check import check_prompt
 from studies.embeddings import embedding_hashes, refuse_misfits
 from studies.estimate import Estimate, device_of, estimate, free_memory, size_text, time_text
 from studies.studyfile import StudySpec
+from studies.upscalers import refuse_unusable
 
 if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
@@ -52,7 +53,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     Returns:
         Errors first, then warnings, then notes; without errors the study can start.
     """
-    found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec)]
+    found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec), *_upscalers(spec)]
     models = _models(spec, found)
     found += [*_vae(spec, models), *_embeddings(spec, models)]
     if set(models) == set(spec.models):
@@ -74,7 +75,7 @@ def _told(level: Level, where: str, error: Exception | str) -> Finding:
 
 def _prompts(spec: StudySpec) -> Iterator[Finding]:
     texts: dict[tuple[str, bool], None] = {}
-    for shot in (*spec.shots, *spec.proof_shots):
+    for shot in (part for whole in (*spec.shots, *spec.proof_shots) for part in whole.passes):
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"'
@@ -103,6 +104,14 @@ def _vae(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]
         read_whole_vae(spec.vae, inside)
     except EngineError as error:
         yield _told("error", f"render.vae: {spec.vae}", str(error).removeprefix(f"{spec.vae}: "))
+
+
+def _upscalers(spec: StudySpec) -> Iterator[Finding]:
+    """Whether every upscaler that hires fix names can be used."""
+    try:
+        refuse_unusable(spec)
+    except EngineError as error:
+        yield _told("error", "render.upscalers", error)
 
 
 def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:

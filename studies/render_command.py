@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.hires_options import HIRES_OPTIONS
 from studies.plain import console, told_plainly
 from studies.render_options import (
     ENGINE_OPTIONS,
@@ -38,6 +39,7 @@ MOST_PICTURES = 9999
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @with_options(SHOT_OPTIONS)
+@with_options(HIRES_OPTIONS)
 @with_options(ENGINE_OPTIONS)
 @told_plainly
 def render(
@@ -47,6 +49,7 @@ def render(
     seeds: tuple[str, ...],
     picture: Path | None,
     embeddings: Path | None,
+    upscalers: Path | None,
     vae: Path | None,
     device: str,
     precision: str,
@@ -56,17 +59,21 @@ def render(
     **settings: Any,
 ) -> None:
     """Render a recipe file, or a checkpoint as it is, into FOLDER: one PNG for every prompt and seed."""
+    from studies.hires_options import refuse_unknown_upscaler, with_hires
     from studies.render_sources import read_source
 
     given = {name: value for name, value in settings.items() if value is not None}
-    shots = shots_of(prompts, seeds, given, taken_from(picture, vae))
+    taken = taken_from(picture, vae)
+    shots = shots_of(prompts, seeds, with_hires(given, taken, prompted=bool(prompts)), taken)
+    refuse_unknown_upscaler(shots[0].hires, upscalers)
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
     refuse_written(paths, overwrite=overwrite)
     warn_of_prompts(shots)
     source = read_source(recipe, file_hashes)
     for note in source.notes:
         click.echo(f"note: {note}", err=True)
-    how = {"device": device, "precision": precision, "embeddings": embeddings, "prediction": prediction}
+    folders = {"embeddings": embeddings, "upscalers": upscalers}
+    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
     with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
         _make(engine, source, shots, paths, batch, vae)
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))

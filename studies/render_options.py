@@ -69,15 +69,14 @@ def open_engine(models: Mapping[str, Path], round_to: str, **how: Any) -> Engine
         return Engine.open(models, round_to=round_to, progress=progress, **how)
 
 
-def base_settings(given: Mapping[str, Any], taken: Mapping[str, Any], *, new_sampler: bool = False) -> dict[str, Any]:
+def base_settings(given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by the names of ``Shot``.
 
     Args:
         given: those of options.
         taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
-        new_sampler: whether the sampler is given elsewhere.
     """
-    dropped = {"schedule", "eta"} if new_sampler or "sampler" in given else set[str]()
+    dropped = {"schedule", "eta"} if "sampler" in given else set[str]()
     return {name: value for name, value in taken.items() if name not in dropped} | {**given}
 
 
@@ -122,10 +121,11 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
     """Say what looks wrong in the prompts and the negatives, each once."""
     from engine.prompt_check import check_prompt
 
-    for prompt in dict.fromkeys(shot.prompt for shot in shots):
+    passes = [part for shot in shots for part in shot.passes]
+    for prompt in dict.fromkeys(part.prompt for part in passes):
         for remark in check_prompt(prompt):
             click.echo(f"warning: prompt: {remark}", err=True)
-    for negative in dict.fromkeys(shot.negative for shot in shots):
+    for negative in dict.fromkeys(part.negative for part in passes):
         for remark in check_prompt(negative, negative=True):
             click.echo(f"warning: negative: {remark}", err=True)
 

@@ -16,8 +16,8 @@ from search.stages import Plan
 from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
-from studies.wildcards import with_choices
-from studies.written import PromptTable, ProofTable, RenderTable, SearchTable, WrittenStudy
+from studies.written import SearchTable, WrittenStudy
+from studies.written_shots import all_shots
 
 if TYPE_CHECKING:
     from scorers.panel import PanelSettings
@@ -59,6 +59,8 @@ class StudySpec:
     """The VAE file that decodes in place of the merged VAE; exports do not hold it."""
     prediction: str = "auto"
     """What the UNets predict: auto, epsilon or v."""
+    upscalers: Path | None = None
+    """The folder of upscaler models that hires fix may name."""
     device: str = "auto"
     precision: str = "auto"
     export_dtype: str = "fp16"
@@ -73,15 +75,15 @@ class StudySpec:
             encoder_weights=self.clip_weights,
             references=self.references,
             weights=dict(self.scorer_weights),
-            render_size=min(min(shot.width, shot.height) for shot in self.shots),
+            render_size=min(min(shot.picture_size) for shot in self.shots),
         )
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
         The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
-        wrong. The hashes of models, the VAE, references, embeddings and scorer
-        weights are added by the night.
+        wrong. The hashes of models, the VAE, references, embeddings, upscalers
+        and scorer weights are added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
@@ -169,7 +171,8 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
     here = file.parent
     sources = tuple(path_from(here, text) for text in written.target.references)
     config = written.scorers.clip_config
-    shots, proof_shots = _all_shots(written, here)
+    wildcards = written.render.wildcards
+    shots, proof_shots = all_shots(written, path_from(here, wildcards) if wildcards else None)
     return StudySpec(
         file=file,
         name=written.study.name,
@@ -189,6 +192,7 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
         prediction=written.render.prediction,
+        upscalers=path_from(here, written.render.upscalers) if written.render.upscalers else None,
         device=written.device.device,
         precision=written.device.precision,
     )
@@ -210,51 +214,4 @@ def _plan(table: SearchTable) -> Plan:
         self_mode=table.self_,
         adjust=table.adjust,
         calibration=table.calibration,
-    )
-
-
-def _all_shots(written: WrittenStudy, here: Path) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
-    """The shots of the trials and of the proof, their choices and wildcards decided."""
-    shots = _shots(written.prompts, written.render)
-    proof_shots = _proof_shots(written.prompts, written.proof, written.render)
-    if written.render.wildcards is None:
-        return shots, proof_shots
-    folder, seed = path_from(here, written.render.wildcards), written.study.seed
-    shots = tuple(with_choices(shot, folder=folder, seed=seed) for shot in shots)
-    proof_shots = tuple(with_choices(shot, folder=folder, seed=seed) for shot in proof_shots)
-    shared = {shot.label for shot in shots if shot in proof_shots}
-    if shared:
-        raise StudyError(
-            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
-            "seeds that no [[prompts]] has"
-        )
-    return shots, proof_shots
-
-
-def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:
-    return tuple(_shot(prompt.text, prompt.negative, seed, render) for prompt in prompts for seed in prompt.seeds)
-
-
-def _proof_shots(prompts: Sequence[PromptTable], proof: ProofTable, render: RenderTable) -> tuple[Shot, ...]:
-    negatives = {prompt.text: prompt.negative for prompt in prompts}
-    texts = proof.prompts if proof.prompts is not None else list(negatives)
-    return tuple(_shot(text, negatives.get(text), seed, render) for text in texts for seed in proof.seeds)
-
-
-def _shot(text: str, negative: str | None, seed: int, render: RenderTable) -> Shot:
-    return Shot(
-        prompt=text,
-        negative=render.negative if negative is None else negative,
-        seed=seed,
-        width=render.width,
-        height=render.height,
-        steps=render.steps,
-        cfg=render.cfg,
-        sampler=render.sampler,
-        schedule=render.schedule,
-        clip_skip=render.clip_skip,
-        eta=render.eta,
-        s_noise=render.s_noise,
-        ensd=render.ensd,
-        rng=render.rng,
     )

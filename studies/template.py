@@ -13,7 +13,7 @@ from engine.sampler_names import SAMPLERS, SCHEDULES
 from search.layout import DEFAULT_GROUPS
 from studies.errors import StudyError
 from studies.files import write_text
-from studies.written import DEFAULT_WEIGHTS, SCORERS, BlocksTable, RenderTable, SearchTable, SelfTable
+from studies.written import DEFAULT_WEIGHTS, SAME, SCORERS, BlocksTable, RenderTable, SearchTable, SelfTable
 
 _TEXT = """\
 # A study: which checkpoints to merge, which look to search for, and how long.
@@ -54,6 +54,13 @@ references = @REFERENCES@
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
 # {this|that} and __colour__ in prompts, decided once, with colour.txt from a folder: wildcards = "wildcards"
+# Hires fix, a second pass over every enlarged picture. It costs: with sides twice as long, a step is the work of about
+# six, so that these lines make a night seven times as long. Leave them out unless the look depends on them.
+#   [render.hires]
+#   upscaler = @UPSCALER@      # or None, Lanczos, Nearest, or ESRGAN and the like, from a folder in [render]: upscalers
+#   scale = @SCALE@              # or resize = [1024, 0]
+#   steps = @HIRES_STEPS@                # 0: as many as above
+#   denoise = @DENOISE@            # sampler, schedule, cfg, prompt, negative: as above unless given
 
 # What every candidate draws: each prompt with each of its seeds, always from the same noise. Prompts are read as in
 # AUTOMATIC1111's WebUI, of any length, but for LoRA. More pictures tell recipes apart better and take longer.
@@ -177,6 +184,10 @@ def _defaults() -> dict[str, str]:
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
         "PREDICTION": _quoted(render.prediction),
+        "UPSCALER": _quoted(SAME.upscaler),
+        "SCALE": str(SAME.scale),
+        "HIRES_STEPS": str(SAME.steps),
+        "DENOISE": str(SAME.denoise),
         "LOW": str(blocks.low),
         "HIGH": str(blocks.high),
         "GROUPS": _groups(DEFAULT_GROUPS),

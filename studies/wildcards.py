@@ -14,6 +14,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+from engine.hires import Hires
 from engine.shots import Shot
 from studies.errors import StudyError
 
@@ -45,10 +46,13 @@ def expanded(text: str, *, folder: Path, seed: int, shot_seed: int) -> str:
 
 
 def with_choices(shot: Shot, *, folder: Path, seed: int) -> Shot:
-    """A shot with the choices of its prompt and its negative made; raises as ``expanded`` does."""
-    texts = {name: getattr(shot, name) for name in ("prompt", "negative")}
-    made = {name: expanded(text, folder=folder, seed=seed, shot_seed=shot.seed) for name, text in texts.items()}
-    return replace(shot, **made)
+    """A shot with the choices of its prompts and its negatives made; raises as ``expanded`` does."""
+
+    def made(one: Shot | Hires) -> dict[str, str]:
+        texts = {"prompt": one.prompt, "negative": one.negative}
+        return {name: expanded(text, folder=folder, seed=seed, shot_seed=shot.seed) for name, text in texts.items()}
+
+    return replace(shot, **made(shot), hires=shot.hires and replace(shot.hires, **made(shot.hires)))
 
 
 def _drawn(text: str, folder: Path, seed: int) -> str:

@@ -14,6 +14,7 @@ from studies import sheets
 from studies.embeddings import embedding_hashes
 from studies.renders import RenderStore
 from studies.studyfile import StudySpec
+from studies.upscalers import upscaler_hashes
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +69,7 @@ class Workshop:
             embeddings=spec.embeddings,
             prediction=spec.prediction,
             vae=spec.vae,
+            upscalers=spec.upscalers,
         )
         panel = Panel.open(spec.panel_settings(), device=str(engine.device))
         stamp = "\n".join(
@@ -76,6 +78,7 @@ class Workshop:
                 *embedding_hashes(spec).values(),
                 *(f"vae {digest}" for digest in vae_hash(spec).values()),
                 *([spec.prediction] if spec.prediction != "auto" else []),
+                *upscaler_hashes(spec).values(),
                 panel.features_version,
                 spec.export_dtype,
                 spec.precision,

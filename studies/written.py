@@ -11,8 +11,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.blocks import ADJUST_FIELDS, BLOCKS
+from engine.hires import Hires
+from engine.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, SEED, SIDES, STEPS
 from engine.sampler_names import AUTOMATIC, SAMPLERS
-from engine.shots import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SEED, SIDES, STEPS
 from search.layout import RATIO_BOUNDS, SELF_BOUNDS
 from studies import checks
 
@@ -70,6 +71,25 @@ class TargetTable(Written):
     )
 
 
+SAME = Hires()
+"""A second pass at its defaults."""
+
+
+class HiresTable(Written):
+    """`[render.hires]`: a second pass over every enlarged picture; empty texts mean what [render] says."""
+
+    upscaler: Text = Field(default=SAME.upscaler, examples=["Latent"])
+    scale: float = Field(default=SAME.scale, ge=SCALE[0], le=SCALE[1], examples=[2.0])
+    resize: Annotated[list[int], AfterValidator(checks.resize)] = Field(default=[0, 0], examples=[[1024, 0], 1024])
+    steps: int = Field(default=SAME.steps, ge=0, le=STEPS[1], examples=[10])
+    denoise: Annotated[float, AfterValidator(checks.denoise)] = Field(default=SAME.denoise, examples=[0.5])
+    sampler: Annotated[str, AfterValidator(checks.second_sampler)] = Field(default="", examples=["DPM++ 2M Karras"])
+    schedule: Annotated[str, AfterValidator(checks.second_schedule)] = Field(default="", examples=["Karras"])
+    cfg: float | None = Field(default=None, ge=CFG[0], le=CFG[1], examples=[7.0])
+    prompt: str = Field(default="", examples=["a girl in a garden, detailed"])
+    negative: str = Field(default="", examples=["lowres"])
+
+
 class RenderTable(Written):
     """`[render]`: how every picture is made."""
 
@@ -93,6 +113,8 @@ class RenderTable(Written):
     )
     embeddings: Text | None = Field(default=None, examples=["embeddings"])
     wildcards: Text | None = Field(default=None, examples=["wildcards"])
+    upscalers: Text | None = Field(default=None, examples=["upscalers"])
+    hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
 
 
 class PromptTable(Written):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -14,7 +13,6 @@ from engine.encoders import Tower, filled, sizes_of, towers_of
 from engine.errors import RenderError
 from engine.layout import Widths
 from engine.prompt_chunks import chunks_of
-from engine.shots import Shot
 from engine.text import Conditioner, Request
 from engine.tokenizer import END
 from engine.widths import SD2_TEXT, SDXL_TEXT_G
@@ -136,8 +134,7 @@ def test_filling_begins_after_the_first_end() -> None:
 
 
 def test_sizes_are_height_before_width_without_crop() -> None:
-    shot = Shot(prompt="x", seed=0, width=1216, height=832)
-    found = sizes_of([shot, replace(shot, width=64, height=128)], torch.device("cpu"))
+    found = sizes_of([(1216, 832), (64, 128)], torch.device("cpu"))
     assert found.tolist() == [[832, 1216, 0, 0, 832, 1216], [128, 64, 0, 0, 128, 64]]
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from engine.embeddings import EmbeddingFolder
 from engine.guidance import Guidance, calls_of, is_guided
 from engine.render import Renderer
+from engine.sampler_names import SAMPLERS
 from engine.schedules import sigmas_for
-from engine.shots import SAMPLERS, Shot
+from engine.shots import Shot
 from engine.sigmas import sd1_levels
 from engine.text import Conditioner, Request
 from tests.engine.test_prompt_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from engine.brownian import BrownianPath
+from engine.limits import RNGS
 from engine.noise import NoiseSource, stream_of
 from engine.philox import PhiloxStream, philox
 from engine.schedules import sigmas_for
-from engine.shots import RNGS, Shot
+from engine.shots import Shot
 from engine.sigmas import sd1_levels
 
 CPU = torch.device("cpu")

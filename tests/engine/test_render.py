@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import RenderError
-from engine.render import Renderer, in_pieces
+from engine.pieces import in_pieces
+from engine.render import Renderer
 from engine.sampler_names import SAMPLERS
 from engine.shots import Shot
 from engine.sigmas import sd1_levels

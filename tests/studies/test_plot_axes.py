@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.dialects import dialect_of
+from engine.hires import Hires
 from engine.recipe import Recipe
 from engine.shots import Shot
 from studies.errors import StudyError
@@ -140,6 +142,27 @@ def test_every_axis_reaches_the_shot_and_nothing_else(text: str, field: str, exp
     assert all(getattr(shot, name) == value for shot in shots for name, value in kept.items())
 
 
+@pytest.mark.parametrize(
+    ("text", "field", "expected"),
+    [
+        ("Hires steps=0,5", "steps", [0, 5]),
+        ("Hires upscaler=latent,Lanczos", "upscaler", ["Latent", "Lanczos"]),
+        ("Hires sampler=Euler a,DDIM", "sampler", ["Euler a", "DDIM"]),
+        ("Denoising=0.2-0.8[3]", "denoise", [0.2, 0.5, 0.8]),
+    ],
+)
+def test_axes_of_hires_fix_keep_the_rest_of_it_and_make_one_where_there_is_none(
+    text: str, field: str, expected: list[Any]
+) -> None:
+    for hires in (Hires(scale=1.5, cfg=4.0), None):
+        found = [cell.shot.hires for cell in planned(text, steps=20, hires=hires).cells]
+        assert found == [replace(hires or Hires(), **{field: value}) for value in expected]
+
+
+def test_room_is_for_the_picture_that_comes_out() -> None:
+    assert planned("Denoising=0.5", hires=Hires(scale=2.0), width=64, height=72).size == (128, 144)
+
+
 def test_cells_come_x_first_then_y_then_z() -> None:
     found = planned("Seed=1-2", "Steps=5,6,7", "CFG Scale=3-4")
     assert [cell.place for cell in found.cells] == [(x, y, z) for z, y, x in product(range(2), range(3), range(2))]
@@ -226,6 +249,9 @@ def test_merges_need_a_recipe() -> None:
         ),
         (("Prompt S/R=dog,cat",), ["Prompt S/R did not find 'dog' in the prompt or the negative prompt"]),
         (("Prompt S/R=red,blue", "Prompt=red cat,dog"), ["axis Prompt, value 'dog': Prompt S/R did not find 'red'"]),
+        (("Denoising=0.5,2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be a number from 0.0 to 1.0"]),
+        (("Denoising=2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be"]),
+        (("Hires steps=200",), ["axis Hires steps, value '200': hires steps = 200: must be"]),
         (("Prompt order=red,dog",), ["Prompt order did not find 'dog'"]),
     ],
 )  # fmt: skip

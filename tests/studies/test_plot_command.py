@@ -229,6 +229,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
+        (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
         (("half.toml", "o.png", "-x", "model_B=Z"), "where are the models Z?"),
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
