@@ -1,4 +1,4 @@
-"""Lettering: fonts for text in pictures, one that holds Japanese among them.
+"""Fonts for text in pictures, one that holds Japanese among them.
 
 The project ships Noto Sans JP (Google and Adobe, SIL Open Font License; fontsource's 5.3.0, unpacked to TrueType, which
 every FreeType reads). A text with a character that it lacks is set in another font that has it, where there is one.
