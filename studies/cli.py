@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.plain import console, told_plainly
+from studies.plot_command import plot
 from studies.recipe_commands import recipe
 from studies.render_command import render
 
@@ -278,6 +279,7 @@ def doctor(folder: Path | None) -> None:
 
 main.add_command(recipe)
 main.add_command(render)
+main.add_command(plot)
 
 
 if __name__ == "__main__":

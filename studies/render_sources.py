@@ -10,9 +10,11 @@ from engine.dialects import FamilyName
 from engine.errors import RecipeError
 from engine.families import family_of
 from engine.header import Header, read_header
+from engine.infotext import infotext
 from engine.metadata import METADATA_KEY
 from engine.recipe import Recipe, SelfStep
 from engine.recipe_file import read_recipe_file
+from engine.shots import Shot
 from engine.supermerger_metadata import RECIPE_KEY
 from studies.errors import StudyError
 from studies.recipe_inputs import Wanted, read_input
@@ -44,6 +46,25 @@ class Source:
     made_by: Recipe | None
     round_to: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def recipe_text(self) -> str:
+        """Canonical text of the recipe of the model; empty if nothing is known of it."""
+        return self.made_by.text if self.made_by else ""
+
+    def infotext(
+        self, shot: Shot, *, vae: Path | None = None, vae_hash: str = "", more: Mapping[str, str] | None = None
+    ) -> str:
+        """The WebUI's text for a picture of this model, decoded by a VAE of choice; ``more`` are further pairs."""
+        recipe = {"Recipe": self.made_by.key} if self.made_by else {}
+        return infotext(
+            shot,
+            model=self.name,
+            model_hash=self.short_hash,
+            vae=vae.name if vae else "",
+            vae_hash=vae_hash,
+            more={**recipe, **(more or {})},
+        )
 
 
 def read_source(path: Path, hashes: Hashes) -> Source:

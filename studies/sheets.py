@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
 from studies.files import replaced
+from studies.lettering import Lettering
 
 Picture = npt.NDArray[np.uint8]
 
@@ -65,7 +67,7 @@ def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, tit
         title: the sheet's head line.
         caption: a line under the title.
     """
-    fonts = {size: ImageFont.load_default(size) for size in (13, 15, 17, 24)}
+    font = Lettering().font
     cell = _cell_size(columns)
     text_lines = max(len(column.lines) for column in columns)
     head, label, foot = 74 if caption else 52, 24, 24 + 20 * text_lines
@@ -73,21 +75,23 @@ def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, tit
     height = head + 30 + len(rows) * (cell[1] + label) + foot
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((GAP, 12), title, fill=INK, font=fonts[24])
-    pen.text((GAP, 46), caption, fill=PALE, font=fonts[15])
+    pen.text((GAP, 12), title, fill=INK, font=font(24, title))
+    pen.text((GAP, 46), caption, fill=PALE, font=font(15, caption))
     for r, prompt in enumerate(rows):
-        pen.text((GAP, head + 30 + r * (cell[1] + label) + 3), prompt, fill=PALE, font=fonts[15])
+        pen.text((GAP, head + 30 + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
     for c, column in enumerate(columns):
         left, top = GAP + c * (cell[0] + GAP), head + 30 + label
         colour = ACCENT if column.marked else INK
-        pen.text((left, head + 4), _fitted(column.title, fonts[17], cell[0]), fill=colour, font=fonts[17])
+        large = font(17, column.title)
+        pen.text((left, head + 4), _fitted(column.title, large, cell[0]), fill=colour, font=large)
         for r, picture in enumerate(column.pictures[: len(rows)]):
             sheet.paste(_scaled(picture, cell), (left, top + r * (cell[1] + label)))
         end = top + len(rows) * (cell[1] + label) - label
         if column.marked:
             pen.rectangle((left - 4, head, left + cell[0] + 3, height - 4), outline=ACCENT, width=3)
         for i, line in enumerate(column.lines):
-            pen.text((left, end + 8 + 20 * i), _fitted(line, fonts[13], cell[0]), fill=colour, font=fonts[13])
+            small = font(13, line)
+            pen.text((left, end + 8 + 20 * i), _fitted(line, small, cell[0]), fill=colour, font=small)
     with replaced(path) as temporary:
         sheet.save(temporary)
 
@@ -105,7 +109,7 @@ def _scaled(picture: Picture, cell: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _fitted(text: str, font: FreeTypeFont, width: int) -> str:
     """The text, cut with an ellipsis where it would run into the next column."""
     if font.getlength(text) <= width:
         return text

@@ -149,6 +149,7 @@ def test_wheel_holds_every_module_and_the_sample_world(wheel: list[str]) -> None
     world = [path for path in (ROOT / "studies/sample/world").rglob("*") if path.is_file()]
     assert len(world) > 4, "the sample world is missing"
     assert {str(path.relative_to(ROOT)) for path in world} <= files
+    assert {"studies/fonts/NotoSansJP-Regular.ttf", "studies/fonts/OFL.txt"} <= files
     assert not [name for name in files if "test" in name.split("/") or "__pycache__" in name]
 
 

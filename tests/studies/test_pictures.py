@@ -1,4 +1,4 @@
-"""PNG files that say what they show, read back with Pillow."""
+"""Picture files that say what they show, read back with Pillow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from engine.infotext import infotext, parse_infotext
 from engine.shots import Shot
 from studies.errors import StudyError
-from studies.pictures import parameters_of, save_picture
+from studies.pictures import parameters_of, refuse_unfit, save_picture
 
 PICTURE = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
 RECIPE = 'format = 1\ndialect = "classic"\nfamily = "sd1"'
@@ -32,6 +32,42 @@ def test_texts_and_pixels_come_back(tmp_path: Path, prompt: str) -> None:
     assert parse_infotext(parameters_of(path)) == shot
     with Image.open(path) as image:
         assert np.array_equal(np.asarray(image), PICTURE)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.webp"])
+@pytest.mark.parametrize("prompt", ["a cat", "桜の下の少女", "é\u2028🌸"])
+def test_other_formats_say_it_where_a_webui_does(tmp_path: Path, name: str, prompt: str) -> None:
+    """EXIF UserComment as piexif's ``UserComment.dump(text, "unicode")`` writes it."""
+    shot = Shot(prompt=prompt, seed=1)
+    path, text = tmp_path / name, infotext(shot, model="m")
+    save_picture(PICTURE, path, parameters=text, recipe=RECIPE)
+    with Image.open(path) as image:
+        assert image.size == (16, 8)
+        comment = image.getexif().get_ifd(0x8769)[0x9286]
+    assert comment == b"UNICODE\x00" + text.encode("utf-16-be")
+    assert parse_infotext(parameters_of(path)) == shot
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "text", "said"),
+    [
+        ("a.webp", (16384, 8), "x", "would be 16384x8 pixels, and .webp files have at most 16383 to a side"),
+        ("a.jpg", (8, 65501), "x", "at most 65500 to a side; let the name end in .png"),
+        ("a.jpg", (8, 8), "x" * 33_000, "the text of the picture is too long for .jpg"),
+        ("a.bmp", (8, 8), "x", r"which format is that\? Let the name end in .png, .jpg, .jpeg, .webp"),
+        ("a", (8, 8), "x", "which format is that"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(name: str, size: tuple[int, int], text: str, said: str) -> None:
+    with pytest.raises(StudyError, match=said):
+        refuse_unfit(Path(name), size, text)
+
+
+def test_what_a_format_just_holds_is_written(tmp_path: Path) -> None:
+    text = "x" * 32_200
+    save_picture(np.zeros((1, 65500, 3), np.uint8), tmp_path / "a.jpg", parameters=text)
+    save_picture(np.zeros((16383, 1, 3), np.uint8), tmp_path / "a.webp", parameters=text)
+    assert parameters_of(tmp_path / "a.jpg") == parameters_of(tmp_path / "a.webp") == text
 
 
 def test_without_a_recipe_there_is_no_chunk_for_it(tmp_path: Path) -> None:
