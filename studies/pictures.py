@@ -40,16 +40,6 @@ def is_black(picture: Picture) -> bool:
     return int(picture.max()) < 255 * Limits().black
 
 
-def is_black(picture: Picture) -> bool:
-    """Whether a picture ``(height, width, 3)`` uint8 is black all over: what a NaN looks like in many tools.
-
-    The limit is the one beyond which a study takes a picture for broken.
-    """
-    from scorers.guards import Limits
-
-    return int(picture.max()) < 255 * Limits().black
-
-
 def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str = "") -> None:
     """Write a picture, whole or not at all.
 
