@@ -4,40 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from scorers import guards
+from scorers.aspects import STYLE, aspect_of
 from scorers.base import Calibration, Looking, Scorer
 from scorers.encoder_files import sha256_of
 from scorers.encoders import Encoders
 from scorers.errors import ScorerError
-from scorers.features import Features, joined
+from scorers.features import Features, Slot, joined
+from scorers.judge import Judge
 from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
+from scorers.penalties import VERSION as PENALTIES_VERSION
+from scorers.penalties import Collapse, Fine, fines
 from scorers.preprocess import load_pictures
 from scorers.registry import BUILT_IN, Means, embeddings_of, made
-from scorers.scale import Row, Scale, aligned, mean_of, rate, scale_of
+from scorers.scale import Row, Scale, aligned, scale_of, unable
 from scorers.statistics import working_size
 from scorers.style import Progress, Style
-from scorers.verdict import Difference, Part, Verdict, influence, interval, jackknife
+from scorers.verdict import Difference, Verdict
 
-BASE = "FLAT_50"
-FLOOR = -6.0  # of a scaled part: one catastrophe must not flatten everything else a model of the objective sees
-VERSION = "1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fitted:
-    recipes: Mapping[str, Features]  # equal slots in equal order, broken pictures left out
-    bases: tuple[Features, ...]  # what values are measured from: FLAT_50, or all recipes
-    scales: Mapping[str, Scale]
+VERSION = "2"
 
 
 class Panel:
@@ -54,7 +47,7 @@ class Panel:
         """``pictures`` are the references."""
         self._settings = settings
         self._scorers = tuple(scorers)
-        self._fitted: _Fitted | None = None
+        self._judge: Judge | None = None
         self.observer = observer
         self.references = _seen(observer, settings.references, pictures)
         self._limits = guards.Limits.around(self.references.statistics)
@@ -80,7 +73,9 @@ class Panel:
         sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
         looking = [scorer for scorer in scorers if isinstance(scorer, Looking)]
-        return cls(settings, Observer(encoders, embeddings_of(scorers), looking, size), scorers, pictures)
+        fined, collapse = _guarding(settings, scorers)
+        seen = embeddings_of([*scorers, *fined, collapse])
+        return cls(settings, Observer(encoders, seen, looking, size), scorers, pictures)
 
     @property
     def version(self) -> str:
@@ -88,6 +83,8 @@ class Panel:
         made_of = {
             "panel": VERSION,
             "guards": guards.VERSION,
+            "penalties": PENALTIES_VERSION,
+            "keep": sorted(self._settings.keep),
             "sees": dict(self.observer.wanted),
             "scorers": {scorer.name: scorer.version for scorer in self._scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
@@ -111,10 +108,15 @@ class Panel:
         return self._state.scales
 
     @property
-    def _state(self) -> _Fitted:
-        if self._fitted is None:
+    def switched_off(self) -> tuple[str, ...]:
+        """Names of the scorers that have a weight and no part in the objective."""
+        return tuple(name for name, scale in self.scales.items() if scale.off)
+
+    @property
+    def _state(self) -> Judge:
+        if self._judge is None:
             raise ScorerError("the panel is not calibrated yet; call calibrate() with the features of some recipes")
-        return self._fitted
+        return self._judge
 
     def features(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Features:
         """Look at a recipe's pictures once; everything else is computed from what this returns.
@@ -140,79 +142,44 @@ class Panel:
             raise ScorerError(f"kept features lack {', '.join(lacking)}; look at the pictures again")
         return guards.marked(features, self._limits)
 
-    def calibrate(self, recipes: Mapping[str, Features]) -> None:
-        """Fit the scorers and measure their units and noise.
+    def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
+        """Fit the scorers, measure their units and noise, and switch off those that cannot rank recipes.
 
         Args:
             recipes: label, such as "A", "B", "FLAT_25", to features, all of the same slots; "FLAT_50" is what values
                 are measured from when it is there, else the mean of all.
+            off: the scorers that are switched off, as an earlier calibration found; None finds out.
 
         Raises:
             ScorerError: fewer than three recipes, other slots, too few sound pictures, or a scorer failed.
         """
         same = aligned(recipes)
         calibration = Calibration(recipes=same, references=self.references)
-        for scorer in self._scorers:
+        fined, collapse = _guarding(self._settings, self._scorers)
+        for scorer in (*self._scorers, *fined, collapse):
             scorer.fit(calibration)
         weights = self._settings.weights
         scales = {scorer.name: scale_of(scorer, weights[scorer.name], same) for scorer in self._scorers}
-        bases = (same[BASE],) if BASE in same else tuple(same.values())
-        self._fitted = _Fitted(recipes=same, bases=bases, scales=scales)
+        silent = unable(scales.values(), self._settings.keep) if off is None else off
+        scales = {name: replace(scale, off=name in silent) for name, scale in scales.items()}
+        self._judge = Judge(self._scorers, scales, fined, collapse, same)
 
     def judge(self, features: Features) -> Verdict:
         """Judge one recipe.
 
         On the calibration's slots, or some of them, every picture is compared with the base recipe's picture of the
-        same slot. On other slots values are comparable with each other, but not with those of the calibration's.
+        same slot. On other slots values are comparable with each other, but not with those of the calibration's, and
+        nothing is taken for pictures that are alike or for parts below their floors: prompts differ in both.
 
         Raises:
             ScorerError: the panel is not calibrated, a scorer failed, or fewer than 2 pictures are sound.
         """
-        state = self._state
-        reasons = guards.infeasible(features)
-        if reasons:
-            return Verdict(value=None, parts={}, reasons=reasons, standard_error=None)
-        used, bases = self._paired(features)
-        rows = {scorer.name: self._relative(scorer, used, bases) for scorer in self._scorers}
-        parts = {name: self._part(state.scales[name], raw, off, drop) for name, (raw, off, drop) in rows.items()}
-        total = sum(state.scales[name].weight * part.scaled for name, part in parts.items())
-        error = jackknife(self._weighted({name: drop for name, (_, _, drop) in rows.items()}))
-        remarks = tuple(
-            f"seed {seed}: {why}" for (_, seed), why in zip(features.slots, features.broken, strict=True) if why
-        )
-        return Verdict(value=total, parts=parts, reasons=remarks, standard_error=error)
-
-    def _paired(self, features: Features) -> tuple[Features, tuple[Features, ...]]:
-        """The sound pictures, and the bases cut to the same slots if they have them all."""
-        used = features.take(features.sound)
-        if len(used) < 2:
-            raise ScorerError(f"{len(used)} sound picture(s); a recipe is judged by 2 at least")
-        bases = self._state.bases
-        known = {slot: row for row, slot in enumerate(bases[0].slots)}
-        rows = [known[slot] for slot in used.slots if slot in known]
-        return used, tuple(base.take(rows) for base in bases) if len(rows) == len(used) else bases
-
-    def _relative(self, scorer: Scorer, used: Features, bases: tuple[Features, ...]) -> tuple[float, float, Row]:
-        """Raw value, difference from the base, and its influences."""
-        own, base = rate(scorer, used), np.mean([rate(scorer, features) for features in bases], axis=0)
-        paired = used.slots == bases[0].slots
-        off = own - base if paired else own - mean_of(scorer, base)
-        return mean_of(scorer, own), mean_of(scorer, off), influence(off, scorer.degree)
-
-    def _part(self, scale: Scale, raw: float, off: float, drop: Row) -> Part:
-        error = jackknife(drop)
-        scaled = max(FLOOR, off / scale.sigma)
-        return Part(raw=raw, scaled=scaled, standard_error=None if error is None else error / scale.sigma)
-
-    def _weighted(self, rows: Mapping[str, Row]) -> Row:
-        """Rows of all scorers in objective units, summed; scorers without weight have no part in it."""
-        scales = (self._state.scales[name] for name in rows)
-        return np.sum(
-            [s.weight / s.sigma * row for s, row in zip(scales, rows.values(), strict=True) if s.weight], axis=0
-        )
+        return self._state.judge(features)
 
     def compare(self, a: Features, b: Features) -> Difference:
         """How much better ``a`` is than ``b``, over the slots that both have, sound in both; parts are not floored.
+
+        What single pictures are fined for counts; what a recipe is fined for as a whole does not.
 
         Returns:
             In objective units; the interval is that of the delete-one-slot jackknife, for other prompts and seeds of
@@ -221,28 +188,35 @@ class Panel:
         Raises:
             ScorerError: fewer than 3 common slots, or a scorer failed.
         """
-        ours = {slot: row for row, slot in enumerate(a.slots) if not a.broken[row]}
-        theirs = {slot: row for row, slot in enumerate(b.slots) if not b.broken[row]}
-        common = [slot for slot in ours if slot in theirs]
-        if len(common) < 3:
-            raise ScorerError(f"{len(common)} slots (prompt and seed) in common; 3 at least are needed to compare")
-        left, right = a.take([ours[slot] for slot in common]), b.take([theirs[slot] for slot in common])
-        offs = {scorer.name: rate(scorer, left) - rate(scorer, right) for scorer in self._scorers}
-        degrees = {scorer.name: scorer.degree for scorer in self._scorers}
-        means = {
-            s.name: np.array([mean_of(s, offs[s.name])]) for s in self._scorers if self._state.scales[s.name].weight
-        }
-        error = jackknife(self._weighted({name: influence(off, degrees[name]) for name, off in offs.items()}))
-        return interval(float(self._weighted(means)[0]), math.nan if error is None else error, len(common))
+        return self._state.compare(a, b)
+
+    def differences(self, a: Features, b: Features) -> tuple[tuple[Slot, ...], dict[str, Row]]:
+        """By how much ``a``'s pictures do better than ``b``'s, over the slots that both have, sound in both.
+
+        Returns:
+            The slots, and by scorer the differences in its unit, one a slot; NaN where it cannot say.
+
+        Raises:
+            ScorerError: the panel is not calibrated, or a scorer failed.
+        """
+        return self._state.differences(a, b)
 
     def progress(self, features: Features) -> Progress | None:
         """How far along the way from the base to the references a recipe is; None without style or on other slots."""
         style = next((scorer for scorer in self._scorers if isinstance(scorer, Style)), None)
-        used, bases = self._paired(features)
-        if style is None or used.slots != bases[0].slots:
+        used, base = features.take(features.sound), self._state.bases[0]
+        known = {slot: row for row, slot in enumerate(base.slots)}
+        if style is None or not all(slot in known for slot in used.slots):
             return None
-        base = bases[0]
+        base = base.take([known[slot] for slot in used.slots])
         return style.progress(used, base, list(self._state.recipes.values()))
+
+
+def _guarding(settings: PanelSettings, scorers: Sequence[Scorer]) -> tuple[list[Fine], Collapse]:
+    """The fines and the collapse: copies are seen where the style is seen, contents by the main encoder."""
+    styles = [scorer for scorer in scorers if aspect_of(scorer) == STYLE]
+    style = next(iter(embeddings_of(styles)), settings.main)
+    return fines(style), Collapse(settings.main)
 
 
 def _seen(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:

@@ -24,6 +24,7 @@ class PanelSettings:
         main: name of the encoder for style and prompts.
         references: pictures of the wanted look; 4 at least, 16 to 64 of diverse subjects are good.
         weights: scorer to weight, at least 0; a scorer of weight 0 is reported only.
+        keep: scorers that stay on even if their noise hides what the calibration recipes differ by.
         render_size: short side of the renders in pixels, when it may be less than the references'.
     """
 
@@ -31,6 +32,7 @@ class PanelSettings:
     main: str = "clip"
     references: tuple[Path, ...]
     weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
+    keep: frozenset[str] = frozenset()
     render_size: int | None = None
 
 
@@ -42,6 +44,7 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
     """
     known = [*BUILT_IN, *extra]
     wrong = [f"no scorer {name!r}; there are {', '.join(known)}" for name in settings.weights if name not in known]
+    wrong += [f"scorer {name!r} is to be kept, but has no weight" for name in settings.keep - set(settings.weights)]
     wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
     bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
     wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]

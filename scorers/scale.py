@@ -1,9 +1,18 @@
-"""What calibration finds out about a scorer: its unit, its noise, and whether it can rank recipes at all."""
+"""What calibration finds out about a scorer: its unit, its noise, and whether it can rank recipes at all.
+
+A recipe's value is a plain mean. Winsorising the paired differences (the outer 10 % of either side moved in) was tried
+on nine recipes of the sample world, 16 pictures of 96 px and 8 of 64 px: the ratio of the variance between recipes to
+the noise went from 1.8 to 2.0 and from 1.0 to 0.9 for ``clip``, from 1.4 to 1.3 and from 1.7 to 1.2 for ``stats``. So
+it buys nothing; it would break what plain means give, that differences of recipes add up and that leaving one picture
+out is exact; and it cannot be had for ``style``, whose contributions are parts of a quadratic form and lose its
+unbiasedness when some of them are moved. Against single catastrophes there is the floor of a part, and broken pictures
+are left out altogether.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,10 +33,11 @@ class Scale:
 
     Attributes:
         name: of the scorer.
-        weight: in the objective.
+        weight: as the settings have it.
         sigma: standard deviation between the calibration recipes' values, the objective's unit; at least ``noise``.
         noise: root mean square standard error of a recipe's paired difference from the mean recipe.
         pictures: per recipe.
+        off: switched off: reported, but without a part in the objective.
     """
 
     name: str
@@ -35,6 +45,12 @@ class Scale:
     sigma: float
     noise: float
     pictures: int
+    off: bool = False
+
+    @property
+    def counts(self) -> float:
+        """The weight in the objective."""
+        return 0.0 if self.off else self.weight
 
     @property
     def snr(self) -> float:
@@ -43,13 +59,36 @@ class Scale:
         return extra / self.noise**2 if self.noise > 0 else math.inf
 
     @property
+    def needed(self) -> int | None:
+        """Pictures per recipe with which the ratio would be 1; None: more than twenty times as many."""
+        return math.ceil(self.pictures / self.snr) if self.snr > 0.05 else None
+
+    @property
     def text(self) -> str:
         """One line for people."""
         line = f"{self.name}: weight {self.weight:g}, unit {self.sigma:.4g}, noise {self.noise:.4g}, SNR {self.snr:.2g}"
         if self.snr >= 1:
             return line
-        wanted = f"about {math.ceil(self.pictures / self.snr)}" if self.snr > 0.05 else "many more"
-        return f"{line}; it cannot rank these recipes with {self.pictures} pictures each, {wanted} would be needed"
+        wanted = "many more" if self.needed is None else f"about {self.needed}"
+        line += f"; it cannot rank these recipes with {self.pictures} pictures each, {wanted} would be needed"
+        if not self.weight:
+            return line
+        return line + ("; it is switched off" if self.off else "; it is kept on all the same")
+
+
+def unable(scales: Iterable[Scale], keep: Collection[str]) -> frozenset[str]:
+    """Names of the scorers to switch off: their weight counts, but their noise hides what recipes differ by.
+
+    Args:
+        scales: of all scorers.
+        keep: scorers that stay on whatever their noise.
+
+    Returns:
+        None of them when no other scorer would be left: a search needs one, however poor.
+    """
+    weighty = [scale for scale in scales if scale.weight > 0]
+    poor = frozenset(scale.name for scale in weighty if scale.snr < 1 and scale.name not in keep)
+    return poor if len(poor) < len(weighty) else frozenset()
 
 
 def rate(scorer: Scorer, features: Features) -> Row:

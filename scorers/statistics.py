@@ -26,7 +26,7 @@ from scorers.features import Features
 from scorers.preprocess import short_side_to
 
 STANDARD_SIZE = 512
-VERSION = "1"  # of what is measured
+VERSION = "2"  # of what is measured
 STATISTICS: tuple[str, ...] = (
     "colourfulness",  # 0..~150, 0 for grey pictures
     "saturation",  # mean HSV saturation, 0..1
@@ -40,6 +40,9 @@ STATISTICS: tuple[str, ...] = (
     "hf_ratio",  # energy above a Gaussian of 1.5 px over the variance of Y, 0..1
     "warmth",  # mean R - B, -1..1
     "green_magenta",  # mean G - (R + B) / 2, -1..1
+    "dark_frac",  # share of Y below 2/255
+    "grid",  # share of the variance of Y in a pattern that repeats every 8 of the picture's own pixels, 0..1
+    "coherence",  # correlation of neighbouring cells of 8 by 8 of the picture's own pixels, -1..1
 )
 SCORED: tuple[str, ...] = (
     "colourfulness",
@@ -53,6 +56,7 @@ SCORED: tuple[str, ...] = (
     "green_magenta",
 )
 BLUR = 1.5
+CELL = 8  # pixels of a picture for each latent pixel: what a decoder that fails repeats, or draws unconnected
 CHUNK = 8  # pictures at a time: bounds memory, and torch.quantile takes 16 M values at most
 QUIET = 1e-6  # added to the Laplacian's variance, so that a flat picture has a logarithm
 
@@ -72,14 +76,20 @@ def measure(images: Tensor, size: int) -> Tensor:
     Returns:
         ``[n, len(STATISTICS)]`` float32 on the pictures' device.
     """
-    return torch.cat([_measure(short_side_to(chunk, size)) for chunk in images.split(CHUNK)])
+    return torch.cat([_measure(chunk.float(), short_side_to(chunk, size)) for chunk in images.split(CHUNK)])
 
 
-def _measure(x: Tensor) -> Tensor:
+def _measure(own: Tensor, x: Tensor) -> Tensor:
+    """Statistics of pictures at their own size and at the working size."""
     red, green, blue = x.unbind(1)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    values = {**_colour(red, green, blue), **_contrast(luma), **_detail(luma)}
+    luma = _luma(x)
+    values = {**_colour(red, green, blue), **_contrast(luma), **_detail(luma), **_cells(own)}
     return torch.stack([values[name] for name in STATISTICS], dim=1)
+
+
+def _luma(x: Tensor) -> Tensor:
+    red, green, blue = x.unbind(1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def _mean(x: Tensor) -> Tensor:
@@ -113,6 +123,7 @@ def _contrast(luma: Tensor) -> dict[str, Tensor]:
         "rms_contrast": _variance(luma).sqrt(),
         "range_5_95": high - low,
         "clip_frac": _mean(clipped.float()),
+        "dark_frac": _mean((luma < 2 / 255).float()),
     }
 
 
@@ -130,6 +141,36 @@ def _detail(luma: Tensor) -> dict[str, Tensor]:
         "edge_density": _mean((slope > 0.4).float()),
         "hf_ratio": torch.where(variance > 1e-8, _mean(fine) / variance.clamp_min(1e-8), 0.0),
     }
+
+
+def _cells(own: Tensor) -> dict[str, Tensor]:
+    """What shows at the grain of the latent: a repeated pattern, or cells that have nothing to do with each other.
+
+    Measured at each picture's own size, where the grain is; pictures of less than two cells a side have neither.
+    """
+    height, width = (side // CELL for side in own.shape[-2:])
+    if min(height, width) < 2:
+        return {"grid": own.new_zeros(len(own)), "coherence": own.new_ones(len(own))}
+    own = own[..., : height * CELL, : width * CELL]
+    luma = _luma(own)
+    fine = luma - _around(luma[:, None])[:, 0]
+    tile = fine.unflatten(2, (width, CELL)).unflatten(1, (height, CELL)).mean((1, 3))
+    cells = F.avg_pool2d(own, CELL)
+    cells = cells - cells.mean((2, 3), keepdim=True)
+    across = (cells[..., 1:] * cells[..., :-1]).flatten(1).mean(1)
+    down = (cells[..., 1:, :] * cells[..., :-1, :]).flatten(1).mean(1)
+    spread, variance = cells.square().flatten(1).mean(1), _variance(luma)
+    return {
+        "grid": torch.where(variance > 1e-8, _variance(tile) / variance.clamp_min(1e-8), 0.0),
+        "coherence": torch.where(spread > 1e-8, (across + down) / 2 / spread.clamp_min(1e-8), 1.0),
+    }
+
+
+def _around(y: Tensor) -> Tensor:
+    """The mean over a cell's side around every pixel, in which no pattern that repeats by cells is left."""
+    weights = torch.tensor([0.5, *[1.0] * (CELL - 1), 0.5], dtype=y.dtype, device=y.device) / CELL
+    y = F.pad(y, (CELL // 2,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(y, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
 
 
 def _blurred(y: Tensor) -> Tensor:

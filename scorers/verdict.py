@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,20 +28,65 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number, its standard error (None: too few pictures to tell), and from how many pictures both are."""
+
+    value: float
+    standard_error: float | None
+    pictures: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval, for other prompts and seeds of the same kind."""
+        if self.standard_error is None:
+            return None
+        found = interval(self.value, self.standard_error, self.pictures)
+        return found.low, found.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalty:
+    """What was taken from the objective, and why.
+
+    Attributes:
+        name: of the guard.
+        taken: in objective units, above 0.
+        words: for people.
+    """
+
+    name: str
+    taken: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """One recipe's objective.
 
     Attributes:
-        value: weighted sum of the scaled parts, more is better; None when the recipe is infeasible.
+        value: weighted sum of the scaled parts less the penalties, more is better; None when the recipe is infeasible.
         parts: by scorer; empty when infeasible.
         reasons: why it is infeasible, or remarks on single broken pictures.
         standard_error: of ``value``.
+        pictures: that were judged.
+        penalties: what was taken.
+        aspects: by aspect of ``scorers.aspects``, the mean of its scorers' scaled parts by their weights.
     """
 
     value: float | None
     parts: Mapping[str, Part]
     reasons: tuple[str, ...]
     standard_error: float | None
+    pictures: int = 0
+    penalties: tuple[Penalty, ...] = ()
+    aspects: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of ``value``, for other prompts and seeds of the same kind; None where it cannot be told."""
+        if self.value is None:
+            return None
+        return Estimate(value=self.value, standard_error=self.standard_error, pictures=self.pictures).interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,10 +74,17 @@ def test_pictures_do_not_depend_on_their_batch(
     calibrated: Panel, look: Callable[..., Features], paint: Paint, prompts_of: Prompts
 ) -> None:
     whole, images, prompts = look(0.2), paint(1, 12, 0.2), prompts_of(1, 12)
-    alone = [calibrated.features(images[i : i + 1], prompts[i : i + 1], [i]) for i in range(12)]
-    np.testing.assert_allclose(joined(alone).embedding("clip"), whole.embedding("clip"), atol=2e-6)
-    np.testing.assert_array_equal(joined(alone).dhash, whole.dhash)
-    np.testing.assert_allclose(joined(alone).statistics, whole.statistics, rtol=1e-4, atol=1e-5)
+    verdict = calibrated.judge(whole)
+    for size in (1, 5):
+        batches = [range(start, min(start + size, 12)) for start in range(0, 12, size)]
+        parts = [calibrated.features(images[list(b)], [prompts[i] for i in b], list(b)) for b in batches]
+        apart = joined(parts)
+        np.testing.assert_allclose(apart.embedding("clip"), whole.embedding("clip"), atol=2e-6)
+        np.testing.assert_array_equal(apart.dhash, whole.dhash)
+        np.testing.assert_allclose(apart.statistics, whole.statistics, rtol=1e-4, atol=1e-5)
+        again = calibrated.judge(apart)
+        assert again.value == pytest.approx(verdict.value, abs=1e-4)
+        assert again.standard_error == pytest.approx(verdict.standard_error, abs=1e-4)
 
 
 def test_some_of_the_slots_are_compared_with_the_same_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
@@ -119,14 +126,40 @@ def test_progress_is_reported(calibrated: Panel, look: Callable[..., Features]) 
 # ------------------------------------------------------------------------------------------------------- broken
 
 
+def board(x: Tensor, side: int) -> Tensor:
+    """A chessboard."""
+    rows, columns = torch.meshgrid(*(torch.arange(n) for n in x.shape[2:]), indexing="ij")
+    return ((rows // side + columns // side) % 2).float().expand_as(x)
+
+
+def half_black(x: Tensor) -> Tensor:
+    """The lower half was never drawn."""
+    return torch.cat([x[:, :, : x.shape[2] // 2], torch.zeros_like(x[:, :, x.shape[2] // 2 :])], dim=2)
+
+
+def blotch(x: Tensor) -> Tensor:
+    """Colours without an edge."""
+    small = torch.nn.functional.interpolate(x, size=4, mode="area")
+    return torch.nn.functional.interpolate(small, size=x.shape[2:], mode="bicubic").clamp(0, 1)
+
+
 BROKEN: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "nan": (lambda x: x * float("nan"), "not finite"),
     "infinite": (lambda x: x / torch.zeros(()), "not finite"),
     "black": (torch.zeros_like, "black"),
     "grey": (lambda x: torch.full_like(x, 0.5), "blank"),
+    "red": (lambda x: torch.tensor([0.8, 0.1, 0.1]).view(1, 3, 1, 1).expand_as(x), "blank"),
     "white": (torch.ones_like, "blank"),
     "white noise": (lambda x: torch.rand(x.shape, generator=torch.Generator().manual_seed(0)), "noise"),
+    "noise all over": (
+        lambda x: 0.4 * x + 0.6 * torch.rand(x.shape, generator=torch.Generator().manual_seed(0)),
+        "noise",
+    ),
     "blown out": (lambda x: (x > 0.5).float().amin(1, keepdim=True).expand_as(x), "clipped"),
+    "half black": (half_black, "partly black"),
+    "blotch": (blotch, "a blotch"),
+    "chessboard": (lambda x: board(x, 4), "a grid"),
+    "grid over a picture": (lambda x: (x + 0.25 * (board(x, 4) - 0.5)).clamp(0, 1), "a grid"),
 }
 
 
@@ -136,7 +169,7 @@ def test_broken_pictures_make_infeasible_with_reasons_never_zero(
 ) -> None:
     spoil, why = BROKEN[kind]
     images = paint(1, 12, 0.5)
-    images[[3, 8]] = spoil(images[[3, 8]] + 1e-3)
+    images[[3, 8]] = spoil((images[[3, 8]] + 1e-3).clamp(0, 1))
     verdict = calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
     assert verdict.value is None
     assert verdict.standard_error is None
@@ -144,6 +177,8 @@ def test_broken_pictures_make_infeasible_with_reasons_never_zero(
     assert verdict.reasons[1].startswith("seed 3, ")
     assert why in verdict.reasons[1]
     assert not verdict.parts
+    assert not verdict.penalties
+    assert verdict.interval is None
 
 
 def test_one_broken_of_twelve_is_left_out_and_remarked(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
@@ -165,9 +200,13 @@ def test_a_single_picture_of_nan_is_too_many(calibrated: Panel, paint: Paint, pr
     assert np.isnan(features.brightest[4])
 
 
-def test_scenes_of_every_look_are_sound(calibrated: Panel, look: Callable[..., Features]) -> None:
+def test_scenes_of_every_look_and_references_are_sound_and_not_fined(
+    calibrated: Panel, look: Callable[..., Features]
+) -> None:
     for amount in (0.0, 0.25, 0.5, 0.75, 1.0):
         assert not any(look(amount).broken)
+        assert not calibrated.judge(look(amount)).penalties
+    assert not any(calibrated.reviewed(calibrated.references).broken)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +285,100 @@ def test_calibration_reports_units_noise_and_snr(calibrated: Panel) -> None:
     assert scales["style"].text.startswith("style: weight 1, unit ")
     assert all(scale.sigma >= scale.noise > 0 for scale in scales.values())
     weak = replace(scales["style"], sigma=1.1, noise=1.0)
-    assert "cannot rank these recipes with 12 pictures each, about 58 would be needed" in weak.text
+    assert weak.text.endswith(
+        "it cannot rank these recipes with 12 pictures each, about 58 would be needed; it is kept on all the same"
+    )
+
+
+def panel_of(settings: PanelSettings, strong: float, keep: frozenset[str] = frozenset()) -> Panel:
+    """A panel with two scorers of readings: one as strong as said, one of noise."""
+
+    class Read(Raising):
+        degree = 1
+
+        def __init__(self, name: str) -> None:
+            super().__init__(lambda features: features.readings[name])
+            self.name = name
+
+    weights = {"strong": strong, "noise": 1.0}
+    return Panel.open(replace(settings, weights=weights, keep=keep), extra=[Read("strong"), Read("noise")])
+
+
+def readings(look: Callable[..., Features]) -> dict[str, Features]:
+    """Five recipes that differ in one reading, and only by chance in the other."""
+    rng = np.random.default_rng(0)
+    looks = {"A": 0.0, "FLAT_25": 0.25, "FLAT_50": 0.5, "FLAT_75": 0.75, "B": 1.0}
+    return {
+        label: replace(
+            look(amount), readings={"strong": amount + 0.01 * rng.normal(size=12), "noise": rng.normal(size=12)}
+        )
+        for label, amount in looks.items()
+    }
+
+
+def test_a_scorer_that_cannot_rank_is_switched_off_unless_kept(
+    settings: PanelSettings, look: Callable[..., Features]
+) -> None:
+    recipes = readings(look)
+    panel = panel_of(settings, 0.5)
+    panel.calibrate(recipes)
+    assert panel.switched_off == ("noise",)
+    assert panel.scales["noise"].text.endswith("would be needed; it is switched off")
+    parent = panel.judge(recipes["B"])
+    assert parent.value == pytest.approx(0.5 * parent.parts["strong"].scaled)
+    assert parent.parts["noise"].scaled != 0, "it is still reported"
+    kept = panel_of(settings, 0.5, keep=frozenset({"noise"}))
+    kept.calibrate(recipes)
+    assert kept.switched_off == ()
+    assert kept.scales["noise"].text.endswith("it is kept on all the same")
+    assert kept.version != panel.version
+    verdict = kept.judge(recipes["B"])
+    assert verdict.value == pytest.approx(0.5 * verdict.parts["strong"].scaled + verdict.parts["noise"].scaled)
+
+
+def test_the_last_scorers_are_never_switched_off(settings: PanelSettings, look: Callable[..., Features]) -> None:
+    panel = panel_of(settings, 0.0)
+    panel.calibrate(readings(look))
+    assert panel.switched_off == ()
+
+
+def test_what_an_earlier_calibration_found_is_kept_to(settings: PanelSettings, look: Callable[..., Features]) -> None:
+    recipes = readings(look)
+    panel = panel_of(settings, 0.5)
+    for off in ((), ("noise",), ("strong",)):
+        panel.calibrate(recipes, off)
+        assert panel.switched_off == off
+
+
+def test_a_scorer_to_be_kept_has_a_weight(settings: PanelSettings) -> None:
+    with pytest.raises(ScorerError, match="'laion' is to be kept, but has no weight"):
+        Panel.open(replace(settings, keep=frozenset({"laion"})))
+
+
+def test_pictures_needed_are_as_many_as_make_noise_and_spread_equal() -> None:
+    from scorers.scale import Scale
+
+    scale = Scale(name="x", weight=1, sigma=1.1, noise=1.0, pictures=12)
+    assert (scale.snr, scale.needed) == (pytest.approx(0.21), 58)
+    assert replace(scale, sigma=1.0).needed is None
+    assert replace(scale, noise=0.0).needed == 0
+
+
+def test_aspects_are_means_by_weight(calibrated: Panel, look: Callable[..., Features]) -> None:
+    verdict = calibrated.judge(look(0.0))
+    assert set(verdict.aspects) == {"style", "fidelity"}
+    style = verdict.aspects["style"]
+    assert style.value == pytest.approx(verdict.parts["style"].scaled)
+    assert style.standard_error == pytest.approx(verdict.parts["style"].standard_error)
+    assert style.interval is not None
+    assert style.interval[0] < style.value < style.interval[1]
+
+
+def test_differences_of_pictures_add_up_to_the_comparison(calibrated: Panel, look: Callable[..., Features]) -> None:
+    slots, rows = calibrated.differences(look(0.1), look(0.6).take(range(11, 1, -1)))
+    assert len(slots) == 10
+    total = sum(calibrated.scales[name].counts * row.mean() for name, row in rows.items())
+    assert total == pytest.approx(calibrated.compare(look(0.1).take(range(2, 12)), look(0.6)).mean)
 
 
 def test_uncalibrated_and_badly_calibrated_panels_say_so(

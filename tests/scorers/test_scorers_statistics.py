@@ -45,6 +45,9 @@ def test_uniform_colour() -> None:
         "hf_ratio": 0.0,
         "warmth": 0.6,
         "green_magenta": 0.0,
+        "dark_frac": 0.0,
+        "grid": 0.0,
+        "coherence": 1.0,
     }
     assert got == pytest.approx(want, abs=1e-3)
 
