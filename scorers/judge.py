@@ -11,7 +11,7 @@ import numpy as np
 from scorers.aspects import FLOORED, PARETO, ROOM, aspect_of
 from scorers.base import Scorer
 from scorers.errors import ScorerError
-from scorers.features import Features, Slot
+from scorers.features import Features
 from scorers.guards import infeasible
 from scorers.penalties import MOST, Collapse, Fine
 from scorers.scale import Row, Scale, mean_of, rate, scale_of
@@ -169,15 +169,9 @@ class Judge:
             found[aspect] = Estimate(value=value, standard_error=jackknife(row), pictures=len(row))
         return found
 
-    def differences(self, a: Features, b: Features) -> tuple[tuple[Slot, ...], dict[str, Row]]:
-        """By how much ``a``'s pictures do better than ``b``'s, over the slots that both have, sound in both.
-
-        Returns:
-            The slots, and by scorer the differences in its unit, one a slot.
-        """
-        left, right = _common(a, b)
-        offs = {scorer.name: rate(scorer, left) - rate(scorer, right) for scorer in self._scorers}
-        return left.slots, {name: off / self.scales[name].sigma for name, off in offs.items()}
+    def contributions(self, features: Features) -> dict[str, Row]:
+        """See ``Panel.contributions``."""
+        return {scorer.name: rate(scorer, features) / self.scales[scorer.name].sigma for scorer in self._scorers}
 
     def compare(self, a: Features, b: Features) -> Difference:
         """See ``Panel.compare``."""

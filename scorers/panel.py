@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from scorers.base import Calibration, Looking, Scorer
 from scorers.encoder_files import sha256_of
 from scorers.encoders import Encoders
 from scorers.errors import ScorerError
-from scorers.features import Features, Slot, joined
+from scorers.features import Features, joined
 from scorers.judge import Judge
 from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
@@ -78,9 +79,9 @@ class Panel:
         return cls(settings, Observer(encoders, seen, looking, size), scorers, pictures)
 
     @property
-    def version(self) -> str:
-        """Hash of everything that decides a verdict besides the calibration recipes' own pictures."""
-        made_of = {
+    def made_of(self) -> Mapping[str, Any]:
+        """Everything that decides a verdict besides the calibration recipes' own pictures, as JSON."""
+        return {
             "panel": VERSION,
             "guards": guards.VERSION,
             "penalties": PENALTIES_VERSION,
@@ -90,7 +91,11 @@ class Panel:
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
         }
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def version(self) -> str:
+        """Hash of ``made_of``."""
+        return hashlib.sha256(json.dumps(self.made_of, sort_keys=True).encode()).hexdigest()
 
     @property
     def calibration_version(self) -> str:
@@ -190,16 +195,15 @@ class Panel:
         """
         return self._state.compare(a, b)
 
-    def differences(self, a: Features, b: Features) -> tuple[tuple[Slot, ...], dict[str, Row]]:
-        """By how much ``a``'s pictures do better than ``b``'s, over the slots that both have, sound in both.
+    def contributions(self, features: Features) -> dict[str, Row]:
+        """What every picture contributes, ``(n,)`` by scorer, in the scorer's unit; NaN for broken pictures.
 
-        Returns:
-            The slots, and by scorer the differences in its unit, one a slot; NaN where it cannot say.
+        Only differences between pictures of one slot mean something.
 
         Raises:
             ScorerError: the panel is not calibrated, or a scorer failed.
         """
-        return self._state.differences(a, b)
+        return self._state.contributions(features)
 
     def progress(self, features: Features) -> Progress | None:
         """How far along the way from the base to the references a recipe is; None without style or on other slots."""

@@ -133,6 +133,15 @@ def weighed(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
+def weighty(names: list[str], info: ValidationInfo) -> list[str]:
+    """Accept scorers that the table's `weights` name."""
+    weights = info.data.get("weights")
+    lost = [name for name in names if weights is not None and not weights.get(name)]
+    if lost:
+        raise own_error(f"{', '.join(lost)} has no weight", "give it one in weights, or take it out of keep")
+    return names
+
+
 def device(text: str) -> str:
     """Accept the name of a device, as torch calls it, or auto."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):

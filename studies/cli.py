@@ -10,23 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.plain import console, told_plainly
+from studies.judging_commands import pick, rescore
+from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
 from studies.recipe_commands import recipe
 from studies.render_command import render
 
 if TYPE_CHECKING:
     from engine.merged import Output
-    from studies.studyfile import StudySpec
-
-study_argument = click.argument("study", type=click.Path(path_type=Path))
-
-
-def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it."""
-    from studies.studyfile import read_study_file
-
-    return read_study_file(study / "study.toml" if study.is_dir() else study)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,9 +97,12 @@ def run(study: Path) -> None:
 @main.command()
 @study_argument
 @click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@click.option(
+    "--pareto", is_flag=True, help="The trials that no other beats in style, fidelity and aesthetics at once."
+)
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
 @told_plainly
-def show(study: Path, top: int, csv: Path | None) -> None:
+def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.session import open_store
     from studies.show import overview, write_csv
@@ -116,7 +110,7 @@ def show(study: Path, top: int, csv: Path | None) -> None:
     spec = opened(study)
     store = open_store(spec)
     out = console()
-    for part in overview(spec, store, top=top):
+    for part in overview(spec, store, top=top, pareto=pareto):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -277,9 +271,11 @@ def doctor(folder: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(pick)
 main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)
+main.add_command(rescore)
 
 
 if __name__ == "__main__":

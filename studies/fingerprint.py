@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PANEL = "panel"
+INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
+"""Keys of the study's notes: everything that counts, by hash; what the panel is made of; libraries and device."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
@@ -31,30 +34,59 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
             changed.
     """
-    inputs: dict[str, Any] = {**spec.fingerprint(), "panel": workshop.panel.version}
-    inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
-    inputs |= vae_hash(spec)
-    inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
-    inputs |= {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
-    surroundings = {name: version(name) for name in LIBRARIES} | {"device": str(workshop.engine.device)}
-    known = store.noted("inputs")
+    inputs = inputs_of(spec, models, workshop)
+    surroundings = {name: version(name) for name in LIBRARIES} | {"device": str(workshop.device)}
+    known = store.noted(INPUTS)
     if known is None:
-        store.note("inputs", inputs)
-        store.note("surroundings", surroundings)
+        store.note(INPUTS, inputs)
+        store.note(JUDGED_BY, dict(workshop.panel.made_of))
+        store.note(SURROUNDINGS, surroundings)
         return
     changed = [
         f"  {name}: was {known.get(name, 'not set')}, is {inputs.get(name, 'not set')}"
         for name in differing(known, inputs)
     ]
+    if differing(known, inputs) == [PANEL]:
+        what = judged_otherwise(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
+        raise StudyError(
+            f"{spec.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and "
+            f"scores of both would not compare; `recipe-search rescore {spec.file}` judges all trials anew, or put it "
+            "back"
+        )
     if changed:
         raise StudyError(
             f"{spec.folder}: this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
             + "\nput them back, or give the study another name to start a new one"
         )
-    before = store.noted("surroundings")
+    before = store.noted(SURROUNDINGS)
     for name in differing(before, surroundings):
         log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
+
+
+def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
+    """Everything that a study's numbers depend on, by name."""
+    inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
+    inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
+    inputs |= vae_hash(spec)
+    inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
+    return inputs | {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
+
+
+def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two panels, for people; both as ``Panel.made_of`` has them."""
+    lines: list[str] = []
+    for name in differing(before, now):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, list) and isinstance(new, list):
+            gone, come = len(set(old) - set(new)), len(set(new) - set(old))
+            lines.append(f"{name}: {come} new, {gone} gone")
+        elif isinstance(old, dict) and isinstance(new, dict):
+            said = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
+            lines.append(f"{name}: {', '.join(said)}")
+        else:
+            lines.append(f"{name}: {old} -> {new}")
+    return lines
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from optuna.trial import Trial
 from rich.console import Console
@@ -22,19 +21,17 @@ from engine.errors import EngineError
 from scorers.errors import ScorerError
 from search.samplers import distributions
 from search.suggester import Proposal, Suggester
+from studies.calibration import calibrate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import refuse_changes
 from studies.outcome import Outcome
 from studies.progress import Meter, meter
 from studies.proof import prove
+from studies.records import attributes_of
 from studies.storage import INFEASIBLE, INTERRUPTED, StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop, model_hashes
-
-if TYPE_CHECKING:
-    from scorers.features import Features
-    from scorers.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -72,25 +69,11 @@ class Night:
                 left_behind = store.reap()
                 if left_behind:
                     log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
-                self._calibrate(workshop, store)
+                calibrate(self.spec, workshop, store, self._suggester(), self.console)
                 self._search(workshop, store)
                 return prove(self.spec, workshop, store, models, self.console)
             finally:
                 workshop.close()
-
-    def _calibrate(self, workshop: Workshop, store: StudyStore) -> None:
-        """Render the calibration recipes on the study's shots and fit the panel to them."""
-        first = self._suggester().calibration()
-        with meter("calibrating the panel", len(first), self.console) as bar:
-            looks: dict[str, Features] = {}
-            for proposal in first:
-                looks[proposal.label] = workshop.make(self.spec.space.decode(proposal.point), self.spec.shots).features
-                bar.advance(note=proposal.label)
-        workshop.panel.calibrate(looks)
-        report = [scale.text for scale in workshop.panel.scales.values()]
-        store.note("calibration", report)
-        for line in report:
-            self.console.print(line, highlight=False, markup=False)
 
     def _suggester(self) -> Suggester:
         return Suggester(space=self.spec.space, plan=self.spec.plan, seed=self.spec.seed)
@@ -132,7 +115,8 @@ class Night:
         trial.set_user_attr("recipe_key", recipe.key)
         work = workshop.make(recipe, self.spec.shots)
         verdict = workshop.panel.judge(work.features)
-        record(trial, verdict)
+        for name, value in attributes_of(verdict).items():
+            trial.set_user_attr(name, value)
         trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})
         write_note(trial, store.attach(trial, work.sheet))
         if verdict.value is None:
@@ -143,18 +127,6 @@ class Night:
         best = max((told.value for told in store.history() if told.value is not None), default=verdict.value)
         bar.advance(note=f"{proposal.stage}: {verdict.value:+.2f}, best {best:+.2f}")
         return True
-
-
-def record(trial: Trial, verdict: Verdict) -> None:
-    """Write the panel's numbers on a trial."""
-    trial.set_user_attr("standard_error", verdict.standard_error)
-    trial.set_user_attr(
-        "scores",
-        {
-            name: {"raw": part.raw, "scaled": part.scaled, "standard_error": part.standard_error}
-            for name, part in verdict.parts.items()
-        },
-    )
 
 
 @contextmanager

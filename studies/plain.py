@@ -1,9 +1,10 @@
-"""What every command of the command line does around its work: errors as messages, results on a console."""
+"""What every command of the command line does around its work: study files, errors as messages, a console."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
@@ -13,11 +14,23 @@ from studies.guard import check_names
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from studies.studyfile import StudySpec
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 STOPPED = 130
 """Exit status after Ctrl+C or a termination signal, as shells have it."""
+
+
+study_argument = click.argument("study", type=click.Path(path_type=Path))
+
+
+def opened(study: Path) -> StudySpec:
+    """Read a study file; a folder stands for the ``study.toml`` in it."""
+    from studies.studyfile import read_study_file
+
+    return read_study_file(study / "study.toml" if study.is_dir() else study)
 
 
 def told_plainly(command: Callable[P, R]) -> Callable[P, R]:

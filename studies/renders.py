@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING
 from engine.recipe import Recipe
 from engine.shots import Shot
 from studies.files import replaced
-from studies.sheets import Picture, read_picture
+from studies.sheets import Picture, cell, read_picture
 
 if TYPE_CHECKING:
     from scorers.features import Features
+
+FEATURES = "features.safetensors"
+NOTHING = "any picture"
+SHEET = "sheet.webp"
 
 
 def shots_key(shots: Sequence[Shot]) -> str:
@@ -41,15 +45,22 @@ class RenderStore:
         """Features kept earlier, or None where there are none with everything that is ``wanted``, by version."""
         from scorers.features import Features
 
-        path = self.place(recipe, shots) / "features.safetensors"
+        path = self.place(recipe, shots) / FEATURES
         kept = Features.load(path) if path.exists() else None
         return None if kept is None or kept.lacks(wanted) else kept
+
+    def lacking(self, recipe: Recipe, shots: Sequence[Shot], wanted: Mapping[str, str]) -> tuple[str, ...]:
+        """What keeps ``load`` from finding everything that is ``wanted``: names of it, or that nothing is kept."""
+        from scorers.features import Features
+
+        path = self.place(recipe, shots) / FEATURES
+        return Features.load(path).lacks(wanted) if path.exists() else (NOTHING,)
 
     def keep(self, recipe: Recipe, shots: Sequence[Shot], features: Features) -> Path:
         """Store features; returns the folder."""
         place = self.place(recipe, shots)
         place.mkdir(parents=True, exist_ok=True)
-        features.save(place / "features.safetensors")
+        features.save(place / FEATURES)
         return place
 
     def keep_pictures(self, recipe: Recipe, shots: Sequence[Shot], pictures: Sequence[Picture]) -> None:
@@ -68,3 +79,14 @@ class RenderStore:
         if not all(path.exists() for path in paths):
             return None
         return [read_picture(path) for path in paths]
+
+    def picture(self, recipe: Recipe, shots: Sequence[Shot], index: int) -> Picture | None:
+        """One picture as it was kept: by itself, or in the contact sheet; None if it is in neither."""
+        place = self.place(recipe, shots)
+        alone, sheet = place / f"{index:03d}.png", place / SHEET
+        if alone.exists():
+            return read_picture(alone)
+        if not sheet.exists():
+            return None
+        width, height = shots[index].picture_size
+        return cell(read_picture(sheet), index, len(shots), height, width)

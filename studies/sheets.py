@@ -44,15 +44,37 @@ def read_picture(path: Path) -> Picture:
         return np.asarray(image.convert("RGB"))
 
 
+def _columns(count: int, height: int, width: int) -> int:
+    """Of a near-square grid."""
+    return math.ceil(math.sqrt(count * height / width))
+
+
 def grid(pictures: Sequence[Picture], path: Path) -> None:
     """Write a trial's pictures, unscaled, in a near-square grid."""
-    columns = math.ceil(math.sqrt(len(pictures) * pictures[0].shape[0] / pictures[0].shape[1]))
-    rows = math.ceil(len(pictures) / columns)
     height, width = pictures[0].shape[:2]
+    columns = _columns(len(pictures), height, width)
+    rows = math.ceil(len(pictures) / columns)
     sheet = Image.new("RGB", (columns * (width + 2) + 2, rows * (height + 2) + 2), PAPER)
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
         sheet.paste(Image.fromarray(picture), (2 + column * (width + 2), 2 + row * (height + 2)))
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+
+
+def cell(sheet: Picture, index: int, count: int, height: int, width: int) -> Picture:
+    """One picture out of what ``grid`` wrote of ``count`` of them, as far as the file's compression kept it."""
+    row, column = divmod(index, _columns(count, height, width))
+    top, left = 2 + row * (height + 2), 2 + column * (width + 2)
+    return sheet[top : top + height, left : left + width]
+
+
+def pair(left: Picture, right: Picture, path: Path) -> None:
+    """Write two pictures side by side and nothing else: whoever looks shall not know which is which."""
+    height, width = left.shape[:2]
+    sheet = Image.new("RGB", (2 * width + 3 * GAP, height + 2 * GAP), PAPER)
+    for place, picture in enumerate((left, right)):
+        sheet.paste(Image.fromarray(picture), (GAP + place * (width + GAP), GAP))
     with replaced(path) as temporary:
         sheet.save(temporary)
 

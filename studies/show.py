@@ -10,18 +10,25 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.table import Table
 
 from studies.approval import read_pins
+from studies.calibration import OFF
 from studies.files import replaced
 from studies.outcome import Outcome, read_outcome
+from studies.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
 
 
-def overview(spec: StudySpec, store: StudyStore, *, top: int = 10) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials, failures, outcome, pins."""
+def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool = False) -> Iterator[Any]:
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
     trials = store.trials()
     best = complete(trials)
     yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
-    yield _best_trials(best[:top])
+    if store.rescored:
+        yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
+    off = store.noted(OFF)
+    if off:
+        yield f"switched off, since noise hides what recipes differ by: {', '.join(off)}"
+    yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
@@ -37,8 +44,8 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10) -> Iterator[A
 def _best_trials(trials: list[FrozenTrial]) -> Table:
     table = Table(title="best trials on the search's own shots (the luckiest are overrated)")
     names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
-    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe"):
-        table.add_column(heading, justify="left" if heading in ("stage", "recipe") else "right")
+    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", "taken for"):
+        table.add_column(heading, justify="left" if heading in ("stage", "recipe", "taken for") else "right")
     for trial in trials:
         scores = trial.user_attrs.get("scores", {})
         error = trial.user_attrs.get("standard_error")
@@ -49,26 +56,44 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
             str(trial.user_attrs["recipe_key"])[:8],
+            _fined(trial),
         )
     return table
 
 
+def _fined(trial: FrozenTrial) -> str:
+    """What was taken from a trial's score, and for what."""
+    return ", ".join(f"{name} -{taken:.2f}" for name, taken in trial.user_attrs.get("penalties", {}).items())
+
+
 def write_csv(store: StudyStore, path: Path) -> None:
-    """Write every trial as a row: state, value, all parameters, all scores, recipe and reason."""
+    """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason."""
     import pandas as pd
 
+    trials = store.study.get_trials(deepcopy=False)
+    front = non_dominated(aspects_by_number(complete(trials)))
     rows = [
         {"trial": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
-        | {f"{name}.{field}": number for name, part in _scores(trial) for field, number in part.items()}
+        | _columns(trial)
+        | {"pareto": trial.number in front}
         | {name: trial.user_attrs.get(name) for name in ("stage", "standard_error", "recipe_key", "recipe", "reason")}
-        for trial in store.study.get_trials(deepcopy=False)
+        for trial in trials
     ]
     with replaced(path) as temporary:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
-def _scores(trial: FrozenTrial) -> list[tuple[str, dict[str, float]]]:
-    return list(trial.user_attrs.get("scores", {}).items())
+def _columns(trial: FrozenTrial) -> dict[str, float | None]:
+    """Everything that was measured of a trial, by column."""
+    attributes = trial.user_attrs
+    low, high = attributes.get("interval") or (None, None)
+    columns: dict[str, float | None] = {"low": low, "high": high}
+    for name, part in attributes.get("scores", {}).items():
+        columns |= {f"{name}.{field}": number for field, number in part.items()}
+    for name, one in attributes.get("aspects", {}).items():
+        low, high = one["interval"] or (None, None)
+        columns |= {f"aspect {name}": one["value"], f"aspect {name}.low": low, f"aspect {name}.high": high}
+    return columns | {f"taken for {name}": taken for name, taken in attributes.get("penalties", {}).items()}
 
 
 def standings(outcome: Outcome) -> Table:

@@ -35,6 +35,16 @@ INTERRUPTED = "interrupted"
 INFEASIBLE = "infeasible: "
 """How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
 
+WHOLE = "whole"
+"""Key of the note that a rescored study holds all its trials."""
+ARTIFACT = "artifacts:"
+"""How Optuna's attribute of a trial begins that names one of its pictures."""
+
+
+def _title(name: str, rescored: int) -> str:
+    """What Optuna calls the study, or one of its later scorings."""
+    return f"{name} (rescored {rescored})" if rescored else name
+
 
 @contextmanager
 def night_lock(folder: Path) -> Generator[None]:
@@ -90,21 +100,68 @@ def _is_record(line: bytes) -> bool:
 class StudyStore:
     """The Optuna study of a study folder, and its artifacts."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Open or create; call ``reap`` under ``night_lock`` before the first trial of a night."""
+    def __init__(self, folder: Path, name: str, *, rescored: int | None = None) -> None:
+        """Open or create; call ``reap`` under ``night_lock`` before the first trial of a night.
+
+        Args:
+            folder: of the study.
+            name: of the study.
+            rescored: which of its scorings, 0 being the first; None: the newest that is whole.
+        """
         self.folder = folder
+        self.name = name
         artifacts = folder / "artifacts"
         artifacts.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(artifacts)
         journal = folder / "journal.log"
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
-        known = name in optuna.get_all_study_names(self.storage)  # reading must not write
+        known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
+        whole = [n for n in range(1, len(known)) if (one := known.get(_title(name, n))) and WHOLE in one.user_attrs]
+        self.rescored = max(whole, default=0) if rescored is None else rescored
+        title = _title(name, self.rescored)
         self.study = (
-            optuna.load_study(study_name=name, storage=self.storage, sampler=sampler)
-            if known
-            else optuna.create_study(study_name=name, storage=self.storage, sampler=sampler, direction="maximize")
+            optuna.load_study(study_name=title, storage=self.storage, sampler=sampler)
+            if title in known
+            else optuna.create_study(study_name=title, storage=self.storage, sampler=sampler, direction="maximize")
         )
+
+    def successor(self) -> StudyStore:
+        """An empty study beside this one, for the same trials with other scores; `seal` lets it take this one's place.
+
+        What an earlier attempt left of it is deleted.
+        """
+        title = _title(self.name, self.rescored + 1)
+        if title in optuna.get_all_study_names(self.storage):
+            optuna.delete_study(study_name=title, storage=self.storage)
+        return StudyStore(self.folder, self.name, rescored=self.rescored + 1)
+
+    def copy(self, trial: FrozenTrial, value: float | None, attributes: Mapping[str, Any]) -> Trial:
+        """Add a finished trial with other scores, its number and its pictures kept.
+
+        Args:
+            trial: of the study before this one; trials are copied in order.
+            value: None for a trial that has none.
+            attributes: all of its attributes.
+        """
+        pictures = {key: text for key, text in trial.system_attrs.items() if key.startswith(ARTIFACT)}
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        self.study.add_trial(
+            optuna.create_trial(
+                state=state,
+                value=value,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=dict(attributes),
+                system_attrs=pictures,
+            )
+        )
+        added = self.study.get_trials(deepcopy=False)[-1]
+        return Trial(self.study, added._trial_id)  # pyright: ignore[reportPrivateUsage] - as in `reap`
+
+    def seal(self) -> None:
+        """Say that every trial was copied: from now on this study is the one that is opened."""
+        self.note(WHOLE, True)
 
     @property
     def number(self) -> int:

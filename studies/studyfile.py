@@ -53,6 +53,8 @@ class StudySpec:
     """Name of an open_clip architecture, or a JSON file."""
     clip_weights: Path
     scorer_weights: Mapping[str, float]
+    scorers_kept: frozenset[str] = frozenset()
+    """Scorers that stay on even if their noise hides what the calibration recipes differ by."""
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
     vae: Path | None = None
@@ -75,6 +77,7 @@ class StudySpec:
             encoders={"clip": EncoderFiles(config=self.clip_config, weights=self.clip_weights)},
             references=self.references,
             weights=dict(self.scorer_weights),
+            keep=self.scorers_kept,
             render_size=min(min(shot.picture_size) for shot in self.shots),
         )
 
@@ -189,6 +192,7 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         clip_config=path_from(here, config) if is_file_name(config) else config,
         clip_weights=path_from(here, written.scorers.clip_weights),
         scorer_weights=written.scorers.weights,
+        scorers_kept=frozenset(written.scorers.keep),
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
         prediction=written.render.prediction,

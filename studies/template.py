@@ -113,6 +113,7 @@ BRI = [-5, 5]
 clip_config = @CLIP_CONFIG@
 clip_weights = @CLIP_WEIGHTS@
 # weights = @WEIGHTS@   # what counts how much; scorers: @SCORERS@
+# A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
 # device = "auto"            # cpu, cuda or cuda:0

@@ -12,7 +12,9 @@ from engine.recipe import Recipe
 from engine.shots import Shot
 from studies import sheets
 from studies.embeddings import embedding_hashes
-from studies.renders import RenderStore
+from studies.errors import StudyError
+from studies.estimate import device_of
+from studies.renders import SHEET, RenderStore
 from studies.studyfile import StudySpec
 from studies.upscalers import upscaler_hashes
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel import Panel
 
-SHEET = "sheet.webp"
+
+class NotKeptError(StudyError):
+    """A recipe's renders are not there, and may not be made now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,19 +44,21 @@ class Work:
 class Workshop:
     """Everything that turns a recipe into features on one device."""
 
-    def __init__(self, engine: Engine, panel: Panel, renders: RenderStore) -> None:
+    def __init__(self, panel: Panel, renders: RenderStore, device: torch.device, engine: Engine | None) -> None:
         """Use ``open`` instead, unless the parts are open already."""
-        self.engine = engine
         self.panel = panel
         self.renders = renders
+        self.device = device
+        self._engine = engine
 
     @classmethod
-    def open(cls, spec: StudySpec, models: dict[str, str]) -> Self:
-        """Load the parents and the encoder.
+    def open(cls, spec: StudySpec, models: dict[str, str], *, kept_on: str = "") -> Self:
+        """Load the parents and the encoders; or, for renders that are kept, the encoders alone.
 
         Args:
             spec: the study.
             models: SHA-256 of every model file, by letter.
+            kept_on: kind of device ("cpu", "cuda") that the kept renders were made on; nothing can be rendered then.
 
         Raises:
             EngineError: a checkpoint or the VAE cannot be used.
@@ -61,17 +67,20 @@ class Workshop:
         from engine.session import Engine
         from scorers.panel import Panel
 
-        engine = Engine.open(
-            spec.models,
-            device=spec.device,
-            precision=spec.precision,
-            round_to=spec.export_dtype,
-            embeddings=spec.embeddings,
-            prediction=spec.prediction,
-            vae=spec.vae,
-            upscalers=spec.upscalers,
-        )
-        panel = Panel.open(spec.panel_settings(), device=str(engine.device))
+        engine = None
+        if not kept_on:
+            engine = Engine.open(
+                spec.models,
+                device=spec.device,
+                precision=spec.precision,
+                round_to=spec.export_dtype,
+                embeddings=spec.embeddings,
+                prediction=spec.prediction,
+                vae=spec.vae,
+                upscalers=spec.upscalers,
+            )
+        device = engine.device if engine is not None else device_of(spec.device)
+        panel = Panel.open(spec.panel_settings(), device=str(device))
         stamp = "\n".join(
             [
                 *models.values(),
@@ -81,10 +90,26 @@ class Workshop:
                 *upscaler_hashes(spec).values(),
                 spec.export_dtype,
                 spec.precision,
-                engine.device.type,
+                kept_on or device.type,
             ]
         )
-        return cls(engine, panel, RenderStore(spec.folder, stamp))
+        return cls(panel, RenderStore(spec.folder, stamp), device, engine)
+
+    @property
+    def can_render(self) -> bool:
+        """Whether recipes that are not kept can be made."""
+        return self._engine is not None
+
+    @property
+    def engine(self) -> Engine:
+        """What builds and renders.
+
+        Raises:
+            NotKeptError: this workshop was opened for renders that are kept.
+        """
+        if self._engine is None:
+            raise NotKeptError("a recipe has to be rendered; `recipe-search run` does")
+        return self._engine
 
     def make(self, recipe: Recipe, shots: Sequence[Shot], *, pictures: bool = False) -> Work:
         """Build and render a recipe, unless its renders of these shots are kept already.
@@ -96,15 +121,17 @@ class Workshop:
 
         Raises:
             RenderError: a picture came out as NaN or infinity.
+            NotKeptError: it has to be rendered, and this workshop was opened for renders that are kept.
         """
         place = self.renders.place(recipe, shots)
         kept = self.renders.load(recipe, shots, self.panel.observer.wanted)
         if kept is not None and (not pictures or self.renders.pictures(recipe, shots) is not None):
             return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
         started = time.perf_counter()
-        self.engine.build(recipe)
+        engine = self.engine
+        engine.build(recipe)
         built = time.perf_counter()
-        images = self.engine.render(shots)
+        images = engine.render(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
@@ -122,7 +149,8 @@ class Workshop:
 
     def close(self) -> None:
         """Free the device."""
-        self.engine.close()
+        if self._engine is not None:
+            self._engine.close()
 
 
 def as_bytes(images: torch.Tensor) -> list[sheets.Picture]:

@@ -180,6 +180,9 @@ class ScorersTable(Written):
     clip_config: Text = Field(examples=["ViT-L-14"])
     clip_weights: Text = Field(examples=["models/ViT-L-14.safetensors"])
     weights: Weights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
+    keep: Annotated[list[Scorer], AfterValidator(checks.different), AfterValidator(checks.weighty)] = Field(
+        default=[], examples=[["clip"], "clip"]
+    )
 
 
 class DeviceTable(Written):

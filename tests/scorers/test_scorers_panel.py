@@ -374,11 +374,10 @@ def test_aspects_are_means_by_weight(calibrated: Panel, look: Callable[..., Feat
     assert style.interval[0] < style.value < style.interval[1]
 
 
-def test_differences_of_pictures_add_up_to_the_comparison(calibrated: Panel, look: Callable[..., Features]) -> None:
-    slots, rows = calibrated.differences(look(0.1), look(0.6).take(range(11, 1, -1)))
-    assert len(slots) == 10
-    total = sum(calibrated.scales[name].counts * row.mean() for name, row in rows.items())
-    assert total == pytest.approx(calibrated.compare(look(0.1).take(range(2, 12)), look(0.6)).mean)
+def test_contributions_of_pictures_add_up_to_the_comparison(calibrated: Panel, look: Callable[..., Features]) -> None:
+    one, other = (calibrated.contributions(look(amount)) for amount in (0.1, 0.6))
+    total = sum(calibrated.scales[name].counts * (one[name] - other[name]).mean() for name in one)
+    assert total == pytest.approx(calibrated.compare(look(0.1), look(0.6)).mean)
 
 
 def test_uncalibrated_and_badly_calibrated_panels_say_so(

@@ -1,0 +1,57 @@
+"""Calibration: a few recipes, rendered on the study's shots, give the scorers their units or switch them off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from search.suggester import Suggester
+from studies.progress import meter
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec
+from studies.workshop import Workshop
+
+if TYPE_CHECKING:
+    from scorers.features import Features
+    from scorers.panel import Panel
+
+OFF = "switched off"
+"""Key of the study's note of the scorers that its first calibration switched off; later nights keep to it."""
+
+
+def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, suggester: Suggester, console: Console) -> None:
+    """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out."""
+    fit(spec, workshop, suggester, store.noted(OFF), console)
+    report = report_lines(workshop.panel)
+    store.note("calibration", report)
+    store.note(OFF, list(workshop.panel.switched_off))
+    for line in report:
+        console.print(line, highlight=False, markup=False)
+
+
+def fit(
+    spec: StudySpec, workshop: Workshop, suggester: Suggester, off: Collection[str] | None, console: Console
+) -> None:
+    """Fit the panel to the calibration recipes; ``off`` as for ``Panel.calibrate``."""
+    first = suggester.calibration()
+    with meter("calibrating the panel", len(first), console) as bar:
+        looks: dict[str, Features] = {}
+        for proposal in first:
+            looks[proposal.label] = workshop.make(spec.space.decode(proposal.point), spec.shots).features
+            bar.advance(note=proposal.label)
+    workshop.panel.calibrate(looks, off)
+
+
+def report_lines(panel: Panel) -> list[str]:
+    """What calibration found out, for people."""
+    lines = [scale.text for scale in panel.scales.values()]
+    off = panel.switched_off
+    if off:
+        names = ", ".join(f'"{name}"' for name in off)
+        lines.append(
+            f"switched off, so that noise does not steer the search: {', '.join(off)}. More prompts bring them back; "
+            f"keep = [{names}] in [scorers] keeps them on"
+        )
+    return lines

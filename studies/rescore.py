@@ -1,0 +1,197 @@
+"""Judging a whole study anew without rendering: other references, weights or scorers, the same pictures.
+
+Optuna's finished trials are frozen, so a rescored study is a second one in the same storage: every trial is copied with
+its number, its parameters, its pictures and the new score. It takes the place of the first once it is whole, and a
+search that goes on goes on from it; the earlier scores stay in the journal. What cannot be judged from the kept
+features (an embedding that was never taken, statistics of another size) is named, and only then is rendering offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from engine.errors import EngineError
+from engine.recipe import Recipe
+from scorers.errors import ScorerError
+from search.suggester import Suggester
+from studies.calibration import calibrate
+from studies.dashboard import write_note
+from studies.errors import StudyError
+from studies.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
+from studies.night import disk_errors_named, termination_as_interrupt
+from studies.progress import meter
+from studies.proof import prove
+from studies.records import VERDICT, attributes_of
+from studies.renders import NOTHING
+from studies.storage import ARTIFACT, INFEASIBLE, StudyStore, night_lock, repair
+from studies.studyfile import StudySpec
+from studies.workshop import NotKeptError, Workshop, model_hashes
+
+if TYPE_CHECKING:
+    from scorers.panel import Panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescored:
+    """What rescoring came to.
+
+    Attributes:
+        changed: what judges otherwise than before, in words; empty: nothing, and nothing was written.
+        trials: that were judged.
+        moved: the trials with a value before and after, best first by the new values: number, before, after.
+        proved: whether the finalists' renders were all there, so that there is a new outcome.
+    """
+
+    changed: tuple[str, ...]
+    trials: int = 0
+    moved: tuple[tuple[int, float, float], ...] = ()
+    proved: bool = False
+
+
+def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> Rescored:
+    """Judge every trial by what the study file says now.
+
+    Args:
+        spec: the study.
+        console: takes the progress.
+        render: make pictures again whose features lack something.
+
+    Raises:
+        StudyError: the study was never run or is being run, other inputs than the panel's changed, or features lack
+            something.
+        ScorerError: the panel cannot be opened or calibrated.
+    """
+    if not StudyStore.exists(spec.folder):
+        raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
+    with night_lock(spec.folder), termination_as_interrupt(), disk_errors_named(spec):
+        repair(spec.folder / "journal.log")
+        store = StudyStore(spec.folder, spec.name)
+        models = model_hashes(spec)
+        kept_on = "" if render else str((store.noted(SURROUNDINGS) or {}).get("device", "cpu")).partition(":")[0]
+        workshop = Workshop.open(spec, models, kept_on=kept_on)
+        try:
+            return _rescored(spec, workshop, store, models, console)
+        finally:
+            workshop.close()
+
+
+def _rescored(
+    spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
+) -> Rescored:
+    inputs = inputs_of(spec, models, workshop)
+    changed = _changed(spec, store, inputs, workshop.panel)
+    if not changed:
+        return Rescored(changed=())
+    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
+    store.reap()
+    trials = store.study.get_trials(deepcopy=False)
+    _refuse_missing(spec, workshop, _recipes(spec, suggester, trials))
+    new = store.successor()
+    calibrate(spec, workshop, new, suggester, console)
+    moved: list[tuple[int, float, float]] = []
+    with meter("judging", len(trials), console) as bar:
+        for trial in trials:
+            value = _judge(spec, workshop, new, trial)
+            if value is not None and trial.value is not None:
+                moved.append((trial.number, trial.value, value))
+            bar.advance()
+    for key, fact in ((INPUTS, inputs), (JUDGED_BY, dict(workshop.panel.made_of))):
+        new.note(key, fact)
+    new.note(SURROUNDINGS, store.noted(SURROUNDINGS))
+    new.seal()
+    _set_aside(spec, store.rescored)
+    proved = False
+    with suppress(NotKeptError):
+        if any(told.value is not None for told in new.history()):
+            prove(spec, workshop, new, models, console)
+            proved = True
+    moved.sort(key=lambda row: -row[2])
+    return Rescored(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
+
+
+def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:
+    """What judges otherwise than in the study so far, in words."""
+    known = store.noted(INPUTS)
+    if known is None:
+        raise StudyError(f"{spec.folder}: no trial was made yet; recipe-search run {spec.file}")
+    names = differing(known, inputs)
+    others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
+    if others:
+        raise StudyError(
+            f"{spec.folder}: more changed than what judges the pictures, and the pictures would be others:\n"
+            + "\n".join(others)
+            + "\nput it back, or give the study another name to start a new one"
+        )
+    if PANEL not in names:
+        return []
+    return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
+
+
+def _recipes(spec: StudySpec, suggester: Suggester, trials: Sequence[FrozenTrial]) -> dict[str, Recipe]:
+    """Every recipe whose features are needed, by its key: calibration recipes and judged trials."""
+    recipes = [spec.space.decode(proposal.point) for proposal in suggester.calibration()]
+    recipes += [Recipe.parse(trial.user_attrs["recipe"]) for trial in trials if _was_judged(trial)]
+    return {recipe.key: recipe for recipe in recipes}
+
+
+def _was_judged(trial: FrozenTrial) -> bool:
+    """Whether a trial came to pictures; failed ones keep their reason."""
+    infeasible = str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE)
+    return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
+
+
+def _refuse_missing(spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Recipe]) -> None:
+    """Say which features lack what, and the way out; a workshop that can render makes them."""
+    if workshop.can_render:
+        return
+    wanted = workshop.panel.observer.wanted
+    lacking = {key: workshop.renders.lacking(recipe, spec.shots, wanted) for key, recipe in recipes.items()}
+    lacking = {key: names for key, names in lacking.items() if names}
+    if not lacking:
+        return
+    names = sorted({name for names in lacking.values() for name in names})
+    gone = [key for key, names in lacking.items() if NOTHING in names]
+    raise StudyError(
+        f"{spec.folder}: the kept features of {len(lacking)} of {len(recipes)} recipes lack {', '.join(names)}"
+        + (f" ({len(gone)} have none at all)" if gone else "")
+        + f", which the panel reads now; `recipe-search rescore {spec.file} --render` renders those recipes again "
+        f"({len(lacking) * len(spec.shots)} pictures), or take out of the study file what reads it"
+    )
+
+
+def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTrial) -> float | None:
+    """Copy a trial with the verdict of the new panel; returns its value."""
+    attributes: dict[str, Any] = {k: v for k, v in trial.user_attrs.items() if k not in VERDICT}
+    if not _was_judged(trial):
+        new.copy(trial, None, attributes)
+        return None
+    attributes.pop("reason", None)
+    attributes["value before"] = trial.value
+    value: float | None = None
+    try:
+        verdict = workshop.panel.judge(workshop.make(Recipe.parse(attributes["recipe"]), spec.shots).features)
+        attributes |= attributes_of(verdict)
+        value = verdict.value
+        if value is None:
+            attributes["reason"] = INFEASIBLE + "; ".join(verdict.reasons)
+    except (EngineError, ScorerError) as error:
+        attributes["reason"] = str(error)
+    copied = new.copy(trial, value, attributes)
+    pictures = [key.removeprefix(ARTIFACT) for key in trial.system_attrs if key.startswith(ARTIFACT)]
+    if pictures and "scores" in attributes:
+        write_note(copied, pictures[0])
+    return value
+
+
+def _set_aside(spec: StudySpec, number: int) -> None:
+    """Give the outcome of the earlier scores a name of its own, since it no longer holds."""
+    for name in ("outcome.json", "finalists.png"):
+        path = spec.folder / name
+        if path.exists():
+            path.replace(path.with_name(f"{path.stem}.{number}{path.suffix}"))

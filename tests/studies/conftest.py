@@ -1,0 +1,30 @@
+"""A study of the sample world that was run to its end, once for all tests that go on from there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from studies.night import Night
+from studies.studyfile import StudySpec, read_study_file
+from tests.studies.sample_study import write_small_study
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
+    """Thirteen trials and two finalists; leave it as it is."""
+    study = write_small_study(tmp_path_factory.mktemp("finished-once"), groups=1)
+    study.write_text(study.read_text().replace("blocks = 2", "blocks = 1").replace("self = 2", "self = 0"))
+    spec = read_study_file(study)
+    Night(spec, Console(quiet=True)).run()
+    return spec
+
+
+@pytest.fixture
+def copied(finished_once: StudySpec, tmp_path: Path) -> Path:
+    """The study file of a copy of it."""
+    shutil.copytree(finished_once.file.parent, tmp_path / "copy")
+    return tmp_path / "copy" / "study.toml"

@@ -1,0 +1,92 @@
+"""What a night does with the panel's word: scorers that fail, scorers that are switched off, the record of a trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+from rich.console import Console
+
+from scorers.fidelity import Fidelity
+from scorers.panel import Panel
+from studies.calibration import OFF
+from studies.night import Night
+from studies.pareto import non_dominated
+from studies.show import write_csv
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec, read_study_file
+
+QUIET = Console(quiet=True)
+
+
+def with_one_more(study: Path) -> StudySpec:
+    """The study with one trial more to go."""
+    study.write_text(study.read_text().replace("adjust = 2", "adjust = 3"))
+    return read_study_file(study)
+
+
+def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It raises once, after the calibration."""
+    calibrate, call = Panel.calibrate, Fidelity.__call__
+    left: list[str] = []
+
+    def calibrated(self: Panel, *args: object) -> None:
+        calibrate(self, *args)  # pyright: ignore[reportArgumentType]
+        left.append("raise")
+
+    def called(self: Fidelity, features: object) -> object:
+        if left and left.pop():
+            raise ZeroDivisionError("no prompt in this")
+        return call(self, features)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(Panel, "calibrate", calibrated)
+    monkeypatch.setattr(Fidelity, "__call__", called)
+    spec = with_one_more(copied)
+    Night(spec, QUIET).run()
+    last = StudyStore(spec.folder, spec.name).trials()[-1]
+    assert last.state is TrialState.FAIL
+    assert last.value is None
+    assert last.user_attrs["reason"] == "scorer 'clip' failed: ZeroDivisionError: no prompt in this"
+
+
+@pytest.mark.parametrize("off", [["clip"], ["stats"]])
+def test_a_night_that_goes_on_keeps_to_what_was_switched_off(copied: Path, off: list[str]) -> None:
+    spec = with_one_more(copied)
+    StudyStore(spec.folder, spec.name).note(OFF, off)
+    Night(spec, QUIET).run()
+    store = StudyStore(spec.folder, spec.name)
+    last = store.trials()[-1]
+    scores, taken = last.user_attrs["scores"], sum(last.user_attrs["penalties"].values())
+    weights = {name: weight for name, weight in spec.scorer_weights.items() if name not in off}
+    wanted = sum(weight * scores[name]["scaled"] for name, weight in weights.items())
+    assert last.value == pytest.approx(wanted - taken)
+    assert store.noted(OFF) == off
+    assert set(scores) == {"style", "clip", "stats"}
+
+
+def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: StudySpec, tmp_path: Path) -> None:
+    store = StudyStore(finished_once.folder, finished_once.name)
+    for trial in store.trials():
+        low, high = trial.user_attrs["interval"]
+        assert low <= trial.value <= high
+        assert set(trial.user_attrs["aspects"]) == {"style", "fidelity"}
+        assert len(trial.user_attrs["remarks"]) >= len(trial.user_attrs["penalties"])
+    write_csv(store, tmp_path / "all.csv")
+    table = pd.read_csv(tmp_path / "all.csv")
+    assert {"low", "high", "pareto", "aspect style", "aspect style.low", "clip.scaled"} <= set(table.columns)
+    front = table[table["pareto"]]
+    assert 0 < len(front) < len(table)
+    for _, row in table[~table["pareto"]].iterrows():
+        better = (front["aspect style"] >= row["aspect style"]) & (front["aspect fidelity"] >= row["aspect fidelity"])
+        assert better.any()
+
+
+def test_the_front_is_what_no_other_beats() -> None:
+    def front(*points: tuple[float, float]) -> set[int]:
+        return set(non_dominated({n: {"style": x, "fidelity": y} for n, (x, y) in enumerate(points)}))
+
+    assert front((1, 0), (0, 1), (0.5, 0.5), (0.4, 0.4), (1, -1)) == {0, 1, 2}
+    assert front((1, 1), (1, 1)) == {0, 1}
+    assert front() == set()

@@ -1,0 +1,213 @@
+"""Picks: kept one by one, asked blind, and put to use, on pictures that a real study kept."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from engine.recipe import Recipe
+from engine.session import Engine
+from studies.cli import main
+from studies.errors import StudyError
+from studies.pairs import Pair, pair_of, sided
+from studies.picking import Picking, opened_picking
+from studies.picks import FILE, Pick, add_pick, read_picks
+from studies.sheets import cell, grid, read_picture
+from studies.storage import StudyStore
+from studies.studyfile import read_study_file
+from studies.weights_text import weights_line, with_weights
+
+PICK = Pick(
+    left=Recipe.flat(0.25).text,
+    right=Recipe.flat(0.75).text,
+    shots="abc",
+    index=3,
+    prompt="ein „Haus“\nin zwei Zeilen",
+    seed=7,
+    answer="left",
+    by="tester",
+    at="2026-01-01T00:00:00+00:00",
+)
+
+
+# ------------------------------------------------------------------------------------------------------- the file
+
+
+def test_answers_are_read_back_and_a_torn_line_costs_nothing(tmp_path: Path) -> None:
+    assert read_picks(tmp_path) == []
+    add_pick(tmp_path, PICK)
+    whole = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(whole + whole[:40])
+    assert read_picks(tmp_path) == [PICK]
+    add_pick(tmp_path, PICK)
+    assert read_picks(tmp_path) == [PICK, PICK]
+
+
+def test_an_answer_is_on_the_disk_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr("os.fsync", lambda number: synced.append((tmp_path / FILE).read_text()))
+    add_pick(tmp_path, PICK)
+    assert [json.loads(text)["answer"] for text in synced] == ["left"]
+
+
+def test_lines_that_are_no_picks_are_named(tmp_path: Path) -> None:
+    add_pick(tmp_path, PICK)
+    with (tmp_path / FILE).open("a") as file:
+        file.write('{"left": "x"}\n')
+    with pytest.raises(StudyError, match=r"picks.jsonl, line 2: not a pick"):
+        read_picks(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------ the sides
+
+
+def test_sides_depend_on_names_alone_and_are_even() -> None:
+    pairs = [sided("s", f"recipe {n}", f"recipe {n + 1}", n % 7, 5) for n in range(400)]
+    again = [sided("s", f"recipe {n + 1}", f"recipe {n}", n % 7, 5) for n in range(400)]
+    assert pairs == again
+    first_left = np.mean([pair.left == f"recipe {n}" for n, pair in enumerate(pairs)])
+    assert 0.4 < first_left < 0.6
+    other = [sided("s", f"recipe {n}", f"recipe {n + 1}", n % 7, 6) for n in range(400)]
+    assert pairs != other
+
+
+def test_a_contact_sheet_gives_its_pictures_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    smooth = [np.full((32, 48, 3), rng.integers(0, 255, 3), np.uint8) for _ in range(5)]
+    grid(smooth, tmp_path / "sheet.webp")
+    sheet = read_picture(tmp_path / "sheet.webp")
+    for index, picture in enumerate(smooth):
+        found = cell(sheet, index, 5, 32, 48).astype(int)
+        assert found.shape == picture.shape
+        assert np.abs(found - picture)[4:-4, 4:-4].max() < 8
+
+
+# ---------------------------------------------------------------------------------------------------- the weights
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[scorers]\nencoder = 1\n",
+        "[scorers]  # what looks\nweights = { style = 1.0 }  # mine\nencoder = 1\n[device]\n",
+        "[study]\nweights = 1\n",
+        "[scorers]\n[scorers.files]\nx = 1\n",
+    ],
+)
+def test_weights_are_written_over_and_nothing_else(text: str) -> None:
+    written = with_weights(text, {"style": 0.123456, "laion@clip-h": 2})
+    before, after = tomllib.loads(text), tomllib.loads(written)
+    assert after.pop("scorers").pop("weights") == {"style": 0.123, "laion@clip-h": 2.0}
+    before.pop("scorers", None)
+    assert after == before
+    assert all(line in written for line in text.splitlines() if "style" not in line)
+    assert ("# mine" in written) == ("# mine" in text)
+
+
+def test_weights_that_cannot_be_replaced_are_said() -> None:
+    for text in ("[scorers.weights]\nstyle = 1\n", "[scorers]\nweights.style = 1\n"):
+        with pytest.raises(StudyError, match=r"write this instead: weights = { style = 2\.0 }"):
+            with_weights(text, {"style": 2})
+
+
+def test_names_that_need_quotes_have_them() -> None:
+    assert weights_line({"a-b_1": 1, "./mine.py:Red": 0.5}) == 'weights = { a-b_1 = 1.0, "./mine.py:Red" = 0.5 }'
+
+
+# ---------------------------------------------------------------------------------------------------- the sitting
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("an engine was opened")
+
+    monkeypatch.setattr(Engine, "open", refused)
+
+
+def preferring(picking: Picking, name: str) -> Callable[[Pair], str]:
+    """A person who sees with one scorer's eyes."""
+    column = picking.gallery.names.index(name)
+    return lambda pair: "left" if picking.gallery.differences([pair])[0, column] > 0 else "right"
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_sitting_asks_about_real_pictures_and_learns_from_the_answers(copied: Path) -> None:
+    copied.write_text(copied.read_text() + 'keep = ["style", "clip", "stats"]\n')
+    rescored = CliRunner().invoke(main, ["rescore", str(copied)])
+    assert rescored.exit_code == 0, rescored.output
+    spec = read_study_file(copied)
+    with opened_picking(spec, "tester") as picking:
+        assert set(picking.weights) == {"style", "clip", "stats"}
+        prefers = preferring(picking, "clip")
+        seen: list[Pair] = []
+        for _ in range(14):
+            pair = picking.next()
+            assert pair is not None
+            left, right = picking.gallery.pictures(pair)
+            shown = read_picture(picking.pair_file)
+            assert shown.shape == (64 + 16, 2 * 64 + 24, 3)
+            np.testing.assert_array_equal(shown[8:72, 8:72], left)
+            np.testing.assert_array_equal(shown[8:72, 80:144], right)
+            assert picking.taste().probability(picking.gallery.differences([pair]))[0] == pytest.approx(0.5, abs=0.26)
+            seen.append(pair)
+            picking.answer(pair, prefers(pair))  # pyright: ignore[reportArgumentType]
+        assert len(set(seen)) == 14
+        assert {pair.left for pair in seen} != {pair.right for pair in seen}
+        before, after = picking.weights, picking.fitted()
+        assert after["clip"] > before["clip"]
+        assert sum(after.values()) == pytest.approx(sum(before.values()))
+        lines = list(picking.report())
+    assert lines[0] == "14 picks: 0 with a broken picture, 0 ties"
+    assert any(line.startswith("clip agrees with you on 100% of 14 pairs (78% to 100%)") for line in lines)
+    with opened_picking(spec) as again:
+        assert [pair_of(pick) for pick in again.picks] == seen
+        assert again.fitted() == after
+
+    done = CliRunner().invoke(main, ["pick", str(copied), "--apply"])
+    assert done.exit_code == 0, done.output
+    written = read_study_file(copied).scorer_weights
+    assert written == pytest.approx(after, rel=0.01)
+    assert StudyStore(spec.folder, spec.name).rescored == 2
+    assert "trials judged anew" in done.output
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_the_command_keeps_every_answer_until_it_is_stopped(copied: Path) -> None:
+    runner, command = CliRunner(), ["pick", str(copied), "--by", "tester"]
+    first = runner.invoke(main, [*command, "--count", "2"], input="l\nbroken\nright\n")
+    assert first.exit_code == 0, first.output
+    assert "pair 2 of 2:" in first.output
+    assert "2 picks: 1 with a broken picture, 0 ties" in first.output
+    spec = read_study_file(copied)
+    trials = StudyStore(spec.folder, spec.name).trials()
+    for word in ("FLAT", "best", *(str(t.user_attrs["recipe_key"])[:8] for t in trials)):
+        assert word not in first.output.partition("2 picks")[0], "whoever picks shall not know"
+    second = runner.invoke(main, command, input="same\nnonsense\nq\n")
+    assert second.exit_code == 0, second.output
+    third = runner.invoke(main, command, input="r\n")  # the input ends: as Ctrl+C
+    assert third.exit_code == 0, third.output
+    picks = read_picks(spec.folder)
+    assert [(pick.answer, pick.broken) for pick in picks] == [
+        ("left", ""),
+        ("broken", "right"),
+        ("same", ""),
+        ("right", ""),
+    ]
+    assert {pick.by for pick in picks} == {"tester"}
+    refused = runner.invoke(main, ["pick", str(copied), "--apply"])
+    assert refused.exit_code == 1
+    assert "3 picks that can be used; from 10 on" in refused.output
+
+
+def test_a_study_file_that_judges_otherwise_is_rescored_first(copied: Path) -> None:
+    copied.write_text(copied.read_text() + "weights = { style = 2.0 }\n")
+    said = CliRunner().invoke(main, ["pick", str(copied), "--count", "1"])
+    assert said.exit_code == 1
+    assert "recipe-search rescore" in said.output
