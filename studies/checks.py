@@ -134,11 +134,11 @@ def weighed(weights: dict[str, float]) -> dict[str, float]:
 
 
 def weighty(names: list[str], info: ValidationInfo) -> list[str]:
-    """Accept scorers that the table's `weights` name."""
+    """Accept scorers that the table's `weights` name, be it with 0."""
     weights = info.data.get("weights")
-    lost = [name for name in names if weights is not None and not weights.get(name)]
+    lost = [name for name in names if weights is not None and name not in weights]
     if lost:
-        raise own_error(f"{', '.join(lost)} has no weight", "give it one in weights, or take it out of keep")
+        raise own_error(f"{', '.join(lost)} is not among the weights", "give it a weight, or take it out of keep")
     return names
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.judging_commands import pick, rescore
+from studies.judge_commands import pick, rescore
 from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
 from studies.recipe_commands import recipe

@@ -15,8 +15,10 @@ from tests.studies.sample_study import write_small_study
 
 @pytest.fixture(scope="session")
 def finished_once(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
-    """Thirteen trials and two finalists; leave it as it is."""
+    """Thirteen trials, twelve references and two finalists; leave it as it is."""
     study = write_small_study(tmp_path_factory.mktemp("finished-once"), groups=1)
+    for picture in sorted((study.parent / "references").glob("*.png"))[12:]:
+        picture.unlink()
     study.write_text(study.read_text().replace("blocks = 2", "blocks = 1").replace("self = 2", "self = 0"))
     spec = read_study_file(study)
     Night(spec, Console(quiet=True)).run()
