@@ -15,13 +15,14 @@ FLOORED: tuple[str, ...] = (FIDELITY, AESTHETICS, ARTIFACTS)
 ROOM = 1.0
 """How far below the worse parent a floor lies, in the scorer's unit."""
 
+_BEAUTY = ("laion", "laion-relu", "chad", "laion-v1", "aestheticv25", "rating", "wdaes", "hpsv2", "hpsv21", "pick")
 _KNOWN: Mapping[str, str] = MappingProxyType(
-    {"style": STYLE, "text": STYLE, "clip": FIDELITY}
-    | dict.fromkeys(("laion", "laion-v1", "pickscore", "hps", "hpsv1", "hpsv2", "aesthetics"), AESTHETICS)
-    | {"artifacts": ARTIFACTS}
+    {"style": STYLE, "text": STYLE, "margin": STYLE, "clip": FIDELITY, "artifacts": ARTIFACTS}
+    | dict.fromkeys(_BEAUTY, AESTHETICS)
 )
 
 
 def aspect_of(scorer: Scorer) -> str:
     """The aspect of a scorer: its own word ``aspect``, or what is known of its name, or "" for none of these."""
-    return str(getattr(scorer, "aspect", _KNOWN.get(scorer.name, "")))
+    name, _, _ = scorer.name.partition("@")  # what follows names an encoder
+    return str(getattr(scorer, "aspect", _KNOWN.get(name, "")))

@@ -54,10 +54,10 @@ class Judge:
         scorers: Sequence[Scorer],
         scales: Mapping[str, Scale],
         fines: Sequence[Fine],
-        collapse: Collapse,
+        collapse: Collapse | None,
         recipes: Mapping[str, Features],
     ) -> None:
-        """All scorers, fines and the collapse are fitted to ``recipes``."""
+        """All scorers and fines are fitted to ``recipes``; ``collapse`` is None where no embedding is at hand."""
         self.recipes = recipes
         self.bases = (recipes[BASE],) if BASE in recipes else tuple(recipes.values())
         self.scales = scales
@@ -65,7 +65,7 @@ class Judge:
         self._fines = tuple(fines)
         self._collapse = collapse
         self._floors = {s.name: self._floor(s) for s in scorers if aspect_of(s) in FLOORED and scales[s.name].weight}
-        self._rise = self._most_alike()
+        self._rise = self._most_alike(collapse) if collapse else None
 
     def _floor(self, scorer: Scorer) -> Hinge:
         """One unit below the worse parent; below the worst calibration recipe where the parents are not known."""
@@ -74,12 +74,12 @@ class Judge:
         worst = min(self._relative(scorer, self.recipes[label], self.bases)[1] for label in known) / sigma
         return Hinge(name=scorer.name, limit=ROOM - worst, unit=-sigma)
 
-    def _most_alike(self) -> Hinge:
+    def _most_alike(self, collapse: Collapse) -> Hinge:
         """Two standard deviations between the calibration recipes above the base, or as far as any of them is."""
-        found = scale_of(self._collapse, 0.0, self.recipes)
-        unit = max(found.sigma, self._collapse.least)
-        rises = [self._relative(self._collapse, recipe, self.bases)[1] for recipe in self.recipes.values()]
-        return Hinge(name=self._collapse.name, limit=max(2.0, max(rises) / unit), unit=unit)
+        found = scale_of(collapse, 0.0, self.recipes)
+        unit = max(found.sigma, collapse.least)
+        rises = [self._relative(collapse, recipe, self.bases)[1] for recipe in self.recipes.values()]
+        return Hinge(name=collapse.name, limit=max(2.0, max(rises) / unit), unit=unit)
 
     def judge(self, features: Features) -> Verdict:
         """See ``Panel.judge``."""
@@ -139,8 +139,9 @@ class Judge:
                 loss += influence(each, fine.degree)
         if used.slots != bases[0].slots:  # what is missing or alike there is no matter of the recipe alone
             return tuple(found), loss
-        _, rise, drop = self._relative(self._collapse, used, bases)
-        hinges = [(self._rise, rise, drop), *((hinge, *rows[name]) for name, hinge in self._floors.items())]
+        hinges = [(hinge, *rows[name]) for name, hinge in self._floors.items()]
+        if self._collapse and self._rise:
+            hinges.insert(0, (self._rise, *self._relative(self._collapse, used, bases)[1:]))
         for hinge, off, drop in hinges:
             taken = hinge.taken(off)
             if taken > 0:

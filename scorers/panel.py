@@ -21,7 +21,7 @@ from scorers.judge import Judge
 from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
 from scorers.penalties import VERSION as PENALTIES_VERSION
-from scorers.penalties import Collapse, Fine, fines
+from scorers.penalties import Collapse, Fine, excesses, fines
 from scorers.preprocess import load_pictures
 from scorers.registry import embeddings_of, opened
 from scorers.scale import Row, Scale, aligned, scale_of, unable
@@ -71,9 +71,7 @@ class Panel:
         sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
         looking = [scorer for scorer in scorers if isinstance(scorer, Looking)]
-        fined, collapse = _guarding(settings, scorers)
-        seen = embeddings_of([*scorers, *fined, collapse])
-        return cls(settings, Observer(encoders, seen, looking, size), scorers, pictures)
+        return cls(settings, Observer(encoders, embeddings_of(scorers), looking, size), scorers, pictures)
 
     @property
     def made_of(self) -> Mapping[str, Any]:
@@ -158,7 +156,7 @@ class Panel:
         same = aligned(recipes)
         calibration = Calibration(recipes=same, references=self.references)
         fined, collapse = _guarding(self._settings, self._scorers)
-        for scorer in (*self._scorers, *fined, collapse):
+        for scorer in (*self._scorers, *fined):
             scorer.fit(calibration)
         weights = self._settings.weights
         scales = {scorer.name: scale_of(scorer, weights[scorer.name], same) for scorer in self._scorers}
@@ -213,11 +211,17 @@ class Panel:
         return style.progress(used, base, list(self._state.recipes.values()))
 
 
-def _guarding(settings: PanelSettings, scorers: Sequence[Scorer]) -> tuple[list[Fine], Collapse]:
-    """The fines and the collapse: copies are seen where the style is seen, contents by the main encoder."""
-    styles = [scorer for scorer in scorers if aspect_of(scorer) == STYLE]
-    style = next(iter(embeddings_of(styles)), settings.main)
-    return fines(style), Collapse(settings.main)
+def _guarding(settings: PanelSettings, scorers: Sequence[Scorer]) -> tuple[list[Fine], Collapse | None]:
+    """The fines and the collapse: copies are seen where the style is seen, contents by the main encoder.
+
+    Nothing is embedded for them alone: they take what the scorers read. Where that is nothing, only the statistics are
+    guarded.
+    """
+    seen = embeddings_of(scorers)
+    if not seen:
+        return excesses(), None
+    styles = embeddings_of([scorer for scorer in scorers if aspect_of(scorer) == STYLE])
+    return fines(next(iter(styles), seen[0])), Collapse(settings.main if settings.main in seen else seen[0])
 
 
 def _seen(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:

@@ -154,7 +154,7 @@ class Collapse:
         self._embedding = embedding
 
     def fit(self, calibration: Calibration) -> None:
-        """Nothing to learn."""
+        """Nothing to learn: the limit is the judge's."""
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``: mean cosine to the pictures of other prompts, or of other seeds if there is one."""
@@ -169,4 +169,9 @@ class Collapse:
 
 def fines(embedding: str) -> list[Fine]:
     """All fines on single pictures; ``embedding`` is the one that the style is seen in."""
-    return [Copies(embedding), *(Excess(statistic) for statistic in BANDS)]
+    return [Copies(embedding), *excesses()]
+
+
+def excesses() -> list[Fine]:
+    """The fines that need no embedding."""
+    return [Excess(statistic) for statistic in BANDS]

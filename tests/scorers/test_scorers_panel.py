@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -541,17 +540,3 @@ def test_version_changes_with_a_scorer_and_with_the_calibration(
     assert (other.version, other.calibration_version != calibration) == (before, True)
     monkeypatch.setattr("scorers.style.Style.version", "2")
     assert calibrated.version != before
-
-
-# --------------------------------------------------------------------------------------------------------- cost
-
-
-def test_twelve_pictures_of_96_pixels_cost_little(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
-    """Processor time of looking and judging; 60 ms on one core of an ordinary machine, with room for slow ones."""
-    images = torch.nn.functional.interpolate(paint(1, 12, 0.3), size=96, mode="bicubic").clamp(0, 1)
-    costs: list[float] = []
-    for _ in range(4):
-        started = time.process_time()
-        calibrated.judge(calibrated.features(images, prompts_of(1, 12), range(12)))
-        costs.append(time.process_time() - started)
-    assert min(costs) < 0.2, costs

@@ -135,7 +135,8 @@ def test_agreement_leaves_ties_out_and_has_wilsons_interval() -> None:
 
 def test_agreement_on_new_pairs_is_below_that_on_fitted_ones() -> None:
     """Answers at random, by persons whom the fit can only follow by heart."""
-    weights, inside, new = dict.fromkeys(NAMES, 1.0), [], []
+    weights: dict[str, float] = dict.fromkeys(NAMES, 1.0)
+    inside, new = list[float](), list[float]()
     for seed in range(40):
         rng = np.random.default_rng(seed)
         pairs, noise = rng.normal(size=(20, 4)), (rng.random(20) < 0.5).astype(float)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from optuna.trial import TrialState
@@ -80,7 +81,7 @@ def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: Stud
     assert 0 < len(front) < len(table)
     for _, row in table[~table["pareto"]].iterrows():
         better = (front["aspect style"] >= row["aspect style"]) & (front["aspect fidelity"] >= row["aspect fidelity"])
-        assert better.any()
+        assert bool(np.any(better))
 
 
 def test_the_front_is_what_no_other_beats() -> None:
