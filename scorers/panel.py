@@ -20,6 +20,7 @@ from scorers.encoders import Encoders
 from scorers.errors import ScorerError
 from scorers.features import Features, joined
 from scorers.judge import Judge
+from scorers.likeness import Likeness, likenesses
 from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
 from scorers.penalties import VERSION as PENALTIES_VERSION
@@ -27,9 +28,11 @@ from scorers.penalties import Collapse, Fine, fines
 from scorers.preprocess import load_pictures
 from scorers.registry import BUILT_IN, Means, embeddings_of, made
 from scorers.scale import Row, Scale, aligned, scale_of, unable
+from scorers.separation import separation
 from scorers.statistics import working_size
-from scorers.style import Progress, Style
+from scorers.style_term import FEWEST_REFERENCES
 from scorers.verdict import Difference, Verdict
+from scorers.way import Way
 
 VERSION = "2"
 
@@ -40,6 +43,7 @@ class Panel:
     Attributes:
         references: features of the reference pictures.
         observer: looks at pictures.
+        remarks: what calibration found out about the references, in words.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class Panel:
         self._settings = settings
         self._scorers = tuple(scorers)
         self._judge: Judge | None = None
+        self._way: Way | None = None
+        self.remarks: tuple[str, ...] = ()
         self.observer = observer
         self.references = _seen(observer, settings.references, pictures)
         self._limits = guards.Limits.around(self.references.statistics)
@@ -69,8 +75,10 @@ class Panel:
         check_settings(settings, [scorer.name for scorer in extra])
         pictures = load_pictures(settings.references)
         encoders = Encoders.open(settings.encoders, device)
+        settings = replace(settings, weights=settings.shared_weights)
         names = [name for name in settings.weights if name in BUILT_IN]
-        scorers = [*made(names, Means(encoders=encoders, main=settings.main)), *extra]
+        means = Means(encoders=encoders, main=settings.main, like=settings.like, unlike=settings.unlike)
+        scorers = [*made(names, means), *extra]
         sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
         looking = [scorer for scorer in scorers if isinstance(scorer, Looking)]
@@ -168,6 +176,10 @@ class Panel:
         silent = unable(scales.values(), self._settings.keep) if off is None else off
         scales = {name: replace(scale, off=name in silent) for name, scale in scales.items()}
         self._judge = Judge(self._scorers, scales, fined, collapse, same)
+        self.remarks, self._way = (), None
+        if "style" in scales and len(self.references) >= FEWEST_REFERENCES:
+            self.remarks = (separation(calibration, self._settings.main).text,)
+            self._way = Way.learned(calibration, self._settings.main)
 
     def judge(self, features: Features) -> Verdict:
         """Judge one recipe.
@@ -205,15 +217,9 @@ class Panel:
         """
         return self._state.contributions(features)
 
-    def progress(self, features: Features) -> Progress | None:
-        """How far along the way from the base to the references a recipe is; None without style or on other slots."""
-        style = next((scorer for scorer in self._scorers if isinstance(scorer, Style)), None)
-        used, base = features.take(features.sound), self._state.bases[0]
-        known = {slot: row for row, slot in enumerate(base.slots)}
-        if style is None or not all(slot in known for slot in used.slots):
-            return None
-        base = base.take([known[slot] for slot in used.slots])
-        return style.progress(used, base, list(self._state.recipes.values()))
+    def likenesses(self, looks: Mapping[str, Features], baselines: Sequence[str]) -> dict[str, Likeness]:
+        """Report numbers of recipes rendered on the same slots, by label; ``baselines`` are parents and FLAT mixes."""
+        return likenesses(looks, self.references, baselines, self._settings.main, self._way)
 
 
 def _guarding(settings: PanelSettings, scorers: Sequence[Scorer]) -> tuple[list[Fine], Collapse]:

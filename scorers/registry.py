@@ -10,8 +10,10 @@ from scorers.encoders import Encoders
 from scorers.errors import ScorerError
 from scorers.features import EMBEDDING
 from scorers.fidelity import Fidelity
+from scorers.readouts import Along, Margin
 from scorers.statistics import Statistics
 from scorers.style import Style
+from scorers.text_axis import NEUTRAL, TextAxis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +23,23 @@ class Means:
     Attributes:
         encoders: the opened ones.
         main: name of the encoder that the user chose for style and prompts.
+        like: the wanted look in words, for ``text``.
+        unlike: what it shall be told from.
     """
 
     encoders: Encoders
     main: str
+    like: str = ""
+    unlike: str = NEUTRAL
 
 
 Maker = Callable[[Means], Scorer]
 
 BUILT_IN: Mapping[str, Maker] = {
     "style": lambda means: Style(means.main),
+    "text": lambda means: TextAxis(means.encoders[means.main], means.main, means.like, means.unlike),
+    "lda": lambda means: Along(means.main),
+    "margin": lambda means: Margin(means.main),
     "clip": lambda means: Fidelity(means.encoders[means.main], means.main),
     "stats": lambda means: Statistics(),
 }

@@ -55,6 +55,10 @@ class StudySpec:
     scorer_weights: Mapping[str, float]
     scorers_kept: frozenset[str] = frozenset()
     """Scorers that stay on even if their noise hides what the calibration recipes differ by."""
+    like: str = ""
+    """The wanted look in words, or ""."""
+    unlike: str = ""
+    """What it shall be told from; "" leaves it to the scorer."""
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
     vae: Path | None = None
@@ -72,10 +76,13 @@ class StudySpec:
         """Return what the panel of scorers is opened with."""
         from scorers.encoders import EncoderFiles
         from scorers.panel import PanelSettings
+        from scorers.text_axis import NEUTRAL
 
         return PanelSettings(
             encoders={"clip": EncoderFiles(config=self.clip_config, weights=self.clip_weights)},
             references=self.references,
+            like=self.like,
+            unlike=self.unlike or NEUTRAL,
             weights=dict(self.scorer_weights),
             keep=self.scorers_kept,
             render_size=min(min(shot.picture_size) for shot in self.shots),
@@ -98,6 +105,8 @@ class StudySpec:
         }
         if self.prediction != "auto":
             common["render.prediction"] = self.prediction
+        if self.like:
+            common |= {"target.like": self.like, "target.unlike": self.unlike}
         return common | shots | knobs
 
 
@@ -193,6 +202,8 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         clip_weights=path_from(here, written.scorers.clip_weights),
         scorer_weights=written.scorers.weights,
         scorers_kept=frozenset(written.scorers.keep),
+        like=written.target.like or "",
+        unlike=written.target.unlike or "",
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
         prediction=written.render.prediction,

@@ -35,6 +35,9 @@ B = @B@
 
 [target]                     # 8 to 40 pictures of the wanted look, of different subjects: a folder or a list of files
 references = @REFERENCES@
+# The look in words, which then count 0.3 of the style; with words 1 to 3 pictures are enough:
+# like = "flat illustration, bold outlines"
+# unlike = "photo"
 
 [render]                     # how every picture of the search is made; small pictures search faster
 # width = @WIDTH@

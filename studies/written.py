@@ -19,7 +19,7 @@ from studies import checks
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 PREDICTIONS = ("auto", "epsilon", "v")
-SCORERS = ("style", "clip", "stats")
+SCORERS = ("style", "clip", "stats", "text", "lda", "margin")
 DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 MOST_TRIALS = 100_000
 MOST_SEED = 2**32 - 1
@@ -64,11 +64,13 @@ class ModelsTable(Written):
 
 
 class TargetTable(Written):
-    """`[target]`: pictures of the wanted look, a folder or a list of files."""
+    """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
 
     references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
         examples=["references"]
     )
+    like: Text | None = Field(default=None, examples=["flat illustration, bold outlines"])
+    unlike: Text | None = Field(default=None, examples=["photo"])
 
 
 SAME = Hires()

@@ -116,11 +116,69 @@ def test_one_catastrophe_is_floored(calibrated: Panel, look: Callable[..., Featu
     assert part.raw < -6
 
 
-def test_progress_is_reported(calibrated: Panel, look: Callable[..., Features]) -> None:
-    base = calibrated.progress(look(0.5))
-    assert base is not None
-    assert base.along == pytest.approx(0, abs=1e-9)
-    assert base.target > 0
+def test_read_outs_are_reported_without_weight(calibrated: Panel, look: Callable[..., Features]) -> None:
+    parts = calibrated.judge(look(0.75)).parts
+    assert {"lda", "margin"} <= parts.keys()
+    assert calibrated.scales["lda"].weight == calibrated.scales["margin"].weight == 0
+    assert parts["style"].raw < 0
+
+
+def test_references_are_checked_at_calibration(calibrated: Panel) -> None:
+    (remark,) = calibrated.remarks
+    assert remark.startswith("references: ")
+    assert "AUC" in remark
+
+
+def test_likenesses_are_nearest_at_the_references(calibrated: Panel, look: Callable[..., Features]) -> None:
+    looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
+    found = calibrated.likenesses(looks, list(looks))
+    for number in ("cmmd", "polynomial_mmd"):
+        values = {label: getattr(likeness, number) for label, likeness in found.items()}
+        assert min(values, key=values.__getitem__) == "FLAT_50"
+    assert max(likeness.drift or 0 for likeness in found.values()) == pytest.approx(1)
+    assert not any(likeness.alarm for likeness in found.values())
+
+
+def test_pictures_of_something_else_raise_the_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
+    looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
+    turned = replace(look(0.5), embeddings={"clip": np.roll(look(0.5).embedding("clip"), 7, axis=1)})
+    found = calibrated.likenesses({**looks, "turned": turned}, list(looks))
+    assert "moved aside" in found["turned"].alarm
+    assert found["A"].alarm == ""
+
+
+def test_a_recipe_with_other_sound_slots_has_no_drift(calibrated: Panel, look: Callable[..., Features]) -> None:
+    looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
+    found = calibrated.likenesses({**looks, "few": look(0.5).take([0])}, list(looks))
+    assert found["few"].drift is None
+    assert found["few"].cmmd is None
+
+
+def test_words_and_two_references_are_enough(
+    settings: PanelSettings, paint: Paint, prompts_of: Prompts, look: Callable[..., Features]
+) -> None:
+    few = replace(settings, references=settings.references[:2], weights={"style": 1.0, "stats": 0.3})
+    with pytest.raises(ScorerError, match="2 reference pictures; 4 at least are needed"):
+        Panel.open(few)
+    with pytest.warns(ScorerWarning, match="only 2 references"):
+        panel = Panel.open(replace(few, like="a flat drawing", unlike="a photo"))
+    panel.calibrate({"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)})
+    verdict = panel.judge(look(0.25))
+    assert verdict.value is not None
+    assert verdict.parts.keys() == {"margin", "text", "stats"}
+    assert panel.scales["text"].weight == pytest.approx(0.7)
+    assert panel.remarks == ()
+    single = replace(few, references=settings.references[:1], like="a flat drawing")
+    with pytest.warns(ScorerWarning, match="only 1 references"):
+        alone = Panel.open(single)
+    alone.calibrate({"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)})
+    assert alone.judge(look(0.25)).value is not None
+    assert alone.likenesses({"A": look(0.0), "B": look(1.0)}, ["A", "B"])["A"].drift is None
+
+
+def test_words_change_the_version_of_the_panel(settings: PanelSettings) -> None:
+    versions = {Panel.open(replace(settings, like=like)).version for like in ("", "a drawing", "a photo")}
+    assert len(versions) == 3
 
 
 # ------------------------------------------------------------------------------------------------------- broken
