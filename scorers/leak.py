@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from scorers.metric import unbiased_square
 
@@ -52,10 +53,9 @@ def drift_alarm(drift: float) -> str:
 
 def agreement(style: Sequence[float], margin: Sequence[float]) -> float:
     """Spearman's rank correlation of two scores of the same trials; NaN where one never changes."""
-    ranks = [np.argsort(np.argsort(values)).astype(np.float64) for values in (style, margin)]
     if len(style) < 2 or min(np.ptp(style), np.ptp(margin)) == 0:
         return float("nan")
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(np.corrcoef(rankdata(style), rankdata(margin))[0, 1])
 
 
 def disagreement_alarm(style: Sequence[float], margin: Sequence[float]) -> str:

@@ -17,7 +17,7 @@ Matrix = npt.NDArray[np.float64]
 Kernel = Callable[[Matrix], Matrix]
 """Of the cosines between unit vectors."""
 SIGMA = 10.0
-SCALE = 1000.0
+CMMD_SCALE = 1000.0
 
 
 def rbf(cosines: Matrix) -> Matrix:
@@ -47,9 +47,9 @@ def _within(x: Matrix, kernel: Kernel) -> float:
 
 def cmmd(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
     """CMMD, 1000 times the squared discrepancy as published, but unbiased; comparable within one encoder only."""
-    return SCALE * squared_mmd(a, b, rbf)
+    return CMMD_SCALE * squared_mmd(a, b, rbf)
 
 
 def polynomial_mmd(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
-    """1000 times the squared discrepancy with KID's kernel on CLIP embeddings; see ``cubic``."""
-    return SCALE * squared_mmd(a, b, cubic)
+    """The squared discrepancy with KID's kernel on CLIP embeddings; see ``cubic``."""
+    return squared_mmd(a, b, cubic)

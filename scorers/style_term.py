@@ -33,4 +33,4 @@ def style_term(weights: Mapping[str, float], references: int, *, words: bool) ->
     image, reported = ("margin", ()) if few else ("style", ("lda", "margin"))
     share = (TEXT_SHARE_FEW if few else TEXT_SHARE) if words and "text" not in weights else 0.0
     term = {image: whole * (1 - share)} | ({"text": whole * share} if words else {})
-    return term | dict.fromkeys(reported, 0.0) | others
+    return term | others | {name: 0.0 for name in reported if name not in others}

@@ -105,8 +105,29 @@ def test_references_of_a_folder_are_its_pictures(tmp_path: Path) -> None:
 
 def test_panel_settings_carry_the_scorers(spec: StudySpec) -> None:
     settings = spec.panel_settings()
-    assert settings.encoder_weights == spec.clip_weights
+    assert settings.encoders["clip"].weights == spec.clip_weights
     assert settings.weights == spec.scorer_weights
+
+
+def test_words_go_to_the_panel_and_into_the_fingerprint(tmp_path: Path, spec: StudySpec) -> None:
+    worded = STUDY.replace("[target]\n", '[target]\nlike = "flat, bold outlines"\n')
+    plain, named = spec.panel_settings(), read_study_file(write_study(tmp_path, worded)).panel_settings()
+    assert (plain.like, named.like, named.unlike) == ("", "flat, bold outlines", "picture")
+    assert "text" not in plain.shared_weights
+    assert named.shared_weights["text"] > 0
+    told = read_study_file(write_study(tmp_path, worded.replace("[render]", 'unlike = "photo"\n\n[render]', 1)))
+    assert told.panel_settings().unlike == "photo"
+    assert {k: v for k, v in told.fingerprint().items() if k not in spec.fingerprint()} == {
+        "target.like": "flat, bold outlines",
+        "target.unlike": "photo",
+    }
+
+
+def test_unlike_alone_is_a_mistake(tmp_path: Path) -> None:
+    text = STUDY.replace("[target]\n", '[target]\nunlike = "photo"\n')
+    assert mistakes(tmp_path, text) == [
+        'target.unlike: says what the look is told from, but not the look ("photo"); add like'
+    ]
 
 
 def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
