@@ -20,7 +20,7 @@ _AESTHETIC = (
     *("wdaes", "waifu", "wd-aesthetic", "hpsv2", "hpsv21", "hpsv2.1", "pick", "pickscore"),
 )
 _KNOWN: Mapping[str, str] = MappingProxyType(
-    {"style": STYLE, "text": STYLE, "margin": STYLE, "lda": STYLE, "clip": FIDELITY, "clipscore": FIDELITY}
+    {"style": STYLE, "text": STYLE, "clip": FIDELITY, "clipscore": FIDELITY}
     | {"artifacts": ARTIFACTS}
     | dict.fromkeys(_AESTHETIC, AESTHETICS)
 )

@@ -61,6 +61,24 @@ SCORERS: tuple[KnownScorer, ...] = (
         kind="style",
     ),
     KnownScorer(
+        name="text",
+        rates="closeness to the look that `like` names in words",
+        scale="difference of two logits",
+        kind="words",
+    ),
+    KnownScorer(
+        name="margin",
+        rates="nearness to the references against other pictures (CSLS); takes the place of style with 1 to 3 of them",
+        scale="difference of cosines",
+        kind="style",
+    ),
+    KnownScorer(
+        name="lda",
+        rates="how far along the way to the references, and beyond",
+        scale="a projection; no best value",
+        kind="style",
+    ),
+    KnownScorer(
         name="clip",
         rates="whether the picture shows what its prompt asks for (CLIPScore)",
         scale="cosine, about 0.15 to 0.35",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,20 @@ from scorers.base import Calibration, Looking, Scorer
 from scorers.errors import ScorerError
 from scorers.features import Features, joined
 from scorers.judge import Judge
+from scorers.likeness import Likeness, likenesses
 from scorers.observer import Observer
 from scorers.panel_settings import PanelSettings, check_settings
 from scorers.penalties import VERSION as PENALTIES_VERSION
-from scorers.penalties import Collapse, Fine, excesses, fines
+from scorers.penalties import Collapse, excesses, fines
 from scorers.preprocess import load_pictures
 from scorers.registry import embeddings_of, opened
 from scorers.scale import Row, Scale, aligned, scale_of, unable
+from scorers.separation import separation
 from scorers.statistics import working_size
-from scorers.style import Progress, Style
+from scorers.style_term import FEWEST_REFERENCES
 from scorers.tensor_files import sha256_of
 from scorers.verdict import Difference, Verdict
+from scorers.way import Way
 
 VERSION = "2"
 
@@ -39,6 +42,7 @@ class Panel:
     Attributes:
         references: features of the reference pictures.
         observer: looks at pictures.
+        remarks: what calibration found out about the references, in words.
     """
 
     def __init__(
@@ -47,7 +51,10 @@ class Panel:
         """``pictures`` are the references."""
         self._settings = settings
         self._scorers = tuple(scorers)
+        self._views = _views(settings, scorers)
         self._judge: Judge | None = None
+        self._way: Way | None = None
+        self.remarks: tuple[str, ...] = ()
         self.observer = observer
         self.references = _seen(observer, settings.references, pictures)
         self._limits = guards.Limits.around(self.references.statistics)
@@ -67,6 +74,7 @@ class Panel:
         """
         check_settings(settings, [scorer.name for scorer in extra])
         pictures = load_pictures(settings.references)
+        settings = replace(settings, weights=settings.shared_weights)
         encoders, scorers = opened(settings, device, extra)
         sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
@@ -158,7 +166,9 @@ class Panel:
         """
         same = aligned(recipes)
         calibration = Calibration(recipes=same, references=self.references)
-        fined, collapse = _guarding(self._settings, self._scorers)
+        views = self._views
+        fined = fines(views.style) if views else excesses()
+        collapse = Collapse(views.content) if views else None
         for scorer in (*self._scorers, *fined):
             scorer.fit(calibration)
         weights = self._settings.weights
@@ -166,6 +176,10 @@ class Panel:
         silent = unable(scales.values(), self._settings.keep) if off is None else off
         scales = {name: replace(scale, off=name in silent) for name, scale in scales.items()}
         self._judge = Judge(self._scorers, scales, fined, collapse, same)
+        self.remarks, self._way = (), None
+        if views and "style" in scales and len(self.references) >= FEWEST_REFERENCES:
+            self.remarks = (separation(calibration, views.style).text,)
+            self._way = Way.learned(calibration, views.style)
 
     def judge(self, features: Features) -> Verdict:
         """Judge one recipe.
@@ -203,28 +217,28 @@ class Panel:
         """
         return self._state.contributions(features)
 
-    def progress(self, features: Features) -> Progress | None:
-        """How far along the way from the base to the references a recipe is; None without style or on other slots."""
-        style = next((scorer for scorer in self._scorers if isinstance(scorer, Style)), None)
-        used, base = features.take(features.sound), self._state.bases[0]
-        known = {slot: row for row, slot in enumerate(base.slots)}
-        if style is None or not all(slot in known for slot in used.slots):
-            return None
-        base = base.take([known[slot] for slot in used.slots])
-        return style.progress(used, base, list(self._state.recipes.values()))
+    def likenesses(self, looks: Mapping[str, Features], baselines: Sequence[str]) -> dict[str, Likeness]:
+        """Report numbers of recipes rendered on the same slots, by label; ``baselines`` are parents and FLAT mixes."""
+        return likenesses(looks, self.references, baselines, self._views and self._views.content, self._way)
 
 
-def _guarding(settings: PanelSettings, scorers: Sequence[Scorer]) -> tuple[list[Fine], Collapse | None]:
-    """The fines and the collapse: copies are seen where the style is seen, contents by the main encoder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Views:
+    style: str  # the embedding that looks and copies are seen in
+    content: str  # the embedding that contents and sets are compared in
 
-    Nothing is embedded for them alone: they take what the scorers read. Where that is nothing, only the statistics are
-    guarded.
+
+def _views(settings: PanelSettings, scorers: Sequence[Scorer]) -> _Views | None:
+    """Style is seen where its scorers see it, contents by the main encoder.
+
+    Nothing is embedded for guards and reports alone: they take what the scorers read, and where that is nothing, only
+    the statistics are guarded.
     """
     seen = embeddings_of(scorers)
     if not seen:
-        return excesses(), None
+        return None
     styles = embeddings_of([scorer for scorer in scorers if aspect_of(scorer) == STYLE])
-    return fines(next(iter(styles), seen[0])), Collapse(settings.main if settings.main in seen else seen[0])
+    return _Views(style=next(iter(styles), seen[0]), content=settings.main if settings.main in seen else seen[0])
 
 
 def _seen(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:

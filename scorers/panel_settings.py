@@ -13,8 +13,10 @@ from scorers import catalogue
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.plugins import offered
 from scorers.sources import EncoderFiles, Shelf
+from scorers.style_term import FEWEST_REFERENCES, style_term
+from scorers.text_axis import NEUTRAL
 
-FEWEST_REFERENCES, FEW_REFERENCES = 4, 8
+FEW_REFERENCES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,10 @@ class PanelSettings:
     Attributes:
         encoders: encoders whose files are named, by name; those of the catalogue are found in ``folder``.
         main: name of the encoder for style and prompts.
-        references: pictures of the wanted look; 4 at least, 16 to 64 of diverse subjects are good.
+        references: pictures of the wanted look; 4 at least, or 1 where ``like`` is given; 16 to 64 of diverse subjects
+            are good.
+        like: the wanted look in words, or "".
+        unlike: what it shall be told from, in words.
         weights: scorer to weight, at least 0; a scorer of weight 0 is reported only. Names are those of
             ``scorers.catalogue``, files and entry points of ``scorers.plugins``.
         keep: scorers that stay on even if their noise hides what the calibration recipes differ by.
@@ -37,12 +42,19 @@ class PanelSettings:
     encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
     main: str = "clip"
     references: tuple[Path, ...]
+    like: str = ""
+    unlike: str = NEUTRAL
     weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
     keep: frozenset[str] = frozenset()
     folder: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     here: Path = Path()
     render_size: int | None = None
+
+    @property
+    def shared_weights(self) -> dict[str, float]:
+        """Weights of all scorers, the style term shared out; see ``scorers.style_term``."""
+        return style_term(self.weights, len(self.references), words=bool(self.like))
 
     def shelf(self) -> Shelf:
         """Where the files of these settings are looked for.
@@ -70,8 +82,13 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
         known = (*settings.encoders, *(encoder.name for encoder in catalogue.ENCODERS))
         wrong.append(f"no encoder {settings.main!r}; there are {', '.join(known)}")
     count = len(settings.references)
-    if count < FEWEST_REFERENCES:
-        wrong.append(f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good")
+    if count < FEWEST_REFERENCES and not (count and settings.like):
+        wrong.append(
+            f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good; or 1 and the "
+            "look in words (like)"
+        )
+    if settings.weights.get("text") and not settings.like:
+        wrong.append("scorer 'text' has a weight but no words; give like, the wanted look in words")
     if wrong:
         raise ScorerError("the panel's settings cannot be used:\n  " + "\n  ".join(wrong))
     if count < FEW_REFERENCES:

@@ -106,9 +106,9 @@ class Copies:
         references = calibration.references
         self._hashes = references.dhash
         self._seen = references.embedding(self._embedding).astype(np.float64)
-        apart = ~np.eye(len(references), dtype=bool)
-        bits = [int(distances(self._hashes, self._hashes)[apart].min())]
-        cosines = [float((self._seen @ self._seen.T)[apart].max())]
+        apart = ~np.eye(len(references), dtype=bool)  # nothing of a single reference
+        bits = distances(self._hashes, self._hashes)[apart].tolist()
+        cosines = (self._seen @ self._seen.T)[apart].tolist()
         for recipe in calibration.recipes.values():
             near, alike = self._nearest(recipe)
             bits.append(int(near.min()))

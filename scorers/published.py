@@ -60,7 +60,7 @@ class KnownEncoder:
     aliases: tuple[str, ...] = ()
 
 
-Kind = Literal["style", "prompt", "head", "statistics"]
+Kind = Literal["style", "words", "prompt", "head", "statistics"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class KnownScorer:
         name: in study files.
         rates: what it measures, for people.
         scale: of the numbers it was made to give, for people.
-        kind: how it is made: ``prompt`` is a cosine between picture and prompt, ``head`` a small network on an
-            embedding.
+        kind: how it is made: ``words`` is an axis between two texts, ``prompt`` a cosine between picture and prompt,
+            ``head`` a small network on an embedding.
         encoder: name of the one that is its own; "" where the study's main encoder, or none, is looked through.
         heads: for kind ``head``, its files by name of the encoder they were trained on; the first is the default.
         view: of the encoder that the head reads, "" for the embedding itself.

@@ -17,9 +17,11 @@ from scorers.fidelity import Fidelity
 from scorers.heads import Rating
 from scorers.panel_settings import PanelSettings
 from scorers.plugins import offered, open_plugin
+from scorers.readouts import Along, Margin
 from scorers.sources import Sources
 from scorers.statistics import Statistics
 from scorers.style import Style
+from scorers.text_axis import NEUTRAL, TextAxis
 
 PICK = "pick"
 """PickScore's published number is the cosine times CLIP's scale."""
@@ -32,10 +34,14 @@ class Means:
     Attributes:
         encoders: the opened ones.
         sources: the files of all, and which embedding each scorer reads.
+        like: the wanted look in words, for ``text``.
+        unlike: what it shall be told from.
     """
 
     encoders: Encoders
     sources: Sources
+    like: str = ""
+    unlike: str = NEUTRAL
 
 
 def opened(
@@ -57,7 +63,8 @@ def opened(
     sources = sources_of(settings, [name for name in names if name not in plugged], [*plugged.values(), *extra])
     if sources.missing:
         raise ScorerError("\n".join(missing.text for missing in sources.missing))
-    means = Means(encoders=Encoders.open(sources.encoders, device, sources.prompted), sources=sources)
+    encoders = Encoders.open(sources.encoders, device, sources.prompted)
+    means = Means(encoders=encoders, sources=sources, like=settings.like, unlike=settings.unlike)
     _check_needs([*plugged.values(), *extra], means.encoders)
     built = {scorer.name: scorer for scorer in made([name for name in names if name not in plugged], means)}
     ready = {**built, **plugged}
@@ -119,6 +126,9 @@ def made(names: Iterable[str], means: Means) -> list[Scorer]:
     return scorers
 
 
+_STYLES: Mapping[str, type[Style | Along | Margin]] = {"style": Style, "lda": Along, "margin": Margin}
+
+
 def _made(wanted: catalogue.Choice, means: Means) -> Scorer:
     if wanted.scorer.kind == "statistics":
         statistics = Statistics()
@@ -126,10 +136,12 @@ def _made(wanted: catalogue.Choice, means: Means) -> Scorer:
         return statistics
     embedding = means.sources.embeddings[wanted.text]
     if wanted.scorer.kind == "style":
-        style = Style(embedding)
+        style = _STYLES[wanted.scorer.name](embedding)
         style.name = wanted.text
         return style
     encoder = means.encoders[embedding]
+    if wanted.scorer.kind == "words":
+        return TextAxis(encoder, embedding, means.like, means.unlike)
     if wanted.scorer.kind == "prompt":
         scale = encoder.logit_scale if wanted.scorer.name == PICK else 1.0
         return Fidelity(encoder, embedding, wanted.text, scale)

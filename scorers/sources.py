@@ -126,7 +126,7 @@ class Shelf:
         encoder = wanted.encoder or scorer.default_encoder or self._through(wanted)
         self._encoder(encoder, found)
         found.embeddings[wanted.text] = f"{encoder}/{scorer.view}" if scorer.view else encoder
-        if scorer.kind == "prompt":
+        if scorer.kind in {"prompt", "words"}:
             found.prompted.add(encoder)
         if scorer.kind == "head":
             self._head(wanted, encoder, found)

@@ -201,11 +201,15 @@ class Statistics:
         self._spread: npt.NDArray[np.float64] = np.ones(len(SCORED))
 
     def fit(self, calibration: Calibration) -> None:
-        """Set targets and bands from the references; a spread is never less than a fifth of the renders' own."""
+        """Set targets and bands from the references; a spread is never less than a fifth of the renders' own.
+
+        A single reference has no spread; that of the renders is taken.
+        """
         measured = calibration.references.statistics[:, self._columns].astype(np.float64)
         renders = np.concatenate([f.statistics[:, self._columns] for f in calibration.recipes.values()])
+        own = measured.std(0, ddof=1) if len(measured) > 1 else renders.std(0)
         self._target = measured.mean(0)
-        self._spread = np.maximum(measured.std(0, ddof=1), 0.2 * renders.std(0)) + 1e-6
+        self._spread = np.maximum(own, 0.2 * renders.std(0)) + 1e-6
 
     def __call__(self, features: Features) -> npt.NDArray[np.float64]:
         """Contributions, ``(n,)``, at most 0."""

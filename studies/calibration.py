@@ -46,7 +46,7 @@ def fit(
 
 def report_lines(panel: Panel) -> list[str]:
     """What calibration found out, for people."""
-    lines = [scale.text for scale in panel.scales.values()]
+    lines = [*panel.remarks, *(scale.text for scale in panel.scales.values())]
     off = panel.switched_off
     if off:
         names = ", ".join(f'"{name}"' for name in off)

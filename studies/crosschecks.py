@@ -14,7 +14,7 @@ from search.layout import DEFAULT_GROUPS, build_space
 from search.space import Space
 from studies.checks import blocks_of_range
 from studies.mistakes import Mistake, Place, did_you_mean
-from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, SpaceTable
+from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, SpaceTable, TargetTable
 from studies.written_shots import shot_of
 
 
@@ -28,6 +28,10 @@ def across(parts: Mapping[str, Any]) -> list[Mistake]:
         )
     if "render" in parts:
         mistakes += _second_pass(parts["render"])
+    target: TargetTable | None = parts.get("target")
+    if target is not None and target.unlike is not None and target.like is None:
+        what = "says what the look is told from, but not the look"
+        mistakes.append(Mistake(place=("target", "unlike"), what=what, seen=target.unlike, remedy="add like"))
     prompts: list[PromptTable] = parts.get("prompts", [])
     return mistakes + _repeated(prompts) + _peeking(prompts, parts.get("proof"))
 

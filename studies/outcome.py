@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.recipe import Recipe
 from studies.errors import StudyError
 from studies.files import write_text
+
+REPORTED = ("CMMD", "polynomial MMD", "drift")
+"""Numbers beside a standing that are for the report alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,10 @@ class Standing:
     reasons: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     """A finalist against both parents and the best FLAT mix."""
+    numbers: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """For the report, by name: unbiased CMMD and polynomial MMD to the references, drift."""
+    alarm: str = ""
+    """What a person should look at before trusting the score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,8 @@ class Outcome:
     """Best first."""
     sheet: str
     """Path of the finalists' sheet."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the search as a whole."""
 
     @property
     def winner(self) -> Standing | None:
@@ -89,6 +98,11 @@ class Outcome:
             lines.append(f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds.")
         return lines
 
+    def alarms(self) -> list[str]:
+        """What a person should look at before trusting the scores."""
+        lines = [f"Finalist {n} ({s.label}): {s.alarm}." for n, s in enumerate(self.finalists, start=1) if s.alarm]
+        return [*lines, *self.remarks]
+
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Store an outcome in a study's folder."""
@@ -110,6 +124,7 @@ def read_outcome(folder: Path) -> Outcome:
         baselines=_standings(fields["baselines"]),
         finalists=_standings(fields["finalists"]),
         sheet=fields["sheet"],
+        remarks=tuple(fields.get("remarks", ())),
     )
 
 
@@ -121,6 +136,8 @@ def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
             value=row["value"],
             reasons=tuple(row["reasons"]),
             comparisons=tuple(Comparison(**fields) for fields in row["comparisons"]),
+            numbers=row.get("numbers", {}),
+            alarm=row.get("alarm", ""),
         )
         for row in rows
     )

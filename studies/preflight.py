@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 Level = Literal["error", "warning", "note"]
 
 FEWEST_REFERENCES = 4
-"""With fewer pictures no style can be told from a subject."""
+"""With fewer pictures no style can be told from a subject, unless words say which."""
 GOOD_REFERENCES = 8
+JPEG = (".jpg", ".jpeg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,13 +165,25 @@ def _references(spec: StudySpec) -> Iterator[Finding]:
         else:
             good += 1
     remedy = f"give {GOOD_REFERENCES} to 40 pictures of the wanted look, of different subjects"
-    if good < FEWEST_REFERENCES:
+    needed = 1 if spec.like else FEWEST_REFERENCES
+    if good < needed:
         yield Finding(
-            level="error", where=where, message=f"{_pictures(good)}, {FEWEST_REFERENCES} are needed", remedy=remedy
+            level="error",
+            where=where,
+            message=f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
+            remedy=remedy if spec.like else f"{remedy}; or 1 to 3, and name the look in words with like",
         )
     elif good < GOOD_REFERENCES:
         yield Finding(
             level="warning", where=where, message=f"{_pictures(good)} tell little about a style", remedy=remedy
+        )
+    jpegs = sum(path.suffix.lower() in JPEG for path in spec.references)
+    if jpegs:
+        yield Finding(
+            level="note",
+            where=where,
+            message=f"{jpegs} of {len(spec.references)} are JPEG files; traces of strong compression count as look",
+            remedy="prefer PNG files, or JPEG files of quality 90 and more",
         )
 
 

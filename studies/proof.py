@@ -12,14 +12,15 @@ from rich.console import Console
 from engine.recipe import Recipe
 from search.finalists import choose
 from studies import sheets
-from studies.outcome import Comparison, Outcome, Standing, write_outcome
+from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
-from studies.storage import StudyStore
+from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop
 
 if TYPE_CHECKING:
     from scorers.features import Features
+    from scorers.likeness import Likeness
     from scorers.panel import Panel
 
 SHEET_ROWS = 6
@@ -40,7 +41,8 @@ def prove(
             looks[label] = workshop.make(recipe, spec.proof_shots, pictures=True).features
             bar.advance(note=label)
     panel = workshop.panel
-    standings = {label: _standing(panel, label, recipes[label], looks[label]) for label in recipes}
+    likenesses = panel.likenesses(looks, (*PARENTS, *FLATS))
+    standings = {label: _standing(panel, label, recipes[label], looks[label], likenesses[label]) for label in recipes}
     baselines = [standings[label] for label in (*PARENTS, *FLATS)]
     rivals = [*PARENTS, _best([standings[label] for label in FLATS])]
     finalists = [
@@ -53,15 +55,34 @@ def prove(
         baselines=tuple(baselines),
         finalists=tuple(finalists),
         sheet=str(spec.folder / "finalists.png"),
+        remarks=_remarks(store),
     )
     draw_sheet(spec, workshop, outcome)
     write_outcome(spec.folder, outcome)
     return outcome
 
 
-def _standing(panel: Panel, label: str, recipe: Recipe, look: Features) -> Standing:
+def _standing(panel: Panel, label: str, recipe: Recipe, look: Features, likeness: Likeness) -> Standing:
     verdict = panel.judge(look)
-    return Standing(label=label, recipe=recipe.text, value=verdict.value, reasons=tuple(verdict.reasons))
+    numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
+    return Standing(
+        label=label,
+        recipe=recipe.text,
+        value=verdict.value,
+        reasons=tuple(verdict.reasons),
+        numbers=dict(zip(REPORTED, numbers, strict=True)),
+        alarm=likeness.alarm,
+    )
+
+
+def _remarks(store: StudyStore) -> tuple[str, ...]:
+    """Whether two read-outs of the look disagree over the trials."""
+    from scorers.leak import disagreement_alarm
+
+    scores = [trial.user_attrs.get("scores", {}) for trial in complete(store.trials())]
+    pairs = [(row["style"]["scaled"], row["margin"]["scaled"]) for row in scores if {"style", "margin"} <= row.keys()]
+    alarm = disagreement_alarm([style for style, _ in pairs], [margin for _, margin in pairs])
+    return (alarm,) if alarm else ()
 
 
 def _best(standings: list[Standing]) -> str:

@@ -36,7 +36,7 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
         raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
     outcome = Night(spec, console).run()
     console.print(standings(outcome))
-    for sentence in outcome.sentences():
+    for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
     console.print("look at it, then approve the one you want and export it:", highlight=False)

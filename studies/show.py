@@ -12,7 +12,7 @@ from rich.table import Table
 from studies.approval import read_pins
 from studies.calibration import OFF
 from studies.files import replaced
-from studies.outcome import Outcome, read_outcome
+from studies.outcome import REPORTED, Outcome, read_outcome
 from studies.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
@@ -36,6 +36,7 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
         outcome = read_outcome(spec.folder)
         yield standings(outcome)
         yield from outcome.sentences()
+        yield from outcome.alarms()
         yield f"contact sheet: {outcome.sheet}"
     for pin in read_pins(spec.folder):
         yield f"pin {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}: {pin.note}"
@@ -100,10 +101,13 @@ def standings(outcome: Outcome) -> Table:
     """Parents, FLAT mixes and finalists on the held-out shots."""
     table = Table(title="held-out prompts and seeds")
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
-    for heading in ("", "recipe", "score", *(f"vs {rival} (95 %)" for rival in rivals)):
+    names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
+    for heading in ("", "recipe", "score", *(f"vs {rival} (95 %)" for rival in rivals), *names):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         value = "broken" if standing.value is None else f"{standing.value:+.2f}"
         compared = [f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons]
-        table.add_row(str(number) if number > 0 else "", standing.label, value, *compared)
+        compared += [""] * (len(rivals) - len(compared))
+        numbers = ["" if (n := standing.numbers.get(name)) is None else f"{n:.2f}" for name in names]
+        table.add_row(str(number) if number > 0 else "", standing.label, value, *compared, *numbers)
     return table

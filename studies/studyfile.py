@@ -61,6 +61,10 @@ class StudySpec:
     """Such files elsewhere, by name of their encoder or scorer."""
     scorers_kept: frozenset[str] = frozenset()
     """Scorers that stay on even if their noise hides what the calibration recipes differ by."""
+    like: str = ""
+    """The wanted look in words, or ""."""
+    unlike: str = ""
+    """What it shall be told from; "" leaves it to the scorer."""
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
     vae: Path | None = None
@@ -77,12 +81,15 @@ class StudySpec:
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
         from scorers.panel_settings import PanelSettings
+        from scorers.text_axis import NEUTRAL
 
         given = {} if isinstance(self.encoder, str) else {OWN_ENCODER: self.encoder}
         return PanelSettings(
             encoders=given,
             main=self.encoder if isinstance(self.encoder, str) else OWN_ENCODER,
             references=self.references,
+            like=self.like,
+            unlike=self.unlike or NEUTRAL,
             weights=dict(self.scorer_weights),
             keep=self.scorers_kept,
             folder=self.scorer_folder,
@@ -108,6 +115,8 @@ class StudySpec:
         }
         if self.prediction != "auto":
             common["render.prediction"] = self.prediction
+        if self.like:
+            common |= {"target.like": self.like, "target.unlike": self.unlike}
         return common | shots | knobs
 
 
@@ -203,6 +212,8 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         scorer_folder=path_from(here, written.scorers.folder),
         scorer_files={name: path_from(here, text) for name, text in written.scorers.files.items()},
         scorers_kept=frozenset(written.scorers.keep),
+        like=written.target.like or "",
+        unlike=written.target.unlike or "",
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
         prediction=written.render.prediction,

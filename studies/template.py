@@ -45,6 +45,8 @@ B = @B@
 
 [target]                     # 8 to 40 pictures of the wanted look, of different subjects: a folder or a list of files
 references = @REFERENCES@
+# The look in words counts 0.3 of the style: like = "flat illustration, bold outlines", unlike = "photo".
+# With words 1 to 3 pictures are enough; words then count 0.7.
 
 [render]                     # how every picture of the search is made; small pictures search faster
 # width = @WIDTH@

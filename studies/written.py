@@ -66,11 +66,13 @@ class ModelsTable(Written):
 
 
 class TargetTable(Written):
-    """`[target]`: pictures of the wanted look, a folder or a list of files."""
+    """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
 
     references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
         examples=["references"]
     )
+    like: Text | None = Field(default=None, examples=["flat illustration, bold outlines"])
+    unlike: Text | None = Field(default=None, examples=["photo"])
 
 
 SAME = Hires()

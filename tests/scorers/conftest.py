@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from scorers.encoder import Encoder
-from scorers.encoders import EncoderFiles
+from scorers.encoders import EncoderFiles, Encoders
+from scorers.observer import Observer
 from scorers.panel import Panel
 from scorers.panel_settings import PanelSettings
 from studies.sample.scenes import Scene, draw, random_scene
@@ -28,6 +29,14 @@ CLIP_CONFIG: dict[str, Any] = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2},
 }
 Paint = Callable[..., Tensor]
+"""See the fixture ``paint``."""
+
+
+def painted(drawn: Sequence[Scene], subject: float, background: float | None = None) -> Tensor:
+    """Scenes with a known amount of the photographic look, ``[n, 3, 64, 64]`` in 0..1."""
+    behind = subject if background is None else background
+    pictures = [draw(scene, SIZE, subject_photo=subject, background_photo=behind) for scene in drawn]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def scenes(seed: int, count: int) -> list[Scene]:
@@ -43,14 +52,13 @@ _DRAWN: dict[tuple[int, int, float, float], Tensor] = {}
 def paint() -> Paint:
     """``paint(seed, count, amount, background=amount)``: ``[count, 3, 64, 64]`` in 0..1, kept for the session."""
 
-    def painted(seed: int, count: int, subject: float, background: float | None = None) -> Tensor:
+    def paint(seed: int, count: int, subject: float, background: float | None = None) -> Tensor:
         key = (seed, count, subject, subject if background is None else background)
         if key not in _DRAWN:
-            pictures = [draw(s, SIZE, subject_photo=key[2], background_photo=key[3]) for s in scenes(seed, count)]
-            _DRAWN[key] = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+            _DRAWN[key] = painted(scenes(seed, count), *key[2:])
         return _DRAWN[key].clone()
 
-    return painted
+    return paint
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +91,12 @@ def clip_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def encoder(clip_files: tuple[Path, Path]) -> Encoder:
     """The random tiny CLIP."""
     return Encoder.open(*clip_files)
+
+
+@pytest.fixture(scope="session")
+def observer(encoder: Encoder) -> Observer:
+    """Takes the random tiny CLIP's embedding as ``clip``, and the statistics."""
+    return Observer(Encoders({"clip": encoder}), ["clip"], [], SIZE)
 
 
 @pytest.fixture(scope="session")

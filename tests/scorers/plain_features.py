@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from scorers.features import Features
+from scorers.statistics import STATISTICS
 
 
 def features_of(embeddings: np.ndarray, **others: Any) -> Features:
     """Features of pictures of which only the embedding ``clip``, and what is named, is told."""
     count = len(embeddings)
     plain: dict[str, Any] = {
-        "statistics": np.zeros((count, 1), np.float32),
+        "statistics": np.zeros((count, len(STATISTICS)), np.float32),
         "brightest": np.ones(count, np.float32),
         "dhash": np.zeros(count, np.uint64),
         "broken": ("",) * count,

@@ -45,6 +45,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudySpec, Outco
     return spec, Night(spec, QUIET).run()
 
 
+def test_every_standing_has_its_numbers_for_the_report(finished: tuple[StudySpec, Outcome]) -> None:
+    spec, outcome = finished
+    for standing in (*outcome.baselines, *outcome.finalists):
+        assert set(standing.numbers) == {"CMMD", "polynomial MMD", "drift"}
+        assert all(number is not None and np.isfinite(number) for number in standing.numbers.values())
+    assert max(standing.numbers["drift"] or 0.0 for standing in outcome.baselines) == pytest.approx(1)
+    calibrated = StudyStore(spec.folder, spec.name).study.user_attrs["calibration"]
+    assert calibrated[0].startswith("references: ")
+
+
 def trials(spec: StudySpec) -> list[tuple[str, str]]:
     """Stage and recipe key of every trial."""
     store = StudyStore(spec.folder, spec.name)
@@ -62,7 +72,7 @@ def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[Stu
     spec, _ = finished
     for trial in StudyStore(spec.folder, spec.name).study.get_trials():
         assert trial.state is TrialState.COMPLETE
-        assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats"}
+        assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats", "lda", "margin"}
         assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
         assert spec.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
     kept = list((spec.folder / "artifacts").iterdir())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from engine.recipe import Recipe
 from studies.errors import StudyError
 from studies.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
+from studies.show import standings
 
 BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6)
 TIES = Comparison(against="FLAT_50", mean=0.3, low=-0.2, high=0.8)
@@ -42,6 +46,33 @@ def test_an_outcome_reads_back(tmp_path: Path) -> None:
     written = outcome(BEATS, TIES)
     write_outcome(tmp_path, written)
     assert read_outcome(tmp_path) == written
+
+
+def test_an_outcome_of_before_there_were_numbers_reads(tmp_path: Path) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    fields = json.loads(path.read_text())
+    del fields["remarks"]
+    for row in fields["baselines"] + fields["finalists"]:
+        del row["numbers"], row["alarm"]
+    path.write_text(json.dumps(fields))
+    assert read_outcome(tmp_path) == outcome(BEATS)
+
+
+def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
+    told = outcome(BEATS)
+    (finalist,) = told.finalists
+    numbers = {"CMMD": 0.123, "polynomial MMD": -0.01, "drift": None}
+    alarmed = replace(told, finalists=(replace(finalist, numbers=numbers, alarm="look at it"),), remarks=("mind this",))
+    write_outcome(tmp_path, alarmed)
+    assert read_outcome(tmp_path).alarms() == ["Finalist 1 (best): look at it.", "mind this"]
+    assert told.alarms() == []
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(standings(alarmed))
+    shown = console.export_text()
+    assert "CMMD" in shown
+    assert "0.12" in shown
+    assert "-0.01" in shown
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:

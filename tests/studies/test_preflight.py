@@ -155,6 +155,24 @@ def test_few_references_are_a_warning(here: Path) -> None:
     assert warning.line.startswith("warning: target.references: 5 pictures tell little about a style; give 8 to 40")
 
 
+def test_words_make_few_references_enough(here: Path) -> None:
+    for number in range(6):
+        (here / "wanted" / f"{number}.png").unlink()
+    (wrong,) = errors(look(here))
+    assert wrong.message == "2 pictures, 4 are needed"
+    assert "name the look in words with like" in wrong.remedy
+    assert not is_fatal(look(here, STUDY.replace("[target]\n", '[target]\nlike = "a flat drawing"\n')))
+
+
+def test_jpeg_references_are_mentioned(here: Path) -> None:
+    with Image.open(here / "wanted" / "0.png") as picture:
+        picture.convert("RGB").save(here / "wanted" / "0.jpg")
+    (here / "wanted" / "0.png").unlink()
+    notes = [finding for finding in look(here) if finding.where == "target.references"]
+    assert [note.level for note in notes] == ["note"]
+    assert "1 of 8 are JPEG files" in notes[0].message
+
+
 def test_missing_references_folder(here: Path) -> None:
     shutil.rmtree(here / "wanted")
     messages = [finding.line for finding in errors(look(here))]

@@ -137,6 +137,27 @@ def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
         assert place in str(caught.value)
 
 
+def test_words_go_to_the_panel_and_into_the_fingerprint(tmp_path: Path, spec: StudySpec) -> None:
+    worded = STUDY.replace("[target]\n", '[target]\nlike = "flat, bold outlines"\n')
+    plain, named = spec.panel_settings(), read_study_file(write_study(tmp_path, worded)).panel_settings()
+    assert (plain.like, named.like, named.unlike) == ("", "flat, bold outlines", "picture")
+    assert "text" not in plain.shared_weights
+    assert named.shared_weights["text"] > 0
+    told = read_study_file(write_study(tmp_path, worded.replace("[render]", 'unlike = "photo"\n\n[render]', 1)))
+    assert told.panel_settings().unlike == "photo"
+    assert {k: v for k, v in told.fingerprint().items() if k not in spec.fingerprint()} == {
+        "target.like": "flat, bold outlines",
+        "target.unlike": "photo",
+    }
+
+
+def test_unlike_alone_is_a_mistake(tmp_path: Path) -> None:
+    text = STUDY.replace("[target]\n", '[target]\nunlike = "photo"\n')
+    assert mistakes(tmp_path, text) == [
+        'target.unlike: says what the look is told from, but not the look ("photo"); add like'
+    ]
+
+
 def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
     text = STUDY.replace("width = 64", "width = 65").replace("[search]", "[search]\ntrails = 5")
     text = text.replace('"OUT05:attn1"', '"OUT5:attn1"').replace("cfg = 5", 'cfg = "7"')

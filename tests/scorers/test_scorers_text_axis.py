@@ -1,0 +1,86 @@
+"""The text axis on the sample world's CLIP, which knows drawn from photographed; and how weights are shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from scorers.encoder import Encoder
+from scorers.errors import ScorerError
+from scorers.leak import agreement
+from scorers.style_term import style_term
+from scorers.text_axis import TEMPLATES, TextAxis
+from studies.sample.world import write_world
+from tests.scorers.plain_features import features_of
+
+AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    world = write_world(tmp_path_factory.mktemp("world"))
+    return Encoder.open(world.clip_config, world.clip_weights)
+
+
+@pytest.mark.parametrize("unlike", ["drawn", "picture"])
+def test_known_amounts_are_ordered(unlike: str, trained: Encoder, paint: Callable[..., Tensor]) -> None:
+    axis = TextAxis(trained, "clip", "photographed", unlike)
+    values = [axis(features_of(trained.embed_images(paint(1, 12, amount)).numpy())).mean() for amount in AMOUNTS]
+    assert agreement(AMOUNTS, values) > 0.95
+
+
+def test_value_is_the_difference_of_two_logits(trained: Encoder) -> None:
+    axis = TextAxis(trained, "clip", "drawn", "photographed")
+    picture = torch.nn.functional.normalize(torch.randn(1, 64, generator=torch.Generator().manual_seed(0)), dim=1)
+    logits = []
+    for word in ("drawn", "photographed"):
+        mean = trained.embed_texts([template.format(word) for template in TEMPLATES]).mean(0)
+        logits.append(100 * float(picture[0] @ mean / mean.norm()))
+    assert axis(features_of(picture.numpy()))[0] == pytest.approx(logits[0] - logits[1], rel=1e-4)
+    assert len(TEMPLATES) >= 8
+
+
+def test_other_words_are_another_version(trained: Encoder) -> None:
+    versions = {TextAxis(trained, "clip", like).version for like in ("drawn", "photographed")}
+    assert len(versions) == 2
+
+
+def test_words_that_say_the_same_are_refused(trained: Encoder) -> None:
+    with pytest.raises(ScorerError, match="no difference between like 'drawn' and unlike 'drawn'"):
+        TextAxis(trained, "clip", "drawn", "drawn")
+
+
+def test_an_encoder_without_a_tokenizer_is_refused(tmp_path: Path, encoder: Encoder) -> None:
+    mute = Encoder.__new__(Encoder)
+    mute.__dict__.update(encoder.__dict__)
+    mute._tokenizer = None
+    with pytest.raises(ScorerError, match="reads no text offline"):
+        TextAxis(mute, "clip", "drawn")
+
+
+DEFAULT = {"style": 1.0, "clip": 0.2, "stats": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("weights", "references", "words", "shared"),
+    [
+        (DEFAULT, 16, False, {"style": 1.0, "lda": 0.0, "margin": 0.0, "clip": 0.2, "stats": 0.3}),
+        (DEFAULT, 16, True, {"style": 0.7, "text": 0.3, "lda": 0.0, "margin": 0.0, "clip": 0.2, "stats": 0.3}),
+        (DEFAULT, 3, True, {"margin": 0.3, "text": 0.7, "clip": 0.2, "stats": 0.3}),
+        ({"style": 2.0, "text": 0.5}, 16, True, {"style": 2.0, "text": 0.5, "lda": 0.0, "margin": 0.0}),
+        ({"style": 1.0, "margin": 0.4}, 16, False, {"style": 1.0, "lda": 0.0, "margin": 0.4}),
+        ({"stats": 1.0}, 16, True, {"stats": 1.0}),
+    ],
+)
+def test_weights_of_the_style_term(
+    weights: dict[str, float], references: int, words: bool, shared: dict[str, float]
+) -> None:
+    found = style_term(weights, references, words=words)
+    assert found == pytest.approx(shared)
+    assert style_term(found, references, words=words) == pytest.approx(shared)
+    assert np.isclose(sum(found.values()), sum(shared.values()))
