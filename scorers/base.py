@@ -46,7 +46,7 @@ class Scorer(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the scorer reads: ``embedding:NAME``, ``statistics``, ``prompt``, ``refs``, ``image``."""
+        """What the scorer reads: ``embedding:NAME``, ``statistics``, ``prompt``, ``slots``, ``refs``, ``image``."""
         ...
 
     @property

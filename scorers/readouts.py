@@ -66,7 +66,7 @@ class Margin:
 
     def __init__(self, embedding: str) -> None:
         """``embedding`` is the name of the one that is looked at."""
-        self.needs = frozenset({EMBEDDING + embedding, "refs"})
+        self.needs = frozenset({EMBEDDING + embedding, "refs", "slots"})
         self._embedding = embedding
         self._references: Values | None = None
         self._crowd: dict[tuple[str, int], Values] = {}

@@ -187,15 +187,15 @@ def test_every_scorer_keeps_to_the_contract(fitted: Fitted, tmp_path: Path) -> N
 def test_every_scorer_says_what_it_needs_and_reads_nothing_else(fitted: Fitted) -> None:
     scorer, _, features = fitted
     for need in scorer.needs:
-        assert need in {STATISTICS, "prompt", "refs", "image"} or need.startswith(EMBEDDING), need
+        assert need in {STATISTICS, "prompt", "slots", "refs", "image"} or need.startswith(EMBEDDING), need
     kept = {name.removeprefix(EMBEDDING) for name in scorer.needs if name.startswith(EMBEDDING)}
     hidden = replace(
         features,
         embeddings={name: value for name, value in features.embeddings.items() if name in kept},
         statistics=features.statistics if STATISTICS in scorer.needs else np.full_like(features.statistics, np.nan),
         dhash=np.zeros_like(features.dhash),
-        prompts=features.prompts if "prompt" in scorer.needs else ("",) * 6,
-        seeds=tuple(range(100, 106)),
+        prompts=features.prompts if {"prompt", "slots"} & scorer.needs else ("",) * 6,
+        seeds=features.seeds if "slots" in scorer.needs else tuple(range(100, 106)),
     )
     np.testing.assert_array_equal(scorer(hidden), scorer(features))
 
