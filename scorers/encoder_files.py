@@ -1,25 +1,21 @@
-"""Reading an image encoder's two files, config and weights, so that nothing wrong or random is ever loaded."""
+"""What an encoder is made of: its config, and weights that are checked against it, so that nothing random is loaded."""
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from scorers import catalogue
 from scorers.errors import ScorerError
 from scorers.preprocess import RESIZES
+from scorers.published import KnownEncoder
 
-PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 SHOWN = 5
 
 
@@ -28,31 +24,47 @@ class EncoderConfig:
     """An open_clip architecture and how it wants its pictures.
 
     Attributes:
-        name: file stem or architecture name, for messages.
+        name: of a known encoder, file stem or architecture name, for messages.
         model: open_clip's ``embed_dim``, ``vision_cfg``, ``text_cfg``, ...
         preprocess: ``mean`` and ``std`` (three numbers each) and ``resize_mode``.
+        known: the encoder of the catalogue that it was named after, if it was.
     """
 
     name: str
     model: Mapping[str, Any]
     preprocess: Mapping[str, Any]
+    known: KnownEncoder | None = None
 
 
 def read_config(config: str | Path) -> EncoderConfig:
-    """Read a JSON file, or look an architecture up in open_clip.
+    """Look an encoder up in the catalogue, read a JSON file, or look an architecture up in open_clip.
 
     A file holds open_clip's model config, or ``{"model_cfg": ..., "preprocess_cfg": ...}`` as published beside
     weights. Without a ``preprocess_cfg`` an architecture's pretrained entries decide when they all agree, else OpenAI's
     mean and deviation, shortest side. OpenAI's own weights, and those derived from them, want the names that end in
-    ``-quickgelu``: the weights cannot tell, so this cannot be checked.
+    ``-quickgelu``: the weights cannot tell, only the hashes of published files can, see ``refuse_mix_up``.
 
     Raises:
-        ScorerError: no such file or architecture, or the file does not describe a CLIP model.
+        ScorerError: no such encoder, file or architecture, or the file does not describe a CLIP model.
     """
-    path = Path(config)
+    path, known = Path(config), catalogue.encoder_named(str(config))
+    if known is not None:
+        return _from_catalogue(known)
     if path.suffix == ".json" or path.is_file():
         return _from_file(path)
     return _from_name(str(config))
+
+
+def _from_catalogue(known: KnownEncoder) -> EncoderConfig:
+    half = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    preprocess = _openai() | (half if known.normal == "half" else {}) | {"resize_mode": known.resize}
+    return EncoderConfig(name=known.name, model=_architecture(known.architecture), preprocess=preprocess, known=known)
+
+
+def _architecture(name: str) -> dict[str, Any]:
+    import open_clip
+
+    return cast("dict[str, Any]", open_clip.get_model_config(name))
 
 
 def _from_file(path: Path) -> EncoderConfig:
@@ -88,18 +100,17 @@ def _openai() -> dict[str, Any]:
 def _from_name(name: str) -> EncoderConfig:
     import open_clip
 
-    known: list[str] = open_clip.list_models()
+    known: list[str] = [*(encoder.name for encoder in catalogue.ENCODERS), *open_clip.list_models()]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
         hint = (
             f"; did you mean {' or '.join(near)}?" if near else "; give a JSON file or one of open_clip.list_models()"
         )
-        raise ScorerError(f"{name!r} is neither a .json file nor an open_clip architecture{hint}")
-    model = cast("dict[str, Any]", open_clip.get_model_config(name))
+        raise ScorerError(f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture{hint}")
     tags = open_clip.list_pretrained_tags_by_model(name)
     published = [_published(open_clip.get_pretrained_cfg(name, tag)) for tag in tags]
     agreed = published[0] if published and all(entry == published[0] for entry in published) else {}
-    return EncoderConfig(name=name, model=model, preprocess=_openai() | agreed)
+    return EncoderConfig(name=name, model=_architecture(name), preprocess=_openai() | agreed)
 
 
 def _published(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,64 +118,54 @@ def _published(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(value) if key != "resize_mode" else value for key, value in wanted.items()}
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read tensors, and nothing but tensors, from a ``.safetensors`` or a PyTorch file.
+def refuse_mix_up(path: Path, sha256: str, config: EncoderConfig) -> None:
+    """Refuse a published file that is another encoder than it is taken for: shapes alone would let it pass.
 
     Raises:
-        ScorerError: the file is missing, damaged, of another kind than its name says, or holds more than tensors.
+        ScorerError: the file belongs to another encoder, or to an architecture with another activation.
     """
-    if not path.is_file():
-        raise ScorerError(f"{path}: {'a folder, not a weights file' if path.is_dir() else 'no such weights file'}")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in PICKLES:
-        return _read_pickle(path)
-    raise ScorerError(f"{path}: weights must be .safetensors or one of {', '.join(PICKLES)}, not {path.suffix!r}")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start == b"PK" or start[:1] == b"\x80":
+    owner = catalogue.owner_of(sha256)
+    if owner is None:
+        return
+    encoder, file = owner
+    if not isinstance(encoder, KnownEncoder):
+        raise ScorerError(f"{path}: this is {file.name}, the head of scorer {encoder.name}, not an encoder")
+    if config.known is not None and config.known.name != encoder.name:
         raise ScorerError(
-            f"{path}: a pickle (PyTorch file) under a .safetensors name; convert it, renaming is not enough"
+            f"{path}: this is {file.name}, the weights of encoder {encoder.name} ({encoder.title}), not of "
+            f"{config.known.name}; name it {encoder.name}"
         )
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ScorerError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from error
-
-
-def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    quick = bool(_architecture(encoder.architecture).get("quick_gelu"))
+    if quick != bool(config.model.get("quick_gelu")):
         raise ScorerError(
-            f"{path}: not a file of plain tensors ({first}); it is damaged, or holds code or a TorchScript archive, "
-            "which are not run; use the .safetensors file of these weights"
-        ) from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ScorerError(f"{path}: holds no model weights (no dictionary of tensors)")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
+            f"{path}: this is {file.name}, which wants the architecture {encoder.architecture}, not {config.name}: the "
+            f"activation differs, and every number would be a little wrong; write {encoder.name} for both"
+        )
 
 
-def check_weights(path: Path, name: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Refuse weights that do not fill an architecture exactly.
+def check_weights(
+    path: Path,
+    name: str,
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    used: Collection[str] | None = None,
+) -> None:
+    """Refuse weights that are not exactly those of the architecture.
+
+    Args:
+        path: of the weights, for messages.
+        name: of the architecture, for messages.
+        state: the weights.
+        wanted: tensors of the right names and shapes.
+        used: names that are needed; by default all. What else the architecture has may be missing.
 
     Raises:
         ScorerError: keys missing or left over, other shapes, or numbers that are not finite.
     """
+    needed = wanted.keys() if used is None else used
     shapes = {key: (tuple(state[key].shape), tuple(wanted[key].shape)) for key in wanted if key in state}
     problems = [
-        _named("missing", [key for key in wanted if key not in state]),
+        _named("missing", [key for key in needed if key not in state]),
         _named("not of this architecture", [key for key in state if key not in wanted]),
         _named(
             "of another shape", [f"{k} {got} instead of {want}" for k, (got, want) in shapes.items() if got != want]
@@ -172,10 +173,8 @@ def check_weights(path: Path, name: str, state: Mapping[str, Tensor], wanted: Ma
     ]
     found = [problem for problem in problems if problem]
     if found:
-        if any(key.startswith(("vision_model.", "text_model.")) for key in state):
-            found.append("the names are those of the transformers library: use the open_clip file of these weights")
         raise ScorerError(f"{path}: these are not weights of {name}\n  " + "\n  ".join(found))
-    broken = [key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    broken = [key for key in needed if state[key].is_floating_point() and not bool(state[key].isfinite().all())]
     if broken:
         raise ScorerError(f"{path}: damaged weights\n  {_named('with NaN or infinite numbers', broken)}")
 

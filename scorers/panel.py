@@ -15,8 +15,6 @@ from torch import Tensor
 from scorers import guards
 from scorers.aspects import STYLE, aspect_of
 from scorers.base import Calibration, Looking, Scorer
-from scorers.encoder_files import sha256_of
-from scorers.encoders import Encoders
 from scorers.errors import ScorerError
 from scorers.features import Features, joined
 from scorers.judge import Judge
@@ -25,10 +23,11 @@ from scorers.panel_settings import PanelSettings, check_settings
 from scorers.penalties import VERSION as PENALTIES_VERSION
 from scorers.penalties import Collapse, Fine, fines
 from scorers.preprocess import load_pictures
-from scorers.registry import BUILT_IN, Means, embeddings_of, made
+from scorers.registry import embeddings_of, opened
 from scorers.scale import Row, Scale, aligned, scale_of, unable
 from scorers.statistics import working_size
 from scorers.style import Progress, Style
+from scorers.tensor_files import sha256_of
 from scorers.verdict import Difference, Verdict
 
 VERSION = "2"
@@ -68,9 +67,7 @@ class Panel:
         """
         check_settings(settings, [scorer.name for scorer in extra])
         pictures = load_pictures(settings.references)
-        encoders = Encoders.open(settings.encoders, device)
-        names = [name for name in settings.weights if name in BUILT_IN]
-        scorers = [*made(names, Means(encoders=encoders, main=settings.main)), *extra]
+        encoders, scorers = opened(settings, device, extra)
         sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
         looking = [scorer for scorer in scorers if isinstance(scorer, Looking)]

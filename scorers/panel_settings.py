@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scorers.encoders import EncoderFiles
+from scorers import catalogue
 from scorers.errors import ScorerError, ScorerWarning
-from scorers.registry import BUILT_IN
+from scorers.plugins import offered
+from scorers.sources import EncoderFiles, Shelf
 
 FEWEST_REFERENCES, FEW_REFERENCES = 4, 8
 
@@ -20,38 +22,53 @@ class PanelSettings:
     """What a panel is made of.
 
     Attributes:
-        encoders: files of the encoders, by name.
+        encoders: encoders whose files are named, by name; those of the catalogue are found in ``folder``.
         main: name of the encoder for style and prompts.
         references: pictures of the wanted look; 4 at least, 16 to 64 of diverse subjects are good.
-        weights: scorer to weight, at least 0; a scorer of weight 0 is reported only.
+        weights: scorer to weight, at least 0; a scorer of weight 0 is reported only. Names are those of
+            ``scorers.catalogue``, files and entry points of ``scorers.plugins``.
         keep: scorers that stay on even if their noise hides what the calibration recipes differ by.
+        folder: where published files are looked for.
+        files: published files elsewhere, by name of their encoder or scorer.
+        here: what the paths of plug-ins are relative to.
         render_size: short side of the renders in pixels, when it may be less than the references'.
     """
 
-    encoders: Mapping[str, EncoderFiles]
+    encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
     main: str = "clip"
     references: tuple[Path, ...]
     weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
     keep: frozenset[str] = frozenset()
+    folder: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    here: Path = Path()
     render_size: int | None = None
+
+    def shelf(self) -> Shelf:
+        """Where the files of these settings are looked for.
+
+        Raises:
+            ScorerError: ``files`` has a name that nothing has.
+        """
+        return Shelf(self.main, self.encoders, self.folder, self.files)
 
 
 def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
-    """Refuse settings that cannot work, all reasons at once; ``extra`` names scorers beyond the built-in ones.
+    """Refuse settings that cannot work, all reasons at once; ``extra`` names scorers beyond the known ones.
 
     Raises:
         ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
     """
-    known = [*BUILT_IN, *extra]
-    wrong = [f"no scorer {name!r}; there are {', '.join(known)}" for name in settings.weights if name not in known]
+    wrong = _names(settings.weights, extra)
     wrong += [f"scorer {name!r} is to be kept, but has no weight" for name in settings.keep - set(settings.weights)]
     wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
     bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
     wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]
     if not bad and sum(settings.weights.values()) <= 0:
         wrong.append("no scorer has a weight above 0")
-    if settings.main not in settings.encoders:
-        wrong.append(f"no encoder {settings.main!r}; there are {', '.join(settings.encoders) or 'none'}")
+    if settings.main not in settings.encoders and catalogue.encoder_named(settings.main) is None:
+        known = (*settings.encoders, *(encoder.name for encoder in catalogue.ENCODERS))
+        wrong.append(f"no encoder {settings.main!r}; there are {', '.join(known)}")
     count = len(settings.references)
     if count < FEWEST_REFERENCES:
         wrong.append(f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good")
@@ -61,3 +78,20 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
         warnings.warn(
             f"only {count} references; with fewer than {FEW_REFERENCES} the target is vague", ScorerWarning, 3
         )
+
+
+def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
+    """What is wrong with the scorers' names: unknown ones, and two for the same."""
+    wrong: list[str] = []
+    plain: Counter[str] = Counter()
+    points = offered()
+    for name in weights:
+        if name in extra or catalogue.is_plugin(name) or name in points:
+            continue
+        try:
+            plain[catalogue.choice(name).plain] += 1
+        except ScorerError as error:
+            wrong.append(str(error))
+    return wrong + [
+        f"scorer {name!r} is there {count} times, by several names" for name, count in plain.items() if count > 1
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from collections.abc import Callable
@@ -105,13 +104,26 @@ def test_damaged_weights_are_refused(clip_files: Files, tmp_path: Path) -> None:
     assert "NaN or infinite numbers: ln_final.weight" in refused(clip_files[0], poisoned)
 
 
+class Running:
+    """Something that would make a file when it is read from a pickle."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.made,)
+
+
 def test_pickles_with_more_than_tensors_are_not_run(clip_files: Files, tmp_path: Path) -> None:
     unsafe, empty, odd = tmp_path / "unsafe.pt", tmp_path / "empty.pt", tmp_path / "weights.onnx"
-    torch.save({"state_dict": load_file(clip_files[1]), "args": argparse.Namespace(a=1)}, unsafe)
+    torch.save({"state_dict": load_file(clip_files[1]), "args": Running(tmp_path / "ran")}, unsafe)
     empty.write_bytes(b"")
     odd.write_bytes(b"x")
     assert "not a file of plain tensors" in refused(clip_files[0], unsafe)
+    assert not (tmp_path / "ran").exists()
     assert "not a file of plain tensors" in refused(clip_files[0], empty)
+    torch.save({"epoch": 3}, empty)
+    assert "not a table of tensors" in refused(clip_files[0], empty)
     assert "must be .safetensors" in refused(clip_files[0], odd)
 
 

@@ -1,0 +1,111 @@
+"""Weights of an encoder in open_clip's names, whichever of the published layouts they came in.
+
+* open_clip's own, and OpenAI's, which is the same with three numbers more.
+* transformers' ``CLIPModel``: one matrix of open_clip is three there (query, key, value), projections are transposed.
+* CSD (Somepalli et al. 2024): ``backbone`` is open_clip's ``visual`` without its projection, in whose place stand two,
+  ``last_layer_style`` and ``last_layer_content``. The style projection becomes the encoder's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from scorers.errors import ScorerError
+
+OPENAI_NUMBERS = frozenset({"input_resolution", "context_length", "vocab_size"})
+STYLE, CONTENT = "last_layer_style", "last_layer_content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderWeights:
+    """Weights, and what belongs to them.
+
+    Attributes:
+        tensors: by open_clip's names.
+        views: further projections ``(width, d)`` of the pooled output, by name.
+    """
+
+    tensors: Mapping[str, Tensor]
+    views: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+
+def in_open_clip_names(path: Path, tensors: Mapping[str, Tensor]) -> EncoderWeights:
+    """Recognise a layout by its names; what is none of the known ones stays as it is.
+
+    Raises:
+        ScorerError: transformers' names of a model that is no CLIP, or with parts missing.
+    """
+    if STYLE in tensors and CONTENT in tensors:
+        return _from_csd(tensors)
+    if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
+        return EncoderWeights(tensors=_from_transformers(path, tensors))
+    return EncoderWeights(tensors={name: value for name, value in tensors.items() if name not in OPENAI_NUMBERS})
+
+
+def _from_csd(tensors: Mapping[str, Tensor]) -> EncoderWeights:
+    own = {STYLE: "visual.proj"}
+    renamed = {own.get(name, re.sub(r"^backbone\.", "visual.", name)): value for name, value in tensors.items()}
+    content = renamed.pop(CONTENT)
+    return EncoderWeights(tensors=renamed, views={"content": content})
+
+
+_BLOCK = re.compile(r"(vision_model|text_model)\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
+_IN_BLOCK = {
+    "self_attn.out_proj": "attn.out_proj",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+_SINGLE = {
+    "vision_model.embeddings.class_embedding": "visual.class_embedding",
+    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
+    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
+    "vision_model.pre_layrnorm.weight": "visual.ln_pre.weight",  # spelled so there
+    "vision_model.pre_layrnorm.bias": "visual.ln_pre.bias",
+    "vision_model.post_layernorm.weight": "visual.ln_post.weight",
+    "vision_model.post_layernorm.bias": "visual.ln_post.bias",
+    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.final_layer_norm.weight": "ln_final.weight",
+    "text_model.final_layer_norm.bias": "ln_final.bias",
+    "logit_scale": "logit_scale",
+}
+_TRANSPOSED = {"visual_projection.weight": "visual.proj", "text_projection.weight": "text_projection"}
+
+
+def _from_transformers(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """After ``modeling_clip.py`` of transformers 5 and ``transformer.py`` of open_clip 3.3."""
+    found: dict[str, Tensor] = {}
+    joined: dict[str, dict[str, Tensor]] = {}
+    strange: list[str] = []
+    for name, value in tensors.items():
+        block = _BLOCK.fullmatch(name)
+        if name in _SINGLE:
+            found[_SINGLE[name]] = value
+        elif name in _TRANSPOSED:
+            found[_TRANSPOSED[name]] = value.T
+        elif block and block[3] in _IN_BLOCK:
+            found[f"{_resblock(block)}.{_IN_BLOCK[block[3]]}.{block[4]}"] = value
+        elif block and (part := re.fullmatch(r"self_attn\.([qkv])_proj", block[3])):
+            joined.setdefault(f"{_resblock(block)}.attn.in_proj_{block[4]}", {})[part[1]] = value
+        elif not name.endswith(".position_ids"):
+            strange.append(name)
+    strange += [name for name, parts in joined.items() if len(parts) < len("qkv")]
+    if strange:
+        raise ScorerError(
+            f"{path}: names of the transformers library, but not of a whole CLIPModel ({', '.join(strange[:5])}); "
+            "take the open_clip file of these weights"
+        )
+    return found | {name: torch.cat([parts[part] for part in "qkv"]) for name, parts in joined.items()}
+
+
+def _resblock(block: re.Match[str]) -> str:
+    tower = "visual.transformer" if block[1] == "vision_model" else "transformer"
+    return f"{tower}.resblocks.{block[2]}"
