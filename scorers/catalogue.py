@@ -19,6 +19,9 @@ from scorers.published import KnownEncoder, KnownScorer, PublishedFile
 PLUGIN = re.compile(r"(?P<path>.+\.py)(?::(?P<attribute>[^\W\d]\w*))?")
 """A plug-in's name: a file, and perhaps what in it is meant."""
 
+ENTRY_POINTS = "sd_recipe_search.scorers"
+"""The group of entry points in which packages offer scorers."""
+
 _ENCODERS = {name: known for known in ENCODERS for name in (known.name, *known.aliases)}
 _SCORERS = {name: known for known in SCORERS for name in (known.name, *known.aliases)}
 
@@ -46,6 +49,11 @@ class Choice:
 def is_plugin(text: str) -> bool:
     """Whether a scorer's name is that of a file."""
     return PLUGIN.fullmatch(text) is not None
+
+
+def is_known(text: str) -> bool:
+    """Whether a scorer's name, without what follows an ``@``, is in the catalogue."""
+    return text.partition("@")[0] in _SCORERS
 
 
 def encoder_named(name: str) -> KnownEncoder | None:
@@ -80,6 +88,21 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
         return f"scorer {name!r} is not built in ({NOT_OFFERED[name]}); plug in a file with score(image, prompt)"
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"no {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
+
+
+def file_owner(name: str) -> str:
+    """The first name of what a file can belong to: an encoder, or a scorer that has a head.
+
+    Raises:
+        ScorerError: nothing of that name has a file.
+    """
+    encoder = encoder_named(name)
+    if encoder is not None:
+        return encoder.name
+    wanted = choice(name)
+    if wanted.scorer.kind != "head":
+        raise ScorerError(f"{name!r} has no file of its own; name the file of its encoder")
+    return wanted.plain
 
 
 def check_encoder_name(name: str) -> None:

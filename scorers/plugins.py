@@ -35,14 +35,13 @@ from scorers.errors import ScorerError
 from scorers.features import EMBEDDING, STATISTICS, Features
 from scorers.tensor_files import sha256_of
 
-GROUP = "sd_recipe_search.scorers"
 FUNCTION = "score"
 NEEDS = frozenset({STATISTICS, "prompt", "refs", "image"})
 
 
 def offered() -> dict[str, importlib.metadata.EntryPoint]:
     """The entry points that installed packages offer, by name."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=GROUP)}
+    return {point.name: point for point in importlib.metadata.entry_points(group=catalogue.ENTRY_POINTS)}
 
 
 def open_plugin(name: str, here: Path) -> Scorer:

@@ -91,7 +91,7 @@ class Shelf:
         self.main = main
         self._given = given
         self._folder = folder
-        self._files = {_plain(name): path for name, path in files.items()}
+        self._files = {catalogue.file_owner(name): path for name, path in files.items()}
 
     def sources(self, scorers: Iterable[str], embeddings: Iterable[str] = ()) -> Sources:
         """The files that scorers need; plug-ins among them are passed over.
@@ -182,18 +182,3 @@ class Shelf:
             return None
         paths = (self._folder / file.name for file in files)
         return next((path for path in paths if path.is_file()), None)
-
-
-def _plain(name: str) -> str:
-    """The first name of what a file belongs to: an encoder, or a scorer that has a head.
-
-    Raises:
-        ScorerError: nothing of that name has a file.
-    """
-    encoder = catalogue.encoder_named(name)
-    if encoder is not None:
-        return encoder.name
-    wanted = catalogue.choice(name)
-    if wanted.scorer.kind != "head":
-        raise ScorerError(f"{name!r} has no file of its own; name the file of its encoder")
-    return wanted.plain

@@ -101,7 +101,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals(_harmless()):
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ScorerError(f"{path}: not a file of plain tensors ({reason}); convert it to .safetensors") from error
     tensors: Any = next((loaded[key] for key in WRAPPERS if key in loaded), loaded) if _is_table(loaded) else loaded
     if not (_is_table(tensors) and tensors and all(isinstance(value, Tensor) for value in tensors.values())):

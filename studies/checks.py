@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
 from typing import TypeVar
 
 from pydantic import ValidationInfo
@@ -13,6 +14,8 @@ from engine.errors import RecipeError
 from engine.hires import WEAKEST
 from engine.limits import DENOISE, LATENT_STEP, RNGS, SIDES
 from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
+from scorers import catalogue
+from scorers.errors import ScorerError
 from search.space import NARROWEST
 from studies.mistakes import did_you_mean, own_error
 
@@ -126,10 +129,53 @@ def one_home(groups: dict[str, list[str]]) -> dict[str, list[str]]:
     return groups
 
 
+def scorer(name: str) -> str:
+    """Accept the name of a known scorer, of a plug-in's file, or of a scorer that an installed package offers."""
+    if not _plugged(name):
+        _told(lambda: catalogue.choice(name))
+    return name
+
+
+def _plugged(name: str) -> bool:
+    return catalogue.is_plugin(name) or bool(entry_points(group=catalogue.ENTRY_POINTS, name=name))
+
+
+def file_owner(name: str) -> str:
+    """Accept the name of an encoder, or of a scorer that has a file."""
+    _told(lambda: catalogue.file_owner(name))
+    return name
+
+
+def encoder(value: object) -> object:
+    """Turn the name of a known encoder into a table, and accept a table of two files as it is."""
+    if isinstance(value, str):
+        _told(lambda: catalogue.check_encoder_name(value))
+        return {"known": value}
+    if isinstance(value, dict) and set(value) == {"config", "weights"} and all(value.values()):
+        return value
+    raise own_error(
+        "must be the name of an encoder, or a table of its two files",
+        'write "clip-l", or { config = "ViT-L-14", weights = "models/mine.safetensors" }',
+    )
+
+
+def _told(look: Callable[[], object]) -> None:
+    """Turn what the scorers say of a name into an error of ours."""
+    try:
+        look()
+    except ScorerError as error:
+        what, _, remedy = str(error).partition("; ")
+        raise own_error(what, remedy) from None
+
+
 def weighed(weights: dict[str, float]) -> dict[str, float]:
-    """Accept weights of which at least one counts."""
+    """Accept weights of which at least one counts, each scorer by one name only."""
     if not any(weights.values()):
         raise own_error("no scorer counts", "give at least one a weight above 0")
+    plain = [catalogue.choice(name).plain for name in weights if not _plugged(name)]
+    twice = sorted({name for name in plain if plain.count(name) > 1})
+    if twice:
+        raise own_error(f"{twice[0]} is there twice, by several names", "leave one of them")
     return weights
 
 

@@ -15,6 +15,7 @@ from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
 from studies.recipe_commands import recipe
 from studies.render_command import render
+from studies.scorer_commands import scorers
 
 if TYPE_CHECKING:
     from engine.merged import Output
@@ -44,15 +45,10 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
 @click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
 @click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
-@click.option(
-    "--clip-config", default="ViT-L-14-quickgelu", show_default=True, help="open_clip architecture, or a JSON file."
-)
-@click.option("--clip-weights", default="models/ViT-L-14.safetensors", show_default=True, help="Its weights.")
+@click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
 @told_plainly
-def init(
-    study: Path, model_a: str, model_b: str, references: str, clip_config: str, clip_weights: str, name: str
-) -> None:
+def init(study: Path, model_a: str, model_b: str, references: str, encoder: str, name: str) -> None:
     """Write a commented study file for your own checkpoints."""
     from studies.template import study_template, write_template
 
@@ -62,8 +58,7 @@ def init(
         a=model_a,
         b=model_b,
         references=references,
-        clip_config=clip_config,
-        clip_weights=clip_weights,
+        encoder=encoder,
     )
     write_template(study, text)
     click.echo(f"wrote {study}; edit it, then: recipe-search check {study}")
@@ -276,6 +271,7 @@ main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)
 main.add_command(rescore)
+main.add_command(scorers)
 
 
 if __name__ == "__main__":

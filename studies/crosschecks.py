@@ -8,12 +8,13 @@ from typing import Any
 
 from engine.errors import RenderError
 from engine.hires import UPSCALERS
+from scorers import catalogue
 from search.errors import SearchError
 from search.layout import DEFAULT_GROUPS, build_space
 from search.space import Space
 from studies.checks import blocks_of_range
 from studies.mistakes import Mistake, Place, did_you_mean
-from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, SpaceTable
+from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, SpaceTable
 from studies.written_shots import shot_of
 
 
@@ -121,14 +122,24 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
         paths = {key: getattr(parts["render"], key) for key in ("vae", "embeddings", "wildcards", "upscalers")}
         named += [(("render", key), text) for key, text in paths.items() if text]
     if "scorers" in parts:
-        named += [(("scorers", "clip_weights"), parts["scorers"].clip_weights)]
-        if is_file_name(parts["scorers"].clip_config):
-            named += [(("scorers", "clip_config"), parts["scorers"].clip_config)]
+        named += _scorer_files(parts["scorers"])
     return [
         Mistake(place=place, what="there is no such file", seen=text, remedy=f"paths start from {here}")
         for place, text in named
         if not path_from(here, text).exists()
     ]
+
+
+def _scorer_files(table: ScorersTable) -> list[tuple[Place, str]]:
+    """Every file that the table names; those that are looked for by name are the preflight's business."""
+    named: list[tuple[Place, str]] = [(("scorers", "files", name), text) for name, text in table.files.items()]
+    plugins = ((name, catalogue.PLUGIN.fullmatch(name)) for name in table.weights)
+    named += [(("scorers", "weights", name), match["path"]) for name, match in plugins if match is not None]
+    if table.encoder.weights:
+        named += [(("scorers", "encoder", "weights"), table.encoder.weights)]
+    if is_file_name(table.encoder.config):
+        named += [(("scorers", "encoder", "config"), table.encoder.config)]
+    return named
 
 
 def path_from(here: Path, text: str) -> Path:
@@ -137,5 +148,5 @@ def path_from(here: Path, text: str) -> Path:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a `clip_config` is a file, not the name of an architecture."""
+    """Whether an encoder's `config` is a file, not the name of an architecture."""
     return text.endswith(".json")

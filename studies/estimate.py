@@ -173,8 +173,19 @@ def _memory(spec: StudySpec, a: Checkpoint, b: Checkpoint, device: torch.device)
     elements = sum(info.elements for info in a.tensors.values())
     live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
     share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / REAL.vae[0]
-    encoder = 2 * spec.clip_weights.stat().st_size if spec.clip_weights.is_file() else 0
-    return int(parents + live + encoder + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+    return int(parents + live + _encoders(spec) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+
+
+def _encoders(spec: StudySpec) -> int:
+    """Bytes of all encoders, and of the largest once more while it is read."""
+    from scorers import catalogue
+    from scorers.registry import sources_of
+
+    settings = spec.panel_settings()
+    names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
+    files = [one.weights for one in sources_of(settings, names).encoders.values() if one.weights.is_file()]
+    sizes = [path.stat().st_size for path in files]
+    return sum(sizes) + max(sizes, default=0)
 
 
 def free_memory(device: torch.device) -> int | None:

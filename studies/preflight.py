@@ -179,29 +179,29 @@ def _pictures(count: int) -> str:
 
 
 def _scorers(spec: StudySpec) -> Iterator[Finding]:
-    """An encoder that cannot be opened: config, weights, or one not fitting the other."""
-    from scorers.encoder import Encoder
+    """Files of encoders and scorers that are missing, damaged or other ones than they should be; plug-ins too."""
     from scorers.errors import ScorerError
+    from scorers.registry import plug_ins, sources_of
+    from scorers.verify import verified
 
+    settings = spec.panel_settings()
     try:
-        with warnings.catch_warnings(record=True) as remarks:
-            warnings.simplefilter("always")
-            encoder = Encoder.open(spec.clip_config, spec.clip_weights)
-        reads_text = encoder.reads_text
+        plugged = plug_ins(settings.weights, settings.here)
+        names = [name for name in settings.weights if name not in plugged]
+        sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:
-        yield Finding(
-            level="error", where="scorers", message=str(error), remedy="see clip_config and clip_weights in [scorers]"
-        )
+        yield from (_told("error", "scorers", line) for line in str(error).splitlines())
         return
-    for remark in remarks:
-        yield _told("warning", "scorers", str(remark.message))
-    if not reads_text and spec.scorer_weights.get("clip"):
-        yield Finding(
-            level="error",
-            where="scorers.weights.clip",
-            message="this encoder cannot read prompts without a download",
-            remedy="set its weight to 0, or take another encoder",
-        )
+    yield from (_told("error", "scorers", missing.text) for missing in sources.missing)
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        found = list(verified(sources))
+    for one in found:
+        if one.problem:
+            yield Finding(level="error", where="scorers", message=one.problem, remedy="see [scorers]")
+        elif one.remark:
+            yield _told("warning", f"scorers: {one.path}", one.remark)
+    yield from (_told("warning", "scorers", str(remark.message)) for remark in remarks)
 
 
 def _folder(spec: StudySpec) -> Iterator[Finding]:

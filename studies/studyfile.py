@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from engine.shots import Shot
+from scorers.sources import EncoderFiles
 from search.space import Knob, Space
 from search.stages import Plan
 from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
-from studies.written import SearchTable, WrittenStudy
+from studies.written import EncoderTable, SearchTable, WrittenStudy
 from studies.written_shots import all_shots
 
 if TYPE_CHECKING:
-    from scorers.panel import PanelSettings
+    from scorers.panel_settings import PanelSettings
 
+OWN_ENCODER = "clip"
+"""What an encoder is called that the study file names by its files."""
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """Endings of the files that count as pictures in a folder of references."""
 
@@ -49,10 +52,13 @@ class StudySpec:
     space: Space
     plan: Plan
     finalists: int
-    clip_config: str | Path
-    """Name of an open_clip architecture, or a JSON file."""
-    clip_weights: Path
+    encoder: str | EncoderFiles
+    """The encoder for style and prompts: name of a known one, or the files of another."""
     scorer_weights: Mapping[str, float]
+    scorer_folder: Path
+    """Where published files of encoders and scorers are looked for by their names."""
+    scorer_files: Mapping[str, Path]
+    """Such files elsewhere, by name of their encoder or scorer."""
     scorers_kept: frozenset[str] = frozenset()
     """Scorers that stay on even if their noise hides what the calibration recipes differ by."""
     embeddings: Path | None = None
@@ -70,14 +76,18 @@ class StudySpec:
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
-        from scorers.encoders import EncoderFiles
-        from scorers.panel import PanelSettings
+        from scorers.panel_settings import PanelSettings
 
+        given = {} if isinstance(self.encoder, str) else {OWN_ENCODER: self.encoder}
         return PanelSettings(
-            encoders={"clip": EncoderFiles(config=self.clip_config, weights=self.clip_weights)},
+            encoders=given,
+            main=self.encoder if isinstance(self.encoder, str) else OWN_ENCODER,
             references=self.references,
             weights=dict(self.scorer_weights),
             keep=self.scorers_kept,
+            folder=self.scorer_folder,
+            files=self.scorer_files,
+            here=self.file.parent,
             render_size=min(min(shot.picture_size) for shot in self.shots),
         )
 
@@ -173,7 +183,6 @@ def _absent(name: str) -> str:
 def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
     here = file.parent
     sources = tuple(path_from(here, text) for text in written.target.references)
-    config = written.scorers.clip_config
     wildcards = written.render.wildcards
     shots, proof_shots = all_shots(written, path_from(here, wildcards) if wildcards else None)
     return StudySpec(
@@ -189,10 +198,11 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         space=space,
         plan=_plan(written.search),
         finalists=written.search.finalists,
-        clip_config=path_from(here, config) if is_file_name(config) else config,
-        clip_weights=path_from(here, written.scorers.clip_weights),
+        encoder=_encoder(written.scorers.encoder, here),
         scorer_weights=written.scorers.weights,
         scorers_kept=frozenset(written.scorers.keep),
+        scorer_folder=path_from(here, written.scorers.folder),
+        scorer_files={name: path_from(here, text) for name, text in written.scorers.files.items()},
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
         prediction=written.render.prediction,
@@ -200,6 +210,13 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         device=written.device.device,
         precision=written.device.precision,
     )
+
+
+def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
+    if table.known:
+        return table.known
+    config = path_from(here, table.config) if is_file_name(table.config) else table.config
+    return EncoderFiles(config=config, weights=path_from(here, table.weights))
 
 
 def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:

@@ -10,10 +10,20 @@ from pathlib import Path
 
 from engine.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.sampler_names import SAMPLERS, SCHEDULES
+from scorers.catalogue import SCORERS
 from search.layout import DEFAULT_GROUPS
 from studies.errors import StudyError
 from studies.files import write_text
-from studies.written import DEFAULT_WEIGHTS, SAME, SCORERS, BlocksTable, RenderTable, SearchTable, SelfTable
+from studies.written import (
+    DEFAULT_ENCODER,
+    DEFAULT_WEIGHTS,
+    SAME,
+    SCORERS_FOLDER,
+    BlocksTable,
+    RenderTable,
+    SearchTable,
+    SelfTable,
+)
 
 _TEXT = """\
 # A study: which checkpoints to merge, which look to search for, and how long.
@@ -107,12 +117,15 @@ BRI = [-5, 5]
 # calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
 # finalists = @T_FINALISTS@
 
-# The CLIP that looks at the pictures: an open_clip architecture, or a JSON file, and its weights. Weights by OpenAI
-# want the names that end in -quickgelu.
+# The encoder looks at all pictures, for style and prompts. Its file, and those that scorers need, are looked for in the
+# folder by their published names; `recipe-search scorers list` says which there are, `scorers get NAME` fetches them.
+# Files in other places are named: files = { csd = "models/csd.bin", laion = "models/laion.pth" }.
 [scorers]
-clip_config = @CLIP_CONFIG@
-clip_weights = @CLIP_WEIGHTS@
-# weights = @WEIGHTS@   # what counts how much; scorers: @SCORERS@
+encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "models/mine.safetensors" }
+# folder = @SCORERS_FOLDER@
+# weights = @WEIGHTS@   # what counts how much; 0 is only reported
+# Scorers: @SCORERS@;
+# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class".
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
@@ -128,8 +141,7 @@ def study_template(
     a: str = "models/a.safetensors",
     b: str = "models/b.safetensors",
     references: str = "references",
-    clip_config: str = "ViT-L-14-quickgelu",
-    clip_weights: str = "models/ViT-L-14.safetensors",
+    encoder: str = DEFAULT_ENCODER,
 ) -> str:
     """Return a commented study file; paths are written as given.
 
@@ -139,11 +151,10 @@ def study_template(
         a: path of model A.
         b: path of model B.
         references: a folder.
-        clip_config: an open_clip architecture or a JSON file.
-        clip_weights: the weights of that architecture.
+        encoder: name of a known one.
     """
     given = {"NAME": name, "FOLDER": f"runs/{name}", "A": a, "B": b, "REFERENCES": references}
-    given |= {"CLIP_CONFIG": clip_config, "CLIP_WEIGHTS": clip_weights}
+    given |= {"ENCODER": encoder}
     values = {key: _quoted(text) for key, text in given.items()} | {"FILE": file} | _defaults()
     return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], _TEXT)
 
@@ -203,7 +214,8 @@ def _defaults() -> dict[str, str]:
         "T_CALIBRATION": str(search.calibration),
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
-        "SCORERS": ", ".join(SCORERS),
+        "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),
+        "SCORERS": ", ".join(known.name for known in SCORERS),
     }
 
 

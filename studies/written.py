@@ -19,8 +19,9 @@ from studies import checks
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 PREDICTIONS = ("auto", "epsilon", "v")
-SCORERS = ("style", "clip", "stats")
 DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
+DEFAULT_ENCODER = "clip-l"
+SCORERS_FOLDER = "models/scorers"
 MOST_TRIALS = 100_000
 MOST_SEED = 2**32 - 1
 """Largest seed of a study: what numpy's and Optuna's generators take."""
@@ -36,8 +37,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Bounds = Annotated[list[Finite], Field(min_length=2, max_length=2), AfterValidator(checks.bounds)]
 UpperBound = Annotated[float, AfterValidator(checks.above_low)]
 Groups = Annotated[dict[Text, Annotated[list[BlockRange], Field(min_length=1)]], AfterValidator(checks.one_home)]
-Scorer = Annotated[str, AfterValidator(checks.one_of(SCORERS, "scorer"))]
+Scorer = Annotated[str, AfterValidator(checks.scorer)]
 Weights = Annotated[dict[Scorer, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(checks.weighed)]
+FileOwner = Annotated[str, AfterValidator(checks.file_owner)]
 Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
 
 
@@ -174,15 +176,26 @@ class SearchTable(Written):
     finalists: int = Field(default=4, ge=1, le=50, examples=[4])
 
 
-class ScorersTable(Written):
-    """`[scorers]`: the CLIP that looks at the pictures, and what each scorer weighs."""
+class EncoderTable(Written):
+    """`[scorers] encoder`: an encoder of one's own, by its two files; or, as `known`, the name that was written."""
 
-    clip_config: Text = Field(examples=["ViT-L-14"])
-    clip_weights: Text = Field(examples=["models/ViT-L-14.safetensors"])
+    config: str = Field(default="", examples=["ViT-L-14"])
+    weights: str = Field(default="", examples=["models/mine.safetensors"])
+    known: str = ""
+
+
+class ScorersTable(Written):
+    """`[scorers]`: the encoder that looks at the pictures, what each scorer weighs, and where their files are."""
+
+    encoder: Annotated[EncoderTable, BeforeValidator(checks.encoder)] = Field(
+        default=EncoderTable(known=DEFAULT_ENCODER), examples=[DEFAULT_ENCODER]
+    )
+    folder: Text = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
     weights: Weights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
     keep: Annotated[list[Scorer], AfterValidator(checks.different), AfterValidator(checks.weighty)] = Field(
         default=[], examples=[["clip"], "clip"]
     )
+    files: dict[FileOwner, Text] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
 
 
 class DeviceTable(Written):
@@ -205,5 +218,5 @@ class WrittenStudy(Written):
     proof: ProofTable
     space: SpaceTable = Field(default=SpaceTable())
     search: SearchTable = Field(default=SearchTable())
-    scorers: ScorersTable
+    scorers: ScorersTable = Field(default=ScorersTable())
     device: DeviceTable = Field(default=DeviceTable())

@@ -50,8 +50,7 @@ adjust = 2
 finalists = 2
 
 [scorers]
-clip_config = "sample-clip.json"
-clip_weights = "sample-clip.safetensors"
+encoder = {{ config = "sample-clip.json", weights = "sample-clip.safetensors" }}
 """
 
 

@@ -48,8 +48,7 @@ adjust = 1
 finalists = 2
 
 [scorers]
-clip_config = "clip.json"
-clip_weights = "clip.safetensors"
+encoder = { config = "clip.json", weights = "clip.safetensors" }
 """
 
 

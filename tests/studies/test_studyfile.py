@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.blocks import BLOCKS
+from scorers.sources import EncoderFiles
 from studies.checks import blocks_of_range
 from studies.errors import StudyError
 from studies.mistakes import path_text, shown
@@ -37,7 +38,8 @@ def test_everything_is_resolved(spec: StudySpec, tmp_path: Path) -> None:
     assert spec.name == "mix"
     assert spec.folder == tmp_path / "runs/mix"
     assert spec.models == {"A": tmp_path / "a.safetensors", "B": tmp_path / "b.safetensors"}
-    assert (spec.clip_config, spec.clip_weights) == (tmp_path / "clip.json", tmp_path / "clip.safetensors")
+    assert spec.encoder == EncoderFiles(config=tmp_path / "clip.json", weights=tmp_path / "clip.safetensors")
+    assert (spec.scorer_folder, spec.scorer_files) == (tmp_path / "models/scorers", {})
     assert (spec.seed, spec.finalists, spec.device, spec.precision, spec.export_dtype) == (0, 2, "auto", "auto", "fp16")
     assert (spec.plan.groups, spec.plan.blocks, spec.plan.self_mode, spec.plan.adjust) == (2, 3, 1, 1)
     assert spec.scorer_weights == {"style": 1.0, "clip": 0.2, "stats": 0.3}
@@ -105,8 +107,23 @@ def test_references_of_a_folder_are_its_pictures(tmp_path: Path) -> None:
 
 def test_panel_settings_carry_the_scorers(spec: StudySpec) -> None:
     settings = spec.panel_settings()
-    assert settings.encoder_weights == spec.clip_weights
-    assert settings.weights == spec.scorer_weights
+    assert settings.encoders == {"clip": spec.encoder}
+    assert (settings.main, settings.weights) == ("clip", spec.scorer_weights)
+    assert (settings.folder, settings.files, settings.here) == (spec.scorer_folder, {}, spec.file.parent)
+
+
+def test_an_encoder_has_a_name_or_two_files(tmp_path: Path) -> None:
+    table = 'encoder = { config = "clip.json", weights = "clip.safetensors" }'
+    text = STUDY.replace(table, 'encoder = "openclip-h"\nfolder = "s"\nfiles = { laion = "x.pth" }')
+    spec = read_study_file(write_study(tmp_path, text))
+    settings = spec.panel_settings()
+    assert (settings.main, settings.encoders) == ("openclip-h", {})
+    assert (settings.folder, settings.files) == (tmp_path / "s", {"laion": tmp_path / "x.pth"})
+    text = STUDY.replace(table, 'encoder = { config = "ViT-B-32", weights = "x.bin" }')
+    assert read_study_file(write_study(tmp_path, text)).encoder == EncoderFiles(
+        config="ViT-B-32", weights=tmp_path / "x.bin"
+    )
+    assert read_study_file(write_study(tmp_path, STUDY.replace(f"[scorers]\n{table}\n", ""))).encoder == "clip-l"
 
 
 def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
@@ -193,7 +210,7 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         (
             "[scorers]",
             "[scorers]\nweights = {styl = 1}",
-            ['scorers.weights.styl: unknown scorer ("styl"); did you mean style?'],
+            ["scorers.weights.styl: no scorer 'styl' (\"styl\"); did you mean 'style'?"],
         ),
         (
             "[space.self]",

@@ -19,7 +19,7 @@ def test_the_template_is_a_right_study_file(tmp_path: Path) -> None:
     assert spec.models == {"A": tmp_path / "x/a.safetensors", "B": tmp_path / 'b "2".safetensors'}
     assert len(spec.shots) == 6
     assert len(spec.proof_shots) == 6
-    assert spec.clip_config == "ViT-L-14-quickgelu"
+    assert spec.encoder == "clip-l"
 
 
 def test_commented_values_are_the_defaults(tmp_path: Path) -> None:
