@@ -139,7 +139,7 @@ class Function:
         try:
             number = float(said)
         except (TypeError, ValueError):
-            raise ScorerError(f"returned {type(said).__name__} {str(said)[:60]!r} instead of a number") from None
+            raise ScorerError(f"returned {type(said).__name__} {str(said)[:60]} instead of a number") from None
         if not math.isfinite(number):
             raise ScorerError(f"returned {number} for a picture instead of a finite number")
         return number

@@ -38,9 +38,9 @@ def images() -> Tensor:
     return torch.rand(3, 3, 80, 64, generator=torch.Generator().manual_seed(0))
 
 
-def refused(config: str | Path, weights: Path, **how: bool) -> str:
+def refused(config: str | Path, weights: Path) -> str:
     with pytest.raises(ScorerError) as caught:
-        Encoder.open(config, weights, **how)
+        Encoder.open(config, weights)
     return str(caught.value)
 
 
