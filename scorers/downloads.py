@@ -48,6 +48,7 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
             )
         temporary.replace(path)
     except urllib.error.HTTPError as error:
+        error.close()
         raise ScorerError(
             f"{file.source}: the server says {error.code} {error.reason}; fetch it by hand into {path}"
         ) from error
@@ -57,7 +58,8 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
     except OSError as error:
         raise ScorerError(f"{path}: cannot be written ({error.strerror}); name a folder where you may write") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():  # where the folder is a file, even asking to remove it would fail
+            temporary.unlink()
     return sha256
 
 

@@ -80,7 +80,9 @@ def _wanted(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     from scorers.sources import Shelf
     from studies.errors import StudyError
 
-    shelf, found, wrong = Shelf(DEFAULT_ENCODER, {}, folder, {}), dict[str, PublishedFile](), list[str]()
+    shelf = Shelf(DEFAULT_ENCODER, {}, folder, {})
+    found: dict[str, PublishedFile] = {}
+    wrong: list[str] = []
     for name in names:
         encoder = catalogue.encoder_named(name)
         try:

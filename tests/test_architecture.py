@@ -43,8 +43,9 @@ def _heavy_after(code: str) -> list[str]:
         "import search, search.space, search.suggester, search.stages, search.finalists",
         "import engine.recipe, engine.blocks, engine.shots, engine.errors, engine.families, engine.layout",
         "import studies.studyfile, studies.template, studies.guard",
+        "import scorers.catalogue, scorers.sources, scorers.downloads, studies.scorer_tables",
     ],
-    ids=["cli", "help", "search", "engine words", "study file"],
+    ids=["cli", "help", "search", "engine words", "study file", "catalogue"],
 )
 def test_light_modules_load_nothing_heavy(code: str) -> None:
     assert _heavy_after(code) == []

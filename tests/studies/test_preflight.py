@@ -193,6 +193,17 @@ def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
     assert error.where == "scorers"
 
 
+def test_files_and_plug_ins_of_scorers_are_looked_at(here: Path) -> None:
+    more = '[scorers]\nweights = { style = 1, laion = 0.1, "mine.py" = 0 }'
+    (here / "mine.py").write_text("def score(image):\n    return 1\n")
+    found = errors(look(here, STUDY.replace("[scorers]", more)))
+    assert [finding.message.partition(": ")[0] for finding in found] == ["clip-l", "laion"]
+    assert "recipe-search scorers get laion" in found[1].remedy
+    (here / "mine.py").write_text("import nothing_of_that_name")
+    (error,) = errors(look(here, STUDY.replace("[scorers]", more)))
+    assert "mine.py: cannot be loaded: ModuleNotFoundError" in error.line
+
+
 def test_what_is_odd_in_prompts_and_negatives_is_a_warning(here: Path) -> None:
     text = STUDY.replace('"a house"', '"a (house:1.2), rust eyes:1.5, x"').replace('"blurry"', '"a AND b"')
     found = [finding for finding in look(here, text) if finding.where.startswith(("prompt", "negative"))]

@@ -126,6 +126,17 @@ def test_an_encoder_has_a_name_or_two_files(tmp_path: Path) -> None:
     assert read_study_file(write_study(tmp_path, STUDY.replace(f"[scorers]\n{table}\n", ""))).encoder == "clip-l"
 
 
+def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
+    more = '[scorers]\nweights = { "mine.py:Red" = 1 }\nfiles = { csd = "csd.bin" }'
+    with pytest.raises(StudyError) as caught:
+        read_study_file(write_study(tmp_path, STUDY.replace("[scorers]", more), width="0"))
+    for place in (
+        'scorers.files.csd: there is no such file ("csd.bin")',
+        'mine.py:Red: there is no such file ("mine.py")',
+    ):
+        assert place in str(caught.value)
+
+
 def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
     text = STUDY.replace("width = 64", "width = 65").replace("[search]", "[search]\ntrails = 5")
     text = text.replace('"OUT05:attn1"', '"OUT5:attn1"').replace("cfg = 5", 'cfg = "7"')
@@ -211,6 +222,37 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
             "[scorers]",
             "[scorers]\nweights = {styl = 1}",
             ["scorers.weights.styl: no scorer 'styl' (\"styl\"); did you mean 'style'?"],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nweights = { laion = 1, sac = 1, "mine.py" = 1 }',
+            ["scorers.weights: laion is there twice, by several names ({ laion = 1"],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nweights = { hpsv3 = 1, "pick@clip-l" = 1 }',
+            [
+                "scorers.weights.hpsv3: scorer 'hpsv3' is not built in (it is a language model of 7 billion weights)",
+                "scorers.weights.pick@clip-l: 'pick@clip-l': pick takes no other encoder",
+            ],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nfiles = { style = "x", clip-m = "y" }',
+            [
+                "scorers.files.style: 'style' has no file of its own (\"style\"); name the file of its encoder",
+                "scorers.files.clip-m: no ",
+            ],
+        ),
+        (
+            'encoder = { config = "clip.json", weights = "clip.safetensors" }',
+            'encoder = "clip-k"',
+            ["scorers.encoder: no encoder 'clip-k' (\"clip-k\"); did you mean"],
+        ),
+        (
+            'encoder = { config = "clip.json", weights = "clip.safetensors" }',
+            'encoder = { config = "clip.json", weight = "clip.safetensors" }',
+            ["scorers.encoder: must be the name of an encoder, or a table of its two files ("],
         ),
         (
             "[space.self]",
