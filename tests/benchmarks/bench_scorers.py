@@ -95,7 +95,7 @@ def test_looking(folder: Path) -> None:
     del encoders
     panel = Panel.open(settings)
     prompts = [f"picture {number}" for number in range(PICTURES)]
-    features = {}
+    features, looked = {}, 0.0
     for label, factor in {"A": 0.8, "FLAT_50": 0.9, "B": 1.0}.items():
         started = time.process_time()
         features[label] = panel.features(images * factor, prompts, range(PICTURES))
@@ -114,7 +114,7 @@ def _bare(encoders: Encoders, images: torch.Tensor) -> float:
     total = 0.0
     for name in encoders.names:
         encoder = encoders[name]
-        ready = prep(images, encoder.size, *([0.5] * 3 for _ in range(2)))
+        ready = prep(images, encoder.size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
         started = time.process_time()
         encoder._visual(ready)
         total += (time.process_time() - started) / len(images)
