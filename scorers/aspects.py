@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from scorers import catalogue
 from scorers.base import Scorer
 
 STYLE, FIDELITY, AESTHETICS, ARTIFACTS = "style", "fidelity", "aesthetics", "artifacts"
@@ -15,13 +16,11 @@ FLOORED: tuple[str, ...] = (FIDELITY, AESTHETICS, ARTIFACTS)
 ROOM = 1.0
 """How far below the worse parent a floor lies, in the scorer's unit."""
 
-_KNOWN: Mapping[str, str] = MappingProxyType(
-    {"style": STYLE, "text": STYLE, "clip": FIDELITY}
-    | dict.fromkeys(("laion", "laion-v1", "pickscore", "hps", "hpsv1", "hpsv2", "aesthetics"), AESTHETICS)
-    | {"artifacts": ARTIFACTS}
-)
+_OTHERS: Mapping[str, str] = MappingProxyType({"text": STYLE})
 
 
 def aspect_of(scorer: Scorer) -> str:
-    """The aspect of a scorer: its own word ``aspect``, or what is known of its name, or "" for none of these."""
-    return str(getattr(scorer, "aspect", _KNOWN.get(scorer.name, "")))
+    """The aspect of a scorer: its own word ``aspect``, or what the catalogue says of its name, or "" for none."""
+    name = scorer.name.partition("@")[0]
+    known = catalogue.scorer_named(name)
+    return str(getattr(scorer, "aspect", known.aspect if known else _OTHERS.get(name, "")))

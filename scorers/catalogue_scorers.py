@@ -58,12 +58,14 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="style",
         rates="closeness to the references (through CSD where its file is there, else through the main encoder)",
         scale="minus a squared distance; 0 is at the references",
+        aspect="style",
         kind="style",
     ),
     KnownScorer(
         name="clip",
         rates="whether the picture shows what its prompt asks for (CLIPScore)",
         scale="cosine, about 0.15 to 0.35",
+        aspect="fidelity",
         kind="prompt",
         aliases=("clipscore",),
     ),
@@ -71,12 +73,14 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="stats",
         rates="colour, contrast and detail within the references' bands",
         scale="minus the distance from the bands",
+        aspect="",
         kind="statistics",
     ),
     KnownScorer(
         name="laion",
         rates="aesthetics, as people rated paintings, logos and photographs (LAION aesthetics v2)",
         scale="1 to 10",
+        aspect="aesthetics",
         kind="head",
         heads={"clip-l": (_SAC,)},
         layout="five linear layers",
@@ -86,6 +90,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="chad",
         rates="aesthetics, the head trained on photographs and logos alone (LAION aesthetics v2)",
         scale="1 to 10",
+        aspect="aesthetics",
         kind="head",
         heads={
             "clip-l": (
@@ -99,6 +104,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="laion-relu",
         rates="aesthetics, the head with activations (LAION aesthetics v2)",
         scale="1 to 10",
+        aspect="aesthetics",
         kind="head",
         heads={"clip-l": (_laion("ava+logos-l14-reluMSE.pth", "0af3254c"),)},
         layout="five layers with ReLU",
@@ -107,6 +113,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="laion-v1",
         rates="aesthetics (LAION aesthetics v1)",
         scale="1 to 10",
+        aspect="aesthetics",
         kind="head",
         heads={
             "clip-l": _laion_v1("vit_l_14"),
@@ -119,6 +126,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="aestheticv25",
         rates="aesthetics, fair to illustrations (Aesthetic Predictor V2.5)",
         scale="1 to 10, 5.5 and more is good",
+        aspect="aesthetics",
         kind="head",
         heads={
             "siglip-so400m": (
@@ -138,6 +146,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="rating",
         rates="how people rated pictures of Stable Diffusion (aesthetics-scorer)",
         scale="1 to 10",
+        aspect="aesthetics",
         kind="head",
         heads=_kenjiqq("rating"),
         view="pooled",
@@ -147,6 +156,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="artifacts",
         rates="freedom from visible faults (aesthetics-scorer)",
         scale="minus 5 to minus 1: published as 1 to 5, where low is good",
+        aspect="artifacts",
         kind="head",
         heads=_kenjiqq("artifacts"),
         view="pooled",
@@ -157,6 +167,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="wdaes",
         rates="aesthetics of anime pictures (waifu-diffusion)",
         scale="0 to 1",
+        aspect="aesthetics",
         kind="head",
         heads={
             "clip-b32": (
@@ -175,6 +186,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="hpsv2",
         rates="what people prefer for a prompt (Human Preference Score v2)",
         scale="cosine, about 0.2 to 0.35",
+        aspect="aesthetics",
         kind="prompt",
         encoder="hpsv2",
     ),
@@ -183,6 +195,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         rates="what people prefer for a prompt (Human Preference Score v2.1); higher for illustrations than for "
         "photographs, so only pictures of one prompt compare",
         scale="cosine, about 0.14 to 0.34",
+        aspect="aesthetics",
         kind="prompt",
         encoder="hpsv21",
         aliases=("hpsv2.1",),
@@ -191,6 +204,7 @@ SCORERS: tuple[KnownScorer, ...] = (
         name="pick",
         rates="what people prefer for a prompt (PickScore v1)",
         scale="about 18 to 24",
+        aspect="aesthetics",
         kind="prompt",
         encoder="pickscore",
         aliases=("pickscore",),

@@ -84,12 +84,12 @@ def plug_ins(names: Iterable[str], here: Path) -> dict[str, Scorer]:
 
 
 def sources_of(settings: PanelSettings, names: Iterable[str], others: Iterable[Scorer] = ()) -> Sources:
-    """The files of the named scorers, and of the encoders that others need.
+    """The files of the named scorers, of the encoders that others need, and of the main one, which guards look through.
 
     Raises:
         ScorerError: names that mean nothing.
     """
-    return settings.shelf().sources(names, embeddings_of(others))
+    return settings.shelf().sources(names, (settings.main, *embeddings_of(others)))
 
 
 def _check_needs(scorers: Iterable[Scorer], encoders: Encoders) -> None:
