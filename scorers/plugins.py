@@ -6,8 +6,9 @@
 * an entry point's name in the group ``sd_recipe_search.scorers``: the same, from a package.
 
 A class has ``__call__(features)`` as ``scorers.base.Scorer`` says, or ``look(images, prompts)`` as
-``scorers.base.Looking`` says, or both; ``needs``, ``degree``, ``version`` and ``fit`` where it wants them. More is
-better. Its version here is that of its file's content: other files that it imports are not looked into.
+``scorers.base.Looking`` says, or both; ``needs``, ``degree``, ``version``, ``aspect`` (of ``scorers.aspects``) and
+``fit`` where it wants them. More is better. Its version here is that of its file's content: other files that it
+imports are not looked into.
 
 A plug-in runs with all rights of this program: use files that you trust.
 """
@@ -36,7 +37,7 @@ from scorers.features import EMBEDDING, STATISTICS, Features
 from scorers.tensor_files import sha256_of
 
 FUNCTION = "score"
-NEEDS = frozenset({STATISTICS, "prompt", "refs", "image"})
+NEEDS = frozenset({STATISTICS, "prompt", "slots", "refs", "image"})
 
 
 def offered() -> dict[str, importlib.metadata.EntryPoint]:
@@ -158,6 +159,7 @@ class Plugin:
         self.version = f"{getattr(inner, 'version', '')}, {version}"
         self.needs: frozenset[str] = frozenset(getattr(inner, "needs", ()))
         self.degree: int = getattr(inner, "degree", 1)
+        self.aspect = str(getattr(inner, "aspect", ""))
         self._inner = inner
         strange = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
         if strange:

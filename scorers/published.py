@@ -61,6 +61,7 @@ class KnownEncoder:
 
 
 Kind = Literal["style", "words", "prompt", "head", "statistics"]
+Aspect = Literal["style", "fidelity", "aesthetics", "artifacts", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class KnownScorer:
         name: in study files.
         rates: what it measures, for people.
         scale: of the numbers it was made to give, for people.
+        aspect: what it is about, see ``scorers.aspects``.
         kind: how it is made: ``words`` is an axis between two texts, ``prompt`` a cosine between picture and prompt,
             ``head`` a small network on an embedding.
         encoder: name of the one that is its own; "" where the study's main encoder, or none, is looked through.
@@ -84,6 +86,7 @@ class KnownScorer:
     name: str
     rates: str
     scale: str
+    aspect: Aspect
     kind: Kind
     encoder: str = ""
     heads: Mapping[str, Files] = field(default_factory=dict[str, Files])

@@ -42,13 +42,13 @@ from scorers.base import Calibration, Values
 from scorers.errors import ScorerError
 from scorers.features import EMBEDDING, STATISTICS, Features
 from scorers.metric import Matrix, Metric, learned
-from scorers.statistics import STATISTICS as COLUMNS
+from scorers.statistics import OF_A_LOOK
 
 LEAST_VARIANCE = 1e-12
 
 
 class Look:
-    """What a picture looks like as one vector: an embedding, and all statistics in its scale.
+    """What a picture looks like as one vector: an embedding, and statistics in its scale.
 
     A statistic's variance over all pictures, of all recipes and the references, is made that of an average coordinate
     of the embedding. The metric's shrinkage then bounds what a statistic can count for that hardly differs between
@@ -58,11 +58,11 @@ class Look:
     def __init__(self, embedding: str, calibration: Calibration) -> None:
         """``embedding`` is the name of the one that is looked at; the scale is the calibration's."""
         self._embedding = embedding
-        self._columns = np.arange(len(COLUMNS))
-        self._scale = np.ones(len(COLUMNS))
+        self._columns = np.arange(OF_A_LOOK)
+        self._scale = np.ones(OF_A_LOOK)
         everything = np.concatenate([self(f) for f in (*calibration.recipes.values(), calibration.references)])
         variances = everything.var(0)
-        coordinates, statistics = variances[: -len(COLUMNS)], variances[-len(COLUMNS) :]
+        coordinates, statistics = variances[:-OF_A_LOOK], variances[-OF_A_LOOK:]
         self._columns = np.flatnonzero(statistics > LEAST_VARIANCE)
         self._scale = np.sqrt(coordinates.mean() / statistics[self._columns])
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from scorers import catalogue
+from scorers.aspects import FLOORED, PARETO, aspect_of
+from scorers.base import Calibration, Values
 from scorers.catalogue_encoders import ENCODERS
 from scorers.catalogue_scorers import NOT_OFFERED, SCORERS
 from scorers.errors import ScorerError
+from scorers.features import Features
 from scorers.heads import FINGERPRINTS, LAYOUTS
 from scorers.sources import EncoderFiles, Shelf, Sources
 
@@ -52,6 +55,29 @@ def test_scorers_are_made_of_what_there_is() -> None:
         assert not scorer.layout or scorer.layout in LAYOUTS
         if scorer.kind == "prompt" and scorer.encoder:
             assert encoders[scorer.encoder].reads_text
+
+
+def test_every_scorer_has_its_aspect() -> None:
+    class Named:
+        version, needs, degree = "1", frozenset[str](), 1
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def fit(self, calibration: Calibration) -> None:
+            """Nothing to learn."""
+
+        def __call__(self, features: Features) -> Values:
+            raise NotImplementedError
+
+    found = {
+        name: aspect_of(Named(name)) for name in ("style@csd", "clip", "stats", "sac", "artifacts@openclip-h", "x")
+    }
+    assert found == {
+        "style@csd": "style", "clip": "fidelity", "stats": "", "sac": "aesthetics", "artifacts@openclip-h": "artifacts",
+        "x": "",
+    }  # fmt: skip
+    assert {scorer.aspect for scorer in SCORERS} <= {"", *PARETO, *FLOORED}
 
 
 def test_restricted_licences_are_named() -> None:

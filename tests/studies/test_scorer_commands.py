@@ -46,7 +46,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownScor
         known = catalogue.encoder_named("clip-b32")
         assert known is not None
         scorer = KnownScorer(
-            name="small", rates="x", scale="y", kind="head", layout="one linear layer",
+            name="small", rates="x", scale="y", aspect="aesthetics", kind="head", layout="one linear layer",
             heads={"clip-b32": (published("small.pth"),)},
         )  # fmt: skip
         monkeypatch.setitem(catalogue._SCORERS, "small", scorer)
