@@ -45,8 +45,8 @@ class Separation:
         if self.defines_direction:
             return f"references: told from the calibration renders ({said})"
         return (
-            f"references: they do not define a direction: single pictures are not told from the calibration renders "
-            f"({said}, {TOLD_APART} is wanted); give more of them, of one look and diverse subjects"
+            "references: they do not define a direction: single ones are not told from the calibration renders "
+            f"({said}, {TOLD_APART} is wanted). Give more of them, of one look and diverse subjects, and more prompts"
         )
 
 

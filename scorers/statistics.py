@@ -44,8 +44,6 @@ STATISTICS: tuple[str, ...] = (
     "grid",  # share of the variance of Y in a pattern that repeats every 8 of the picture's own pixels, 0..1
     "coherence",  # correlation of neighbouring cells of 8 by 8 of the picture's own pixels, -1..1
 )
-OF_A_LOOK = 12
-"""How many of them, from the first, say what a picture looks like; the rest only tells broken ones."""
 SCORED: tuple[str, ...] = (
     "colourfulness",
     "chroma",

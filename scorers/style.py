@@ -12,8 +12,8 @@ middle at 6.
 The references show other contents than the shots, so ``mu`` carries a content offset, and most of the error is its.
 What helps was measured on renders of the sample world (96 px, its tiny trained CLIP), 20 draws of shots and references
 of other contents: the error of the best FLAT ratio, in steps of .05, against the planted .2, .35, .5, .65 and .8; and
-how often each of four planted recipes that are not FLAT beats every FLAT. With 24 pictures and 48 references, and with
-16 and 16:
+how often each of four planted recipes that are not FLAT beats every FLAT. With 9 calibration recipes, 24 pictures and
+48 references, and with 16 and 16:
 
     =========================================  ==========  ==========
     look and metric                            rms error   off FLAT
@@ -31,7 +31,7 @@ The last row costs two thirds of the lead, in standard deviations between recipe
 parents reaches, and is not taken. With an encoder of random weights the statistics halve the error as well (.15 to .08,
 .20 to .11). Tried before, on drawn scenes (10 worlds): removing content components, a metric from the renders alone and
 shrinking ``mu`` towards the span of recipe differences, all no better. What helps most is more references and more
-pictures.
+pictures; ``tests/benchmarks/RESULTS.md`` says how much.
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ from scorers.base import Calibration, Values
 from scorers.errors import ScorerError
 from scorers.features import EMBEDDING, STATISTICS, Features
 from scorers.metric import Matrix, Metric, learned
-from scorers.statistics import OF_A_LOOK
+from scorers.statistics import STATISTICS as MEASURED
 
 LEAST_VARIANCE = 1e-12
+FAULTS = frozenset({"clip_frac", "dark_frac", "grid", "coherence"})
+"""Statistics for broken and burnt pictures: 0 in most, so that a little counts for much, or of sizes of their own."""
+COLUMNS = np.array([i for i, name in enumerate(MEASURED) if name not in FAULTS])
 
 
 class Look:
-    """What a picture looks like as one vector: an embedding, and statistics in its scale.
+    """What a picture looks like as one vector: an embedding, and the statistics ``COLUMNS`` in its scale.
 
     A statistic's variance over all pictures, of all recipes and the references, is made that of an average coordinate
     of the embedding. The metric's shrinkage then bounds what a statistic can count for that hardly differs between
@@ -58,13 +61,13 @@ class Look:
     def __init__(self, embedding: str, calibration: Calibration) -> None:
         """``embedding`` is the name of the one that is looked at; the scale is the calibration's."""
         self._embedding = embedding
-        self._columns = np.arange(OF_A_LOOK)
-        self._scale = np.ones(OF_A_LOOK)
+        self._columns = COLUMNS
+        self._scale = np.ones(len(COLUMNS))
         everything = np.concatenate([self(f) for f in (*calibration.recipes.values(), calibration.references)])
         variances = everything.var(0)
-        coordinates, statistics = variances[:-OF_A_LOOK], variances[-OF_A_LOOK:]
-        self._columns = np.flatnonzero(statistics > LEAST_VARIANCE)
-        self._scale = np.sqrt(coordinates.mean() / statistics[self._columns])
+        coordinates, statistics = variances[: -len(COLUMNS)], variances[-len(COLUMNS) :]
+        varied = statistics > LEAST_VARIANCE
+        self._columns, self._scale = COLUMNS[varied], np.sqrt(coordinates.mean() / statistics[varied])
 
     def __call__(self, features: Features) -> Matrix:
         """Looks, ``(n, d)``."""

@@ -194,13 +194,13 @@ def plot(table: np.ndarray, sweep: Sweep, path: Path) -> None:
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
     curves = {f"{p}": values(Style("clip"), sweep, p, ALL, ALL) for p in PLANTED}
     spans = {name: (curve - curve.min()) / (curve.max() - curve.min()) for name, curve in curves.items()}
-    axes = _axes(pen, font, (50, 30, 360, 250), "score over FLAT (scaled), by planted ratio", (0, 1), (0, 1.05))
+    axes = _axes(pen, font, (50, 30, 360, 250), "score over FLAT (scaled), by planted ratio", (0, 1), (0, 1.2))
     _lines(
         pen, font, axes, [(r, s) for r, s in zip(RATIOS, zip(*spans.values(), strict=True), strict=True)], list(spans)
     )
-    top = 0.05 * np.ceil(table.max() / 0.05)
-    axes = _axes(pen, font, (420, 30, 730, 250), "rms error of the ratio, by references", (0, 50), (0, top))
-    _lines(pen, font, axes, list(zip(COUNTS, table.T, strict=True)), [f"{n} pictures" for n in COUNTS])
+    top = 0.05 * np.ceil(1.2 * table.max() / 0.05)
+    axes = _axes(pen, font, (420, 30, 730, 250), "rms error of the ratio, by references", (0, 48), (0, top))
+    _lines(pen, font, axes, list(zip(COUNTS, table.T, strict=True)), [f"{n} pict." for n in COUNTS])
     picture.save(path, optimize=True)
 
 
@@ -241,7 +241,7 @@ def _lines(
     for number, name in enumerate(names):
         colour = COLOURS[number % len(COLOURS)]
         pen.line([at(x, ys[number]) for x, ys in points], colour, 2)
-        pen.text((at(points[-1][0], 0)[0] - 70, 40 + 14 * number), name, colour, font=font)
+        pen.text((at(0, 0)[0] + 8 + 62 * number, 34), name, colour, font=font)
 
 
 def report(sweep: Sweep, picture: Path | None) -> list[str]:

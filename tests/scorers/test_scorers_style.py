@@ -17,7 +17,7 @@ from scorers.leak import agreement
 from scorers.metric import scatter, unbiased_square, whitening
 from scorers.observer import Observer
 from scorers.readouts import Along
-from scorers.style import Look, Style, eased
+from scorers.style import COLUMNS, Look, Style, eased
 from scorers.verdict import influence
 from studies.sample.scenes import Scene
 from tests.scorers.conftest import painted, scenes
@@ -111,7 +111,7 @@ def test_statistics_vary_like_an_average_coordinate_of_the_embedding(see: See) -
     look = Look("clip", calibration)
     variances = np.concatenate([look(f) for f in (*recipes.values(), calibration.references)]).var(0)
     np.testing.assert_allclose(variances[64:], variances[:64].mean(), rtol=1e-4)
-    assert len(variances) == 64 + 12
+    assert len(variances) == 64 + len(COLUMNS)
 
 
 def test_order_does_not_matter(random_style: tuple[Style, Calibration]) -> None:
