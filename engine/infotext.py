@@ -16,9 +16,9 @@ from typing import Any
 
 from engine.errors import RenderError
 from engine.hires import Hires
-from engine.infotext_hires import HIRES_KEYS, SAME, has_hires, hires_pairs, hires_settings
+from engine.infotext_hires import HIRES_KEYS, SAME, SAMPLER, has_hires, hires_pairs, hires_settings
 from engine.infotext_values import number_of, sampler_settings, size_of
-from engine.sampler_names import SAMPLERS
+from engine.sampler_names import SAMPLERS, split_name
 from engine.shots import Shot
 from engine.steps import number
 
@@ -74,7 +74,8 @@ def infotext(
 
 def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     """In the WebUI's order."""
-    noise = shot.noise_settings
+    second = shot.second
+    noise = (second.noise_settings if second else {}) | shot.noise_settings
     found = {
         "Steps": str(shot.steps),
         "Sampler": shot.sampler,
@@ -87,7 +88,7 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
         "Clip skip": "" if shot.clip_skip == 1 else str(shot.clip_skip),
         "ENSD": str(noise.get("ensd", "")),
         "RNG": shot.rng,
-        _eta_name(shot.sampler): number(float(noise["eta"])) if "eta" in noise else "",
+        _eta_name(*(part.sampler for part in shot.passes)): number(float(noise["eta"])) if "eta" in noise else "",
         "Sigma noise": number(float(noise["s_noise"])) if "s_noise" in noise else "",
         **hires_pairs(shot),
         **more,
@@ -96,9 +97,10 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
     return {name: value for name, value in found.items() if value}
 
 
-def _eta_name(sampler: str) -> str:
-    """The WebUI has a setting of its own for samplers with levels of their own."""
-    facts = SAMPLERS.get(sampler)
+def _eta_name(*samplers: str) -> str:
+    """The key of eta, which is the first sampler's that has one; those with levels of their own have another."""
+    found = [SAMPLERS[parts[0]] for name in samplers if (parts := split_name(name))]
+    facts = next((facts for facts in found if facts.eta is not None), found[0] if found else None)
     return _ETAS[facts is not None and not facts.automatic]
 
 
@@ -150,24 +152,29 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
         RenderError: numbers that are none, or hires fix that cannot be made; all mistakes are named.
     """
     mistakes: list[str] = []
+    later: list[str] = []
     found: dict[str, Any] = {"prompt": fields.get(PROMPT, ""), "negative": fields.get(NEGATIVE, "")}
     found |= sampler_settings(fields)
     found["rng"] = GPU if fields.get("RNG", "GPU") == "GPU" else fields["RNG"]
-    names = {**_NUMBERS, _eta_name(found.get("sampler", "")): "eta"}
+    hires = hires_settings(fields, later)
+    names = {**_NUMBERS, _eta_name(found.get("sampler", ""), hires.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():
         if name in fields:
             found[field] = number_of(name, fields[name], int if name in _WHOLE else float, mistakes)
     if "Size" in fields:
         found["width"], found["height"] = size_of("Size", fields["Size"], mistakes)
-    hires = hires_settings(fields, mistakes)
-    if mistakes:
+    if mistakes := mistakes + later:
         raise RenderError("the picture's text cannot be read:\n" + "\n".join(f"  {line}" for line in mistakes))
     return found | ({"hires": Hires(**hires)} if hires else {})
 
 
 def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
     """What the fields say of a picture that has no counterpart in a shot, such as "Hires checkpoint: x"."""
-    followed = _READ | _HARMLESS | (HIRES_KEYS if has_hires(fields) else frozenset())
+    followed = _READ | _HARMLESS
+    if has_hires(fields):
+        followed = (followed | HIRES_KEYS) - (
+            set(_ETAS) - {_eta_name(fields.get("Sampler", ""), fields.get(SAMPLER, ""))}
+        )
     return tuple(
         f"{name}: {value}" for name, value in fields.items() if name not in followed and not value.startswith(SAME)
     )

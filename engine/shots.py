@@ -53,7 +53,8 @@ class Shot:
             as both.
         schedule: A name of ``engine.sampler_names.SCHEDULES``; "Automatic" is the sampler's own.
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
-        eta: Share of fresh noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise.
+        eta: Share of fresh noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise;
+            as in the WebUI, DDIM in one pass and another in the other do not share it: it is the first one's then.
         s_noise: A factor on the fresh noise, 0 to 2. Only for samplers that add noise, without Euler a and DDIM.
         ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
             generator, seeded with ``seed + ensd``. Only for Euler a, DPM2 a, DPM++ 2S a and DDIM.
@@ -139,6 +140,7 @@ class Shot:
             cfg=self.cfg if hires.cfg is None else hires.cfg,
             prompt=hires.prompt or self.prompt,
             negative=hires.negative or self.negative,
+            eta=self.eta if SAMPLERS[self.sampler].eta is None or _share_eta(self.sampler, sampler) else None,
         )
 
     @property
@@ -202,6 +204,11 @@ class Shot:
         """How messages name this shot: its prompt, shortened, and its seed."""
         prompt = self.prompt if len(self.prompt) <= 60 else self.prompt[:57] + "..."
         return f'"{prompt}" (seed {self.seed})'
+
+
+def _share_eta(sampler: str, other: str) -> bool:
+    """Whether two samplers have one setting of eta; the WebUI has another for those with levels of their own."""
+    return bool(SAMPLERS[sampler].automatic) == bool(SAMPLERS[other].automatic)
 
 
 def _mistakes(shot: Shot) -> Iterator[str]:

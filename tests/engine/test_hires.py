@@ -107,6 +107,25 @@ def test_samplers_and_schedules_of_the_second_pass(
     assert (second.sampler, second.follows) == (sampler, follows)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "second", "eta"),
+    [
+        ("Euler a", "DPM++ SDE", 0.5),
+        ("Euler a", "DDIM", None),
+        ("DDIM", "Euler a", None),
+        ("DDIM", "DDIM", 0.5),
+        ("Euler", "DDIM", 0.5),
+        ("UniPC", "Euler a", 0.5),
+    ],
+)
+def test_eta_is_the_first_samplers_that_has_one_and_those_that_share_its_setting(
+    sampler: str, second: str, eta: float | None
+) -> None:
+    found = with_hires(replace(SHOT, sampler=sampler, eta=0.5), sampler=second).second
+    assert found is not None
+    assert found.eta == eta
+
+
 # ------------------------------------------------------------------------------------------------- text and key
 
 

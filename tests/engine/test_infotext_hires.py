@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from engine.errors import RenderError
@@ -23,7 +23,9 @@ HIRES = "Denoising strength: 0.7, Hires upscale: 2, Hires upscaler: Latent"
 
 def seconds() -> st.SearchStrategy[Hires]:
     """Any second pass that a shot of Euler a, 20 steps and 64x72 pixels allows."""
-    words = st.sampled_from(["", "a girl, garden", "x: 1, y", ' "odd" ', "two\nlines", "Negative prompt: z", "{a}"])
+    words = st.sampled_from(
+        ["", "a girl, garden", "x: 1, y", ' "odd" ', " blank ", "two\nlines", "Negative prompt: z", "{a}"]
+    )
     pairs = [("", ""), *((name, "") for name in SAMPLERS), *(("", schedule) for schedule in SCHEDULES)]
     pairs += [(name, schedule) for name in ("Euler", "DPM++ SDE") for schedule in SCHEDULES]
     return st.builds(
@@ -65,9 +67,26 @@ def test_a_size_stands_instead_of_a_scale() -> None:
     assert "Hires upscale:" not in text
 
 
-@given(seconds())
-def test_every_second_pass_is_read_back(hires: Hires) -> None:
-    shot = replace(SHOT, width=64, height=72, hires=hires if hires.resize != (0, 0) or hires.scale < 8 else Hires())
+def noises() -> st.SearchStrategy[dict[str, Any]]:
+    """Any settings of noise, with samplers of the first pass that read all, some or none of them."""
+    return st.fixed_dictionaries(
+        {
+            "sampler": st.sampled_from(["Euler a", "Euler", "DDIM", "UniPC", "DPM++ SDE"]),
+            "eta": st.none() | st.floats(0, 1),
+            "s_noise": st.sampled_from([1.0, 0.9]),
+            "ensd": st.sampled_from([0, 31337]),
+        }
+    )
+
+
+@given(seconds(), noises())
+@example(Hires(prompt=" blank ", negative='"'), {})
+@example(Hires(sampler="DDIM"), {"sampler": "Euler a", "eta": 0.5})
+@example(Hires(sampler="Euler a"), {"sampler": "UniPC", "eta": 0.5, "ensd": 3})
+@example(Hires(sampler="DDIM"), {"sampler": "Euler", "eta": 0.5})
+def test_every_second_pass_is_read_back(hires: Hires, noise: dict[str, Any]) -> None:
+    assume(SAMPLERS[noise.get("sampler", "Euler a")].automatic or hires.sampler or not hires.schedule)
+    shot = replace(SHOT, width=64, height=72, hires=hires, **noise)
     text = infotext(shot, model="m")
     found = parse_infotext(text)
     assert found.text == shot.text, "the same picture"
@@ -133,6 +152,7 @@ def test_samplers_are_read_as_old_and_new_webuis_write_them(
             f"{HIRES}, Hires Distilled CFG Scale: 3, Extra noise: 0.1",
             ("Hires Distilled CFG Scale: 3", "Extra noise: 0.1"),
         ),
+        (f"{HIRES}, Hires sampler: DDIM, Eta: 0.5, Eta DDIM: 0.2", ("Eta DDIM: 0.2",)),
         (f"{HIRES}, First pass size: 0x0", ("First pass size: 0x0",)),
     ],
 )
