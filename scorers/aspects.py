@@ -15,13 +15,19 @@ FLOORED: tuple[str, ...] = (FIDELITY, AESTHETICS, ARTIFACTS)
 ROOM = 1.0
 """How far below the worse parent a floor lies, in the scorer's unit."""
 
+_AESTHETIC = (
+    *("laion", "laion-v2", "sac", "chad", "laion-relu", "laion-v1", "aestheticv25", "aesthetic-v2-5", "v2.5", "rating"),
+    *("wdaes", "waifu", "wd-aesthetic", "hpsv2", "hpsv21", "hpsv2.1", "pick", "pickscore"),
+)
 _KNOWN: Mapping[str, str] = MappingProxyType(
-    {"style": STYLE, "text": STYLE, "clip": FIDELITY}
-    | dict.fromkeys(("laion", "laion-v1", "pickscore", "hps", "hpsv1", "hpsv2", "aesthetics"), AESTHETICS)
-    | {"artifacts": ARTIFACTS}
+    {"style": STYLE, "text": STYLE, "clip": FIDELITY, "clipscore": FIDELITY, "artifacts": ARTIFACTS}
+    | dict.fromkeys(_AESTHETIC, AESTHETICS)
 )
 
 
 def aspect_of(scorer: Scorer) -> str:
-    """The aspect of a scorer: its own word ``aspect``, or what is known of its name, or "" for none of these."""
-    return str(getattr(scorer, "aspect", _KNOWN.get(scorer.name, "")))
+    """The aspect of a scorer: its own word ``aspect``, or what is known of its name, or "" for none of these.
+
+    What follows an ``@`` in a name is the encoder that the scorer looks through.
+    """
+    return str(getattr(scorer, "aspect", _KNOWN.get(scorer.name.partition("@")[0], "")))

@@ -126,6 +126,9 @@ class Panel:
     def features(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Features:
         """Look at a recipe's pictures once; everything else is computed from what this returns.
 
+        The order of the pictures changes nothing. How many are looked at together moves embeddings by 2e-6 and
+        statistics by 1e-4 of their value at most, and verdicts by less than 1e-4 (on a CPU; a GPU was not measured).
+
         Args:
             images: ``[n, 3, h, w]`` float in 0..1, on any device.
             prompts: of the pictures.

@@ -197,3 +197,28 @@ def test_order_changes_nothing(calibrated: Panel, judged: Callable, paint: Paint
     assert taken(one).keys() == taken(two).keys()
     assert one.value == pytest.approx(two.value, rel=1e-9)
     assert one.standard_error == pytest.approx(two.standard_error, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "aspect"),
+    [
+        ("style", "style"),
+        ("clip@openclip-h", "fidelity"),
+        ("laion", "aesthetics"),
+        ("artifacts@openclip-l", "artifacts"),
+        ("stats", ""),
+        ("./mine.py:Red", ""),
+    ],
+)
+def test_aspects_are_known_by_name_or_told(name: str, aspect: str) -> None:
+    from scorers.aspects import aspect_of
+
+    class Named:
+        def __init__(self) -> None:
+            self.name = name
+
+    class Telling(Named):
+        aspect = "style"
+
+    assert aspect_of(Named()) == aspect  # pyright: ignore[reportArgumentType]
+    assert aspect_of(Telling()) == "style"  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,7 @@ import pytest
 
 from scorers.preference import SHARPNESS, SPREAD, Agreement, Taste, agreement, agreement_on_new, taste
 
-NAMES = ("style", "clip", "stats", "laion")
+NAMES: tuple[str, ...] = ("style", "clip", "stats", "laion")
 
 
 def person(seed: int, count: int, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

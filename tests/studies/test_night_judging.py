@@ -76,11 +76,12 @@ def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: Stud
     write_csv(store, tmp_path / "all.csv")
     table = pd.read_csv(tmp_path / "all.csv")
     assert {"low", "high", "pareto", "aspect style", "aspect style.low", "clip.scaled"} <= set(table.columns)
-    front = table[table["pareto"]]
-    assert 0 < len(front) < len(table)
-    for _, row in table[~table["pareto"]].iterrows():
-        better = (front["aspect style"] >= row["aspect style"]) & (front["aspect fidelity"] >= row["aspect fidelity"])
-        assert better.any()
+    points = {int(row["trial"]): (row["aspect style"], row["aspect fidelity"]) for row in table.to_dict("records")}
+    front = {int(row["trial"]) for row in table.to_dict("records") if row["pareto"]}
+    assert 0 < len(front) < len(points)
+    for number, (style, fidelity) in points.items():
+        beaten = any(points[f][0] >= style and points[f][1] >= fidelity for f in front if f != number)
+        assert beaten != (number in front)
 
 
 def test_the_front_is_what_no_other_beats() -> None:
