@@ -123,7 +123,7 @@ def test_models_without_a_vae_need_one(world: Path, tmp_path: Path) -> None:
 
 
 def test_another_vae_or_prediction_ends_the_study(world: Path, tmp_path: Path) -> None:
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1"), engine=SimpleNamespace(device="cpu"))
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
     store = StudyStore(tmp_path / "s", "small")
 
     def begin(lines: str) -> None:
