@@ -75,10 +75,12 @@ class Judge:
         return Hinge(name=scorer.name, limit=ROOM - worst, unit=-sigma)
 
     def _most_alike(self) -> Hinge:
-        """Two standard deviations between the calibration recipes above the base, or as far as any of them is."""
+        """Two standard deviations of calibration above the base; or as far as any of its recipes, or the references."""
         found = scale_of(self._collapse, 0.0, self.recipes)
         unit = max(found.sigma, self._collapse.least)
-        rises = [self._relative(self._collapse, recipe, self.bases)[1] for recipe in self.recipes.values()]
+        own = [self._relative(self._collapse, recipe, self.bases) for recipe in self.recipes.values()]
+        base = own[0][0] - own[0][1]
+        rises = [self._collapse.references - base, *(off for _, off, _ in own)]
         return Hinge(name=self._collapse.name, limit=max(2.0, max(rises) / unit), unit=unit)
 
     def judge(self, features: Features) -> Verdict:
@@ -205,5 +207,5 @@ def _words(hinge: Hinge, off: float) -> str:
         )
     return (
         f"pictures of different prompts are more alike than in the base, by {off:.3f} of mean cosine; "
-        f"{hinge.limit * hinge.unit:.3f} is within what mixes of the parents do"
+        f"{hinge.limit * hinge.unit:.3f} is within what mixes of the parents and the references do"
     )
