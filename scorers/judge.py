@@ -57,7 +57,7 @@ class Judge:
         collapse: Collapse | None,
         recipes: Mapping[str, Features],
     ) -> None:
-        """All scorers and fines are fitted to ``recipes``; ``collapse`` is None where no embedding is at hand."""
+        """All are fitted to ``recipes``; ``collapse`` is None where no embedding is at hand."""
         self.recipes = recipes
         self.bases = (recipes[BASE],) if BASE in recipes else tuple(recipes.values())
         self.scales = scales
@@ -75,10 +75,12 @@ class Judge:
         return Hinge(name=scorer.name, limit=ROOM - worst, unit=-sigma)
 
     def _most_alike(self, collapse: Collapse) -> Hinge:
-        """Two standard deviations between the calibration recipes above the base, or as far as any of them is."""
+        """Two standard deviations of calibration above the base; or as far as any of its recipes, or the references."""
         found = scale_of(collapse, 0.0, self.recipes)
         unit = max(found.sigma, collapse.least)
-        rises = [self._relative(collapse, recipe, self.bases)[1] for recipe in self.recipes.values()]
+        own = [self._relative(collapse, recipe, self.bases) for recipe in self.recipes.values()]
+        base = own[0][0] - own[0][1]
+        rises = [collapse.references - base, *(off for _, off, _ in own)]
         return Hinge(name=collapse.name, limit=max(2.0, max(rises) / unit), unit=unit)
 
     def judge(self, features: Features) -> Verdict:
@@ -206,5 +208,5 @@ def _words(hinge: Hinge, off: float) -> str:
         )
     return (
         f"pictures of different prompts are more alike than in the base, by {off:.3f} of mean cosine; "
-        f"{hinge.limit * hinge.unit:.3f} is within what mixes of the parents do"
+        f"{hinge.limit * hinge.unit:.3f} is within what mixes of the parents and the references do"
     )

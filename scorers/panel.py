@@ -169,7 +169,7 @@ class Panel:
         views = self._views
         fined = fines(views.style) if views else excesses()
         collapse = Collapse(views.content) if views else None
-        for scorer in (*self._scorers, *fined):
+        for scorer in (*self._scorers, *fined, *([collapse] if collapse else [])):
             scorer.fit(calibration)
         weights = self._settings.weights
         scales = {scorer.name: scale_of(scorer, weights[scorer.name], same) for scorer in self._scorers}

@@ -46,7 +46,7 @@ class Plan:
     flat: tuple[float, ...] = FLAT_RATIOS
     """Ratios of stage `flat`."""
     calibration: int = 0
-    """Random block recipes round FLAT_50 after the flat ones, to calibrate scorers with."""
+    """Random recipes round FLAT_50 after the flat ones, to calibrate scorers with."""
     window: float = 1.0
     """Half width of the blocks' bounds round the best, 0..1 of a block's own range; 1 keeps all of it, and all data."""
     best: int = 10

@@ -15,7 +15,7 @@ from search.subspace import Subspace
 NUDGE = 0.02
 """First step away from a recipe that was tried already, as a part of each knob's range; each attempt adds one more."""
 CALIBRATION_REACH = 0.25
-"""How far the blocks of a calibration recipe stray from FLAT_50, as a part of their range."""
+"""How far the knobs of a calibration recipe stray from FLAT_50, as a part of their range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,12 @@ class Suggester:
         return flat_label(ratio) if whole else f"{flat_label(ratio)} within bounds"
 
     def _scattered(self, n: int) -> dict[str, float]:
-        """Return calibration recipe `n`: random blocks round FLAT_50."""
+        """Return calibration recipe `n`: every knob at random round FLAT_50.
+
+        Multipliers and Adjust values too: a scorer that sees only what they do would else seem to see nothing.
+        """
         draw, point = random.Random(f"{self.seed}:calibration:{n}"), self.space.flat(0.5)  # noqa: S311 - no secret
-        for knob in self.space.of_kind("block"):
+        for knob in self.space.free:
             step = draw.uniform(-CALIBRATION_REACH, CALIBRATION_REACH) * (knob.high - knob.low)
             point[knob.name] = knob.tidy(point[knob.name] + step)
         return point

@@ -74,9 +74,9 @@ def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) ->
 
 
 def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two panels, for people; both as ``Panel.made_of`` has them."""
+    """What differs between two panels, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
     lines: list[str] = []
-    for name in differing(before, now):
+    for name in differing(before, now) if before else ():
         old, new = before.get(name), now.get(name)
         if isinstance(old, list) and isinstance(new, list):
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,20 @@ def test_pictures_all_alike_are_fined(judged: Callable, paint: Paint) -> None:
     alike = (0.15 * images + 0.85 * images[:1]).clamp(0, 1)
     assert taken(judged(alike))["collapse"] > 1
     assert "more alike than in the base" in words(judged(alike))
+
+
+def test_pictures_as_alike_as_the_references_are_no_collapse(
+    calibrated: Panel, paint: Paint, prompts_of: Prompts
+) -> None:
+    """A look that all pictures share makes them more alike than mixes of the parents are."""
+    images = paint(1, 12, 0.5)
+    alike = calibrated.features((0.15 * images + 0.85 * images[:1]).clamp(0, 1), prompts_of(1, 12), range(12))
+    assert "collapse" in taken(calibrated.judge(alike))
+    other = copy.copy(calibrated)
+    shown = paint(900, 16, 0.5)
+    other.references = calibrated.features((0.1 * shown + 0.9 * shown[:1]).clamp(0, 1), [""] * 16, range(16))
+    other.calibrate(calibrated._state.recipes)
+    assert "collapse" not in taken(other.judge(alike))
 
 
 def test_fidelity_far_below_the_worse_parent_is_fined(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:

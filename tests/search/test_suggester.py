@@ -110,7 +110,7 @@ def test_another_seed_proposes_something_else(night: list[Told]) -> None:
 
 def test_knobs_of_other_stages_stand_still(night: list[Told]) -> None:
     rest = SPACE.neutral
-    for told in night:
+    for told in night[len(SMALL.flat) + SMALL.calibration :]:
         moved = {knob.kind for knob in SPACE.free if knob.kind != "block" and told.point[knob.name] != rest[knob.name]}
         assert moved <= set(STAGES[3 : STAGES.index(told.stage) + 1])
     for stage in ("self", "adjust"):
@@ -149,8 +149,17 @@ def test_flat_points_that_bounds_make_equal_come_once() -> None:
 
 def test_a_stage_without_free_knobs_is_skipped() -> None:
     suggester = Suggester(space=build_space(freeze=dict.fromkeys(UNET_BLOCKS, 0.3), adjust=("CONT",)), plan=SMALL)
-    assert [suggester.trials(stage) for stage in STAGES] == [1, 0, 0, 0, 2]
-    assert [told.stage for told in run(suggester)] == ["flat", "adjust", "adjust"]
+    assert [suggester.trials(stage) for stage in STAGES] == [2, 0, 0, 0, 2], "FLAT_30 and a calibration recipe"
+    assert [told.stage for told in run(suggester)] == ["flat", "flat", "adjust", "adjust"]
+
+
+def test_calibration_moves_every_kind_of_knob() -> None:
+    """A scorer that sees only what Adjust does would else seem to see nothing."""
+    rest = SPACE.flat(0.5)
+    scattered = [one.point for one in Suggester(space=SPACE, plan=SMALL).calibration() if one.label == "random 1"]
+    assert [{knob.kind for knob in SPACE.free if point[knob.name] != rest[knob.name]} for point in scattered] == [
+        {"block", "self", "adjust"}
+    ]
     assert run(Suggester(space=build_space(freeze=dict.fromkeys(UNET_BLOCKS, 0.3)), plan=SMALL))[1:] == []
 
 
