@@ -161,7 +161,8 @@ class Collapse:
 
     def fit(self, calibration: Calibration) -> None:
         """Measure the references."""
-        self.references = float(np.nanmean(self(calibration.references)))
+        alike = self(calibration.references)
+        self.references = float(np.nanmean(alike)) if np.isfinite(alike).any() else -1.0  # one reference is like none
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``: mean cosine to the pictures of other prompts, or of other seeds if there is one."""
