@@ -63,7 +63,7 @@ def test_a_night_that_goes_on_keeps_to_what_was_switched_off(copied: Path, off: 
     wanted = sum(weight * scores[name]["scaled"] for name, weight in weights.items())
     assert last.value == pytest.approx(wanted - taken)
     assert store.noted(OFF) == off
-    assert set(scores) == {"style", "clip", "stats"}
+    assert set(scores) == {"style", "lda", "margin", "clip", "stats"}, "what is only reported is on record too"
 
 
 def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: StudySpec, tmp_path: Path) -> None:
