@@ -155,7 +155,9 @@ def test_a_sitting_asks_about_real_pictures_and_learns_from_the_answers(copied: 
             assert shown.shape == (64 + 16, 2 * 64 + 24, 3)
             np.testing.assert_array_equal(shown[8:72, 8:72], left)
             np.testing.assert_array_equal(shown[8:72, 80:144], right)
-            assert picking.taste().probability(picking.gallery.differences([pair]))[0] == pytest.approx(0.5, abs=0.26)
+            weighed = [picking.gallery.names.index(name) for name in picking.weights]
+            difference = picking.gallery.differences([pair])[:, weighed]
+            assert picking.taste().probability(difference)[0] == pytest.approx(0.5, abs=0.26)
             seen.append(pair)
             picking.answer(pair, prefers(pair))  # pyright: ignore[reportArgumentType]
         assert len(set(seen)) == 14

@@ -98,7 +98,7 @@ def test_embeddings_of_another_width_or_damaged_are_errors(tmp_path: Path) -> No
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
     store = StudyStore(spec.folder, spec.name)
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1"), engine=SimpleNamespace(device="cpu"))
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     write_embeddings(tmp_path / "words", width_of(tmp_path / "illustration.safetensors"), seed=10)

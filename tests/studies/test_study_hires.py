@@ -196,7 +196,7 @@ def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path, 'upscaler = "2x-Tiny"', 'upscalers = "up"')
     assert set(upscaler_hashes(spec)) == {"2x-Tiny"}
     store = StudyStore(spec.folder, spec.name)
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1"), engine=SimpleNamespace(device="cpu"))
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     write_upscaler(tmp_path, seed=5)
