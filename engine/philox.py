@@ -2,8 +2,8 @@
 
 Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", has the generator and its known answers. What torch
 makes of it on CUDA: the seed is the key; number ``i`` of the ``k``-th draw has the counter ``(k, 0, i, 0)``; its first
-two words become one number. AUTOMATIC1111's WebUI offers the same as "RNG: NV". Above about 400,000 numbers a draw,
-larger than any latent here, real GPUs use further words of each counter.
+two words become one number. AUTOMATIC1111's WebUI offers the same as "RNG: NV". Above about 400,000 numbers a draw, as
+in latents of more than 2500 pixels a side, real GPUs use further words of each counter; neither that nor this does.
 """
 
 from __future__ import annotations
