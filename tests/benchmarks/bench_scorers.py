@@ -28,7 +28,7 @@ from tests.benchmarks.measured import HEADINGS, measure
 from tests.scorers.tiny_heads import write_head
 
 pytestmark = pytest.mark.benchmark
-SIZE, PICTURES, REFERENCES = 512, 4, 8
+SIZE, PICTURES, REFERENCES = 512, 2, 8
 WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3, "laion": 0.2, "hpsv21": 0.2}
 """Style, prompts and a head through ViT-L/14, preference through ViT-H/14."""
 ROOT = Path(__file__).parent.parent.parent
