@@ -57,7 +57,7 @@ SCORERS: tuple[KnownScorer, ...] = (
     KnownScorer(
         name="style",
         rates="closeness to the references (through CSD where its file is there, else through the main encoder)",
-        scale="minus a squared distance; 0 is at the references",
+        scale="minus a distance; 0 is at the references",
         aspect="style",
         kind="style",
     ),
