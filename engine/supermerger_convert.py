@@ -41,6 +41,9 @@ class Converted:
 def convert(recipe: Recipe, dialect: str) -> Converted:
     """Translate a recipe.
 
+    The models are not looked at, and are taken to have the same keys: of one that A lacks and B and C have, Add
+    difference keeps B minus C in 2023, and B since.
+
     Args:
         recipe: any recipe.
         dialect: the name of the new dialect.
