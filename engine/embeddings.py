@@ -18,6 +18,7 @@ from engine.prompt_chunks import Named, chunks_of
 from engine.prompt_parts import negative_text, prompt_parts
 from engine.prompt_schedule import schedule
 from engine.tokenizer import token_ids
+from engine.weight_file import weight_files
 
 MOST_STEPS = 1000  # enough for every text of a schedule to come up
 
@@ -35,12 +36,10 @@ class EmbeddingFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise RenderError(f"{folder}: there is no such folder of embeddings. Name one, or leave the setting out")
         self.folder = folder
         self._files: dict[tuple[int, ...], list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
-            ids = token_ids(path.stem) if path.suffix.lower() in SUFFIXES and path.is_file() else ()
+        for path in weight_files(folder, SUFFIXES, "embeddings"):
+            ids = token_ids(path.stem)
             if ids and path.stat().st_size:
                 self._files.setdefault(ids, []).append(path)
         self._lengths = sorted({len(ids) for ids in self._files}, reverse=True)

@@ -19,7 +19,7 @@ from engine.errors import RenderError
 from engine.hires import UPSCALERS
 from engine.tiles import tiled
 from engine.upscale import Enlarge, Picture
-from engine.weight_file import read_weights
+from engine.weight_file import read_weights, weight_files
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -48,13 +48,10 @@ class UpscalerFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise RenderError(f"{folder}: there is no such folder of upscalers. Name one, or leave the setting out")
         self.folder = folder
         self._files: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
-                self._files.setdefault(path.stem.casefold(), []).append(path)
+        for path in weight_files(folder, SUFFIXES, "upscalers"):
+            self._files.setdefault(path.stem.casefold(), []).append(path)
         self._opened: dict[str, Enlarge] = {}
 
     @property

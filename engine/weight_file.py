@@ -1,8 +1,8 @@
-"""Reading a file of tensors, safetensors or PyTorch's own, so that no code in it is ever run."""
+"""Folders of files of tensors, and reading one, safetensors or PyTorch's own, so that no code in it is ever run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -15,6 +15,22 @@ from engine.errors import RenderError
 
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError)
 """What torch raises for files that are none, or only in part."""
+
+
+def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Path]:
+    """The files of a folder and the folders inside it that have one of these suffixes, sorted.
+
+    Args:
+        folder: Where they lie.
+        suffixes: In small letters, ".pt"; those of the files may be in any.
+        what: What the folder should hold, for messages: "embeddings".
+
+    Raises:
+        RenderError: The folder is not there.
+    """
+    if not folder.is_dir():
+        raise RenderError(f"{folder}: there is no such folder of {what}. Name one, or leave the setting out")
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
 
 
 def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapping[str, Any]:

@@ -143,11 +143,9 @@ def _write(
             raise CheckpointError(f"{out}: appeared while its checkpoint was being built; choose another name")
         part.replace(out)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise _failed(out, size, error) from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    finally:
+        part.unlink(missing_ok=True)  # gone already where all went well
     _sync_folder(out.parent)
     return Written(path=out, sha256=whole, autov2=whole[:10], autov3=data, bytes=size)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from scorers.errors import ScorerError
 from scorers.features import Features
 
 Values = npt.NDArray[np.float64]
@@ -92,3 +93,26 @@ class Looking(Protocol):
             ``(n,)``; NaN where it cannot say.
         """
         ...
+
+
+def said(name: str, say: Callable[[], Any], count: int) -> Values:
+    """What a scorer says of ``count`` pictures, ``(count,)``, checked; a copy of its own.
+
+    Args:
+        name: of the scorer, for messages.
+        say: asks it.
+        count: how many pictures it is asked about.
+
+    Raises:
+        ScorerError: it raised, or returned something else than one number a picture.
+    """
+    try:
+        values = np.array(say(), dtype=np.float64)
+    except Exception as error:
+        raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
+    if values.shape != (count,) or np.isinf(values).any():
+        raise ScorerError(
+            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures; "
+            "one number a picture is wanted, NaN where it cannot say"
+        )
+    return values

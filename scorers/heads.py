@@ -169,7 +169,12 @@ def published_name(head: Head) -> str | None:
 
 
 class Rating:
-    """A scorer that is a head on an embedding; what is published as "low is good" is turned round."""
+    """A scorer that is a head on an embedding; what is published as "low is good" is turned round.
+
+    Attributes:
+        head: what rates.
+        sha256: of its file.
+    """
 
     degree = 1
 
@@ -185,13 +190,13 @@ class Rating:
         Raises:
             ScorerError: the file is not a head of this scorer.
         """
-        head = read_head(path, scorer.layout)
-        sha256 = sha256_of(path)
-        refuse_other_head(path, sha256, head, scorer)
+        self.head = read_head(path, scorer.layout)
+        self.sha256 = sha256_of(path)
+        refuse_other_head(path, self.sha256, self.head, scorer)
         self.name = name
-        self.version = f"{VERSION}, {sha256}"
+        self.version = f"{VERSION}, {self.sha256}"
         self.needs = frozenset({EMBEDDING + embedding})
-        self._path, self._head, self._embedding = path, head, embedding
+        self._path, self._embedding = path, embedding
         self._sign = -1.0 if scorer.low_is_good else 1.0
 
     def fit(self, calibration: Calibration) -> None:
@@ -203,13 +208,13 @@ class Rating:
         Raises:
             ScorerError: the head was trained on another encoder.
         """
-        if width != self._head.width:
+        if width != self.head.width:
             name = self.name.partition("@")[0]
             raise ScorerError(
-                f"{self._path}: this head of {name} rates embeddings of {self._head.width} numbers, {self._embedding} "
+                f"{self._path}: this head of {name} rates embeddings of {self.head.width} numbers, {self._embedding} "
                 f"has {width}; write {name}@ENCODER with the encoder that it was trained on"
             )
 
     def __call__(self, features: Features) -> Matrix:
         """Contributions, ``(n,)``, in the published units, more is better; NaN where there is no embedding."""
-        return self._sign * self._head.rate(features.embedding(self._embedding))
+        return self._sign * self.head.rate(features.embedding(self._embedding))

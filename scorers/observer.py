@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from scorers import dhash, guards
-from scorers.base import Looking, Values
+from scorers.base import Looking, Values, said
 from scorers.encoders import Encoders
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.features import READING, STATISTICS, Features
@@ -67,13 +67,16 @@ class Observer:
             statistics=_without(self._measured(safe), lost),
             brightest=_without(safe.flatten(1).amax(1).cpu().numpy(), lost),
             dhash=dhash.difference_hashes(safe),
-            readings={scorer.name: _without(_reading(scorer, safe, prompts), lost) for scorer in self._looking},
+            readings={scorer.name: _without(self._reading(scorer, safe, prompts), lost) for scorer in self._looking},
             broken=("",) * len(images),
             prompts=tuple(prompts),
             seeds=tuple(int(seed) for seed in seeds),
             versions=self.wanted,
         )
         return guards.marked(features, limits)
+
+    def _reading(self, scorer: Looking, images: Tensor, prompts: Sequence[str]) -> Values:
+        return said(scorer.name, lambda: scorer.look(images, prompts), len(images))
 
     @torch.inference_mode()
     def _measured(self, images: Tensor) -> npt.NDArray[np.float32]:
@@ -105,17 +108,4 @@ class Observer:
 def _without(values: npt.NDArray[_Number], lost: npt.NDArray[np.bool_]) -> npt.NDArray[_Number]:
     """The values with NaN for pictures that are not finite."""
     values[lost] = np.nan
-    return values
-
-
-def _reading(scorer: Looking, images: Tensor, prompts: Sequence[str]) -> Values:
-    try:
-        values = np.array(scorer.look(images, prompts), dtype=np.float64)
-    except Exception as error:
-        raise ScorerError(f"scorer {scorer.name!r} failed: {type(error).__name__}: {error}") from error
-    if values.shape != (len(images),) or np.isinf(values).any():
-        raise ScorerError(
-            f"scorer {scorer.name!r} returned shape {values.shape} or infinite numbers for {len(images)} pictures; "
-            "one number a picture is wanted, NaN where it cannot say"
-        )
     return values

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scorers.base import Scorer
+from scorers.base import Scorer, said
 from scorers.errors import ScorerError
 from scorers.features import Features
 from scorers.verdict import influence, jackknife
@@ -101,16 +101,7 @@ def rate(scorer: Scorer, features: Features) -> Row:
     contributions = np.full(len(features), np.nan)
     if not len(sound):
         return contributions
-    try:
-        values = np.asarray(scorer(features.take(sound)), dtype=np.float64)
-    except Exception as error:
-        raise ScorerError(f"scorer {scorer.name!r} failed: {type(error).__name__}: {error}") from error
-    if values.shape != (len(sound),) or np.isinf(values).any():
-        raise ScorerError(
-            f"scorer {scorer.name!r} returned shape {values.shape} or infinite numbers for {len(sound)} pictures; "
-            "one number a picture is wanted, NaN where it cannot say"
-        )
-    contributions[sound] = values
+    contributions[sound] = said(scorer.name, lambda: scorer(features.take(sound)), len(sound))
     return contributions
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from scorers import catalogue
 from scorers.encoder import Encoder
 from scorers.errors import ScorerError
-from scorers.heads import Rating, published_name, read_head
+from scorers.heads import Rating, published_name
 from scorers.published import Files
 from scorers.sources import EncoderFiles, Sources
-from scorers.tensor_files import sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +60,11 @@ def _head(text: str, path: Path, embedding: str, widths: dict[str, int]) -> Veri
         rating = Rating(text, scorer, path, embedding)
         if embedding in widths:
             rating.check_width(widths[embedding])
-        fingerprint = published_name(read_head(path, scorer.layout))
     except ScorerError as error:
         return Verified(name=text, path=path, problem=str(error))
     files = tuple(file for several in scorer.heads.values() for file in several)
-    identity, remark = _identity(path, sha256_of(path), files)
+    identity, remark = _identity(path, rating.sha256, files)
+    fingerprint = published_name(rating.head)
     if fingerprint and remark:
         return Verified(name=text, path=path, identity=f"the numbers of {fingerprint}, in another file")
     return Verified(name=text, path=path, identity=identity, remark=remark)

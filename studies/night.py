@@ -104,7 +104,7 @@ class Night:
             return False
         except OSError:
             raise  # a full disk takes no more records: the next night marks the trial
-        except BaseException:
+        except BaseException:  # Ctrl+C, a signal, a fault of our own: raised on, but no trial is left in work
             store.fail(trial, INTERRUPTED)
             raise
 

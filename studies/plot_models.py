@@ -19,7 +19,7 @@ from studies.errors import StudyError
 from studies.plot_axes import Axis
 from studies.recipe_inputs import Found, Wanted, read_input
 from studies.recipe_plots import cells
-from studies.render_sources import SHORT, Hashes, Source, read_source
+from studies.render_sources import Hashes, Source, read_source, recipe_source
 
 RECIPE_FILE = ".toml"
 
@@ -101,14 +101,7 @@ def _merged(path: Path, found: Found, recipe: Recipe) -> Source:
     missing = [name for name in recipe.models if name not in found.models]
     if missing:
         raise StudyError(f"{path}: where are the models {', '.join(missing)}? Name them under [models]")
-    return Source(
-        name=path.stem,
-        short_hash=recipe.key[:SHORT],
-        recipe=recipe,
-        models={name: found.models[name] for name in recipe.models},
-        made_by=recipe,
-        round_to="fp16",
-    )
+    return recipe_source(path.stem, recipe, found.models)
 
 
 # -------------------------------------------------------------------------------------------------- opened together

@@ -88,18 +88,27 @@ def read_source(path: Path, hashes: Hashes) -> Source:
             raise StudyError(f"{path}: what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)")
 
 
-def _recipe_file(path: Path) -> Source:
-    """Rounded to fp16, as ``merge`` writes it."""
-    content = read_recipe_file(path)
-    recipe = content.recipe
+def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Source:
+    """A recipe, rounded to fp16 as ``merge`` writes it.
+
+    Args:
+        name: what pictures call its model.
+        recipe: what to build.
+        models: path by name, for all that it takes at least.
+    """
     return Source(
-        name=path.stem,
+        name=name,
         short_hash=recipe.key[:SHORT],
         recipe=recipe,
-        models={name: content.models[name] for name in recipe.models},
+        models={letter: models[letter] for letter in recipe.models},
         made_by=recipe,
         round_to="fp16",
     )
+
+
+def _recipe_file(path: Path) -> Source:
+    content = read_recipe_file(path)
+    return recipe_source(path.stem, content.recipe, content.models)
 
 
 def _checkpoint(path: Path, hashes: Hashes) -> Source:

@@ -14,8 +14,10 @@ from rich.console import Console
 
 from engine.recipe import Recipe
 from search.suggester import Suggester
+from studies.calibration import OFF, fit
 from studies.demo import run_demo
 from studies.outcome import read_outcome
+from studies.storage import StudyStore
 from studies.studyfile import read_study_file
 from studies.workshop import Workshop, model_hashes
 
@@ -28,8 +30,7 @@ def flat_line(folder: Path) -> list[str]:
     outcome = read_outcome(spec.folder)
     workshop = Workshop.open(spec, model_hashes(spec))
     suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
-    first = {p.label: workshop.make(spec.space.decode(p.point), spec.shots).features for p in suggester.calibration()}
-    workshop.panel.calibrate(first)
+    fit(spec, workshop, suggester, StudyStore(spec.folder, spec.name).noted(OFF), Console(quiet=True))
     winner = workshop.make(Recipe.parse(outcome.finalists[0].recipe), spec.proof_shots).features
     lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
     for tenth in range(11):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from scorers.encoder import Encoder
 from scorers.encoders import EncoderFiles, Encoders
+from scorers.features import Features
 from scorers.observer import Observer
 from scorers.panel import Panel
 from scorers.panel_settings import PanelSettings
@@ -135,3 +137,14 @@ def calibrated(settings: PanelSettings, paint: Paint, prompts_of: Callable[[int,
     labels = {"A": 0.0, "FLAT_25": 0.25, "FLAT_50": 0.5, "FLAT_75": 0.75, "B": 1.0}
     panel.calibrate({k: panel.features(paint(1, 12, amount), prompts, list(seeds)) for k, amount in labels.items()})
     return panel
+
+
+@pytest.fixture(scope="session")
+def look(calibrated: Panel, paint: Paint, prompts_of: Callable[[int, int], list[str]]) -> Callable[..., Features]:
+    """Features of the calibration's twelve scenes at an amount of the look."""
+
+    @functools.cache
+    def at(*amounts: float) -> Features:
+        return calibrated.features(paint(1, 12, *amounts), prompts_of(1, 12), range(12))
+
+    return at
