@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 
 from studies.approval import read_pins
@@ -43,10 +45,15 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:
-    table = Table(title="best trials on the search's own shots (the luckiest are overrated)")
+    # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
+    table = Table(
+        title="best trials on the search's own shots (the luckiest are overrated)", box=SIMPLE_HEAD, padding=0
+    )
     names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
-    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", "taken for"):
-        table.add_column(heading, justify="left" if heading in ("stage", "recipe", "taken for") else "right")
+    fined = ["taken for"] if any(map(_fined, trials)) else []
+    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", *fined):
+        words = heading in ("stage", "recipe", "taken for")
+        table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5)
     for trial in trials:
         scores = trial.user_attrs.get("scores", {})
         error = trial.user_attrs.get("standard_error")
@@ -57,7 +64,7 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
             str(trial.user_attrs["recipe_key"])[:8],
-            _fined(trial),
+            *([_fined(trial)] if fined else []),
         )
     return table
 
@@ -97,17 +104,23 @@ def _columns(trial: FrozenTrial) -> dict[str, float | None]:
     return columns | {f"taken for {name}": taken for name, taken in attributes.get("penalties", {}).items()}
 
 
-def standings(outcome: Outcome) -> Table:
-    """Parents, FLAT mixes and finalists on the held-out shots."""
-    table = Table(title="held-out prompts and seeds")
+def standings(outcome: Outcome) -> Group:
+    """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    for heading in ("", "recipe", "score", *(f"vs {rival} (95 %)" for rival in rivals), *names):
-        table.add_column(heading, justify="left" if heading == "recipe" else "right")
+    scores = _held_out("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    reports = _held_out("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
+        whose = (str(number) if number > 0 else "", standing.label)
         value = "broken" if standing.value is None else f"{standing.value:+.2f}"
-        compared = [f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons]
-        compared += [""] * (len(rivals) - len(compared))
-        numbers = ["" if (n := standing.numbers.get(name)) is None else f"{n:.2f}" for name in names]
-        table.add_row(str(number) if number > 0 else "", standing.label, value, *compared, *numbers)
+        scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
+        numbers = (standing.numbers.get(name) for name in names)
+        reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))
+    return Group(scores, *([reports] if names else []))
+
+
+def _held_out(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for heading in ("", "recipe", *headings):
+        table.add_column(heading, justify="left" if heading == "recipe" else "right")
     return table

@@ -71,8 +71,11 @@ def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
     console.print(standings(alarmed))
     shown = console.export_text()
     assert "CMMD" in shown
+    assert "distance of whole sets" in shown
     assert "0.12" in shown
     assert "-0.01" in shown
+    console.print(standings(told))
+    assert "distance of whole sets" not in console.export_text(), "an outcome of before has no such numbers"
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:
