@@ -93,6 +93,7 @@ class Panel:
             "scorers": {scorer.name: scorer.version for scorer in self._scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
+            "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
         }
 
     @property

@@ -102,8 +102,8 @@ class StudySpec:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
         The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
-        wrong. The hashes of models, the VAE, references, embeddings, upscalers and
-        scorer weights are added by the night.
+        wrong. The hashes of models, the VAE, embeddings and upscalers, and the version of the panel, which stands for
+        references, words and scorers, are added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
         knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
@@ -115,8 +115,6 @@ class StudySpec:
         }
         if self.prediction != "auto":
             common["render.prediction"] = self.prediction
-        if self.like:
-            common |= {"target.like": self.like, "target.unlike": self.unlike}
         return common | shots | knobs
 
 

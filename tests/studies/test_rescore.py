@@ -120,6 +120,21 @@ def test_a_search_goes_on_from_the_new_scores(copied: Path, opened: list[str]) -
     assert len(opened) == 1
 
 
+def test_words_judge_the_pictures_that_are_kept(copied: Path, opened: list[str]) -> None:
+    """They change no picture: a search does not go on as if nothing had happened, and rescoring renders nothing."""
+    copied.write_text(copied.read_text().replace("[target]\n", '[target]\nlike = "flat, bold outlines"\n'))
+    spec = read_study_file(copied)
+    with pytest.raises(
+        StudyError, match=r"what judges pictures changed \(.*words: 2 new, 0 gone.*recipe-search rescore"
+    ):
+        Night(spec, QUIET).run()
+    opened.clear()
+    rescore_study(spec, QUIET)
+    assert opened == []
+    scores = [trial.user_attrs["scores"] for trial in StudyStore(spec.folder, spec.name).study.get_trials()]
+    assert all("text" in one for one in scores)
+
+
 def test_nothing_changed_writes_nothing(copied: Path) -> None:
     spec = read_study_file(copied)
     before = (spec.folder / "journal.log").read_bytes()

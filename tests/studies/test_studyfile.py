@@ -137,7 +137,7 @@ def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
         assert place in str(caught.value)
 
 
-def test_words_go_to_the_panel_and_into_the_fingerprint(tmp_path: Path, spec: StudySpec) -> None:
+def test_words_go_to_the_panel_which_judges_by_them(tmp_path: Path, spec: StudySpec) -> None:
     worded = STUDY.replace("[target]\n", '[target]\nlike = "flat, bold outlines"\n')
     plain, named = spec.panel_settings(), read_study_file(write_study(tmp_path, worded)).panel_settings()
     assert (plain.like, named.like, named.unlike) == ("", "flat, bold outlines", "picture")
@@ -145,10 +145,7 @@ def test_words_go_to_the_panel_and_into_the_fingerprint(tmp_path: Path, spec: St
     assert named.shared_weights["text"] > 0
     told = read_study_file(write_study(tmp_path, worded.replace("[render]", 'unlike = "photo"\n\n[render]', 1)))
     assert told.panel_settings().unlike == "photo"
-    assert {k: v for k, v in told.fingerprint().items() if k not in spec.fingerprint()} == {
-        "target.like": "flat, bold outlines",
-        "target.unlike": "photo",
-    }
+    assert told.fingerprint() == spec.fingerprint(), "no picture changes, so the study can be rescored"
 
 
 def test_unlike_alone_is_a_mistake(tmp_path: Path) -> None:
