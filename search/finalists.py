@@ -1,17 +1,20 @@
-"""Who goes to the final on fresh prompts and seeds: the best ones, and the mean of the best, which is often better."""
+"""Who goes to the final on fresh prompts and seeds: what the model recommends, the mean of the best, and the best."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from search.course import Course
 from search.errors import SearchError
 from search.history import Point, Told, mean_point, top
 from search.space import Space
-from search.stages import STAGES, Plan, Stage, start
+from search.stages import STAGES, Plan, Stage
 
 MEAN_OF = 10
 """How many of the best recipes the mean is taken over."""
+BEST = 5
+"""How many of the best recipes go before the best of every stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Finalist:
     """One recipe to be rendered again on held-out shots."""
 
     label: str
-    """Why it is here: `mean of the best 10`, `best`, `best of groups`, `2nd`."""
+    """Why it is here: `the model's best`, `mean of the best 10`, `best`, `number 2 by value`, `best of groups`."""
     point: Point
     """The full vector: every free knob."""
 
@@ -27,15 +30,15 @@ class Finalist:
 def choose(space: Space, history: Sequence[Told], count: int, plan: Plan | None = None) -> tuple[Finalist, ...]:
     """Return up to `count` different recipes, the most promising first.
 
-    The best observed value is partly luck, and the luckiest of many is luckier still. The mean of the best recipes has
-    no such luck; its value is not known before the final. So both go, then the best of every stage, which keeps some
-    variety, then whoever follows by value.
+    The best observed value is partly luck, and the luckiest of many is luckier still. What the model of all trials
+    recommends has less of such luck, and the mean of the best recipes too; their values are not known before the final.
+    So they go, then the best five, then the best of every stage, which keeps some variety, then who follows by value.
 
     Args:
         space: the space all points belong to.
         history: all told trials.
         count: how many finalists are wanted, at least 1.
-        plan: of the search; says how many recipes the settled one averages.
+        plan: of the search.
 
     Raises:
         SearchError: less than one finalist is wanted, or no trial has a value.
@@ -44,26 +47,47 @@ def choose(space: Space, history: Sequence[Told], count: int, plan: Plan | None 
         raise SearchError(f"{count} finalists were asked for; ask for at least 1")
     if not top(history, 1):
         raise SearchError(f"none of the {len(history)} trials has a value, so there is nothing to choose from")
-    chosen: dict[str, Finalist] = {}
+    chosen: dict[tuple[float, ...], Finalist] = {}
     for finalist in _queue(space, history, plan or Plan()):
-        chosen.setdefault(space.decode(finalist.point).key, finalist)
+        chosen.setdefault(space.mark(finalist.point), finalist)
     return tuple(chosen.values())[:count]
+
+
+def optimism(space: Space, history: Sequence[Told], plan: Plan | None = None) -> float | None:
+    """Return by how much the best observed value is better than what the model of all trials expects of that recipe.
+
+    The winner's luck, in units of the objective; None while there are less than three values.
+    """
+    course = Course(space, plan or Plan(), history)
+    data = course.data()
+    if data is None or len(data.values) < 3:
+        return None
+    from search.hill import model_of
+
+    best = max(range(len(data.values)), key=lambda n: data.values[n])
+    hill = model_of(data)
+    return data.values[best] - float(hill.expected(hill.rows[best : best + 1])[0])
 
 
 def _queue(space: Space, history: Sequence[Told], plan: Plan) -> list[Finalist]:
     ranked = top(history, len(history))
     queue = [
+        Finalist(label="the model's best", point=Course(space, plan, history).start(None)),
         Finalist(label="best", point=ranked[0].point),
         Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
-        Finalist(label="mean, stage by stage", point=start(None, space, plan, history)),
     ]
+    by_value = [Finalist(label=f"number {n} by value", point=one.point) for n, one in enumerate(ranked, start=1)]
+    queue += by_value[:BEST]
     queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _champions(ranked)]
-    return queue + [Finalist(label=f"number {n} by value", point=one.point) for n, one in enumerate(ranked, start=1)]
+    return queue + by_value[BEST:]
 
 
 def _mean(space: Space, best: Sequence[Told]) -> dict[str, float]:
+    """Return the mean of the best; words have no mean, so they are those of the best."""
     mean = mean_point([one.point for one in best])
-    return {knob.name: knob.tidy(mean[knob.name]) for knob in space.free}
+    return {
+        knob.name: best[0].point[knob.name] if knob.is_choice else knob.tidy(mean[knob.name]) for knob in space.free
+    }
 
 
 def _champions(ranked: Sequence[Told]) -> list[Told]:

@@ -10,17 +10,20 @@ from search.errors import SearchError
 
 Point = Mapping[str, float]
 """One candidate: a number for every free knob of the space, by knob name."""
+Slots = tuple[int, ...]
+"""Which of a study's shots a trial drew, by their places; values on different shots are not comparable as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One finished trial.
+    """One finished trial, or one that still runs.
 
     A trial without a value used up its place in the plan. A failed one (a crash, no memory) says nothing about its
-    recipe and is no data; an infeasible one (broken pictures) is remembered as bad as the worst value seen.
+    recipe and is no data; an infeasible one (broken pictures) is remembered as bad as the worst value seen. One that
+    still runs elsewhere is told as if it had failed, so that nobody else tries the same.
 
     Raises:
-        SearchError: the value is not finite; say None, never a made-up number.
+        SearchError: the value or its standard error is not finite; say None, never a made-up number.
     """
 
     number: int
@@ -32,13 +35,18 @@ class Told:
     value: float | None
     """Objective, larger is better; None for failed and infeasible trials."""
     standard_error: float | None = None
-    """Standard error of the value, in its units. Recorded, not used for choosing (the noise is fitted)."""
+    """Standard error of the value among values of the same shots, in its units: where the search begins to look for
+    its noise."""
     infeasible: bool = False
     """Whether the missing value means broken pictures (True) or a trial that failed (False)."""
+    slots: Slots = ()
+    """The shots it drew, where stages draw different ones."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
             raise SearchError(f"trial {self.number}: value {self.value} is not a finite number; tell None instead")
+        if self.standard_error is not None and not 0 <= self.standard_error < math.inf:
+            raise SearchError(f"trial {self.number}: {self.standard_error} is no standard error; tell None instead")
         if self.value is not None and self.infeasible:
             raise SearchError(
                 f"trial {self.number}: infeasible, yet with value {self.value:g}; tell None for broken pictures"

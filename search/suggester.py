@@ -5,15 +5,26 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from engine.blocks import BLOCKS
-from search.history import Point, Told, in_order
-from search.space import DECIMALS, TOLERANCE, Space
-from search.stages import STAGES, Plan, Stage, flat_label, subspace
-from search.subspace import Subspace
+from search.axes import axes_of, screening_trials
+from search.course import Course
+from search.ending import Ending
+from search.history import Point, Slots, Told, top
+from search.knob import TOLERANCE
+from search.rotation import Rotation
+from search.space import Space
+from search.stages import REACH, SINGLE, STAGES, STEP, Plan, Stage, flat_label
 
+if TYPE_CHECKING:
+    from search.subspace import Position, Subspace
+
+Tried = frozenset[tuple[tuple[float, ...], Slots]]
+"""What was tried, and on which shots."""
 NUDGE = 0.02
-"""First step away from a recipe that was tried already, as a part of each knob's range; each attempt adds one more."""
+"""First step away from a recipe that was tried already, in parts of each axis; each attempt adds one more."""
+LINE_STEP = 0.03
+"""The step of a FLAT ratio that follows the model, in parts of the range."""
 CALIBRATION_REACH = 0.25
 """How far the knobs of a calibration recipe stray from FLAT_50, as a part of their range."""
 
@@ -27,22 +38,25 @@ class Proposal:
     """The full vector: every free knob."""
     label: str = ""
     """What a person would call it (`A`, `FLAT_25`, `start of blocks`), or nothing."""
+    slots: Slots = ()
+    """The shots to draw, by their places; empty: all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggester:
-    """Proposes candidates stage by stage: flat, groups, blocks, self, adjust.
+    """Proposes candidates stage by stage: flat, groups, blocks, self, adjust, refine.
 
     It holds no state. The same history gives the same proposal, in any process of one installation, and no proposal
-    repeats a told recipe. A stage whose knobs are all frozen is skipped.
+    repeats a told recipe on the same shots. A stage whose knobs are all frozen is skipped.
     """
 
     space: Space
     plan: Plan = field(default_factory=Plan)
     seed: int = 0
+    rotation: Rotation = field(default_factory=Rotation)
 
     def next(self, history: Sequence[Told]) -> Proposal | None:
-        """Return what to try next, or None when the plan is through.
+        """Return what to try next, or None when the search is over.
 
         Args:
             history: every told trial of the study, in any order. What was proposed but never told is proposed again.
@@ -50,48 +64,77 @@ class Suggester:
         Raises:
             SearchError: a told point does not belong to this space.
         """
-        told = in_order(history)
-        tried = frozenset(self.space.decode(one.point).key for one in told)
-        proposal = self._flat(tried)
-        if proposal is not None:
-            return proposal
-        for stage in STAGES[1:]:
-            if sum(one.stage == stage for one in told) < self.trials(stage):
-                return self._searched(stage, told, tried)
+        course = Course(self.space, self.plan, history)
+        tried = frozenset(
+            (self.space.mark(point), one.slots) for point, one in zip(course.points, course.told, strict=True)
+        )
+        for stage in STAGES:
+            proposal = self._flat(course, tried) if stage == "flat" else None
+            if proposal is None and stage != "flat" and course.ending(stage).why == "open":
+                proposal = self._searched(stage, course, tried)
+            if proposal is not None:
+                return proposal
         return None
 
+    def endings(self, history: Sequence[Told]) -> tuple[Ending, ...]:
+        """Return how every stage stands, and why those that are over ended."""
+        return Course(self.space, self.plan, history).endings
+
+    def recommended(self, history: Sequence[Told]) -> dict[str, float]:
+        """Return the point where the model of all trials is highest; never simply the best trial, which is luck."""
+        return Course(self.space, self.plan, history).start(None)
+
     def calibration(self) -> tuple[Proposal, ...]:
-        """Return the recipes that calibrate scorers, the same in every night: those of stage `flat`, labelled."""
-        return tuple(self._flat_points().values())
+        """Return the recipes that calibrate scorers, the same in every night: FLAT mixes and random ones, labelled."""
+        slots = self.rotation.slots("flat")
+        points = [(self._label(ratio), self.space.flat(ratio)) for ratio in self.plan.flat]
+        points += [(f"random {n + 1}", self._scattered(n)) for n in range(self.plan.calibration)]
+        return self._different(points, slots)
 
     def trials(self, stage: Stage) -> int:
-        """Return how many trials a stage gets in this space: none when all its knobs are frozen."""
+        """Return how many trials a stage gets at most in this space: none when all its knobs are frozen."""
+        course = Course(self.space, self.plan, ())
         if stage == "flat":
-            return len(self._flat_points())
-        kind = "block" if stage in ("groups", "blocks") else stage
-        return self.plan.trials(stage) if self.space.of_kind(kind) else 0
+            return len(self._flat_points()) + (self.plan.line if axes_of("flat", self.space) else 0)
+        return course.planned(stage)
 
     @property
     def total(self) -> int:
-        """Number of trials of the whole plan in this space."""
+        """Most trials of the whole plan in this space; fewer when stages end early."""
         return sum(self.trials(stage) for stage in STAGES)
 
-    def _flat(self, tried: frozenset[str]) -> Proposal | None:
-        """Return the first flat or calibration recipe that has not been tried."""
-        return next((proposal for key, proposal in self._flat_points().items() if key not in tried), None)
+    # -------------------------------------------------------------------------------------------------------- flat
 
-    def _flat_points(self) -> dict[str, Proposal]:
-        """Return flat and calibration recipes by key; where bounds make two fall together, the first one stays."""
-        points = [(self._label(ratio), self.space.flat(ratio)) for ratio in self.plan.flat]
-        points += [(f"random {n + 1}", self._scattered(n)) for n in range(self.plan.calibration)]
-        found: dict[str, Proposal] = {}
+    def _flat(self, course: Course, tried: Tried) -> Proposal | None:
+        """Return the first recipe of stage `flat` that has not been tried, then FLAT ratios that the model likes."""
+        for proposal in self._flat_points():
+            if (self.space.mark(proposal.point), proposal.slots) not in tried:
+                return proposal
+        data = course.data("flat")
+        if course.number("flat") >= self.trials("flat") or data is None or course.is_level:
+            return None
+        from search.explore import step
+
+        where = course.around(self.space.flat(0.5), axes_of("flat", self.space))
+        place, words = step(data, where, self._seed("flat", course), LINE_STEP)
+        point = self._fresh(where, place, words, tried, course, "flat")
+        return Proposal(stage="flat", point=point, label="line", slots=self.rotation.slots("flat"))
+
+    def _flat_points(self) -> tuple[Proposal, ...]:
+        points = [(one.label, dict(one.point)) for one in self.calibration()]
+        points += [(one.label, self.space.checked(one.point)) for one in self.plan.begun]
+        return self._different(points, self.rotation.slots("flat"))
+
+    def _different(self, points: Sequence[tuple[str, dict[str, float]]], slots: Slots) -> tuple[Proposal, ...]:
+        """Return proposals; where bounds make two recipes fall together, the first one stays."""
+        found: dict[tuple[float, ...], Proposal] = {}
         for label, point in points:
-            found.setdefault(self.space.decode(point).key, Proposal(stage="flat", point=point, label=label))
-        return found
+            found.setdefault(self.space.mark(point), Proposal(stage="flat", point=point, label=label, slots=slots))
+        return tuple(found.values())
 
     def _label(self, ratio: float) -> str:
         """Return the usual name of a flat recipe, and say so when bounds or frozen blocks make it another one."""
-        unet = [knob.clip(ratio) for knob in self.space.knobs if knob.kind == "block" and knob.name != BLOCKS[0]]
+        unet = [knob.clip(ratio) for knob in self.space.knobs if knob.kind == "block" and knob.name != "BASE"]
         whole = all(abs(found - ratio) <= TOLERANCE for found in unet)
         return flat_label(ratio) if whole else f"{flat_label(ratio)} within bounds"
 
@@ -102,44 +145,70 @@ class Suggester:
         """
         draw, point = random.Random(f"{self.seed}:calibration:{n}"), self.space.flat(0.5)  # noqa: S311 - no secret
         for knob in self.space.free:
-            step = draw.uniform(-CALIBRATION_REACH, CALIBRATION_REACH) * (knob.high - knob.low)
-            point[knob.name] = knob.tidy(point[knob.name] + step)
+            reach = draw.uniform(-CALIBRATION_REACH, CALIBRATION_REACH) * (knob.high - knob.low)
+            point[knob.name] = knob.tidy(point[knob.name] + reach)
         return point
 
-    def _searched(self, stage: Stage, told: Sequence[Told], tried: frozenset[str]) -> Proposal:
-        """Return the stage's own starting point while it is untried, then what the sampler makes of the data."""
-        where = subspace(stage, self.space, self.plan, told)
-        if stage != "groups" and self.space.decode(where.fixed).key not in tried:
-            return Proposal(stage=stage, point=where.fixed, label=f"start of {stage}")
-        from search.samplers import suggest
+    # ------------------------------------------------------------------------------------------------ other stages
 
-        values = suggest(where.axes, known(where, told), seed=self.seed, number=len(told))
-        tidy = {axis.name: axis.clip(round(values[axis.name], DECIMALS)) for axis in where.axes}
-        return Proposal(stage=stage, point=self._fresh(where, tidy, tried, len(told)))
+    def _searched(self, stage: Stage, course: Course, tried: Tried) -> Proposal:
+        """Return what ties the stage to earlier ones while it is untried, then what the sampler makes of the data."""
+        where, slots = course.subspace(stage), self.rotation.slots(stage)
+        for label, point in self._ties(stage, course, where):
+            if (self.space.mark(point), slots) not in tried:
+                return Proposal(stage=stage, point=point, label=label, slots=slots)
+        place, words = self._placed(stage, course, where)
+        point = self._fresh(where, place, words, tried, course, stage)
+        return Proposal(stage=stage, point=point, slots=slots)
 
-    def _fresh(self, where: Subspace, values: dict[str, float], tried: frozenset[str], number: int) -> dict[str, float]:
-        """Return the point of the values, or the first one near it whose recipe has not been tried."""
-        point, attempt = where.embed(values), 0
-        while self.space.decode(point).key in tried:
+    def _ties(self, stage: Stage, course: Course, where: Subspace) -> list[tuple[str, dict[str, float]]]:
+        """Return the stage's start; on shots that no trial has seen, the best parent and the best trial before it."""
+        slots = self.rotation.slots(stage)
+        points = [(f"start of {stage}", dict(where.fixed))] if stage != "groups" else []
+        earlier = [one for one in course.told if one.slots != slots]
+        if earlier:
+            parents = {self.space.mark(self.space.flat(ratio)) for ratio in (0.0, 1.0)}
+            known = [one for one in earlier if self.space.mark(one.point) in parents]
+            points += [("better parent again", dict(one.point)) for one in top(known, 1)]
+            points += [("best so far again", dict(one.point)) for one in top(earlier, 1)]
+        return points
+
+    def _placed(self, stage: Stage, course: Course, where: Subspace) -> tuple[Position, Position]:
+        data, number = course.data(), course.number(stage)
+        if self.plan.sampler != "hill":
+            from search.others import place
+
+            return place(self.plan, stage, course, where, self.seed)
+        from search.explore import screen, step
+
+        known = (
+            stage == "refine"
+            and {axis.name for axis in where.axes} <= course.moved()
+            and any(course.number(earlier) for earlier in SINGLE)
+        )
+        if data is None or (not known and number < screening_trials(len(where.axes))):
+            return screen(where, number, (self.seed, STAGES.index(stage)), REACH[stage])
+        return step(data, where, self._seed(stage, course), STEP[stage])
+
+    def _seed(self, stage: Stage, course: Course) -> tuple[int, ...]:
+        return (self.seed, STAGES.index(stage), len(course.told))
+
+    def _fresh(
+        self,
+        where: Subspace,
+        place: Position,
+        words: Position,
+        tried: Tried,
+        course: Course,
+        stage: Stage,
+    ) -> dict[str, float]:
+        """Return the point of a place, or the first one near it whose recipe has not been tried."""
+        point, attempt, slots = where.point(place, words), 0, self.rotation.slots(stage)
+        while (self.space.mark(point), slots) in tried:
             attempt += 1
-            draw = random.Random(f"{self.seed}:{number}:nudge:{attempt}")  # noqa: S311 - no secret
+            draw = random.Random(f"{self.seed}:{len(course.told)}:nudge:{attempt}")  # noqa: S311 - no secret
             reach = min(NUDGE * attempt, 1.0)
-            steps = {axis.name: draw.uniform(-reach, reach) * axis.width for axis in where.axes}
-            point = where.embed({axis.name: axis.clip(values[axis.name] + steps[axis.name]) for axis in where.axes})
+            moved = [min(max(number + draw.uniform(-reach, reach), 0.0), 1.0) for number in place]
+            others = where.combinations()
+            point = where.point(moved, others[attempt % len(others)] if where.choices else words)
         return point
-
-
-def known(where: Subspace, told: Sequence[Told]) -> list[tuple[dict[str, float], float]]:
-    """Return what is known on a subspace: axis values and objective.
-
-    Trials of any stage count if they lie there. A failed trial says nothing about its recipe; an infeasible one counts
-    as the worst value seen anywhere: bad enough to stay away, not so bad that it bends the model elsewhere.
-    """
-    worst = min((one.value for one in told if one.value is not None), default=None)
-    data: list[tuple[dict[str, float], float]] = []
-    for one in told:
-        value = worst if one.infeasible else one.value
-        place = where.project(one.point)
-        if value is not None and place is not None:
-            data.append((place, value))
-    return data

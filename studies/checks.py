@@ -16,7 +16,7 @@ from engine.limits import DENOISE, LATENT_STEP, RNGS, SIDES
 from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
 from scorers import catalogue
 from scorers.errors import ScorerError
-from search.space import NARROWEST
+from search.knob import NARROWEST
 from studies.mistakes import did_you_mean, own_error
 
 Entry = TypeVar("Entry", int, str)

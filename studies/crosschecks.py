@@ -10,7 +10,7 @@ from engine.errors import RenderError
 from engine.hires import UPSCALERS
 from scorers import catalogue
 from search.errors import SearchError
-from search.layout import DEFAULT_GROUPS, build_space
+from search.layout import build_space
 from search.space import Space
 from studies.checks import blocks_of_range
 from studies.mistakes import Mistake, Place, did_you_mean
@@ -96,7 +96,7 @@ def space_of(table: SpaceTable, mistakes: list[Mistake]) -> Space | None:
         space = build_space(
             ratios=common,
             bounds=bounds,
-            groups=groups or DEFAULT_GROUPS,
+            groups=groups or None,
             freeze=table.blocks.freeze,
             sites=table.self_.sites,
             factors=(table.self_.low, table.self_.high),

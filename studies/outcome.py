@@ -65,6 +65,8 @@ class Outcome:
     """Path of the finalists' sheet."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the search as a whole."""
+    course: tuple[str, ...] = ()
+    """How the stages of the search ended, and how lucky its best trial was."""
 
     @property
     def winner(self) -> Standing | None:
@@ -88,9 +90,10 @@ class Outcome:
     def sentences(self) -> list[str]:
         """The result in words, honest about noise."""
         if not self.finalists:
-            return ["No finalist: no trial ended with a value."]
+            return [*self.course, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
-        lines = [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
+        lines = [*self.course]
+        lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats both parents and every FLAT mix on held-out prompts and seeds, beyond the noise.")
         else:
@@ -125,6 +128,7 @@ def read_outcome(folder: Path) -> Outcome:
         finalists=_standings(fields["finalists"]),
         sheet=fields["sheet"],
         remarks=tuple(fields.get("remarks", ())),
+        course=tuple(fields.get("course", ())),
     )
 
 

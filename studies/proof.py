@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from engine.recipe import Recipe
-from search.finalists import choose
+from search.finalists import choose, optimism
+from search.history import Told
+from search.suggester import Suggester
 from studies import sheets
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
@@ -33,7 +35,8 @@ def prove(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
 ) -> Outcome:
     """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome."""
-    chosen = choose(spec.space, store.history(), spec.finalists)
+    history = store.history()
+    chosen = choose(spec.space, history, spec.finalists, spec.plan)
     recipes = PARENTS | FLATS | {finalist.label: spec.space.decode(finalist.point) for finalist in chosen}
     looks: dict[str, Features] = {}
     with meter("proving the finalists", len(recipes), console) as bar:
@@ -56,10 +59,21 @@ def prove(
         finalists=tuple(finalists),
         sheet=str(spec.folder / "finalists.png"),
         remarks=_remarks(store),
+        course=_course(spec, history),
     )
     draw_sheet(spec, workshop, outcome)
     write_outcome(spec.folder, outcome)
     return outcome
+
+
+def _course(spec: StudySpec, history: Sequence[Told]) -> tuple[str, ...]:
+    """How the stages ended, and what part of the best trial's value the model of all trials puts down to luck."""
+    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
+    lines = [str(ending) for ending in suggester.endings(history)]
+    luck = optimism(spec.space, history, spec.plan)
+    if luck is not None:
+        lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
+    return tuple(lines)
 
 
 def _standing(panel: Panel, label: str, recipe: Recipe, look: Features, likeness: Likeness) -> Standing:

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.shots import Shot
 from scorers.sources import EncoderFiles
-from search.space import Knob, Space
+from search.knob import Knob
+from search.space import Space
 from search.stages import Plan
 from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
 from studies.errors import StudyError
@@ -243,5 +244,6 @@ def _plan(table: SearchTable) -> Plan:
         blocks=table.blocks,
         self_mode=table.self_,
         adjust=table.adjust,
+        refine=table.refine,
         calibration=table.calibration,
     )

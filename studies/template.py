@@ -116,6 +116,7 @@ BRI = [-5, 5]
 # blocks = @T_BLOCKS@
 # self = @T_SELF@
 # adjust = @T_ADJUST@
+# refine = @T_REFINE@              # all that was found to matter, together
 # calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
 # finalists = @T_FINALISTS@
 
@@ -213,6 +214,7 @@ def _defaults() -> dict[str, str]:
         "T_BLOCKS": str(search.blocks),
         "T_SELF": str(search.self_),
         "T_ADJUST": str(search.adjust),
+        "T_REFINE": str(search.refine),
         "T_CALIBRATION": str(search.calibration),
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",

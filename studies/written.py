@@ -170,10 +170,11 @@ class SpaceTable(Written):
 class SearchTable(Written):
     """`[search]`: trials per stage, and how many finalists go to the proof."""
 
-    groups: Trials = Field(default=24, examples=[24])
+    groups: Trials = Field(default=10, examples=[10])
     blocks: Trials = Field(default=60, examples=[60])
-    self_: Trials = Field(default=12, alias="self", examples=[12])
-    adjust: Trials = Field(default=12, examples=[12])
+    self_: Trials = Field(default=16, alias="self", examples=[16])
+    adjust: Trials = Field(default=16, examples=[16])
+    refine: Trials = Field(default=20, examples=[20])
     calibration: Trials = Field(default=4, examples=[4])
     finalists: int = Field(default=4, ge=1, le=50, examples=[4])
 

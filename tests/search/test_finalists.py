@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.blocks import UNET_BLOCKS
 from search.errors import SearchError
-from search.finalists import choose
+from search.finalists import choose, optimism
 from search.history import Told
 from search.layout import build_space
 
@@ -28,19 +29,29 @@ HISTORY = (
 
 def test_the_best_and_the_mean_come_first_and_all_recipes_differ() -> None:
     finalists = choose(SPACE, HISTORY, 20)
-    assert [one.label for one in finalists[:2]] == ["best", "mean of the best 5"]
-    assert finalists[0].point == SPACE.flat(0.3)
-    assert finalists[1].point == pytest.approx(SPACE.flat(0.4), abs=1e-3)
+    assert [one.label for one in finalists[:3]] == ["the model's best", "best", "mean of the best 5"]
+    assert 0.2 <= min(finalists[0].point[name] for name in UNET_BLOCKS) <= 0.45
+    assert finalists[1].point == SPACE.flat(0.3)
+    assert finalists[2].point == pytest.approx(SPACE.flat(0.4), abs=1e-3)
     keys = [SPACE.decode(one.point).key for one in finalists]
     assert len(set(keys)) == len(keys)
 
 
 def test_every_stage_is_heard_and_no_failed_trial_is() -> None:
     finalists = choose(SPACE, HISTORY, 20)
-    assert {"best of groups", "best of flat"} <= {one.label for one in finalists}
-    ratios = [one.point["OUT05"] for one in finalists]
-    assert sorted(set(ratios)) == [0.0, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0]  # 0.25 and 0.4 are means, not the failed trial
-    assert finalists[1].label.startswith("mean")
+    assert {"best", "number 2 by value", "number 3 by value"} <= {one.label for one in finalists}
+    ratios = {one.point["OUT05"] for one in finalists[1:]}
+    assert ratios == {0.0, 0.2, 0.3, 0.4, 0.5, 1.0}  # 0.4 is the mean, not the failed trial
+    crowd = [told(10 + n, "blocks", 0.3 + n / 100, 3.0 + n) for n in range(6)]
+    assert "best of groups" in [one.label for one in choose(SPACE, [*HISTORY, *crowd], 9)]
+
+
+def test_luck_of_the_best_trial_is_told() -> None:
+    hill = [told(n, "flat", n / 20, -((n / 20 - 0.4) ** 2)) for n in range(20)]
+    lucky = told(20, "flat", 0.525, 0.5)
+    assert optimism(SPACE, hill[:2]) is None
+    assert abs(optimism(SPACE, hill) or 0.0) < 0.05
+    assert (optimism(SPACE, [*hill, lucky]) or 0.0) > 0.25
 
 
 def test_no_more_than_asked_for() -> None:

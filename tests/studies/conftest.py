@@ -19,7 +19,10 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
     study = write_small_study(tmp_path_factory.mktemp("finished-once"), groups=1)
     for picture in sorted((study.parent / "references").glob("*.png"))[12:]:
         picture.unlink()
-    study.write_text(study.read_text().replace("blocks = 2", "blocks = 1").replace("self = 2", "self = 0"))
+    text = study.read_text()
+    for stage in ("blocks", "self", "adjust", "refine"):
+        text = text.replace(f"{stage} = 2", f"{stage} = 0")
+    study.write_text(text)
     spec = read_study_file(study)
     Night(spec, Console(quiet=True)).run()
     return spec

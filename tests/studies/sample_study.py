@@ -47,6 +47,7 @@ groups = {groups}
 blocks = 2
 self = 2
 adjust = 2
+refine = 2
 finalists = 2
 
 [scorers]

@@ -45,6 +45,7 @@ groups = 2
 blocks = 3
 self = 1
 adjust = 1
+refine = 2
 finalists = 2
 
 [scorers]

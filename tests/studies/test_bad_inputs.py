@@ -145,7 +145,7 @@ def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) ->
     assert after.returncode == 0, after.stderr
     done = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.folder, spec.name).trials()]
     assert done[: len(kept)] == kept
-    assert len(done) == 18
+    assert len(done) == 23
 
 
 @pytest.mark.parametrize(

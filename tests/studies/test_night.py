@@ -64,7 +64,14 @@ def trials(spec: StudySpec) -> list[tuple[str, str]]:
 def test_every_stage_gets_its_trials_and_no_recipe_comes_twice(finished: tuple[StudySpec, Outcome]) -> None:
     spec, _ = finished
     done = trials(spec)
-    assert Counter(stage for stage, _ in done) == {"flat": 9, "groups": 3, "blocks": 2, "self": 2, "adjust": 2}
+    assert Counter(stage for stage, _ in done) == {
+        "flat": 12,
+        "groups": 3,
+        "blocks": 2,
+        "self": 2,
+        "adjust": 2,
+        "refine": 2,
+    }
     assert len({key for _, key in done}) == len(done)
 
 
@@ -76,7 +83,7 @@ def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[Stu
         assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
         assert spec.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
     kept = list((spec.folder / "artifacts").iterdir())
-    assert len(kept) == 18
+    assert len(kept) == 23
     assert {read_picture(path).shape for path in kept} == {(134, 134, 3)}
 
 

@@ -23,7 +23,7 @@ QUIET = Console(quiet=True)
 
 def with_one_more(study: Path) -> StudySpec:
     """The study with one trial more to go."""
-    study.write_text(study.read_text().replace("adjust = 2", "adjust = 3"))
+    study.write_text(study.read_text().replace("groups = 1", "groups = 2"))
     return read_study_file(study)
 
 

@@ -37,13 +37,21 @@ def test_one_tie_and_there_is_no_winner() -> None:
     assert tied.sentences()[-1].startswith("Nothing found here beats FLAT_50 beyond the noise")
 
 
+def test_identical_parents_have_no_winner() -> None:
+    same = [Comparison(against=rival, mean=0.0, low=0.0, high=0.0) for rival in ("A", "B", "FLAT_50")]
+    level = replace(outcome(*same), course=("blocks: 0 trials, over: every FLAT mix has the same value",))
+    assert level.winner is None
+    assert level.sentences()[0] == level.course[0]
+    assert level.sentences()[-1].startswith("Nothing found here beats A, B, FLAT_50 beyond the noise")
+
+
 def test_no_comparison_is_no_win() -> None:
     assert outcome().winner is None
     assert replace(outcome(), finalists=()).winner is None
 
 
 def test_an_outcome_reads_back(tmp_path: Path) -> None:
-    written = outcome(BEATS, TIES)
+    written = replace(outcome(BEATS, TIES), course=("groups: 3 trials, all that were planned",))
     write_outcome(tmp_path, written)
     assert read_outcome(tmp_path) == written
 
@@ -52,7 +60,7 @@ def test_an_outcome_of_before_there_were_numbers_reads(tmp_path: Path) -> None:
     write_outcome(tmp_path, outcome(BEATS))
     path = tmp_path / "outcome.json"
     fields = json.loads(path.read_text())
-    del fields["remarks"]
+    del fields["remarks"], fields["course"]
     for row in fields["baselines"] + fields["finalists"]:
         del row["numbers"], row["alarm"]
     path.write_text(json.dumps(fields))

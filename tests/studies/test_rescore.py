@@ -110,7 +110,7 @@ def test_a_search_goes_on_from_the_new_scores(copied: Path, opened: list[str]) -
     opened.clear()
     assert (spec.folder / "outcome.0.json").exists()
     assert (spec.folder / "outcome.json").exists() == done.proved
-    copied.write_text(copied.read_text().replace("adjust = 2", "adjust = 3"))
+    copied.write_text(copied.read_text().replace("groups = 1", "groups = 2"))
     Night(read_study_file(copied), QUIET).run()
     store = StudyStore(spec.folder, spec.name)
     assert len(store.trials()) == done.trials + 1
