@@ -88,6 +88,15 @@ class Judge:
         reasons = infeasible(features)
         if reasons:
             return Verdict(value=None, parts={}, reasons=reasons, standard_error=None)
+        return self._judged(features)[0]
+
+    def shares(self, features: Features) -> Row:
+        """See ``Panel.shares``."""
+        verdict, drops = self._judged(features)
+        return (verdict.value or 0.0) + (len(drops) - 1) * drops
+
+    def _judged(self, features: Features) -> tuple[Verdict, Row]:
+        """The verdict on a feasible recipe, and by how much its value would fall if a picture were left out."""
         used, bases = self._paired(features)
         rows = {scorer.name: self._relative(scorer, used, bases) for scorer in self._scorers}
         parts = {name: self._part(self.scales[name], raw, off, drop) for name, (raw, off, drop) in rows.items()}
@@ -97,15 +106,17 @@ class Judge:
         remarks = tuple(
             f"seed {seed}: {why}" for (_, seed), why in zip(features.slots, features.broken, strict=True) if why
         )
-        return Verdict(
+        whole = self._weighted(drops) - loss
+        verdict = Verdict(
             value=total - sum(penalty.taken for penalty in penalties),
             parts=parts,
             reasons=remarks,
-            standard_error=jackknife(self._weighted(drops) - loss),
+            standard_error=jackknife(whole),
             pictures=len(used),
             penalties=penalties,
             aspects=self._aspects(parts, drops),
         )
+        return verdict, whole
 
     def _paired(self, features: Features) -> tuple[Features, tuple[Features, ...]]:
         """The sound pictures, and the bases cut to the same slots if they have them all."""

@@ -218,6 +218,18 @@ class Panel:
         """
         return self._state.contributions(features)
 
+    def shares(self) -> dict[str, Row]:
+        """What every picture of the calibration recipes adds to its recipe's value, ``(n,)`` by label.
+
+        The jackknife's pseudo-values (Tukey, Bias and confidence in not quite large samples, 1958): a recipe's mean is
+        its value, their scatter its noise, also for scores of pairs of pictures. All rows are of the same slots.
+
+        Raises:
+            ScorerError: the panel is not calibrated, or a scorer failed.
+        """
+        state = self._state
+        return {label: state.shares(features) for label, features in state.recipes.items()}
+
     def likenesses(self, looks: Mapping[str, Features], baselines: Sequence[str]) -> dict[str, Likeness]:
         """Report numbers of recipes rendered on the same slots, by label; ``baselines`` are parents and FLAT mixes."""
         return likenesses(looks, self.references, baselines, self._views and self._views.content, self._way)

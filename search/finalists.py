@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,6 +68,24 @@ def optimism(space: Space, history: Sequence[Told], plan: Plan | None = None) ->
     best = max(range(len(data.values)), key=lambda n: data.values[n])
     hill = model_of(data)
     return data.values[best] - float(hill.expected(hill.rows[best : best + 1])[0])
+
+
+def expected(space: Space, history: Sequence[Told], points: Sequence[Point], plan: Plan | None = None) -> list[float]:
+    """Return what the model of all trials expects of some recipes, in units of the objective; NaN without any value.
+
+    Raises:
+        SearchError: a point is not one of the space.
+    """
+    course = Course(space, plan or Plan(), history)
+    data = course.data()
+    if data is None or not points:
+        return [math.nan] * len(points)
+    import numpy as np
+
+    from search.hill import model_of
+
+    rows = np.array([course.columns.row(space.checked(point)) for point in points])
+    return [float(value) for value in model_of(data).expected(rows)]
 
 
 def _queue(space: Space, history: Sequence[Told], plan: Plan) -> list[Finalist]:

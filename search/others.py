@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,26 @@ from search.subspace import Position, Subspace
 if TYPE_CHECKING:
     from search.course import Course
     from search.stages import Plan, Stage
+
+
+def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
+    """Return what is wrong with the options of a sampler, or nothing; it is made once to find out."""
+    if not options:
+        return ""
+    if sampler == "hill":
+        return "sampler hill takes no options"
+    try:
+        if sampler == "cmaes":
+            from search.evolve import suggest as evolved
+
+            evolved((0.5, 0.5), (), seed=0, options=options)
+        else:
+            from search.samplers import suggest
+
+            suggest(sampler, 2, (), seed=0, number=0, options=options)
+    except (TypeError, ValueError, AssertionError) as error:
+        return f"sampler {sampler}: {error}"
+    return ""
 
 
 def place(plan: Plan, stage: Stage, course: Course, where: Subspace, seed: int) -> tuple[Position, Position]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.blocks import Site
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
@@ -181,7 +181,8 @@ class Space:
         }
         alpha, beta = frame.by_block(merge.alpha), frame.by_block(merge.beta)
         seconds = any(knob.kind == "second" for knob in self.knobs)
-        if merge != frame.run(alpha, beta if seconds else {}, words):
+        second = frame.ratios(beta) if seconds or any(beta.values()) else 0.0
+        if replace(merge, alpha=frame.ratios(alpha), beta=second) != frame.run(alpha, beta if seconds else {}, words):
             raise SearchError(
                 f"the recipe does not begin with a plain {frame.mode} of {' and '.join(frame.models)}, as every point "
                 "of this space does"

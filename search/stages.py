@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from search.errors import refuse
-from search.history import Point
 
 Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
 STAGES: tuple[Stage, ...] = ("flat", "groups", "blocks", "self", "adjust", "refine")
@@ -68,7 +67,7 @@ class Plan:
     """What counts as better, in standard errors of a trial, or standard deviations of its noise where that is more."""
     sampler: str = "hill"
     """Who proposes, one of `SAMPLERS`; recommendations come from our own model in any case."""
-    options: Mapping[str, float | int | bool | str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the sampler, as Optuna or `cmaes` names them."""
 
     def __post_init__(self) -> None:
@@ -96,23 +95,15 @@ class Plan:
         """All recipes to begin with."""
         return self.beginnings + ((self.start,) if self.start else ())
 
-    @classmethod
-    def only(cls, stage: Stage, trials: int, *, start: Point | None = None) -> Plan:
-        """Return the plan of one stage alone, after the FLAT mixes, from a recipe if one is given.
-
-        Args:
-            stage: any but `flat`.
-            trials: of the stage.
-            start: where to begin.
-        """
-        counts = {name: trials if name == stage else 0 for name in STAGES}
-        return cls(
-            groups=counts["groups"],
-            blocks=counts["blocks"],
-            self_mode=counts["self"],
-            adjust=counts["adjust"],
-            refine=counts["refine"],
-            start=None if start is None else Beginning(label="start", point=start),
+    def just(self, stages: Collection[Stage]) -> Plan:
+        """Return the plan with no trials but those of some stages, and of `flat`, which all others build on."""
+        return replace(
+            self,
+            groups=self.groups if "groups" in stages else 0,
+            blocks=self.blocks if "blocks" in stages else 0,
+            self_mode=self.self_mode if "self" in stages else 0,
+            adjust=self.adjust if "adjust" in stages else 0,
+            refine=self.refine if "refine" in stages else 0,
         )
 
 

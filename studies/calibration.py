@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from search.suggester import Suggester
+from studies.noise import measure
 from studies.progress import meter
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec
@@ -21,21 +22,20 @@ OFF = "switched off"
 """Key of the study's note of the scorers that its first calibration switched off; later nights keep to it."""
 
 
-def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, suggester: Suggester, console: Console) -> None:
+def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, console: Console) -> None:
     """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out."""
-    fit(spec, workshop, suggester, store.noted(OFF), console)
+    fit(spec, workshop, store.noted(OFF), console)
     report = report_lines(workshop.panel)
     store.note("calibration", report)
     store.note(OFF, list(workshop.panel.switched_off))
     for line in report:
         console.print(line, highlight=False, markup=False)
+    measure(spec, workshop.panel, store, console)
 
 
-def fit(
-    spec: StudySpec, workshop: Workshop, suggester: Suggester, off: Collection[str] | None, console: Console
-) -> None:
+def fit(spec: StudySpec, workshop: Workshop, off: Collection[str] | None, console: Console) -> None:
     """Fit the panel to the calibration recipes; ``off`` as for ``Panel.calibrate``."""
-    first = suggester.calibration()
+    first = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).calibration()
     with meter("calibrating the panel", len(first), console) as bar:
         looks: dict[str, Features] = {}
         for proposal in first:

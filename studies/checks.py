@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationInfo
 
@@ -17,6 +17,7 @@ from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
 from scorers import catalogue
 from scorers.errors import ScorerError
 from search.knob import NARROWEST
+from search.noise import FEWEST
 from studies.mistakes import did_you_mean, own_error
 
 Entry = TypeVar("Entry", int, str)
@@ -72,6 +73,25 @@ def bounds(pair: list[float]) -> list[float]:
     if pair[1] - pair[0] < NARROWEST:
         raise own_error("the lower bound must come first, and the upper one above it", "swap or widen the bounds")
     return pair
+
+
+def shots_per_trial(value: object) -> object:
+    """Turn `auto` into 0, and accept numbers of pictures that a recipe can be judged by."""
+    if value == "auto":
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST:
+        return value
+    raise own_error(f'must be "auto" or a whole number from {FEWEST} on', "write for example shots = 8")
+
+
+def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Accept options that the table's `sampler` has."""
+    from search.others import options_mistake
+
+    mistake = options_mistake(info.data.get("sampler", "hill"), options)
+    if mistake:
+        raise own_error(mistake, "write options as Optuna, or the package cmaes, names them")
+    return options
 
 
 def folder_name(text: str) -> str:

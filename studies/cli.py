@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from search.stages import STAGES, Stage
 from studies.judge_commands import pick, rescore
 from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
@@ -81,12 +83,22 @@ def check(study: Path) -> None:
 
 @main.command()
 @study_argument
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    type=click.Choice(STAGES[1:]),
+    help="Only this stage now, after flat; may be given again. The others' turns stay open.",
+)
 @told_plainly
-def run(study: Path) -> None:
+def run(study: Path, stages: tuple[Stage, ...]) -> None:
     """Search; run the same command again to go on after a stop."""
     from studies.session import search_study
 
-    search_study(opened(study), str(study), console())
+    spec = opened(study)
+    if stages:
+        spec = replace(spec, plan=spec.plan.just(stages))
+    search_study(spec, str(study), console())
 
 
 @main.command()

@@ -81,8 +81,9 @@ def estimate(spec: StudySpec, a: Checkpoint, b: Checkpoint) -> Estimate:
     """
     device = device_of(spec.device)
     trials = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).total
-    proofs = BASELINES + spec.finalists
-    pictures = trials * len(spec.shots) + proofs * len(spec.proof_shots)
+    proofs = BASELINES + spec.finalists + spec.simplify
+    drawn = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
+    pictures = trials * drawn + proofs * len(spec.proof_shots)
     per_picture = picture_seconds(spec.shots[0], a.widths, device)
     elements = sum(info.elements for info in a.tensors.values())
     return Estimate(

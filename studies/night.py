@@ -20,11 +20,12 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.errors import ScorerError
 from search.samplers import distributions
-from search.suggester import Proposal, Suggester
+from search.suggester import Proposal
 from studies.calibration import calibrate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import refuse_changes
+from studies.noise import suggester_of
 from studies.outcome import Outcome
 from studies.progress import Meter, meter
 from studies.proof import prove
@@ -69,17 +70,14 @@ class Night:
                 left_behind = store.reap()
                 if left_behind:
                     log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
-                calibrate(self.spec, workshop, store, self._suggester(), self.console)
+                calibrate(self.spec, workshop, store, self.console)
                 self._search(workshop, store)
                 return prove(self.spec, workshop, store, models, self.console)
             finally:
                 workshop.close()
 
-    def _suggester(self) -> Suggester:
-        return Suggester(space=self.spec.space, plan=self.spec.plan, seed=self.spec.seed)
-
     def _search(self, workshop: Workshop, store: StudyStore) -> None:
-        suggester = self._suggester()
+        suggester = suggester_of(self.spec, store)
         history = store.history()
         failures = 0
         with meter("searching", suggester.total, self.console) as bar:
@@ -113,7 +111,7 @@ class Night:
         recipe = self.spec.space.decode(proposal.point)
         trial.set_user_attr("recipe", recipe.text)
         trial.set_user_attr("recipe_key", recipe.key)
-        work = workshop.make(recipe, self.spec.shots)
+        work = workshop.make(recipe, self.spec.drawn(proposal.slots), among=self.spec.shots)
         verdict = workshop.panel.judge(work.features)
         for name, value in attributes_of(verdict).items():
             trial.set_user_attr(name, value)

@@ -60,17 +60,19 @@ class Outcome:
     """SHA-256 of every model file, by letter."""
     baselines: tuple[Standing, ...]
     finalists: tuple[Standing, ...]
-    """Best first."""
+    """Best first; before it, the same made simpler where that cost nothing that could be told."""
     sheet: str
     """Path of the finalists' sheet."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the search as a whole."""
     course: tuple[str, ...] = ()
     """How the stages of the search ended, and how lucky its best trial was."""
+    simpler: str = ""
+    """What was done to make finalist 1 out of the best one, if that was done."""
 
     @property
     def winner(self) -> Standing | None:
-        """The best finalist, if it beats both parents and every FLAT mix beyond the noise; else None."""
+        """The first finalist, if it beats both parents and every FLAT mix beyond the noise; else None."""
         if not self.finalists:
             return None
         best = self.finalists[0]
@@ -92,7 +94,7 @@ class Outcome:
         if not self.finalists:
             return [*self.course, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
-        lines = [*self.course]
+        lines = [*self.course, *([self.simpler] if self.simpler else [])]
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats both parents and every FLAT mix on held-out prompts and seeds, beyond the noise.")
@@ -129,6 +131,7 @@ def read_outcome(folder: Path) -> Outcome:
         sheet=fields["sheet"],
         remarks=tuple(fields.get("remarks", ())),
         course=tuple(fields.get("course", ())),
+        simpler=fields.get("simpler", ""),
     )
 
 

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from engine.recipe import Recipe
 from scorers.preference import Agreement, Taste, Vector, agreement, agreement_on_new, taste
-from search.suggester import Suggester
 from studies import sheets
 from studies.calibration import OFF, fit
 from studies.errors import StudyError
@@ -149,10 +148,10 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     workshop = Workshop.open(spec, models, kept_on=kept_on)
     try:
         refuse_changes(store, spec, models, workshop)
-        suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
-        fit(spec, workshop, suggester, store.noted(OFF), Console(quiet=True))
+        fit(spec, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.seed)
-        gallery.hang(_judged(store), spec.shots)
+        for slots in ((), *sorted({told.slots for told in store.history() if told.slots})):
+            gallery.hang(_judged(store), spec.drawn(slots))
         gallery.hang(_proved(spec), spec.proof_shots)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
         yield Picking(spec, gallery, weights, by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from engine.recipe import Recipe
-from search.finalists import choose, optimism
-from search.history import Told
-from search.suggester import Suggester
+from search.finalists import choose, expected, optimism
+from search.history import Point, Told
 from studies import sheets
+from studies.noise import suggester_of
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
+from studies.simplify import Lead, simplified
 from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop
@@ -34,45 +36,83 @@ FLATS = {f"FLAT_{percent}": Recipe.flat(percent / 100) for percent in (25, 50, 7
 def prove(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
 ) -> Outcome:
-    """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome."""
+    """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome.
+
+    The winner, if there is one, is made simpler as long as that costs nothing that can be told, and goes first then.
+    """
     history = store.history()
-    chosen = choose(spec.space, history, spec.finalists, spec.plan)
-    recipes = PARENTS | FLATS | {finalist.label: spec.space.decode(finalist.point) for finalist in chosen}
-    looks: dict[str, Features] = {}
-    with meter("proving the finalists", len(recipes), console) as bar:
-        for label, recipe in recipes.items():
-            looks[label] = workshop.make(recipe, spec.proof_shots, pictures=True).features
-            bar.advance(note=label)
-    panel = workshop.panel
-    likenesses = panel.likenesses(looks, (*PARENTS, *FLATS))
-    standings = {label: _standing(panel, label, recipes[label], looks[label], likenesses[label]) for label in recipes}
-    baselines = [standings[label] for label in (*PARENTS, *FLATS)]
-    rivals = [*PARENTS, _best([standings[label] for label in FLATS])]
-    finalists = [
-        replace(standings[f.label], comparisons=tuple(_compare(panel, looks, f.label, rival) for rival in rivals))
-        for f in chosen
-    ]
-    finalists.sort(key=lambda standing: -(standing.value if standing.value is not None else float("-inf")))
+    points = {finalist.label: finalist.point for finalist in choose(spec.space, history, spec.finalists, spec.plan)}
+    recipes = PARENTS | FLATS | {label: spec.space.decode(point) for label, point in points.items()}
+    looks = _looks(spec, workshop, recipes, console)
+    standings = _standings(workshop.panel, recipes, looks, tuple(points))
+    finalists = sorted((standings[label] for label in points), key=_by_value)
     outcome = Outcome(
         models=dict(models),
-        baselines=tuple(baselines),
+        baselines=tuple(standings[label] for label in (*PARENTS, *FLATS)),
         finalists=tuple(finalists),
         sheet=str(spec.folder / "finalists.png"),
         remarks=_remarks(store),
-        course=_course(spec, history),
+        course=_course(spec, store, history, points, finalists[0]),
     )
+    if outcome.winner is not None:
+        won = outcome.winner
+        lead = min((Lead.of(comparison) for comparison in won.comparisons), key=lambda lead: lead.mean)
+        simple = simplified(spec, workshop, history, points[won.label], lead, console)
+        if simple is not None:
+            label = f"{won.label}, simpler"
+            recipes |= {label: spec.space.decode(simple.point)}
+            looks |= _looks(spec, workshop, {label: recipes[label]}, console)
+            first = _standings(workshop.panel, recipes, looks, (label,))[label]
+            loss = _compare(workshop.panel, looks, label, won.label)
+            outcome = replace(outcome, finalists=(first, *finalists), simpler=simple.sentence(loss))
     draw_sheet(spec, workshop, outcome)
     write_outcome(spec.folder, outcome)
     return outcome
 
 
-def _course(spec: StudySpec, history: Sequence[Told]) -> tuple[str, ...]:
-    """How the stages ended, and what part of the best trial's value the model of all trials puts down to luck."""
-    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
-    lines = [str(ending) for ending in suggester.endings(history)]
+def _looks(spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Recipe], console: Console) -> dict[str, Features]:
+    """Features of the held-out pictures, which are all kept."""
+    looks: dict[str, Features] = {}
+    with meter("proving the finalists", len(recipes), console) as bar:
+        for label, recipe in recipes.items():
+            looks[label] = workshop.make(recipe, spec.proof_shots, pictures=True).features
+            bar.advance(note=label)
+    return looks
+
+
+def _standings(
+    panel: Panel, recipes: Mapping[str, Recipe], looks: Mapping[str, Features], finalists: Sequence[str]
+) -> dict[str, Standing]:
+    """All baselines' results, and the finalists' beside both parents and the best FLAT mix."""
+    likenesses = panel.likenesses(looks, (*PARENTS, *FLATS))
+    labels = (*PARENTS, *FLATS, *finalists)
+    found = {label: _standing(panel, label, recipes[label], looks[label], likenesses[label]) for label in labels}
+    rivals = [*PARENTS, _best([found[label] for label in FLATS])]
+    for label in finalists:
+        comparisons = tuple(_compare(panel, looks, label, rival) for rival in rivals)
+        found[label] = replace(found[label], comparisons=comparisons)
+    return found
+
+
+def _by_value(standing: Standing) -> float:
+    return -standing.value if standing.value is not None else math.inf
+
+
+def _course(
+    spec: StudySpec, store: StudyStore, history: Sequence[Told], points: Mapping[str, Point], first: Standing
+) -> tuple[str, ...]:
+    """How the stages ended, and how much of what the search promised was luck."""
+    lines = [str(ending) for ending in suggester_of(spec, store).endings(history)]
     luck = optimism(spec.space, history, spec.plan)
     if luck is not None:
         lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
+    held = first.comparisons[-1]
+    flat = spec.space.flat(int(held.against.removeprefix("FLAT_")) / 100)
+    mine, theirs = expected(spec.space, history, [points[first.label], flat], spec.plan)
+    lines.append(
+        f"{first.label} against {held.against}: {mine - theirs:+.2f} is what the search promises of its own pictures, "
+        f"{held.mean:+.2f} what held-out ones say."
+    )
     return tuple(lines)
 
 

@@ -19,17 +19,18 @@ from rich.console import Console
 from engine.errors import EngineError
 from engine.recipe import Recipe
 from scorers.errors import ScorerError
-from search.suggester import Suggester
+from search.history import Slots
 from studies.calibration import calibrate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
 from studies.night import disk_errors_named, termination_as_interrupt
+from studies.noise import NOISE, suggester_of
 from studies.progress import meter
 from studies.proof import prove
 from studies.records import VERDICT, attributes_of
 from studies.renders import NOTHING
-from studies.storage import ARTIFACT, INFEASIBLE, StudyStore, night_lock, repair
+from studies.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
 from studies.workshop import NotKeptError, Workshop, model_hashes
 
@@ -88,12 +89,12 @@ def _rescored(
     changed = _changed(spec, store, inputs, workshop.panel)
     if not changed:
         return Rescored(changed=())
-    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
     store.reap()
     trials = store.study.get_trials(deepcopy=False)
-    _refuse_missing(spec, workshop, _recipes(spec, suggester, trials))
+    _refuse_missing(spec, workshop, _needed(spec, store, trials))
     new = store.successor()
-    calibrate(spec, workshop, new, suggester, console)
+    new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
+    calibrate(spec, workshop, new, console)
     moved: list[tuple[int, float, float]] = []
     with meter("judging", len(trials), console) as bar:
         for trial in trials:
@@ -133,11 +134,15 @@ def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], pane
     return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
 
 
-def _recipes(spec: StudySpec, suggester: Suggester, trials: Sequence[FrozenTrial]) -> dict[str, Recipe]:
-    """Every recipe whose features are needed, by its key: calibration recipes and judged trials."""
-    recipes = [spec.space.decode(proposal.point) for proposal in suggester.calibration()]
-    recipes += [Recipe.parse(trial.user_attrs["recipe"]) for trial in trials if _was_judged(trial)]
-    return {recipe.key: recipe for recipe in recipes}
+def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Recipe, Slots]]:
+    """Every recipe whose features are needed, with the shots it drew: calibration recipes and judged trials."""
+    needed = [(spec.space.decode(proposal.point), Slots()) for proposal in suggester_of(spec, store).calibration()]
+    needed += [
+        (Recipe.parse(trial.user_attrs["recipe"]), tuple(trial.user_attrs.get(SLOTS, ())))
+        for trial in trials
+        if _was_judged(trial)
+    ]
+    return list({(recipe.key, slots): (recipe, slots) for recipe, slots in needed}.values())
 
 
 def _was_judged(trial: FrozenTrial) -> bool:
@@ -146,23 +151,30 @@ def _was_judged(trial: FrozenTrial) -> bool:
     return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
 
 
-def _refuse_missing(spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Recipe]) -> None:
+def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[Recipe, Slots]]) -> None:
     """Say which features lack what, and the way out; a workshop that can render makes them."""
     if workshop.can_render:
         return
-    wanted = workshop.panel.observer.wanted
-    lacking = {key: workshop.renders.lacking(recipe, spec.shots, wanted) for key, recipe in recipes.items()}
-    lacking = {key: names for key, names in lacking.items() if names}
+    lacking = [(found, slots) for recipe, slots in needed if (found := _lacking(spec, workshop, recipe, slots))]
     if not lacking:
         return
-    names = sorted({name for names in lacking.values() for name in names})
-    gone = [key for key, names in lacking.items() if NOTHING in names]
+    names = sorted({name for names, _ in lacking for name in names})
+    gone = [names for names, _ in lacking if NOTHING in names]
+    pictures = sum(len(spec.drawn(slots)) for _, slots in lacking)
     raise StudyError(
-        f"{spec.folder}: the kept features of {len(lacking)} of {len(recipes)} recipes lack {', '.join(names)}"
+        f"{spec.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
         + f", which the panel reads now; `recipe-search rescore {spec.file} --render` renders those recipes again "
-        f"({len(lacking) * len(spec.shots)} pictures), or take out of the study file what reads it"
+        f"({pictures} pictures), or take out of the study file what reads it"
     )
+
+
+def _lacking(spec: StudySpec, workshop: Workshop, recipe: Recipe, slots: Slots) -> tuple[str, ...]:
+    """What the kept features of some shots lack; nothing, where those of all shots have it."""
+    wanted = workshop.panel.observer.wanted
+    if slots and not workshop.renders.lacking(recipe, spec.shots, wanted):
+        return ()
+    return workshop.renders.lacking(recipe, spec.drawn(slots), wanted)
 
 
 def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTrial) -> float | None:
@@ -175,7 +187,9 @@ def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTr
     attributes["value before"] = trial.value
     value: float | None = None
     try:
-        verdict = workshop.panel.judge(workshop.make(Recipe.parse(attributes["recipe"]), spec.shots).features)
+        shots = spec.drawn(attributes.get(SLOTS, ()))
+        work = workshop.make(Recipe.parse(attributes["recipe"]), shots, among=spec.shots)
+        verdict = workshop.panel.judge(work.features)
         attributes |= attributes_of(verdict)
         value = verdict.value
         if value is None:

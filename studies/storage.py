@@ -35,6 +35,8 @@ INTERRUPTED = "interrupted"
 INFEASIBLE = "infeasible: "
 """How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
 
+SLOTS = "slots"
+"""Key of a trial's record of the shots it draws, by their places; none: all of the study."""
 WHOLE = "whole"
 """Key of the note that a rescored study holds all its trials."""
 ARTIFACT = "artifacts:"
@@ -197,6 +199,7 @@ class StudyStore:
                 value=trial.value if trial.state is TrialState.COMPLETE else None,
                 standard_error=trial.user_attrs.get("standard_error"),
                 infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
+                slots=tuple(trial.user_attrs.get(SLOTS, ())),
             )
             for index, trial in enumerate(self.trials())
         ]
@@ -208,7 +211,7 @@ class StudyStore:
                 state=TrialState.WAITING,
                 params={name: proposal.point[name] for name in distributions},
                 distributions=dict(distributions),
-                user_attrs={"stage": proposal.stage},
+                user_attrs={"stage": proposal.stage, SLOTS: list(proposal.slots)},
             )
         )
         return self.study.ask()

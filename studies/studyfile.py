@@ -15,6 +15,7 @@ from scorers.sources import EncoderFiles
 from search.knob import Knob
 from search.space import Space
 from search.stages import Plan
+from studies.beginnings import with_beginnings
 from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
@@ -52,7 +53,11 @@ class StudySpec:
     """What the finalists render; shares no prompt with a seed of `shots`."""
     space: Space
     plan: Plan
+    shots_per_trial: int
+    """How many shots a trial draws; 0: as many as the measured noise asks for."""
     finalists: int
+    simplify: int
+    """Most simpler recipes that the proof tries; 0: none."""
     encoder: str | EncoderFiles
     """The encoder for style and prompts: name of a known one, or the files of another."""
     scorer_weights: Mapping[str, float]
@@ -99,6 +104,10 @@ class StudySpec:
             render_size=min(min(shot.picture_size) for shot in self.shots),
         )
 
+    def drawn(self, slots: Sequence[int]) -> tuple[Shot, ...]:
+        """Return the shots at some places; no place: all of them."""
+        return tuple(self.shots[slot] for slot in slots) if slots else self.shots
+
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
 
@@ -139,12 +148,13 @@ def read_study_file(path: Path) -> StudySpec:
     parts, mistakes = _validate(data)
     mistakes += across(parts)
     space = space_of(parts["space"], mistakes) if "space" in parts else None
+    plan = _plan(parts["search"], space, path.parent, mistakes) if space and "search" in parts else None
     if mistakes:
         mistakes += missing_files(parts, path.parent)
     raise_all(path.name, mistakes)
-    if space is None:
-        raise AssertionError("a study file without mistakes has a space")
-    return _resolve(WrittenStudy.model_validate(data), space, path)
+    if space is None or plan is None:
+        raise AssertionError("a study file without mistakes has a space and a plan")
+    return _resolve(WrittenStudy.model_validate(data), space, plan, path)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -188,7 +198,7 @@ def _absent(name: str) -> str:
     return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
 
 
-def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
+def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> StudySpec:
     here = file.parent
     sources = tuple(path_from(here, text) for text in written.target.references)
     wildcards = written.render.wildcards
@@ -204,8 +214,10 @@ def _resolve(written: WrittenStudy, space: Space, file: Path) -> StudySpec:
         shots=shots,
         proof_shots=proof_shots,
         space=space,
-        plan=_plan(written.search),
+        plan=plan,
+        shots_per_trial=written.search.shots,
         finalists=written.search.finalists,
+        simplify=written.search.simplify,
         encoder=_encoder(written.scorers.encoder, here),
         scorer_weights=written.scorers.weights,
         scorer_folder=path_from(here, written.scorers.folder),
@@ -238,12 +250,18 @@ def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _plan(table: SearchTable) -> Plan:
-    return Plan(
+def _plan(table: SearchTable, space: Space, here: Path, mistakes: list[Mistake]) -> Plan:
+    """Return the plan of the search; mistakes are added to the list."""
+    plan = Plan(
         groups=table.groups,
         blocks=table.blocks,
         self_mode=table.self_,
         adjust=table.adjust,
         refine=table.refine,
+        line=table.line,
         calibration=table.calibration,
+        patience=table.patience,
+        sampler=table.sampler,
+        options=table.options,
     )
+    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, mistakes=mistakes)

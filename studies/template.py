@@ -12,6 +12,7 @@ from engine.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.sampler_names import SAMPLERS, SCHEDULES
 from scorers.catalogue import SCORERS
 from search.layout import DEFAULT_GROUPS
+from search.stages import SAMPLERS as PROPOSERS
 from studies.errors import StudyError
 from studies.files import write_text
 from studies.written import (
@@ -117,8 +118,15 @@ BRI = [-5, 5]
 # self = @T_SELF@
 # adjust = @T_ADJUST@
 # refine = @T_REFINE@              # all that was found to matter, together
+# line = @T_LINE@                 # FLAT ratios more, near the best of 0, 0.25, 0.5, 0.75 and 1
 # calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
+# patience = @T_PATIENCE@            # a stage ends when so many trials gained nothing; 0: it uses all its trials
+# shots = "auto"           # pictures per trial: as many as the measured noise asks for; or a number
+# recipes to try first, presets, rows of 26 weights or recipe files: begin = ["GRAD_V", "mine.toml"]
+# the recipe that the stages after flat start from, whatever flat finds: start = "mine.toml"
+# sampler = @T_SAMPLER@         # who proposes: @PROPOSERS@
 # finalists = @T_FINALISTS@
+# simplify = @T_SIMPLIFY@            # simpler versions of the winner that are tried; 0: none
 
 # The encoder looks at all pictures, for style and prompts. Its file, and those that scorers need, are looked for in the
 # folder by their published names; `recipe-search scorers list` says which there are, `scorers get NAME` fetches them.
@@ -216,6 +224,11 @@ def _defaults() -> dict[str, str]:
         "T_ADJUST": str(search.adjust),
         "T_REFINE": str(search.refine),
         "T_CALIBRATION": str(search.calibration),
+        "T_LINE": str(search.line),
+        "T_PATIENCE": str(search.patience),
+        "T_SAMPLER": f'"{search.sampler}"',
+        "T_SIMPLIFY": str(search.simplify),
+        "PROPOSERS": ", ".join(PROPOSERS),
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),

@@ -111,12 +111,15 @@ class Workshop:
             raise NotKeptError("a recipe has to be rendered; `recipe-search run` does")
         return self._engine
 
-    def make(self, recipe: Recipe, shots: Sequence[Shot], *, pictures: bool = False) -> Work:
+    def make(
+        self, recipe: Recipe, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
+    ) -> Work:
         """Build and render a recipe, unless its renders of these shots are kept already.
 
         Args:
             recipe: what to build.
             shots: what to render.
+            among: more shots; where the recipe's renders of all these are kept, those of `shots` are taken from them.
             pictures: keep every single picture as well as the contact sheet.
 
         Raises:
@@ -127,6 +130,10 @@ class Workshop:
         kept = self.renders.load(recipe, shots, self.panel.observer.wanted)
         if kept is not None and (not pictures or self.renders.pictures(recipe, shots) is not None):
             return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
+        whole = self.renders.load(recipe, among, self.panel.observer.wanted) if among and not pictures else None
+        if whole is not None:
+            taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
+            return Work(features=taken, sheet=self.renders.place(recipe, among) / SHEET, seconds={})
         started = time.perf_counter()
         engine = self.engine
         engine.build(recipe)

@@ -6,7 +6,7 @@ shot with the search) is the business of `studies.crosschecks`.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,6 +15,7 @@ from engine.hires import Hires
 from engine.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, SEED, SIDES, STEPS
 from engine.sampler_names import AUTOMATIC, SAMPLERS
 from search.layout import RATIO_BOUNDS, SELF_BOUNDS
+from search.stages import SAMPLERS as PROPOSERS
 from studies import checks
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
@@ -23,6 +24,8 @@ DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 DEFAULT_ENCODER = "clip-l"
 SCORERS_FOLDER = "models/scorers"
 MOST_TRIALS = 100_000
+AUTO_SHOTS = 0
+"""Stands for `auto`: as many shots per trial as the noise asks for."""
 MOST_SEED = 2**32 - 1
 """Largest seed of a study: what numpy's and Optuna's generators take."""
 
@@ -168,15 +171,27 @@ class SpaceTable(Written):
 
 
 class SearchTable(Written):
-    """`[search]`: trials per stage, and how many finalists go to the proof."""
+    """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
     groups: Trials = Field(default=10, examples=[10])
     blocks: Trials = Field(default=60, examples=[60])
     self_: Trials = Field(default=16, alias="self", examples=[16])
     adjust: Trials = Field(default=16, examples=[16])
     refine: Trials = Field(default=20, examples=[20])
+    line: Trials = Field(default=3, examples=[3])
     calibration: Trials = Field(default=4, examples=[4])
+    patience: Trials = Field(default=24, examples=[24])
+    shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(default=AUTO_SHOTS, examples=[8])
+    begin: list[Text] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
+    start: Text | None = Field(default=None, examples=["mine.toml"])
+    sampler: Annotated[str, AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = Field(
+        default="hill", examples=["hill"]
+    )
+    options: Annotated[dict[str, Any], AfterValidator(checks.sampler_options)] = Field(
+        default={}, examples=[{"multivariate": True}, True]
+    )
     finalists: int = Field(default=4, ge=1, le=50, examples=[4])
+    simplify: int = Field(default=16, ge=0, le=1000, examples=[16])
 
 
 class EncoderTable(Written):

@@ -13,7 +13,6 @@ import pytest
 from rich.console import Console
 
 from engine.recipe import Recipe
-from search.suggester import Suggester
 from studies.calibration import OFF, fit
 from studies.demo import run_demo
 from studies.outcome import read_outcome
@@ -29,8 +28,7 @@ def flat_line(folder: Path) -> list[str]:
     spec = read_study_file(folder / "study.toml")
     outcome = read_outcome(spec.folder)
     workshop = Workshop.open(spec, model_hashes(spec))
-    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed)
-    fit(spec, workshop, suggester, StudyStore(spec.folder, spec.name).noted(OFF), Console(quiet=True))
+    fit(spec, workshop, StudyStore(spec.folder, spec.name).noted(OFF), Console(quiet=True))
     winner = workshop.make(Recipe.parse(outcome.finalists[0].recipe), spec.proof_shots).features
     lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
     for tenth in range(11):

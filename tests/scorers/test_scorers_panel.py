@@ -215,3 +215,11 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     truth = calibrated.compare(*draw(20_000)).mean
     covered = [d.low <= truth <= d.high for d in (calibrated.compare(*draw(12)) for _ in range(300))]
     assert 0.9 <= np.mean(covered) <= 0.99
+
+
+def test_shares_have_the_value_as_their_mean_and_its_error_as_their_scatter(calibrated: Panel) -> None:
+    for label, shares in calibrated.shares().items():
+        verdict = calibrated.judge(calibrated._state.recipes[label])  # pyright: ignore[reportPrivateUsage]
+        assert shares.mean() == pytest.approx(verdict.value, abs=1e-9)
+        error = shares.std(ddof=1) / len(shares) ** 0.5
+        assert error == pytest.approx(verdict.standard_error, abs=1e-9)

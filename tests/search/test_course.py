@@ -78,7 +78,7 @@ def test_a_stage_ends_when_it_no_longer_gains_and_goes_on_without_patience() -> 
         noise = random.Random(number).gauss(0, 0.05)
         return noise - sum((point[name] - 0.4) ** 2 for name in ("IN05", "M00", "OUT05", "OUT08"))
 
-    only = Plan.only("blocks", 200)
+    only = Plan(blocks=200).just({"blocks"})
     told = searched(value, plan=only)
     assert endings(told, plan=only)["blocks"] == "settled"
     blocks = [one for one in told if one.stage == "blocks"]

@@ -157,6 +157,13 @@ def test_points_of_another_space_are_refused() -> None:
         build_space().expand(dict.fromkeys(("IN_EARLY", "IN_LATE", "MIDDLE", "OUT_EARLY", "OUT_MIDDLE"), 0.5))
 
 
+def test_one_ratio_for_all_blocks_is_a_row_of_ratios() -> None:
+    recipe = Recipe(steps=(MergeStep(alpha=0.4),))
+    assert build_space(bounds={"BASE": (0, 1)}).encode(recipe) == dict.fromkeys(BLOCKS, 0.4)
+    with pytest.raises(SearchError, match=r"BASE = 0\.4"):
+        build_space().encode(recipe)
+
+
 def test_recipes_outside_the_space_are_refused() -> None:
     merge = MergeStep(alpha=(0.5,) + (0.2,) * 24 + (1.5,))
     steps = (merge, SelfStep(factors=((Site.parse("OUT05:attn1"), 0.9),)), AdjustStep(values=(0, 0, 0, 1, 0, 0, 0, 0)))

@@ -201,7 +201,8 @@ def test_calibration_moves_every_kind_of_knob() -> None:
 
 def test_one_stage_alone_from_a_recipe() -> None:
     start = SPACE.flat(0.4) | {"OUT05": 0.123, "adjust:CONT": 1.5}
-    suggester = Suggester(space=SPACE, plan=Plan.only("adjust", 5, start=start), seed=1)
+    plan = Plan(adjust=5, start=Beginning(label="start", point=start)).just({"adjust"})
+    suggester = Suggester(space=SPACE, plan=plan, seed=1)
     told = run(suggester)
     assert [one.stage for one in told].count("adjust") == len([one for one in told if one.stage != "flat"]) == 5
     assert dict(start) in [one.point for one in told if one.stage == "flat"]

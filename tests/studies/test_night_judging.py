@@ -29,19 +29,20 @@ def with_one_more(study: Path) -> StudySpec:
 
 def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises once, after the calibration."""
-    calibrate, call = Panel.calibrate, Fidelity.__call__
+    shares, call = Panel.shares, Fidelity.__call__
     left: list[str] = []
 
-    def calibrated(self: Panel, *args: object) -> None:
-        calibrate(self, *args)  # pyright: ignore[reportArgumentType]
+    def shared(self: Panel) -> object:
+        found = shares(self)
         left.append("raise")
+        return found
 
     def called(self: Fidelity, features: object) -> object:
         if left and left.pop():
             raise ZeroDivisionError("no prompt in this")
         return call(self, features)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(Panel, "calibrate", calibrated)
+    monkeypatch.setattr(Panel, "shares", shared)
     monkeypatch.setattr(Fidelity, "__call__", called)
     spec = with_one_more(copied)
     Night(spec, QUIET).run()

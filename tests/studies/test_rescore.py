@@ -14,7 +14,6 @@ from rich.console import Console
 
 from engine.recipe import Recipe
 from engine.session import Engine
-from search.suggester import Suggester
 from studies.calibration import calibrate
 from studies.cli import main
 from studies.errors import StudyError
@@ -56,7 +55,7 @@ def judged_afresh(spec: StudySpec, folder: Path, recipes: list[Recipe]) -> list[
     workshop = Workshop.open(fresh, model_hashes(fresh))
     try:
         store = StudyStore(fresh.folder, fresh.name)
-        calibrate(fresh, workshop, store, Suggester(space=fresh.space, plan=fresh.plan, seed=fresh.seed), QUIET)
+        calibrate(fresh, workshop, store, QUIET)
         return [workshop.panel.judge(workshop.make(recipe, fresh.shots).features).value for recipe in recipes]
     finally:
         workshop.close()

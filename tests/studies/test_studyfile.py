@@ -162,7 +162,10 @@ def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
         "render.width: must be a multiple of 8 (65); the nearest are 64 and 72",
         'render.cfg: must be a number ("7"); write for example cfg = 7.0',
         "space.self.sites[1]: there is no block 'OUT5' (\"OUT5:attn1\"); did you mean OUT05?",
-        "search.trails: unknown key (5); known here: groups, blocks, self, adjust, refine, calibration, finalists",
+        (
+            "search.trails: unknown key (5); known here: groups, blocks, self, adjust, refine, line, calibration, "
+            "patience, shots, begin, start, sampler, options, finalists, simplify"
+        ),
         PEEKING,
     ]
 

@@ -1,0 +1,57 @@
+"""The noise of a study's shots, measured on its calibration recipes, and how many of them a trial draws.
+
+Decided in the first night and kept: trials on different numbers of shots would be known to different errors.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from search.noise import Noise, measured, shots_per_trial
+from search.rotation import Rotation
+from search.suggester import Suggester
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec
+
+if TYPE_CHECKING:
+    from scorers.panel import Panel
+
+NOISE = "noise"
+"""Key of the study's note of the measured noise."""
+
+
+def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
+    """Return the study's suggester; which shots its stages draw was decided in the first night."""
+    known: dict[str, Any] = store.noted(NOISE) or {}
+    rotation = Rotation(shots=len(spec.shots), each=known.get("shots", 0))
+    return Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
+
+
+def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) -> None:
+    """Measure the noise of a calibrated panel, decide how many shots a trial draws, note both and say so.
+
+    What an earlier night decided stays.
+    """
+    noise = measured([row.tolist() for row in panel.shares().values()])
+    known: dict[str, Any] = store.noted(NOISE) or {}
+    wanted = spec.shots_per_trial or shots_per_trial(noise, len(spec.shots))
+    shots = known.get("shots", min(wanted, len(spec.shots)))
+    store.note(NOISE, {"shots": shots, "paired": noise.paired, "common": noise.common, "between": noise.between})
+    console.print(_said(noise, shots, len(spec.shots)), highlight=False, markup=False)
+
+
+def _said(noise: Noise, shots: int, available: int) -> str:
+    """What was found, for people."""
+    error = noise.of_trial(shots)
+    of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
+    if noise.between <= 0:
+        return f"noise: nothing that the calibration recipes differ by stands out of it; a trial draws {of}"
+    share = error / noise.between
+    line = f"noise: a trial draws {of}; its score strays by {error:.2f}, {share:.0%} of what recipes differ by"
+    if share > 0.5:
+        more = math.ceil(4 * share**2 * shots)
+        line += f". That is much: {more} shots would halve what recipes differ by, so add prompts or seeds"
+    return line

@@ -1,0 +1,127 @@
+"""The recommended recipe made simpler, as long as held-out pictures do not tell it from itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from search.finalists import expected
+from search.history import Point, Told
+from search.simplify import Simpler, complexity, simpler
+from studies.outcome import Comparison
+from studies.progress import Meter, meter
+from studies.studyfile import StudySpec
+from studies.workshop import Workshop
+
+if TYPE_CHECKING:
+    from scorers.features import Features
+
+NORMAL_95 = 1.96
+LOSS = 0.5
+"""A simpler recipe may lose this part of the standard error of the lead,"""
+SHARE = 0.1
+"""and this part of the lead, whichever is less."""
+DOUBT = 1.0
+"""What the model expects to lose more than so many standard errors is not rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead:
+    """How much better the recommended recipe is than the best parent or FLAT mix, on held-out shots."""
+
+    mean: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Lead:
+        """Return the lead that a comparison found."""
+        return cls(mean=comparison.mean, standard_error=(comparison.high - comparison.low) / 2 / NORMAL_95)
+
+    @property
+    def allowed(self) -> float:
+        """What a simpler recipe may lose."""
+        return min(LOSS * self.standard_error, SHARE * max(self.mean, 0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simplified:
+    """A simpler recipe."""
+
+    point: Point
+    steps: tuple[str, ...]
+    """What was done."""
+    digits: tuple[int, int]
+    """How much there was to read, and is."""
+
+    def sentence(self, loss: Comparison) -> str:
+        """Return what was done and what it cost, for people."""
+        before, after = self.digits
+        return (
+            f"Finalist 1 is {loss.against} made simpler, {after} digits instead of {before} ({'; '.join(self.steps)}): "
+            f"{loss} on held-out prompts and seeds."
+        )
+
+
+class _Trying:
+    """One go through the simpler recipes."""
+
+    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: Lead) -> None:
+        self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
+        self.rendered = 0
+
+    def run(self, point: Point, bar: Meter) -> Simplified | None:
+        """Try one after another, each beside the recipe that all began with."""
+        space, kept, now = self.spec.space, list[str](), dict(point)
+        original = self._look(point)
+        tries = simpler(space, point)
+        candidate = next(tries, None)
+        while candidate is not None and self.rendered < self.spec.simplify:
+            good = self._is_as_good(candidate, original, point, bar)
+            if good:
+                kept.append(candidate.label)
+                now = candidate.point
+            try:
+                candidate = tries.send(good)
+            except StopIteration:
+                break
+        digits = (complexity(space, point), complexity(space, now))
+        return Simplified(point=now, steps=tuple(kept), digits=digits) if kept else None
+
+    def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
+        before, after = expected(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
+        if before - after > self.lead.allowed + DOUBT * self.lead.standard_error:
+            return False
+        look = self._look(candidate.point)
+        self.rendered += 1
+        panel = self.workshop.panel
+        good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -self.lead.allowed
+        bar.advance(note=f"{candidate.label}: {'kept' if good else 'not as good'}")
+        return good
+
+    def _look(self, point: Point) -> Features:
+        return self.workshop.make(self.spec.space.decode(point), self.spec.proof_shots).features
+
+
+def simplified(
+    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: Lead, console: Console
+) -> Simplified | None:
+    """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
+
+    As good: every one is compared with the recipe itself at equal shots, and may lose half the standard error of its
+    lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up.
+
+    Args:
+        spec: the study; it says how many may be rendered.
+        workshop: with a calibrated panel.
+        history: of the search, whose model says what is not worth rendering.
+        point: the recommended recipe.
+        lead: of it.
+        console: takes the progress.
+    """
+    if spec.simplify == 0:
+        return None
+    with meter("making the best one simpler", spec.simplify, console) as bar:
+        return _Trying(spec, workshop, history, lead).run(point, bar)

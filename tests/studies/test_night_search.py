@@ -1,0 +1,179 @@
+"""What a night does with the search: noise, shots in turn, stages at will, recipes to begin with, simpler ones."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from engine.recipe import Recipe
+from search.history import Told
+from search.simplify import complexity
+from studies.calibration import OFF, fit
+from studies.cli import main
+from studies.errors import StudyError
+from studies.night import Night
+from studies.noise import NOISE, suggester_of
+from studies.outcome import read_outcome
+from studies.renders import shots_key
+from studies.rescore import rescore_study
+from studies.simplify import Lead, simplified
+from studies.storage import StudyStore
+from studies.studyfile import StudySpec, read_study_file
+from studies.workshop import Workshop, model_hashes
+from tests.studies.sample_study import write_small_study
+
+QUIET = Console(quiet=True)
+EIGHT = "seeds = [1, 2, 5, 6]", "seeds = [3, 4, 7, 8]"
+
+
+@pytest.fixture(scope="module")
+def rotated(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
+    """A study of eight shots, four a trial, run to its end."""
+    study = write_small_study(tmp_path_factory.mktemp("rotated"), groups=2)
+    text = study.read_text().replace("seeds = [1, 2]", EIGHT[0]).replace("seeds = [3, 4]", EIGHT[1])
+    study.write_text(text.replace("[search]", '[search]\nline = 1\nshots = 4\nbegin = ["GRAD_V"]'))
+    spec = read_study_file(study)
+    Night(spec, QUIET).run()
+    return spec
+
+
+def store_of(spec: StudySpec) -> StudyStore:
+    return StudyStore(spec.folder, spec.name)
+
+
+def test_stages_draw_their_shots_in_turn_and_flat_renders_nothing_twice(rotated: StudySpec) -> None:
+    by_stage: dict[str, set[tuple[int, ...]]] = {}
+    for told in store_of(rotated).history():
+        by_stage.setdefault(told.stage, set()).add(told.slots)
+    assert {stage: len(slots) for stage, slots in by_stage.items()} == dict.fromkeys(by_stage, 1)
+    assert by_stage["flat"] == by_stage["groups"] == {(0, 1, 2, 3)}
+    assert by_stage["blocks"] == {(4, 5, 6, 7)}
+    assert {slot for slots in by_stage.values() for slot in next(iter(slots))} == set(range(8))
+    (windows,) = (rotated.folder / "renders").glob(f"*/{shots_key(rotated.drawn((0, 1, 2, 3)))}")
+    drawn = {path.name for path in windows.iterdir()}
+    flats = {t.user_attrs["recipe_key"][:20] for t in store_of(rotated).trials() if t.user_attrs["stage"] == "flat"}
+    assert len(flats & drawn) == 2  # those of the line and GRAD_V; the calibration recipes were there
+
+
+def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) -> None:
+    workshop = Workshop.open(rotated, model_hashes(rotated), kept_on="cpu")
+    store = store_of(rotated)
+    fit(rotated, workshop, store.noted(OFF), QUIET)
+    for trial, told in zip(store.trials(), store.history(), strict=True):
+        work = workshop.make(Recipe.parse(trial.user_attrs["recipe"]), rotated.drawn(told.slots), among=rotated.shots)
+        assert len(work.features) == len(told.slots)
+        assert workshop.panel.judge(work.features).value == pytest.approx(trial.value, abs=1e-9)
+
+
+def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotated: StudySpec) -> None:
+    store = store_of(rotated)
+    noted = store.noted(NOISE)
+    assert noted["shots"] == 4
+    workshop = Workshop.open(rotated, model_hashes(rotated), kept_on="cpu")
+    fit(rotated, workshop, store.noted(OFF), QUIET)
+    rows = np.array(list(workshop.panel.shares().values()))
+    left = rows - rows.mean(0) - rows.mean(1, keepdims=True) + rows.mean()
+    assert noted["paired"] == pytest.approx(np.sqrt(np.square(left).sum() / (len(rows) - 1) / (rows.shape[1] - 1)))
+    other = replace(rotated, shots_per_trial=8)
+    assert suggester_of(other, store).rotation.each == 4
+
+
+def test_a_rescored_study_judges_every_trial_by_its_own_shots(rotated: StudySpec, tmp_path: Path) -> None:
+    shutil.copytree(rotated.file.parent, tmp_path / "copy")
+    study = tmp_path / "copy" / "study.toml"
+    study.write_text(study.read_text() + "weights = { style = 1.0, clip = 0.2, stats = 0.6 }\n")
+    spec = read_study_file(study)
+    before = store_of(spec)
+    done = rescore_study(spec, QUIET)
+    after = store_of(spec)
+    assert done.trials == len(before.trials()) == len(after.trials())
+    assert [told.slots for told in after.history()] == [told.slots for told in before.history()]
+    assert after.noted(NOISE)["shots"] == 4
+    assert [t.value for t in after.trials()] != [t.value for t in before.trials()]
+
+
+def test_recipes_to_begin_with_are_tried_in_flat(rotated: StudySpec) -> None:
+    tried = [told.point for told in store_of(rotated).history() if told.stage == "flat"]
+    assert any(point["IN00"] == 1.0 and point["M00"] == 0.0 for point in tried)
+
+
+def test_what_the_search_promised_stands_beside_what_was_found(rotated: StudySpec) -> None:
+    course = read_outcome(rotated.folder).course
+    assert course[0].startswith("flat: 11 trials")
+    assert "is what the search promises of its own pictures" in course[-1]
+
+
+def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
+    study = write_small_study(tmp_path, groups=1)
+    said = CliRunner().invoke(main, ["run", str(study), "--stage", "adjust"])
+    assert said.exit_code == 0, said.output
+    stages = [told.stage for told in store_of(read_study_file(study)).history()]
+    assert set(stages) == {"flat", "adjust"}
+    Night(read_study_file(study), QUIET).run()
+    later = [told.stage for told in store_of(read_study_file(study)).history()]
+    assert later[: len(stages)] == stages
+    assert set(later[len(stages) :]) == {"groups", "blocks", "self", "refine"}
+
+
+def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(rotated: StudySpec) -> None:
+    workshop = Workshop.open(rotated, model_hashes(rotated))
+    store = store_of(rotated)
+    fit(rotated, workshop, store.noted(OFF), QUIET)
+    history = store.history()
+    point = max((told for told in history if told.value is not None), key=lambda told: told.value or 0.0).point
+    generous = simplified(rotated, workshop, history, point, Lead(mean=50.0, standard_error=50.0), QUIET)
+    assert generous is not None
+    assert generous.digits[1] < generous.digits[0]
+    assert complexity(rotated.space, generous.point) == generous.digits[1]
+    strict = Lead(mean=0.5, standard_error=0.05)
+    kept = simplified(rotated, workshop, history, point, strict, QUIET)
+    if kept is not None:
+        looks = [workshop.make(rotated.space.decode(p), rotated.proof_shots).features for p in (kept.point, point)]
+        assert workshop.panel.compare(*looks).mean >= -strict.allowed
+    hopeless = [Told(number=t.number, stage=t.stage, point=t.point, value=t.value) for t in history]
+    assert simplified(replace(rotated, simplify=0), workshop, hopeless, point, strict, QUIET) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("shots = 2", 'search.shots: must be "auto" or a whole number from 4 on (2)'),
+        ('sampler = "bayes"', 'search.sampler: unknown sampler ("bayes")'),
+        ("options = { seed2 = 1 }", "search.options: sampler hill takes no options"),
+        ('sampler = "tpe"\noptions = { multivariat = true }', "search.options: sampler tpe: "),
+        ('sampler = "cmaes"\noptions = { sigmoid = 1 }', "search.options: sampler cmaes: "),
+        ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W'; did you mean GRAD_V?"),
+        ('begin = ["GRAD_V", "0,0.1,0.2"]', "search.begin[2]: "),
+        ('begin = ["lost.toml"]', "search.begin[1]: "),
+        ('start = "ALL_B"', "search.start: BASE = 1 is frozen at 0"),
+    ],
+)
+def test_mistakes_of_the_search_table_are_told_with_a_way_out(tmp_path: Path, written: str, says: str) -> None:
+    study = write_small_study(tmp_path)
+    study.write_text(study.read_text().replace("[search]", f"[search]\n{written}"))
+    with pytest.raises(StudyError) as told:
+        read_study_file(study)
+    assert says in str(told.value)
+
+
+def test_recipes_may_come_from_files_rows_and_presets(tmp_path: Path) -> None:
+    study = write_small_study(tmp_path)
+    row = ", ".join(["0"] + ["0.25"] * 12 + ["0.5"] + ["0.75"] * 12)
+    steps = 'kind = "merge"\nalpha = { flat = 0.4, BASE = 0 }', 'kind = "adjust"\nvalues = "0,0,0,2"'
+    (tmp_path / "mine.toml").write_text("\n[[steps]]\n".join(["format = 1", *steps]))
+    recipe = CliRunner().invoke(main, ["recipe", "show", str(tmp_path / "mine.toml")])
+    assert recipe.exit_code == 0, recipe.output
+    lines = f'begin = ["{row}", "GRAD_V"]\nstart = "mine.toml"\nsampler = "tpe"\noptions = {{ multivariate = false }}'
+    study.write_text(study.read_text().replace("[search]", f"[search]\n{lines}"))
+    plan = read_study_file(study).plan
+    assert [one.label for one in plan.beginnings] == ["weights", "GRAD_V"]
+    assert plan.beginnings[0].point["IN03"] == 0.25
+    assert plan.start is not None
+    assert (plan.start.point["IN03"], plan.start.point["adjust:CONT"]) == (0.4, 2.0)
+    assert (plan.sampler, plan.options) == ("tpe", {"multivariate": False})
