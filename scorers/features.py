@@ -87,6 +87,17 @@ class Features:
         """Names of ``wanted``, by version, that are not here, or were made by something else."""
         return tuple(name for name, version in wanted.items() if self.versions.get(name) != version)
 
+    def resembles(self, other: Features) -> bool:
+        """Whether nothing but rounding tells the two apart: embeddings and statistics within 1e-4 and 1e-3."""
+        if (
+            self.slots != other.slots
+            or self.broken != other.broken
+            or self.embeddings.keys() != other.embeddings.keys()
+        ):
+            return False
+        near = [np.allclose(self.embeddings[n], other.embeddings[n], 0, 1e-4, equal_nan=True) for n in self.embeddings]
+        return all(near) and np.allclose(self.statistics, other.statistics, 1e-3, 1e-3, equal_nan=True)
+
     def take(self, rows: Rows) -> Features:
         """The given rows, in the given order."""
         return Features(

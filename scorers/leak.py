@@ -24,6 +24,8 @@ Values = npt.NDArray[np.float64]
 MOST_DRIFT = 2.0
 FEWEST_TRIALS = 12
 LEAST_AGREEMENT = -0.2  # rank correlation; of 12 independent trials every fourth lies below
+ALIKE = 1e-9
+"""Squared distance of looks below which nothing but rounding is seen."""
 
 
 def drifts(looks: Mapping[str, Values], baselines: Sequence[str], direction: Values) -> dict[str, float]:
@@ -33,12 +35,15 @@ def drifts(looks: Mapping[str, Values], baselines: Sequence[str], direction: Val
         looks: label to embeddings ``(n, d)``, all of the same slots in the same order.
         baselines: labels of parents and FLAT mixes.
         direction: ``w``, a unit vector ``(d,)``.
+
+    Returns:
+        Nothing, where the baselines are all alike, as mixes of a model with itself are.
     """
     centre = np.mean([looks[label] for label in baselines], axis=0)
     away = {label: look - centre for label, look in looks.items()}
     squares = {label: unbiased_square(d - np.outer(d @ direction, direction)) for label, d in away.items()}
-    most = max(*(squares[label] for label in baselines), 1e-12)
-    return {label: max(0.0, square) / most for label, square in squares.items()}
+    most = max(squares[label] for label in baselines)
+    return {label: max(0.0, square) / most for label, square in squares.items()} if most > ALIKE else {}
 
 
 def drift_alarm(drift: float) -> str:

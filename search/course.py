@@ -29,7 +29,9 @@ IDLE_TRIALS = 16
 IDLE = 0.05
 """What the model explains of values when knobs do nothing: at most this part of their variance."""
 LEVEL = 1e-9
-"""Values that differ by less than this part of themselves are all the same."""
+"""Values that differ by less than this part of themselves are all the same,"""
+LEVEL_OF_FLAT = 1e-4
+"""and those that differ by less than this part of what the trials of stage `flat` do."""
 CENTRE_OF = 3
 """FLAT trials whose mean is the top of the model's bowl."""
 RELEVANT = 0.25
@@ -178,12 +180,10 @@ class Course:
     def _ending(self, stage: Stage) -> Ending:
         trials, planned = self.number(stage), self.planned(stage)
         why: Why = "open" if trials < planned else "used up" if trials else "skipped"
-        if stage == "flat":
-            return Ending(stage=stage, trials=trials, why=why)
-        if self.is_level and stage in ("groups", "blocks"):
+        if self.is_level and stage in ("flat", "groups", "blocks"):
             return Ending(stage=stage, trials=trials, why="level")
         checked = trials - trials % CHECKED
-        if self.plan.patience and checked and planned:
+        if stage != "flat" and self.plan.patience and checked and planned:
             if self._is_idle(stage, checked):
                 why = "idle"
             elif why == "open" and self._is_settled(stage, checked):
@@ -199,7 +199,11 @@ class Course:
     def is_level(self) -> bool:
         """Whether all FLAT mixes, three at least, have the same value, as when both parents are the same model."""
         values = [one.value for one in self.begun if one.value is not None]
-        return len(values) > 2 and max(values) - min(values) <= LEVEL * max(1.0, abs(max(values)))
+        if len(values) < 3:
+            return False
+        all_of_flat = [one.value for one in self.told if one.stage == "flat" and one.value is not None]
+        least = LEVEL * max(1.0, abs(max(values))) + LEVEL_OF_FLAT * (max(all_of_flat) - min(all_of_flat))
+        return max(values) - min(values) <= least
 
     def _choices(self, stage: Stage) -> tuple[Knob, ...]:
         return self.space.of_kind("choice") if stage in ("groups", "refine") else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from search.axes import axes_of, screening_trials
@@ -78,7 +78,10 @@ class Suggester:
 
     def endings(self, history: Sequence[Told]) -> tuple[Ending, ...]:
         """Return how every stage stands, and why those that are over ended."""
-        return Course(self.space, self.plan, history).endings
+        flat, *others = Course(self.space, self.plan, history).endings
+        if flat.why == "open" and flat.trials >= self.trials("flat"):  # bounds made some of its recipes one
+            flat = replace(flat, why="used up")
+        return (flat, *others)
 
     def recommended(self, history: Sequence[Told]) -> dict[str, float]:
         """Return the point where the model of all trials is highest; never simply the best trial, which is luck."""

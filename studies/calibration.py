@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from search.suggester import Suggester
+from studies.errors import StudyError
 from studies.noise import measure
 from studies.progress import meter
 from studies.storage import StudyStore
@@ -41,7 +42,21 @@ def fit(spec: StudySpec, workshop: Workshop, off: Collection[str] | None, consol
         for proposal in first:
             looks[proposal.label] = workshop.make(spec.space.decode(proposal.point), spec.shots).features
             bar.advance(note=proposal.label)
+    _refuse_sameness(spec, list(looks.values()))
     workshop.panel.calibrate(looks, off)
+
+
+def _refuse_sameness(spec: StudySpec, looks: Sequence[Features]) -> None:
+    """Refuse a study whose recipes all make the same pictures: there is nothing to find in it."""
+    first, *others = looks
+    if not all(look.resembles(first) for look in others):
+        return
+    names = " and ".join(f"{letter} ({path.name})" for letter, path in spec.models.items())
+    raise StudyError(
+        f"{spec.file.name}: all {len(looks)} calibration recipes make the same pictures: {names} are one model, as far "
+        "as pictures show, or the knobs of [space] move nothing; there is nothing to find. Mix other models, widen "
+        "[space], or add [space.adjust]"
+    )
 
 
 def report_lines(panel: Panel) -> list[str]:

@@ -23,6 +23,16 @@ NOISE = "noise"
 """Key of the study's note of the measured noise."""
 
 
+NOTHING_STANDS_OUT = "what the calibration recipes differ by does not stand out of the noise of their pictures"
+REMEDY = "The search has little to go by: give more prompts, more references of one look, or a wider [space]."
+
+
+def doubts(store: StudyStore) -> tuple[str, ...]:
+    """Return what the measured noise says against a study's scores as a whole, for people."""
+    known: dict[str, Any] = store.noted(NOISE) or {"between": 1}
+    return (f"{NOTHING_STANDS_OUT[0].upper()}{NOTHING_STANDS_OUT[1:]}. {REMEDY}",) if known["between"] <= 0 else ()
+
+
 def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
@@ -48,7 +58,7 @@ def _said(noise: Noise, shots: int, available: int) -> str:
     error = noise.of_trial(shots)
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
     if noise.between <= 0:
-        return f"noise: nothing that the calibration recipes differ by stands out of it; a trial draws {of}"
+        return f"noise: a trial draws {of}, and {NOTHING_STANDS_OUT}. {REMEDY}"
     share = error / noise.between
     line = f"noise: a trial draws {of}; its score strays by {error:.2f}, {share:.0%} of what recipes differ by"
     if share > 0.5:

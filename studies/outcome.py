@@ -100,8 +100,17 @@ class Outcome:
             lines.append("It beats both parents and every FLAT mix on held-out prompts and seeds, beyond the noise.")
         else:
             beaten_not = ", ".join(c.against for c in best.comparisons if not c.is_better)
-            lines.append(f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds.")
+            lines.append(
+                f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds, so nothing is "
+                f"recommended instead of {self._best_baseline}."
+            )
         return lines
+
+    @property
+    def _best_baseline(self) -> str:
+        """Label of the parent or FLAT mix with the best score."""
+        valued = [standing for standing in self.baselines if standing.value is not None]
+        return max(valued, key=lambda standing: standing.value or 0.0).label if valued else "either parent"
 
     def alarms(self) -> list[str]:
         """What a person should look at before trusting the scores."""

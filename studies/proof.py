@@ -14,7 +14,7 @@ from engine.recipe import Recipe
 from search.finalists import choose, expected, optimism
 from search.history import Point, Told
 from studies import sheets
-from studies.noise import suggester_of
+from studies.noise import doubts, suggester_of
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
 from studies.simplify import Lead, simplified
@@ -102,7 +102,7 @@ def _course(
     spec: StudySpec, store: StudyStore, history: Sequence[Told], points: Mapping[str, Point], first: Standing
 ) -> tuple[str, ...]:
     """How the stages ended, and how much of what the search promised was luck."""
-    lines = [str(ending) for ending in suggester_of(spec, store).endings(history)]
+    lines = [str(ending) for ending in suggester_of(spec, store).endings(history)] + list(doubts(store))
     luck = optimism(spec.space, history, spec.plan)
     if luck is not None:
         lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")

@@ -39,7 +39,13 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
-    console.print("look at it, then approve the one you want and export it:", highlight=False)
+    console.print(
+        "look at it, then approve the one you want and export it:"
+        if outcome.winner is not None
+        else "look at it; more prompts, or another [space], may find something. To have one of these all the same:",
+        highlight=False,
+        markup=False,
+    )
     console.print(
         f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False
     )

@@ -35,6 +35,7 @@ def test_one_tie_and_there_is_no_winner() -> None:
     tied = outcome(BEATS, TIES)
     assert tied.winner is None
     assert tied.sentences()[-1].startswith("Nothing found here beats FLAT_50 beyond the noise")
+    assert tied.sentences()[-1].endswith("so nothing is recommended instead of A.")
 
 
 def test_identical_parents_have_no_winner() -> None:
