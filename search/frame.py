@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.blocks import EXTENDED_BLOCKS, blocks_of
+from engine.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
 from engine.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, MODES, FamilyName, dialect_of
 from engine.recipe import MergeStep
 from search.errors import SearchError
@@ -38,6 +38,8 @@ class Frame:
     """Two of them, or three for the modes that take three."""
     mode: str = "Weight sum"
     calculation: str = "normal"
+    beta: float = 0.0
+    """The second ratio of every block, where it means something and the space has no knobs for it."""
     gamma: float = 0.3
     """The option of calculation mode `extract`."""
     separate: bool = False
@@ -51,8 +53,10 @@ class Frame:
                 f"TIME, OUT and LABEL cannot be told apart in {self.family}, dialect {self.dialect}; that takes SDXL "
                 "in the dialect head"
             )
-        if self.mode in MODES and len(self.models) < MODES[self.mode]:
-            raise SearchError(f"{self.mode} takes {MODES[self.mode]} models, not {len(self.models)}; name one more")
+        needed = models_taken(self.mode, self.calculation)
+        if len(self.models) < needed:
+            said = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
+            raise SearchError(f"{said} takes {needed} models, not {len(self.models)}; name one more")
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -78,6 +82,8 @@ class Frame:
         """
         if not isinstance(ratios, tuple):
             return dict.fromkeys(self.blocks, ratios)
+        if self.family == "sdxl" and len(ratios) == len(BLOCKS):  # SuperMerger leaves out what SDXL lacks
+            ratios = tuple(ratio for block, ratio in zip(BLOCKS, ratios, strict=True) if block in XL_BLOCKS)
         names = tuple(map(_block_of_id, EXTENDED_BLOCKS)) if self.separate else self.blocks
         if len(ratios) != len(names):
             raise SearchError(f"the recipe has {len(ratios)} ratios; this space has {len(names)}")
@@ -88,20 +94,34 @@ class Frame:
 
         Args:
             alpha: ratio by block.
-            beta: second ratio by block, or nothing.
+            beta: second ratio by block, or nothing: then it is the frame's.
             words: `mode` and `calculation` where a knob decides them.
+
+        Raises:
+            RecipeError: a number that the mode cannot have.
+            SearchError: a second ratio beside separate ids.
         """
         mode = words.get("mode", self.mode)
         calculation = words.get("calculation", self.calculation)
-        taken = MODES["Add difference"] if calculation in DIFFERENCE_CALCULATIONS else MODES.get(mode, 2)
-        return MergeStep(
-            models=self.models[:taken],
+        step = MergeStep(
+            models=self.models[: models_taken(mode, calculation)],
             mode=mode,
             calculation=calculation,
             gamma=self.gamma,
             alpha=self.ratios(alpha),
-            beta=self.ratios(beta) if beta else 0.0,
+            beta=self.ratios(beta) if beta else self.beta,
         )
+        if self.separate and "beta" not in step.unused:
+            raise SearchError(
+                f"{mode}, {calculation}: SuperMerger writes the second ratio over the first where TIME, OUT and LABEL "
+                "are separate; leave separate out"
+            )
+        return step
+
+
+def models_taken(mode: str, calculation: str) -> int:
+    """Return how many models a run takes."""
+    return MODES["Add difference"] if calculation in DIFFERENCE_CALCULATIONS else MODES.get(mode, 2)
 
 
 def _block_of_id(name: str) -> str:

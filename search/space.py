@@ -181,7 +181,7 @@ class Space:
         }
         alpha, beta = frame.by_block(merge.alpha), frame.by_block(merge.beta)
         seconds = any(knob.kind == "second" for knob in self.knobs)
-        second = frame.ratios(beta) if seconds or any(beta.values()) else 0.0
+        second = frame.ratios(beta) if seconds or len({*beta.values()}) > 1 else next(iter(beta.values()))
         if replace(merge, alpha=frame.ratios(alpha), beta=second) != frame.run(alpha, beta if seconds else {}, words):
             raise SearchError(
                 f"the recipe does not begin with a plain {frame.mode} of {' and '.join(frame.models)}, as every point "

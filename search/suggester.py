@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from search.axes import axes_of, screening_trials
+from search.baselines import flat_name
 from search.course import Course
 from search.ending import Ending
 from search.history import Point, Slots, Told, top
 from search.knob import TOLERANCE
 from search.rotation import Rotation
 from search.space import Space
-from search.stages import REACH, SINGLE, STAGES, STEP, Plan, Stage, flat_label
+from search.stages import REACH, SINGLE, STAGES, STEP, Plan, Stage
 
 if TYPE_CHECKING:
     from search.subspace import Position, Subspace
@@ -138,8 +139,8 @@ class Suggester:
     def _label(self, ratio: float) -> str:
         """Return the usual name of a flat recipe, and say so when bounds or frozen blocks make it another one."""
         unet = [knob.clip(ratio) for knob in self.space.knobs if knob.kind == "block" and knob.name != "BASE"]
-        whole = all(abs(found - ratio) <= TOLERANCE for found in unet)
-        return flat_label(ratio) if whole else f"{flat_label(ratio)} within bounds"
+        whole, name = all(abs(found - ratio) <= TOLERANCE for found in unet), flat_name(self.space, ratio)
+        return name if whole else f"{name} within bounds"
 
     def _scattered(self, n: int) -> dict[str, float]:
         """Return calibration recipe `n`: every knob at random round FLAT_50.

@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from engine.recipe import Recipe
 from studies.errors import StudyError
@@ -30,15 +31,32 @@ class Pin:
     at: str
     """UTC, ISO 8601."""
     note: str
+    vae: str = ""
+    """The study's word for the VAE that decoded the pictures, where it chose among several."""
+    vae_sha256: str = ""
+    """Of that file; "" for the merged VAE."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What stands in the file; what a study without a choice of VAEs has nothing to say of is left out."""
+        return {name: value for name, value in asdict(self).items() if value or not name.startswith("vae")}
 
     @property
     def digest(self) -> str:
         """SHA-256 over all fields; stored with the pin, so that an edited pin is noticed."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.fields, sort_keys=True).encode()).hexdigest()
 
 
 def pin_recipe(
-    folder: Path, recipe: Recipe, *, source: str, models: dict[str, str], note: str, by: str | None = None
+    folder: Path,
+    recipe: Recipe,
+    *,
+    source: str,
+    models: dict[str, str],
+    note: str,
+    by: str | None = None,
+    vae: str = "",
+    vae_sha256: str = "",
 ) -> Pin:
     """Write the next pin of a study folder.
 
@@ -49,6 +67,8 @@ def pin_recipe(
         models: SHA-256 of every model file, by letter.
         note: why.
         by: who; default: the user's login name.
+        vae: the study's word for the VAE, where it chose among several.
+        vae_sha256: of that file.
 
     Raises:
         StudyError: another pin took the number at the same moment.
@@ -64,11 +84,13 @@ def pin_recipe(
         by=by or getpass.getuser(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         note=note,
+        vae=vae,
+        vae_sha256=vae_sha256,
     )
     path = pins / f"{pin.number:03d}-{recipe.key[:8]}.json"
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(pin) | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
+            file.write(json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
         raise StudyError(f"{path}: written by someone else just now; approve again") from None
     return pin

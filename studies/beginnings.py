@@ -58,16 +58,14 @@ def _of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     if not isinstance(merge, MergeStep):
         raise SearchError("there is no row of weights")
     alpha = space.frame.by_block(merge.alpha)
-    knobs = {knob.name: knob for knob in space.knobs}
-    lost = [
-        f"{name} = {ratio:g} is frozen at {knobs[name].rest:g}"
-        for name, ratio in alpha.items()
-        if knobs[name].frozen is not None and abs(ratio - knobs[name].rest) > 1e-6
-    ]
+    free = {knob.name for knob in space.free}
+    point = space.checked(space.neutral | {name: ratio for name, ratio in alpha.items() if name in free})
+    numbers = space.numbers(point)
+    held = {knob.name: f"tied to {knob.tied}" if knob.tied else f"frozen at {knob.rest:g}" for knob in space.knobs}
+    lost = [f"{name} = {ratio:g} is {held[name]}" for name, ratio in alpha.items() if abs(ratio - numbers[name]) > 1e-6]
     if lost:
         raise SearchError(", ".join(lost))
-    point = space.neutral | {name: ratio for name, ratio in alpha.items() if knobs[name].is_free}
-    return space.checked(point)
+    return point
 
 
 def _one_line(error: Exception) -> str:

@@ -40,7 +40,7 @@ def fit(spec: StudySpec, workshop: Workshop, off: Collection[str] | None, consol
     with meter("calibrating the panel", len(first), console) as bar:
         looks: dict[str, Features] = {}
         for proposal in first:
-            looks[proposal.label] = workshop.make(spec.space.decode(proposal.point), spec.shots).features
+            looks[proposal.label] = workshop.make(spec.candidate(proposal.point), spec.shots).features
             bar.advance(note=proposal.label)
     _refuse_sameness(spec, list(looks.values()))
     workshop.panel.calibrate(looks, off)

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationInfo
 
-from engine.blocks import BLOCKS, Site
-from engine.errors import RecipeError
 from engine.hires import WEAKEST
 from engine.limits import DENOISE, LATENT_STEP, RNGS, SIDES
 from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
@@ -33,46 +31,6 @@ def one_of(choices: Iterable[str], noun: str) -> Callable[[str], str]:
         return word
 
     return check
-
-
-def blocks_of_range(text: str) -> tuple[str, ...]:
-    """Return the blocks of `OUT05` or `IN00-IN05`.
-
-    Raises:
-        PydanticCustomError: an unknown block, or a range that runs backwards.
-    """
-    first, dash, last = (part.strip() for part in text.partition("-"))
-    names = (first, last) if dash else (first,)
-    unknown = [name for name in names if name not in BLOCKS]
-    if unknown:
-        raise own_error(f"unknown block {unknown[0]}", did_you_mean(unknown[0], BLOCKS))
-    start, stop = BLOCKS.index(first), BLOCKS.index(names[-1])
-    if stop < start:
-        raise own_error("range runs backwards", f"write {names[-1]}-{first}")
-    return BLOCKS[start : stop + 1]
-
-
-def block_range(text: str) -> str:
-    """Accept `OUT05` and `IN00-IN05`."""
-    blocks_of_range(text)
-    return text
-
-
-def site(text: str) -> str:
-    """Accept `block:element`, and return it in canonical form."""
-    try:
-        return str(Site.parse(text))
-    except RecipeError as error:
-        block = text.partition(":")[0]
-        remedy = did_you_mean(block, BLOCKS) if block not in BLOCKS else "write block:element, such as OUT05:attn1"
-        raise own_error(str(error).split(";", maxsplit=1)[0], remedy) from None
-
-
-def bounds(pair: list[float]) -> list[float]:
-    """Accept two numbers, the lower one first, with room between them."""
-    if pair[1] - pair[0] < NARROWEST:
-        raise own_error("the lower bound must come first, and the upper one above it", "swap or widen the bounds")
-    return pair
 
 
 def shots_per_trial(value: object) -> object:
@@ -133,20 +91,6 @@ def above_low(high: float, info: ValidationInfo) -> float:
     if low is not None and high - low < NARROWEST:
         raise own_error(f"must be above low ({low:g})", "swap or widen the bounds")
     return high
-
-
-def one_home(groups: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Accept groups in which every block stands once at most."""
-    home: dict[str, str] = {}
-    crowded: list[str] = []
-    for name, texts in groups.items():
-        for block in (block for text in texts for block in blocks_of_range(text)):
-            if block in home:
-                crowded.append(f"{block} is in {home[block]} and {name}")
-            home.setdefault(block, name)
-    if crowded:
-        raise own_error(", ".join(crowded), "leave a block in one group only")
-    return groups
 
 
 def scorer(name: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from engine.dialects import MODES
 from search.stages import STAGES, Stage
 from studies.judge_commands import pick, rescore
+from studies.output_options import output_options
 from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
 from studies.recipe_commands import recipe
@@ -46,19 +46,36 @@ def demo(folder: Path, approve: bool) -> None:
 @click.argument("study", type=click.Path(path_type=Path), default=Path("study.toml"))
 @click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
 @click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
+@click.option("-c", "--model-c", default="", help="Checkpoint C, for the modes that take three.")
+@click.option(
+    "--mode", type=click.Choice(list(MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
+)
 @click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
 @click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
 @told_plainly
-def init(study: Path, model_a: str, model_b: str, references: str, encoder: str, name: str) -> None:
-    """Write a commented study file for your own checkpoints."""
+def init(
+    study: Path,
+    model_a: str,
+    model_b: str,
+    model_c: str,
+    mode: str | None,
+    references: str,
+    encoder: str,
+    name: str,
+) -> None:
+    """Write a commented study file for your own checkpoints, for SDXL where these are of that family."""
     from studies.template import study_template, write_template
+    from studies.written_space import family_of_files
 
     text = study_template(
         file=study.name,
         name=name,
         a=model_a,
         b=model_b,
+        c=model_c,
+        mode=mode or "",
+        family=family_of_files([study.parent / path for path in (model_a, model_b)]) or "sd1",
         references=references,
         encoder=encoder,
     )
@@ -71,7 +88,8 @@ def init(study: Path, model_a: str, model_b: str, references: str, encoder: str,
 @told_plainly
 def check(study: Path) -> None:
     """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
-    from studies.preflight import is_fatal, preflight
+    from studies.findings import is_fatal
+    from studies.preflight import preflight
 
     findings = preflight(opened(study))
     for finding in findings:
@@ -155,39 +173,6 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
     pin = approve_recipe(opened(study), finalist=finalist, trial=trial, note=note, by=by)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
-
-
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of every command that writes a checkpoint: ``output`` (of ``engine.merged``) and ``with_recipe``."""
-    options = (
-        click.option("--folded", is_flag=True, help="One pass and one rounding, as the search renders it."),
-        click.option("--prune", is_flag=True, help="Only UNet, VAE and text encoders: no EMA, no training buffers."),
-        click.option("--vae", type=click.Path(path_type=Path), help="Bake this VAE in."),
-        click.option("--reset-clip-ids", is_flag=True, help="Repair the text encoder's position_ids."),
-        click.option("--no-recipe", is_flag=True, help="Leave out of the file what it was made of."),
-        click.option("--overwrite", is_flag=True, help="Replace files that are there."),
-    )
-
-    @wraps(command)
-    def run(
-        *args: object,
-        folded: bool,
-        prune: bool,
-        vae: Path | None,
-        reset_clip_ids: bool,
-        no_recipe: bool,
-        **rest: object,
-    ) -> None:
-        from engine.merged import Output
-
-        way = "folded" if folded else "exact"
-        output = Output(way=way, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
-        command(output=output, with_recipe=not no_recipe, **rest)
-
-    found: Callable[..., None] = run
-    for option in reversed(options):
-        found = option(found)
-    return found
 
 
 @main.command()

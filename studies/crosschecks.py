@@ -1,31 +1,28 @@
-"""What can be wrong between the values of a study file, and the search space that its tables describe."""
+"""What can be wrong between the values of a study file; of merge and space, see `studies.merge_checks`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import RenderError
 from engine.hires import UPSCALERS
 from scorers import catalogue
-from search.errors import SearchError
-from search.layout import build_space
-from search.space import Space
-from studies.checks import blocks_of_range
+from studies.candidate import MERGED_VAE
 from studies.mistakes import Mistake, Place, did_you_mean
-from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, SpaceTable, TargetTable
+from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
+from studies.written_merge import SpaceTable
 from studies.written_shots import shot_of
 
 
 def across(parts: Mapping[str, Any]) -> list[Mistake]:
     """Return the mistakes that lie between values."""
     mistakes: list[Mistake] = []
-    models: ModelsTable | None = parts.get("models")
-    if models is not None and models.A == models.B:
-        mistakes.append(
-            Mistake(place=("models", "B"), what="is the same file as A", seen=models.B, remedy="name two checkpoints")
-        )
+    if "models" in parts:
+        mistakes += _same_files(parts["models"])
+    if "render" in parts and "space" in parts:
+        mistakes += _two_vaes(parts["render"], parts["space"])
     if "render" in parts:
         mistakes += _second_pass(parts["render"])
     target: TargetTable | None = parts.get("target")
@@ -34,6 +31,21 @@ def across(parts: Mapping[str, Any]) -> list[Mistake]:
         mistakes.append(Mistake(place=("target", "unlike"), what=what, seen=target.unlike, remedy="add like"))
     prompts: list[PromptTable] = parts.get("prompts", [])
     return mistakes + _repeated(prompts) + _peeking(prompts, parts.get("proof"))
+
+
+def _same_files(models: ModelsTable) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for letter, path in models.paths.items():
+        if path in first:
+            what = f"is the same file as {first[path]}"
+            yield Mistake(place=("models", letter), what=what, seen=path, remedy="name different checkpoints")
+        first.setdefault(path, letter)
+
+
+def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Mistake]:
+    if render.vae is not None and space.choices.vae is not None:
+        what = "is decided by space.choices.vae"
+        yield Mistake(place=("render", "vae"), what=what, seen=render.vae, remedy="leave one of them out")
 
 
 def _second_pass(render: RenderTable) -> list[Mistake]:
@@ -85,46 +97,19 @@ def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[M
     return [Mistake(place=("proof", "seeds"), what=what, seen=shared, remedy="use seeds that no [[prompts]] has")]
 
 
-def space_of(table: SpaceTable, mistakes: list[Mistake]) -> Space | None:
-    """Build the search space; mistakes are added to the list."""
-    common = (table.blocks.low, table.blocks.high)
-    bounds = {f"adjust:{field}": (low, high) for field, (low, high) in table.adjust.items()}
-    if "BASE" not in table.blocks.freeze:
-        bounds["BASE"] = common
-    groups = {name: _members(texts) for name, texts in table.blocks.groups.items()}
-    try:
-        space = build_space(
-            ratios=common,
-            bounds=bounds,
-            groups=groups or None,
-            freeze=table.blocks.freeze,
-            sites=table.self_.sites,
-            factors=(table.self_.low, table.self_.high),
-            adjust=list(table.adjust),
-        )
-    except SearchError as error:
-        lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
-        mistakes += [Mistake(place=("space",), what=line, remedy="change the [space] tables") for line in lines]
-        return None
-    if not space.free:
-        mistakes.append(Mistake(place=("space",), what="everything is frozen", remedy="leave a block free"))
-    return space
-
-
-def _members(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(block for text in texts for block in blocks_of_range(text))
-
-
 def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:
     """Return a mistake for every path of the file's right tables that leads nowhere."""
     named: list[tuple[Place, str]] = []
     if "models" in parts:
-        named += [(("models", letter), getattr(parts["models"], letter)) for letter in ("A", "B")]
+        named += [(("models", letter), text) for letter, text in parts["models"].paths.items()]
     if "target" in parts:
         named += [(("target", "references"), text) for text in parts["target"].references]
     if "render" in parts:
         paths = {key: getattr(parts["render"], key) for key in ("vae", "embeddings", "wildcards", "upscalers")}
         named += [(("render", key), text) for key, text in paths.items() if text]
+    if "space" in parts:
+        vaes = enumerate(parts["space"].choices.vae or ())
+        named += [(("space", "choices", "vae", number), text) for number, text in vaes if text != MERGED_VAE]
     if "scorers" in parts:
         named += _scorer_files(parts["scorers"])
     return [

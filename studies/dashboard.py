@@ -26,7 +26,8 @@ def write_note(trial: Trial, artifact: str) -> None:
 
 def note(attributes: Mapping[str, Any], sheet: str) -> str:
     """The Markdown of a note; ``sheet`` is the address of the contact sheet on the dashboard."""
-    lines = [f"**stage {attributes['stage']}**", "", f"![contact sheet]({sheet})", ""]
+    decoded = f", decoded by {attributes['vae']}" if attributes.get("vae") else ""
+    lines = [f"**stage {attributes['stage']}**{decoded}", "", f"![contact sheet]({sheet})", ""]
     lines += ["| scorer | raw | scaled |", "|---|---|---|"]
     for name, part in attributes["scores"].items():
         lines.append(f"| {name} | {part['raw']:.4f} | {part['scaled']:+.2f} |")

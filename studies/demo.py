@@ -60,7 +60,7 @@ def _approve_and_export(spec: StudySpec, console: Console) -> None:
 def _is_pinned(spec: StudySpec) -> bool:
     """Whether the current first finalist is the newest pin already."""
     pins = read_pins(spec.folder)
-    return bool(pins) and pins[-1].recipe_key == read_outcome(spec.folder).finalist(1)[1].key
+    return bool(pins) and pins[-1].recipe_key == read_outcome(spec.folder).finalist(1)[1].recipe.key
 
 
 def _verify(spec: StudySpec, pin: Pin, done: Exported) -> str:

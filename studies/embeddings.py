@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.widths import Widths
 from studies.studyfile import StudySpec
 
 
@@ -20,16 +21,19 @@ def embedding_hashes(spec: StudySpec) -> dict[str, str]:
     return EmbeddingFolder(spec.embeddings).hashes(prompts, negatives)
 
 
-def refuse_misfits(spec: StudySpec, width: int) -> None:
-    """Look whether the embeddings that the prompts name suit a text encoder of this width.
+def refuse_misfits(spec: StudySpec, widths: Widths) -> None:
+    """Look whether the embeddings that the prompts name suit the text encoders of models of these widths.
 
     Raises:
         RenderError: one does not, or its file cannot be used.
     """
     if spec.embeddings is None:
         return
+    from engine.embedding_file import PAIR, SINGLE
     from engine.embeddings import EmbeddingFolder
 
     folder = EmbeddingFolder(spec.embeddings)
+    kinds = PAIR if widths.family == "sdxl" else (SINGLE,)
     for name in embedding_hashes(spec):
-        folder.fitting(name, width)
+        for kind, encoder in zip(kinds, widths.encoders, strict=True):
+            folder.fitting(name, encoder.width, kind)

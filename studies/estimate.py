@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.layout import Widths
+from engine.dialects import FamilyName
 from engine.sampler_names import unet_calls
 from engine.shots import Shot
+from engine.widths import REAL, SD1, Widths
+from search.baselines import flats, parents
 from search.suggester import Suggester
 from studies.studyfile import StudySpec
 
@@ -22,19 +24,20 @@ if TYPE_CHECKING:
 
     from engine.checkpoint import Checkpoint
 
-BASELINES = 5
-"""Recipes that the proof renders beside the finalists: A, B, FLAT_25, FLAT_50, FLAT_75."""
-
-UNET_FLOP = (1.363e12, 0.244e12)
-"""Work of one guided call of SD1.5 (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its
-square; fits the counted 1.607, 2.591 and 16.96 TFLOP of 512 x 512, 512 x 768 and 1024 x 1536."""
+UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
+    "sd1": (1.363e12, 0.244e12),
+    "sd2": (1.363e12, 0.244e12),
+    "sdxl": (3.110e12, 0.068e12),
+}
+"""Work of one guided call (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its square; fits
+the counted 1.607, 2.591 and 16.96 TFLOP of SD1.5 at 512 x 512, 512 x 768 and 1024 x 1536, and 3.178, 4.784 and 21.36 of
+SDXL. SD2 is taken to be as SD1."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 ENCODE_FLOP = 1.1e12
 """Work of encoding one of that size."""
 ENLARGE_FLOP = 9.4e12
 """Work of an ESRGAN model (23 blocks, four times larger) on a picture of 512 x 512 pixels."""
-REAL = Widths()
 SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
 """Part of a large matrix product's speed that a UNet reaches."""
 PASS_SECONDS = {"cpu": 0.07, "cuda": 0.02}
@@ -71,17 +74,17 @@ class Estimate:
     """The kind of device the times are for: cpu or cuda."""
 
 
-def estimate(spec: StudySpec, a: Checkpoint, b: Checkpoint) -> Estimate:
+def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
     """Return what a study takes on its device.
 
     Args:
         spec: the study.
-        a: model A, opened.
-        b: model B, opened.
+        models: by letter, opened.
     """
+    a = models["A"]
     device = device_of(spec.device)
     trials = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).total
-    proofs = BASELINES + spec.finalists + spec.simplify
+    proofs = len(parents(spec.space)) + len(flats(spec.space)) + spec.finalists + spec.simplify
     drawn = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
     pictures = trials * drawn + proofs * len(spec.proof_shots)
     per_picture = picture_seconds(spec.shots[0], a.widths, device)
@@ -92,7 +95,7 @@ def estimate(spec: StudySpec, a: Checkpoint, b: Checkpoint) -> Estimate:
         seconds=pictures * per_picture,
         disk_bytes=_disk(spec, trials, proofs),
         export_bytes=2 * elements,
-        memory_bytes=_memory(spec, a, b, device),
+        memory_bytes=_memory(spec, models, device),
         device=device.type,
     )
 
@@ -110,15 +113,15 @@ def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
     """Return the seconds one picture takes, both passes of it, measured work by measured speed."""
     calls = [_calls(shot, number) for number in range(len(shot.passes))]
     areas = [_area(one.width, one.height) for one in shot.passes]
-    linear, square = UNET_FLOP
+    linear, square = UNET_FLOP[widths.family]
     steps = sum(count * (linear * area + square * area**2) for count, area in zip(calls, areas, strict=True))
-    unet = steps * _square_mean(widths.unet) / _square_mean(REAL.unet)
+    unet = steps * _square_mean(widths.unet) / _square_mean(REAL[widths.family].unet)
     coded = DECODE_FLOP * areas[-1]
     enlarging = 0.0
     if shot.hires and not shot.hires.on_latents:
         coded += DECODE_FLOP * areas[0] + ENCODE_FLOP * _area(shot.target.width, shot.target.height)
         enlarging = ENLARGE_FLOP * areas[0] if shot.hires.model else 0.0
-    coded *= _square_mean(widths.vae) / _square_mean(REAL.vae)
+    coded *= _square_mean(widths.vae) / _square_mean(SD1.vae)
     work = (unet + coded + enlarging) / (matrix_speed(device) * SPEED_SHARE[device.type])
     return work + PASS_SECONDS[device.type] * sum(calls) / 4
 
@@ -169,12 +172,13 @@ def _disk(spec: StudySpec, trials: int, proofs: int) -> int:
     return int(sheets + proof + (trials + proofs) * RECORD_BYTES)
 
 
-def _memory(spec: StudySpec, a: Checkpoint, b: Checkpoint, device: torch.device) -> int:
-    parents = sum(info.size for model in (a, b) for info in model.tensors.values())
+def _memory(spec: StudySpec, models: Mapping[str, Checkpoint], device: torch.device) -> int:
+    a = models["A"]
+    resident = sum(info.size for model in models.values() for info in model.tensors.values())
     elements = sum(info.elements for info in a.tensors.values())
     live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
-    share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / REAL.vae[0]
-    return int(parents + live + _encoders(spec) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+    share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / SD1.vae[0]
+    return int(resident + live + _encoders(spec) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
 
 
 def _encoders(spec: StudySpec) -> int:

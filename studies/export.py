@@ -16,7 +16,7 @@ from studies.approval import Pin
 from studies.errors import StudyError
 from studies.files import write_text
 from studies.studyfile import StudySpec
-from studies.workshop import model_hashes
+from studies.workshop import model_hashes, vae_hashes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,24 +51,21 @@ def export_pin(
         spec: the study.
         pin: what to export.
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
-        output: what the file is to be like, but for its dtype.
+        output: what the file is to be like, but for its dtype; where it names no VAE, one that the search chose among
+            several is baked in.
         dtype: fp16, bf16 or fp32; default: what the search rounded to.
         with_recipe: whether the file says what it was made of.
         overwrite: replace files that are there.
         progress: called with (bytes written, bytes in all).
 
     Raises:
-        StudyError: a checkpoint is not the one that the recipe was approved with.
+        StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
         CheckpointError: the file cannot be written.
     """
     models = model_hashes(spec)
-    changed = [f"  {letter}: {spec.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
-    if changed:
-        raise StudyError(
-            "these checkpoints are not the ones that the recipe was approved with (SHA-256 differs):\n"
-            + "\n".join(changed)
-            + "\nput the old files back, or search and approve with the new ones"
-        )
+    refuse_others(spec, pin, models)
+    if output.vae is None and pin.vae:
+        output = replace(output, vae=spec.vaes.get(pin.vae))
     if out is None:
         folder = spec.folder / "exports"
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +82,30 @@ def export_pin(
         approval=approval,
         progress=progress,
     )
+
+
+def refuse_others(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> None:
+    """Compare the files with those that a recipe was approved with.
+
+    Args:
+        spec: the study.
+        pin: what was approved.
+        models: SHA-256 of every model file as it is, by letter.
+
+    Raises:
+        StudyError: another checkpoint, or another VAE in place of the chosen one.
+    """
+    changed = [f"  {letter}: {spec.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
+    if pin.vae and pin.vae not in spec.vaes:
+        changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
+    elif vae_hashes(spec).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+        changed.append(f"  VAE: {spec.vaes[pin.vae]}")
+    if changed:
+        raise StudyError(
+            "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
+            + "\n".join(changed)
+            + "\nput the old files back, or search and approve with the new ones"
+        )
 
 
 def export_recipe(
@@ -132,7 +153,8 @@ def export_recipe(
     }
     more = facts | ({"approval": dict(approval)} if approval else {})
     named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
-    words = f"{named}\n{instructions(recipe)}\n"
+    baked = f"  bake in VAE: {output.vae.name}\n" if output.vae else ""
+    words = f"{named}\n{instructions(recipe)}\n{baked}"
     written = write_checkpoint(
         recipe,
         models,
@@ -150,7 +172,10 @@ def export_recipe(
 
 
 def vae_note(spec: StudySpec, output: Output, done: Exported) -> str:
-    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was."""
+    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
+
+    A VAE that was chosen among several is in the file, unless another one was asked for.
+    """
     if spec.vae is None or (output.vae is not None and output.vae.resolve() == spec.vae.resolve()):
         return ""
     inside = any(key.startswith(VAE) for key in read_header(done.checkpoint.path).tensors)

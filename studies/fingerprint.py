@@ -12,7 +12,7 @@ from studies.errors import StudyError
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec
 from studies.upscalers import upscaler_hashes
-from studies.workshop import vae_hash
+from studies.workshop import vae_hashes
 
 if TYPE_CHECKING:
     from studies.workshop import Workshop
@@ -68,7 +68,7 @@ def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) ->
     """Everything that a study's numbers depend on, by name."""
     inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
     inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
-    inputs |= vae_hash(spec)
+    inputs |= vae_hashes(spec)
     inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
     return inputs | {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
 

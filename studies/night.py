@@ -108,10 +108,10 @@ class Night:
 
     def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
         started = time.perf_counter()
-        recipe = self.spec.space.decode(proposal.point)
-        trial.set_user_attr("recipe", recipe.text)
-        trial.set_user_attr("recipe_key", recipe.key)
-        work = workshop.make(recipe, self.spec.drawn(proposal.slots), among=self.spec.shots)
+        candidate = self.spec.candidate(proposal.point)
+        for name, text in candidate.attributes.items():
+            trial.set_user_attr(name, text)
+        work = workshop.make(candidate, self.spec.drawn(proposal.slots), among=self.spec.shots)
         verdict = workshop.panel.judge(work.features)
         for name, value in attributes_of(verdict).items():
             trial.set_user_attr(name, value)

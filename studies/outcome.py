@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.recipe import Recipe
+from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.files import write_text
 
@@ -45,11 +46,18 @@ class Standing:
     """Objective on the held-out shots; None if the pictures are broken."""
     reasons: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    """A finalist against both parents and the best FLAT mix."""
+    """A finalist against every parent and the best FLAT mix."""
     numbers: dict[str, float | None] = field(default_factory=dict[str, float | None])
     """For the report, by name: unbiased CMMD and polynomial MMD to the references, drift."""
     alarm: str = ""
     """What a person should look at before trusting the score."""
+    vae: str = ""
+    """The study's word for the VAE that decoded it; "" where it chooses among none."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was rendered."""
+        return Candidate(recipe=Recipe.parse(self.recipe), vae=self.vae)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +80,14 @@ class Outcome:
 
     @property
     def winner(self) -> Standing | None:
-        """The first finalist, if it beats both parents and every FLAT mix beyond the noise; else None."""
+        """The first finalist, if it beats every parent and every FLAT mix beyond the noise; else None."""
         if not self.finalists:
             return None
         best = self.finalists[0]
         return best if best.comparisons and all(c.is_better for c in best.comparisons) else None
 
-    def finalist(self, number: int) -> tuple[str, Recipe]:
-        """Label and recipe of finalist 1, 2, ...
+    def finalist(self, number: int) -> tuple[str, Candidate]:
+        """Label and candidate of finalist 1, 2, ...
 
         Raises:
             StudyError: there is no such finalist.
@@ -87,7 +95,7 @@ class Outcome:
         if not 1 <= number <= len(self.finalists):
             raise StudyError(f"no finalist {number}: this study has finalists 1 to {len(self.finalists)}")
         chosen = self.finalists[number - 1]
-        return chosen.label, Recipe.parse(chosen.recipe)
+        return chosen.label, chosen.candidate
 
     def sentences(self) -> list[str]:
         """The result in words, honest about noise."""
@@ -97,7 +105,7 @@ class Outcome:
         lines = [*self.course, *([self.simpler] if self.simpler else [])]
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
-            lines.append("It beats both parents and every FLAT mix on held-out prompts and seeds, beyond the noise.")
+            lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
         else:
             beaten_not = ", ".join(c.against for c in best.comparisons if not c.is_better)
             lines.append(
@@ -154,6 +162,7 @@ def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
             comparisons=tuple(Comparison(**fields) for fields in row["comparisons"]),
             numbers=row.get("numbers", {}),
             alarm=row.get("alarm", ""),
+            vae=row.get("vae", ""),
         )
         for row in rows
     )

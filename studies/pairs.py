@@ -19,6 +19,7 @@ from engine.recipe import Recipe
 from engine.shots import Shot
 from scorers.errors import ScorerError
 from scorers.preference import Matrix, Taste
+from studies.candidate import Candidate
 from studies.picks import Pick
 from studies.renders import RenderStore, shots_key
 
@@ -38,7 +39,7 @@ class Pair:
     """Two pictures of one shot; the sides are drawn from the pair's own name, whatever its scores."""
 
     left: str
-    """Key of the recipe on the left."""
+    """Key of the candidate on the left."""
     right: str
     shots: str
     index: int
@@ -58,22 +59,22 @@ class Gallery:
         self._renders = renders
         self._seed = seed
         self._shots: dict[str, Sequence[Shot]] = {}
-        self._recipes: dict[str, Recipe] = {}
+        self._candidates: dict[str, Candidate] = {}
         self._said: dict[tuple[str, str], Matrix] = {}
 
-    def hang(self, recipes: Sequence[Recipe], shots: Sequence[Shot]) -> None:
-        """Add the kept pictures of recipes, the best first; recipes whose features lack something are left out."""
+    def hang(self, candidates: Sequence[Candidate], shots: Sequence[Shot]) -> None:
+        """Add the kept pictures of candidates, the best first; those whose features lack something are left out."""
         key = shots_key(shots)
         self._shots[key] = shots
-        for recipe in recipes[:MOST_RECIPES]:
-            said = self._opinions(recipe, shots)
-            if said is not None and self._renders.picture(recipe, shots, 0) is not None:
-                self._recipes[recipe.key] = recipe
-                self._said[key, recipe.key] = said
+        for one in candidates[:MOST_RECIPES]:
+            said = self._opinions(one, shots)
+            if said is not None and self._renders.picture(one, shots, 0) is not None:
+                self._candidates[one.key] = one
+                self._said[key, one.key] = said
 
-    def _opinions(self, recipe: Recipe, shots: Sequence[Shot]) -> Matrix | None:
+    def _opinions(self, candidate: Candidate, shots: Sequence[Shot]) -> Matrix | None:
         """``(n, k)``: what the scorers say of every picture, in their units."""
-        kept = self._renders.load(recipe, shots, self._panel.observer.wanted)
+        kept = self._renders.load(candidate, shots, self._panel.observer.wanted)
         if kept is None:
             return None
         try:
@@ -82,9 +83,9 @@ class Gallery:
             return None  # a scorer has no say on these pictures: nothing to learn from them
         return np.stack([rows[name] for name in self.names], axis=1)
 
-    def recipe(self, key: str) -> Recipe:
-        """A recipe that hangs here."""
-        return self._recipes[key]
+    def candidate(self, key: str) -> Candidate:
+        """What hangs here under a key."""
+        return self._candidates[key]
 
     def shot(self, pair: Pair) -> Shot:
         """What both pictures show."""
@@ -93,7 +94,7 @@ class Gallery:
     def pictures(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         """Left and right."""
         shots = self._shots[pair.shots]
-        found = [self._renders.picture(self._recipes[key], shots, pair.index) for key in (pair.left, pair.right)]
+        found = [self._renders.picture(self._candidates[key], shots, pair.index) for key in (pair.left, pair.right)]
         left, right = found
         if left is None or right is None:
             raise FileNotFoundError(f"the kept pictures of {pair.left[:8]} or {pair.right[:8]} are gone")
@@ -133,8 +134,9 @@ def sided(shots: str, one: str, other: str, index: int, seed: int) -> Pair:
 
 def pair_of(pick: Pick) -> Pair:
     """The pair that was asked."""
-    keys = [Recipe.parse(text).key for text in (pick.left, pick.right)]
-    return Pair(left=keys[0], right=keys[1], shots=pick.shots, index=pick.index)
+    left = Candidate(recipe=Recipe.parse(pick.left), vae=pick.left_vae)
+    right = Candidate(recipe=Recipe.parse(pick.right), vae=pick.right_vae)
+    return Pair(left=left.key, right=right.key, shots=pick.shots, index=pick.index)
 
 
 def most_telling(pairs: Sequence[Pair], differences: Matrix, taste: Taste) -> Pair:

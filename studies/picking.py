@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from engine.recipe import Recipe
 from scorers.preference import Agreement, Taste, Vector, agreement, agreement_on_new, taste
 from studies import sheets
 from studies.calibration import OFF, fit
+from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.fingerprint import INPUTS, refuse_changes
 from studies.outcome import read_outcome
@@ -63,9 +63,12 @@ class Picking:
     def answer(self, pair: Pair, said: Answer, broken: Side = "") -> None:
         """Keep a person's answer."""
         shot = self.gallery.shot(pair)
+        left, right = self.gallery.candidate(pair.left), self.gallery.candidate(pair.right)
         pick = Pick(
-            left=self.gallery.recipe(pair.left).text,
-            right=self.gallery.recipe(pair.right).text,
+            left=left.recipe.text,
+            right=right.recipe.text,
+            left_vae=left.vae,
+            right_vae=right.vae,
             shots=pair.shots,
             index=pair.index,
             prompt=shot.prompt,
@@ -159,14 +162,14 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         workshop.close()
 
 
-def _judged(store: StudyStore) -> list[Recipe]:
-    """Recipes of the trials with a value, best first."""
-    return [Recipe.parse(trial.user_attrs["recipe"]) for trial in complete(store.trials())]
+def _judged(store: StudyStore) -> list[Candidate]:
+    """The trials with a value, best first."""
+    return [Candidate.of(trial.user_attrs) for trial in complete(store.trials())]
 
 
-def _proved(spec: StudySpec) -> list[Recipe]:
-    """Recipes of the finalists and of what they were compared with, if there is an outcome."""
+def _proved(spec: StudySpec) -> list[Candidate]:
+    """The finalists and what they were compared with, if there is an outcome."""
     if not (spec.folder / "outcome.json").exists():
         return []
     outcome = read_outcome(spec.folder)
-    return [Recipe.parse(one.recipe) for one in (*outcome.finalists, *outcome.baselines) if one.value is not None]
+    return [one.candidate for one in (*outcome.finalists, *outcome.baselines) if one.value is not None]

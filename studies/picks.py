@@ -37,6 +37,9 @@ class Pick:
     by: str = ""
     at: str = ""
     """UTC, ISO 8601."""
+    left_vae: str = ""
+    """Word of the VAE that decoded the left picture, where the study chooses among several."""
+    right_vae: str = ""
     format: int = 1
 
     @property

@@ -7,43 +7,24 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from engine.errors import EngineError
 from engine.prompt_check import check_prompt
 from studies.embeddings import embedding_hashes, refuse_misfits
 from studies.estimate import Estimate, device_of, estimate, free_memory, size_text, time_text
+from studies.findings import Finding, Level, told
+from studies.preflight_models import models_of, odd_runs, unfit_vaes
 from studies.studyfile import StudySpec
 from studies.upscalers import refuse_unusable
 
 if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
 
-Level = Literal["error", "warning", "note"]
-
 FEWEST_REFERENCES = 4
 """With fewer pictures no style can be told from a subject, unless words say which."""
 GOOD_REFERENCES = 8
 JPEG = (".jpg", ".jpeg")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that a person should know before the night."""
-
-    level: Level
-    """`error`: the study cannot run; `warning`: it can, but look; `note`: for information."""
-    where: str
-    """A file, or a key of the study file."""
-    message: str
-    remedy: str = ""
-    """The way out, if one is needed."""
-
-    @property
-    def line(self) -> str:
-        """One line for people."""
-        return f"{self.level}: {self.where}: {self.message}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 def preflight(spec: StudySpec) -> tuple[Finding, ...]:
@@ -54,24 +35,21 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     Returns:
         Errors first, then warnings, then notes; without errors the study can start.
     """
-    found = [*_prompts(spec), *_references(spec), *_scorers(spec), *_folder(spec), *_device(spec), *_upscalers(spec)]
-    models = _models(spec, found)
-    found += [*_vae(spec, models), *_embeddings(spec, models)]
+    found = [
+        *odd_runs(spec),
+        *_prompts(spec),
+        *_references(spec),
+        *_scorers(spec),
+        *_folder(spec),
+        *_device(spec),
+        *_upscalers(spec),
+    ]
+    models = models_of(spec, found)
+    found += [*unfit_vaes(spec, models), *_embeddings(spec, models)]
     if set(models) == set(spec.models):
         found += _resources(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
-
-
-def is_fatal(findings: Sequence[Finding]) -> bool:
-    """Whether the study cannot run."""
-    return any(finding.level == "error" for finding in findings)
-
-
-def _told(level: Level, where: str, error: Exception | str) -> Finding:
-    """Turn another package's message, "what is wrong; the way out", into a finding."""
-    message, _, remedy = str(error).removeprefix(f"{where}: ").partition("; ")
-    return Finding(level=level, where=where, message=message, remedy=remedy)
 
 
 def _prompts(spec: StudySpec) -> Iterator[Finding]:
@@ -80,31 +58,17 @@ def _prompts(spec: StudySpec) -> Iterator[Finding]:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"'
-        yield from (_told("warning", where, remark) for remark in check_prompt(text, negative=negative))
+        yield from (told("warning", where, remark) for remark in check_prompt(text, negative=negative))
 
 
 def _embeddings(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
     """Whether every embedding that a prompt names can be read and suits the models."""
     try:
-        for width in {model.widths.text for model in models.values()}:
-            refuse_misfits(spec, width)
+        for widths in {model.widths for model in models.values()}:
+            refuse_misfits(spec, widths)
         embedding_hashes(spec)
     except EngineError as error:
-        yield _told("error", "render.embeddings", error)
-
-
-def _vae(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
-    """Whether the chosen VAE can decode for the models."""
-    if spec.vae is None:
-        return
-    from engine.baked_vae import read_whole_vae
-    from engine.checkpoint import has_vae
-
-    inside = next((model.widths for model in models.values() if has_vae(model)), None)
-    try:
-        read_whole_vae(spec.vae, inside)
-    except EngineError as error:
-        yield _told("error", f"render.vae: {spec.vae}", str(error).removeprefix(f"{spec.vae}: "))
+        yield told("error", "render.embeddings", error)
 
 
 def _upscalers(spec: StudySpec) -> Iterator[Finding]:
@@ -112,37 +76,7 @@ def _upscalers(spec: StudySpec) -> Iterator[Finding]:
     try:
         refuse_unusable(spec)
     except EngineError as error:
-        yield _told("error", "render.upscalers", error)
-
-
-def _models(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
-    """Open and read the models; what is wrong with them is added to the findings."""
-    from engine.checkpoint import check_finite, open_checkpoint, open_complete
-    from engine.families import TITLES
-
-    models: dict[str, Checkpoint] = {}
-    for letter, path in spec.models.items():
-        try:
-            if (family := open_checkpoint(path).family) != "sd1":
-                raise EngineError(f"this is {TITLES[family]}; a study searches SD1 so far, take SD1 models")
-            models[letter] = open_complete(path, vae=spec.vae is None)
-            check_finite(models[letter])
-        except EngineError as error:
-            found.append(_told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
-    if set(models) == set(spec.models):
-        found += _pairs(models, vae=spec.vae is None)
-    return models
-
-
-def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
-    from engine.checkpoint import check_pair
-
-    first, *others = models.items()
-    for letter, model in others:
-        try:
-            check_pair(first[1], model, vae=vae)
-        except EngineError as error:
-            yield _told("error", f"models.{first[0]}, models.{letter}", error)
+        yield told("error", "render.upscalers", error)
 
 
 def _references(spec: StudySpec) -> Iterator[Finding]:
@@ -203,9 +137,9 @@ def _scorers(spec: StudySpec) -> Iterator[Finding]:
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:
-        yield from (_told("error", "scorers", line) for line in str(error).splitlines())
+        yield from (told("error", "scorers", line) for line in str(error).splitlines())
         return
-    yield from (_told("error", "scorers", missing.text) for missing in sources.missing)
+    yield from (told("error", "scorers", missing.text) for missing in sources.missing)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         found = list(verified(sources))
@@ -213,8 +147,8 @@ def _scorers(spec: StudySpec) -> Iterator[Finding]:
         if one.problem:
             yield Finding(level="error", where="scorers", message=one.problem, remedy="see [scorers]")
         elif one.remark:
-            yield _told("warning", f"scorers: {one.path}", one.remark)
-    yield from (_told("warning", "scorers", str(remark.message)) for remark in remarks)
+            yield told("warning", f"scorers: {one.path}", one.remark)
+    yield from (told("warning", "scorers", str(remark.message)) for remark in remarks)
 
 
 def _folder(spec: StudySpec) -> Iterator[Finding]:
@@ -253,7 +187,7 @@ def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequenc
     """Time, disk and memory."""
     if any(finding.where == "device.device" for finding in found):
         return
-    need = estimate(spec, models["A"], models["B"])
+    need = estimate(spec, models)
     speed = f"about {time_text(need.seconds)} on this {need.device}"
     yield Finding(level="note", where="time", message=f"{need.trials} trials, {need.pictures} pictures: {speed}")
     yield from _disk(spec, need)

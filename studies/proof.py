@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.recipe import Recipe
+from search.baselines import flats, parents
 from search.finalists import choose, expected, optimism
 from search.history import Point, Told
 from studies import sheets
+from studies.candidate import Candidate
 from studies.noise import doubts, suggester_of
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 SHEET_ROWS = 6
 """Prompts shown on the finalists' sheet."""
-PARENTS = {"A": Recipe.flat(0.0), "B": Recipe.flat(1.0)}
-FLATS = {f"FLAT_{percent}": Recipe.flat(percent / 100) for percent in (25, 50, 75)}
 
 
 def prove(
@@ -42,13 +41,13 @@ def prove(
     """
     history = store.history()
     points = {finalist.label: finalist.point for finalist in choose(spec.space, history, spec.finalists, spec.plan)}
-    recipes = PARENTS | FLATS | {label: spec.space.decode(point) for label, point in points.items()}
+    recipes = baselines_of(spec) | {label: spec.candidate(point) for label, point in points.items()}
     looks = _looks(spec, workshop, recipes, console)
-    standings = _standings(workshop.panel, recipes, looks, tuple(points))
+    standings = _standings(spec, workshop.panel, recipes, looks, tuple(points))
     finalists = sorted((standings[label] for label in points), key=_by_value)
     outcome = Outcome(
         models=dict(models),
-        baselines=tuple(standings[label] for label in (*PARENTS, *FLATS)),
+        baselines=tuple(standings[label] for label in baselines_of(spec)),
         finalists=tuple(finalists),
         sheet=str(spec.folder / "finalists.png"),
         remarks=_remarks(store),
@@ -60,9 +59,9 @@ def prove(
         simple = simplified(spec, workshop, history, points[won.label], lead, console)
         if simple is not None:
             label = f"{won.label}, simpler"
-            recipes |= {label: spec.space.decode(simple.point)}
+            recipes |= {label: spec.candidate(simple.point)}
             looks |= _looks(spec, workshop, {label: recipes[label]}, console)
-            first = _standings(workshop.panel, recipes, looks, (label,))[label]
+            first = _standings(spec, workshop.panel, recipes, looks, (label,))[label]
             loss = _compare(workshop.panel, looks, label, won.label)
             outcome = replace(outcome, finalists=(first, *finalists), simpler=simple.sentence(loss))
     draw_sheet(spec, workshop, outcome)
@@ -70,24 +69,37 @@ def prove(
     return outcome
 
 
-def _looks(spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Recipe], console: Console) -> dict[str, Features]:
+def baselines_of(spec: StudySpec) -> dict[str, Candidate]:
+    """What finalists are compared with: the models as they are, then the FLAT mixes."""
+    recipes = parents(spec.space) | flats(spec.space)
+    return {label: spec.baseline(recipe) for label, recipe in recipes.items()}
+
+
+def _looks(
+    spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Candidate], console: Console
+) -> dict[str, Features]:
     """Features of the held-out pictures, which are all kept."""
     looks: dict[str, Features] = {}
     with meter("proving the finalists", len(recipes), console) as bar:
-        for label, recipe in recipes.items():
-            looks[label] = workshop.make(recipe, spec.proof_shots, pictures=True).features
+        for label, candidate in recipes.items():
+            looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
             bar.advance(note=label)
     return looks
 
 
 def _standings(
-    panel: Panel, recipes: Mapping[str, Recipe], looks: Mapping[str, Features], finalists: Sequence[str]
+    spec: StudySpec,
+    panel: Panel,
+    recipes: Mapping[str, Candidate],
+    looks: Mapping[str, Features],
+    finalists: Sequence[str],
 ) -> dict[str, Standing]:
-    """All baselines' results, and the finalists' beside both parents and the best FLAT mix."""
-    likenesses = panel.likenesses(looks, (*PARENTS, *FLATS))
-    labels = (*PARENTS, *FLATS, *finalists)
+    """All baselines' results, and the finalists' beside every parent and the best FLAT mix."""
+    baselines = tuple(baselines_of(spec))
+    likenesses = panel.likenesses(looks, baselines)
+    labels = (*baselines, *finalists)
     found = {label: _standing(panel, label, recipes[label], looks[label], likenesses[label]) for label in labels}
-    rivals = [*PARENTS, _best([found[label] for label in FLATS])]
+    rivals = [*spec.models, _best([found[label] for label in baselines if label not in spec.models])]
     for label in finalists:
         comparisons = tuple(_compare(panel, looks, label, rival) for rival in rivals)
         found[label] = replace(found[label], comparisons=comparisons)
@@ -116,12 +128,13 @@ def _course(
     return tuple(lines)
 
 
-def _standing(panel: Panel, label: str, recipe: Recipe, look: Features, likeness: Likeness) -> Standing:
+def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: Likeness) -> Standing:
     verdict = panel.judge(look)
     numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
     return Standing(
         label=label,
-        recipe=recipe.text,
+        recipe=candidate.recipe.text,
+        vae=candidate.vae,
         value=verdict.value,
         reasons=tuple(verdict.reasons),
         numbers=dict(zip(REPORTED, numbers, strict=True)),
@@ -152,14 +165,13 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
     shots = spec.proof_shots
     rows = _spread(len(shots), SHEET_ROWS)
-    flats = [standing for standing in outcome.baselines if standing.label in FLATS]
-    best_flat = _best(flats)
-    shown = [s for s in outcome.baselines if s.label in (*PARENTS, best_flat)] + list(outcome.finalists)
+    best_flat = _best([standing for standing in outcome.baselines if standing.label not in spec.models])
+    shown = [s for s in outcome.baselines if s.label in (*spec.models, best_flat)] + list(outcome.finalists)
     columns = [
         sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])
     ]
-    for number, standing in enumerate(shown, start=1 - len(PARENTS) - 1):
-        kept = workshop.renders.pictures(Recipe.parse(standing.recipe), shots) or []
+    for number, standing in enumerate(shown, start=-len(spec.models)):
+        kept = workshop.renders.pictures(standing.candidate, shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
             sheets.Column(
@@ -191,7 +203,7 @@ def _references(paths: tuple[Path, ...], count: int) -> list[sheets.Picture]:
 def _lines(standing: Standing, best_flat: str) -> list[str]:
     if standing.value is None:
         return ["broken: " + "; ".join(standing.reasons)]
-    lines = [f"score {standing.value:+.2f}"]
+    lines = [f"score {standing.value:+.2f}", *([f"VAE {Path(standing.vae).stem}"] if standing.vae else [])]
     for comparison in standing.comparisons:
         if comparison.against == best_flat:
             lines += [

@@ -17,10 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from engine.errors import EngineError
-from engine.recipe import Recipe
 from scorers.errors import ScorerError
 from search.history import Slots
 from studies.calibration import calibrate
+from studies.candidate import Candidate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
@@ -134,15 +134,15 @@ def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], pane
     return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
 
 
-def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Recipe, Slots]]:
-    """Every recipe whose features are needed, with the shots it drew: calibration recipes and judged trials."""
-    needed = [(spec.space.decode(proposal.point), Slots()) for proposal in suggester_of(spec, store).calibration()]
+def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
+    """Everything whose features are needed, with the shots it drew: calibration recipes and judged trials."""
+    needed = [(spec.candidate(proposal.point), Slots()) for proposal in suggester_of(spec, store).calibration()]
     needed += [
-        (Recipe.parse(trial.user_attrs["recipe"]), tuple(trial.user_attrs.get(SLOTS, ())))
+        (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
         for trial in trials
         if _was_judged(trial)
     ]
-    return list({(recipe.key, slots): (recipe, slots) for recipe, slots in needed}.values())
+    return list({(one.key, slots): (one, slots) for one, slots in needed}.values())
 
 
 def _was_judged(trial: FrozenTrial) -> bool:
@@ -151,11 +151,11 @@ def _was_judged(trial: FrozenTrial) -> bool:
     return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
 
 
-def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[Recipe, Slots]]) -> None:
+def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]) -> None:
     """Say which features lack what, and the way out; a workshop that can render makes them."""
     if workshop.can_render:
         return
-    lacking = [(found, slots) for recipe, slots in needed if (found := _lacking(spec, workshop, recipe, slots))]
+    lacking = [(found, slots) for one, slots in needed if (found := _lacking(spec, workshop, one, slots))]
     if not lacking:
         return
     names = sorted({name for names, _ in lacking for name in names})
@@ -169,12 +169,12 @@ def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[
     )
 
 
-def _lacking(spec: StudySpec, workshop: Workshop, recipe: Recipe, slots: Slots) -> tuple[str, ...]:
+def _lacking(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
     wanted = workshop.panel.observer.wanted
-    if slots and not workshop.renders.lacking(recipe, spec.shots, wanted):
+    if slots and not workshop.renders.lacking(candidate, spec.shots, wanted):
         return ()
-    return workshop.renders.lacking(recipe, spec.drawn(slots), wanted)
+    return workshop.renders.lacking(candidate, spec.drawn(slots), wanted)
 
 
 def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTrial) -> float | None:
@@ -188,7 +188,7 @@ def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTr
     value: float | None = None
     try:
         shots = spec.drawn(attributes.get(SLOTS, ()))
-        work = workshop.make(Recipe.parse(attributes["recipe"]), shots, among=spec.shots)
+        work = workshop.make(Candidate.of(attributes), shots, among=spec.shots)
         verdict = workshop.panel.judge(work.features)
         attributes |= attributes_of(verdict)
         value = verdict.value

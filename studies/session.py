@@ -6,12 +6,14 @@ from contextlib import suppress
 
 from rich.console import Console
 
-from engine.recipe import Recipe
 from studies.approval import Pin, pin_recipe
+from studies.candidate import Candidate
 from studies.errors import StudyError
+from studies.findings import is_fatal
+from studies.fingerprint import INPUTS
 from studies.night import Night
 from studies.outcome import Outcome, read_outcome
-from studies.preflight import is_fatal, preflight
+from studies.preflight import preflight
 from studies.show import standings
 from studies.storage import StudyStore, night_lock, repair
 from studies.studyfile import StudySpec
@@ -72,19 +74,29 @@ def approve_recipe(spec: StudySpec, *, finalist: int | None, trial: int | None, 
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    if trial is None:
-        outcome = read_outcome(spec.folder)
-        label, recipe = outcome.finalist(finalist or 1)
+    outcome = read_outcome(spec.folder) if trial is None else None
+    store = open_store(spec)
+    inputs: dict[str, str] = store.noted(INPUTS) or {}
+    if outcome is not None:
+        label, candidate = outcome.finalist(finalist or 1)
         source, models = f"finalist {finalist or 1} ({label})", outcome.models
     else:
-        store = open_store(spec)
-        source, recipe = f"trial {trial}", _recipe_of_trial(spec, store, trial)
-        models = {letter: store.noted("inputs")[f"models.{letter}"] for letter in spec.models}
-    return pin_recipe(spec.folder, recipe, source=source, models=models, note=note, by=by)
+        source, candidate = f"trial {trial}", _candidate_of_trial(spec, store, trial)
+        models = {letter: inputs[f"models.{letter}"] for letter in spec.models}
+    return pin_recipe(
+        spec.folder,
+        candidate.recipe,
+        source=source,
+        models=models,
+        note=note,
+        by=by,
+        vae=candidate.vae,
+        vae_sha256=inputs.get(f"space.vae.{candidate.vae}", ""),
+    )
 
 
-def _recipe_of_trial(spec: StudySpec, store: StudyStore, number: int) -> Recipe:
+def _candidate_of_trial(spec: StudySpec, store: StudyStore, number: int | None) -> Candidate:
     for trial in store.trials():
         if trial.number == number and "recipe" in trial.user_attrs:
-            return Recipe.parse(trial.user_attrs["recipe"])
+            return Candidate.of(trial.user_attrs)
     raise StudyError(f"{spec.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")

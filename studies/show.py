@@ -41,7 +41,8 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
         yield from outcome.alarms()
         yield f"contact sheet: {outcome.sheet}"
     for pin in read_pins(spec.folder):
-        yield f"pin {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}: {pin.note}"
+        what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
+        yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:
@@ -63,7 +64,7 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             f"{trial.value:+.2f}",
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
-            str(trial.user_attrs["recipe_key"])[:8],
+            " ".join([str(trial.user_attrs["recipe_key"])[:8], *filter(None, [trial.user_attrs.get("vae")])]),
             *([_fined(trial)] if fined else []),
         )
     return table
@@ -84,7 +85,10 @@ def write_csv(store: StudyStore, path: Path) -> None:
         {"trial": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
         | _columns(trial)
         | {"pareto": trial.number in front}
-        | {name: trial.user_attrs.get(name) for name in ("stage", "standard_error", "recipe_key", "recipe", "reason")}
+        | {
+            name: trial.user_attrs.get(name)
+            for name in ("stage", "standard_error", "recipe_key", "recipe", "vae", "reason")
+        }
         for trial in trials
     ]
     with replaced(path) as temporary:
@@ -111,7 +115,8 @@ def standings(outcome: Outcome) -> Group:
     scores = _held_out("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
     reports = _held_out("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
-        whose = (str(number) if number > 0 else "", standing.label)
+        decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
+        whose = (str(number) if number > 0 else "", standing.label + decoded)
         value = "broken" if standing.value is None else f"{standing.value:+.2f}"
         scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
         numbers = (standing.numbers.get(name) for name in names)

@@ -102,7 +102,7 @@ class _Trying:
         return good
 
     def _look(self, point: Point) -> Features:
-        return self.workshop.make(self.spec.space.decode(point), self.spec.proof_shots).features
+        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots).features
 
 
 def simplified(

@@ -5,22 +5,26 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as own
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.recipe import Recipe
 from engine.shots import Shot
 from scorers.sources import EncoderFiles
-from search.knob import Knob
+from search.history import Point
 from search.space import Space
 from search.stages import Plan
 from studies.beginnings import with_beginnings
-from studies.crosschecks import across, is_file_name, missing_files, path_from, space_of
+from studies.candidate import MERGED_VAE, Candidate
+from studies.crosschecks import across, is_file_name, missing_files, path_from
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
 from studies.written import EncoderTable, SearchTable, WrittenStudy
 from studies.written_shots import all_shots
+from studies.written_space import family_of_files, knob_text, said_of_frame, space_of
 
 if TYPE_CHECKING:
     from scorers.panel_settings import PanelSettings
@@ -75,6 +79,8 @@ class StudySpec:
     """The folder of textual-inversion embeddings that prompts may name."""
     vae: Path | None = None
     """The VAE file that decodes in place of the merged VAE; exports do not hold it."""
+    vaes: Mapping[str, Path | None] = own(default_factory=dict[str, "Path | None"])
+    """The VAE files that a trial may choose, by word; None is the merged VAE. Empty: there is no choice."""
     prediction: str = "auto"
     """What the UNets predict: auto, epsilon or v."""
     upscalers: Path | None = None
@@ -83,6 +89,19 @@ class StudySpec:
     precision: str = "auto"
     export_dtype: str = "fp16"
     """Number format of exported checkpoints; the search rounds to it, so that it sees what will be exported."""
+
+    @property
+    def merges_vae(self) -> bool:
+        """Whether pictures are decoded by the merged VAE, so that the models need one inside."""
+        return self.vae is None and (not self.vaes or None in self.vaes.values())
+
+    def candidate(self, point: Point) -> Candidate:
+        """Return what a point of the space is rendered as."""
+        return Candidate(recipe=self.space.decode(point), vae=self.space.words(point).get("vae", ""))
+
+    def baseline(self, recipe: Recipe) -> Candidate:
+        """Return a recipe to compare with, decoded by the VAE that the search starts with."""
+        return Candidate(recipe=recipe, vae=next(iter(self.vaes), ""))
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
@@ -116,7 +135,7 @@ class StudySpec:
         references, words and scorers, are added by the night.
         """
         shots = {f"shot {number}": shot.text for number, shot in enumerate(self.shots, start=1)}
-        knobs = {f"space.{knob.name}": _knob_text(knob) for knob in self.space.knobs}
+        knobs = {f"space.{knob.name}": knob_text(knob) for knob in self.space.knobs}
         common = {
             "study.seed": str(self.seed),
             "search.calibration": str(self.plan.calibration),
@@ -125,13 +144,7 @@ class StudySpec:
         }
         if self.prediction != "auto":
             common["render.prediction"] = self.prediction
-        return common | shots | knobs
-
-
-def _knob_text(knob: Knob) -> str:
-    if knob.frozen is not None:
-        return f"frozen at {knob.frozen:g}"
-    return f"{knob.low:g} to {knob.high:g}" + (f", group {knob.group}" if knob.group else "")
+        return common | said_of_frame(self.space.frame) | shots | knobs
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -147,7 +160,8 @@ def read_study_file(path: Path) -> StudySpec:
     data = _toml(path)
     parts, mistakes = _validate(data)
     mistakes += across(parts)
-    space = space_of(parts["space"], mistakes) if "space" in parts else None
+    models = parts["models"].paths.values() if "models" in parts else ()
+    space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), mistakes)
     plan = _plan(parts["search"], space, path.parent, mistakes) if space and "search" in parts else None
     if mistakes:
         mistakes += missing_files(parts, path.parent)
@@ -208,7 +222,7 @@ def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> Stu
         name=written.study.name,
         seed=written.study.seed,
         folder=path_from(here, written.study.folder or f"runs/{written.study.name}"),
-        models={"A": path_from(here, written.models.A), "B": path_from(here, written.models.B)},
+        models={letter: path_from(here, text) for letter, text in written.models.paths.items()},
         reference_sources=sources,
         references=_pictures(sources),
         shots=shots,
@@ -227,6 +241,7 @@ def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> Stu
         unlike=written.target.unlike or "",
         embeddings=path_from(here, written.render.embeddings) if written.render.embeddings else None,
         vae=path_from(here, written.render.vae) if written.render.vae else None,
+        vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in written.space.choices.vae or ()},
         prediction=written.render.prediction,
         upscalers=path_from(here, written.render.upscalers) if written.render.upscalers else None,
         device=written.device.device,

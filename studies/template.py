@@ -9,22 +9,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.blocks import ADJUST_FIELDS, ELEMENTS
+from engine.dialects import MODES, FamilyName
 from engine.sampler_names import SAMPLERS, SCHEDULES
 from scorers.catalogue import SCORERS
-from search.layout import DEFAULT_GROUPS
+from search.layout import DEFAULT_GROUPS, XL_GROUPS
 from search.stages import SAMPLERS as PROPOSERS
 from studies.errors import StudyError
 from studies.files import write_text
+from studies.merge_checks import NOT_SEARCHED
+from studies.space_values import CALCULATIONS
 from studies.written import (
     DEFAULT_ENCODER,
     DEFAULT_WEIGHTS,
     SAME,
     SCORERS_FOLDER,
-    BlocksTable,
     RenderTable,
     SearchTable,
-    SelfTable,
 )
+from studies.written_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 _TEXT = """\
 # A study: which checkpoints to merge, which look to search for, and how long.
@@ -40,9 +42,17 @@ name = @NAME@
 seed = 0                     # another seed searches along another way
 # folder = @FOLDER@
 
-[models]                     # two SD1 checkpoints, .safetensors, with text encoder and VAE inside (or see vae)
+[models]                     # checkpoints of one family (SD1, SD2, SDXL), with text encoder and VAE inside (or see vae)
 A = @A@
 B = @B@
+@C@
+
+[merge]                      # what every trial does, in SuperMerger's words
+@MODE@        # or, with three models, @MODES@
+# calculation = @CALCULATION@     # or one of
+@CALCULATIONS@
+# The dialect is classic, for SDXL head, unless it is said: dialect = "2023". For extract: gamma = 0.3, beta = 0.0.
+# separate = @SEPARATE@           # SDXL in the dialect head: true gives TIME, OUT and LABEL ratios of their own
 
 [target]                     # 8 to 40 pictures of the wanted look, of different subjects: a folder or a list of files
 references = @REFERENCES@
@@ -50,8 +60,7 @@ references = @REFERENCES@
 # With words 1 to 3 pictures are enough; words then count 0.7.
 
 [render]                     # how every picture of the search is made; small pictures search faster
-# width = @WIDTH@
-# height = @HEIGHT@
+@SIZE@
 # steps = @STEPS@
 # sampler = @SAMPLER@       # named as in the WebUI, "DPM++ 2M Karras" and the like too; one of
 @SAMPLERS@
@@ -96,21 +105,33 @@ seeds = [1, 2]
 prompts = ["a portrait of an old man, window light", "a castle on a hill, sunset", "a cup of coffee on a table"]
 seeds = [101, 102]
 
-[space.blocks]               # one ratio a block: 0 is A, 1 is B
-# low = @LOW@
-# high = @HIGH@
+[space.blocks]               # one ratio a block: 0 is A, 1 is B (in Add difference, A with all of B - C)
+# low = @LOW@                  # from @LEAST@
+# high = @HIGH@                 # to @MOST@
+# step = @STEP@               # the grid of what is tried
 freeze = { BASE = 0.0 }      # BASE is the text encoder and the VAE; frozen blocks are not searched
+# Single blocks, with a grid or without one: bounds = { OUT05 = [0.1, 0.4], OUT08 = [0, 0.5, 0.05] }
+# Blocks that always have the ratio of another: ties = { OUT05 = "IN05" }
 # Blocks that move together in the first stage:
 @GROUPS@
 
+# In Triple sum and sum Twice every block has a second ratio, with the same keys (but groups) in a table of its own:
+#   [space.second]
+#   high = 0.5
+
 [space.self]                 # multipliers on parts of the merged model; elements: @ELEMENTS@
-sites = ["OUT05:attn1", "OUT08:attn1"]
+sites = @SITES@     # or "suggested": attn1 of every OUT block that has it
 # low = @SELF_LOW@
 # high = @SELF_HIGH@
 
 [space.adjust]               # detail, contrast and colour; any of @FIELDS@
 CONT = [-5, 5]
-BRI = [-5, 5]
+BRI = [-5, 5]                # with a grid: BRI = [-5, 5, 0.5]
+
+# Words that the search chooses among, the usual one first; all of them cost trials:
+#   [space.choices]
+#   calculation = ["normal", "cosineA"]
+#   vae = ["merged", "models/some.vae.safetensors"]
 
 [search]                     # trials per stage; 0 leaves a stage out
 # groups = @T_GROUPS@
@@ -151,8 +172,11 @@ def study_template(
     name: str = "my-mix",
     a: str = "models/a.safetensors",
     b: str = "models/b.safetensors",
+    c: str = "",
+    mode: str = "",
     references: str = "references",
     encoder: str = DEFAULT_ENCODER,
+    family: FamilyName = "sd1",
 ) -> str:
     """Return a commented study file; paths are written as given.
 
@@ -161,13 +185,37 @@ def study_template(
         name: the study's name.
         a: path of model A.
         b: path of model B.
+        c: path of model C, or "".
+        mode: merge mode; "" is Weight sum, with a third model Add difference.
         references: a folder.
         encoder: name of a known one.
+        family: of the models; it decides groups, sites and the size of pictures.
     """
     given = {"NAME": name, "FOLDER": f"runs/{name}", "A": a, "B": b, "REFERENCES": references}
     given |= {"ENCODER": encoder}
     values = {key: _quoted(text) for key, text in given.items()} | {"FILE": file} | _defaults()
+    values |= _of_models(c, mode or ("Add difference" if c else "")) | _of_family(family)
     return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], _TEXT)
+
+
+def _of_models(c: str, mode: str) -> dict[str, str]:
+    usual = MergeTable().mode
+    third = '# A third one, for the modes that take three: C = "models/c.safetensors"'
+    return {
+        "C": f"C = {_quoted(c)}" if c else third,
+        "MODE": f"mode = {_quoted(mode)}" if mode else f"# mode = {_quoted(usual)}",
+        "MODES": ", ".join(f'"{name}"' for name in MODES if name != usual),
+    }
+
+
+def _of_family(family: FamilyName) -> dict[str, str]:
+    """What is otherwise for SDXL."""
+    render, large = RenderTable(), family == "sdxl"
+    return {
+        "SIZE": "width = 1024\nheight = 1024" if large else f"# width = {render.width}\n# height = {render.height}",
+        "GROUPS": _groups(XL_GROUPS if large else DEFAULT_GROUPS),
+        "SITES": '["OUT03:attn1", "OUT05:attn1"]' if large else '["OUT05:attn1", "OUT08:attn1"]',
+    }
 
 
 def write_template(path: Path, text: str) -> None:
@@ -192,10 +240,8 @@ def _quoted(text: str) -> str:
 
 def _defaults() -> dict[str, str]:
     """Return every default that the comments mention, from where it is defined."""
-    render, blocks, multipliers, search = RenderTable(), BlocksTable(), SelfTable(), SearchTable()
+    render, merge, blocks, multipliers, search = RenderTable(), MergeTable(), BlocksTable(), SelfTable(), SearchTable()
     return {
-        "WIDTH": str(render.width),
-        "HEIGHT": str(render.height),
         "STEPS": str(render.steps),
         "SAMPLER": _quoted(render.sampler),
         "SAMPLERS": _names(SAMPLERS),
@@ -211,9 +257,14 @@ def _defaults() -> dict[str, str]:
         "SCALE": str(SAME.scale),
         "HIRES_STEPS": str(SAME.steps),
         "DENOISE": str(SAME.denoise),
+        "CALCULATION": _quoted(merge.calculation),
+        "CALCULATIONS": _names(n for n in CALCULATIONS if n != merge.calculation and n not in NOT_SEARCHED),
+        "SEPARATE": str(merge.separate).lower(),
+        "LEAST": f"{RATIO_LIMITS[0]:g}",
+        "MOST": f"{RATIO_LIMITS[1]:g}",
+        "STEP": str(blocks.step),
         "LOW": str(blocks.low),
         "HIGH": str(blocks.high),
-        "GROUPS": _groups(DEFAULT_GROUPS),
         "ELEMENTS": ", ".join(ELEMENTS),
         "SELF_LOW": str(multipliers.low),
         "SELF_HIGH": str(multipliers.high),

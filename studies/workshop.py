@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from engine.recipe import Recipe
 from engine.shots import Shot
 from studies import sheets
+from studies.candidate import Candidate
 from studies.embeddings import embedding_hashes
 from studies.errors import StudyError
 from studies.estimate import device_of
@@ -44,12 +44,21 @@ class Work:
 class Workshop:
     """Everything that turns a recipe into features on one device."""
 
-    def __init__(self, panel: Panel, renders: RenderStore, device: torch.device, engine: Engine | None) -> None:
-        """Use ``open`` instead, unless the parts are open already."""
+    def __init__(
+        self,
+        panel: Panel,
+        renders: RenderStore,
+        device: torch.device,
+        engine: Engine | None,
+        vaes: Mapping[str, Path | None] | None = None,
+    ) -> None:
+        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``StudySpec``, the engine's first."""
         self.panel = panel
         self.renders = renders
         self.device = device
         self._engine = engine
+        self._vaes = dict(vaes or {})
+        self._decoder = next(iter(self._vaes), "")
 
     @classmethod
     def open(cls, spec: StudySpec, models: dict[str, str], *, kept_on: str = "") -> Self:
@@ -76,7 +85,7 @@ class Workshop:
                 round_to=spec.export_dtype,
                 embeddings=spec.embeddings,
                 prediction=spec.prediction,
-                vae=spec.vae,
+                vae=spec.vae or next(iter(spec.vaes.values()), None),
                 upscalers=spec.upscalers,
             )
         device = engine.device if engine is not None else device_of(spec.device)
@@ -85,7 +94,7 @@ class Workshop:
             [
                 *models.values(),
                 *embedding_hashes(spec).values(),
-                *(f"vae {digest}" for digest in vae_hash(spec).values()),
+                *(f"vae {digest}" for digest in vae_hashes(spec).values()),
                 *([spec.prediction] if spec.prediction != "auto" else []),
                 *upscaler_hashes(spec).values(),
                 spec.export_dtype,
@@ -93,7 +102,7 @@ class Workshop:
                 kept_on or device.type,
             ]
         )
-        return cls(panel, RenderStore(spec.folder, stamp), device, engine)
+        return cls(panel, RenderStore(spec.folder, stamp), device, engine, spec.vaes)
 
     @property
     def can_render(self) -> bool:
@@ -112,31 +121,32 @@ class Workshop:
         return self._engine
 
     def make(
-        self, recipe: Recipe, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
+        self, candidate: Candidate, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
     ) -> Work:
-        """Build and render a recipe, unless its renders of these shots are kept already.
+        """Build and render a candidate, unless its renders of these shots are kept already.
 
         Args:
-            recipe: what to build.
+            candidate: what to build, and which VAE decodes it.
             shots: what to render.
-            among: more shots; where the recipe's renders of all these are kept, those of `shots` are taken from them.
+            among: more shots; where its renders of all these are kept, those of `shots` are taken from them.
             pictures: keep every single picture as well as the contact sheet.
 
         Raises:
             RenderError: a picture came out as NaN or infinity.
             NotKeptError: it has to be rendered, and this workshop was opened for renders that are kept.
         """
-        place = self.renders.place(recipe, shots)
-        kept = self.renders.load(recipe, shots, self.panel.observer.wanted)
-        if kept is not None and (not pictures or self.renders.pictures(recipe, shots) is not None):
+        place = self.renders.place(candidate, shots)
+        kept = self.renders.load(candidate, shots, self.panel.observer.wanted)
+        if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
             return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
-        whole = self.renders.load(recipe, among, self.panel.observer.wanted) if among and not pictures else None
+        whole = self.renders.load(candidate, among, self.panel.observer.wanted) if among and not pictures else None
         if whole is not None:
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
-            return Work(features=taken, sheet=self.renders.place(recipe, among) / SHEET, seconds={})
+            return Work(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
         started = time.perf_counter()
         engine = self.engine
-        engine.build(recipe)
+        engine.build(candidate.recipe)
+        self._decode_with(candidate.vae)
         built = time.perf_counter()
         images = engine.render(shots)
         rendered = time.perf_counter()
@@ -146,13 +156,18 @@ class Workshop:
         small = as_bytes(images)
         sheets.grid(small, place / SHEET)
         if pictures:
-            self.renders.keep_pictures(recipe, shots, small)
-        self.renders.keep(recipe, shots, features)  # last: what is kept is complete
+            self.renders.keep_pictures(candidate, shots, small)
+        self.renders.keep(candidate, shots, features)  # last: what is kept is complete
         return Work(
             features=features,
             sheet=place / SHEET,
             seconds={"build": built - started, "render": rendered - built, "look": looked - rendered},
         )
+
+    def _decode_with(self, vae: str) -> None:
+        if vae != self._decoder:
+            self.engine.use_vae(self._vaes[vae])
+            self._decoder = vae
 
     def close(self) -> None:
         """Free the device."""
@@ -173,8 +188,13 @@ def model_hashes(spec: StudySpec) -> dict[str, str]:
     return hashes_of(spec.models, spec.folder / "hashes.json")
 
 
-def vae_hash(spec: StudySpec) -> dict[str, str]:
-    """SHA-256 of the VAE that a study chose, under its key, remembered beside the study; empty where it chose none."""
+def vae_hashes(spec: StudySpec) -> dict[str, str]:
+    """SHA-256 of every VAE file of a study, under its key, remembered beside the study.
+
+    The keys are `render.vae`, or `space.vae.` and a word of the choice.
+    """
     from studies.hashes import hashes_of
 
-    return hashes_of({"render.vae": spec.vae} if spec.vae else {}, spec.folder / "hashes.json")
+    files = {f"space.vae.{word}": path for word, path in spec.vaes.items() if path is not None}
+    files |= {"render.vae": spec.vae} if spec.vae else {}
+    return hashes_of(files, spec.folder / "hashes.json")

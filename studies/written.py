@@ -8,49 +8,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from engine.blocks import ADJUST_FIELDS, BLOCKS
 from engine.hires import Hires
-from engine.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, SEED, SIDES, STEPS
+from engine.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.sampler_names import AUTOMATIC, SAMPLERS
-from search.layout import RATIO_BOUNDS, SELF_BOUNDS
 from search.stages import SAMPLERS as PROPOSERS
 from studies import checks
+from studies.written_merge import MergeTable, SpaceTable
+from studies.written_values import FileOwner, Scorer, Seeds, Side, Text, Trials, Weights, Written
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 PREDICTIONS = ("auto", "epsilon", "v")
 DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 DEFAULT_ENCODER = "clip-l"
 SCORERS_FOLDER = "models/scorers"
-MOST_TRIALS = 100_000
 AUTO_SHOTS = 0
 """Stands for `auto`: as many shots per trial as the noise asks for."""
 MOST_SEED = 2**32 - 1
 """Largest seed of a study: what numpy's and Optuna's generators take."""
-
-
-Text = Annotated[str, AfterValidator(checks.filled)]
-Side = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(checks.side)]
-ShotSeed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
-Seeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(checks.different)]
-Block = Annotated[str, AfterValidator(checks.one_of(BLOCKS, "block"))]
-BlockRange = Annotated[str, AfterValidator(checks.block_range)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Bounds = Annotated[list[Finite], Field(min_length=2, max_length=2), AfterValidator(checks.bounds)]
-UpperBound = Annotated[float, AfterValidator(checks.above_low)]
-Groups = Annotated[dict[Text, Annotated[list[BlockRange], Field(min_length=1)]], AfterValidator(checks.one_home)]
-Scorer = Annotated[str, AfterValidator(checks.scorer)]
-Weights = Annotated[dict[Scorer, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(checks.weighed)]
-FileOwner = Annotated[str, AfterValidator(checks.file_owner)]
-Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
-
-
-class Written(BaseModel):
-    """What all tables share: no unknown keys, no quiet conversions."""
-
-    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class StudyTable(Written):
@@ -62,10 +38,16 @@ class StudyTable(Written):
 
 
 class ModelsTable(Written):
-    """`[models]`: the two parents, as paths."""
+    """`[models]`: the parents, as paths."""
 
     A: Text = Field(examples=["models/illustration.safetensors"])
     B: Text = Field(examples=["models/photo.safetensors"])
+    C: Text | None = Field(default=None, examples=["models/base.safetensors"])
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Path by letter, A first."""
+        return {letter: path for letter, path in (("A", self.A), ("B", self.B), ("C", self.C)) if path is not None}
 
 
 class TargetTable(Written):
@@ -141,35 +123,6 @@ class ProofTable(Written):
     seeds: Seeds = Field(examples=[[101, 102]])
 
 
-class BlocksTable(Written):
-    """`[space.blocks]`: bounds of the 26 ratios, frozen blocks, groups."""
-
-    low: float = Field(default=RATIO_BOUNDS[0], ge=0, le=1, examples=[0.0])
-    high: UpperBound = Field(default=RATIO_BOUNDS[1], ge=0, le=1, validate_default=True, examples=[1.0])
-    freeze: dict[Block, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default={"BASE": 0.0}, examples=[{"BASE": 0.0}, 0.0]
-    )
-    groups: Groups = Field(default={}, examples=[{"IN": ["IN00-IN05"]}, ["IN00-IN05"]])
-
-
-class SelfTable(Written):
-    """`[space.self]`: sites whose weights are multiplied."""
-
-    sites: list[Annotated[str, AfterValidator(checks.site)]] = Field(default=[], examples=[["OUT05:attn1"]])
-    low: float = Field(default=SELF_BOUNDS[0], ge=0, le=2, examples=[SELF_BOUNDS[0]])
-    high: UpperBound = Field(default=SELF_BOUNDS[1], ge=0, le=2, validate_default=True, examples=[SELF_BOUNDS[1]])
-
-
-class SpaceTable(Written):
-    """`[space]`: every searched number."""
-
-    blocks: BlocksTable = Field(default=BlocksTable())
-    self_: SelfTable = Field(default=SelfTable(), alias="self")
-    adjust: dict[Annotated[str, AfterValidator(checks.one_of(ADJUST_FIELDS, "Adjust field"))], Bounds] = Field(
-        default={}, examples=[{"CONT": [-5, 5]}, [-5, 5]]
-    )
-
-
 class SearchTable(Written):
     """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
@@ -234,6 +187,7 @@ class WrittenStudy(Written):
     render: RenderTable = Field(default=RenderTable())
     prompts: Annotated[list[PromptTable], Field(min_length=1)]
     proof: ProofTable
+    merge: MergeTable = Field(default=MergeTable())
     space: SpaceTable = Field(default=SpaceTable())
     search: SearchTable = Field(default=SearchTable())
     scorers: ScorersTable = Field(default=ScorersTable())

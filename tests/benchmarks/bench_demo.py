@@ -29,10 +29,10 @@ def flat_line(folder: Path) -> list[str]:
     outcome = read_outcome(spec.folder)
     workshop = Workshop.open(spec, model_hashes(spec))
     fit(spec, workshop, StudyStore(spec.folder, spec.name).noted(OFF), Console(quiet=True))
-    winner = workshop.make(Recipe.parse(outcome.finalists[0].recipe), spec.proof_shots).features
+    winner = workshop.make(outcome.finalists[0].candidate, spec.proof_shots).features
     lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
     for tenth in range(11):
-        look = workshop.make(Recipe.flat(tenth / 10), spec.proof_shots).features
+        look = workshop.make(spec.baseline(Recipe.flat(tenth / 10)), spec.proof_shots).features
         lead = workshop.panel.compare(winner, look)
         value = workshop.panel.judge(look).value
         lines.append(

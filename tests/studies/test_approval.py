@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -60,3 +61,28 @@ def test_missing_pins_name_the_way_out(tmp_path: Path) -> None:
     pinned(tmp_path, 0.35)
     with pytest.raises(StudyError, match="no pin 7; there are 1"):
         latest_pin(tmp_path, 7)
+
+
+def test_pins_of_earlier_versions_say_nothing_of_a_vae_and_are_read(tmp_path: Path) -> None:
+    (tmp_path / "pins").mkdir()
+    recipe = Recipe.flat(0.25)
+    fields = {
+        "number": 1,
+        "source": "finalist 1",
+        "recipe": recipe.text,
+        "recipe_key": recipe.key,
+        "models": MODELS,
+        "by": "tofu",
+        "at": "2025-11-20T08:00:00+00:00",
+        "note": "soft",
+    }
+    digest = hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "pins" / "001-old.json").write_text(json.dumps(fields | {"digest": digest}))
+    (old,) = read_pins(tmp_path)
+    assert (old.vae, old.vae_sha256, old.note) == ("", "", "soft")
+    new = pin_recipe(tmp_path, recipe, source="trial 3", models=MODELS, note="", vae="x.pt", vae_sha256="ab")
+    assert read_pins(tmp_path)[1] == new
+    path = next((tmp_path / "pins").glob("002-*.json"))
+    path.write_text(path.read_text().replace('"x.pt"', '"y.pt"'))
+    with pytest.raises(StudyError, match="was changed after it was approved"):
+        read_pins(tmp_path)

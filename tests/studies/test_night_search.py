@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from engine.recipe import Recipe
 from search.history import Told
 from search.simplify import complexity
 from studies.calibration import OFF, fit
+from studies.candidate import Candidate
 from studies.cli import main
 from studies.errors import StudyError
 from studies.night import Night
@@ -66,7 +66,7 @@ def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) 
     store = store_of(rotated)
     fit(rotated, workshop, store.noted(OFF), QUIET)
     for trial, told in zip(store.trials(), store.history(), strict=True):
-        work = workshop.make(Recipe.parse(trial.user_attrs["recipe"]), rotated.drawn(told.slots), among=rotated.shots)
+        work = workshop.make(Candidate.of(trial.user_attrs), rotated.drawn(told.slots), among=rotated.shots)
         assert len(work.features) == len(told.slots)
         assert workshop.panel.judge(work.features).value == pytest.approx(trial.value, abs=1e-9)
 
@@ -134,7 +134,7 @@ def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(rotated: Stud
     strict = Lead(mean=0.5, standard_error=0.05)
     kept = simplified(rotated, workshop, history, point, strict, QUIET)
     if kept is not None:
-        looks = [workshop.make(rotated.space.decode(p), rotated.proof_shots).features for p in (kept.point, point)]
+        looks = [workshop.make(rotated.candidate(p), rotated.proof_shots).features for p in (kept.point, point)]
         assert workshop.panel.compare(*looks).mean >= -strict.allowed
     hopeless = [Told(number=t.number, stage=t.stage, point=t.point, value=t.value) for t in history]
     assert simplified(replace(rotated, simplify=0), workshop, hopeless, point, strict, QUIET) is None

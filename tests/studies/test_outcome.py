@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from engine.recipe import Recipe
+from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 from studies.show import standings
@@ -28,7 +29,7 @@ def outcome(*comparisons: Comparison) -> Outcome:
 def test_a_winner_beats_every_rival_beyond_the_noise() -> None:
     won = outcome(BEATS, replace(TIES, low=0.01))
     assert won.winner is not None
-    assert "It beats both parents" in won.sentences()[-1]
+    assert "It beats every parent" in won.sentences()[-1]
 
 
 def test_one_tie_and_there_is_no_winner() -> None:
@@ -88,7 +89,7 @@ def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:
-    assert outcome(BEATS).finalist(1) == ("best", Recipe.flat(0.4))
+    assert outcome(BEATS).finalist(1) == ("best", Candidate(recipe=Recipe.flat(0.4)))
     with pytest.raises(StudyError, match="finalists 1 to 1"):
         outcome(BEATS).finalist(2)
     with pytest.raises(StudyError, match="no outcome yet"):

@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from engine.checkpoint import open_checkpoint
 from engine.layout import Widths
 from engine.shots import Shot
 from studies import estimate
 from studies.estimate import size_text, time_text
-from studies.preflight import Finding, is_fatal, preflight
+from studies.findings import Finding, is_fatal
+from studies.preflight import preflight
 from studies.studyfile import read_study_file
 from tests.engine.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
@@ -229,6 +231,33 @@ def test_what_is_odd_in_prompts_and_negatives_is_a_warning(here: Path) -> None:
     assert [finding.where.split(" ")[0] for finding in found] == ["negative", "prompt"]
     assert found[1].message == '"rust eyes:1.5" has a weight without round brackets, read as words'
     assert found[1].remedy == "write (rust eyes:1.5)"
+
+
+def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_warning(here: Path) -> None:
+    (here / "c.safetensors").symlink_to(here / "a.safetensors")
+    text = STUDY.replace('B = "b.safetensors"', 'B = "b.safetensors"\nC = "c.safetensors"')
+    choices = '[space.choices]\nmode = ["Weight sum", "Add difference"]\ncalculation = ["normal", "cosineA"]\n[search]'
+    (found,) = [finding for finding in look(here, text.replace("[search]", choices)) if finding.where == "merge"]
+    assert found.level == "warning"
+    assert found.message == "cosineA is made for Weight sum, not for Add difference, which may give noise"
+    assert found.remedy == 'write mode = "Weight sum", or another calculation mode'
+    smooth = '[merge]\nmode = "Add difference"\ncalculation = "smoothAdd"\n[search]'
+    assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]
+
+
+def test_three_models_are_counted(here: Path) -> None:
+    shutil.copyfile(here / "a.safetensors", here / "c.safetensors")
+    text = STUDY.replace('B = "b.safetensors"', 'B = "b.safetensors"\nC = "c.safetensors"')
+    text = text.replace("[search]", '[merge]\nmode = "Add difference"\n[search]')
+    spec = read_study_file(write_study(here, text))
+    models = {letter: open_checkpoint(path) for letter, path in spec.models.items()}
+    two = read_study_file(write_study(here, STUDY))
+    more, less = estimate.estimate(spec, models), estimate.estimate(two, {x: models[x] for x in "AB"})
+    assert more.memory_bytes - less.memory_bytes == sum(info.size for info in models["C"].tensors.values())
+    assert more.pictures - less.pictures == len(spec.proof_shots)
+    (here / "c.safetensors").unlink()
+    (error,) = errors(look(here, text))
+    assert error.where.startswith("models.C")
 
 
 def test_sizes_and_times_are_for_people() -> None:

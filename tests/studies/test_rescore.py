@@ -56,7 +56,8 @@ def judged_afresh(spec: StudySpec, folder: Path, recipes: list[Recipe]) -> list[
     try:
         store = StudyStore(fresh.folder, fresh.name)
         calibrate(fresh, workshop, store, QUIET)
-        return [workshop.panel.judge(workshop.make(recipe, fresh.shots).features).value for recipe in recipes]
+        candidates = [fresh.baseline(recipe) for recipe in recipes]
+        return [workshop.panel.judge(workshop.make(one, fresh.shots).features).value for one in candidates]
     finally:
         workshop.close()
 

@@ -24,12 +24,13 @@ from engine.widths import VAE
 from studies.approval import pin_recipe
 from studies.cli import main
 from studies.errors import StudyError
+from studies.findings import Finding
 from studies.fingerprint import refuse_changes
 from studies.pictures import is_black, parameters_of, save_picture
-from studies.preflight import Finding, preflight
+from studies.preflight import preflight
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
-from studies.workshop import Workshop, as_bytes, model_hashes, vae_hash
+from studies.workshop import Workshop, as_bytes, model_hashes, vae_hashes
 from tests.studies.sample_study import write_small_study
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "2")
@@ -154,7 +155,7 @@ def test_the_workshop_decodes_with_it_and_keeps_its_renders_apart(world: Path, t
     assert float((lighter - plain).mean()) == pytest.approx(0.1, abs=0.04)
     assert not torch.allclose(v, plain, atol=1e-2)
     spec = study(world, tmp_path / "vae", 'vae = "lighter.safetensors"')
-    assert vae_hash(spec) == {"render.vae": file_sha256(world / "lighter.safetensors")}
+    assert vae_hashes(spec) == {"render.vae": file_sha256(world / "lighter.safetensors")}
     assert "lighter.safetensors" in (spec.folder / "hashes.json").read_text()
 
 

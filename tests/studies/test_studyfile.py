@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from engine.blocks import BLOCKS
 from scorers.sources import EncoderFiles
-from studies.checks import blocks_of_range
 from studies.errors import StudyError
 from studies.mistakes import path_text, shown
+from studies.space_values import blocks_of_range
 from studies.studyfile import StudySpec, read_study_file
 from tests.studies.study_text import STUDY, write_study
 

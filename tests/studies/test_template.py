@@ -5,7 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
 
+from studies.cli import main
 from studies.errors import StudyError
 from studies.studyfile import read_study_file
 from studies.template import study_template, write_template
@@ -49,3 +53,30 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     with pytest.raises(StudyError, match="cannot be written"):
         write_template(path / "below" / "study.toml", "new")
+
+
+@pytest.mark.parametrize(("mode", "said"), [("", "Add difference"), ("sum Twice", "sum Twice")])
+def test_a_third_model_comes_with_a_mode_for_three(tmp_path: Path, mode: str, said: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(study_template(c="models/base.safetensors", mode=mode))
+    spec = read_study_file(path)
+    assert spec.space.frame.mode == said
+    assert spec.models["C"] == tmp_path / "models/base.safetensors"
+
+
+def test_init_writes_for_sdxl_where_the_models_are(tmp_path: Path) -> None:
+    key = "conditioner.embedders.1.model.text_projection"
+    for name in "ab":
+        save_file(
+            {key: torch.zeros(2, 2), "conditioner.embedders.0.x": torch.zeros(1)}, tmp_path / f"{name}.safetensors"
+        )
+    words = ["init", str(tmp_path / "study.toml"), "-a", "a.safetensors", "-b", "b.safetensors"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    spec = read_study_file(tmp_path / "study.toml")
+    assert spec.space.frame.family == "sdxl"
+    assert {knob.name for knob in spec.space.of_kind("self")} == {"self:OUT03:attn1", "self:OUT05:attn1"}
+    assert (spec.shots[0].width, spec.shots[0].height) == (1024, 1024)
+    bare = re.sub(r"(?m)^# (groups[\w.]+ = )", r"\1", (tmp_path / "study.toml").read_text())
+    (tmp_path / "bare.toml").write_text(bare)
+    assert read_study_file(tmp_path / "bare.toml").space == spec.space
