@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from engine.dialects import MODES
-from search.stages import STAGES, Stage
 from studies.judge_commands import pick, rescore
 from studies.output_options import output_options
 from studies.plain import console, opened, study_argument, told_plainly
 from studies.plot_command import plot
 from studies.recipe_commands import recipe
 from studies.render_command import render
+from studies.run_command import run
 from studies.scorer_commands import scorers
 
 if TYPE_CHECKING:
@@ -97,26 +96,6 @@ def check(study: Path) -> None:
     if is_fatal(findings):
         raise click.exceptions.Exit(1)
     click.echo(f"ready: recipe-search run {study}")
-
-
-@main.command()
-@study_argument
-@click.option(
-    "--stage",
-    "stages",
-    multiple=True,
-    type=click.Choice(STAGES[1:]),
-    help="Only this stage now, after flat; may be given again. The others' turns stay open.",
-)
-@told_plainly
-def run(study: Path, stages: tuple[Stage, ...]) -> None:
-    """Search; run the same command again to go on after a stop."""
-    from studies.session import search_study
-
-    spec = opened(study)
-    if stages:
-        spec = replace(spec, plan=spec.plan.just(stages))
-    search_study(spec, str(study), console())
 
 
 @main.command()
@@ -268,6 +247,7 @@ main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)
 main.add_command(rescore)
+main.add_command(run)
 main.add_command(scorers)
 
 

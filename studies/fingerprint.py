@@ -35,7 +35,7 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
             changed.
     """
     inputs = inputs_of(spec, models, workshop)
-    surroundings = {name: version(name) for name in LIBRARIES} | {"device": str(workshop.device)}
+    surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
     known = store.noted(INPUTS)
     if known is None:
         store.note(INPUTS, inputs)

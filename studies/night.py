@@ -1,4 +1,4 @@
-"""One night: the loop that takes a study from where it is to its outcome, and survives being killed.
+"""One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
 
 The order of a trial is: pictures and features, then the record, then Optuna is told. Whatever ends the night between
 two of these loses at most the trial in flight, and the next night finds its renders kept.
@@ -10,7 +10,7 @@ import errno
 import logging
 import signal
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -20,6 +20,7 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.errors import ScorerError
 from search.samplers import distributions
+from search.stages import STAGES
 from search.suggester import Proposal
 from studies.calibration import calibrate
 from studies.dashboard import write_note
@@ -30,29 +31,38 @@ from studies.outcome import Outcome
 from studies.progress import Meter, meter
 from studies.proof import prove
 from studies.records import attributes_of
-from studies.storage import INFEASIBLE, INTERRUPTED, StudyStore, night_lock, repair
+from studies.storage import INFEASIBLE, StudyStore
 from studies.studyfile import StudySpec
+from studies.workers import BusyError, Worker, held, joined
 from studies.workshop import Workshop, model_hashes
 
 log = logging.getLogger(__name__)
 
 FAILURES_IN_A_ROW = 5
 """Failed trials in a row after which the night gives up."""
+PROVED = "proved"
+"""Key of the study's note of when the last proof was made, and of how many trials."""
+POLL_S = 2.0
+"""Seconds between two looks at whether trials of other workers have ended."""
 
 
 class Night:
-    """The one stateful object of a study: opens it, runs trials until the plan is done, proves the finalists."""
+    """The one stateful object of a study: opens it, runs trials until the plan is done, proves the finalists.
+
+    Several at once share a study, each in a process of its own: only the next trial is asked for one at a time, and one
+    of them calibrates, and proves.
+    """
 
     def __init__(self, spec: StudySpec, console: Console) -> None:
         """``console`` takes the progress."""
         self.spec = spec
         self.console = console
 
-    def run(self) -> Outcome:
+    def run(self) -> Outcome | None:
         """Run, or go on with, the study.
 
         Returns:
-            The outcome of the finalists' comparison.
+            The outcome of the finalists' comparison; None if another worker makes it.
 
         Raises:
             StudyError: the study cannot go on; everything finished is kept.
@@ -60,51 +70,89 @@ class Night:
             KeyboardInterrupt: Ctrl+C or a termination signal; run again to go on.
         """
         self.spec.folder.mkdir(parents=True, exist_ok=True)
-        with night_lock(self.spec.folder), termination_as_interrupt(), disk_errors_named(self.spec):
-            repair(self.spec.folder / "journal.log")
+        waiting = self._saying("another command has this study for itself; waiting for it")
+        with termination_as_interrupt(), disk_errors_named(self.spec), joined(self.spec.folder, waiting) as worker:
             models = model_hashes(self.spec)
             workshop = Workshop.open(self.spec, models)
             try:
-                store = StudyStore(self.spec.folder, self.spec.name)
-                refuse_changes(store, self.spec, models, workshop)
-                left_behind = store.reap()
-                if left_behind:
-                    log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
-                calibrate(self.spec, workshop, store, self.console)
-                self._search(workshop, store)
-                return prove(self.spec, workshop, store, models, self.console)
+                return self._search(workshop, models, worker)
             finally:
                 workshop.close()
 
-    def _search(self, workshop: Workshop, store: StudyStore) -> None:
-        suggester = suggester_of(self.spec, store)
-        history = store.history()
-        failures = 0
-        with meter("searching", suggester.total, self.console) as bar:
-            bar.advance(len(history), note="trials of earlier nights" if history else "")
-            while (proposal := suggester.next(history)) is not None:
-                failures = 0 if self._trial(workshop, store, proposal, bar) else failures + 1
-                if failures >= FAILURES_IN_A_ROW:
-                    raise StudyError(
-                        f"{self.spec.name}: {failures} trials in a row failed, the last with: "
-                        f"{store.trials()[-1].user_attrs.get('reason')}; mend that and run the same command again"
-                    )
-                history = store.history()
+    def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker) -> Outcome | None:
+        with worker.turn():
+            store = StudyStore(self.spec.folder, self.spec.name)
+            refuse_changes(store, self.spec, models, workshop)
+            if left_behind := store.reap(worker.others()):
+                log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
+        waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
+        with held(self.spec.folder, "calibration", busy=waiting):
+            calibrate(self.spec, workshop, store, self.console)
+        self._try_all(workshop, store, worker)
+        try:
+            with held(self.spec.folder, "proof", busy=_elsewhere):
+                done = store.noted(PROVED) or {"at": 0.0, "trials": 0}
+                if done["at"] > worker.since and done["trials"] == len(store.trials()):
+                    _elsewhere()
+                outcome = prove(self.spec, workshop, store, models, self.console)
+                store.note(PROVED, {"at": time.time(), "trials": len(store.trials())})
+                return outcome
+        except BusyError as busy:
+            self._saying(str(busy))()
+            return None
 
-    def _trial(self, workshop: Workshop, store: StudyStore, proposal: Proposal, bar: Meter) -> bool:
+    def _saying(self, words: str) -> Callable[[], None]:
+        return lambda: self.console.print(words, highlight=False, markup=False)
+
+    def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker) -> None:
+        try:
+            with meter("searching", suggester_of(self.spec, store).total, self.console) as bar:
+                self._try_each(workshop, store, worker, bar)
+        except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
+            try:
+                store.interrupt(worker.name)
+            except OSError as full:
+                log.warning("the trial in work is marked by the next night, or by another worker (%s)", full.strerror)
+            raise
+
+    def _try_each(self, workshop: Workshop, store: StudyStore, worker: Worker, bar: Meter) -> None:
+        failures = 0
+        for proposal, trial in self._asked(store, worker, bar):
+            failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
+            if failures >= FAILURES_IN_A_ROW:
+                raise StudyError(
+                    f"{self.spec.name}: {failures} trials in a row failed, the last with: "
+                    f"{trial.user_attrs.get('reason')}; mend that and run the same command again"
+                )
+
+    def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
+        """Trials to run, until there is none and none is in work: that of a worker that dies is to be done again."""
+        suggester, bounds = suggester_of(self.spec, store), distributions(self.spec.space)
+        planned = [stage for stage in STAGES if suggester.trials(stage)]
+        while True:
+            with worker.turn():
+                store.reap(worker.others())
+                proposal = store.owed(planned) or suggester.next(store.history())
+                trial = None if proposal is None else store.begin(proposal, bounds, worker.name)
+                elsewhere = len(store.in_work()) - (trial is not None)
+            if more := len(store.trials()) - bar.done:
+                bar.advance(more, note="trials made before, or by other workers")
+            if proposal is not None and trial is not None:
+                yield proposal, trial
+            elif elsewhere:
+                bar.advance(0, note="waiting for trials of other workers")
+                time.sleep(POLL_S)
+            else:
+                return
+
+    def _trial(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
         """Run one trial to its end; False if it failed."""
-        trial = store.begin(proposal, distributions(self.spec.space))
         try:
             return self._work(workshop, store, trial, proposal, bar)
         except (EngineError, ScorerError) as error:
             store.fail(trial, str(error))
             bar.advance(note=f"trial {trial.number} failed: {error}")
             return False
-        except OSError:
-            raise  # a full disk takes no more records: the next night marks the trial
-        except BaseException:  # Ctrl+C, a signal, a fault of our own: raised on, but no trial is left in work
-            store.fail(trial, INTERRUPTED)
-            raise
 
     def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
         started = time.perf_counter()
@@ -127,6 +175,10 @@ class Night:
         return True
 
 
+def _elsewhere() -> None:
+    raise BusyError("the search is over; the proof is another worker's, and recipe-search show has it when it is made")
+
+
 @contextmanager
 def termination_as_interrupt() -> Generator[None]:
     """Let a termination signal end the night as Ctrl+C does: the trial in flight is marked, nothing is lost."""
@@ -134,11 +186,14 @@ def termination_as_interrupt() -> Generator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(f"signal {number}")
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
+    numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

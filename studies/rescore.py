@@ -24,14 +24,16 @@ from studies.candidate import Candidate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
+from studies.journal import repair
 from studies.night import disk_errors_named, termination_as_interrupt
 from studies.noise import NOISE, suggester_of
 from studies.progress import meter
 from studies.proof import prove
 from studies.records import VERDICT, attributes_of
 from studies.renders import NOTHING
-from studies.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore, night_lock, repair
+from studies.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
 from studies.studyfile import StudySpec
+from studies.workers import alone
 from studies.workshop import NotKeptError, Workshop, model_hashes
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
     """
     if not StudyStore.exists(spec.folder):
         raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
-    with night_lock(spec.folder), termination_as_interrupt(), disk_errors_named(spec):
+    with alone(spec.folder), termination_as_interrupt(), disk_errors_named(spec):
         repair(spec.folder / "journal.log")
         store = StudyStore(spec.folder, spec.name)
         models = model_hashes(spec)

@@ -11,21 +11,26 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.findings import is_fatal
 from studies.fingerprint import INPUTS
+from studies.journal import repair
 from studies.night import Night
 from studies.outcome import Outcome, read_outcome
 from studies.preflight import preflight
 from studies.show import standings
-from studies.storage import StudyStore, night_lock, repair
+from studies.storage import StudyStore
 from studies.studyfile import StudySpec
+from studies.workers import BusyError, alone
 
 
-def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
+def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
     """Check, search, prove, and say what to do next.
 
     Args:
         spec: the study.
         shown_as: the study as the person named it, for the commands to type.
         console: takes progress and results.
+
+    Returns:
+        The outcome; None if another worker makes it.
 
     Raises:
         StudyError: the check found an error, or the night ended early.
@@ -37,6 +42,8 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome:
     if is_fatal(findings):
         raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
     outcome = Night(spec, console).run()
+    if outcome is None:
+        return None
     console.print(standings(outcome))
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
@@ -63,7 +70,7 @@ def open_store(spec: StudySpec) -> StudyStore:
     """
     if not StudyStore.exists(spec.folder):
         raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
-    with suppress(StudyError), night_lock(spec.folder):  # a night at work finishes its records itself
+    with suppress(BusyError), alone(spec.folder):  # a night at work finishes its records itself
         repair(spec.folder / "journal.log")
     return StudyStore(spec.folder, spec.name)
 

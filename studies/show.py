@@ -14,10 +14,12 @@ from rich.table import Table
 from studies.approval import read_pins
 from studies.calibration import OFF
 from studies.files import replaced
+from studies.noise import suggester_of
 from studies.outcome import REPORTED, Outcome, read_outcome
 from studies.pareto import aspects_by_number, non_dominated, pareto_table
-from studies.storage import StudyStore, complete
+from studies.storage import WORKER, StudyStore, complete
 from studies.studyfile import StudySpec
+from studies.workers import at_work
 
 
 def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool = False) -> Iterator[Any]:
@@ -25,6 +27,7 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
     trials = store.trials()
     best = complete(trials)
     yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
+    yield from _at_work(spec, store)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
@@ -43,6 +46,16 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
     for pin in read_pins(spec.folder):
         what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
         yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+
+
+def _at_work(spec: StudySpec, store: StudyStore) -> Iterator[str]:
+    """Who is at work, on what, and how much there is in all."""
+    if workers := at_work(spec.folder):
+        trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
+        doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
+        most = suggester_of(spec, store).total
+        count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:

@@ -1,37 +1,40 @@
 """A study's Optuna storage: one journal file and one artifact folder inside the study's own folder.
 
-Optuna's storage is the one truth about trials: parameters, values, user attributes, artifacts. Exactly one night may
-write at a time (a lock file holds the others off), so a trial found RUNNING or WAITING on opening belongs to a night
-that was killed: it is failed with the reason "interrupted", does not count as tried, and is proposed again.
+Optuna's storage is the one truth about trials: parameters, values, user attributes, artifacts. A trial in work names
+its worker (`workers.py`); one whose worker is gone is failed with the reason "interrupted" and does not count as tried,
+and its candidate is taken up again before anything else is proposed.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import filelock
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.history import Told
+from search.stages import STAGES, Stage
 from search.suggester import Proposal
-from studies.errors import StudyError
-from studies.files import replaced
+from studies.journal import JournalLock
 
-log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
 
 INTERRUPTED = "interrupted"
-"""Reason of a trial whose night ended under it; such a trial is run again."""
+"""Reason of a trial whose night ended under it; its candidate is tried again."""
+LOST = "lost"
+"""Key of how many times by now a trial's candidate was in work when its worker ended without a word."""
+ATTEMPTS = 3
+"""So many times at most: then it may be the candidate that ends them."""
+WORKER = "worker"
+"""Key of a trial's worker."""
+GIVEN_UP = f"its worker ended without a word each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
+"""Reason of a trial whose candidate was lost too often."""
 INFEASIBLE = "infeasible: "
 """How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
 
@@ -48,62 +51,11 @@ def _title(name: str, rescored: int) -> str:
     return f"{name} (rescored {rescored})" if rescored else name
 
 
-@contextmanager
-def night_lock(folder: Path) -> Generator[None]:
-    """Hold the study folder for one night.
-
-    Raises:
-        StudyError: another process holds it.
-    """
-    lock = filelock.FileLock(folder / "night.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise StudyError(
-            f"{folder}: another `recipe-search run` is working on this study; wait for it, or stop it first"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def repair(journal: Path) -> int:
-    """Drop the records of a journal that were never finished: a power cut or a full disk leaves such a line.
-
-    Call it only where no night is at work. Optuna cannot read past such a line, and what is appended to one is lost
-    with it.
-
-    Returns:
-        The number of bytes dropped.
-    """
-    if not journal.exists():
-        return 0
-    lines = journal.read_bytes().splitlines(keepends=True)
-    whole = [line for line in lines if _is_record(line)]
-    dropped = sum(map(len, lines)) - sum(map(len, whole))
-    if dropped:
-        with replaced(journal) as temporary:
-            temporary.write_bytes(b"".join(whole))
-        log.warning("%s: dropped %d bytes of records that were never finished", journal, dropped)
-    return dropped
-
-
-def _is_record(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return False
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
 class StudyStore:
     """The Optuna study of a study folder, and its artifacts."""
 
     def __init__(self, folder: Path, name: str, *, rescored: int | None = None) -> None:
-        """Open or create; call ``reap`` under ``night_lock`` before the first trial of a night.
+        """Open, or create where no other process does at the same time.
 
         Args:
             folder: of the study.
@@ -116,7 +68,7 @@ class StudyStore:
         artifacts.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(artifacts)
         journal = folder / "journal.log"
-        self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+        self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
         whole = [n for n in range(1, len(known)) if (one := known.get(_title(name, n))) and WHOLE in one.user_attrs]
@@ -159,7 +111,7 @@ class StudyStore:
             )
         )
         added = self.study.get_trials(deepcopy=False)[-1]
-        return Trial(self.study, added._trial_id)  # pyright: ignore[reportPrivateUsage] - as in `reap`
+        return Trial(self.study, added._trial_id)  # pyright: ignore[reportPrivateUsage] - as in `_end`
 
     def seal(self) -> None:
         """Say that every trial was copied: from now on this study is the one that is opened."""
@@ -175,22 +127,52 @@ class StudyStore:
         """Whether a study was ever started in the folder."""
         return (folder / "journal.log").exists()
 
-    def reap(self) -> int:
-        """Fail the trials that a killed night left behind; returns how many."""
-        stale = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+    def reap(self, alive: Container[str] = ()) -> int:
+        """Fail the trials in work whose workers are gone; returns how many. Only in one's turn.
+
+        A candidate that was in work too often when its worker ended is given up, which its trial's reason says.
+
+        Args:
+            alive: names of the workers whose trials are left alone; none: nobody else is at work.
+        """
+        stale = [trial for trial in self.in_work() if trial.user_attrs.get(WORKER, "") not in alive]
         for trial in stale:
-            number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
-            self.storage.set_trial_user_attr(number, "reason", INTERRUPTED)
-            self.storage.set_trial_state_values(number, TrialState.FAIL)
+            before = [
+                other for other in self._ended() if LOST in other.user_attrs and _candidate(other) == _candidate(trial)
+            ]
+            times = len(before) + 1
+            self._end(trial, INTERRUPTED if times < ATTEMPTS else GIVEN_UP, {LOST: times})
         return len(stale)
+
+    def interrupt(self, worker: str) -> None:
+        """Mark what a worker has in work as cut short: its candidate is taken up again."""
+        for trial in self.in_work():
+            if trial.user_attrs.get(WORKER) == worker:
+                self._end(trial, INTERRUPTED, {})
+
+    def _end(self, trial: FrozenTrial, reason: str, attributes: Mapping[str, Any]) -> None:
+        number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
+        for key, value in {**attributes, "reason": reason}.items():
+            self.storage.set_trial_user_attr(number, key, value)
+        self.storage.set_trial_state_values(number, TrialState.FAIL)
+
+    def in_work(self) -> list[FrozenTrial]:
+        """Every trial that was begun and has not ended, in order."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+
+    def _ended(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial that ended on its own account, in order."""
-        ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
-        return [trial for trial in ended if trial.user_attrs.get("reason") != INTERRUPTED]
+        return [trial for trial in self._ended() if not _is_interrupted(trial)]
 
     def history(self) -> list[Told]:
-        """What the suggester needs to know of ``trials()``; failed and infeasible ones have no value."""
+        """What the suggester needs to know: ``trials()`` and those in work; failed and infeasible ones have no value.
+
+        Those in work are told as if they had failed, so that nobody else tries the same.
+        """
+        known = [trial for trial in self.study.get_trials(deepcopy=False) if not _is_interrupted(trial)]
         return [
             Told(
                 number=index,
@@ -201,20 +183,30 @@ class StudyStore:
                 infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
                 slots=tuple(trial.user_attrs.get(SLOTS, ())),
             )
-            for index, trial in enumerate(self.trials())
+            for index, trial in enumerate(known)
         ]
 
-    def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution]) -> Trial:
-        """Record a proposal as a trial and take it into work, all its parameters in one write."""
-        self.study.add_trial(
-            optuna.create_trial(
-                state=TrialState.WAITING,
-                params={name: proposal.point[name] for name in distributions},
-                distributions=dict(distributions),
-                user_attrs={"stage": proposal.stage, SLOTS: list(proposal.slots)},
-            )
+    def owed(self, stages: Container[str] = STAGES) -> Proposal | None:
+        """The first candidate of some stages whose trial was cut short and that none took up since, if there is one."""
+        trials = self.study.get_trials(deepcopy=False)
+        cut = [trial for trial in trials if _is_interrupted(trial) and trial.user_attrs["stage"] in stages]
+        taken = {_candidate(trial) for trial in trials if not _is_interrupted(trial)} if cut else ()
+        for trial in cut:
+            if _candidate(trial) not in taken:
+                attributes = trial.user_attrs
+                stage, slots = cast("Stage", attributes["stage"]), tuple(attributes.get(SLOTS, ()))
+                return Proposal(stage=stage, point=dict(trial.params), slots=slots)
+        return None
+
+    def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution], worker: str = "") -> Trial:
+        """Take a proposal into work as a trial of a worker: all of it in one write, and only in one's turn."""
+        trial = optuna.create_trial(
+            state=TrialState.RUNNING,
+            params={name: proposal.point[name] for name in distributions},
+            distributions=dict(distributions),
+            user_attrs={"stage": proposal.stage, SLOTS: list(proposal.slots), WORKER: worker},
         )
-        return self.study.ask()
+        return Trial(self.study, self.storage.create_new_trial(self.number, trial))
 
     def fail(self, trial: Trial, reason: str) -> None:
         """End a trial without a value, for a reason that is kept with it."""
@@ -237,6 +229,15 @@ class StudyStore:
     def noted(self, key: str) -> Any:
         """A fact stored by ``note``, or None."""
         return self.study.user_attrs.get(key)
+
+
+def _is_interrupted(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason") == INTERRUPTED
+
+
+def _candidate(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What a trial tries, and on which shots."""
+    return (*sorted(trial.params.items()), *trial.user_attrs.get(SLOTS, ()))
 
 
 def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

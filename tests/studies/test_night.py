@@ -42,7 +42,9 @@ QUIET = Console(quiet=True)
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudySpec, Outcome]:
     """A study that was run to its end, once for this module."""
     spec = read_study_file(write_small_study(tmp_path_factory.mktemp("finished")))
-    return spec, Night(spec, QUIET).run()
+    outcome = Night(spec, QUIET).run()
+    assert outcome is not None
+    return spec, outcome
 
 
 def test_every_standing_has_its_numbers_for_the_report(finished: tuple[StudySpec, Outcome]) -> None:

@@ -1,9 +1,11 @@
-"""The study's storage: torn journals, the lock, trials cut short."""
+"""The study's storage: torn journals, full disks, trials cut short and taken up again."""
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from search.suggester import Proposal
-from studies.errors import StudyError
-from studies.storage import INTERRUPTED, StudyStore, complete, night_lock, repair
+from studies.journal import repair
+from studies.storage import ATTEMPTS, INTERRUPTED, LOST, StudyStore, complete
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
 POINT = {"IN00": 0.25, "OUT11": 0.5}
@@ -89,18 +91,89 @@ def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
     assert journal.read_bytes() == b"{}\n"
 
 
-def test_a_second_night_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
+def test_a_trial_is_begun_whole_and_for_its_worker(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    before = (tmp_path / "journal.log").read_bytes().count(b"\n")
+    trial = store.begin(proposal(), DISTRIBUTIONS, "41-ab")
+    assert (tmp_path / "journal.log").read_bytes().count(b"\n") == before + 1
+    (begun,) = StudyStore(tmp_path, "one").in_work()
+    assert (begun.number, begun.params, begun.user_attrs["worker"]) == (trial.number, POINT, "41-ab")
+
+
+def test_a_trial_of_a_living_worker_is_left_alone_and_told_without_a_value(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    store.begin(proposal("groups"), DISTRIBUTIONS, "41-ab")
+    assert store.reap({"41-ab", "42-cd"}) == 0
+    assert store.owed() is None
+    (told,) = store.history()
+    assert (told.stage, dict(told.point), told.value, told.infeasible) == ("groups", POINT, None, False)
+    assert store.trials() == []
+
+
+def test_the_candidate_of_a_lost_trial_is_owed_until_another_trial_takes_it_up(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    lost = Proposal(stage="blocks", point=POINT, slots=(1, 3))
+    store.begin(lost, DISTRIBUTIONS, "41-ab")
+    store.begin(Proposal(stage="blocks", point=POINT, slots=(0, 2)), DISTRIBUTIONS, "43-ef")
+    assert store.reap({"42-cd", "43-ef"}) == 1
+    assert store.owed() == lost
+    assert StudyStore(tmp_path, "one").owed() == lost
+    store.begin(lost, DISTRIBUTIONS, "42-cd")
+    assert store.owed() is None
+    store.interrupt("42-cd")  # Ctrl+C, which is no fault of the candidate's
+    assert [trial.user_attrs.get(LOST) for trial in store.study.get_trials()] == [1, None, None]
+    assert store.owed() == lost
+    store.begin(lost, DISTRIBUTIONS, "42-cd")
+    assert store.owed() is None
+
+
+def test_a_candidate_that_ends_its_workers_is_given_up(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    for attempt in range(ATTEMPTS):
+        assert (store.owed() == proposal("blocks")) == bool(attempt)
+        store.begin(proposal("blocks"), DISTRIBUTIONS, f"{attempt}-ab")
+        assert store.reap() == 1
+    assert store.owed() is None
+    (told,) = store.history()
+    assert (told.stage, told.value, told.infeasible) == ("blocks", None, False)
+    assert store.trials()[0].user_attrs["reason"].startswith("its worker ended without a word each of 3 times")
+
+
+def test_only_what_is_in_work_is_interrupted(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    store.study.tell(store.begin(proposal(), DISTRIBUTIONS, "41-ab"), 1.0)
+    store.begin(proposal("groups"), DISTRIBUTIONS, "42-cd")
+    store.interrupt("41-ab")
+    assert [(one.stage, one.value) for one in store.history()] == [("flat", 1.0), ("groups", None)]
+
+
+def test_a_record_that_found_the_disk_full_is_cut_off_by_the_next_writer_and_read_over(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    trial = store.begin(proposal(), DISTRIBUTIONS)
+    size = (tmp_path / "journal.log").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            trial.set_user_attr("words", "a" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "journal.log").read_bytes().endswith(b"\n")
+    other = StudyStore(tmp_path, "one")
+    other.study.tell(other.begin(proposal(), DISTRIBUTIONS), 2.0)
+    assert (tmp_path / "journal.log").read_bytes().endswith(b"\n")
+    store.study.tell(trial, 1.0)
+    assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0, 2.0]
+
+
+def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
+    StudyStore(tmp_path, "one")
     code = (
-        "import sys; from pathlib import Path; from studies.storage import night_lock\n"
-        "with night_lock(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+        "import os, sys; from pathlib import Path; from studies.journal import JournalLock\n"
+        "JournalLock(Path(sys.argv[1])).acquire(); os.kill(os.getpid(), 9)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline().strip() == "held"
-        with pytest.raises(StudyError, match="another `recipe-search run` is working"), night_lock(tmp_path):
-            pass
-        other.communicate("")
-    with night_lock(tmp_path):
-        pass
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "journal.log")], check=False)
+    assert done.returncode == -9
+    began = time.monotonic()
+    StudyStore(tmp_path, "one").note("key", 1)
+    assert time.monotonic() - began < 5
