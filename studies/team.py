@@ -1,4 +1,4 @@
-"""A team: several workers of a study, each a process and mostly a GPU of its own, started and stopped together."""
+"""A team, several workers of a study, each a process and mostly a GPU of its own, started and stopped together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workers of a study: processes that search it together, each with a file lock that says that it lives.
+"""The workers of a study, processes that search it together, each with a file lock that says that it lives.
 
 The operating system holds the lock for as long as the process is there, and lets go of it the moment the process ends,
 however it ends; a process that is only stalled (a laptop asleep, Ctrl+Z) still has it. So a trial in work is lost when

@@ -299,8 +299,8 @@ def after_a_full_disk(kind: str, folder: Path) -> list[str]:
 
 
 def _goes_on(child: subprocess.Popen[str]) -> str:
-    errors = child.communicate("go\n")[1].strip().splitlines()
-    return f"fails: {errors[-1][:40]}" if errors else "goes on"
+    said = child.communicate("go\n")[1].strip().splitlines()
+    return f"fails: {said[-1][:40]}" if child.returncode else "goes on"
 
 
 def _opens(kind: str, folder: Path) -> bool:
