@@ -275,6 +275,7 @@ def killed(kind: str, folder: Path) -> tuple[float | None, bool]:
 def stalled(kind: str, folder: Path) -> tuple[bool, str]:
     """Stop a worker for longer than the grace: whether its trial is failed, and what it hears when it ends it."""
     child = process("hold", kind, prepared(folder), 26)
+    time.sleep(BEAT_S / 2)  # between two heartbeats: stopped in a write, it would lock all others out
     child.send_signal(signal.SIGSTOP)
     failed = noticed(kind, folder, GRACE_S + 3 * BEAT_S)[0] is not None
     child.send_signal(signal.SIGCONT)

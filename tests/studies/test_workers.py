@@ -107,13 +107,18 @@ import os, sys, time; from pathlib import Path; from studies.workers import join
 folder = Path(sys.argv[1])
 with joined(folder, lambda: None) as worker:
     print("in", flush=True)
-    for _ in range(20):
+    sys.stdin.readline()
+    for _ in range(40):
         with worker.turn():
             os.close(os.open(folder / "inside", os.O_CREAT | os.O_EXCL))
             time.sleep(0.002)
             (folder / "inside").unlink()
 """
     with process(code, tmp_path) as (one, _), process(code, tmp_path) as (two, _):
+        for worker in (one, two):
+            assert worker.stdin is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
         assert (one.wait(), two.wait()) == (0, 0)
 
 
