@@ -72,7 +72,8 @@ class Night:
         self.spec.folder.mkdir(parents=True, exist_ok=True)
         waiting = self._saying("another command has this study for itself; waiting for it")
         with termination_as_interrupt(), disk_errors_named(self.spec), joined(self.spec.folder, waiting) as worker:
-            models = model_hashes(self.spec)
+            with held(self.spec.folder, "hashes"):  # so that the others find them remembered
+                models = model_hashes(self.spec)
             workshop = Workshop.open(self.spec, models)
             try:
                 return self._search(workshop, models, worker)
@@ -91,15 +92,18 @@ class Night:
         self._try_all(workshop, store, worker)
         try:
             with held(self.spec.folder, "proof", busy=_elsewhere):
-                done = store.noted(PROVED) or {"at": 0.0, "trials": 0}
-                if done["at"] > worker.since and done["trials"] == len(store.trials()):
-                    _elsewhere()
-                outcome = prove(self.spec, workshop, store, models, self.console)
-                store.note(PROVED, {"at": time.time(), "trials": len(store.trials())})
-                return outcome
+                return self._prove(workshop, store, models, worker)
         except BusyError as busy:
             self._saying(str(busy))()
             return None
+
+    def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: Worker) -> Outcome:
+        trials, last = len(store.trials()), store.noted(PROVED)
+        if last and last["trials"] == trials and last["at"] > worker.since:
+            _elsewhere()
+        outcome = prove(self.spec, workshop, store, models, self.console)
+        store.note(PROVED, {"at": time.time(), "trials": trials})
+        return outcome
 
     def _saying(self, words: str) -> Callable[[], None]:
         return lambda: self.console.print(words, highlight=False, markup=False)

@@ -42,7 +42,7 @@ class Worker:
 
     @contextmanager
     def turn(self) -> Generator[None]:
-        """Let no other worker ask for a trial meanwhile."""
+        """Let no other worker ask for a trial meanwhile; all wait for one that is stalled right here."""
         with held(self.folder, "turn"):
             yield
 

@@ -41,7 +41,9 @@ def study_of(folder: Path, *replaced: tuple[str, str]) -> Path:
 
 def night_of(study: Path) -> tuple[StudySpec, Outcome]:
     spec = read_study_file(study)
-    return spec, Night(spec, Console(quiet=True)).run()
+    outcome = Night(spec, Console(quiet=True)).run()
+    assert outcome is not None
+    return spec, outcome
 
 
 def test_twins_alone_are_refused_before_a_trial_is_made(tmp_path: Path) -> None:

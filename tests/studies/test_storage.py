@@ -117,6 +117,7 @@ def test_the_candidate_of_a_lost_trial_is_owed_until_another_trial_takes_it_up(t
     store.begin(Proposal(stage="blocks", point=POINT, slots=(0, 2)), DISTRIBUTIONS, "43-ef")
     assert store.reap({"42-cd", "43-ef"}) == 1
     assert store.owed() == lost
+    assert (store.owed(["blocks"]), store.owed(["flat", "self"])) == (lost, None)
     assert StudyStore(tmp_path, "one").owed() == lost
     store.begin(lost, DISTRIBUTIONS, "42-cd")
     assert store.owed() is None
