@@ -182,8 +182,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(
     Night(spec, QUIET).run()
     done = trials(spec)
     assert done[: len(survived)] == survived
-    assert len({key for _, key in done}) == len(done)
-    assert [stage for stage, _ in done] == [stage for stage, _ in trials(finished[0])]
+    assert done == trials(finished[0])  # as if nothing had happened
 
 
 def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
