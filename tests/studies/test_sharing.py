@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 import filelock
 import pytest
@@ -21,6 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from engine.recipe import Recipe
+from search.samplers import distributions
+from search.suggester import Proposal
 from studies.cli import main
 from studies.night import PROVED, Night
 from studies.outcome import read_outcome
@@ -200,6 +203,29 @@ def test_one_worker_renders_what_calibrates_and_others_wait_saying_so(copied: Pa
     said = words.getvalue()
     assert said.startswith("another worker renders the recipes that calibrate the scorers; waiting for it\n")
     assert said.count("references: ") == 1
+
+
+def test_a_worker_with_nothing_to_ask_waits_for_trials_in_work_and_does_those_of_the_dead(copied: Path) -> None:
+    spec = read_study_file(copied)
+    code = """
+import sys; from pathlib import Path; from studies.workers import joined
+with joined(Path(sys.argv[1]), lambda: None) as worker:
+    print(worker.name, flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(spec.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        store = StudyStore(spec.folder, spec.name)
+        candidate = Proposal(stage="groups", point=spec.space.flat(0.37))
+        trial = store.begin(candidate, distributions(spec.space), other.stdout.readline().strip())
+        dying = Timer(5, other.kill)
+        dying.start()
+        assert Night(spec, Console(quiet=True)).run() is not None
+        assert other.poll() == -signal.SIGKILL
+    lost, again = all_trials(spec)[trial.number :]
+    assert (lost.state, lost.user_attrs["reason"]) == (TrialState.FAIL, INTERRUPTED)
+    assert (again.state, again.params) == (TrialState.COMPLETE, lost.params)
 
 
 def test_the_proof_is_made_by_one_worker(copied: Path) -> None:
