@@ -35,7 +35,8 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
             changed.
     """
     inputs = inputs_of(spec, models, workshop)
-    surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
+    kind = str(workshop.device).partition(":")[0]  # workers on cuda:0 and cuda:1 have the same surroundings
+    surroundings = {name: version(name) for name in LIBRARIES} | {"device": kind}
     known = store.noted(INPUTS)
     if known is None:
         store.note(INPUTS, inputs)

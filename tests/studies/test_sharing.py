@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -49,10 +50,18 @@ class Seen:
     lost: int = -1
 
 
-def started(spec: StudySpec) -> subprocess.Popen[str]:
-    """Two workers, as the command starts them."""
+@contextmanager
+def started(spec: StudySpec) -> Generator[subprocess.Popen[str]]:
+    """Two workers, as the command starts them; none is left over if the test fails."""
     command = [sys.executable, "-m", "studies.cli", "run", str(spec.file), "--workers", "2"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as team:
+        try:
+            yield team
+        except BaseException:
+            for worker in at_work(spec.folder):
+                os.kill(int(worker.partition("-")[0]), signal.SIGKILL)
+            team.kill()
+            raise
 
 
 def until(what: Callable[[], object], seconds: float = 120) -> None:
