@@ -185,7 +185,7 @@ def _elsewhere() -> None:
 
 @contextmanager
 def termination_as_interrupt() -> Generator[None]:
-    """Let a termination signal end the night as Ctrl+C does: the trial in flight is marked, nothing is lost."""
+    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(f"signal {number}")

@@ -104,7 +104,9 @@ def study(
 def night(spec: StudySpec) -> Outcome:
     """A whole night, after the check that the command makes."""
     assert [finding.line for finding in preflight(spec) if finding.level == "error"] == []
-    return Night(spec, QUIET).run()
+    outcome = Night(spec, QUIET).run()
+    assert outcome is not None
+    return outcome
 
 
 def export_shows_the_same(spec: StudySpec, out: Path, *, trial: int | None = None) -> Path:
