@@ -11,7 +11,7 @@ import numpy as np
 from scorers.aspects import FLOORED, PARETO, ROOM, aspect_of
 from scorers.base import Scorer
 from scorers.errors import ScorerError
-from scorers.features import Features
+from scorers.features import Features, joined
 from scorers.guards import infeasible
 from scorers.penalties import MOST, Collapse, Fine
 from scorers.scale import Row, Scale, mean_of, rate, scale_of
@@ -45,7 +45,7 @@ class Judge:
 
     Attributes:
         recipes: the calibration recipes: equal slots in equal order, broken pictures left out.
-        bases: what values are measured from: FLAT_50, or all calibration recipes.
+        base_labels, bases: what values are measured from: FLAT_50, or all calibration recipes.
         scales: by scorer.
     """
 
@@ -59,13 +59,25 @@ class Judge:
     ) -> None:
         """All are fitted to ``recipes``; ``collapse`` is None where no embedding is at hand."""
         self.recipes = recipes
-        self.bases = (recipes[BASE],) if BASE in recipes else tuple(recipes.values())
+        self.base_labels = (BASE,) if BASE in recipes else tuple(recipes)
+        self.bases = self._wide = tuple(recipes[label] for label in self.base_labels)
         self.scales = scales
         self._scorers = tuple(scorers)
         self._fines = tuple(fines)
         self._collapse = collapse
         self._floors = {s.name: self._floor(s) for s in scorers if aspect_of(s) in FLOORED and scales[s.name].weight}
         self._rise = self._most_alike(collapse) if collapse else None
+
+    def widen(self, pictures: Mapping[str, Features]) -> None:
+        """See ``Panel.widen``."""
+        missing = [label for label in self.base_labels if label not in pictures]
+        if missing:
+            raise ScorerError(f"further pictures of {', '.join(missing)} are missing")
+        found = [pictures[label] for label in self.base_labels]
+        if len({features.slots for features in found}) > 1 or set(found[0].slots) & set(self._wide[0].slots):
+            raise ScorerError("further pictures of the bases must be of the same new slots")
+        sound = [row for row in range(len(found[0])) if not any(features.broken[row] for features in found)]
+        self._wide = tuple(joined([base, new.take(sound)]) for base, new in zip(self._wide, found, strict=True))
 
     def _floor(self, scorer: Scorer) -> Hinge:
         """One unit below the worse parent; below the worst calibration recipe where the parents are not known."""
@@ -123,9 +135,9 @@ class Judge:
         used = features.take(features.sound)
         if len(used) < 2:
             raise ScorerError(f"{len(used)} sound picture(s); a recipe is judged by 2 at least")
-        known = {slot: row for row, slot in enumerate(self.bases[0].slots)}
+        known = {slot: row for row, slot in enumerate(self._wide[0].slots)}
         rows = [known[slot] for slot in used.slots if slot in known]
-        return used, tuple(base.take(rows) for base in self.bases) if len(rows) == len(used) else self.bases
+        return used, tuple(base.take(rows) for base in self._wide) if len(rows) == len(used) else self.bases
 
     def _relative(self, scorer: Scorer, used: Features, bases: tuple[Features, ...]) -> tuple[float, float, Row]:
         """Raw value, difference from the base, and its influences."""

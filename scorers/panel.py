@@ -182,6 +182,24 @@ class Panel:
             self.remarks = (separation(calibration, views.style).text,)
             self._way = Way.learned(calibration, views.style)
 
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Labels of the calibration recipes that values are measured from: FLAT_50, or all where it is not there."""
+        return self._state.base_labels
+
+    def widen(self, pictures: Mapping[str, Features]) -> None:
+        """Learn the bases' pictures of further slots, so that recipes can be compared with them there too.
+
+        Units, metric and floors stay as calibration found them. Pictures that are broken in a base are left out.
+
+        Args:
+            pictures: by label, of all ``bases``, each of slots that are not known yet.
+
+        Raises:
+            ScorerError: a base is missing, or slots that differ between bases or are known.
+        """
+        self._state.widen(pictures)
+
     def judge(self, features: Features) -> Verdict:
         """Judge one recipe.
 

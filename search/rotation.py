@@ -14,6 +14,8 @@ SHARES: Mapping[Stage, float] = MappingProxyType(
     {"flat": 1.0, "groups": 1.0, "blocks": 1.0, "self": 1.0, "adjust": 1.0, "refine": 2.0}
 )
 """Shots of a stage, in shots per trial: the last one looks twice as closely."""
+SHARED: Mapping[Stage, Stage] = MappingProxyType({"groups": "flat", "adjust": "self"})
+"""Stages that go on where another one was: these are short, and every new window costs a few trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Rotation:
     """How many shots the study has; 0: every trial draws all of them, whatever they are."""
     each: int = 0
     """Shots per trial; 0: all."""
+    fresh: bool = False
+    """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
 
     def __post_init__(self) -> None:
         mistakes = [f"{name} = {n} is negative" for name, n in (("shots", self.shots), ("each", self.each)) if n < 0]
@@ -42,12 +46,14 @@ class Rotation:
 
     def slots(self, stage: Stage) -> Slots:
         """Return the places of a stage's shots, in order; empty: all of them."""
-        if not self.each or self.each == self.shots:
+        if not self.each or (self.each == self.shots and not self.fresh):
             return ()
-        windows: list[Stage] = [one for one in STAGES if one != "groups"]  # which goes on where flat was
-        before = windows[: windows.index("flat" if stage == "groups" else stage)]
+        windows: list[Stage] = [one for one in STAGES if one not in SHARED]
+        before = windows[: windows.index(SHARED.get(stage, stage))]
         first = sum(self._count(one) for one in before)
-        return tuple(sorted((first + n) % self.shots for n in range(self._count(stage))))
+        places = range(first, first + self._count(stage))
+        return tuple(places) if self.fresh else tuple(sorted(place % self.shots for place in places))
 
     def _count(self, stage: Stage) -> int:
-        return min(round(SHARES[stage] * self.each), self.shots)
+        wanted = round(SHARES[stage] * self.each)
+        return wanted if self.fresh else min(wanted, self.shots)

@@ -16,6 +16,8 @@ from engine.sampler_names import unet_calls
 from engine.shots import Shot
 from engine.widths import REAL, SD1, Widths
 from search.baselines import flats, parents
+from search.rotation import Rotation
+from search.stages import STAGES
 from search.suggester import Suggester
 from studies.studyfile import StudySpec
 
@@ -83,10 +85,13 @@ def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
     """
     a = models["A"]
     device = device_of(spec.device)
-    trials = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).total
+    each = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
+    rotation = Rotation(shots=len(spec.shots), each=each, fresh=spec.fresh_seeds)
+    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
+    trials = suggester.total
     proofs = len(parents(spec.space)) + len(flats(spec.space)) + spec.finalists + spec.simplify
-    drawn = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
-    pictures = trials * drawn + proofs * len(spec.proof_shots)
+    drawn = sum(suggester.trials(stage) * len(spec.drawn(rotation.slots(stage))) for stage in STAGES)
+    pictures = drawn + proofs * len(spec.proof_shots)
     per_picture = picture_seconds(spec.shots[0], a.widths, device)
     elements = sum(info.elements for info in a.tensors.values())
     return Estimate(

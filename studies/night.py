@@ -33,6 +33,7 @@ from studies.proof import prove
 from studies.records import attributes_of
 from studies.storage import INFEASIBLE, StudyStore
 from studies.studyfile import StudySpec
+from studies.trying import tried
 from studies.workers import BusyError, Worker, held, joined
 from studies.workshop import Workshop, model_hashes
 
@@ -163,8 +164,7 @@ class Night:
         candidate = self.spec.candidate(proposal.point)
         for name, text in candidate.attributes.items():
             trial.set_user_attr(name, text)
-        work = workshop.make(candidate, self.spec.drawn(proposal.slots), among=self.spec.shots)
-        verdict = workshop.panel.judge(work.features)
+        work, verdict = tried(self.spec, workshop, candidate, proposal.slots)
         for name, value in attributes_of(verdict).items():
             trial.set_user_attr(name, value)
         trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})

@@ -36,7 +36,7 @@ def doubts(store: StudyStore) -> tuple[str, ...]:
 def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
-    rotation = Rotation(shots=len(spec.shots), each=known.get("shots", 0))
+    rotation = Rotation(shots=len(spec.shots), each=known.get("shots", 0), fresh=known.get("fresh", False))
     return Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
 
 
@@ -49,14 +49,25 @@ def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) 
     known: dict[str, Any] = store.noted(NOISE) or {}
     wanted = spec.shots_per_trial or shots_per_trial(noise, len(spec.shots))
     shots = known.get("shots", min(wanted, len(spec.shots)))
-    store.note(NOISE, {"shots": shots, "paired": noise.paired, "common": noise.common, "between": noise.between})
-    console.print(_said(noise, shots, len(spec.shots)), highlight=False, markup=False)
+    fresh = known.get("fresh", False) if known else spec.fresh_seeds and len(panel.bases) == 1
+    store.note(
+        NOISE,
+        {
+            "shots": shots,
+            "fresh": fresh,
+            "paired": noise.paired,
+            "common": noise.common,
+            "between": noise.between,
+        },
+    )
+    console.print(_said(noise, shots, len(spec.shots), fresh=fresh), highlight=False, markup=False)
 
 
-def _said(noise: Noise, shots: int, available: int) -> str:
+def _said(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:
     """What was found, for people."""
     error = noise.of_trial(shots)
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
+    of += ", with new seeds when all were drawn" if fresh else ""
     if noise.between <= 0:
         return f"noise: a trial draws {of}, and {NOTHING_STANDS_OUT}. {REMEDY}"
     share = error / noise.between

@@ -33,6 +33,7 @@ from studies.records import VERDICT, attributes_of
 from studies.renders import NOTHING
 from studies.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
 from studies.studyfile import StudySpec
+from studies.trying import calibrating, fresh_of, tried
 from studies.workers import alone
 from studies.workshop import NotKeptError, Workshop, model_hashes
 
@@ -137,14 +138,18 @@ def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], pane
 
 
 def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
-    """Everything whose features are needed, with the shots it drew: calibration recipes and judged trials."""
+    """Everything whose features are needed, with the shots it drew: calibration recipes, judged trials, their base."""
+    from scorers.judge import BASE
+
     needed = [(spec.candidate(proposal.point), Slots()) for proposal in suggester_of(spec, store).calibration()]
     needed += [
         (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
         for trial in trials
         if _was_judged(trial)
     ]
-    return list({(one.key, slots): (one, slots) for one, slots in needed}.values())
+    for fresh in {found for _, slots in needed if (found := fresh_of(spec, slots))}:
+        needed += [(base, fresh) for base in calibrating(spec, (BASE,)).values()]
+    return list({(one.key, spec.drawn(slots)): (one, slots) for one, slots in needed}.values())
 
 
 def _was_judged(trial: FrozenTrial) -> bool:
@@ -174,7 +179,8 @@ def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[
 def _lacking(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
     wanted = workshop.panel.observer.wanted
-    if slots and not workshop.renders.lacking(candidate, spec.shots, wanted):
+    inside = slots and not fresh_of(spec, slots)
+    if inside and not workshop.renders.lacking(candidate, spec.shots, wanted):
         return ()
     return workshop.renders.lacking(candidate, spec.drawn(slots), wanted)
 
@@ -189,9 +195,7 @@ def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTr
     attributes["value before"] = trial.value
     value: float | None = None
     try:
-        shots = spec.drawn(attributes.get(SLOTS, ()))
-        work = workshop.make(Candidate.of(attributes), shots, among=spec.shots)
-        verdict = workshop.panel.judge(work.features)
+        _, verdict = tried(spec, workshop, Candidate.of(attributes), tuple(attributes.get(SLOTS, ())))
         attributes |= attributes_of(verdict)
         value = verdict.value
         if value is None:

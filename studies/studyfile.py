@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as own
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 OWN_ENCODER = "clip"
 """What an encoder is called that the study file names by its files."""
+FRESH = 1_000_003
+"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
+LARGEST_SEED = 2**32
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """Endings of the files that count as pictures in a folder of references."""
 
@@ -59,6 +62,8 @@ class StudySpec:
     plan: Plan
     shots_per_trial: int
     """How many shots a trial draws; 0: as many as the measured noise asks for."""
+    fresh_seeds: bool
+    """Whether stages draw the prompts with seeds of their own."""
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
@@ -124,8 +129,13 @@ class StudySpec:
         )
 
     def drawn(self, slots: Sequence[int]) -> tuple[Shot, ...]:
-        """Return the shots at some places; no place: all of them."""
-        return tuple(self.shots[slot] for slot in slots) if slots else self.shots
+        """Return the shots at some places; no place: all of them. Beyond the last one they come again, other seeds."""
+        return tuple(self._shot_at(slot) for slot in slots) if slots else self.shots
+
+    def _shot_at(self, slot: int) -> Shot:
+        turn, place = divmod(slot, len(self.shots))
+        shot = self.shots[place]
+        return replace(shot, seed=(shot.seed + FRESH * turn) % LARGEST_SEED) if turn else shot
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
@@ -230,6 +240,7 @@ def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> Stu
         space=space,
         plan=plan,
         shots_per_trial=written.search.shots,
+        fresh_seeds=written.search.fresh_seeds,
         finalists=written.search.finalists,
         simplify=written.search.simplify,
         encoder=_encoder(written.scorers.encoder, here),

@@ -223,3 +223,29 @@ def test_shares_have_the_value_as_their_mean_and_its_error_as_their_scatter(cali
         assert shares.mean() == pytest.approx(verdict.value, abs=1e-9)
         error = shares.std(ddof=1) / len(shares) ** 0.5
         assert error == pytest.approx(verdict.standard_error, abs=1e-9)
+
+
+def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alone(
+    settings: PanelSettings, paint: Paint, prompts_of: Prompts
+) -> None:
+    panel = Panel.open(settings)
+
+    def at(amount: float, scene: int, first: int) -> Features:
+        return panel.features(paint(scene, 12, amount), prompts_of(scene, 12), range(first, first + 12))
+
+    panel.calibrate({k: at(a, 1, 0) for k, a in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()})
+    assert panel.bases == ("FLAT_50",)
+    held_out, known = panel.judge(at(0.2, 55, 300)), panel.judge(at(0.2, 1, 0))
+    apart = panel.judge(at(0.5, 77, 100))
+    assert abs(apart.value or 0.0) > 1e-3
+    with pytest.raises(ScorerError, match="FLAT_50 are missing"):
+        panel.widen({"A": at(0.0, 77, 100)})
+    panel.widen({"FLAT_50": at(0.5, 77, 100)})
+    base = panel.judge(at(0.5, 77, 100))
+    assert (base.value, base.standard_error) == (pytest.approx(0, abs=1e-12), pytest.approx(0, abs=1e-12))
+    paired = panel.judge(at(0.2, 77, 100))
+    assert paired.value == pytest.approx(panel.compare(at(0.2, 77, 100), at(0.5, 77, 100)).mean, abs=1e-9)
+    assert panel.judge(at(0.2, 55, 300)) == held_out
+    assert panel.judge(at(0.2, 1, 0)) == known
+    with pytest.raises(ScorerError, match="of the same new slots"):
+        panel.widen({"FLAT_50": at(0.5, 77, 100)})

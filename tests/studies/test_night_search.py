@@ -25,6 +25,7 @@ from studies.rescore import rescore_study
 from studies.simplify import Lead, simplified
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
+from studies.trying import tried
 from studies.workshop import Workshop, model_hashes
 from tests.studies.sample_study import write_small_study
 
@@ -54,7 +55,11 @@ def test_stages_draw_their_shots_in_turn_and_flat_renders_nothing_twice(rotated:
     assert {stage: len(slots) for stage, slots in by_stage.items()} == dict.fromkeys(by_stage, 1)
     assert by_stage["flat"] == by_stage["groups"] == {(0, 1, 2, 3)}
     assert by_stage["blocks"] == {(4, 5, 6, 7)}
-    assert {slot for slots in by_stage.values() for slot in next(iter(slots))} == set(range(8))
+    assert by_stage["self"] == by_stage["adjust"] == {(8, 9, 10, 11)}
+    assert by_stage["refine"] == {tuple(range(12, 20))}
+    shots = [*rotated.drawn(range(20)), *rotated.proof_shots]
+    assert len({(shot.prompt, shot.seed) for shot in shots}) == 24
+    assert [shot.prompt for shot in shots[8:16]] == [shot.prompt for shot in shots[:8]]
     (windows,) = (rotated.folder / "renders").glob(f"*/{shots_key(rotated.drawn((0, 1, 2, 3)))}")
     drawn = {path.name for path in windows.iterdir()}
     flats = {t.user_attrs["recipe_key"][:20] for t in store_of(rotated).trials() if t.user_attrs["stage"] == "flat"}
@@ -66,9 +71,10 @@ def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) 
     store = store_of(rotated)
     fit(rotated, workshop, store.noted(OFF), QUIET)
     for trial, told in zip(store.trials(), store.history(), strict=True):
-        work = workshop.make(Candidate.of(trial.user_attrs), rotated.drawn(told.slots), among=rotated.shots)
-        assert len(work.features) == len(told.slots)
-        assert workshop.panel.judge(work.features).value == pytest.approx(trial.value, abs=1e-9)
+        work, verdict = tried(rotated, workshop, Candidate.of(trial.user_attrs), told.slots)
+        assert work.features.seeds == tuple(shot.seed for shot in rotated.drawn(told.slots))
+        assert verdict.value == pytest.approx(trial.value, abs=1e-9)
+    assert workshop.widened == {(8, 9, 10, 11), tuple(range(12, 20))}
 
 
 def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotated: StudySpec) -> None:
