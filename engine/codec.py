@@ -41,12 +41,11 @@ class Codec:
         Raises:
             RenderError: Pictures that came out NaN or infinite, named by their shots, or too little memory for one.
         """
-        vae, dtype, scale = self._parts()
         height, width = (side * LATENT_STEP for side in latents.shape[-2:])
         pictures = torch.empty(len(latents), 3, height, width, device=latents.device)
 
         def work(piece: list[int]) -> None:
-            decoded = vae.decode(latents[piece].to(dtype) / scale, return_dict=False)[0].float()
+            decoded = self._decoded(latents[piece])
             refuse_broken([shots[number] for number in piece], decoded, "the VAE", "picture")
             pictures[piece] = (decoded * 0.5 + 0.5).clamp_(0, 1)
             if progress:
@@ -73,6 +72,11 @@ class Codec:
 
         self._pieces(len(pictures), width * height, work)
         return latents
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """What the VAE makes of latents, float32, about -1 to 1."""
+        vae, dtype, scale = self._parts()
+        return vae.decode(latents.to(dtype) / scale, return_dict=False)[0].float()
 
     def _parts(self) -> tuple[Any, torch.dtype, float]:
         vae: Any = self._model.vae  # typed by diffusers with names of tensors that are never made

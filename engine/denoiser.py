@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,11 +56,18 @@ class Denoiser:
             sizes: Width and height that SDXL is told of for each; None: the shots' own.
             base_calls: In a second pass, over how many calls the schedules of the first ran.
         """
+        numbered, calls = self.numbered(shots, sizes=sizes, base_calls=base_calls), count()
+        return lambda x, sigma: numbered(x, sigma, next(calls))
+
+    def numbered(
+        self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
+    ) -> Callable[[Tensor, float, int], Tensor]:
+        """The same, told each time which of the schedules' calls it is, counted from 0."""
         guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
-        unet, levels, calls = self._model.unet, self.levels, count()
+        unet, levels = self._model.unet, self.levels
         told = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
 
-        def denoise(x: Tensor, sigma: float) -> Tensor:
+        def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = torch.full((), levels.time_of(sigma), device=self.device)
 
@@ -70,7 +77,7 @@ class Denoiser:
                     inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": told[rows]}
                 return unet(scaled[rows], time, **inputs, return_dict=False)[0].float()
 
-            return self._clean(x, guidance.noise(next(calls), predict), sigma)
+            return self._clean(x, guidance.noise(call, predict), sigma)
 
         return denoise
 

@@ -87,6 +87,10 @@ class Renderer:
             RenderError: No shots, several sizes, an embedding or an upscaler that cannot be used, not enough memory for
                 a single picture, or pictures that came out NaN or infinite (every such shot is named).
         """
+        with torch.inference_mode():
+            return self._rendered(shots, progress)
+
+    def _rendered(self, shots: Sequence[Shot], progress: Progress | None) -> Tensor:
         width, height = _one_size(shots)
         self._second.refuse_unknown(shots)
         pictures = torch.empty(len(shots), 3, height, width, device=self._device)
@@ -100,13 +104,12 @@ class Renderer:
                 refuse_broken(chosen, latents, "the UNet, in the second pass,", "latents")
             pictures[piece] = self._codec.decode(chosen, latents, progress)
 
-        with torch.inference_mode():
-            for alike in _groups(shots):
-                first = shots[alike[0]]
-                most = min(self._shots_at_once, self._bound(max(width * height, first.width * first.height)))
-                fitted = in_pieces(alike, most, make)
-                if fitted < most:  # remembered, so that later calls batch, and thus round, in the same way
-                    self._shots_at_once = fitted
+        for alike in _groups(shots):
+            first = shots[alike[0]]
+            most = min(self._shots_at_once, self._bound(max(width * height, first.width * first.height)))
+            fitted = in_pieces(alike, most, make)
+            if fitted < most:  # remembered, so that later calls batch, and thus round, in the same way
+                self._shots_at_once = fitted
         return pictures
 
     def _bound(self, pixels: int) -> int:

@@ -17,13 +17,16 @@ from engine.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoint import Progress as BytesRead
 from engine.codec import Progress as PicturesDone
 from engine.configs import PREDICTIONS, Family, Prediction
+from engine.denoising import DenoisingLoss, Noised
+from engine.differentiation import Differentiation, Loss, Slopes
 from engine.embeddings import EmbeddingFolder
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.live import LiveModel
 from engine.recipe import Recipe
-from engine.render import Renderer
 from engine.shots import Shot
+from engine.slopes import Move
+from engine.traced import AT_ONCE
 from engine.upscaler_folder import UpscalerFolder
 from engine.weights import DTYPES, BuildReport, LiveWeights
 
@@ -54,7 +57,7 @@ class Engine:
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._renderer = DenoisingLoss(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
         self._ready = False
 
     @classmethod
@@ -175,6 +178,68 @@ class Engine:
         if not self._ready:
             raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
         return self._renderer.render(shots, progress=progress)
+
+    def slopes(
+        self,
+        recipe: Recipe,
+        moves: Mapping[str, Move],
+        shots: Sequence[Shot],
+        loss: Loss,
+        *,
+        last: int = 1,
+        at_once: int = AT_ONCE,
+        thrifty: bool = False,
+    ) -> Slopes:
+        """Build a recipe, render shots, and differentiate a loss of the pictures by numbers of the recipe.
+
+        Args:
+            recipe: Weighted sums, Self and Adjust.
+            moves: By a name of your own, the recipe with one number moved; BASE's ratio cannot be among them.
+            shots: At least one, all of one size.
+            loss: From pictures ``(n, 3, height, width)`` to a differentiable scalar.
+            last: Through how many of the last steps.
+            at_once: How many pictures go through the model together: memory grows with it.
+            thrifty: Least memory, for one more forward pass through what is differentiated.
+
+        Raises:
+            EngineError: As ``build`` and ``render``; a number whose slope is not known.
+        """
+        return self._differentiation(recipe, moves).of_pictures(
+            shots, loss, last=last, at_once=at_once, thrifty=thrifty
+        )
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents of pictures ``(n, 3, h, w)`` from 0 to 1, by the VAE of the recipe built last, for ``Noised``.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: Other shapes.
+        """
+        self._opened_weights()
+        return self._renderer.encoded(pictures)
+
+    def denoising_errors(self, recipe: Recipe, noised: Noised) -> Tensor:
+        """Build a recipe and return its denoising loss on each picture, ``(n,)``; see ``engine.denoising``.
+
+        Raises:
+            EngineError: As ``build``.
+        """
+        self.build(recipe)
+        return self._renderer.errors(noised)
+
+    def denoising_slopes(
+        self, recipe: Recipe, moves: Mapping[str, Move], noised: Noised, *, thrifty: bool = False
+    ) -> Slopes:
+        """Build a recipe and differentiate its mean denoising loss by numbers of the recipe; see ``slopes``.
+
+        Raises:
+            EngineError: As ``slopes``.
+        """
+        return self._differentiation(recipe, moves).of_denoising(noised, thrifty=thrifty)
+
+    def _differentiation(self, recipe: Recipe, moves: Mapping[str, Move]) -> Differentiation:
+        self.build(recipe)
+        return Differentiation(self._opened_weights(), self._renderer, recipe, moves)
 
     def close(self) -> None:
         """Give the memory back. Closing twice is fine."""

@@ -193,7 +193,7 @@ class LiveWeights:
         """A tensor of a parent's file."""
         return self._checkpoints[name].read(key)
 
-    def _parent(self, name: str, key: str) -> Tensor:
+    def parent(self, name: str, key: str) -> Tensor:
         """A parent's tensor in the shape of its file."""
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.parents[name]).view(self._shapes[name][key])
@@ -210,7 +210,7 @@ class LiveWeights:
         return sum(region.sizes[key] for key in run)
 
     def _rebuild_key(self, region: Region, row: Row, key: str) -> None:
-        read = lambda name: self._parent(name, key)  # noqa: E731
+        read = lambda name: self.parent(name, key)  # noqa: E731
         shape = self._shapes[self.names[0]][key]
         self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), self._known)
 

@@ -142,6 +142,10 @@ class Encoder:
         """The encoder's own embedding alone, see ``embed``."""
         return self.embed(images, (OWN,))[OWN]
 
+    def trace(self, images: Tensor, view: str) -> Tensor:
+        """One embedding as ``embed`` gives it, all pictures at once, with gradients to them if they ask for any."""
+        return self._seen(images, (view,))[view]
+
     def _seen(self, chunk: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
         mean, std = self._preprocess["mean"], self._preprocess["std"]
         resize = cast("Resize", self._preprocess["resize_mode"])

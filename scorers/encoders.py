@@ -70,6 +70,10 @@ class Encoders:
             found |= {name: seen[view].cpu().numpy() for name, view in names}
         return found
 
+    def trace(self, images: Tensor, name: str) -> Tensor:
+        """One embedding, ``[n, d]``, with gradients to the pictures if they ask for any."""
+        return self[name].trace(images, name.partition("/")[2])
+
     def versions(self, wanted: Iterable[str]) -> dict[str, str]:
         """What makes each embedding, as ``Features.versions`` has it."""
         return {EMBEDDING + name: self[name].version for name in wanted}

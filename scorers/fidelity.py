@@ -7,6 +7,7 @@ is the cosine (Wu et al. 2023), PickScore the cosine times CLIP's scale (Kirstai
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ class Fidelity:
                 "another encoder"
             )
         self.name = name
-        self._scale = scale
+        self.scale = scale
         self.needs = frozenset({EMBEDDING + embedding, "prompt"})
         self._encoder = encoder
         self._embedding = embedding
@@ -91,7 +92,10 @@ class Fidelity:
 
     def __call__(self, features: Features) -> npt.NDArray[np.float64]:
         """Contributions, ``(n,)``; NaN for a picture without a prompt."""
-        self._embed(features.prompts)
-        texts = np.stack([self._known[prompt] for prompt in features.prompts])
-        cosines = (features.embedding(self._embedding).astype(np.float64) * texts).sum(1)
-        return np.where([not plain_prompt(prompt) for prompt in features.prompts], np.nan, self._scale * cosines)
+        cosines = (features.embedding(self._embedding).astype(np.float64) * self.texts(features.prompts)).sum(1)
+        return np.where([not plain_prompt(prompt) for prompt in features.prompts], np.nan, self.scale * cosines)
+
+    def texts(self, prompts: Sequence[str]) -> npt.NDArray[np.float64]:
+        """Unit vectors of prompts, ``(n, d)``."""
+        self._embed(tuple(prompts))
+        return np.stack([self._known[prompt] for prompt in prompts])

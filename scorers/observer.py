@@ -78,6 +78,14 @@ class Observer:
     def _reading(self, scorer: Looking, images: Tensor, prompts: Sequence[str]) -> Values:
         return said(scorer.name, lambda: scorer.look(images, prompts), len(images))
 
+    def trace(self, images: Tensor, embedding: str) -> Tensor:
+        """One embedding of finite pictures, ``[n, d]`` unit vectors, with gradients to the pictures.
+
+        Raises:
+            ScorerError: no such embedding is taken.
+        """
+        return self._encoders.trace(images, embedding)
+
     @torch.inference_mode()
     def _measured(self, images: Tensor) -> npt.NDArray[np.float32]:
         return measure(images, self.size).cpu().numpy()

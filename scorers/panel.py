@@ -30,6 +30,7 @@ from scorers.separation import separation
 from scorers.statistics import working_size
 from scorers.style_term import FEWEST_REFERENCES
 from scorers.tensor_files import sha256_of
+from scorers.traced import TracedObjective
 from scorers.verdict import Difference, Verdict
 from scorers.way import Way
 
@@ -211,6 +212,16 @@ class Panel:
             ScorerError: the panel is not calibrated, a scorer failed, or fewer than 2 pictures are sound.
         """
         return self._state.judge(features)
+
+    def traced(self) -> TracedObjective:
+        """The objective as a differentiable function of pictures.
+
+        Raises:
+            ScorerError: the panel is not calibrated, or a scorer that counts is not differentiable.
+        """
+        weights = {name: scale.counts / scale.sigma for name, scale in self.scales.items() if scale.counts}
+        scorers = [scorer for scorer in self._scorers if scorer.name in weights]
+        return TracedObjective(self.observer, scorers, weights, self._limits)
 
     def compare(self, a: Features, b: Features) -> Difference:
         """How much better ``a`` is than ``b``, over the slots that both have, sound in both; parts are not floored.

@@ -58,6 +58,7 @@ SCORED: tuple[str, ...] = (
 BLUR = 1.5
 CELL = 8  # pixels of a picture for each latent pixel: what a decoder that fails repeats, or draws unconnected
 CHUNK = 8  # pictures at a time: bounds memory, and torch.quantile takes 16 M values at most
+EDGE, SOFT = 0.4, 0.05  # a slope that is an edge; how wide the step there is for gradients
 QUIET = 1e-6  # added to the Laplacian's variance, so that a flat picture has a logarithm
 
 
@@ -133,14 +134,24 @@ def _detail(luma: Tensor) -> dict[str, Tensor]:
     neighbours = y[..., :-2, 1:-1] + y[..., 2:, 1:-1] + y[..., 1:-1, :-2] + y[..., 1:-1, 2:]
     across = y[..., :-2, :] + 2 * y[..., 1:-1, :] + y[..., 2:, :]
     down = y[..., :-2] + 2 * y[..., 1:-1] + y[..., 2:]
-    slope = torch.hypot(across[..., 2:] - across[..., :-2], down[..., 2:, :] - down[..., :-2, :])
+    squared = (across[..., 2:] - across[..., :-2]).square() + (down[..., 2:, :] - down[..., :-2, :]).square()
+    slope = squared.clamp_min(1e-12).sqrt()  # the root's gradient is not finite at 0
     fine = (y - _blurred(y)).square()
     variance = _variance(luma)
     return {
         "log_lap_var": (_variance(255 * (neighbours - 4 * inner)) + QUIET).log(),
-        "edge_density": _mean((slope > 0.4).float()),
+        "edge_density": _mean(_above(slope, EDGE)),
         "hf_ratio": torch.where(variance > 1e-8, _mean(fine) / variance.clamp_min(1e-8), 0.0),
     }
+
+
+def _above(x: Tensor, limit: float) -> Tensor:
+    """1 where numbers pass a limit, 0 elsewhere; its gradient is that of a step of width ``SOFT``."""
+    hard = (x > limit).float()
+    if not x.requires_grad:
+        return hard
+    soft = torch.sigmoid((x - limit) / SOFT)
+    return hard + soft - soft.detach()
 
 
 def _cells(own: Tensor) -> dict[str, Tensor]:
@@ -210,6 +221,11 @@ class Statistics:
         own = measured.std(0, ddof=1) if len(measured) > 1 else renders.std(0)
         self._target = measured.mean(0)
         self._spread = np.maximum(own, 0.2 * renders.std(0)) + 1e-6
+
+    @property
+    def bands(self) -> tuple[list[int], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Columns of ``STATISTICS`` that are scored, and for each its target and its spread."""
+        return self._columns, self._target, self._spread
 
     def __call__(self, features: Features) -> npt.NDArray[np.float64]:
         """Contributions, ``(n,)``, at most 0."""

@@ -37,6 +37,7 @@ pictures; ``tests/benchmarks/RESULTS.md`` says how much.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from scorers.base import Calibration, Values
 from scorers.errors import ScorerError
@@ -44,6 +45,7 @@ from scorers.features import EMBEDDING, STATISTICS, Features
 from scorers.metric import Matrix, Metric, learned
 from scorers.statistics import STATISTICS as MEASURED
 
+Columns = npt.NDArray[np.intp]
 LEAST_VARIANCE = 1e-12
 FAULTS = frozenset({"clip_frac", "dark_frac", "grid", "coherence"})
 """Statistics for broken and burnt pictures: 0 in most, so that a little counts for much, or of sizes of their own."""
@@ -68,6 +70,11 @@ class Look:
         coordinates, statistics = variances[: -len(COLUMNS)], variances[-len(COLUMNS) :]
         varied = statistics > LEAST_VARIANCE
         self._columns, self._scale = COLUMNS[varied], np.sqrt(coordinates.mean() / statistics[varied])
+
+    @property
+    def statistics(self) -> tuple[Columns, Matrix]:
+        """Which statistics are looked at, ``(k,)``, and what each is multiplied by, ``(k,)``."""
+        return self._columns, self._scale
 
     def __call__(self, features: Features) -> Matrix:
         """Looks, ``(n, d)``."""
@@ -107,9 +114,15 @@ class Style:
 
     def relative(self, features: Features) -> Matrix:
         """Looks relative to the references in the metric, ``(n, d)``: squared length is squared distance."""
+        look, metric = self.fitted
+        return metric.relative(look(features))
+
+    @property
+    def fitted(self) -> tuple[Look, Metric]:
+        """How pictures are looked at, and the metric; raises ``ScorerError`` before ``fit``."""
         if self._look is None or self._metric is None:
             raise ScorerError("style: not fitted yet; calibrate the panel first")
-        return self._metric.relative(self._look(features))
+        return self._look, self._metric
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``; NaN for a single picture, which has no others."""
