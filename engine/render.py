@@ -87,13 +87,17 @@ class Renderer:
             RenderError: No shots, several sizes, an embedding or an upscaler that cannot be used, not enough memory for
                 a single picture, or pictures that came out NaN or infinite (every such shot is named).
         """
+        pictures = self._empty(shots)  # outside of inference mode, so that they can be worked on afterwards
         with torch.inference_mode():
-            return self._rendered(shots, progress)
+            return self._rendered(shots, pictures, progress)
 
-    def _rendered(self, shots: Sequence[Shot], progress: Progress | None) -> Tensor:
+    def _empty(self, shots: Sequence[Shot]) -> Tensor:
+        width, height = _one_size(shots)
+        return torch.empty(len(shots), 3, height, width, device=self._device)
+
+    def _rendered(self, shots: Sequence[Shot], pictures: Tensor, progress: Progress | None) -> Tensor:
         width, height = _one_size(shots)
         self._second.refuse_unknown(shots)
-        pictures = torch.empty(len(shots), 3, height, width, device=self._device)
 
         def make(piece: list[int]) -> None:
             chosen = [shots[number] for number in piece]

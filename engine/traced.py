@@ -67,7 +67,7 @@ class TracedRenderer(Renderer):
         self._at_once = at_once
         try:
             with torch.enable_grad():
-                return self._rendered(shots, None)
+                return self._rendered(shots, self._empty(shots), None)
         finally:
             self._denoiser, self._codec = usual
             self._at_once = None

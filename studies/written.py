@@ -134,7 +134,7 @@ class SearchTable(Written):
     line: Trials = Field(default=3, examples=[3])
     calibration: Trials = Field(default=4, examples=[4])
     patience: Trials = Field(default=24, examples=[24])
-    fresh_seeds: bool = Field(default=True, examples=[True])
+    fresh_seeds: bool = Field(default=False, examples=[True])
     shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(default=AUTO_SHOTS, examples=[8])
     begin: list[Text] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
     start: Text | None = Field(default=None, examples=["mine.toml"])

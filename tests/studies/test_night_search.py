@@ -38,7 +38,7 @@ def rotated(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
     """A study of eight shots, four a trial, run to its end."""
     study = write_small_study(tmp_path_factory.mktemp("rotated"), groups=2)
     text = study.read_text().replace("seeds = [1, 2]", EIGHT[0]).replace("seeds = [3, 4]", EIGHT[1])
-    study.write_text(text.replace("[search]", '[search]\nline = 1\nshots = 4\nbegin = ["GRAD_V"]'))
+    study.write_text(text.replace("[search]", '[search]\nline = 1\nshots = 4\nfresh_seeds = true\nbegin = ["GRAD_V"]'))
     spec = read_study_file(study)
     Night(spec, QUIET).run()
     return spec

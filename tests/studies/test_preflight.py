@@ -74,7 +74,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.message for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("21 trials, 161 pictures: about ")
+    assert notes["time"].startswith("21 trials, 155 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
