@@ -37,7 +37,11 @@ LOGIT_SCALE = 100.0
 
 
 class TextAxis:
-    """The text axis as a scorer; see the module's docstring."""
+    """The text axis as a scorer; see the module's docstring.
+
+    Attributes:
+        axis: what embeddings are multiplied by, ``(d,)``.
+    """
 
     name = "text"
     degree = 1
@@ -61,8 +65,8 @@ class TextAxis:
         self.needs = frozenset({EMBEDDING + embedding})
         self.version = "1 " + hashlib.sha256("\n".join((*TEMPLATES, like, unlike)).encode()).hexdigest()[:12]
         self._embedding = embedding
-        self._axis = LOGIT_SCALE * (_mean(encoder, like) - _mean(encoder, unlike))
-        if float(np.linalg.norm(self._axis)) < 1e-3 * LOGIT_SCALE:
+        self.axis = LOGIT_SCALE * (_mean(encoder, like) - _mean(encoder, unlike))
+        if float(np.linalg.norm(self.axis)) < 1e-3 * LOGIT_SCALE:
             raise ScorerError(f"text: the encoder sees no difference between like {like!r} and unlike {unlike!r}")
 
     def fit(self, calibration: Calibration) -> None:
@@ -70,7 +74,7 @@ class TextAxis:
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``: differences of logits."""
-        return features.embedding(self._embedding).astype(np.float64) @ self._axis
+        return features.embedding(self._embedding).astype(np.float64) @ self.axis
 
 
 def _mean(encoder: Encoder, words: str) -> Values:

@@ -1,8 +1,8 @@
 """The objective as a differentiable function of pictures: the same numbers as a verdict's, with gradients.
 
-Style, fidelity and statistics are smooth but for the edges of the references' bands and of 0..1. What a verdict is
-measured from, the base recipe, is a constant that has no gradient and is left out; so is the floor under a scaled part,
-where a gradient is needed most. What recipes are fined for is left out too: fines are 0 but far outside.
+Style, words, fidelity and statistics are smooth but for the edges of the references' bands and of 0..1. What a verdict
+is measured from, the base recipe, is a constant that has no gradient and is left out; so is the floor under a scaled
+part, where a gradient is needed most. What recipes are fined for is left out too: fines are 0 but far outside.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scorers.observer import Observer
 from scorers.registry import embeddings_of
 from scorers.statistics import Statistics, measure
 from scorers.style import Style
+from scorers.text_axis import TextAxis
 
 FEWEST = 2
 
@@ -99,6 +100,8 @@ def _part(scorer: Scorer) -> Contribution:
         return lambda seen: _fidelity(scorer, _embedding(scorer, seen), seen.prompts)
     if isinstance(scorer, Statistics):
         return lambda seen: _statistics(scorer, seen.statistics)
+    if isinstance(scorer, TextAxis):
+        return lambda seen: _words(scorer, _embedding(scorer, seen))
     raise ScorerError(f"scorer {scorer.name!r} has no gradient; give it weight 0, or search without gradients")
 
 
@@ -125,6 +128,10 @@ def _fidelity(scorer: Fidelity, embeddings: Tensor, prompts: Sequence[str]) -> T
     texts = torch.from_numpy(scorer.texts(prompts)).to(embeddings.device)
     cosines = scorer.scale * (embeddings * texts).sum(1)
     return cosines[torch.from_numpy(told).to(cosines.device)].mean() if told.any() else cosines.sum() * 0
+
+
+def _words(scorer: TextAxis, embeddings: Tensor) -> Tensor:
+    return (embeddings @ torch.from_numpy(scorer.axis).to(embeddings.device)).mean()
 
 
 def _statistics(scorer: Statistics, statistics: Tensor) -> Tensor:

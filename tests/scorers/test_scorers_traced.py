@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
 from scorers.errors import ScorerError
 from scorers.panel import Panel
+from scorers.panel_settings import PanelSettings
 from tests.scorers.conftest import Paint
+
+Prompts = Callable[[int, int], list[str]]
+AMOUNTS = (0.3, 0.45, 0.6)
+
+
+def both(panel: Panel, paint: Paint, prompts: list[str]) -> list[tuple[float, float]]:
+    """The verdict's value and the differentiable objective, at some amounts of a look."""
+    objective, rows = panel.traced(), list[tuple[float, float]]()
+    for amount in AMOUNTS:
+        pictures = paint(1, 12, amount)
+        value = panel.judge(panel.features(pictures, prompts, list(range(12)))).value
+        assert value is not None
+        rows.append((value, float(objective(pictures, prompts))))
+    return rows
+
+
+def on_three(panel: Panel, paint: Paint, prompts: list[str]) -> Panel:
+    """The panel, calibrated on both ends and the middle."""
+    looks = {label: paint(1, 12, amount) for label, amount in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()}
+    panel.calibrate({label: panel.features(pictures, prompts, range(12)) for label, pictures in looks.items()})
+    return panel
 
 
 def test_differences_of_the_objective_are_those_of_verdicts(
-    calibrated: Panel, paint: Paint, prompts_of: Callable[[int, int], list[str]]
+    calibrated: Panel, paint: Paint, prompts_of: Prompts
 ) -> None:
-    objective, prompts = calibrated.traced(), prompts_of(1, 12)
-    rows: list[tuple[float, float]] = []
-    for amount in (0.3, 0.45, 0.6):
-        pictures = paint(1, 12, amount)
-        value = calibrated.judge(calibrated.features(pictures, prompts, list(range(12)))).value
-        assert value is not None
-        rows.append((value, float(objective(pictures, prompts))))
-    for value, traced in rows[1:]:
-        assert traced - rows[0][1] == pytest.approx(value - rows[0][0], abs=1e-5)
-        assert abs(value - rows[0][0]) > 0.1
+    first, *others = both(calibrated, paint, prompts_of(1, 12))
+    for value, traced in others:
+        assert traced - first[1] == pytest.approx(value - first[0], abs=1e-5)
+        assert abs(value - first[0]) > 0.1
 
 
-def test_the_gradient_is_that_of_finite_differences(
-    calibrated: Panel, paint: Paint, prompts_of: Callable[[int, int], list[str]]
-) -> None:
+def test_words_have_a_gradient_too(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    opened = Panel.open(replace(settings, like="photo", unlike="drawing"))
+    panel = on_three(opened, paint, prompts_of(1, 12))
+    assert panel.scales["text"].counts
+    first, *others = both(panel, paint, prompts_of(1, 12))
+    for value, traced in others:
+        assert traced - first[1] == pytest.approx(value - first[0], abs=1e-5)
+
+
+def test_a_scorer_without_a_gradient_is_refused(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    opened = Panel.open(replace(settings, weights={"margin": 1.0}, keep=frozenset({"margin"})))
+    panel = on_three(opened, paint, prompts_of(1, 12))
+    with pytest.raises(ScorerError, match="'margin' has no gradient; give it weight 0"):
+        panel.traced()
+
+
+def test_the_gradient_is_that_of_finite_differences(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
     objective, prompts = calibrated.traced(), prompts_of(1, 12)
     pictures, way = paint(1, 12, 0.3) * 0.9 + 0.05, paint(1, 12, 0.6) - paint(1, 12, 0.3)
     seen = pictures.clone().requires_grad_()
@@ -40,9 +71,7 @@ def test_the_gradient_is_that_of_finite_differences(
     assert float((seen.grad * way).sum()) == pytest.approx((above - below) / (2 * step), rel=0.02)
 
 
-def test_broken_pictures_count_for_nothing(
-    calibrated: Panel, paint: Paint, prompts_of: Callable[[int, int], list[str]]
-) -> None:
+def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
     objective, prompts = calibrated.traced(), prompts_of(1, 12)
     pictures = paint(1, 12, 0.3)
     pictures[3] = 0.0
