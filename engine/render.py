@@ -59,6 +59,7 @@ class Renderer:
         upscalers: UpscalerFolder | None = None,
     ) -> None:
         family = family or Family(widths=SD1)
+        self._model, self._family = model, family
         self._levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
         self._conditioner = Conditioner(towers_of(model, family), embeddings)
         self._denoiser = Denoiser(model, family, self._levels, self._conditioner)

@@ -17,16 +17,13 @@ from torch.utils.checkpoint import checkpoint
 from engine.codec import Codec, VaeModel
 from engine.configs import Family
 from engine.denoiser import Denoiser, UnetModel
-from engine.embeddings import EmbeddingFolder
 from engine.errors import RenderError
-from engine.render import Renderer, RenderModel
+from engine.render import Renderer
 from engine.schedules import sigmas_for
 from engine.shots import Shot
 from engine.sigmas import NoiseLevels
 from engine.stepping import Denoise
 from engine.text import Conditioner
-from engine.upscaler_folder import UpscalerFolder
-from engine.widths import SD1
 
 AT_ONCE = 4
 
@@ -34,17 +31,8 @@ AT_ONCE = 4
 class TracedRenderer(Renderer):
     """A renderer whose pictures may be differentiated."""
 
-    def __init__(
-        self,
-        model: RenderModel,
-        family: Family | None = None,
-        *,
-        embeddings: EmbeddingFolder | None = None,
-        upscalers: UpscalerFolder | None = None,
-    ) -> None:
-        super().__init__(model, family, embeddings=embeddings, upscalers=upscalers)
-        self._model, self._family = model, family or Family(widths=SD1)
-        self._at_once: int | None = None
+    _at_once: int | None = None
+    """Most pictures at a time while pictures are traced."""
 
     def trace(self, shots: Sequence[Shot], *, last: int = 1, at_once: int = AT_ONCE) -> Tensor:
         """Make the pictures of ``render``, with gradients to whatever parameters of the UNet ask for them.

@@ -18,7 +18,7 @@ from studies.candidate import Candidate
 from studies.noise import doubts, suggester_of
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
-from studies.simplify import Lead, simplified
+from studies.simplify import simplified
 from studies.storage import StudyStore, complete
 from studies.studyfile import StudySpec
 from studies.workshop import Workshop
@@ -55,7 +55,8 @@ def prove(
     )
     if outcome.winner is not None:
         won = outcome.winner
-        lead = min((Lead.of(comparison) for comparison in won.comparisons), key=lambda lead: lead.mean)
+        panel, rivals = workshop.panel, [comparison.against for comparison in won.comparisons]
+        lead = min((panel.compare(looks[won.label], looks[rival]) for rival in rivals), key=lambda lead: lead.mean)
         simple = simplified(spec, workshop, history, points[won.label], lead, console)
         if simple is not None:
             label = f"{won.label}, simpler"

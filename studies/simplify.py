@@ -18,8 +18,8 @@ from studies.workshop import Workshop
 
 if TYPE_CHECKING:
     from scorers.features import Features
+    from scorers.verdict import Difference
 
-NORMAL_95 = 1.96
 LOSS = 0.5
 """A simpler recipe may lose this part of the standard error of the lead,"""
 SHARE = 0.1
@@ -28,22 +28,13 @@ DOUBT = 1.0
 """What the model expects to lose more than so many standard errors is not rendered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lead:
-    """How much better the recommended recipe is than the best parent or FLAT mix, on held-out shots."""
+def allowed(lead: Difference) -> float:
+    """Return what a simpler recipe may lose, in objective units.
 
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, comparison: Comparison) -> Lead:
-        """Return the lead that a comparison found."""
-        return cls(mean=comparison.mean, standard_error=(comparison.high - comparison.low) / 2 / NORMAL_95)
-
-    @property
-    def allowed(self) -> float:
-        """What a simpler recipe may lose."""
-        return min(LOSS * self.standard_error, SHARE * max(self.mean, 0.0))
+    Args:
+        lead: of the recommended recipe over the best parent or FLAT mix, on held-out shots.
+    """
+    return min(LOSS * lead.standard_error, SHARE * max(lead.mean, 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +59,7 @@ class Simplified:
 class _Trying:
     """One go through the simpler recipes."""
 
-    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: Lead) -> None:
+    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: Difference) -> None:
         self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
         self.rendered = 0
 
@@ -92,12 +83,12 @@ class _Trying:
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
         before, after = expected(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
-        if before - after > self.lead.allowed + DOUBT * self.lead.standard_error:
+        if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
         look = self._look(candidate.point)
         self.rendered += 1
         panel = self.workshop.panel
-        good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -self.lead.allowed
+        good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -allowed(self.lead)
         bar.advance(note=f"{candidate.label}: {'kept' if good else 'not as good'}")
         return good
 
@@ -106,7 +97,7 @@ class _Trying:
 
 
 def simplified(
-    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: Lead, console: Console
+    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: Difference, console: Console
 ) -> Simplified | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 

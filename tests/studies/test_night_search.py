@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from scorers.verdict import Difference
 from search.history import Told
 from search.simplify import complexity
 from studies.calibration import OFF, fit
@@ -22,7 +23,7 @@ from studies.noise import NOISE, suggester_of
 from studies.outcome import read_outcome
 from studies.renders import shots_key
 from studies.rescore import rescore_study
-from studies.simplify import Lead, simplified
+from studies.simplify import allowed, simplified
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
 from studies.trying import tried
@@ -133,15 +134,17 @@ def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(rotated: Stud
     fit(rotated, workshop, store.noted(OFF), QUIET)
     history = store.history()
     point = max((told for told in history if told.value is not None), key=lambda told: told.value or 0.0).point
-    generous = simplified(rotated, workshop, history, point, Lead(mean=50.0, standard_error=50.0), QUIET)
+    generous = simplified(
+        rotated, workshop, history, point, Difference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0), QUIET
+    )
     assert generous is not None
     assert generous.digits[1] < generous.digits[0]
     assert complexity(rotated.space, generous.point) == generous.digits[1]
-    strict = Lead(mean=0.5, standard_error=0.05)
+    strict = Difference(mean=0.5, standard_error=0.05, low=0.4, high=0.6)
     kept = simplified(rotated, workshop, history, point, strict, QUIET)
     if kept is not None:
         looks = [workshop.make(rotated.candidate(p), rotated.proof_shots).features for p in (kept.point, point)]
-        assert workshop.panel.compare(*looks).mean >= -strict.allowed
+        assert workshop.panel.compare(*looks).mean >= -allowed(strict)
     hopeless = [Told(number=t.number, stage=t.stage, point=t.point, value=t.value) for t in history]
     assert simplified(replace(rotated, simplify=0), workshop, hopeless, point, strict, QUIET) is None
 
