@@ -97,7 +97,7 @@ class Renderer:
         return torch.empty(len(shots), 3, height, width, device=self._device)
 
     def _rendered(self, shots: Sequence[Shot], pictures: Tensor, progress: Progress | None) -> Tensor:
-        width, height = _one_size(shots)
+        """Fill empty pictures, in whatever mode of torch it is called in."""
         self._second.refuse_unknown(shots)
 
         def make(piece: list[int]) -> None:
@@ -111,7 +111,7 @@ class Renderer:
 
         for alike in _groups(shots):
             first = shots[alike[0]]
-            most = min(self._shots_at_once, self._bound(max(width * height, first.width * first.height)))
+            most = min(self._shots_at_once, self._bound(max(pictures[0, 0].numel(), first.width * first.height)))
             fitted = in_pieces(alike, most, make)
             if fitted < most:  # remembered, so that later calls batch, and thus round, in the same way
                 self._shots_at_once = fitted

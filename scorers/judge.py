@@ -131,13 +131,19 @@ class Judge:
         return verdict, whole
 
     def _paired(self, features: Features) -> tuple[Features, tuple[Features, ...]]:
-        """The sound pictures, and the bases cut to the same slots if they have them all."""
+        """The sound pictures of slots that the bases have, and these; all sound pictures where that is no two of them.
+
+        A base lacks the slots where its own picture, or that of some calibration recipe, is broken.
+        """
         used = features.take(features.sound)
         if len(used) < 2:
             raise ScorerError(f"{len(used)} sound picture(s); a recipe is judged by 2 at least")
         known = {slot: row for row, slot in enumerate(self._wide[0].slots)}
-        rows = [known[slot] for slot in used.slots if slot in known]
-        return used, tuple(base.take(rows) for base in self._wide) if len(rows) == len(used) else self.bases
+        shared = [row for row, slot in enumerate(used.slots) if slot in known]
+        if len(shared) < 2:
+            return used, self.bases
+        used = used.take(shared)
+        return used, tuple(base.take([known[slot] for slot in used.slots]) for base in self._wide)
 
     def _relative(self, scorer: Scorer, used: Features, bases: tuple[Features, ...]) -> tuple[float, float, Row]:
         """Raw value, difference from the base, and its influences."""

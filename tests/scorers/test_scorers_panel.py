@@ -249,3 +249,20 @@ def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alon
     assert panel.judge(at(0.2, 1, 0)) == known
     with pytest.raises(ScorerError, match="of the same new slots"):
         panel.widen({"FLAT_50": at(0.5, 77, 100)})
+
+
+def test_a_slot_that_one_calibration_recipe_lacks_leaves_the_others_compared(
+    settings: PanelSettings, paint: Paint, prompts_of: Prompts
+) -> None:
+    panel = Panel.open(settings)
+    looks = {
+        label: panel.features(paint(1, 12, amount), prompts_of(1, 12), range(12))
+        for label, amount in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()
+    }
+    broken = tuple("black" if row == 3 else "" for row in range(12))
+    panel.calibrate(looks | {"B": replace(looks["B"], broken=broken)})
+    middle = panel.judge(looks["FLAT_50"])
+    assert (middle.value, middle.pictures) == (pytest.approx(0, abs=1e-12), 11)
+    drawn = panel.judge(looks["A"])
+    kept = [row for row in range(12) if row != 3]
+    assert drawn.value == panel.judge(looks["A"].take(kept)).value
