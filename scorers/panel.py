@@ -204,9 +204,10 @@ class Panel:
     def judge(self, features: Features) -> Verdict:
         """Judge one recipe.
 
-        On slots of the calibration, or those that `widen` added, every picture is compared with the base recipe's picture
-        of the same slot, and pictures of slots that the base lacks are left out. On other slots alone values are comparable with each other, but not with those of the calibration's, and
-        nothing is taken for pictures that are alike or for parts below their floors: prompts differ in both.
+        On slots of the calibration, or those that ``widen`` added, every picture is compared with the base recipe's
+        picture of the same slot, and pictures of slots that the base lacks are left out. On other slots alone values
+        are comparable with each other, but not with those of the calibration's, and nothing is taken for pictures that
+        are alike or for parts below their floors: prompts differ in both.
 
         Raises:
             ScorerError: the panel is not calibrated, a scorer failed, or fewer than 2 pictures are sound.

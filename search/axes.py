@@ -13,6 +13,7 @@ from search.stages import Stage
 SCREENED = 0.6
 """Screening trials by axis."""
 LEAST, MOST = 4, 32
+"""Fewest and most of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from engine.dialects import DIFFERENCE_CALCULATIONS
 from engine.recipe import MergeStep, Recipe
 from search.frame import Frame
 from search.space import Space
-from search.stages import flat_label
+from search.stages import flat_label, mix_label
 
-FLAT_RATIOS = (0.25, 0.5, 0.75)
+MIXES = (0.25, 0.5, 0.75)
 """Of the FLAT mixes beside the models."""
 
 
@@ -33,7 +33,7 @@ def flats(space: Space) -> dict[str, Recipe]:
 
     What a ratio means the mode says: in Add difference, FLAT_50 is A + 0.5 (B - C).
     """
-    return {flat_label(ratio): _flat_recipe(space, ratio) for ratio in FLAT_RATIOS}
+    return {flat_label(ratio): _flat_recipe(space, ratio) for ratio in MIXES}
 
 
 def flat_name(space: Space, ratio: float) -> str:
@@ -43,7 +43,7 @@ def flat_name(space: Space, ratio: float) -> str:
     plain = calculation == "normal" and not any(_seconds(space).values()) and not space.frame.beta
     is_difference = mode == "Add difference" or calculation in DIFFERENCE_CALCULATIONS
     if ratio in (0.0, 1.0) and not (plain and (ratio == 0 or not is_difference)):
-        return f"FLAT_{100 * ratio:02g}"
+        return mix_label(ratio)
     return flat_label(ratio)
 
 

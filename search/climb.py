@@ -16,6 +16,7 @@ STARTS = 5
 CLIMBED = 2
 """Combinations of words that are climbed: those that are highest at the starts."""
 ITERATIONS = 60
+"""Most steps of L-BFGS-B for one climb."""
 
 
 @lru_cache(maxsize=128)
@@ -68,7 +69,7 @@ def _climb(
     def depth(position: Array) -> tuple[float, Array]:
         row = where.rows(position[None], words)[0]
         value, gradient = hill.slope(row)
-        return -value / hill.spread, -where.pulled(gradient, row) / hill.spread
+        return -value / hill.spread, -where.pulled(gradient, position) / hill.spread
 
     options = {"maxiter": ITERATIONS}
     found = minimize(depth, start, jac=True, method="L-BFGS-B", bounds=list(zip(*bounds, strict=True)), options=options)

@@ -6,6 +6,7 @@ Everything here is a function of space, plan and told trials, so it is the same 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,16 @@ RELEVANT = 0.25
 class Course:
     """A search as far as it has come; made anew for every question."""
 
-    def __init__(self, space: Space, plan: Plan, history: Sequence[Told]) -> None:
-        """Keep the trials in order; raises `SearchError` when a point is not one of the space."""
+    def __init__(self, space: Space, plan: Plan, history: Sequence[Told], *, begins: int | None = None) -> None:
+        """Keep the trials in order; raises `SearchError` when a point is not one of the space.
+
+        Args:
+            space: that is searched.
+            plan: of the search.
+            history: told trials, in any order.
+            begins: how many different recipes stage `flat` begins with; None: as many as the plan has.
+        """
+        self._begins = plan.trials("flat") - plan.line if begins is None else begins
         self.space, self.plan = space, plan
         self.columns = Columns.of(space)
         self.told = in_order(history)
@@ -100,6 +109,17 @@ class Course:
             self._data[last, most] = self._gather(self._known(last, most))
         return self._data[last, most]
 
+    @cached_property
+    def compared(self) -> tuple[Told, ...]:
+        """The trials that have a value, each as it would be on the average set of shots: now they compare."""
+        told, data = [one for one in self.told if one.value is not None], self.data()
+        if data is None or len(set(data.sets)) < 2:
+            return tuple(told)
+        from search.hill import model_of
+
+        shifts, sets = model_of(data).shifts, sorted({self.told[n].slots for n in self._known("refine", None)})
+        return tuple(replace(one, value=(one.value or 0.0) - shifts[sets.index(one.slots)]) for one in told)
+
     def _known(self, last: Stage, most: int | None) -> list[int]:
         """Return the places of the trials behind `data`."""
         chosen, counted = list[int](), 0
@@ -130,6 +150,8 @@ class Course:
 
     def planned(self, stage: Stage) -> int:
         """Return the most trials of a stage in this space: none when it has nothing to move."""
+        if stage == "flat":
+            return self._begins + (self.plan.line if self.axes(stage) else 0)
         return self.plan.trials(stage) if self.axes(stage) or self._choices(stage) else 0
 
     def axes(self, stage: Stage) -> tuple[Axis, ...]:
@@ -197,9 +219,12 @@ class Course:
 
     @cached_property
     def is_level(self) -> bool:
-        """Whether all FLAT mixes, three at least, have the same value, as when both parents are the same model."""
+        """Whether all FLAT mixes, three at least, have the same value, as when both parents are the same model.
+
+        Never where blocks have second ratios, which FLAT mixes leave at rest.
+        """
         values = [one.value for one in self.begun if one.value is not None]
-        if len(values) < 3:
+        if len(values) < 3 or self.space.of_kind("second"):
             return False
         all_of_flat = [one.value for one in self.told if one.stage == "flat" and one.value is not None]
         least = LEVEL * max(1.0, abs(max(values))) + LEVEL_OF_FLAT * (max(all_of_flat) - min(all_of_flat))
@@ -265,11 +290,14 @@ class Course:
         data = self.data(stage, checked)
         if data is None:
             return False
-        start = self.subspace(stage)
-        elsewhere = np.abs(start.positions(np.array(data.rows)) - start.start).max(1) > TOLERANCE
+        start, rows = self.subspace(stage), np.array(data.rows)
+        elsewhere = np.abs(start.positions(rows) - start.start).max(1, initial=0.0) > TOLERANCE
+        elsewhere |= np.array([start.words_of(row) != start.words_of(np.array(start.row)) for row in rows])
         own = elsewhere | np.array([self.told[n].stage == stage for n in self._known(stage, checked)])
         values, off = np.array(data.values)[own], model_of(data).left_out()[own]
-        spread = float(np.square(values - values.mean()).sum())
+        sets = np.array(data.sets)[own]
+        means = np.array([values[sets == one].mean() for one in sets])  # values on other shots are shifted
+        spread = float(np.square(values - means).sum())
         return len(values) > 2 and float(np.square(off).sum()) >= (1 - IDLE) * spread
 
     def _is_settled(self, stage: Stage, checked: int) -> bool:

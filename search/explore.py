@@ -14,15 +14,11 @@ from search.climb import summit
 from search.hill import Data
 from search.subspace import Position, Subspace
 
-STEP = 0.07
-"""Standard deviation of the step, in parts of an axis."""
-REACH = 0.1
-"""How far a screening trial goes from the start along every axis, up or down."""
 TRY_WORDS = 0.25
 """Part of the trials that try other words than the best ones."""
 
 
-def screen(where: Subspace, number: int, seed: tuple[int, ...], reach: float = REACH) -> tuple[Position, Position]:
+def screen(where: Subspace, number: int, seed: tuple[int, ...], reach: float) -> tuple[Position, Position]:
     """Return screening trial `number` (0, 1, ...): every axis up or down from `fixed`.
 
     The signs are columns of a Hadamard matrix (Plackett and Burman, The design of optimum multifactorial experiments,
@@ -32,7 +28,7 @@ def screen(where: Subspace, number: int, seed: tuple[int, ...], reach: float = R
         where: the axes; their start is `fixed`.
         number: of the trial within the screening.
         seed: of the search and the stage; turns the design.
-        reach: how far to go, in parts of an axis.
+        reach: how far to go, in parts of an axis; see `search.stages.REACH`.
     """
     draw = np.random.default_rng(seed)
     size = 1 << max(2, len(where.axes).bit_length())
@@ -43,14 +39,14 @@ def screen(where: Subspace, number: int, seed: tuple[int, ...], reach: float = R
     return tuple(position.tolist()), combinations[number % len(combinations)]
 
 
-def step(data: Data, where: Subspace, seed: tuple[int, ...], size: float = STEP) -> tuple[Position, Position]:
+def step(data: Data, where: Subspace, seed: tuple[int, ...], size: float) -> tuple[Position, Position]:
     """Return the highest place of the model, and a random step from there.
 
     Args:
         data: all that is known.
         where: the axes.
         seed: of the search, the stage and the trial.
-        size: standard deviation of the step along every axis.
+        size: standard deviation of the step, in parts of an axis; see `search.stages.STEP`.
     """
     top, words = summit(data, where, within=False)
     draw = np.random.default_rng(seed)

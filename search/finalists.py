@@ -1,4 +1,4 @@
-"""Who goes to the final on fresh prompts and seeds: what the model recommends, the mean of the best, and the best."""
+"""Who goes to the final on fresh prompts and seeds: what the model recommends, the best, and the mean of the best."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def choose(space: Space, history: Sequence[Told], count: int, plan: Plan | None 
 
     The best observed value is partly luck, and the luckiest of many is luckier still. What the model of all trials
     recommends has less of such luck, and the mean of the best recipes too; their values are not known before the final.
-    So they go, then the best five, then the best of every stage, which keeps some variety, then who follows by value.
+    So the model's goes, the best trial, the mean, then the best five, then the best of every stage, which keeps some
+    variety, then who follows by value. Values on other shots are compared as the model shifts them.
 
     Args:
         space: the space all points belong to.
@@ -59,15 +60,10 @@ def optimism(space: Space, history: Sequence[Told], plan: Plan | None = None) ->
 
     The winner's luck, in units of the objective; None while there are less than three values.
     """
-    course = Course(space, plan or Plan(), history)
-    data = course.data()
-    if data is None or len(data.values) < 3:
+    ranked = _ranked(Course(space, plan or Plan(), history))
+    if len(ranked) < 3 or ranked[0].value is None:
         return None
-    from search.hill import model_of
-
-    best = max(range(len(data.values)), key=lambda n: data.values[n])
-    hill = model_of(data)
-    return data.values[best] - float(hill.expected(hill.rows[best : best + 1])[0])
+    return ranked[0].value - expected(space, history, [ranked[0].point], plan)[0]
 
 
 def expected(space: Space, history: Sequence[Told], points: Sequence[Point], plan: Plan | None = None) -> list[float]:
@@ -89,9 +85,10 @@ def expected(space: Space, history: Sequence[Told], points: Sequence[Point], pla
 
 
 def _queue(space: Space, history: Sequence[Told], plan: Plan) -> list[Finalist]:
-    ranked = top(history, len(history))
+    course = Course(space, plan, history)
+    ranked = _ranked(course)
     queue = [
-        Finalist(label="the model's best", point=Course(space, plan, history).start(None)),
+        Finalist(label="the model's best", point=course.start(None)),
         Finalist(label="best", point=ranked[0].point),
         Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
     ]
@@ -99,6 +96,11 @@ def _queue(space: Space, history: Sequence[Told], plan: Plan) -> list[Finalist]:
     queue += by_value[:BEST]
     queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _champions(ranked)]
     return queue + by_value[BEST:]
+
+
+def _ranked(course: Course) -> tuple[Told, ...]:
+    """Return the trials with a value, best first, as they compare across sets of shots."""
+    return top(course.compared, len(course.compared))
 
 
 def _mean(space: Space, best: Sequence[Told]) -> dict[str, float]:

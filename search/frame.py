@@ -28,7 +28,7 @@ class Frame:
     """Family, dialect, models, and what a run does where no knob decides it.
 
     Raises:
-        SearchError: too few models for the mode, separate ids where the dialect has none.
+        SearchError: too few models for the mode, separate ids where the dialect has none, or beside a second ratio.
     """
 
     family: FamilyName = "sd1"
@@ -57,6 +57,8 @@ class Frame:
         if len(self.models) < needed:
             said = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
             raise SearchError(f"{said} takes {needed} models, not {len(self.models)}; name one more")
+        if self.separate:
+            self.run(dict.fromkeys(self.blocks, 0.0), {}, {})
 
     @property
     def blocks(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ and 60 trials they cannot be told one by one. Hyperparameters are those of the l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +35,9 @@ STEEPNESS = 10.0
 TOLD_NOISE, GUESSED_NOISE = (0.0, 1.0), (-6.0, 3.0)
 """The same of the noise variance: against the one that was told, or against the variance of the values."""
 REACH = 9.0
+"""Farthest that the logarithm of a hyperparameter goes from 0."""
 ITERATIONS = 60
+"""Most steps of L-BFGS-B for the hyperparameters."""
 FIT_MOST = 400
 """Newest trials that hyperparameters are fitted to; predictions use all."""
 REFITS = ((200, 10), (400, 25))
@@ -58,17 +60,14 @@ class Data:
 
     def first(self, count: int) -> Data:
         """Return the first trials alone."""
-        return Data(
-            rows=self.rows[:count], values=self.values[:count], sets=self.sets[:count], centre=self.centre,
-            noise=self.noise,
-        )  # fmt: skip
+        return self._part(slice(count))
 
     def last(self, count: int) -> Data:
         """Return the last trials alone."""
-        return Data(
-            rows=self.rows[-count:], values=self.values[-count:], sets=self.sets[-count:], centre=self.centre,
-            noise=self.noise,
-        )  # fmt: skip
+        return self._part(slice(-count, None))
+
+    def _part(self, part: slice) -> Data:
+        return replace(self, rows=self.rows[part], values=self.values[part], sets=self.sets[part])
 
 
 def fitted_to(count: int) -> int:
@@ -93,7 +92,7 @@ def model_of(data: Data) -> Hill:
     return Hill(data, hyperparameters(data.first(fitted_to(len(data.values))).last(FIT_MOST)))
 
 
-class _Frame:
+class _Arrays:
     """Data as arrays, in units of their spread, and the parts of the covariance that no hyperparameter changes."""
 
     def __init__(self, data: Data) -> None:
@@ -103,6 +102,7 @@ class _Frame:
         self.values = (values - self.middle) / self.spread
         self.centre = np.array(data.centre)
         self.bowl = self.depth(self.rows)
+        self.sets = data.sets
         sets = np.array(data.sets)
         self.fixed = LEVEL + SHIFT * (sets[:, None] == sets) * (len(set(data.sets)) > 1)
 
@@ -116,7 +116,7 @@ class _Frame:
         return STEEPNESS * np.square(rows - self.centre).mean(1)
 
 
-class _Prior(_Frame):
+class _Prior(_Arrays):
     """Data and the prior of the hyperparameters."""
 
     def __init__(self, data: Data) -> None:
@@ -153,7 +153,7 @@ class _Prior(_Frame):
         return 0.5 * float(off @ off + away**2 + round_it @ round_it), tilt
 
 
-class Hill(_Frame):
+class Hill(_Arrays):
     """The model: what to expect of any row. Values are in the units of the data."""
 
     def __init__(self, data: Data, theta: tuple[float, ...]) -> None:
@@ -175,6 +175,16 @@ class Hill(_Frame):
         kernel, _ = matern(_distances(rows, self.rows, self.scales))
         covariance = self.amplitude * kernel + self.bowl_weight * np.outer(self.depth(rows), self.bowl) + LEVEL
         return self.middle + self.spread * (covariance @ self.weights)
+
+    @property
+    def shifts(self) -> tuple[float, ...]:
+        """By number of the set of shots, how far values lie above those of the average set; nothing with one set."""
+        sets = np.array(self.sets)
+        count = int(sets.max()) + 1
+        return tuple(
+            self.spread * SHIFT * float(self.weights[sets == one].sum()) * (len(set(self.sets)) > 1)
+            for one in range(count)
+        )
 
     def slope(self, row: Array) -> tuple[float, Array]:
         """Return the expected value of one row and its gradient."""

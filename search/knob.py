@@ -10,6 +10,8 @@ from search.errors import SearchError
 
 Kind = Literal["block", "second", "self", "adjust", "choice"]
 """First and second ratio of a block, a multiplier on a site, an Adjust value, one of several words."""
+SELF = "self:"
+"""How the name of a multiplier's knob begins."""
 RATIOS: tuple[Kind, ...] = ("block", "second")
 
 NARROWEST = 0.01
@@ -28,7 +30,7 @@ class Knob:
 
     Raises:
         SearchError: numbers that are not finite, a free knob whose range is empty or narrower than 0.01, a grid that
-            is no grid, a choice of less than two words.
+            is no grid, a choice of less than two words, a knob that is frozen and tied.
     """
 
     name: str
@@ -55,6 +57,12 @@ class Knob:
         numbers = (self.low, self.high, self.neutral, self.step, self.fine, self.frozen or 0.0)
         if not all(math.isfinite(number) for number in numbers):
             raise SearchError(f"knob {self.name}: {numbers} holds a number that is not finite")
+        if self.frozen is not None and self.tied is not None:
+            raise SearchError(
+                f"knob {self.name}: is frozen at {self.frozen:g} and tied to {self.tied}; keep one of both"
+            )
+        if self.kind == "choice" and len(set(self.options)) < max(2, len(self.options)):
+            raise SearchError(f"knob {self.name}: {self.options} is no choice; give two different words or more")
         if self.is_free and self.high - self.low < NARROWEST:
             raise SearchError(
                 f"knob {self.name}: bounds {self.low:g}..{self.high:g} leave less than {NARROWEST:g} to search; "
@@ -64,8 +72,6 @@ class Knob:
             raise SearchError(f"knob {self.name}: step {self.step:g} is no grid for {self.low:g}..{self.high:g}")
         if not 0 <= self.fine <= 0.9:
             raise SearchError(f"knob {self.name}: fine = {self.fine:g} is outside 0..0.9")
-        if self.kind == "choice" and len(set(self.options)) < max(2, len(self.options)):
-            raise SearchError(f"knob {self.name}: {self.options} is no choice; give two different words or more")
 
     @property
     def is_free(self) -> bool:

@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 from engine.blocks import Site
 from engine.errors import EngineError
-from engine.recipe import MergeStep, Recipe, SelfStep
 from search.errors import SearchError, refuse
 from search.frame import SEPARATE, Frame
 from search.knob import STEP, Kind, Knob
 from search.space import Space
+from search.space_checks import site_mistake
 
 Bounds = tuple[float, float]
 
@@ -101,7 +101,7 @@ def build_space(
             if knob in kinds and not any(knob in asked for asked in (special, home, tied)):
                 fixed.setdefault(knob, 0.0)
     common: dict[Kind, Bounds] = {
-        "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts, "choice": (0.0, 1.0)
+        "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts
     }  # fmt: skip
     _no_strays({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), mistakes)
     knobs: list[Knob] = []
@@ -125,17 +125,8 @@ def build_space(
 def suggested_sites(frame: Frame | None = None, element: str = "attn1") -> tuple[str, ...]:
     """Return the sites of the way out where an element can be multiplied: what people try first in Self mode."""
     frame = frame or Frame()
-    sites = [Site(block=block, element=element) for block in frame.blocks if block.startswith("OUT") and block != "OUT"]
-    return tuple(str(site) for site in sites if _acts(site, frame))
-
-
-def _acts(site: Site, frame: Frame) -> bool:
-    steps = (MergeStep(), SelfStep(factors=((site, 0.5),)))
-    try:
-        Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
-    except EngineError:
-        return False
-    return True
+    sites = [f"{block}:{element}" for block in frame.blocks if block.startswith("OUT") and block != "OUT"]
+    return tuple(site for site in sites if not site_mistake(site, frame))
 
 
 def _default_groups(frame: Frame) -> Mapping[str, tuple[str, ...]]:

@@ -37,10 +37,6 @@ class Noise:
         """Return the standard error of a trial of so many shots, among trials on the same shots."""
         return self.paired / math.sqrt(shots)
 
-    def of_other_shots(self, shots: int) -> float:
-        """Return the standard error of a trial of so many shots, among trials on other shots."""
-        return math.hypot(self.paired, self.common) / math.sqrt(shots)
-
 
 def measured(values: Sequence[Sequence[float]]) -> Noise:
     """Return the noise from a few recipes, each on the same shots (or sets of seeds).

@@ -35,9 +35,9 @@ def simpler(space: Space, point: Point) -> Generator[Simpler, bool, dict[str, fl
     """Yield simpler candidates; send True to keep one, False to drop it; returns what was kept of all.
 
     First all multipliers, then all Adjust values at rest, or else one by one, the least moved first; then one ratio for
-    all blocks, or else for each group; then fewer digits, kind by kind, the coarsest grid first. Each candidate starts
-    from what was kept so far, and none is yielded that changes nothing. Judge every one against the recipe that the
-    whole began with, not against the last one kept: small losses add up.
+    all blocks, or else for each group, second ratios too; then fewer digits, kind by kind, the coarsest grid first.
+    Each candidate starts from what was kept so far, and none is yielded that changes nothing. Judge every one against
+    the recipe that the whole began with, not against the last one kept: small losses add up.
 
     Args:
         space: the space.
@@ -72,15 +72,13 @@ def _rested(space: Space, now: dict[str, float], kind: Kind) -> Generator[Simple
 
 
 def _levelled(space: Space, now: dict[str, float]) -> Generator[Simpler, bool, dict[str, float]]:
-    blocks = space.of_kind("block")
-    flat = _level(now, blocks)
-    if flat != now:
-        if (yield Simpler(label="all blocks at one ratio", point=flat)):
-            return flat
-        for name, knobs in space.groups.items():
-            level = _level(now, knobs)
-            if level != now and (yield Simpler(label=f"{name} at one ratio", point=level)):
-                now = level
+    flat = _level(now, space.of_kind("block"))
+    if flat != now and (yield Simpler(label="all blocks at one ratio", point=flat)):
+        now = flat
+    for name, knobs in space.groups.items():
+        level = _level(now, knobs)
+        if level != now and (yield Simpler(label=f"{name} at one ratio", point=level)):
+            now = level
     return now
 
 
@@ -93,7 +91,7 @@ def _level(now: dict[str, float], knobs: Sequence[Knob]) -> dict[str, float]:
 
 
 def _rounded(now: dict[str, float], knobs: Sequence[Knob], kind: Kind, grid: float) -> Simpler:
-    rounded = {knob.name: knob.clip(round(round(now[knob.name] / grid) * grid, DIGITS)) for knob in knobs}
+    rounded = {knob.name: knob.tidy(round(now[knob.name] / grid) * grid) for knob in knobs}
     return Simpler(label=f"{'ratios' if kind in RATIOS else kind} to {grid:g}", point=now | rounded)
 
 

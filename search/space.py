@@ -10,7 +10,7 @@ from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from search.errors import SearchError, refuse
 from search.frame import Frame
 from search.history import Point
-from search.knob import DIGITS, RATIOS, TOLERANCE, Kind, Knob
+from search.knob import DIGITS, RATIOS, SELF, TOLERANCE, Kind, Knob
 from search.space_checks import mistakes_of
 
 OUTSIDE = ("vae",)
@@ -64,20 +64,6 @@ class Space:
             members.setdefault(knob.group or knob.name, []).append(knob)
         return {name: tuple(knobs) for name, knobs in members.items()}
 
-    def expand(self, group_point: Mapping[str, float]) -> dict[str, float]:
-        """Return the full point in which every ratio has its group's number; all other knobs rest.
-
-        Args:
-            group_point: a number for every name of `groups`.
-
-        Raises:
-            SearchError: a group is missing or unknown.
-        """
-        groups = self.groups
-        _same_names("group point", group_point, groups)
-        ratios = {knob.name: knob.clip(group_point[name]) for name, knobs in groups.items() for knob in knobs}
-        return self.neutral | ratios
-
     def checked(self, point: Point) -> dict[str, float]:
         """Return the point in the order of the space, rounding dust outside the bounds removed.
 
@@ -93,7 +79,7 @@ class Space:
         outside += [
             f"{knob.name} = {point[knob.name]!r} is no word's place; write 0 to {len(knob.options) - 1}"
             for knob in self.of_kind("choice")
-            if point[knob.name] != round(point[knob.name])
+            if point[knob.name] % 1 != 0
         ]
         refuse("the point", outside)
         return {knob.name: knob.clip(float(point[knob.name])) for knob in self.free}
@@ -110,7 +96,9 @@ class Space:
 
     def words(self, point: Point) -> dict[str, str]:
         """Return the word of every choice: `mode`, `calculation`, and what is no part of a recipe, such as `vae`."""
-        numbers = self.numbers(point)
+        return self._words(self.numbers(point))
+
+    def _words(self, numbers: Mapping[str, float]) -> dict[str, str]:
         return {knob.name: knob.options[round(numbers[knob.name])] for knob in self.knobs if knob.is_choice}
 
     def decode(self, point: Point) -> Recipe:
@@ -127,7 +115,7 @@ class Space:
         factors = tuple((site_of(knob.name), numbers[knob.name]) for knob in self.knobs if knob.kind == "self")
         adjust = tuple(numbers.get(f"adjust:{name}", 0.0) for name in frame.fields)
         steps = (
-            frame.run(alpha, beta, self.words(point)), SelfStep(factors=factors), AdjustStep(values=adjust)
+            frame.run(alpha, beta, self._words(numbers)), SelfStep(factors=factors), AdjustStep(values=adjust)
         )  # fmt: skip
         return Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
 
@@ -194,7 +182,7 @@ class Space:
 
 def site_of(name: str) -> Site:
     """Return the site of a Self knob's name, `self:OUT05:attn1`."""
-    return Site.parse(name.removeprefix("self:"))
+    return Site.parse(name.removeprefix(SELF))
 
 
 def _allowed(knob: Knob) -> str:

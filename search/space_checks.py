@@ -8,8 +8,9 @@ from engine.blocks import Site
 from engine.dialects import MODES, dialect_of
 from engine.errors import EngineError
 from engine.recipe import MergeStep, Recipe, SelfStep
+from search.errors import SearchError
 from search.frame import Frame
-from search.knob import Knob
+from search.knob import SELF, Knob
 
 CHOICES = ("mode", "calculation", "vae")
 
@@ -45,13 +46,18 @@ def _block_mistakes(knobs: Sequence[Knob], frame: Frame) -> list[str]:
 def _self_mistakes(knob: Knob, frame: Frame) -> list[str]:
     smallest = knob.low if knob.frozen is None else knob.frozen
     mistakes = [f"{knob.name}: {smallest:g} is no multiplier; stay above 0"] if smallest <= 0 else []
+    mistake = site_mistake(knob.name.removeprefix(SELF), frame)
+    return mistakes + ([f"{knob.name}: {mistake}"] if mistake else [])
+
+
+def site_mistake(site: str, frame: Frame) -> str:
+    """Return why the multiplier of a site cannot be, or nothing."""
     try:
-        site = Site.parse(knob.name.removeprefix("self:"))
-        steps = (MergeStep(), SelfStep(factors=((site, 0.5),)))
+        steps = (MergeStep(), SelfStep(factors=((Site.parse(site), 0.5),)))
         Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
     except EngineError as error:
-        mistakes.append(f"{knob.name}: {error}")
-    return mistakes
+        return str(error)
+    return ""
 
 
 def _choice_mistakes(knob: Knob, frame: Frame) -> list[str]:
@@ -66,7 +72,7 @@ def _choice_mistakes(knob: Knob, frame: Frame) -> list[str]:
     try:
         for word in knob.options if not mistakes else ():
             frame.run(dict.fromkeys(frame.blocks, 0.5), {}, {knob.name: word})
-    except EngineError as error:
+    except (EngineError, SearchError) as error:
         mistakes.append(f"{knob.name}: {error}")
     return mistakes
 

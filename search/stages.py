@@ -1,4 +1,4 @@
-"""The plan of a search, which stages, at most how many trials each, what ends them, and what each of them moves."""
+"""The plan of a search, which stages, at most how many trials each, and what ends them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FLAT_RATIOS = (0.0, 1.0, 0.25, 0.5, 0.75)
 SAMPLERS = ("hill", "gp", "tpe", "cmaes", "nsga2", "qmc", "random")
 """Our own model, then Optuna's and `cmaes`' optimisers by their usual names."""
 REACH: Mapping[Stage, float] = {"groups": 0.15, "blocks": 0.1, "self": 0.25, "adjust": 0.25, "refine": 0.1}
-"""How far screening goes along every axis."""
+"""How far screening goes along every axis, up or down, in parts of an axis."""
 STEP: Mapping[Stage, float] = {"groups": 0.1, "blocks": 0.07, "self": 0.1, "adjust": 0.1, "refine": 0.07}
-"""The standard deviation of later steps."""
+"""The standard deviation of later steps, in parts of an axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,4 +109,9 @@ class Plan:
 
 def flat_label(ratio: float) -> str:
     """Return the name a merger gives a flat ratio: A, B or FLAT_25."""
-    return {0.0: "A", 1.0: "B"}.get(ratio, f"FLAT_{100 * ratio:02g}")
+    return {0.0: "A", 1.0: "B"}.get(ratio, mix_label(ratio))
+
+
+def mix_label(ratio: float) -> str:
+    """Return the name of a mix at a flat ratio, FLAT_25, also where it is a model alone."""
+    return f"FLAT_{100 * ratio:02g}"

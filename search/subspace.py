@@ -43,17 +43,17 @@ class Subspace:
             positions: 0 to 1.
             words: the place of a word for every choice; none: those of `fixed`.
         """
-        rows = np.tile(np.array(self.columns.row(self._base(words)) if words else self._row), (len(positions), 1))
+        rows = np.tile(np.array(self.columns.row(self._base(words)) if words else self.row), (len(positions), 1))
         axes, columns, slopes, shifts = self._links
         rows[:, columns] = np.clip(shifts + slopes * positions[:, axes], 0.0, 1.0)
         return rows
 
-    def pulled(self, gradient: Array, row: Array) -> Array:
-        """Return the gradient along the axes from the one along the columns, at a row."""
-        axes, columns, slopes, _ = self._links
-        pull, place = gradient[columns], row[columns]
-        stopped = ((place <= 0) & (pull < 0)) | ((place >= 1) & (pull > 0))
-        return np.bincount(axes, np.where(stopped, 0.0, slopes * pull), len(self.axes)).astype(np.float64)
+    def pulled(self, gradient: Array, position: Array) -> Array:
+        """Return the gradient along the axes from the one along the columns, at a position; stopped knobs have none."""
+        axes, columns, slopes, shifts = self._links
+        place = shifts + slopes * position[axes]
+        moving = (place >= 0) & (place <= 1)
+        return np.bincount(axes, np.where(moving, slopes * gradient[columns], 0.0), len(self.axes)).astype(np.float64)
 
     def positions(self, rows: Array) -> Array:
         """Return where rows lie along the axes ``(n, axes)``.
@@ -113,13 +113,14 @@ class Subspace:
         return dict(self.fixed) | dict(zip((knob.name for knob in self.choices), words, strict=False))
 
     @cached_property
-    def _row(self) -> tuple[float, ...]:
+    def row(self) -> tuple[float, ...]:
+        """The row of `fixed`."""
         return self.columns.row(dict(self.fixed))
 
     @cached_property
     def start(self) -> Array:
         """Where `fixed` lies along the axes, ``(axes,)``."""
-        return self.positions(np.array([self._row]))[0]
+        return self.positions(np.array([self.row]))[0]
 
     @cached_property
     def _links(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array, Array]:

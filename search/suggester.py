@@ -24,6 +24,8 @@ Tried = frozenset[tuple[tuple[float, ...], Slots]]
 """What was tried, and on which shots."""
 NUDGE = 0.02
 """First step away from a recipe that was tried already, in parts of each axis; each attempt adds one more."""
+ATTEMPTS = 500
+"""After so many, every recipe that the grids of a stage allow counts as tried."""
 LINE_STEP = 0.03
 """The step of a FLAT ratio that follows the model, in parts of the range."""
 CALIBRATION_REACH = 0.25
@@ -65,28 +67,20 @@ class Suggester:
         Raises:
             SearchError: a told point does not belong to this space.
         """
-        course = Course(self.space, self.plan, history)
-        tried = frozenset(
-            (self.space.mark(point), one.slots) for point, one in zip(course.points, course.told, strict=True)
-        )
-        for stage in STAGES:
-            proposal = self._flat(course, tried) if stage == "flat" else None
-            if proposal is None and stage != "flat" and course.ending(stage).why == "open":
-                proposal = self._searched(stage, course, tried)
-            if proposal is not None:
-                return proposal
-        return None
+        course = self._course(history)
+        return next((found for stage in STAGES if (found := self._proposed(stage, course)) is not None), None)
 
     def endings(self, history: Sequence[Told]) -> tuple[Ending, ...]:
         """Return how every stage stands, and why those that are over ended."""
-        flat, *others = Course(self.space, self.plan, history).endings
-        if flat.why == "open" and flat.trials >= self.trials("flat"):  # bounds made some of its recipes one
-            flat = replace(flat, why="used up")
-        return (flat, *others)
+        course = self._course(history)
+        return tuple(
+            replace(one, why="exhausted") if one.why == "open" and self._proposed(one.stage, course) is None else one
+            for one in course.endings
+        )
 
     def recommended(self, history: Sequence[Told]) -> dict[str, float]:
         """Return the point where the model of all trials is highest; never simply the best trial, which is luck."""
-        return Course(self.space, self.plan, history).start(None)
+        return self._course(history).start(None)
 
     def calibration(self) -> tuple[Proposal, ...]:
         """Return the recipes that calibrate scorers, the same in every night: FLAT mixes and random ones, labelled."""
@@ -97,15 +91,23 @@ class Suggester:
 
     def trials(self, stage: Stage) -> int:
         """Return how many trials a stage gets at most in this space: none when all its knobs are frozen."""
-        course = Course(self.space, self.plan, ())
-        if stage == "flat":
-            return len(self._flat_points()) + (self.plan.line if axes_of("flat", self.space) else 0)
-        return course.planned(stage)
+        return self._course(()).planned(stage)
 
     @property
     def total(self) -> int:
         """Most trials of the whole plan in this space; fewer when stages end early."""
         return sum(self.trials(stage) for stage in STAGES)
+
+    def _course(self, history: Sequence[Told]) -> Course:
+        return Course(self.space, self.plan, history, begins=len(self._flat_points()))
+
+    def _proposed(self, stage: Stage, course: Course) -> Proposal | None:
+        """Return what a stage tries next; None where it is over, or all that its grids allow was tried."""
+        told = zip(course.points, course.told, strict=True)
+        tried = frozenset((self.space.mark(point), one.slots) for point, one in told)
+        if stage == "flat":
+            return self._flat(course, tried)
+        return self._searched(stage, course, tried) if course.ending(stage).why == "open" else None
 
     # -------------------------------------------------------------------------------------------------------- flat
 
@@ -115,13 +117,15 @@ class Suggester:
             if (self.space.mark(proposal.point), proposal.slots) not in tried:
                 return proposal
         data = course.data("flat")
-        if course.number("flat") >= self.trials("flat") or data is None or course.is_level:
+        if course.ending("flat").why != "open" or data is None:
             return None
         from search.explore import step
 
         where = course.around(self.space.flat(0.5), axes_of("flat", self.space))
         place, words = step(data, where, self._seed("flat", course), LINE_STEP)
         point = self._fresh(where, place, words, tried, course, "flat")
+        if point is None:
+            return None
         return Proposal(stage="flat", point=point, label="line", slots=self.rotation.slots("flat"))
 
     def _flat_points(self) -> tuple[Proposal, ...]:
@@ -138,7 +142,8 @@ class Suggester:
 
     def _label(self, ratio: float) -> str:
         """Return the usual name of a flat recipe, and say so when bounds or frozen blocks make it another one."""
-        unet = [knob.clip(ratio) for knob in self.space.knobs if knob.kind == "block" and knob.name != "BASE"]
+        numbers = self.space.numbers(self.space.flat(ratio))
+        unet = [numbers[block] for block in self.space.frame.blocks if block != "BASE"]
         whole, name = all(abs(found - ratio) <= TOLERANCE for found in unet), flat_name(self.space, ratio)
         return name if whole else f"{name} within bounds"
 
@@ -155,7 +160,7 @@ class Suggester:
 
     # ------------------------------------------------------------------------------------------------ other stages
 
-    def _searched(self, stage: Stage, course: Course, tried: Tried) -> Proposal:
+    def _searched(self, stage: Stage, course: Course, tried: Tried) -> Proposal | None:
         """Return what ties the stage to earlier ones while it is untried, then what the sampler makes of the data."""
         where, slots = course.subspace(stage), self.rotation.slots(stage)
         for label, point in self._ties(stage, course, where):
@@ -163,7 +168,7 @@ class Suggester:
                 return Proposal(stage=stage, point=point, label=label, slots=slots)
         place, words = self._placed(stage, course, where)
         point = self._fresh(where, place, words, tried, course, stage)
-        return Proposal(stage=stage, point=point, slots=slots)
+        return None if point is None else Proposal(stage=stage, point=point, slots=slots)
 
     def _ties(self, stage: Stage, course: Course, where: Subspace) -> list[tuple[str, dict[str, float]]]:
         """Return the stage's start; on shots that no trial has seen, the best parent and the best trial before it."""
@@ -174,7 +179,8 @@ class Suggester:
             parents = {self.space.mark(self.space.flat(ratio)) for ratio in (0.0, 1.0)}
             known = [one for one in earlier if self.space.mark(one.point) in parents]
             points += [("better parent again", dict(one.point)) for one in top(known, 1)]
-            points += [("best so far again", dict(one.point)) for one in top(earlier, 1)]
+            compared = [one for one in course.compared if one.slots != slots]
+            points += [("best so far again", dict(one.point)) for one in top(compared, 1)]
         return points
 
     def _placed(self, stage: Stage, course: Course, where: Subspace) -> tuple[Position, Position]:
@@ -205,14 +211,14 @@ class Suggester:
         tried: Tried,
         course: Course,
         stage: Stage,
-    ) -> dict[str, float]:
-        """Return the point of a place, or the first one near it whose recipe has not been tried."""
-        point, attempt, slots = where.point(place, words), 0, self.rotation.slots(stage)
-        while (self.space.mark(point), slots) in tried:
-            attempt += 1
+    ) -> dict[str, float] | None:
+        """Return the point of a place, or the first one near it whose recipe was not tried; None: there is none."""
+        point, slots, others = where.point(place, words), self.rotation.slots(stage), where.combinations()
+        for attempt in range(1, ATTEMPTS + 1):
+            if (self.space.mark(point), slots) not in tried:
+                return point
             draw = random.Random(f"{self.seed}:{len(course.told)}:nudge:{attempt}")  # noqa: S311 - no secret
             reach = min(NUDGE * attempt, 1.0)
             moved = [min(max(number + draw.uniform(-reach, reach), 0.0), 1.0) for number in place]
-            others = where.combinations()
             point = where.point(moved, others[attempt % len(others)] if where.choices else words)
-        return point
+        return None

@@ -96,10 +96,11 @@ def test_the_frames_second_ratio_holds_where_no_knob_has_one() -> None:
 
 
 def test_separate_ids_have_no_second_ratio() -> None:
-    frame = Frame(family="sdxl", separate=True, models=ABC, mode="Triple sum")
-    space = build_space(frame=frame, seconds=(0, 1))
     with pytest.raises(SearchError, match="leave separate out"):
-        space.decode(space.flat(0.5))
+        Frame(family="sdxl", separate=True, models=ABC, mode="Triple sum")
+    frame = Frame(family="sdxl", separate=True, models=ABC)
+    with pytest.raises(SearchError, match=r"mode: Triple sum, normal: .*leave separate out"):
+        build_space(frame=frame, choices={"mode": ("Weight sum", "Triple sum")})
 
 
 def test_sdxl_reads_a_row_of_26_as_supermerger_does() -> None:

@@ -52,6 +52,8 @@ def test_a_tied_knob_is_not_free_and_needs_no_bounds() -> None:
         ({"neutral": float("inf")}, "not finite"),
         ({"kind": "choice", "low": 0.0, "high": 1.0, "options": ("a", "a")}, "is no choice"),
         ({"kind": "choice", "low": 0.0, "high": 1.0}, "is no choice"),
+        ({"kind": "choice", "low": 0.0, "high": 0.0, "options": ("own",)}, "is no choice"),
+        ({"frozen": 0.3, "tied": "IN05"}, "is frozen at 0.3 and tied to IN05"),
     ],
 )
 def test_knobs_that_cannot_work_are_refused(fields: dict[str, object], says: str) -> None:

@@ -55,7 +55,7 @@ def test_a_group_stops_at_the_bounds_of_its_blocks_and_points_elsewhere_lie_outs
 def test_screening_tells_all_axes_apart() -> None:
     where = around("blocks")
     count = 1 << len(where.axes).bit_length()
-    trials = np.array([screen(where, n, (1, 2))[0] for n in range(count - 1)]) - where.start
+    trials = np.array([screen(where, n, (1, 2), 0.1)[0] for n in range(count - 1)]) - where.start
     inside = [n for n, axis in enumerate(where.axes) if 0.1 < where.start[n] < 0.9 and axis.name != "OUT05"]
     moved = trials[:, inside]
     assert np.abs(moved).min() == pytest.approx(0.1)
@@ -84,7 +84,6 @@ def test_noise_is_told_apart_from_what_shots_and_recipes_have_in_common() -> Non
     assert noise.common == pytest.approx(3, rel=0.1)
     assert noise.between == pytest.approx(float(np.std(recipes, ddof=1)), rel=0.05)
     assert noise.of_trial(25) == pytest.approx(0.1, rel=0.05)
-    assert noise.of_other_shots(25) == pytest.approx(0.6, rel=0.1)
     alone = measured([[1.0, 2.0, 3.0, 4.0]])
     assert (alone.paired, alone.common) == (pytest.approx(np.std([1, 2, 3, 4], ddof=1)), 0.0)
 
@@ -125,9 +124,10 @@ def test_simpler_recipes_come_in_order_and_only_kept_ones_stay() -> None:
     assert refused[:4] == [
         "self:OUT05:attn1 neutral",
         "adjust neutral",
-        "adjust:CONT neutral",
         "adjust:BRI neutral",
-    ] or (refused[2:4] == ["adjust:BRI neutral", "adjust:CONT neutral"])
+        "adjust:CONT neutral",
+    ]
+    assert abs(same["adjust:BRI"]) < abs(same["adjust:CONT"])
     assert {"IN_EARLY at one ratio", "ratios to 0.01", "self to 0.01", "adjust to 0.1"} <= set(refused)
     digits, _ = everything(lambda candidate: candidate.label in ("ratios to 0.05", "adjust to 0.5"))
     assert all(abs(digits[f"IN{n:02d}"] * 20 - round(digits[f"IN{n:02d}"] * 20)) < 1e-6 for n in range(12))
