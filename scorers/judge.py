@@ -46,6 +46,7 @@ class Judge:
     Attributes:
         recipes: the calibration recipes: equal slots in equal order, broken pictures left out.
         base_labels, bases: what values are measured from: FLAT_50, or all calibration recipes.
+        seen: slots of which the bases' pictures were seen, broken ones too.
         scales: by scorer.
     """
 
@@ -61,6 +62,7 @@ class Judge:
         self.recipes = recipes
         self.base_labels = (BASE,) if BASE in recipes else tuple(recipes)
         self.bases = self._wide = tuple(recipes[label] for label in self.base_labels)
+        self.seen = set(self.bases[0].slots)
         self.scales = scales
         self._scorers = tuple(scorers)
         self._fines = tuple(fines)
@@ -74,8 +76,9 @@ class Judge:
         if missing:
             raise ScorerError(f"further pictures of {', '.join(missing)} are missing")
         found = [pictures[label] for label in self.base_labels]
-        if len({features.slots for features in found}) > 1 or set(found[0].slots) & set(self._wide[0].slots):
+        if len({features.slots for features in found}) > 1 or self.seen & set(found[0].slots):
             raise ScorerError("further pictures of the bases must be of the same new slots")
+        self.seen |= set(found[0].slots)
         sound = [row for row in range(len(found[0])) if not any(features.broken[row] for features in found)]
         self._wide = tuple(joined([base, new.take(sound)]) for base, new in zip(self._wide, found, strict=True))
 

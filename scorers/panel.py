@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from scorers import guards
 from scorers.aspects import STYLE, aspect_of
 from scorers.base import Calibration, Looking, Scorer
 from scorers.errors import ScorerError
-from scorers.features import Features, joined
+from scorers.features import Features, Slot, joined
 from scorers.judge import Judge
 from scorers.likeness import Likeness, likenesses
 from scorers.observer import Observer
@@ -187,6 +187,10 @@ class Panel:
     def bases(self) -> tuple[str, ...]:
         """Labels of the calibration recipes that values are measured from: FLAT_50, or all where it is not there."""
         return self._state.base_labels
+
+    def knows(self, slots: Iterable[Slot]) -> bool:
+        """Whether the bases' pictures of all these slots were seen, at calibration or by ``widen``, broken ones too."""
+        return self._state.seen.issuperset(slots)
 
     def widen(self, pictures: Mapping[str, Features]) -> None:
         """Learn the bases' pictures of further slots, so that recipes can be compared with them there too.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from search.suggester import Suggester
+from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.noise import measure
 from studies.progress import meter
@@ -24,7 +25,11 @@ OFF = "switched off"
 
 
 def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, console: Console) -> None:
-    """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out."""
+    """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out.
+
+    Raises:
+        StudyError, EngineError, ScorerError: as ``fit``.
+    """
     fit(spec, workshop, store.noted(OFF), console)
     report = report_lines(workshop.panel)
     store.note("calibration", report)
@@ -34,14 +39,25 @@ def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, console: C
     measure(spec, workshop.panel, store, console)
 
 
+def calibration_recipes(spec: StudySpec) -> dict[str, Candidate]:
+    """Return the recipes that calibrate the panel, by label: FLAT mixes and random ones."""
+    proposals = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).calibration()
+    return {proposal.label: spec.candidate(proposal.point) for proposal in proposals}
+
+
 def fit(spec: StudySpec, workshop: Workshop, off: Collection[str] | None, console: Console) -> None:
-    """Fit the panel to the calibration recipes; ``off`` as for ``Panel.calibrate``."""
-    first = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).calibration()
-    with meter("calibrating the panel", len(first), console) as bar:
+    """Fit the panel to the calibration recipes; ``off`` as for ``Panel.calibrate``.
+
+    Raises:
+        StudyError: all of them make the same pictures.
+        EngineError, ScorerError: their pictures cannot be made or judged.
+    """
+    recipes = calibration_recipes(spec)
+    with meter("calibrating the panel", len(recipes), console) as bar:
         looks: dict[str, Features] = {}
-        for proposal in first:
-            looks[proposal.label] = workshop.make(spec.candidate(proposal.point), spec.shots).features
-            bar.advance(note=proposal.label)
+        for label, candidate in recipes.items():
+            looks[label] = workshop.make(candidate, spec.shots).features
+            bar.advance(note=label)
     _refuse_sameness(spec, list(looks.values()))
     workshop.panel.calibrate(looks, off)
 

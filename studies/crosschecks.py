@@ -13,7 +13,10 @@ from studies.candidate import MERGED_VAE
 from studies.mistakes import Mistake, Place, did_you_mean
 from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.written_merge import SpaceTable
-from studies.written_shots import shot_of
+from studies.written_shots import FRESH, TURNS, seed_again, shot_of
+
+FEWEST_PROVED = 3
+"""Pictures by which two recipes can be compared at least, as ``Panel.compare`` wants them."""
 
 
 def across(parts: Mapping[str, Any]) -> list[Mistake]:
@@ -30,7 +33,11 @@ def across(parts: Mapping[str, Any]) -> list[Mistake]:
         what = "says what the look is told from, but not the look"
         mistakes.append(Mistake(place=("target", "unlike"), what=what, seen=target.unlike, remedy="add like"))
     prompts: list[PromptTable] = parts.get("prompts", [])
-    return mistakes + _repeated(prompts) + _peeking(prompts, parts.get("proof"))
+    proof: ProofTable | None = parts.get("proof")
+    mistakes += _repeated(prompts) + _peeking(prompts, proof) + _too_few(prompts, proof)
+    if "search" in parts and parts["search"].fresh_seeds:
+        mistakes += _met_again(prompts, proof)
+    return mistakes
 
 
 def _same_files(models: ModelsTable) -> Iterator[Mistake]:
@@ -89,12 +96,36 @@ def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[M
     if proof is None:
         return []
     seen = {(prompt.text.strip(), seed) for prompt in prompts for seed in prompt.seeds}
-    texts = proof.prompts if proof.prompts is not None else [prompt.text for prompt in prompts]
-    shared = sorted({seed for text in texts for seed in proof.seeds if (text.strip(), seed) in seen})
+    shared = sorted({seed for text in _texts(prompts, proof) for seed in proof.seeds if (text.strip(), seed) in seen})
     if not shared:
         return []
     what = "the proof shares prompts and seeds with [[prompts]], so it would prove nothing"
     return [Mistake(place=("proof", "seeds"), what=what, seen=shared, remedy="use seeds that no [[prompts]] has")]
+
+
+def _texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:
+    """What the proof renders: its own prompts, or those of the search."""
+    return proof.prompts if proof.prompts is not None else list(dict.fromkeys(prompt.text for prompt in prompts))
+
+
+def _too_few(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Mistake]:
+    """Return a mistake if the proof has too few pictures to compare recipes by."""
+    count = 0 if proof is None else len(_texts(prompts, proof)) * len(proof.seeds)
+    if proof is None or not prompts or count >= FEWEST_PROVED:
+        return []
+    what = f"gives {count} pictures, and recipes are compared by {FEWEST_PROVED} at least"
+    return [Mistake(place=("proof", "seeds"), what=what, seen=proof.seeds, remedy="add seeds, or prompts")]
+
+
+def _met_again(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iterator[Mistake]:
+    """Return a mistake for every prompt whose seeds come, with fresh seeds, to those of another shot of its text."""
+    known = {(prompt.text, seed) for prompt in prompts for seed in prompt.seeds}
+    known |= {(text, seed) for text in _texts(prompts, proof) for seed in proof.seeds} if proof else set()
+    for number, prompt in enumerate(prompts):
+        met = [s for s in prompt.seeds if any((prompt.text, seed_again(s, t)) in known for t in range(1, TURNS))]
+        if met:
+            what = f"come again as seeds {FRESH} and more above, which another shot of this prompt has (fresh_seeds)"
+            yield Mistake(place=("prompts", number, "seeds"), what=what, seen=met, remedy="use seeds nearer together")
 
 
 def missing_files(parts: Mapping[str, Any], here: Path) -> list[Mistake]:

@@ -16,7 +16,7 @@ from studies.export import Exported, export_pin, print_export
 from studies.outcome import read_outcome
 from studies.progress import bytes_meter
 from studies.sample.world import write_world
-from studies.session import approve_recipe, search_study
+from studies.session import approve_recipe, refuse_unready, search_study
 from studies.studyfile import StudySpec, read_study_file
 
 STUDY = Path(__file__).parent / "sample" / "study.toml"
@@ -39,6 +39,7 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
     if not study.exists():
         shutil.copyfile(STUDY, study)
     spec = read_study_file(study)
+    refuse_unready(spec, console)
     search_study(spec, str(study), console)
     if approve:
         _approve_and_export(spec, console)

@@ -98,7 +98,7 @@ def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
         trials=trials,
         pictures=pictures,
         seconds=pictures * per_picture,
-        disk_bytes=_disk(spec, trials, proofs),
+        disk_bytes=_disk(spec, trials, drawn, proofs),
         export_bytes=2 * elements,
         memory_bytes=_memory(spec, models, device),
         device=device.type,
@@ -167,14 +167,13 @@ def _seconds_of_product(x: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
-def _disk(spec: StudySpec, trials: int, proofs: int) -> int:
-    def pixels(shots: Sequence[Shot]) -> int:
-        return sum(math.prod(shot.picture_size) for shot in shots)
-
+def _disk(spec: StudySpec, trials: int, drawn: int, proofs: int) -> int:
+    """Bytes of trials that draw so many pictures together, and of so many recipes in the proof."""
+    picture = math.prod(spec.shots[0].picture_size)
+    proved = proofs * sum(math.prod(shot.picture_size) for shot in spec.proof_shots)
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
-    sheets = 2 * (trials + proofs) * pixels(spec.shots) * SHEET_BYTES
-    proof = proofs * pixels(spec.proof_shots) * PICTURE_BYTES
-    return int(sheets + proof + (trials + proofs) * RECORD_BYTES)
+    sheets = (2 * drawn * picture + proved) * SHEET_BYTES
+    return int(sheets + proved * PICTURE_BYTES + (trials + proofs) * RECORD_BYTES)
 
 
 def _memory(spec: StudySpec, models: Mapping[str, Checkpoint], device: torch.device) -> int:

@@ -68,6 +68,8 @@ class Night:
         Raises:
             StudyError: the study cannot go on; everything finished is kept.
             EngineError: a checkpoint cannot be used.
+            ScorerError: an encoder, a reference or a scorer cannot be used.
+            SearchError: no trial has a value, so there is nothing to prove.
             KeyboardInterrupt: Ctrl+C or a termination signal; run again to go on.
         """
         self.spec.folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +142,7 @@ class Night:
                 proposal = store.owed(planned) or suggester.next(store.history())
                 trial = None if proposal is None else store.begin(proposal, bounds, worker.name)
                 elsewhere = len(store.in_work()) - (trial is not None)
-            if more := len(store.trials()) - bar.done:
+            if more := sum(trial.user_attrs["stage"] in planned for trial in store.trials()) - bar.done:
                 bar.advance(more, note="trials made before, or by other workers")
             if proposal is not None and trial is not None:
                 yield proposal, trial

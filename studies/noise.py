@@ -41,9 +41,12 @@ def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
 
 
 def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) -> None:
-    """Measure the noise of a calibrated panel, decide how many shots a trial draws, note both and say so.
+    """Measure the noise of a calibrated panel, decide which shots trials draw, note both and say so.
 
     What an earlier night decided stays.
+
+    Raises:
+        ScorerError: the panel is not calibrated, or a scorer failed.
     """
     noise = measured([row.tolist() for row in panel.shares().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
@@ -61,6 +64,18 @@ def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) 
         },
     )
     console.print(_said(noise, shots, len(spec.shots), fresh=fresh), highlight=False, markup=False)
+    if spec.fresh_seeds and not fresh:
+        console.print(_why_not_fresh(panel), highlight=False, markup=False)
+
+
+def _why_not_fresh(panel: Panel) -> str:
+    """Why stages do not draw fresh seeds, for people."""
+    if len(panel.bases) == 1:
+        return "fresh_seeds is not followed: this study began without it; give it another name to start a new one"
+    return (
+        "fresh_seeds is not followed: scores are measured from FLAT_50, which bounds or frozen blocks exclude here, so "
+        f"that all {len(panel.bases)} calibration recipes would have to be rendered with every new set of seeds"
+    )
 
 
 def _said(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:

@@ -16,12 +16,12 @@ from studies import sheets
 from studies.calibration import OFF, fit
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.fingerprint import INPUTS, refuse_changes
+from studies.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
 from studies.outcome import read_outcome
 from studies.pairs import Gallery, Pair, most_telling, pair_of, sided
 from studies.picks import Answer, Pick, Side, add_pick, read_picks
 from studies.session import open_store
-from studies.storage import StudyStore, complete
+from studies.storage import SLOTS, complete
 from studies.studyfile import StudySpec
 from studies.weights_text import weights_line
 from studies.workshop import Workshop, model_hashes
@@ -147,24 +147,22 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     if known is None:
         raise StudyError(f"{spec.folder}: no trial was made yet; recipe-search run {spec.file}")
     models = model_hashes(spec)
-    kept_on = str(store.noted("surroundings")["device"]).partition(":")[0]
+    kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
     workshop = Workshop.open(spec, models, kept_on=kept_on)
     try:
         refuse_changes(store, spec, models, workshop)
         fit(spec, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.seed)
-        for slots in ((), *sorted({told.slots for told in store.history() if told.slots})):
-            gallery.hang(_judged(store), spec.drawn(slots))
+        best = complete(store.trials())
+        gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots)
+        for slots in sorted({told.slots for told in store.history() if told.slots}):
+            own = [trial for trial in best if tuple(trial.user_attrs.get(SLOTS, ())) == slots]
+            gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.drawn(slots))
         gallery.hang(_proved(spec), spec.proof_shots)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
         yield Picking(spec, gallery, weights, by)
     finally:
         workshop.close()
-
-
-def _judged(store: StudyStore) -> list[Candidate]:
-    """The trials with a value, best first."""
-    return [Candidate.of(trial.user_attrs) for trial in complete(store.trials())]
 
 
 def _proved(spec: StudySpec) -> list[Candidate]:

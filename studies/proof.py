@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from engine.errors import EngineError
+from scorers.errors import ScorerError
 from search.baselines import flats, parents
+from search.errors import SearchError
 from search.finalists import choose, expected, optimism
 from search.history import Point, Told
 from studies import sheets
 from studies.candidate import Candidate
+from studies.errors import StudyError
 from studies.noise import doubts, suggester_of
 from studies.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.progress import meter
@@ -38,36 +42,58 @@ def prove(
     """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome.
 
     The winner, if there is one, is made simpler as long as that costs nothing that can be told, and goes first then.
+
+    Raises:
+        SearchError: no trial has a value.
+        StudyError: pictures of a finalist, a parent or a FLAT mix cannot be made.
+        ScorerError: a scorer failed.
     """
     history = store.history()
     points = {finalist.label: finalist.point for finalist in choose(spec.space, history, spec.finalists, spec.plan)}
-    recipes = baselines_of(spec) | {label: spec.candidate(point) for label, point in points.items()}
-    looks = _looks(spec, workshop, recipes, console)
-    standings = _standings(spec, workshop.panel, recipes, looks, tuple(points))
-    finalists = sorted((standings[label] for label in points), key=_by_value)
+    baselines, candidates = baselines_of(spec), {label: spec.candidate(point) for label, point in points.items()}
+    looks = _looks(spec, workshop, baselines | candidates, console)
+    standings = _standings(spec, workshop.panel, baselines, looks)
+    rivals = [*spec.models, _best([standing for label, standing in standings.items() if label not in spec.models])]
+    finalists = sorted(_standings(spec, workshop.panel, candidates, looks, rivals).values(), key=_by_value)
     outcome = Outcome(
         models=dict(models),
-        baselines=tuple(standings[label] for label in baselines_of(spec)),
+        baselines=tuple(standings.values()),
         finalists=tuple(finalists),
         sheet=str(spec.folder / "finalists.png"),
         remarks=_remarks(store),
-        course=_course(spec, store, history, points, finalists[0]),
+        course=(*_course(spec, store, history), *_promise(spec, history, points, finalists[0], standings)),
     )
     if outcome.winner is not None:
-        won = outcome.winner
-        panel, rivals = workshop.panel, [comparison.against for comparison in won.comparisons]
-        lead = min((panel.compare(looks[won.label], looks[rival]) for rival in rivals), key=lambda lead: lead.mean)
-        simple = simplified(spec, workshop, history, points[won.label], lead, console)
-        if simple is not None:
-            label = f"{won.label}, simpler"
-            recipes |= {label: spec.candidate(simple.point)}
-            looks |= _looks(spec, workshop, {label: recipes[label]}, console)
-            first = _standings(spec, workshop.panel, recipes, looks, (label,))[label]
-            loss = _compare(workshop.panel, looks, label, won.label)
-            outcome = replace(outcome, finalists=(first, *finalists), simpler=simple.sentence(loss))
+        outcome = _simpler(spec, workshop, history, outcome, looks, points[outcome.winner.label], console)
     draw_sheet(spec, workshop, outcome)
     write_outcome(spec.folder, outcome)
     return outcome
+
+
+def _simpler(
+    spec: StudySpec,
+    workshop: Workshop,
+    history: Sequence[Told],
+    outcome: Outcome,
+    looks: Mapping[str, Features],
+    point: Point,
+    console: Console,
+) -> Outcome:
+    """Return the outcome with the winner made simpler in front, if there is such a recipe and it wins as well."""
+    panel, won = workshop.panel, outcome.finalists[0]
+    lead = min((panel.compare(looks[won.label], looks[c.against]) for c in won.comparisons), key=lambda lead: lead.mean)
+    simple = simplified(spec, workshop, history, point, lead, console)
+    if simple is None:
+        return outcome
+    label, candidate = f"{won.label}, simpler", spec.candidate(simple.point)
+    looks = {**looks, label: workshop.make(candidate, spec.proof_shots, pictures=True).features}
+    first = _standings(spec, panel, {label: candidate}, looks, [c.against for c in won.comparisons])[label]
+    made = replace(
+        outcome,
+        finalists=(first, *outcome.finalists),
+        simpler=simple.sentence(_compare(panel, looks, label, won.label)),
+    )
+    return made if made.winner is not None else outcome
 
 
 def baselines_of(spec: StudySpec) -> dict[str, Candidate]:
@@ -83,7 +109,10 @@ def _looks(
     looks: dict[str, Features] = {}
     with meter("proving the finalists", len(recipes), console) as bar:
         for label, candidate in recipes.items():
-            looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
+            try:
+                looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
+            except (EngineError, ScorerError) as error:
+                raise StudyError(f"{spec.name}: the proof's pictures of {label} cannot be made: {error}") from error
             bar.advance(note=label)
     return looks
 
@@ -91,42 +120,53 @@ def _looks(
 def _standings(
     spec: StudySpec,
     panel: Panel,
-    recipes: Mapping[str, Candidate],
+    candidates: Mapping[str, Candidate],
     looks: Mapping[str, Features],
-    finalists: Sequence[str],
+    rivals: Sequence[str] = (),
 ) -> dict[str, Standing]:
-    """All baselines' results, and the finalists' beside every parent and the best FLAT mix."""
+    """Results of some candidates, beside their rivals' if there are such; ``looks`` holds those of all baselines."""
     baselines = tuple(baselines_of(spec))
-    likenesses = panel.likenesses(looks, baselines)
-    labels = (*baselines, *finalists)
-    found = {label: _standing(panel, label, recipes[label], looks[label], likenesses[label]) for label in labels}
-    rivals = [*spec.models, _best([found[label] for label in baselines if label not in spec.models])]
-    for label in finalists:
-        comparisons = tuple(_compare(panel, looks, label, rival) for rival in rivals)
-        found[label] = replace(found[label], comparisons=comparisons)
-    return found
+    shown = {label: looks[label] for label in {**dict.fromkeys(baselines), **candidates}}
+    likenesses = panel.likenesses(shown, baselines)
+    found = {
+        label: _standing(panel, label, candidate, looks[label], likenesses[label])
+        for label, candidate in candidates.items()
+    }
+    return {
+        label: replace(one, comparisons=tuple(_compare(panel, looks, label, rival) for rival in rivals))
+        for label, one in found.items()
+    }
 
 
 def _by_value(standing: Standing) -> float:
     return -standing.value if standing.value is not None else math.inf
 
 
-def _course(
-    spec: StudySpec, store: StudyStore, history: Sequence[Told], points: Mapping[str, Point], first: Standing
-) -> tuple[str, ...]:
-    """How the stages ended, and how much of what the search promised was luck."""
+def _course(spec: StudySpec, store: StudyStore, history: Sequence[Told]) -> tuple[str, ...]:
+    """How the stages ended, what speaks against the scores, and how lucky the best trial was."""
     lines = [str(ending) for ending in suggester_of(spec, store).endings(history)] + list(doubts(store))
     luck = optimism(spec.space, history, spec.plan)
     if luck is not None:
         lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
-    held = first.comparisons[-1]
-    flat = spec.space.flat(int(held.against.removeprefix("FLAT_")) / 100)
-    mine, theirs = expected(spec.space, history, [points[first.label], flat], spec.plan)
-    lines.append(
-        f"{first.label} against {held.against}: {mine - theirs:+.2f} is what the search promises of its own pictures, "
-        f"{held.mean:+.2f} what held-out ones say."
-    )
     return tuple(lines)
+
+
+def _promise(
+    spec: StudySpec,
+    history: Sequence[Told],
+    points: Mapping[str, Point],
+    first: Standing,
+    baselines: Mapping[str, Standing],
+) -> tuple[str, ...]:
+    """What the search promises of the first finalist beside what was found; nothing where bounds exclude the rival."""
+    held = first.comparisons[-1]
+    try:
+        flat = spec.space.encode(baselines[held.against].candidate.recipe)
+    except SearchError:
+        return ()
+    mine, theirs = expected(spec.space, history, [points[first.label], flat], spec.plan)
+    promised = f"{mine - theirs:+.2f} is what the search promises of its own pictures"
+    return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
 
 
 def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: Likeness) -> Standing:

@@ -19,21 +19,21 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.errors import ScorerError
 from search.history import Slots
-from studies.calibration import calibrate
+from studies.calibration import calibrate, calibration_recipes
 from studies.candidate import Candidate
 from studies.dashboard import write_note
 from studies.errors import StudyError
 from studies.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
 from studies.journal import repair
 from studies.night import disk_errors_named, termination_as_interrupt
-from studies.noise import NOISE, suggester_of
+from studies.noise import NOISE
 from studies.progress import meter
 from studies.proof import prove
 from studies.records import VERDICT, attributes_of
 from studies.renders import NOTHING
 from studies.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
 from studies.studyfile import StudySpec
-from studies.trying import calibrating, fresh_of, tried
+from studies.trying import fresh_of, tried
 from studies.workers import alone
 from studies.workshop import NotKeptError, Workshop, model_hashes
 
@@ -141,14 +141,15 @@ def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -
     """Everything whose features are needed, with the shots it drew: calibration recipes, judged trials, their base."""
     from scorers.judge import BASE
 
-    needed = [(spec.candidate(proposal.point), Slots()) for proposal in suggester_of(spec, store).calibration()]
+    recipes = calibration_recipes(spec)
+    needed = [(candidate, Slots()) for candidate in recipes.values()]
     needed += [
         (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
         for trial in trials
         if _was_judged(trial)
     ]
     for fresh in {found for _, slots in needed if (found := fresh_of(spec, slots))}:
-        needed += [(base, fresh) for base in calibrating(spec, (BASE,)).values()]
+        needed.append((recipes[BASE], fresh))
     return list({(one.key, spec.drawn(slots)): (one, slots) for one, slots in needed}.values())
 
 

@@ -35,8 +35,9 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 )
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Run so many of these at once, on all GPUs in turn.")
+@click.option("--checked", is_flag=True, hidden=True, help="One of several workers, for which the command looked.")
 @told_plainly
-def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None) -> None:
+def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
     """Search; run the same command again to go on after a stop.
 
     Several of these at once share a study, each with a GPU of its own: they try different candidates.
@@ -46,13 +47,15 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
         spec = replace(spec, plan=spec.plan.just(stages))
     if device is not None:
         spec = replace(spec, device=device)
-    if workers is None:
-        from studies.session import search_study
+    from studies.session import refuse_unready, search_study
 
+    if not checked:
+        refuse_unready(spec, console())
+    if workers is None:
         search_study(spec, str(study), console())
         return
     from studies.team import run_team
 
-    options = [text for stage in stages for text in ("--stage", stage)]
+    options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
     if not run_team(spec, workers, options, click.echo):
         raise click.exceptions.Exit(1)

@@ -21,8 +21,22 @@ from studies.studyfile import StudySpec
 from studies.workers import BusyError, alone
 
 
+def refuse_unready(spec: StudySpec, console: Console) -> None:
+    """Look at everything that would fail, and say what is wrong or doubtful.
+
+    Raises:
+        StudyError: the check found an error.
+    """
+    findings = preflight(spec)
+    for finding in findings:
+        if finding.level != "note":
+            console.print(finding.line, highlight=False, markup=False)
+    if is_fatal(findings):
+        raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
+
+
 def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
-    """Check, search, prove, and say what to do next.
+    """Search, prove, and say what to do next; `refuse_unready` comes before.
 
     Args:
         spec: the study.
@@ -33,14 +47,9 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
         The outcome; None if another worker makes it.
 
     Raises:
-        StudyError: the check found an error, or the night ended early.
+        StudyError: the night ended early.
+        EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    findings = preflight(spec)
-    for finding in findings:
-        if finding.level != "note":
-            console.print(finding.line, highlight=False, markup=False)
-    if is_fatal(findings):
-        raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
     outcome = Night(spec, console).run()
     if outcome is None:
         return None

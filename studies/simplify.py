@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from engine.errors import EngineError
+from scorers.errors import ScorerError
 from search.finalists import expected
 from search.history import Point, Told
 from search.simplify import Simpler, complexity, simpler
@@ -85,15 +87,19 @@ class _Trying:
         before, after = expected(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
         if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
-        look = self._look(candidate.point)
         self.rendered += 1
         panel = self.workshop.panel
-        good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -allowed(self.lead)
+        try:
+            look = self._look(candidate.point)
+            good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -allowed(self.lead)
+        except (EngineError, ScorerError) as error:  # it is but an offer: the winner stands without it
+            bar.advance(note=f"{candidate.label}: {error}")
+            return False
         bar.advance(note=f"{candidate.label}: {'kept' if good else 'not as good'}")
         return good
 
     def _look(self, point: Point) -> Features:
-        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots).features
+        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots, pictures=True).features
 
 
 def simplified(
@@ -111,6 +117,9 @@ def simplified(
         point: the recommended recipe.
         lead: of it.
         console: takes the progress.
+
+    Raises:
+        EngineError, ScorerError: pictures of the recommended recipe itself cannot be made or judged.
     """
     if spec.simplify == 0:
         return None

@@ -23,7 +23,7 @@ from studies.crosschecks import across, is_file_name, missing_files, path_from
 from studies.errors import StudyError
 from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
 from studies.written import EncoderTable, SearchTable, WrittenStudy
-from studies.written_shots import all_shots
+from studies.written_shots import all_shots, seed_again
 from studies.written_space import family_of_files, knob_text, said_of_frame, space_of
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 OWN_ENCODER = "clip"
 """What an encoder is called that the study file names by its files."""
-FRESH = 1_000_003
-"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
-LARGEST_SEED = 2**32
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """Endings of the files that count as pictures in a folder of references."""
 
@@ -63,7 +60,7 @@ class StudySpec:
     shots_per_trial: int
     """How many shots a trial draws; 0: as many as the measured noise asks for."""
     fresh_seeds: bool
-    """Whether stages draw the prompts with seeds of their own."""
+    """Whether the shots come again with other seeds when stages have drawn them all."""
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
@@ -135,7 +132,7 @@ class StudySpec:
     def _shot_at(self, slot: int) -> Shot:
         turn, place = divmod(slot, len(self.shots))
         shot = self.shots[place]
-        return replace(shot, seed=(shot.seed + FRESH * turn) % LARGEST_SEED) if turn else shot
+        return replace(shot, seed=seed_again(shot.seed, turn)) if turn else shot
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.

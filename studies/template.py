@@ -142,7 +142,7 @@ BRI = [-5, 5]                # with a grid: BRI = [-5, 5, 0.5]
 # line = @T_LINE@                 # FLAT ratios more, near the best of 0, 0.25, 0.5, 0.75 and 1
 # calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
 # patience = @T_PATIENCE@            # a stage ends when so many trials gained nothing; 0: it uses all its trials
-# fresh_seeds = false      # true: every stage draws the prompts with seeds of its own; pays in long searches only
+# fresh_seeds = false      # true: shots come again with new seeds when stages have drawn all; for long searches
 # shots = "auto"           # pictures per trial: as many as the measured noise asks for; or a number
 # recipes to try first, presets, rows of 26 weights or recipe files: begin = ["GRAD_V", "mine.toml"]
 # the recipe that the stages after flat start from, whatever flat finds: start = "mine.toml"

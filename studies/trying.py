@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from search.history import Slots
-from search.suggester import Suggester
+from studies.calibration import calibration_recipes
 from studies.candidate import Candidate
 from studies.studyfile import StudySpec
 from studies.workshop import Work, Workshop
@@ -32,11 +31,10 @@ def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slot
         ScorerError: a scorer failed.
     """
     fresh = fresh_of(spec, slots)
-    if fresh and fresh not in workshop.widened:
-        bases = calibrating(spec, workshop.panel.bases)
-        shown = {label: workshop.make(base, spec.drawn(fresh)).features for label, base in bases.items()}
-        workshop.panel.widen(shown)
-        workshop.widened.add(fresh)
+    shots, panel = spec.drawn(fresh) if fresh else (), workshop.panel
+    if not panel.knows([(shot.prompt, shot.seed) for shot in shots]):
+        recipes = calibration_recipes(spec)
+        panel.widen({label: workshop.make(recipes[label], shots).features for label in panel.bases})
     work = workshop.make(candidate, spec.drawn(slots), among=() if fresh else spec.shots)
     return work, workshop.panel.judge(work.features)
 
@@ -44,9 +42,3 @@ def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slot
 def fresh_of(spec: StudySpec, slots: Slots) -> Slots:
     """Return the places among some that the calibration recipes did not draw."""
     return tuple(slot for slot in slots if slot >= len(spec.shots))
-
-
-def calibrating(spec: StudySpec, labels: Sequence[str]) -> dict[str, Candidate]:
-    """Return some of the calibration recipes, by label."""
-    proposals = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).calibration()
-    return {one.label: spec.candidate(one.point) for one in proposals if one.label in labels}

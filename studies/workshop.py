@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.shots import Shot
-from search.history import Slots
 from studies import sheets
 from studies.candidate import Candidate
 from studies.embeddings import embedding_hashes
@@ -57,8 +56,6 @@ class Workshop:
         self.panel = panel
         self.renders = renders
         self.device = device
-        self.widened: set[Slots] = set()
-        """Places of the shots beyond the calibration's that the panel knows its base on."""
         self._engine = engine
         self._vaes = dict(vaes or {})
         self._decoder = next(iter(self._vaes), "")

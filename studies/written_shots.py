@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.hires import Hires
+from engine.limits import SEED
 from engine.shots import Shot
 from studies.errors import StudyError
 from studies.wildcards import with_choices
 from studies.written import HiresTable, PromptTable, ProofTable, RenderTable, WrittenStudy
+
+FRESH = 1_000_003
+"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
+TURNS = 5
+"""More turns than the stages of a search take."""
+
+
+def seed_again(seed: int, turn: int) -> int:
+    """Return the seed of a shot that comes again in turn 1, 2, ..."""
+    return (seed + FRESH * turn) % (SEED[1] + 1)
 
 
 def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:

@@ -75,7 +75,8 @@ def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) 
         work, verdict = tried(rotated, workshop, Candidate.of(trial.user_attrs), told.slots)
         assert work.features.seeds == tuple(shot.seed for shot in rotated.drawn(told.slots))
         assert verdict.value == pytest.approx(trial.value, abs=1e-9)
-    assert workshop.widened == {(8, 9, 10, 11), tuple(range(12, 20))}
+    assert workshop.panel.knows([(shot.prompt, shot.seed) for shot in rotated.drawn(range(8, 20))])
+    assert not workshop.panel.knows([(shot.prompt, shot.seed) for shot in rotated.drawn(range(20, 22))])
 
 
 def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotated: StudySpec) -> None:

@@ -79,8 +79,13 @@ def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec
         ("a house", 101, "people"),
         ("a house", 102, "people"),
     ]
-    own = read_study_file(write_study(tmp_path, STUDY.replace("[proof]\n", '[proof]\nprompts = ["a tree"]\n')))
-    assert [(shot.prompt, shot.seed) for shot in own.proof_shots] == [("a tree", 101), ("a tree", 102)]
+    own = read_study_file(write_study(tmp_path, STUDY.replace("[proof]\n", '[proof]\nprompts = ["a tree", "a boat"]\n')))
+    assert [(shot.prompt, shot.seed) for shot in own.proof_shots] == [
+        ("a tree", 101),
+        ("a tree", 102),
+        ("a boat", 101),
+        ("a boat", 102),
+    ]
 
 
 def test_space_is_as_written(spec: StudySpec, tmp_path: Path) -> None:
