@@ -13,12 +13,15 @@ from search.hill import Data, Hill, _Prior, fitted_to, hyperparameters, model_of
 from search.layout import build_space
 from search.subspace import Subspace
 
-DRAW = np.random.default_rng(3)
+
+def draw() -> np.random.Generator:
+    return np.random.default_rng(3)
 
 
 def data_of(count: int = 30, columns: int = 6, *, noise: float = 0.03, top: float = 0.3) -> Data:
-    rows = DRAW.uniform(size=(count, columns))
-    values = -np.square(rows - top).sum(1) + noise * DRAW.normal(size=count)
+    drawn = draw()
+    rows = drawn.uniform(size=(count, columns))
+    values = -np.square(rows - top).sum(1) + noise * drawn.normal(size=count)
     return Data(
         rows=tuple(map(tuple, rows.tolist())),
         values=tuple(values.tolist()),
@@ -29,9 +32,9 @@ def data_of(count: int = 30, columns: int = 6, *, noise: float = 0.03, top: floa
 
 def test_the_gradients_are_those_of_the_functions() -> None:
     data = data_of()
-    prior, theta = _Prior(data), 0.3 * DRAW.normal(size=9)
+    prior, theta = _Prior(data), 0.3 * draw().normal(size=9)
     assert prior.surprise(theta)[1] == pytest.approx(approx_fprime(theta, lambda t: prior.surprise(t)[0]), abs=1e-3)
-    hill, row = model_of(data), DRAW.uniform(size=6)
+    hill, row = model_of(data), draw().uniform(size=6)
     value, gradient = hill.slope(row)
     assert value == pytest.approx(hill.expected(row[None])[0])
     assert gradient == pytest.approx(approx_fprime(row, lambda r: hill.slope(r)[0]), abs=1e-4)
@@ -74,7 +77,7 @@ def test_values_on_other_shots_may_be_shifted() -> None:
         centre=data.centre,
     )
     mixed = Data(rows=data.rows, values=shifted.values, sets=(0,) * 40, centre=data.centre)
-    probe = DRAW.uniform(0.2, 0.6, size=(50, 6))
+    probe = draw().uniform(0.2, 0.6, size=(50, 6))
     truth = -np.square(probe - 0.3).sum(1)
 
     def error(given: Data) -> float:
@@ -102,7 +105,7 @@ def test_hyperparameters_are_fitted_now_and_then() -> None:
 def test_a_planted_top_is_climbed_and_recommendations_stay_among_the_best_trials() -> None:
     space = build_space(freeze={f"{side}{n:02d}": 0.3 for side in ("IN", "OUT") for n in range(9)})
     columns, axes = Columns.of(space), single(space.free)
-    rows = DRAW.uniform(0.2, 0.9, size=(80, len(axes)))
+    rows = draw().uniform(0.2, 0.9, size=(80, len(axes)))
     data = Data(
         rows=tuple(map(tuple, rows.tolist())),
         values=tuple((-np.square(rows - 0.1).sum(1)).tolist()),

@@ -1,4 +1,4 @@
-"""What a night does with the search: noise, shots in turn, stages at will, recipes to begin with, simpler ones."""
+"""What a night does with the search: noise, shots in turn, stages at will, recipes to begin with."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from scorers.verdict import Difference
-from search.history import Told
-from search.simplify import complexity
+from studies import pairs
 from studies.calibration import OFF, fit
 from studies.candidate import Candidate
 from studies.cli import main
@@ -21,9 +19,9 @@ from studies.errors import StudyError
 from studies.night import Night
 from studies.noise import NOISE, suggester_of
 from studies.outcome import read_outcome
+from studies.picking import opened_picking
 from studies.renders import shots_key
 from studies.rescore import rescore_study
-from studies.simplify import allowed, simplified
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
 from studies.trying import tried
@@ -117,6 +115,28 @@ def test_what_the_search_promised_stands_beside_what_was_found(rotated: StudySpe
     assert "is what the search promises of its own pictures" in course[-1]
 
 
+def test_every_set_of_shots_hangs_where_pictures_are_picked_from(
+    rotated: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "MOST_RECIPES", 2)
+    drawn = {shots_key(rotated.drawn(told.slots)) for told in store_of(rotated).history() if told.value is not None}
+    with opened_picking(rotated) as picking:
+        hung = {key for key, _ in picking.gallery._said}
+    assert hung >= drawn | {shots_key(rotated.proof_shots)}
+
+
+def test_fresh_seeds_that_are_not_followed_are_said(tmp_path: Path) -> None:
+    study = write_small_study(tmp_path, groups=0)
+    text = study.read_text().replace("[space.self]", "[space.blocks]\nlow = 0.6\n\n[space.self]")
+    for stage in ("blocks", "self", "adjust", "refine"):
+        text = text.replace(f"{stage} = 2", f"{stage} = 0")
+    study.write_text(text.replace("[search]", "[search]\nfresh_seeds = true"))
+    said = CliRunner().invoke(main, ["run", str(study)])
+    assert said.exit_code == 0, said.output
+    words = " ".join(said.output.split())
+    assert "fresh_seeds is not followed: scores are measured from FLAT_50, which bounds or frozen blocks" in words
+
+
 def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
     study = write_small_study(tmp_path, groups=1)
     said = CliRunner().invoke(main, ["run", str(study), "--stage", "adjust"])
@@ -127,27 +147,6 @@ def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
     later = [told.stage for told in store_of(read_study_file(study)).history()]
     assert later[: len(stages)] == stages
     assert set(later[len(stages) :]) == {"groups", "blocks", "self", "refine"}
-
-
-def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(rotated: StudySpec) -> None:
-    workshop = Workshop.open(rotated, model_hashes(rotated))
-    store = store_of(rotated)
-    fit(rotated, workshop, store.noted(OFF), QUIET)
-    history = store.history()
-    point = max((told for told in history if told.value is not None), key=lambda told: told.value or 0.0).point
-    generous = simplified(
-        rotated, workshop, history, point, Difference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0), QUIET
-    )
-    assert generous is not None
-    assert generous.digits[1] < generous.digits[0]
-    assert complexity(rotated.space, generous.point) == generous.digits[1]
-    strict = Difference(mean=0.5, standard_error=0.05, low=0.4, high=0.6)
-    kept = simplified(rotated, workshop, history, point, strict, QUIET)
-    if kept is not None:
-        looks = [workshop.make(rotated.candidate(p), rotated.proof_shots).features for p in (kept.point, point)]
-        assert workshop.panel.compare(*looks).mean >= -allowed(strict)
-    hopeless = [Told(number=t.number, stage=t.stage, point=t.point, value=t.value) for t in history]
-    assert simplified(replace(rotated, simplify=0), workshop, hopeless, point, strict, QUIET) is None
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
+def test_trials_of_few_shots_take_less_disk(here: Path) -> None:
+    twelve = STUDY.replace("seeds = [1, 2]", "seeds = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13]")
+    few = twelve.replace("[search]", "[search]\nshots = 4")
+    said = [f.message for text in (twelve, few) for f in look(here, text) if f.where.startswith("disk")]
+    assert len(set(said)) == 2
+
+
 def test_everything_wrong_is_in_one_list(here: Path) -> None:
     for name in ("b.safetensors", "clip.safetensors"):
         (here / name).unlink()

@@ -79,7 +79,9 @@ def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec
         ("a house", 101, "people"),
         ("a house", 102, "people"),
     ]
-    own = read_study_file(write_study(tmp_path, STUDY.replace("[proof]\n", '[proof]\nprompts = ["a tree", "a boat"]\n')))
+    own = read_study_file(
+        write_study(tmp_path, STUDY.replace("[proof]\n", '[proof]\nprompts = ["a tree", "a boat"]\n'))
+    )
     assert [(shot.prompt, shot.seed) for shot in own.proof_shots] == [
         ("a tree", 101),
         ("a tree", 102),
@@ -306,9 +308,14 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
             ["space: group OUT05 has the name"],
         ),
         (
-            'text = "a house"\nnegative = "people"\nseeds = [3]',
-            'text = "a cat on grass"\nseeds = [2]',
+            'text = "a house"\nnegative = "people"\nseeds = [3]\n\n[proof]\nseeds = [',
+            'text = "a cat on grass"\nseeds = [2]\n\n[proof]\nseeds = [103, ',
             ["prompts[2].seeds: makes"],
+        ),
+        (
+            "[proof]\n",
+            '[proof]\nprompts = ["a tree"]\n',
+            ["proof.seeds: gives 2 pictures, and recipes are compared by 3"],
         ),
     ],
 )
@@ -320,6 +327,16 @@ def test_each_mistake_says_where_what_and_the_way_out(
     assert len(lines) == len(expected), lines
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
     assert all("; " in line for line in lines)
+
+
+@pytest.mark.parametrize(("seeds", "proved"), [("[1, 1000004]", "[101, 102]"), ("[1, 2]", "[101, 2000007]")])
+def test_seeds_that_fresh_ones_come_to_are_refused(tmp_path: Path, seeds: str, proved: str) -> None:
+    text = STUDY.replace("seeds = [1, 2]", f"seeds = {seeds}").replace("seeds = [101, 102]", f"seeds = {proved}")
+    fresh = text.replace("[search]", "[search]\nfresh_seeds = true")
+    (line,) = mistakes(tmp_path, fresh)
+    assert line.startswith("prompts[1].seeds: come again as seeds 1000003 and more above, which another shot")
+    assert line.endswith("(fresh_seeds) ([1]); use seeds nearer together")
+    assert read_study_file(write_study(tmp_path, text)).fresh_seeds is False
 
 
 def test_a_lone_mistake_is_one_line(tmp_path: Path) -> None:

@@ -116,6 +116,6 @@ def test_without_the_key_signs_stay_and_are_told(tmp_path: Path) -> None:
 def test_a_proof_that_draws_a_shot_of_the_search_is_refused(lists: Path, tmp_path: Path) -> None:
     assert lists.is_dir()
     written = STUDY.replace("[render]\n", '[render]\nwildcards = "lists"\n')
-    written = written.replace("seeds = [101, 102]", 'seeds = [1, 5]\nprompts = ["a {cat|cat} on grass"]')
+    written = written.replace("seeds = [101, 102]", 'seeds = [1, 5, 6]\nprompts = ["a {cat|cat} on grass"]')
     with pytest.raises(StudyError, match=r'proof: .*"a cat on grass" \(seed 1\).*use seeds that no'):
         read_study_file(write_study(tmp_path, written))
