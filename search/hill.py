@@ -2,9 +2,11 @@
 
 The covariance of two recipes is a sum: a Matern 5/2 kernel with a length scale for every column (Rasmussen and
 Williams, Gaussian Processes for Machine Learning, 2006, eq. 4.17); one common bowl round the start, whose weight is
-fitted, so that what was never tried is believed to fall off, not to stay level; a constant; and a constant for every
-set of shots, since values on other shots are shifted. Length scales are drawn towards their common mean: with 26 knobs
-and 60 trials they cannot be told one by one. Hyperparameters are those of the largest posterior density.
+fitted, so that what was never tried is believed to fall off, not to stay level; a constant; and for every set of shots
+a constant and a landscape of its own, as large as the standard errors that were told: the luck of a recipe with some
+pictures is the same whenever they are drawn, and as smooth as what it deserves. Expected is what is common to all sets.
+Length scales are drawn towards their common mean: with 26 knobs and 60 trials they cannot be told one by one.
+Hyperparameters are those of the largest posterior density.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ Array = npt.NDArray[np.float64]
 LEVEL = 25.0
 """Prior variance of the constant, in variances of the values: it may lie anywhere."""
 SHIFT = 4.0
-"""Prior variance of a set of shots' own constant."""
+"""Prior variance of a set of shots' own constant where the luck of shots was not told."""
 SCALES = (-1.0, 2.0, 1.0)
 """Logarithm of an inverse squared length scale: mean, its standard deviation, the deviations round it."""
 AMPLITUDE = (0.0, 1.5)
@@ -104,7 +106,11 @@ class _Arrays:
         self.bowl = self.depth(self.rows)
         self.sets = data.sets
         sets = np.array(data.sets)
-        self.fixed = LEVEL + SHIFT * (sets[:, None] == sets) * (len(set(data.sets)) > 1)
+        self.same = (sets[:, None] == sets).astype(float)
+        self.luck = (data.noise / self.spread) ** 2 if data.noise else 0.0
+        """Variance of what a set of shots makes of a recipe by chance, the same whenever it is drawn."""
+        self.shift = (self.luck or SHIFT) * (len(set(data.sets)) > 1)
+        self.fixed = LEVEL + self.shift * self.same
 
     @property
     def columns(self) -> int:
@@ -129,13 +135,14 @@ class _Prior(_Arrays):
         amplitude, noise, bowl, scales = _split(theta)
         kernel, slope = matern(_distances(self.rows, self.rows, scales))
         valley = np.outer(self.bowl, self.bowl)
-        covariance = amplitude * kernel + bowl * valley + self.fixed
+        weight = amplitude + self.luck * self.same
+        covariance = weight * kernel + bowl * valley + self.fixed
         covariance[np.diag_indices_from(covariance)] += noise + 1e-9
         factor = cho_factor(covariance, lower=True)
         weights = cho_solve(factor, self.values)
         pull = cho_solve(factor, np.eye(len(weights))) - np.outer(weights, weights)
         value = 0.5 * self.values @ weights + np.log(np.diag(factor[0])).sum()
-        bent = pull * slope * amplitude
+        bent = pull * slope * weight
         turned = scales * (bent.sum(1) @ self.rows**2 - (self.rows * (bent @ self.rows)).sum(0))
         by_hand = 0.5 * np.array(
             [amplitude * (pull * kernel).sum(), noise * np.trace(pull), bowl * (pull * valley).sum()]
@@ -161,7 +168,8 @@ class Hill(_Arrays):
         super().__init__(data)
         self.amplitude, noise, self.bowl_weight, self.scales = _split(np.array(theta))
         kernel, _ = matern(_distances(self.rows, self.rows, self.scales))
-        covariance = self.amplitude * kernel + self.bowl_weight * np.outer(self.bowl, self.bowl) + self.fixed
+        covariance = (self.amplitude + self.luck * self.same) * kernel + self.fixed
+        covariance += self.bowl_weight * np.outer(self.bowl, self.bowl)
         covariance[np.diag_indices_from(covariance)] += noise + 1e-9
         self.factor = cholesky(covariance, lower=True)
         self.weights = cho_solve((self.factor, True), self.values)
@@ -181,10 +189,7 @@ class Hill(_Arrays):
         """By number of the set of shots, how far values lie above those of the average set; nothing with one set."""
         sets = np.array(self.sets)
         count = int(sets.max()) + 1
-        return tuple(
-            self.spread * SHIFT * float(self.weights[sets == one].sum()) * (len(set(self.sets)) > 1)
-            for one in range(count)
-        )
+        return tuple(self.spread * self.shift * float(self.weights[sets == one].sum()) for one in range(count))
 
     def slope(self, row: Array) -> tuple[float, Array]:
         """Return the expected value of one row and its gradient."""

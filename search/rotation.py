@@ -24,8 +24,8 @@ class Rotation:
 
     Within a stage every trial draws the same shots from the same noise (common random numbers): only then do
     differences of values tell recipes apart. Between stages the window moves on, so that what suits eight pictures by
-    chance is found out. Values on other shots are shifted; the model gives every window a constant of its own, and
-    every stage on new shots begins with its start, the better parent and the best so far, which ties the windows.
+    chance is found out: the model counts what a window makes of recipes as luck, and every stage begins with its start,
+    which ties the windows.
 
     Raises:
         SearchError: negative counts, or more shots per trial than there are.

@@ -11,7 +11,7 @@ from search.axes import axes_of, screening_trials
 from search.baselines import flat_name
 from search.course import Course
 from search.ending import Ending
-from search.history import Point, Slots, Told, top
+from search.history import Point, Slots, Told
 from search.knob import TOLERANCE
 from search.rotation import Rotation
 from search.space import Space
@@ -161,27 +161,14 @@ class Suggester:
     # ------------------------------------------------------------------------------------------------ other stages
 
     def _searched(self, stage: Stage, course: Course, tried: Tried) -> Proposal | None:
-        """Return what ties the stage to earlier ones while it is untried, then what the sampler makes of the data."""
+        """Return the stage's start while it is untried on its shots, then what the sampler makes of the data."""
         where, slots = course.subspace(stage), self.rotation.slots(stage)
-        for label, point in self._ties(stage, course, where):
-            if (self.space.mark(point), slots) not in tried:
-                return Proposal(stage=stage, point=point, label=label, slots=slots)
+        start = dict(where.fixed)
+        if stage != "groups" and (self.space.mark(start), slots) not in tried:
+            return Proposal(stage=stage, point=start, label=f"start of {stage}", slots=slots)
         place, words = self._placed(stage, course, where)
         point = self._fresh(where, place, words, tried, course, stage)
         return None if point is None else Proposal(stage=stage, point=point, slots=slots)
-
-    def _ties(self, stage: Stage, course: Course, where: Subspace) -> list[tuple[str, dict[str, float]]]:
-        """Return the stage's start; on shots that no trial has seen, the best parent and the best trial before it."""
-        slots = self.rotation.slots(stage)
-        points = [(f"start of {stage}", dict(where.fixed))] if stage != "groups" else []
-        earlier = [one for one in course.told if one.slots != slots]
-        if earlier:
-            parents = {self.space.mark(self.space.flat(ratio)) for ratio in (0.0, 1.0)}
-            known = [one for one in earlier if self.space.mark(one.point) in parents]
-            points += [("better parent again", dict(one.point)) for one in top(known, 1)]
-            compared = [one for one in course.compared if one.slots != slots]
-            points += [("best so far again", dict(one.point)) for one in top(compared, 1)]
-        return points
 
     def _placed(self, stage: Stage, course: Course, where: Subspace) -> tuple[Position, Position]:
         data, number = course.data(), course.number(stage)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
@@ -9,7 +12,7 @@ from scipy.optimize import approx_fprime
 from search.axes import single
 from search.climb import summit
 from search.columns import Columns
-from search.hill import Data, Hill, _Prior, fitted_to, hyperparameters, model_of
+from search.hill import Array, Data, Hill, _Prior, fitted_to, hyperparameters, model_of
 from search.layout import build_space
 from search.subspace import Subspace
 
@@ -38,6 +41,52 @@ def test_the_gradients_are_those_of_the_functions() -> None:
     value, gradient = hill.slope(row)
     assert value == pytest.approx(hill.expected(row[None])[0])
     assert gradient == pytest.approx(approx_fprime(row, lambda r: hill.slope(r)[0]), abs=1e-4)
+
+
+def test_the_gradient_counts_the_luck_of_shots() -> None:
+    data = replace(data_of(), sets=tuple(n % 2 for n in range(30)), noise=0.3)
+    prior, theta = _Prior(data), 0.3 * draw().normal(size=9)
+    assert prior.surprise(theta)[1] == pytest.approx(approx_fprime(theta, lambda t: prior.surprise(t)[0]), abs=1e-3)
+    hill, row = model_of(data), draw().uniform(size=6)
+    value, gradient = hill.slope(row)
+    assert value == pytest.approx(hill.expected(row[None])[0])
+    assert gradient == pytest.approx(approx_fprime(row, lambda r: hill.slope(r)[0]), abs=1e-4)
+
+
+def waves(drawn: np.random.Generator, columns: int, size: float) -> Callable[[Array], Array]:
+    """A smooth random landscape of a given standard deviation: cosines, as many as make it nearly Gaussian."""
+    turns, starts = drawn.normal(size=(200, columns)) * 1.5, drawn.uniform(0, 2 * np.pi, 200)
+    return lambda rows: size * np.sqrt(2 / 200) * np.cos(rows @ turns.T + starts).sum(1)
+
+
+def promised_too_much(told: bool, sets: int) -> list[float]:
+    """By how much the best of many places is worse than expected, where shots are as lucky as recipes are different."""
+    found = list[float]()
+    for number in range(40):
+        drawn = np.random.default_rng(number)
+        truth, lucks = waves(drawn, 4, 1.0), [waves(drawn, 4, 0.7) for _ in range(sets)]
+        rows = drawn.uniform(size=(60, 4))
+        owners = tuple(n * sets // 60 for n in range(60))
+        values = truth(rows) + np.array([lucks[s](row[None])[0] for s, row in zip(owners, rows, strict=True)])
+        data = Data(
+            rows=tuple(map(tuple, rows.tolist())), values=tuple(values.tolist()), sets=owners, centre=(0.5,) * 4,
+            noise=0.7 if told else None,
+        )  # fmt: skip
+        probe = drawn.uniform(size=(400, 4))
+        expected = model_of(data).expected(probe)
+        best = int(np.argmax(expected))
+        real = truth(probe)
+        found.append(float(expected[best] - expected.mean() - real[best] + real.mean()))
+    return found
+
+
+def test_what_shots_make_of_a_recipe_by_chance_is_not_promised() -> None:
+    alone, naive = promised_too_much(True, 1), promised_too_much(False, 1)
+    assert np.mean(naive) > 0.5
+    assert np.mean(alone) < 0.7 * np.mean(naive)
+    honest = promised_too_much(True, 3)
+    assert abs(np.mean(honest)) < 2 * np.std(honest, ddof=1) / np.sqrt(len(honest))
+    assert np.mean(promised_too_much(False, 3)) > 0.3
 
 
 def test_left_out_values_are_what_the_others_predict() -> None:

