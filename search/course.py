@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from statistics import stdev
 from typing import TYPE_CHECKING
 
 from search.axes import Axis, axes_of, screening_trials
@@ -90,6 +91,13 @@ class Course:
         """The middle standard error of stage `flat`; later trials would each move the model of the past."""
         errors = sorted(one.standard_error for one in self.told if one.stage == "flat" and one.standard_error)
         return errors[len(errors) // 2] if errors else None
+
+    @cached_property
+    def loudness(self) -> float:
+        """The noise of a trial beside what the trials of stage `flat` differ by, as a part of it; 0 if not known."""
+        values = [one.value for one in self.told if one.stage == "flat" and one.value is not None]
+        spread = stdev(values) if len(values) > 1 else 0.0
+        return (self._noise or 0.0) / spread if spread > 0 else 0.0
 
     def number(self, stage: Stage) -> int:
         """How many trials a stage has had, failed ones too."""

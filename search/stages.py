@@ -19,7 +19,11 @@ SAMPLERS = ("hill", "gp", "tpe", "cmaes", "nsga2", "qmc", "random")
 REACH: Mapping[Stage, float] = {"groups": 0.15, "blocks": 0.1, "self": 0.25, "adjust": 0.25, "refine": 0.1}
 """How far screening goes along every axis, up or down, in parts of an axis."""
 STEP: Mapping[Stage, float] = {"groups": 0.1, "blocks": 0.07, "self": 0.1, "adjust": 0.1, "refine": 0.07}
-"""The standard deviation of later steps, in parts of an axis."""
+"""The standard deviation of later steps, in parts of an axis, while noise is small;"""
+QUIET = 0.03
+"""it grows with the root of the noise, beside what FLAT mixes differ by, beyond this,"""
+LONGEST = 2.0
+"""to so many times as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

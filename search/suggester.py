@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from search.history import Point, Slots, Told
 from search.knob import TOLERANCE
 from search.rotation import Rotation
 from search.space import Space
-from search.stages import REACH, SINGLE, STAGES, STEP, Plan, Stage
+from search.stages import LONGEST, QUIET, REACH, SINGLE, STAGES, STEP, Plan, Stage
 
 if TYPE_CHECKING:
     from search.subspace import Position, Subspace
@@ -185,7 +186,8 @@ class Suggester:
         )
         if data is None or (not known and number < screening_trials(len(where.axes))):
             return screen(where, number, (self.seed, STAGES.index(stage)), REACH[stage])
-        return step(data, where, self._seed(stage, course), STEP[stage])
+        stretch = min(max(1.0, math.sqrt(course.loudness / QUIET)), LONGEST)
+        return step(data, where, self._seed(stage, course), STEP[stage] * stretch)
 
     def _seed(self, stage: Stage, course: Course) -> tuple[int, ...]:
         return (self.seed, STAGES.index(stage), len(course.told))
