@@ -1,9 +1,9 @@
 """How close searches come to a hidden recipe, on made-up landscapes (`landscape.py`): ours beside Optuna's samplers.
 
-By hand: `python -m tests.benchmarks.bench_search [--method ...] [--knobs 26|45] [--trials N] [--seeds N]`, or with
-`make bench`, which runs a small part. Every method gets the same noise for the same trial number. What is compared is
-the regret of the recipe that one would recommend: for ours the model's, for the others the better of their two usual
-answers, the best trial and the mean of the ten best; and when it first was 5 % and stayed there to the end.
+By hand: `python -m tests.benchmarks.bench_search [--method ...] [--knobs 26|45] [--trials N] [--noise PART]`,
+or with `make bench`, which runs a small part. Every method gets the same noise for the same trial number. What is
+compared is the regret of the recipe that one would recommend: for ours the model's, for the others the better of their
+two usual answers, the best trial and the mean of the ten best; and when it first was 5 % and stayed there to the end.
 """
 
 from __future__ import annotations
@@ -168,6 +168,8 @@ VARIANTS = (
     Variant(),
     Variant(noise=0.01),
     Variant(noise=0.03),
+    Variant(noise=0.1),
+    Variant(noise=0.2),
     Variant(grouping="stretches"),
     Variant(grouping="iid"),
     Variant(grouping="far"),
@@ -213,12 +215,16 @@ def main() -> None:
     reader.add_argument("--method", choices=list(METHODS), action="append")
     reader.add_argument("--knobs", type=int, choices=(26, 45), default=26)
     reader.add_argument("--trials", type=int, default=300)
-    reader.add_argument("--seeds", type=int, default=10)
+    reader.add_argument("--seeds", type=int, default=len(REPORTED))
+    reader.add_argument("--first", type=int, default=REPORTED[0], help="number of the first landscape")
+    reader.add_argument("--noise", type=float, help="of one variant alone, as a part of the range")
     reader.add_argument("--variants", action="store_true", help="all kinds of landscapes")
     given = reader.parse_args()
-    for variant in VARIANTS if given.variants else VARIANTS[:1]:
+    variants = VARIANTS if given.variants else (Variant(noise=given.noise or Variant().noise),)
+    for variant in variants:
         for method in given.method or METHODS:
-            row(method, replace(variant, knobs=given.knobs), given.trials, REPORTED[: given.seeds])
+            seeds = range(given.first, given.first + given.seeds)
+            row(method, replace(variant, knobs=given.knobs), given.trials, seeds)
 
 
 if __name__ == "__main__":

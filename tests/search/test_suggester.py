@@ -6,19 +6,25 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.blocks import UNET_BLOCKS
 from engine.recipe import Recipe
-from search import samplers
+from search import explore, samplers
 from search.errors import SearchError
+from search.explore import step
+from search.hill import Data
 from search.history import Point, Told
 from search.layout import build_space
 from search.rotation import Rotation
-from search.stages import SAMPLERS, STAGES, Beginning, Plan
+from search.stages import LONGEST, QUIET, SAMPLERS, STAGES, STEP, Beginning, Plan
+from search.subspace import Position, Subspace
 from search.suggester import Proposal, Suggester
 
 ROOT = Path(__file__).parents[2]
@@ -244,6 +250,28 @@ def test_other_shots_begin_with_what_ties_them_to_the_earlier_ones() -> None:
     assert {one.slots for one in blocks} == {(4, 5, 6, 7)}
     again = [suggester.next(told[: 14 + n]) for n in range(2)]
     assert [one.label for one in again if one] == ["start of blocks", ""]
+
+
+@pytest.mark.parametrize(("error", "longer"), [(None, 1.0), (0.001, 1.0), (0.1, 1.5), (5.0, 2.0)])
+def test_steps_grow_with_the_noise_that_is_told(
+    error: float | None, longer: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = list[float]()
+
+    def noted(data: Data, where: Subspace, seed: tuple[int, ...], size: float) -> tuple[Position, Position]:
+        sizes.append(size)
+        return step(data, where, seed, size)
+
+    monkeypatch.setattr(explore, "step", noted)
+    suggester, told = Suggester(space=SPACE, plan=plan_of(adjust=10, line=0), seed=3), list[Told]()
+    while (proposal := suggester.next(told)) is not None:
+        one = Told(number=len(told), stage=proposal.stage, point=proposal.point, value=value_of(proposal.point))
+        told.append(replace(one, standard_error=error))
+    assert len(sizes) > 3
+    flats = [one.value for one in told if one.stage == "flat" and one.value is not None]
+    wanted = longer if longer != 1.5 else (0.1 / stdev(flats) / QUIET) ** 0.5
+    assert 1.0 <= wanted <= LONGEST
+    assert np.array(sizes) == pytest.approx(STEP["adjust"] * wanted)
 
 
 def test_failed_trials_use_up_the_plan_and_a_search_without_any_value_goes_on() -> None:
