@@ -85,6 +85,14 @@ def refreshed(planted: Planted, seed: int) -> Iterator[Answer]:
     yield from _finalists(planted, plan, told, len(told) + twice + bases - len(planted.calibrated))
 
 
+def itself(planted: Planted, seed: int) -> Iterator[Answer]:
+    """The planted recipe, which no search chose: plants are chosen on the search's pictures, so it is lucky there."""
+    del seed
+    points = (plant(planted.number), SPACE.flat(planted.best_flat))
+    looks = [planted.features(SPACE.decode(point), SEARCHED) for point in points]
+    yield Answer(spent=0, point=points[0], promised=planted.panel.compare(*looks).mean)
+
+
 def _by_optuna(planted: Planted, sampler: optuna.samplers.BaseSampler) -> Iterator[Answer]:
     study, box = optuna.create_study(direction="maximize", sampler=sampler), distributions(SPACE)
     for one in planted.calibrated:
@@ -193,6 +201,7 @@ def fitted_knobs(planted: Planted, seed: int) -> Iterator[Answer]:
 
 
 METHODS: dict[str, Callable[[Planted, int], Iterator[Answer]]] = {
+    "itself": itself,
     "staged": staged,
     "refreshed": refreshed,
     "TPE": tpe,
@@ -218,9 +227,10 @@ def measure(planted: Planted, method: str, seed: int = 1) -> Found:
         f"score {found.score:+.2f}  objective {found.value:+.2f}  lead {lead.mean:+.2f} +- {lead.standard_error:.2f}  "
         f"away {away:.2f}"
     )
-    if answer.promised is not None:
-        luck = (answer.promised - lead.mean) / lead.standard_error
-        line += f"  promised {answer.promised:+.2f} ({luck:+.1f} standard errors of luck)"
+    for word, said in (("reported", found.reported.mean), ("promised", answer.promised)):
+        if said is not None:
+            luck = (said - lead.mean) / lead.standard_error
+            line += f"  {word} {said:+.2f} ({luck:+.1f} standard errors of luck)"
     print(f"{line}  ({time.process_time() - began:.0f} s)", flush=True)
     return found
 
@@ -237,7 +247,8 @@ def compare(plants: Iterable[Planted], methods: Sequence[str], seed: int = 1) ->
         apart = rows[0] - rows[1]
         said = [f"{values.mean():+.2f} +- {_error(values):.2f}" for values in (*rows[0].T, *apart.T)]
         first = f"against {methods[0]}: part {said[2]}, score {said[3]}" if method != methods[0] else ""
-        print(f"{method:16s} part {said[0]}  score {said[1]}  {first}")
+        luck = np.array([one.reported.mean - one.lead.mean for one in found[method]])
+        print(f"{method:16s} part {said[0]}  score {said[1]}  luck {luck.mean():+.2f} +- {_error(luck):.2f}  {first}")
     return found
 
 

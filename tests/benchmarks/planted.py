@@ -103,6 +103,8 @@ class Found:
     part_error: float
     score: float
     lead: Difference
+    reported: Difference
+    """The same on the proof's shots, which is what a study tells of its winner."""
     value: float
     """The objective on the search's own shots."""
 
@@ -163,6 +165,7 @@ class Planted:
     def found(self, point: Point) -> Found:
         """Judge a recipe on the held-out shots."""
         look, flat = self.features(SPACE.decode(point), HELD_OUT), self.flats[self.best_flat]
+        told = [self.features(SPACE.decode(one), PROOF) for one in (point, SPACE.flat(self.best_flat))]
         squared, error = self._distance(look)
         least, _ = self.way
         low, high = self._value(flat), self._value(self.wanted)
@@ -171,6 +174,7 @@ class Planted:
             part_error=error / least,
             score=(self._value(look) - low) / (high - low),
             lead=self.panel.compare(look, flat),
+            reported=self.panel.compare(*told),
             value=self.tell(point, 0, "refine").value or np.nan,
         )
 
