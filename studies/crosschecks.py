@@ -113,7 +113,7 @@ def _too_few(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[M
     count = 0 if proof is None else len(_texts(prompts, proof)) * len(proof.seeds)
     if proof is None or not prompts or count >= FEWEST_PROVED:
         return []
-    what = f"gives {count} pictures, and recipes are compared by {FEWEST_PROVED} at least"
+    what = f"gives {count} picture{'s' * (count > 1)}, and recipes are compared by {FEWEST_PROVED} at least"
     return [Mistake(place=("proof", "seeds"), what=what, seen=proof.seeds, remedy="add seeds, or prompts")]
 
 
