@@ -258,3 +258,11 @@ def test_a_device_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_workers_without_a_gpu_share_the_processor_and_a_named_device_is_theirs() -> None:
     assert devices("cpu", 2) == ["cpu", "cpu"]
     assert devices("cuda:1", 2) == ["cuda:1", "cuda:1"]
+
+
+def test_the_workers_of_a_command_do_not_look_again(copied: Path) -> None:
+    for picture in sorted((copied.parent / "references").glob("*.png"))[4:]:
+        picture.unlink()
+    aloud, quiet = (CliRunner().invoke(main, ["run", str(copied), *more]).output for more in ((), ("--checked",)))
+    assert "4 pictures tell little" in " ".join(aloud.split())
+    assert "4 pictures tell little" not in " ".join(quiet.split())
