@@ -41,9 +41,9 @@ def place(plan: Plan, stage: Stage, course: Course, where: Subspace, seed: int) 
     worst. CMA-ES is told its own generations alone.
     """
     combinations = where.combinations()
-    if not where.axes:
-        return (), combinations[course.number(stage) % len(combinations)]
     words = combinations[course.number(stage) % len(combinations)]
+    if not where.axes:
+        return (), words
     rows = np.array(course.rows) if course.rows else np.zeros((0, 1))
     worst = min((one.value for one in course.told if one.value is not None), default=0.0)
     values = [worst if one.infeasible else one.value for one in course.told]
@@ -52,9 +52,8 @@ def place(plan: Plan, stage: Stage, course: Course, where: Subspace, seed: int) 
     if plan.sampler == "cmaes":
         from search.evolve import suggest as evolved
 
-        elsewhere = [n for n, one in enumerate(course.told) if one.stage != stage]
-        known = {where.row, *(course.rows[n] for n in elsewhere)}  # what ties the stage to earlier ones
-        own = [n for n, one in enumerate(course.told) if one.stage == stage and course.rows[n] not in known]
+        # the stage's start is no child
+        own = [n for n, one in enumerate(course.told) if one.stage == stage and course.rows[n] != where.row]
         told = [(positions[n].tolist(), values[n]) for n in own]
         return evolved(where.start.tolist(), told, seed=seed, options=plan.options), words
     from search.samplers import suggest

@@ -13,7 +13,7 @@ from studies.candidate import MERGED_VAE
 from studies.mistakes import Mistake, Place, did_you_mean
 from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.written_merge import SpaceTable
-from studies.written_shots import FRESH, TURNS, seed_again, shot_of
+from studies.written_shots import FRESH, TURNS, proof_texts, seed_again, shot_of
 
 FEWEST_PROVED = 3
 """Pictures by which two recipes can be compared at least, as ``Panel.compare`` wants them."""
@@ -96,21 +96,18 @@ def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[M
     if proof is None:
         return []
     seen = {(prompt.text.strip(), seed) for prompt in prompts for seed in prompt.seeds}
-    shared = sorted({seed for text in _texts(prompts, proof) for seed in proof.seeds if (text.strip(), seed) in seen})
+    shared = sorted(
+        {seed for text in proof_texts(prompts, proof) for seed in proof.seeds if (text.strip(), seed) in seen}
+    )
     if not shared:
         return []
     what = "the proof shares prompts and seeds with [[prompts]], so it would prove nothing"
     return [Mistake(place=("proof", "seeds"), what=what, seen=shared, remedy="use seeds that no [[prompts]] has")]
 
 
-def _texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:
-    """What the proof renders: its own prompts, or those of the search."""
-    return proof.prompts if proof.prompts is not None else list(dict.fromkeys(prompt.text for prompt in prompts))
-
-
 def _too_few(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Mistake]:
     """Return a mistake if the proof has too few pictures to compare recipes by."""
-    count = 0 if proof is None else len(_texts(prompts, proof)) * len(proof.seeds)
+    count = 0 if proof is None else len(proof_texts(prompts, proof)) * len(proof.seeds)
     if proof is None or not prompts or count >= FEWEST_PROVED:
         return []
     what = f"gives {count} picture{'s' * (count > 1)}, and recipes are compared by {FEWEST_PROVED} at least"
@@ -120,7 +117,7 @@ def _too_few(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[M
 def _met_again(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iterator[Mistake]:
     """Return a mistake for every prompt whose seeds come, with fresh seeds, to those of another shot of its text."""
     known = {(prompt.text, seed) for prompt in prompts for seed in prompt.seeds}
-    known |= {(text, seed) for text in _texts(prompts, proof) for seed in proof.seeds} if proof else set()
+    known |= {(text, seed) for text in proof_texts(prompts, proof) for seed in proof.seeds} if proof else set()
     for number, prompt in enumerate(prompts):
         met = [s for s in prompt.seeds if any((prompt.text, seed_again(s, t)) in known for t in range(1, TURNS))]
         if met:

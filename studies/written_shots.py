@@ -55,8 +55,13 @@ def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, .
 
 def _proof_shots(prompts: Sequence[PromptTable], proof: ProofTable, render: RenderTable) -> tuple[Shot, ...]:
     negatives = {prompt.text: prompt.negative for prompt in prompts}
-    texts = proof.prompts if proof.prompts is not None else list(negatives)
+    texts = proof_texts(prompts, proof)
     return tuple(shot_of(text, negatives.get(text), seed, render) for text in texts for seed in proof.seeds)
+
+
+def proof_texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:
+    """Return what the proof shows: its own prompts, or those of the trials, each once."""
+    return proof.prompts if proof.prompts is not None else list(dict.fromkeys(prompt.text for prompt in prompts))
 
 
 def shot_of(text: str, negative: str | None, seed: int, render: RenderTable) -> Shot:

@@ -201,7 +201,6 @@ def fitted_knobs(planted: Planted, seed: int) -> Iterator[Answer]:
 
 
 METHODS: dict[str, Callable[[Planted, int], Iterator[Answer]]] = {
-    "itself": itself,
     "staged": staged,
     "refreshed": refreshed,
     "TPE": tpe,
@@ -211,6 +210,7 @@ METHODS: dict[str, Callable[[Planted, int], Iterator[Answer]]] = {
     "ascent, knobs": ascent_of_knobs,
     "fit, FLAT": fitted_flat,
     "fit, groups": fitted_knobs,
+    "itself": itself,
 }
 
 

@@ -144,7 +144,7 @@ def test_chance_is_found_out_on_shifted_shots_as_well(shift: float) -> None:
 
 
 def test_cma_is_told_its_own_trials_alone() -> None:
-    """What ties a stage to shots that no trial has seen is no child of its generation."""
+    """The start of a stage, which ties it to the shots of earlier ones, is no child of its generation."""
     space, rotation = build_space(freeze=dict.fromkeys(UNET_BLOCKS[6:], 0.3)), Rotation(shots=12, each=4)
     plan = Plan(groups=0, blocks=12, refine=0, sampler="cmaes", options={"population_size": 4})
     suggester = Suggester(space=space, plan=plan, seed=1, rotation=rotation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,18 +34,9 @@ def data_of(count: int = 30, columns: int = 6, *, noise: float = 0.03, top: floa
     )
 
 
-def test_the_gradients_are_those_of_the_functions() -> None:
-    data = data_of()
-    prior, theta = _Prior(data), 0.3 * draw().normal(size=9)
-    assert prior.surprise(theta)[1] == pytest.approx(approx_fprime(theta, lambda t: prior.surprise(t)[0]), abs=1e-3)
-    hill, row = model_of(data), draw().uniform(size=6)
-    value, gradient = hill.slope(row)
-    assert value == pytest.approx(hill.expected(row[None])[0])
-    assert gradient == pytest.approx(approx_fprime(row, lambda r: hill.slope(r)[0]), abs=1e-4)
-
-
-def test_the_gradient_counts_the_luck_of_shots() -> None:
-    data = replace(data_of(), sets=tuple(n % 2 for n in range(30)), noise=0.3)
+@pytest.mark.parametrize("told", [{}, {"sets": (0, 1) * 15, "noise": 0.3}])
+def test_the_gradients_are_those_of_the_functions(told: dict[str, Any]) -> None:
+    data = replace(data_of(), **told)
     prior, theta = _Prior(data), 0.3 * draw().normal(size=9)
     assert prior.surprise(theta)[1] == pytest.approx(approx_fprime(theta, lambda t: prior.surprise(t)[0]), abs=1e-3)
     hill, row = model_of(data), draw().uniform(size=6)

@@ -27,7 +27,7 @@ from tests.engine.test_upscale import esrgan
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study
 from tests.studies.test_study_embeddings import write_embeddings
-from tests.studies.test_studyfile import mistakes
+from tests.studies.test_studyfile_mistakes import mistakes
 
 CPU = torch.device("cpu")
 

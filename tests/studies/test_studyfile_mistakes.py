@@ -1,0 +1,217 @@
+"""What is wrong in a study file is told all at once, each with its place, the value seen and the way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from studies.errors import StudyError
+from studies.studyfile import read_study_file
+from tests.studies.study_text import STUDY, write_study
+
+PEEKING = (
+    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would prove nothing ([2]); "
+    "use seeds that no [[prompts]] has"
+)
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """The lines of the error that a study file gives, but for those of files that are not there."""
+    with pytest.raises(StudyError) as caught:
+        read_study_file(write_study(folder, text))
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("study.toml: ")]
+    return [line.removeprefix("study.toml: ") for line in lines if "no such file" not in line]
+
+
+def test_unlike_alone_is_a_mistake(tmp_path: Path) -> None:
+    text = STUDY.replace("[target]\n", '[target]\nunlike = "photo"\n')
+    assert mistakes(tmp_path, text) == [
+        'target.unlike: says what the look is told from, but not the look ("photo"); add like'
+    ]
+
+
+def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
+    text = STUDY.replace("width = 64", "width = 65").replace("[search]", "[search]\ntrails = 5")
+    text = text.replace('"OUT05:attn1"', '"OUT5:attn1"').replace("cfg = 5", 'cfg = "7"')
+    assert mistakes(tmp_path, text.replace("[101, 102]", "[2, 101]")) == [
+        "render.width: must be a multiple of 8 (65); the nearest are 64 and 72",
+        'render.cfg: must be a number ("7"); write for example cfg = 7.0',
+        "space.self.sites[1]: there is no block 'OUT5' (\"OUT5:attn1\"); did you mean OUT05?",
+        (
+            "search.trails: unknown key (5); known here: groups, blocks, self, adjust, refine, line, calibration, "
+            "patience, fresh_seeds, shots, begin, start, sampler, options, finalists, simplify"
+        ),
+        PEEKING,
+    ]
+
+
+def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyError, match=r"(?s)has 6 mistakes.*models\.B: there is no such file \(\"b\.safetensors\"\)"
+    ) as e:
+        read_study_file(write_study(tmp_path, width="0"))
+    assert f"paths start from {tmp_path}" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (
+            'name = "mix"',
+            'nmae = "mix"',
+            ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?'],
+        ),
+        ('name = "mix"', 'name = "a/b"', ['study.name: is no name for a folder ("a/b")']),
+        (
+            "[models]",
+            "[model]",
+            ["model: unknown table or key; did you mean models?", "models: is missing; add a [models]"],
+        ),
+        ('"b.safetensors"', '"a.safetensors"', ['models.B: is the same file as A ("a.safetensors")']),
+        (
+            "seeds = [3]",
+            "seeds = []",
+            ["prompts[2].seeds: needs at least 1 entry ([]); write for example seeds = [1, 2]"],
+        ),
+        ("seeds = [3]", "seeds = [3, 3]", ["prompts[2].seeds: holds 3 twice ([3, 3])"]),
+        ("seeds = [3]", "seeds = [3, -1]", ["prompts[2].seeds[2]: must not be below 0 (-1)"]),
+        ("seeds = [3]", "seeds = 3", ["prompts[2].seeds: must be a list in square brackets (3)"]),
+        ('text = "a house"', 'text = " "', ['prompts[2].text: must not be empty (" ")']),
+        ("cfg = 5", "cfg = nan", ["render.cfg: "]),
+        ("cfg = 5", 'sampler = "Euler b"', ['render.sampler: unknown sampler ("Euler b"); did you mean Euler a?']),
+        ("cfg = 5", 'sampler = "zzz"', ['render.sampler: unknown sampler ("zzz"); known here: DPM++ 2M, DPM++ SDE']),
+        (
+            "cfg = 5",
+            'sampler = "LMS Karas"',
+            ['render.sampler: unknown sampler ("LMS Karas"); did you mean LMS Karras?'],
+        ),
+        ("cfg = 5", 'schedule = "karas"', ['render.schedule: unknown schedule ("karas"); did you mean Karras?']),
+        (
+            "cfg = 5",
+            'sampler = "LMS Karras"\nschedule = "Beta"',
+            ['render.schedule: the sampler\'s name says Karras already ("Beta"); write sampler = "LMS", or leave'],
+        ),
+        (
+            "cfg = 5",
+            'sampler = "DDIM"\nschedule = "Beta"',
+            ['render.schedule: DDIM has noise levels of its own ("Beta"); leave schedule out'],
+        ),
+        ("cfg = 5", 'rng = "GPU"', ['render.rng: unknown rng ("GPU"); write "CPU", or "NV" for what a WebUI']),
+        ("cfg = 5", "eta = 1.5", ["render.eta: must not be above 1 (1.5)"]),
+        ("cfg = 5", "ensd = -1", ["render.ensd: must not be below 0 (-1)"]),
+        ("cfg = 5", "s_noise = 3", ["render.s_noise: must not be above 2 (3)"]),
+        ("finalists = 2", "finalists = true", ["search.finalists: must be a whole number (true)"]),
+        ("CONT = [-5, 5]", "CONT = [5, -5]", ["space.adjust.CONT: the lower bound must come first"]),
+        (
+            "CONT = [-5, 5]",
+            "CONTR = [-5, 5]",
+            ['space.adjust.CONTR: unknown Adjust field ("CONTR"); did you mean CONT?'],
+        ),
+        (
+            "CONT = [-5, 5]",
+            "CONT = 5",
+            ["space.adjust.CONT: must be a list in square brackets (5); write for example CONT"],
+        ),
+        ("[search]", "[device]\ndevice = 'gpu'\n[search]", ['device.device: unknown device ("gpu")']),
+        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: no scorer counts ({ style = 0 })"]),
+        (
+            "[scorers]",
+            "[scorers]\nweights = {styl = 1}",
+            ["scorers.weights.styl: no scorer 'styl' (\"styl\"); did you mean 'style'?"],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nweights = { laion = 1, sac = 1, "mine.py" = 1 }',
+            ["scorers.weights: laion is there twice, by several names ({ laion = 1"],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nweights = { hpsv3 = 1, "pick@clip-l" = 1 }',
+            [
+                "scorers.weights.hpsv3: scorer 'hpsv3' is not built in (it is a language model of 7 billion weights)",
+                "scorers.weights.pick@clip-l: 'pick@clip-l': pick takes no other encoder",
+            ],
+        ),
+        (
+            "[scorers]",
+            '[scorers]\nfiles = { style = "x", clip-m = "y" }',
+            [
+                "scorers.files.style: 'style' has no file of its own (\"style\"); name the file of its encoder",
+                "scorers.files.clip-m: no ",
+            ],
+        ),
+        (
+            'encoder = { config = "clip.json", weights = "clip.safetensors" }',
+            'encoder = "clip-k"',
+            ["scorers.encoder: no encoder 'clip-k' (\"clip-k\"); did you mean"],
+        ),
+        (
+            'encoder = { config = "clip.json", weights = "clip.safetensors" }',
+            'encoder = { config = "clip.json", weight = "clip.safetensors" }',
+            ["scorers.encoder: must be the name of an encoder, or a table of its two files ("],
+        ),
+        (
+            "[space.self]",
+            "[space.blocks]\nlow = 0.6\nhigh = 0.5\n[space.self]",
+            ["space.blocks.high: must be above low (0.6)"],
+        ),
+        ("[space.self]", "[space.self]\nlow = 1.3", ["space.self.high: must be above low (1.3) (1.2)"]),
+        (
+            "[space.self]",
+            '[space.blocks]\nfreeze = {BAES = 0}\ngroups = {X = ["IN00-IN99"], Y = ["IN05-IN01"]}\n[space.self]',
+            [
+                'space.blocks.freeze.BAES: unknown block ("BAES"); did you mean BASE?',
+                'space.blocks.groups.X[1]: unknown block IN99 ("IN00-IN99")',
+                'space.blocks.groups.Y[1]: range runs backwards ("IN05-IN01"); write IN01-IN05',
+            ],
+        ),
+        (
+            "[space.self]",
+            '[space.blocks]\ngroups = {X = ["IN00-IN03"], Y = ["IN03"]}\n[space.self]',
+            ["space.blocks.groups: IN03 is in X and Y"],
+        ),
+        (
+            "[space.self]",
+            '[space.blocks]\ngroups = {OUT05 = ["IN00"]}\n[space.self]',
+            ["space: group OUT05 has the name"],
+        ),
+        (
+            'text = "a house"\nnegative = "people"\nseeds = [3]\n\n[proof]\nseeds = [',
+            'text = "a cat on grass"\nseeds = [2]\n\n[proof]\nseeds = [103, ',
+            ["prompts[2].seeds: makes"],
+        ),
+        (
+            "[proof]\n",
+            '[proof]\nprompts = ["a tree"]\n',
+            ["proof.seeds: gives 2 pictures, and recipes are compared by 3"],
+        ),
+    ],
+)
+def test_each_mistake_says_where_what_and_the_way_out(
+    tmp_path: Path, before: str, after: str, expected: list[str]
+) -> None:
+    assert before in STUDY
+    lines = mistakes(tmp_path, STUDY.replace(before, after, 1))
+    assert len(lines) == len(expected), lines
+    assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
+    assert all("; " in line for line in lines)
+
+
+@pytest.mark.parametrize(("seeds", "proved"), [("[1, 1000004]", "[101, 102]"), ("[1, 2]", "[101, 2000007]")])
+def test_seeds_that_fresh_ones_come_to_are_refused(tmp_path: Path, seeds: str, proved: str) -> None:
+    text = STUDY.replace("seeds = [1, 2]", f"seeds = {seeds}").replace("seeds = [101, 102]", f"seeds = {proved}")
+    fresh = text.replace("[search]", "[search]\nfresh_seeds = true")
+    (line,) = mistakes(tmp_path, fresh)
+    assert line.startswith("prompts[1].seeds: come again as seeds 1000003 and more above, which another shot")
+    assert line.endswith("(fresh_seeds) ([1]); use seeds nearer together")
+    assert read_study_file(write_study(tmp_path, text)).fresh_seeds is False
+
+
+def test_a_lone_mistake_is_one_line(tmp_path: Path) -> None:
+    for name in ("a.safetensors", "b.safetensors", "clip.json", "clip.safetensors"):
+        (tmp_path / name).touch()
+    (tmp_path / "wanted").mkdir()
+    with pytest.raises(StudyError) as caught:
+        read_study_file(write_study(tmp_path, steps="0"))
+    assert str(caught.value) == "study.toml: render.steps: must not be below 1 (0); write for example steps = 20"
