@@ -55,7 +55,7 @@ class Scorer(Protocol):
         """1 or 2; how many pictures a contribution depends on.
 
         1 when a contribution depends on its own picture alone, 2 when it is an average over the pairs with the
-        recipe's other pictures. The standard error follows from it, see ``scorers.verdict.influence``.
+        recipe's other pictures. The standard error follows from it, see ``scorers.panel.verdict.influence``.
         """
         ...
 

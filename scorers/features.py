@@ -33,9 +33,9 @@ class Features:
     Attributes:
         embeddings: by name of the embedding, ``(n, d)`` float32, unit rows; NaN rows where the picture itself was not
             finite.
-        statistics: ``(n, k)`` float32, columns as in ``scorers.statistics.STATISTICS``.
+        statistics: ``(n, k)`` float32, columns as in ``scorers.extraction.statistics.STATISTICS``.
         brightest: ``(n,)`` float32, the picture's greatest value; NaN where it was not finite.
-        dhash: ``(n,)`` uint64, difference hash of ``scorers.dhash``.
+        dhash: ``(n,)`` uint64, difference hash of ``scorers.extraction.dhash``.
         readings: by scorer, ``(n,)`` float64: what scorers said that look at the pictures themselves.
         broken: why a picture is broken, or "".
         prompts: what was asked for; "" for references.

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.course import Course
 from search.errors import SearchError
 from search.history import Point, Told, mean_point, top
-from search.space import Space
-from search.stages import STAGES, Plan, Stage
+from search.plan import STAGES, Plan, Stage
+from search.space.space import Space
+from search.state import Course
 
 MEAN_OF = 10
 """How many of the best recipes the mean is taken over."""
@@ -78,7 +78,7 @@ def expected(space: Space, history: Sequence[Told], points: Sequence[Point], pla
         return [math.nan] * len(points)
     import numpy as np
 
-    from search.hill import model_of
+    from search.surrogate.gaussian_process import model_of
 
     rows = np.array([course.columns.row(space.checked(point)) for point in points])
     return [float(value) for value in model_of(data).expected(rows)]

@@ -29,7 +29,7 @@ class Told:
     number: int
     """Trial number; gives the order of the history."""
     stage: str
-    """The stage that proposed it, one of `search.stages.STAGES`."""
+    """The stage that proposed it, one of `search.plan.STAGES`."""
     point: Point
     """The full vector: every free knob."""
     value: float | None

@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.history import Point
-from search.knob import DIGITS, RATIOS, TOLERANCE, Kind, Knob
-from search.space import Space
+from search.space.knob import DIGITS, RATIOS, TOLERANCE, Kind, Knob
+from search.space.space import Space
 
 GRIDS: Mapping[Kind, tuple[float, ...]] = {
     "block": (0.1, 0.05, 0.01),

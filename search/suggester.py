@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from search.axes import axes_of, screening_trials
-from search.baselines import flat_name
-from search.course import Course
-from search.ending import Ending
 from search.history import Point, Slots, Told
-from search.knob import TOLERANCE
-from search.rotation import Rotation
-from search.space import Space
-from search.stages import LONGEST, QUIET, REACH, SINGLE, STAGES, STEP, Plan, Stage
+from search.plan import LONGEST, QUIET, REACH, SINGLE, STAGES, STEP, Ending, Plan, Stage
+from search.shots import Rotation
+from search.space.baselines import flat_name
+from search.space.knob import TOLERANCE
+from search.space.space import Space
+from search.state import Course
+from search.surrogate.axes import axes_of, screening_trials
 
 if TYPE_CHECKING:
-    from search.subspace import Position, Subspace
+    from search.surrogate.subspace import Position, Subspace
 
 Tried = frozenset[tuple[tuple[float, ...], Slots]]
 """What was tried, and on which shots."""
@@ -120,7 +119,7 @@ class Suggester:
         data = course.data("flat")
         if course.ending("flat").why != "open" or data is None:
             return None
-        from search.explore import step
+        from search.surrogate.proposals import step
 
         where = course.around(self.space.flat(0.5), axes_of("flat", self.space))
         place, words = step(data, where, self._seed("flat", course), LINE_STEP)
@@ -174,10 +173,10 @@ class Suggester:
     def _placed(self, stage: Stage, course: Course, where: Subspace) -> tuple[Position, Position]:
         data, number = course.data(), course.number(stage)
         if self.plan.sampler != "hill":
-            from search.others import place
+            from search.samplers.chosen import place
 
             return place(self.plan, stage, course, where, self.seed)
-        from search.explore import screen, step
+        from search.surrogate.proposals import screen, step
 
         known = (
             stage == "refine"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from engine.recipe import Recipe
+from engine.recipes.recipe import Recipe
 
 MERGED_VAE = "merged"
 """The word, among VAE files to choose from, for the one that the merge makes."""

@@ -72,3 +72,10 @@ def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], 
                 bar.advance(percent - bar.done)
 
         yield advance
+
+
+def console() -> Console:
+    """A console for results, on standard output."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True)

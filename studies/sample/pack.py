@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from engine.keymap import Component, ldm_key
+from engine.architecture.keymap import Component, ldm_key
 from studies.sample.models import CLIP_CONFIG, new_text_encoder
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.train import token_ids

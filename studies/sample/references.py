@@ -12,16 +12,16 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from engine.blocks import ADJUST_FIELDS, BLOCKS
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from engine.steps import AdjustStep, MergeStep
-from search.layout import DEFAULT_GROUPS
+from engine.engine import Engine
+from engine.recipes.blocks import ADJUST_FIELDS, BLOCKS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import AdjustStep, MergeStep
+from engine.shots.shot import Shot
+from search.space.build import DEFAULT_GROUPS
+from studies.drawing.sheets import as_bytes
 from studies.files import replaced
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import WORLD, write_world
-from studies.workshop import as_bytes
 
 COUNT = 48
 FIRST_SEED = 5001

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from search.errors import refuse
 from search.history import Point, mean_point
-from search.knob import Knob
-from search.space import Space
+from search.space.knob import Knob
+from search.space.space import Space
 
 Gradient = Callable[[Point, int], Mapping[str, float]]
 """From a point and the number of the step to the derivative of the objective by every free knob."""

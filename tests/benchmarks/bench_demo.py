@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.recipe import Recipe
-from studies.calibration import OFF, fit
-from studies.demo import run_demo
-from studies.outcome import read_outcome
-from studies.storage import StudyStore
-from studies.studyfile import read_study_file
-from studies.workshop import Workshop, model_hashes
+from engine.recipes.recipe import Recipe
+from studies.cli.demo import run_demo
+from studies.inputs.models import model_hashes
+from studies.night.calibration import OFF, fit
+from studies.night.workshop import Workshop
+from studies.store.outcome import read_outcome
+from studies.store.storage import StudyStore
+from studies.studyfile.read import read_study_file
 
 pytestmark = pytest.mark.benchmark
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.blocks import BLOCKS
-from engine.live import LiveModel
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from engine.steps import MergeStep
+from engine.engine import Engine
+from engine.live.model import LiveModel
+from engine.recipes.blocks import BLOCKS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import MergeStep
+from engine.shots.shot import Shot
 from studies.sample.world import SampleWorld, write_world
 
 pytestmark = pytest.mark.benchmark

@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.dialects import FamilyName
-from engine.layout import shapes
-from engine.widths import REAL
+from engine.architecture.layout import shapes
+from engine.architecture.widths import REAL, FamilyName
 from tests.benchmarks.measured import HEADINGS, Measured, measure
 from tests.benchmarks.real_size import write_real_size
 
@@ -88,7 +87,7 @@ def ways(family: FamilyName, pair: list[Path], out: Path, folder: Path) -> dict[
     copy.write_text(COPY)
     merge.write_text(MERGE)
     paths = [*map(str, pair), str(out)]
-    ours = ["-m", "studies.cli", "merge", str(recipe), str(out)]
+    ours = ["-m", "studies.cli.main", "merge", str(recipe), str(out)]
     here = Path(sys.executable)
     found = {
         "copy: read both, write one": runner([str(copy), *paths], here, out),

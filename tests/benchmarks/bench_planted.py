@@ -19,13 +19,13 @@ import numpy as np
 import optuna
 import pytest
 
-from engine.denoising import Noised
-from engine.recipe import Recipe
+from engine.gradients.denoising_loss import Noised
+from engine.recipes.recipe import Recipe
 from search.finalists import choose, expected
 from search.history import Point, Told, mean_point, top
-from search.rotation import Rotation
-from search.samplers import distributions
-from search.stages import Beginning, Plan
+from search.plan import Beginning, Plan
+from search.samplers.optuna_samplers import distributions
+from search.shots import Rotation
 from search.suggester import Suggester
 from tests.benchmarks.ascent import Ascent, ascend
 from tests.benchmarks.knob_gradients import fresh_shots, knob_gradient, moves_of

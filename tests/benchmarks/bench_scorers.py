@@ -16,14 +16,14 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from scorers import catalogue
-from scorers.encoder import Encoder
-from scorers.encoder_build import _empty
-from scorers.encoder_files import read_config
-from scorers.encoders import Encoders
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
-from scorers.preprocess import prep
+from scorers.catalogue import lookup as catalogue
+from scorers.encoders.build import _empty
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.files import read_config
+from scorers.encoders.opened import Encoders
+from scorers.encoders.preprocess import prep
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
 from tests.benchmarks.measured import HEADINGS, measure
 from tests.scorers.tiny_heads import write_head
 

@@ -18,8 +18,8 @@ import optuna
 import pytest
 
 from search.history import Point, Told, mean_point, top
-from search.samplers import distributions
-from search.stages import Plan
+from search.plan import Plan
+from search.samplers.optuna_samplers import distributions
 from search.suggester import Suggester
 from tests.benchmarks.landscape import REPORTED, Landscape, Variant
 

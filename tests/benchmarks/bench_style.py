@@ -18,14 +18,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from scorers.base import Calibration, Scorer
+from scorers.encoders.preprocess import resize_exact
+from scorers.extraction.observer import Observer
 from scorers.features import Features
-from scorers.leak import agreement
-from scorers.mmd import cmmd, polynomial_mmd
-from scorers.observer import Observer
-from scorers.preprocess import resize_exact
-from scorers.readouts import Along, Margin
-from scorers.separation import separation
-from scorers.style import Style
+from scorers.reporting.leak import agreement
+from scorers.reporting.mmd import cmmd, polynomial_mmd
+from scorers.reporting.separation import separation
+from scorers.scoring.readouts import Along, Margin
+from scorers.scoring.style import Style
 from tests.scorers.sample_sweep import (
     CALIBRATION,
     PLANTED,

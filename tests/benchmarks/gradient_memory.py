@@ -2,8 +2,9 @@
 
 By hand: ``python -m tests.benchmarks.gradient_memory``. Modules of the released widths on torch's meta device, one
 picture with guidance, differentiated through its last step: the decoding, then one UNet call, each with a backward pass
-of its own as ``engine.traced`` has them. Attention counts as a fused kernel that keeps queries, keys, values, result
-and one number a row. Real allocators need some more: the workspaces of kernels, and what lies between blocks.
+of its own as ``engine.gradients.traced_renderer`` has them. Attention counts as a fused kernel that keeps queries,
+keys, values, result and one number a row. Real allocators need some more: the workspaces of kernels, and what lies
+between blocks.
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engine.configs import Family
-from engine.dialects import FamilyName
-from engine.live import LiveModel
-from engine.traced import again
-from engine.widths import REAL
+from engine.architecture.configs import Family
+from engine.architecture.widths import REAL, FamilyName
+from engine.gradients.traced_renderer import again
+from engine.live.model import LiveModel
 
 GIB = 2**30
 SIDES: dict[FamilyName, int] = {"sd1": 512, "sdxl": 1024}

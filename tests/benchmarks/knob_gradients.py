@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.shots import Shot
-from engine.slopes import Move
+from engine.gradients.slopes import Move
+from engine.shots.shot import Shot
 from search.history import Point
-from search.knob import Knob
-from search.space import Space
+from search.space.knob import Knob
+from search.space.space import Space
 
 if TYPE_CHECKING:
-    from engine.session import Engine
-    from scorers.panel import Panel
+    from engine.engine import Engine
+    from scorers.panel.panel import Panel
 
 FRESH = 1_000_003
 """Distance between the seeds of two steps' shots: a prime, far from the steps that people leave between seeds."""

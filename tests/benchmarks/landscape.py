@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from engine.blocks import ADJUST_FIELDS, BLOCKS
+from engine.recipes.blocks import ADJUST_FIELDS, BLOCKS
 from search.history import Point
-from search.layout import DEFAULT_GROUPS, build_space, suggested_sites
-from search.space import Space
+from search.space.build import DEFAULT_GROUPS, build_space, suggested_sites
+from search.space.space import Space
 
 Array = npt.NDArray[np.float64]
 

@@ -24,22 +24,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from scorers.encoders import EncoderFiles
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from engine.shots.shot import Shot
+from scorers.encoders.opened import EncoderFiles
 from scorers.features import Features
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
-from scorers.style import Style
-from scorers.verdict import Difference
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
+from scorers.panel.verdict import Difference
+from scorers.scoring.style import Style
 from search.history import Point, Slots, Told
-from search.layout import build_space
-from search.stages import Plan
+from search.plan import Plan
+from search.space.build import build_space
 from search.suggester import Suggester
+from studies.drawing.sheets import as_bytes
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import SampleWorld, write_world
-from studies.workshop import as_bytes
 
 SPACE = build_space(sites=("OUT09:attn1", "OUT11:attn1"), adjust=("CONT", "COL1"))
 PLAN = Plan(groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)

@@ -7,8 +7,8 @@ import pytest
 
 from search.errors import SearchError
 from search.history import Point
-from search.layout import build_space
-from search.space import Space
+from search.space.build import build_space
+from search.space.space import Space
 from tests.benchmarks.ascent import Ascent, ascend
 
 SPACE = build_space(sites=("OUT09:attn1",), adjust=("CONT", "COL1"))

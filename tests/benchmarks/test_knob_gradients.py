@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from engine.session import Engine
-from engine.shots import Shot
-from scorers.encoders import EncoderFiles
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
-from search.layout import build_space
+from engine.engine import Engine
+from engine.shots.shot import Shot
+from scorers.encoders.opened import EncoderFiles
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
+from search.space.build import build_space
 from studies.sample.world import SampleWorld, write_world
 from tests.benchmarks.knob_gradients import fresh_shots, knob_gradient, moves_of
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.checkpoint import open_checkpoint
-from engine.layout import shapes
-from engine.widths import SD1, Widths
+from engine.architecture.layout import shapes
+from engine.architecture.widths import SD1, Widths
+from engine.checkpoints.checkpoint import open_checkpoint
 from tests.benchmarks.real_size import write_real_size
 from tests.engine.test_layout import TINY_SDXL
 

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.adjust import parse_adjust
-from engine.arithmetic import Arithmetic, find_out
-from engine.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES, FamilyName
-from engine.plan import plan_for
-from engine.recipe import Filter, MergeStep, Recipe
-from engine.replay import replay
-from engine.sources import InMemory, half
+from engine.architecture.widths import FamilyName
+from engine.merging.evaluate import Arithmetic, find_out
+from engine.merging.exact import replay
+from engine.merging.folded import plan_for
+from engine.merging.sources import InMemory, half
+from engine.recipes.adjust import parse_adjust
+from engine.recipes.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES
+from engine.recipes.recipe import Filter, MergeStep, Recipe
 
 Case = Mapping[str, Any]
 Models = Mapping[str, Mapping[str, Tensor]]

@@ -1,4 +1,4 @@
-"""Every sampler once more, written plainly from the papers, one loop each, as what `engine.samplers` is compared with.
+"""Every sampler once more, written plainly from the papers, one loop each, to compare `engine.sampling.sample` with.
 
 Written in the variables of the sources: ``t = -log(sigma)`` for the DPM-Solver++ family, variance-preserving alpha and
 sigma for 2M, DDIM and UniPC, derivatives in sigma for the others. All float64.

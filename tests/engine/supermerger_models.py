@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from engine.recipe import Recipe
-from engine.replay import replay
-from engine.sources import InMemory
+from engine.merging.exact import replay
+from engine.merging.sources import InMemory
+from engine.recipes.recipe import Recipe
 
 
 class Brief(dict[str, dict[str, Tensor]]):

@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from engine.blocks import EXTENDED_BLOCKS, XL_BLOCKS
-from engine.dialects import DIALECTS, MODES, Dialect, FamilyName
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
-from engine.recipe import Recipe
-from engine.steps import Filter, MergeStep
-from engine.supermerger_fields import uses_beta
+from engine.recipes.blocks import EXTENDED_BLOCKS, XL_BLOCKS
+from engine.recipes.dialects import DIALECTS, MODES, Dialect
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import Filter, MergeStep
+from engine.supermerger.fields import uses_beta
 
 numbers = st.one_of(st.sampled_from([0.0, 1.0, 0.35, -0.2, 1.5]), st.floats(-10, 10).map(lambda x: x + 0.0))
 RULES = ("OUT05 OUT08:attn1:0.88", "NOT BASE::0.2", "IN00-IN04:ff.net bias:-1", "M00::R", "OUT01:NOT attn:X", "junk")

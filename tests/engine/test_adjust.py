@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.adjust import ADJUSTED, SHIFTED, factor, parse_adjust, shift, to_eight, to_seven
-from engine.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, Dialect, FamilyName
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.recipes.adjust import ADJUSTED, SHIFTED, factor, parse_adjust, shift, to_eight, to_seven
+from engine.recipes.dialects import DIALECTS, EIGHT_FIELDS, SEVEN_FIELDS, Dialect
 
 numbers = st.floats(-10, 10, allow_nan=False)
 rows = st.tuples(*[numbers] * len(SEVEN_FIELDS))

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.arithmetic import CPU_PIECE, Arithmetic, Found, all_finite
-from engine.rows import Row, calculated, combined, model, scaled
+from engine.checkpoints.tensors import all_finite
+from engine.merging.evaluate import CPU_PIECE, Arithmetic, Found
+from engine.merging.rows import Row, calculated, combined, model, scaled
 
 CPU = torch.device("cpu")
 

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.recipe import Recipe, SelfStep
-from engine.session import Engine
-from engine.shots import Shot
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe, SelfStep
+from engine.shots.shot import Shot
 from tests.engine.test_prompt_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
 from tests.engine.tiny_families import TINY_SDXL, write_family
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from engine.recipe import Recipe
-from engine.recipe_file import read_recipe_file
-from engine.replay import replay
-from engine.sources import InMemory
+from engine.merging.exact import replay
+from engine.merging.sources import InMemory
+from engine.recipes.file import read_recipe_file
+from engine.recipes.recipe import Recipe
 from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, expected, load_model
 

@@ -4,7 +4,10 @@ from collections import Counter
 
 import pytest
 
-from engine.blocks import (
+from engine.architecture.layout import shapes
+from engine.architecture.widths import REAL, FamilyName
+from engine.errors import RecipeError
+from engine.recipes.blocks import (
     ADJUST_FIELDS,
     BLOCKS,
     ELEMENTS,
@@ -16,11 +19,8 @@ from engine.blocks import (
     is_merged,
     place_of,
 )
-from engine.dialects import DEFAULT_DIALECT, DIALECTS, FamilyName, dialect_of
-from engine.errors import RecipeError
-from engine.layout import shapes
-from engine.reach import self_reach
-from engine.widths import REAL
+from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, dialect_of
+from engine.recipes.sites import self_reach
 from tests.engine.golden import block_rows
 
 ARCHES: dict[str, FamilyName] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
+from engine.architecture.keymap import unused
+from engine.architecture.layout import Widths, shapes
+from engine.checkpoints.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
 from engine.errors import CheckpointError
-from engine.keymap import unused
-from engine.layout import Widths, shapes
 from tests.engine.tiny import POSITION_IDS, TINY, write_tiny
 from tests.engine.tiny_families import TINY_SD2, TINY_SDXL
 

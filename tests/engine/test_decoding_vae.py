@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.baked_vae import read_whole_vae, vae_levels
+from engine.architecture.widths import VAE
+from engine.checkpoints.vae import read_whole_vae, vae_levels
+from engine.engine import Engine
 from engine.errors import CheckpointError, EngineError
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from engine.widths import VAE
+from engine.recipes.recipe import Recipe
+from engine.shots.shot import Shot
 from tests.engine.tiny import modules, tensors
 from tests.engine.tiny_families import TINY_SDXL
 from tests.engine.tiny_models import NARROWEST

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.elemental import ignored_segments, parse_elemental
 from engine.errors import RecipeError
+from engine.recipes.elemental import ignored_segments, parse_elemental
 
 QUERY = "model.diffusion_model.output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.embedding_file import SINGLE, read_embedding
-from engine.embeddings import EmbeddingFolder
 from engine.errors import RenderError
-from engine.prompt_chunks import Named
-from engine.tokenizer import token_ids
+from engine.prompts.chunks import Named
+from engine.prompts.embedding_file import SINGLE, read_embedding
+from engine.prompts.embeddings import EmbeddingFolder
+from engine.prompts.tokenizer import token_ids
 
 ROWS = torch.arange(12.0).reshape(3, 4)
 

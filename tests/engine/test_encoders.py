@@ -8,14 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.configs import Family
-from engine.encoders import Tower, filled, sizes_of, towers_of
+from engine.architecture.configs import Family
+from engine.architecture.layout import Widths
+from engine.architecture.widths import END, SD2_TEXT, SDXL_TEXT_G
 from engine.errors import RenderError
-from engine.layout import Widths
-from engine.prompt_chunks import chunks_of
-from engine.text import Conditioner, Request
-from engine.tokenizer import END
-from engine.widths import SD2_TEXT, SDXL_TEXT_G
+from engine.prompts.chunks import chunks_of
+from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.encoders import Tower, filled, sizes_of, towers_of
 from tests.engine.tiny_families import TINY_SD2, TINY_SDXL, family_modules, family_tensors
 from tests.engine.tiny_models import tiny_model
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from engine.dialects import FamilyName
-from engine.families import family_of, foreign, no_pictures, read_widths, variant_of
-from engine.layout import UNET, Shape, Widths, shapes
-from engine.widths import REAL, SD1, SD2, SDXL
+from engine.architecture.families import family_of, foreign, no_pictures, read_widths, variant_of
+from engine.architecture.layout import UNET, Shape, Widths, shapes
+from engine.architecture.widths import REAL, SD1, SD2, SDXL, FamilyName
 from tests.engine.test_layout import TINY_SDXL
 
 TINY_SD2 = replace(SD2, unet=(32, 64, 64, 96), vae=(32, 32, 64, 64), text=64, text_layers=3, text_hidden=128)

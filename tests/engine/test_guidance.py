@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.embeddings import EmbeddingFolder
-from engine.guidance import Guidance, calls_of, is_guided
-from engine.render import Renderer
-from engine.sampler_names import SAMPLERS
-from engine.schedules import sigmas_for
-from engine.shots import Shot
-from engine.sigmas import sd1_levels
-from engine.text import Conditioner, Request
+from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.embeddings import EmbeddingFolder
+from engine.rendering.guidance import Guidance, calls_of, is_guided
+from engine.rendering.renderer import Renderer
+from engine.sampling.schedules import sigmas_for
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.samplers import SAMPLERS
+from engine.shots.shot import Shot
 from tests.engine.test_prompt_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
 from tests.engine.test_render import COMPANY, Watched, model_with
 from tests.engine.tiny_models import TinyModel, tiny_model

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import RenderError
-from engine.hires import UPSCALERS, Hires, Target
-from engine.shots import Shot
+from engine.shots.hires import UPSCALERS, Hires, Target
+from engine.shots.shot import Shot
 
 SHOT = Shot(prompt="a red house", negative="grey", seed=7, width=512, height=768, steps=20)
 

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import RenderError
-from engine.infotext import infotext, parse_infotext, read_fields, unfollowed
-from engine.sampler_names import AUTOMATIC, SAMPLERS, SCHEDULES
-from engine.shots import Shot
+from engine.shots.infotext import infotext, parse_infotext, read_fields, unfollowed
+from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
+from engine.shots.shot import Shot
 
 SHOT = Shot(prompt="a girl, garden", negative="lowres", seed=1441085789, width=512, height=768)
 LINE = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x512, Model hash: 45dee52b"

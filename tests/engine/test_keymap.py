@@ -13,11 +13,11 @@ from diffusers.loaders.single_file_utils import (
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from engine.configs import Family
-from engine.keymap import Component, fills, ldm_key, unused
-from engine.layout import UNET, VAE, Widths, shapes
-from engine.live import LiveModel, part_of
-from engine.widths import REAL, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
+from engine.architecture.configs import Family
+from engine.architecture.keymap import Component, fills, ldm_key, unused
+from engine.architecture.layout import UNET, VAE, Widths, shapes
+from engine.architecture.widths import REAL, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
+from engine.live.model import LiveModel, part_of
 from tests.engine.tiny import TINY
 from tests.engine.tiny_families import TINY_SD2, TINY_SDXL
 

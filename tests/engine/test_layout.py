@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.dialects import FamilyName
-from engine.layout import UNET, VAE, Shape, Widths, buffers, shapes
-from engine.widths import REAL, SD1, SD2, SDXL
+from engine.architecture.layout import UNET, VAE, Shape, Widths, buffers, shapes
+from engine.architecture.widths import REAL, SD1, SD2, SDXL, FamilyName
 
 TABLE = Path(__file__).parents[1] / "golden" / "merges" / "block_map.tsv.gz"
 ARCHITECTURES: dict[FamilyName, str] = {"sd1": "sd15", "sd2": "sd2", "sdxl": "sdxl"}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.checkpoint import open_checkpoint
-from engine.keymap import Component
-from engine.live import LiveModel
-from engine.recipe import Recipe
-from engine.weights import LiveWeights
+from engine.architecture.keymap import Component
+from engine.checkpoints.checkpoint import open_checkpoint
+from engine.live.model import LiveModel
+from engine.live.weights import LiveWeights
+from engine.recipes.recipe import Recipe
 from tests.engine.tiny import TINY, modules
 
 CPU = torch.device("cpu")

@@ -11,18 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.blocks import blocks_of
-from engine.checkpoint import open_checkpoint
+from engine.architecture.families import marks_of
+from engine.architecture.keymap import ENCODERS
+from engine.architecture.widths import END, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
+from engine.checkpoints.checkpoint import open_checkpoint
+from engine.engine import Engine
 from engine.errors import EngineError, RecipeError, RenderError
-from engine.families import marks_of
-from engine.keymap import ENCODERS
-from engine.live import LiveModel
-from engine.recipe import MergeStep, Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from engine.tokenizer import END
-from engine.weights import LiveWeights
-from engine.widths import SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
+from engine.live.model import LiveModel
+from engine.live.weights import LiveWeights
+from engine.recipes.blocks import blocks_of
+from engine.recipes.recipe import MergeStep, Recipe
+from engine.shots.shot import Shot
 from tests.engine.tiny import TINY
 from tests.engine.tiny_families import OTHERS, V_MARKS, family_modules, write_family
 

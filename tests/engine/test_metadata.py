@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoint import file_sha256
+from engine.checkpoints.checkpoint import file_sha256
+from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError, RecipeError
-from engine.header import read_header
-from engine.metadata import METADATA_KEY, Parent, merge_metadata, read_origin, unpacked
-from engine.recipe import AdjustStep, MergeStep, Recipe
-from engine.write import write_checkpoint
+from engine.merging.metadata import METADATA_KEY, Parent, merge_metadata, read_origin, unpacked
+from engine.merging.write import write_checkpoint
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe
 
 WHOLE = Recipe(
     steps=(

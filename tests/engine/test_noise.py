@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.brownian import BrownianPath
-from engine.limits import RNGS
-from engine.noise import NoiseSource, stream_of
-from engine.philox import PhiloxStream, philox
-from engine.schedules import sigmas_for
-from engine.shots import Shot
-from engine.sigmas import sd1_levels
+from engine.rendering.noise import NoiseSource, stream_of
+from engine.sampling.brownian import BrownianPath
+from engine.sampling.philox import PhiloxStream, philox
+from engine.sampling.schedules import sigmas_for
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.limits import RNGS
+from engine.shots.shot import Shot
 
 CPU = torch.device("cpu")
 SHOT = Shot(prompt="x", seed=5, width=72, height=64, sampler="Euler a")

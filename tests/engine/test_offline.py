@@ -14,11 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.dialects import FamilyName
-from engine.recipe import Recipe, SelfStep
-from engine.session import Engine
-from engine.shots import Shot
-from engine.widths import SDXL_TEXT_L, TEXT, UNET, VAE
+from engine.architecture.widths import SDXL_TEXT_L, TEXT, UNET, VAE, FamilyName
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe, SelfStep
+from engine.shots.shot import Shot
 from tests.engine.tiny import modules, tensors
 from tests.engine.tiny_families import OTHERS, family_modules, family_tensors
 from tests.engine.tiny_models import NARROWEST

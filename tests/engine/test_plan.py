@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from engine.blocks import BLOCKS, Site
+from engine.architecture.layout import shapes
+from engine.architecture.widths import REAL, Shape
 from engine.errors import RecipeError
-from engine.layout import shapes
-from engine.plan import Plan, plan_for
-from engine.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
-from engine.rows import Calculated, Row, combined, model, scaled
-from engine.widths import REAL, Shape
+from engine.merging.folded import Plan, plan_for
+from engine.merging.rows import Calculated, Row, combined, model, scaled
+from engine.recipes.blocks import BLOCKS, Site
+from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
 
 UNET = "model.diffusion_model."
 POSITIONS = "cond_stage_model.transformer.text_model.embeddings.position_ids"

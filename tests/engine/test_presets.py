@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RecipeError
-from engine.presets import PRESETS, parse_presets, preset_line, preset_weights, read_presets
+from engine.recipes.presets import PRESETS, parse_presets, preset_line, preset_weights, read_presets
 
 HALF, WHOLE = 0.5, 1.0
 

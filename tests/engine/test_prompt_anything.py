@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import random
 
-from engine.infotext import infotext, parse_infotext
-from engine.prompt_attention import parse_attention, print_attention
-from engine.prompt_check import check_prompt
-from engine.prompt_chunks import chunks_of
-from engine.prompt_parts import negative_text, prompt_parts
-from engine.prompt_schedule import parse_schedule, print_schedule, schedule
-from engine.shots import Shot
-from engine.tokenizer import END, START
+from engine.architecture.widths import END
+from engine.prompts.attention import parse_attention, print_attention
+from engine.prompts.check import check_prompt
+from engine.prompts.chunks import chunks_of
+from engine.prompts.parts import negative_text, prompt_parts
+from engine.prompts.schedule import parse_schedule, print_schedule, schedule
+from engine.prompts.tokenizer import START
+from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.shot import Shot
 
 COUNT = 4_000
 GRAMMAR = "()[]:|,\\\n#<>_{}"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.prompt_check import check_prompt
+from engine.prompts.check import check_prompt
 from tests.engine.test_prompt_attention import SEED, random_texts
 
 

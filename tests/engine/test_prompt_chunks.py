@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from engine.architecture.widths import END
 from engine.errors import RenderError
-from engine.prompt_chunks import COMMA, EMPTY, Chunk, Insert, Named, chunks_of
-from engine.tokenizer import END, START, token_ids
+from engine.prompts.chunks import COMMA, EMPTY, Chunk, Insert, Named, chunks_of
+from engine.prompts.tokenizer import START, token_ids
 from tests.engine.test_prompt_attention import random_texts
 
 CAT = 2368

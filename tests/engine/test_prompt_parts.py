@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.prompt_parts import negative_text, prompt_parts, without_comments
+from engine.prompts.parts import negative_text, prompt_parts, without_comments
 from tests.engine.test_prompt_attention import random_texts
 
 

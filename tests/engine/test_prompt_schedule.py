@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.prompt_schedule import Entry, parse_schedule, print_schedule, schedule
+from engine.prompts.schedule import Entry, parse_schedule, print_schedule, schedule
 from tests.engine.test_prompt_attention import random_texts
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import BLOCKS, EXTENDED_BLOCKS, UNET_BLOCKS, XL_BLOCKS, Site
-from engine.dialects import DIALECTS, MODES
 from engine.errors import RecipeError
-from engine.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep, Step
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, UNET_BLOCKS, XL_BLOCKS, Site
+from engine.recipes.dialects import DIALECTS, MODES
+from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep, Step
 
 FLAT35 = MergeStep(alpha=(0.0, *(0.35 for _ in UNET_BLOCKS)))
 numbers = st.floats(-3, 3, allow_nan=False)

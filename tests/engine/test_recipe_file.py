@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from engine.blocks import BLOCKS, UNET_BLOCKS, Site
 from engine.errors import RecipeError
-from engine.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.blocks import BLOCKS, UNET_BLOCKS, Site
+from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
 from tests.engine.test_recipe import recipes
 
 GOOD = """

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import RenderError
-from engine.pieces import in_pieces
-from engine.render import Renderer
-from engine.sampler_names import SAMPLERS
-from engine.shots import Shot
-from engine.sigmas import sd1_levels
-from engine.text import Conditioner
+from engine.prompts.conditioner import Conditioner
+from engine.rendering.batches import in_pieces
+from engine.rendering.renderer import Renderer
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.samplers import SAMPLERS
+from engine.shots.shot import Shot
 from tests.engine.tiny_models import TinyModel, tiny_model
 
 COMPANY = 2e-4  # how far a picture may move with its company: a twentieth of a grey level; 2e-6 was measured

@@ -15,12 +15,12 @@ from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.configs import Family, Prediction
-from engine.encoders import towers_of
-from engine.render import Renderer
-from engine.shots import Shot
-from engine.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
-from engine.text import Conditioner, Request
+from engine.architecture.configs import Family, Prediction
+from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.encoders import towers_of
+from engine.rendering.renderer import Renderer
+from engine.sampling.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
+from engine.shots.shot import Shot
 from tests.engine.tiny_families import OTHERS, family_modules
 
 FamilyKind = Literal["sd2", "sdxl"]
@@ -30,7 +30,7 @@ SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=72, height=64, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """What ``engine.render`` asks of a model."""
+    """What ``engine.rendering.renderer`` asks of a model."""
 
     unet: UNet2DConditionModel
     vae: AutoencoderKL

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-import engine.replay
+import engine.merging.exact
 from engine.errors import RecipeError
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from engine.replay import replay
-from engine.sources import SCRATCH_TURNS, InMemory
+from engine.merging.exact import replay
+from engine.merging.sources import SCRATCH_TURNS, InMemory
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, expected, full_sha256, load_model, models_of
 from tests.engine.manifest_recipes import recipe_of, replayed
@@ -61,7 +61,7 @@ def test_keys_dtypes_and_nans_are_supermergers(case: dict[str, Any]) -> None:
 def test_large_tensors_are_merged_in_pieces_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(case for case in CASES if case["case"] == "ws_mbw_random26_fp16@2023")
     whole = replayed(case, models_of(case))
-    monkeypatch.setattr(engine.replay, "PIECE", 37)
+    monkeypatch.setattr(engine.merging.exact, "PIECE", 37)
     pieces = replayed(case, models_of(case))
     assert all(is_same(tensor, pieces[key]) for key, tensor in whole.items())
 
@@ -72,7 +72,7 @@ def test_a_prepass_over_an_earlier_run_leaves_the_first_tensor_alone(
     monkeypatch: pytest.MonkeyPatch, calculation: str, last: tuple[str, str]
 ) -> None:
     """It reads more tensors than the earlier run keeps in memory."""
-    monkeypatch.setattr(engine.replay, "PIECE", 8)
+    monkeypatch.setattr(engine.merging.exact, "PIECE", 8)
     generator = torch.Generator().manual_seed(1)
     keys = [f"model.diffusion_model.input_blocks.1.0.{n}.weight" for n in range(2 * SCRATCH_TURNS)]
     models = {name: InMemory({key: torch.randn(4, 5, generator=generator).half() for key in keys}) for name in "AB"}
@@ -138,7 +138,7 @@ def fields(run: MergeStep, letters: str) -> dict[str, Any]:
 
 
 def test_self_and_adjust_steps_are_the_runs_they_stand_for() -> None:
-    from engine.blocks import Site
+    from engine.recipes.blocks import Site
 
     models = {"A": InMemory(load_model("sd15_A_fp16"))}
     short = Recipe(

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from engine.errors import RenderError
-from engine.sampler_names import (
+from engine.shots.samplers import (
     AUTOMATIC,
     OLD_NAMES,
     SAMPLERS,
@@ -145,5 +145,5 @@ def test_calls_are_counted_without_sampling(sampler: str, schedule: str, steps: 
 
 
 def test_names_need_no_torch():
-    code = "import sys, engine.sampler_names; print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))"
+    code = "import sys, engine.shots.samplers; print(sorted({'torch', 'numpy', 'scipy'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

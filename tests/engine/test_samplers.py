@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.sampler_names import SAMPLERS, SCHEDULES, Fresh, unet_calls
-from engine.samplers import sample
-from engine.schedules import karras, sigmas_for
-from engine.sigmas import sd1_levels
+from engine.sampling.sample import sample
+from engine.sampling.schedules import karras, sigmas_for
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.samplers import SAMPLERS, SCHEDULES, Fresh, unet_calls
 from tests.engine.plain_samplers import plainly, stream
 
 SHAPE = (2, 4, 6, 6)

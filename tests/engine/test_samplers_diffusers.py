@@ -17,9 +17,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.samplers import sample
-from engine.schedules import exponential, karras, sigmas_for, uniform
-from engine.sigmas import sd1_levels
+from engine.sampling.sample import sample
+from engine.sampling.schedules import exponential, karras, sigmas_for, uniform
+from engine.sampling.sigmas import sd1_levels
 from tests.engine.plain_samplers import stream
 from tests.engine.test_samplers import SHAPE, relative, unit_noise, wavy
 
@@ -180,6 +180,6 @@ def test_schedules(option: str, schedule: str):
 def test_tables_of_align_your_steps(table: str, aligned: str):
     from diffusers.schedulers import AysSchedules
 
-    from engine import sigmas
+    from engine.sampling import sigmas
 
     assert getattr(sigmas, aligned)[:-1] == tuple(AysSchedules[f"{table}Sigmas"][:-1])

@@ -6,10 +6,10 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from engine import schedules
-from engine.sampler_names import SAMPLERS, SCHEDULES
-from engine.schedules import sigmas_for
-from engine.sigmas import ALIGNED_SDXL, NoiseLevels, sd1_levels
+from engine.sampling import schedules
+from engine.sampling.schedules import sigmas_for
+from engine.sampling.sigmas import ALIGNED_SDXL, NoiseLevels, sd1_levels
+from engine.shots.samplers import SAMPLERS, SCHEDULES
 
 LEVELS = sd1_levels()
 EVENLY = [name for name in SCHEDULES if name != "DDIM"]

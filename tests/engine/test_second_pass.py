@@ -17,17 +17,17 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from engine import render
 from engine.errors import RenderError
-from engine.hires import Hires
-from engine.philox import PhiloxStream
-from engine.render import Renderer
-from engine.sampler_names import SAMPLERS
-from engine.schedules import sigmas_for
-from engine.shots import Shot
-from engine.sigmas import sd1_levels
-from engine.text import Conditioner
-from engine.upscaler_folder import UpscalerFolder
+from engine.prompts.conditioner import Conditioner
+from engine.rendering import renderer as render
+from engine.rendering.renderer import Renderer
+from engine.rendering.upscaler_models import UpscalerFolder
+from engine.sampling.philox import PhiloxStream
+from engine.sampling.schedules import sigmas_for
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.hires import Hires
+from engine.shots.samplers import SAMPLERS
+from engine.shots.shot import Shot
 from tests.engine.plain_samplers import dpmpp_2m_sde, euler
 from tests.engine.test_render import COMPANY, model_with
 from tests.engine.test_render_families import family_of, models_of

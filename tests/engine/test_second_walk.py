@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.hires import Hires
-from engine.sampler_names import SAMPLERS, SCHEDULES, counts_times, fewest_steps, unet_calls
-from engine.samplers import resample
-from engine.schedules import Rest, rest_for, sigmas_for
-from engine.sigmas import sd1_levels, zero_terminal_levels
+from engine.sampling.sample import resample
+from engine.sampling.schedules import Rest, rest_for, sigmas_for
+from engine.sampling.sigmas import sd1_levels, zero_terminal_levels
+from engine.shots.hires import Hires
+from engine.shots.samplers import SAMPLERS, SCHEDULES, counts_times, fewest_steps, unet_calls
 from tests.engine.plain_samplers import NOISY, PLAIN, plainly, stream
 from tests.engine.test_samplers import ADDING, LEVELS, SCHEDULED, SHAPE, noise_of, relative, unit_noise, wavy
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.blocks import BLOCKS
+from engine.engine import Engine
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
-from engine.recipe import MergeStep, Recipe
-from engine.session import Engine
-from engine.shots import Shot
+from engine.recipes.blocks import BLOCKS
+from engine.recipes.recipe import MergeStep, Recipe
+from engine.shots.shot import Shot
 from tests.engine.tiny import write_tiny
 from tests.engine.tiny_models import NARROWEST, tiny_model
 
@@ -35,7 +35,7 @@ def engine(parents: dict[str, Path]):
 
 
 def test_the_ends_render_as_the_parents_do(engine: Engine) -> None:
-    from engine.render import Renderer
+    from engine.rendering.renderer import Renderer
 
     for recipe, seed in ((Recipe.flat(0), 1), (Recipe.flat(1, base=1), 2)):
         engine.build(recipe)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.errors import RenderError
-from engine.sampler_names import SAMPLERS
-from engine.shots import Shot
+from engine.shots.samplers import SAMPLERS
+from engine.shots.shot import Shot
 
 SHOT = Shot(prompt="a red house", seed=7)
 
@@ -183,5 +183,5 @@ def test_settings_of_noise_stand_in_the_text_only_where_they_differ():
 
 
 def test_shots_need_no_torch():
-    code = "import sys, engine.shots; print(sorted({'torch', 'numpy', 'diffusers'} & set(sys.modules)))"
+    code = "import sys, engine.shots.shot; print(sorted({'torch', 'numpy', 'diffusers'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.sigmas import TRAINING_STEPS, sd1_levels
+from engine.sampling.sigmas import TRAINING_STEPS, sd1_levels
 
 
 def test_the_range_is_that_of_sd1():

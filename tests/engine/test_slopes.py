@@ -9,23 +9,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.blocks import BLOCKS, Site
-from engine.checkpoint import open_checkpoint
-from engine.codec import DECODED_PIXELS
-from engine.contraction import UNET, Contraction
-from engine.denoiser import Denoiser
-from engine.denoising import DenoisingLoss, Noised
-from engine.differentiation import Differentiation
+from engine.checkpoints.checkpoint import open_checkpoint
+from engine.engine import Engine
 from engine.errors import RecipeError, RenderError
-from engine.hires import Hires
-from engine.live import LiveModel
-from engine.plan import Plan
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from engine.rows import Row
-from engine.session import Engine
-from engine.shots import Shot
-from engine.slopes import Move, slopes_of
-from engine.weights import LiveWeights
+from engine.gradients.contraction import UNET, Contraction
+from engine.gradients.denoising_loss import DenoisingLoss, Noised
+from engine.gradients.differentiation import Differentiation
+from engine.gradients.slopes import Move, slopes_of
+from engine.live.model import LiveModel
+from engine.live.weights import LiveWeights
+from engine.merging.folded import Plan
+from engine.merging.rows import Row
+from engine.recipes.blocks import BLOCKS, Site
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.rendering.denoiser import Denoiser
+from engine.rendering.vae_codec import DECODED_PIXELS
+from engine.shots.hires import Hires
+from engine.shots.shot import Shot
 from studies.sample.world import write_world
 from tests.engine.tiny import write_tiny
 from tests.engine.tiny_models import NARROWEST

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.blocks import EXTENDED_BLOCKS, Site
-from engine.recipe import Recipe
-from engine.steps import AdjustStep, Filter, MergeStep, SelfStep
-from engine.supermerger import instructions
-from engine.supermerger_runs import joined_runs
+from engine.recipes.blocks import EXTENDED_BLOCKS, Site
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import AdjustStep, Filter, MergeStep, SelfStep
+from engine.supermerger.instructions import instructions
+from engine.supermerger.runs import joined_runs
 from tests.engine.strategies_models import models
 from tests.engine.supermerger_models import Brief, made
 

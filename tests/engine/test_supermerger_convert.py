@@ -10,14 +10,14 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.blocks import BLOCKS, Site
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.recipe import Recipe
-from engine.steps import AdjustStep, Filter, MergeStep, SelfStep
-from engine.supermerger_convert import convert
-from engine.supermerger_cover import cover
-from engine.supermerger_effects import known_keys
+from engine.recipes.blocks import BLOCKS, Site
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import AdjustStep, Filter, MergeStep, SelfStep
+from engine.supermerger.convert import convert
+from engine.supermerger.cover import cover
+from engine.supermerger.effects import known_keys
 from tests.engine.manifest_recipes import recipe_of
 from tests.engine.strategies import cases
 from tests.engine.supermerger_models import Brief, made

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.recipe import Recipe
-from engine.steps import Filter, MergeStep
-from engine.supermerger_history import (
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import Filter, MergeStep
+from engine.supermerger.history import (
     CELLS,
     dialect_name,
     header_line,

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import BLOCKS, XL_BLOCKS
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.recipe import Recipe
-from engine.steps import MergeStep
-from engine.supermerger_fields import Fields
-from engine.supermerger_metadata import (
+from engine.recipes.blocks import BLOCKS, XL_BLOCKS
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import MergeStep
+from engine.supermerger.fields import Fields
+from engine.supermerger.metadata import (
     MODELS_KEY,
     RECIPE_KEY,
     SUPERMERGER,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.steps import MergeStep
-from engine.supermerger_axes import AXES, Axis
-from engine.supermerger_fields import Fields, step_of
-from engine.supermerger_plot import Picture, Plot, expand, queue_of
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.steps import MergeStep
+from engine.supermerger.axes import AXES, Axis
+from engine.supermerger.fields import Fields, step_of
+from engine.supermerger.plot import Picture, Plot, expand, queue_of
 from tests.engine.golden import FOLDER
 
 CLASSIC = DIALECTS["classic"]

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from engine.blocks import Site
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.recipe import Recipe
-from engine.steps import AdjustStep, MergeStep, SelfStep
-from engine.supermerger_plot import Plot, expand
-from engine.supermerger_runs import joined_runs
-from engine.supermerger_series import Series, series_of
+from engine.recipes.blocks import Site
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
+from engine.supermerger.plot import Plot, expand
+from engine.supermerger.runs import joined_runs
+from engine.supermerger.series import Series, series_of
 
 FLAT = MergeStep(alpha=(0.0, *(0.35,) * 25))
 TWICE = MergeStep(models=("A", "B", "C"), mode="sum Twice", alpha=0.1, beta=0.2)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
-from engine.dialects import DIALECTS
 from engine.errors import RecipeError
-from engine.presets import PRESETS
-from engine.recipe import Recipe
-from engine.supermerger_fields import Fields, fields_of, step_of
-from engine.supermerger_weights import parse_weights, weights_line
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
+from engine.recipes.dialects import DIALECTS
+from engine.recipes.presets import PRESETS
+from engine.recipes.recipe import Recipe
+from engine.supermerger.fields import Fields, fields_of, step_of
+from engine.supermerger.weights import parse_weights, weights_line
 from tests.engine.supermerger_steps import numbers, recipes
 
 CLASSIC, HEAD = DIALECTS["classic"], DIALECTS["head"]

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextModel
 
-from engine.embeddings import EmbeddingFolder
-from engine.encoders import Tower
 from engine.errors import RenderError
-from engine.text import Conditioner, Request
+from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.embeddings import EmbeddingFolder
+from engine.prompts.encoders import Tower
 from tests.engine.tiny_models import tiny_model
 
 Spelled = Sequence[

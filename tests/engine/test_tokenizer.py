@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.tokenizer import END, START, token_ids, words_of
+from engine.architecture.widths import END
+from engine.prompts.tokenizer import START, token_ids, words_of
 
 # Known ids of CLIP's tokenizer; the two captions are the usual probes of its documentation.
 KNOWN = {
@@ -76,7 +77,7 @@ def test_ids_give_the_words_back(text: str, words: str):
 
 def test_the_tokenizer_loads_neither_torch_nor_open_clip():
     code = (
-        "import sys, engine.tokenizer as t; t.token_ids('cat');"
+        "import sys, engine.prompts.tokenizer as t; t.token_ids('cat');"
         "print(sorted({'torch', 'torchvision', 'open_clip', 'transformers'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

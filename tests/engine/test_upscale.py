@@ -18,10 +18,10 @@ from safetensors.torch import save_file
 from torch.nn.functional import interpolate
 
 from engine.errors import RenderError
-from engine.hires import LATENT_UPSCALERS, Target
-from engine.tiles import tiled
-from engine.upscale import MODES, enlarged_latents, enlarged_picture, from_bytes, to_bytes
-from engine.upscaler_folder import UpscalerFolder
+from engine.rendering.tiles import tiled
+from engine.rendering.upscale import MODES, enlarged_latents, enlarged_picture, from_bytes, to_bytes
+from engine.rendering.upscaler_models import UpscalerFolder
+from engine.shots.hires import LATENT_UPSCALERS, Target
 
 CPU = torch.device("cpu")
 Pixels = npt.NDArray[np.uint8]

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.blocks import BLOCKS, Site, block_of
-from engine.checkpoint import Checkpoint, open_checkpoint
+from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.errors import RecipeError
-from engine.live import LiveModel
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from engine.regions import ALIGNMENT, memory_order, offsets_of
-from engine.replay import replay
-from engine.weights import BuildReport, LiveWeights
+from engine.live.memory import ALIGNMENT, memory_order, offsets_of
+from engine.live.model import LiveModel
+from engine.live.weights import BuildReport, LiveWeights
+from engine.merging.exact import replay
+from engine.recipes.blocks import BLOCKS, Site, block_of
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from tests.engine.tiny import write_tiny
 
 CPU = torch.device("cpu")
@@ -121,7 +121,7 @@ def test_an_interrupted_build_is_built_again(weights: LiveWeights, monkeypatch: 
     build(weights, Recipe.flat(0.35))
     before = {key: weights.read(key).clone() for key in weights.keys}
     with monkeypatch.context() as patch:
-        patch.setattr("engine.arithmetic.Arithmetic.evaluate", _interrupted)
+        patch.setattr("engine.merging.evaluate.Arithmetic.evaluate", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(weights, Recipe.flat(0.9))
     build(weights, Recipe.flat(0.35))

@@ -11,17 +11,17 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from engine.arithmetic import DTYPES
-from engine.blocks import Site, is_merged
-from engine.checkpoint import file_sha256, open_checkpoint
+from engine.architecture.layout import Widths
+from engine.checkpoints.checkpoint import file_sha256, open_checkpoint
 from engine.errors import CheckpointError, RecipeError
-from engine.layout import Widths
-from engine.live import LiveModel
-from engine.merged import Output
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from engine.replay import replay
-from engine.weights import LiveWeights
-from engine.write import write_checkpoint
+from engine.live.model import LiveModel
+from engine.live.weights import LiveWeights
+from engine.merging.evaluate import DTYPES
+from engine.merging.exact import replay
+from engine.merging.output import Output
+from engine.merging.write import write_checkpoint
+from engine.recipes.blocks import Site, is_merged
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors, write_tiny
 
 RECIPE = Recipe(
@@ -351,7 +351,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, parents: dict[str, Path]
 def test_a_disk_known_to_be_too_small(
     tmp_path: Path, parents: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.write.shutil.disk_usage", lambda _: SimpleNamespace(free=1234))
+    monkeypatch.setattr("engine.merging.write.shutil.disk_usage", lambda _: SimpleNamespace(free=1234))
     with pytest.raises(CheckpointError, match=r"needs \d+ bytes, 1234 bytes are free"):
         write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", metadata={})
     assert not list(tmp_path.iterdir())

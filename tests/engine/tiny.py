@@ -15,15 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from engine.keymap import Component, ldm_key
-from engine.layout import Widths
+from engine.architecture.keymap import Component, ldm_key
+from engine.architecture.layout import Widths
 
 TINY = Widths(unet=(32, 64, 64, 64), vae=(32, 32, 64, 64), text=64, text_layers=3, text_hidden=256)
 POSITION_IDS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
 
 
 def modules(widths: Widths, seed: int) -> dict[Component, nn.Module]:
-    """The three modules with random weights, built here independently of ``engine.families``."""
+    """The three modules with random weights, built here independently of ``engine.architecture.families``."""
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(
         block_out_channels=widths.unet,

@@ -1,7 +1,8 @@
 """Tiny random SD2 and SDXL checkpoints: diffusers' and transformers' own modules, saved under their original names.
 
-The modules are built here independently of ``engine.configs``, and written by rules of their own: what goes where is
-``engine.keymap_text``'s and ``engine.keymap``'s business, which ``test_keymap`` compares with diffusers' converters.
+The modules are built here independently of ``engine.architecture.configs``, and written by rules of their own:
+what goes where is the business of ``engine.architecture.keymap_text`` and ``engine.architecture.keymap``, which ``test_keymap``
+compares with diffusers' converters.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.keymap import Component, Fill, fills
-from engine.layout import Widths, shapes
+from engine.architecture.keymap import Component, Fill, fills
+from engine.architecture.layout import Widths, shapes
 from tests.engine.tiny import shake
 
 TINY_SD2 = Widths(

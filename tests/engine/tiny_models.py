@@ -8,7 +8,7 @@ from typing import cast
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from engine.layout import Widths
+from engine.architecture.layout import Widths
 from tests.engine.tiny import modules
 
 NARROWEST = Widths(unet=(32, 32, 32, 32), vae=(32, 32, 32, 32), text=32, text_layers=3, text_hidden=64)
@@ -16,7 +16,7 @@ NARROWEST = Widths(unet=(32, 32, 32, 32), vae=(32, 32, 32, 32), text=32, text_la
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TinyModel:
-    """What ``engine.render`` asks of a model."""
+    """What ``engine.rendering.renderer`` asks of a model."""
 
     unet: UNet2DConditionModel
     vae: AutoencoderKL

@@ -15,12 +15,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scorers.encoder import Encoder
-from scorers.encoders import EncoderFiles, Encoders
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.opened import EncoderFiles, Encoders
+from scorers.extraction.observer import Observer
 from scorers.features import Features
-from scorers.observer import Observer
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
 from studies.sample.scenes import Scene, draw, random_scene
 
 SIZE = 64

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features
-from scorers.statistics import STATISTICS
 
 
 def features_of(embeddings: np.ndarray, **others: Any) -> Features:

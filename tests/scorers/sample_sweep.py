@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from engine.shots.shot import Shot
 from scorers.base import Calibration
-from scorers.encoder import Encoder
-from scorers.encoders import Encoders
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.opened import Encoders
+from scorers.extraction.observer import Observer
 from scorers.features import Features, joined
-from scorers.observer import Observer
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import write_world
 

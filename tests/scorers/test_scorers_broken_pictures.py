@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scorers.errors import ScorerError
 from scorers.features import Features
-from scorers.panel import Panel
+from scorers.panel.panel import Panel
 
 Paint = Callable[..., Tensor]
 Prompts = Callable[[int, int], list[str]]

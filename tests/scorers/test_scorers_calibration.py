@@ -12,8 +12,8 @@ from torch import Tensor
 
 from scorers.errors import ScorerError
 from scorers.features import Features
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
 
 Paint = Callable[..., Tensor]
 Prompts = Callable[[int, int], list[str]]
@@ -97,7 +97,7 @@ def test_a_scorer_to_be_kept_has_a_weight(settings: PanelSettings) -> None:
 
 
 def test_pictures_needed_are_as_many_as_make_noise_and_spread_equal() -> None:
-    from scorers.scale import Scale
+    from scorers.panel.calibration import Scale
 
     scale = Scale(name="x", weight=1, sigma=1.1, noise=1.0, pictures=12)
     assert (scale.snr, scale.needed) == (pytest.approx(0.21), 58)

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scorers import catalogue
-from scorers.aspects import FLOORED, PARETO, aspect_of
 from scorers.base import Calibration, Values
-from scorers.catalogue_encoders import ENCODERS
-from scorers.catalogue_scorers import NOT_OFFERED, SCORERS
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.encoders import ENCODERS
+from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
+from scorers.catalogue.sources import EncoderFiles, Shelf, Sources
 from scorers.errors import ScorerError
 from scorers.features import Features
-from scorers.heads import FINGERPRINTS, LAYOUTS
-from scorers.sources import EncoderFiles, Shelf, Sources
+from scorers.scoring.aspects import FLOORED, PARETO, aspect_of
+from scorers.scoring.heads import FINGERPRINTS, LAYOUTS
 
 TINY = {"clip": EncoderFiles(config="tiny.json", weights=Path("tiny.safetensors"))}
 

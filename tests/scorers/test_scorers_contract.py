@@ -20,17 +20,17 @@ from open_clip import CLIP as CLIP_MODEL
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scorers import catalogue
 from scorers.base import Calibration, Looking, Scorer
-from scorers.catalogue import Choice
-from scorers.encoders import Encoders
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.lookup import Choice
+from scorers.catalogue.published import KnownEncoder
+from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.encoders.opened import Encoders
+from scorers.extraction.observer import Observer
 from scorers.features import EMBEDDING, READING, STATISTICS, Features
-from scorers.observer import Observer
-from scorers.panel_settings import PanelSettings
-from scorers.plugins import open_plugin
-from scorers.published import KnownEncoder
-from scorers.registry import Means, embeddings_of, made
-from scorers.sources import EncoderFiles, Shelf
+from scorers.panel.registry import Means, embeddings_of, made
+from scorers.panel.settings import PanelSettings
+from scorers.scoring.plugins import open_plugin
 from tests.scorers.tiny_encoders import csd_of, write_training_checkpoint
 from tests.scorers.tiny_heads import write_head
 
@@ -248,7 +248,7 @@ def test_the_tiny_encoders_cover_all_known_ones(encoder_files: dict[str, Encoder
 
 def test_settings_reach_every_scorer(settings: PanelSettings) -> None:
     """The panel asks ``fit`` once, before anything is scored."""
-    from scorers.panel import Panel
+    from scorers.panel.panel import Panel
 
     class Counting:
         name, version, needs, degree = "counting", "1", frozenset({"statistics"}), 1

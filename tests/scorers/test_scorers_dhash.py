@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from scorers.dhash import difference_hashes, distances
+from scorers.extraction.dhash import difference_hashes, distances
 
 
 def test_bits_are_the_signs_of_neighbours() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scorers.downloads import download
+from scorers.catalogue.downloads import download
+from scorers.catalogue.published import PublishedFile
 from scorers.errors import ScorerError
-from scorers.published import PublishedFile
 from tests.scorers.local_server import serving
 
 CONTENT = bytes(range(256)) * 12_000  # three parts

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scorers.encoder import Encoder
-from scorers.encoder_files import read_config
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.files import read_config
 from scorers.errors import ScorerError, ScorerWarning
 
 Files = tuple[Path, Path]

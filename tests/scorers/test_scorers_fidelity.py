@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorers.encoder import Encoder
-from scorers.fidelity import Fidelity, plain_prompt
+from scorers.encoders.encoder import Encoder
+from scorers.scoring.prompt_match import Fidelity, plain_prompt
 from tests.scorers.plain_features import features_of
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorers.guards import Limits, reason
-from scorers.preprocess import load_pictures
-from scorers.statistics import STATISTICS, measure
+from scorers.encoders.preprocess import load_pictures
+from scorers.extraction.guards import Limits, reason
+from scorers.extraction.statistics import STATISTICS, measure
 from studies.sample.world import WORLD
 
 PLAIN = Limits()

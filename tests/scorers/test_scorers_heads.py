@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from scorers import catalogue
+from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from scorers.heads import FINGERPRINTS, LAYOUTS, Rating, published_name, read_head
+from scorers.scoring.heads import FINGERPRINTS, LAYOUTS, Rating, published_name, read_head
 from tests.scorers.plain_features import features_of
 from tests.scorers.tiny_heads import HIDDEN, module, write_head
 

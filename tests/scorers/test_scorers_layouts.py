@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scorers import catalogue
-from scorers.encoder import Encoder
-from scorers.encoder_build import _empty
-from scorers.encoder_files import read_config
-from scorers.encoders import Encoders
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.published import KnownEncoder, PublishedFile
+from scorers.catalogue.sources import EncoderFiles
+from scorers.catalogue.tensor_files import sha256_of
+from scorers.encoders.build import _empty
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.files import read_config
+from scorers.encoders.opened import Encoders
+from scorers.encoders.preprocess import prep
 from scorers.errors import ScorerError
-from scorers.preprocess import prep
-from scorers.published import KnownEncoder, PublishedFile
-from scorers.sources import EncoderFiles
-from scorers.tensor_files import sha256_of
 from tests.scorers.tiny_encoders import (
     csd_of,
     rewritten,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.leak import FEWEST_TRIALS, agreement, disagreement_alarm, drift_alarm, drifts
+from scorers.reporting.leak import FEWEST_TRIALS, agreement, disagreement_alarm, drift_alarm, drifts
 
 WAY = np.eye(6)[0]
 ASIDE = np.eye(6)[1]

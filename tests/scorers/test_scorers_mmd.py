@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scorers.mmd import SIGMA, cmmd, polynomial_mmd
+from scorers.reporting.mmd import SIGMA, cmmd, polynomial_mmd
 
 Measure = Callable[[np.ndarray, np.ndarray], float]
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.features import Features, joined
-from scorers.mmd import cmmd
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
+from scorers.reporting.mmd import cmmd
 from tests.scorers.plain_features import features_of
 
 Paint = Callable[..., Tensor]

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.features import Features
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
 
 Paint = Callable[..., Tensor]
 Prompts = Callable[[int, int], list[str]]
@@ -109,5 +109,5 @@ def test_version_changes_with_a_scorer_and_with_the_calibration(
     other = copy.copy(calibrated)
     other.calibrate({"A": look(0.0), "B": look(1.0), "FLAT_50": look(0.5)})
     assert (other.version, other.calibration_version != calibration) == (before, True)
-    monkeypatch.setattr("scorers.style.Style.version", "another")
+    monkeypatch.setattr("scorers.scoring.style.Style.version", "another")
     assert calibrated.version != before

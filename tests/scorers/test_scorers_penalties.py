@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from scorers.base import Calibration
+from scorers.encoders.preprocess import load_pictures
+from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features, joined
-from scorers.panel import Panel
-from scorers.penalties import MOST, Collapse, Copies, Excess
-from scorers.preprocess import load_pictures
-from scorers.statistics import STATISTICS
-from scorers.verdict import Verdict
+from scorers.panel.panel import Panel
+from scorers.panel.penalties import MOST, Collapse, Copies, Excess
+from scorers.panel.verdict import Verdict
 from tests.scorers.plain_features import features_of
 
 Paint = Callable[..., Tensor]
@@ -226,7 +226,7 @@ def test_order_changes_nothing(calibrated: Panel, judged: Callable, paint: Paint
     ],
 )
 def test_aspects_are_known_by_name_or_told(name: str, aspect: str) -> None:
-    from scorers.aspects import aspect_of
+    from scorers.scoring.aspects import aspect_of
 
     class Named:
         def __init__(self) -> None:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorers import catalogue
 from scorers.base import Looking
+from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
-from scorers.plugins import LookingPlugin, open_plugin
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
+from scorers.scoring.plugins import LookingPlugin, open_plugin
 
 EXAMPLES = Path(__file__).parent / "plugged"
 IMAGES = torch.rand(4, 3, 32, 24, generator=torch.Generator().manual_seed(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.preference import SHARPNESS, SPREAD, Agreement, Taste, agreement, agreement_on_new, taste
+from scorers.panel.preference import SHARPNESS, SPREAD, Agreement, Taste, agreement, agreement_on_new, taste
 
 NAMES: tuple[str, ...] = ("style", "clip", "stats", "laion")
 

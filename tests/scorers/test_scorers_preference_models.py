@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from scorers.encoder import Encoder
-from scorers.encoder_files import read_config
-from scorers.encoders import Encoders
-from scorers.preprocess import prep
-from scorers.registry import Means, made
-from scorers.sources import EncoderFiles, Shelf
+from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.encoders.encoder import Encoder
+from scorers.encoders.files import read_config
+from scorers.encoders.opened import Encoders
+from scorers.encoders.preprocess import prep
+from scorers.panel.registry import Means, made
 from tests.scorers.plain_features import features_of
 from tests.scorers.tiny_encoders import transformers_clip
 

@@ -12,8 +12,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from torch import Tensor
 
+from scorers.encoders.preprocess import Resize, load_picture, load_pictures, prep
 from scorers.errors import ScorerError
-from scorers.preprocess import Resize, load_picture, load_pictures, prep
 
 MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 

@@ -7,7 +7,7 @@ import pytest
 
 from scorers.base import Calibration
 from scorers.errors import ScorerError
-from scorers.readouts import CROWD, NEAREST, Along, Margin
+from scorers.scoring.readouts import CROWD, NEAREST, Along, Margin
 from tests.scorers.plain_features import features_of
 
 DIRECTION = np.array([1.0, 0, 0, 0, 0, 0, 0, 0])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.readouts import Along
-from scorers.style import Style
+from scorers.scoring.readouts import Along
+from scorers.scoring.style import Style
 from tests.scorers.sample_sweep import PLANTED, RATIOS, SHOTS, Sweep, kept, reference_shots, seen, shots, studio
 
 ALL = np.arange(SHOTS)

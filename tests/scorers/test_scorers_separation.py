@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scorers.base import Calibration
-from scorers.separation import Separation, separation
+from scorers.reporting.separation import Separation, separation
 from tests.scorers.plain_features import features_of
 
 

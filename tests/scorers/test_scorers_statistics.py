@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scorers.statistics import STATISTICS, measure, working_size
+from scorers.extraction.statistics import STATISTICS, measure, working_size
 
 
 def measured(images: Tensor, size: int | None = None) -> dict[str, float]:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from scorers.base import Calibration
 from scorers.errors import ScorerError
+from scorers.extraction.observer import Observer
 from scorers.features import Features
-from scorers.leak import agreement
-from scorers.metric import scatter, unbiased_square, whitening
-from scorers.observer import Observer
-from scorers.readouts import Along
-from scorers.style import COLUMNS, Look, Style, eased
-from scorers.verdict import influence
+from scorers.panel.verdict import influence
+from scorers.reporting.leak import agreement
+from scorers.scoring.metric import scatter, unbiased_square, whitening
+from scorers.scoring.readouts import Along
+from scorers.scoring.style import COLUMNS, Look, Style, eased
 from studies.sample.scenes import Scene
 from tests.scorers.conftest import painted, scenes
 from tests.scorers.plain_features import features_of

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorers.encoder import Encoder
+from scorers.encoders.encoder import Encoder
 from scorers.errors import ScorerError
-from scorers.leak import agreement
-from scorers.style_term import style_term
-from scorers.text_axis import TEMPLATES, TextAxis
+from scorers.panel.settings import style_term
+from scorers.reporting.leak import agreement
+from scorers.scoring.text_axis import TEMPLATES, TextAxis
 from studies.sample.world import write_world
 from tests.scorers.plain_features import features_of
 

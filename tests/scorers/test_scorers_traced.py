@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from scorers.errors import ScorerError
-from scorers.panel import Panel
-from scorers.panel_settings import PanelSettings
+from scorers.panel.panel import Panel
+from scorers.panel.settings import PanelSettings
 from tests.scorers.conftest import Paint
 
 Prompts = Callable[[int, int], list[str]]

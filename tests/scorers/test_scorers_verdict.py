@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.verdict import influence, jackknife, student_95
+from scorers.panel.verdict import influence, jackknife, student_95
 
 
 def test_influence_of_a_mean_and_of_pairs_is_leaving_one_out() -> None:

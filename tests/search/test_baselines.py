@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.recipe import MergeStep, Recipe
-from search.baselines import flat_name, flats, parents
+from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
-from search.frame import Frame
-from search.layout import build_space
-from search.stages import Plan
+from search.plan import Plan
+from search.space.baselines import flat_name, flats, parents
+from search.space.build import build_space
+from search.space.frame import Frame
 from search.suggester import Suggester
 
 ABC = ("A", "B", "C")

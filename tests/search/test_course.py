@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.blocks import UNET_BLOCKS
-from search.course import Course
+from engine.recipes.blocks import UNET_BLOCKS
 from search.history import Point, Told
-from search.layout import build_space
-from search.space import Space
-from search.stages import Plan
+from search.plan import Plan
+from search.space.build import build_space
+from search.space.space import Space
+from search.state import Course
 from search.suggester import Suggester
 
 FEW = {block: 0.3 for block in UNET_BLOCKS if block not in ("IN05", "M00", "OUT05", "OUT08")}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.blocks import UNET_BLOCKS
+from engine.recipes.blocks import UNET_BLOCKS
 from search.errors import SearchError
 from search.finalists import choose, optimism
 from search.history import Told
-from search.layout import build_space
+from search.space.build import build_space
 
 SPACE = build_space(sites=("OUT05:attn1",))
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import EXTENDED_BLOCKS, XL_BLOCKS, xl_block_of
-from engine.recipe import MergeStep, Recipe
+from engine.recipes.blocks import EXTENDED_BLOCKS, XL_BLOCKS, xl_block_of
+from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
-from search.frame import Frame
-from search.layout import build_space, suggested_sites
-from search.space import Space
+from search.space.build import build_space, suggested_sites
+from search.space.frame import Frame
+from search.space.space import Space
 
 THREE = Frame(models=("A", "B", "C"), mode="Triple sum")
 XL = Frame(family="sdxl", separate=True)

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from engine.blocks import UNET_BLOCKS
-from search.axes import grouped
-from search.columns import Columns
-from search.course import Course
+from engine.recipes.blocks import UNET_BLOCKS
 from search.finalists import choose, optimism
-from search.frame import Frame
 from search.history import Point, Told
-from search.layout import build_space
-from search.rotation import Rotation
+from search.plan import Plan
+from search.shots import Rotation
 from search.simplify import simpler
-from search.space import Space
-from search.stages import Plan
-from search.subspace import Subspace
+from search.space.build import build_space
+from search.space.frame import Frame
+from search.space.space import Space
+from search.state import Course
 from search.suggester import Proposal, Suggester
+from search.surrogate.axes import grouped
+from search.surrogate.columns import Columns
+from search.surrogate.subspace import Subspace
 
 FROZEN = dict.fromkeys(UNET_BLOCKS, 0.3)
 Value = Callable[[Proposal, int], float]
@@ -150,7 +150,7 @@ def test_cma_is_told_its_own_trials_alone() -> None:
     suggester = Suggester(space=space, plan=plan, seed=1, rotation=rotation)
     told = followed(suggester, lambda proposal, _: away(proposal.point))
     first = [one for one in told if one.stage == "blocks"][1]
-    from search.evolve import suggest
+    from search.samplers.cma_es import suggest
 
     where = Course(space, plan, told[: first.number]).subspace("blocks")
     asked = suggest(where.start.tolist(), (), seed=1, options=plan.options)

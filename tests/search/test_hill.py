@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from search.axes import single
-from search.climb import summit
-from search.columns import Columns
-from search.hill import Array, Data, Hill, _Prior, fitted_to, hyperparameters, model_of
-from search.layout import build_space
-from search.subspace import Subspace
+from search.space.build import build_space
+from search.surrogate.axes import single
+from search.surrogate.columns import Columns
+from search.surrogate.gaussian_process import Array, Data, Hill, _Prior, fitted_to, hyperparameters, model_of
+from search.surrogate.optimum import summit
+from search.surrogate.subspace import Subspace
 
 
 def draw() -> np.random.Generator:

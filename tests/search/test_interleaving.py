@@ -8,11 +8,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.blocks import UNET_BLOCKS
+from engine.recipes.blocks import UNET_BLOCKS
 from search.history import Told
-from search.layout import build_space
-from search.rotation import Rotation
-from search.stages import STAGES, Plan
+from search.plan import STAGES, Plan
+from search.shots import Rotation
+from search.space.build import build_space
 from search.suggester import Suggester
 
 FREE = ("IN05", "M00", "OUT05", "OUT08")

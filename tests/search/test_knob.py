@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import SearchError
-from search.knob import Knob
+from search.space.knob import Knob
 
 
 def knob(**fields: object) -> Knob:

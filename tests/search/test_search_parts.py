@@ -11,17 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.axes import axes_of, screening_trials, single
-from search.columns import Columns
 from search.errors import SearchError
-from search.evolve import suggest
-from search.explore import screen
-from search.layout import build_space
-from search.noise import Noise, measured, shots_per_trial
-from search.rotation import Rotation
+from search.plan import STAGES
+from search.samplers.cma_es import suggest
+from search.shots import Noise, Rotation, measured, shots_per_trial
 from search.simplify import Simpler, complexity, simpler
-from search.stages import STAGES
-from search.subspace import Subspace
+from search.space.build import build_space
+from search.surrogate.axes import axes_of, screening_trials, single
+from search.surrogate.columns import Columns
+from search.surrogate.proposals import screen
+from search.surrogate.subspace import Subspace
 
 SPACE = build_space(sites=("OUT05:attn1",), adjust=("CONT", "BRI"), bounds={"OUT05": (0.1, 0.6)})
 COLUMNS = Columns.of(SPACE)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import ADJUST_FIELDS, BLOCKS, UNET_BLOCKS, Site
-from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from engine.recipes.blocks import ADJUST_FIELDS, BLOCKS, UNET_BLOCKS, Site
+from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from search.errors import SearchError
-from search.layout import DEFAULT_GROUPS, build_space
-from search.space import Knob, Space
+from search.space.build import DEFAULT_GROUPS, build_space
+from search.space.space import Knob, Space
 
 SITES = ("OUT05:attn1", "OUT08:attn1")
 

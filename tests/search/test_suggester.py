@@ -14,18 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.blocks import UNET_BLOCKS
-from engine.recipe import Recipe
-from search import explore, samplers
+from engine.recipes.blocks import UNET_BLOCKS
+from engine.recipes.recipe import Recipe
 from search.errors import SearchError
-from search.explore import step
-from search.hill import Data
 from search.history import Point, Told
-from search.layout import build_space
-from search.rotation import Rotation
-from search.stages import LONGEST, QUIET, SAMPLERS, STAGES, STEP, Beginning, Plan
-from search.subspace import Position, Subspace
+from search.plan import LONGEST, QUIET, SAMPLERS, STAGES, STEP, Beginning, Plan
+from search.samplers import optuna_samplers as samplers
+from search.shots import Rotation
+from search.space.build import build_space
 from search.suggester import Proposal, Suggester
+from search.surrogate import proposals as explore
+from search.surrogate.gaussian_process import Data
+from search.surrogate.proposals import step
+from search.surrogate.subspace import Position, Subspace
 
 ROOT = Path(__file__).parents[2]
 SPACE = build_space(sites=("OUT05:attn1",), adjust=("CONT", "BRI"), freeze={"BASE": 0.0, "IN00": 0.2})

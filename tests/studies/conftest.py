@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studies.night import Night
-from studies.studyfile import StudySpec, read_study_file
+from studies.night.night import Night
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 

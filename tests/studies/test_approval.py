@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.recipe import Recipe
-from studies.approval import Pin, latest_pin, pin_recipe, read_pins
+from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
+from studies.store.pins import Pin, latest_pin, pin_recipe, read_pins
 
 MODELS = {"A": "aa" * 32, "B": "bb" * 32}
 

@@ -14,9 +14,9 @@ import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
 
-from studies.cli import main
-from studies.storage import StudyStore
-from studies.studyfile import read_study_file
+from studies.cli.main import main
+from studies.store.storage import StudyStore
+from studies.studyfile.read import read_study_file
 from tests.studies.sample_study import write_small_study
 
 
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_search(tmp_path: Pat
 def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) -> None:
     study = write_small_study(tmp_path)
     spec = read_study_file(study)
-    run = [sys.executable, "-m", "studies.cli", "run", str(study)]
+    run = [sys.executable, "-m", "studies.cli.main", "run", str(study)]
     limit = 30_000  # bytes of a single file: the journal reaches it in the middle of the search
     full = subprocess.run(
         run,

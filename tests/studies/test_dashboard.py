@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from optuna.distributions import FloatDistribution
 
-from engine.recipe import Recipe
+from engine.recipes.recipe import Recipe
 from search.suggester import Proposal
-from studies import sheets
-from studies.dashboard import write_note
-from studies.storage import StudyStore
+from studies.drawing import sheets
+from studies.store.dashboard import write_note
+from studies.store.storage import StudyStore
 
 SERVE = (
     "import sys; from pathlib import Path\n"
-    "from studies.dashboard import serve; from studies.storage import StudyStore\n"
+    "from studies.store.dashboard import serve; from studies.store.storage import StudyStore\n"
     "serve(StudyStore(Path(sys.argv[1]), 'one'), host='127.0.0.1', port=int(sys.argv[2]))"
 )
 

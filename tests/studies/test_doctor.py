@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from studies.doctor import Fact, examine, is_healthy
 from studies.errors import StudyError
-from studies.guard import HOME, PACKAGES, check_names, origins, strangers
+from studies.preflight.doctor import Fact, examine, is_healthy
+from studies.preflight.name_clash import HOME, PACKAGES, check_names, origins, strangers
 
 
 def test_our_packages_lie_side_by_side() -> None:
@@ -23,7 +23,7 @@ def test_a_stranger_with_our_name_stops_every_command(tmp_path: Path, stranger: 
     path = (
         [str(tmp_path), str(HOME)] if stranger != "engine/part.py" else [str(tmp_path), str(_without_engine(tmp_path))]
     )
-    code = f"import sys; sys.path[:0] = {path!r}; import studies.guard; studies.guard.check_names()"
+    code = f"import sys; sys.path[:0] = {path!r}; from studies.preflight import name_clash; name_clash.check_names()"
     done = subprocess.run([sys.executable, "-P", "-S", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert f"engine: {tmp_path / 'engine'}" in done.stderr
@@ -35,8 +35,9 @@ def _without_engine(folder: Path) -> Path:
     home = folder / "home"
     home.mkdir()
     (home / "studies").mkdir()
-    for path in (HOME / "studies").glob("*.py"):
-        (home / "studies" / path.name).write_text(path.read_text())
+    for path in ("__init__.py", "errors.py", "preflight/__init__.py", "preflight/name_clash.py"):
+        (home / "studies" / path).parent.mkdir(exist_ok=True)
+        (home / "studies" / path).write_text((HOME / "studies" / path).read_text())
     for name in ("scorers", "search"):
         (home / name).mkdir()
         (home / name / "__init__.py").touch()
@@ -49,7 +50,7 @@ def test_missing_package_is_a_stranger() -> None:
 
 
 def test_guard_names_every_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.guard.HOME", Path("elsewhere"))
+    monkeypatch.setattr("studies.preflight.name_clash.HOME", Path("elsewhere"))
     with pytest.raises(StudyError) as caught:
         check_names()
     assert all(str(HOME / name) in str(caught.value) for name in PACKAGES)
@@ -65,7 +66,7 @@ def test_doctor_reports_what_matters(tmp_path: Path) -> None:
 
 def test_another_owner_of_our_name_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "studies.doctor.packages_distributions", lambda: {"engine": ["sd_recipe_search", "other-engine"]}
+        "studies.preflight.doctor.packages_distributions", lambda: {"engine": ["sd_recipe_search", "other-engine"]}
     )
     facts = {fact.name: fact for fact in examine()}
     assert facts["package engine"].state == "bad"

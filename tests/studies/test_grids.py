@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from studies.grids import PALE, Frame, Grid, Label, draw_grid, fitting, places, wrapped
-from studies.lettering import BUNDLED, Lettering
-from studies.sheets import Picture
+from studies.drawing.grids import PALE, Frame, Grid, Label, draw_grid, fitting, places, wrapped
+from studies.drawing.lettering import BUNDLED, Lettering
+from studies.drawing.sheets import Picture
 
 CELL = (100, 150)  # letters of 250 // 25 = 10 pixels, gaps of 5, 75 pixels for the labels of rows
 LETTERING = Lettering()

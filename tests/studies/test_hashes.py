@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.checkpoint import file_sha256
+from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from studies.hashes import hashes_of
+from studies.inputs.hashes import hashes_of
 
 
 @pytest.fixture

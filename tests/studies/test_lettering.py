@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from studies import lettering
+from studies.drawing import lettering
+from studies.drawing.lettering import BUNDLED, Lettering
 from studies.errors import StudyError
-from studies.lettering import BUNDLED, Lettering
 
 JAPANESE = "桜の下の少女、制服「夜」ー"
 BOX = "\U0010fffe"

@@ -19,20 +19,20 @@ from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from engine.merged import Output, Way
-from engine.metadata import METADATA_KEY
-from engine.recipe import Recipe
-from engine.session import Engine
-from studies.approval import read_pins
+from engine.engine import Engine
+from engine.merging.metadata import METADATA_KEY
+from engine.merging.output import Output, Way
+from engine.recipes.recipe import Recipe
+from studies.cli.actions import approve_recipe
+from studies.drawing.sheets import read_picture
 from studies.errors import StudyError
-from studies.export import export_pin
-from studies.night import Night
-from studies.outcome import Outcome, read_outcome
-from studies.renders import shots_key
-from studies.session import approve_recipe
-from studies.sheets import read_picture
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
+from studies.night.night import Night
+from studies.review.export import export_pin
+from studies.store.outcome import Outcome, read_outcome
+from studies.store.pins import read_pins
+from studies.store.renders import shots_key
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 QUIET = Console(quiet=True)
@@ -187,7 +187,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(
 
 def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
     """Run the command and kill it without warning once so many trials are finished."""
-    command = [sys.executable, "-m", "studies.cli", "run", str(study)]
+    command = [sys.executable, "-m", "studies.cli.main", "run", str(study)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 240
         while process.poll() is None and time.monotonic() < deadline:
@@ -211,7 +211,7 @@ def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudyS
         engine.build(recipe)
         images = engine.render(spec.shots)
     (features,) = (spec.folder / "renders").glob(f"*/{shots_key(spec.shots)}/{recipe.key[:20]}/features.safetensors")
-    from scorers.panel import Panel
+    from scorers.panel.panel import Panel
 
     fresh = Panel.open(spec.panel_settings()).features(
         images, [s.prompt for s in spec.shots], [s.seed for s in spec.shots]

@@ -9,14 +9,14 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from scorers.fidelity import Fidelity
-from scorers.panel import Panel
-from studies.calibration import OFF
-from studies.night import Night
-from studies.pareto import non_dominated
-from studies.show import write_csv
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
+from scorers.panel.panel import Panel
+from scorers.scoring.prompt_match import Fidelity
+from studies.night.calibration import OFF
+from studies.night.night import Night
+from studies.review.pareto import non_dominated
+from studies.review.show import write_csv
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 
 QUIET = Console(quiet=True)
 

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from studies.errors import StudyError
-from studies.night import Night
-from studies.noise import NOISE
-from studies.outcome import Outcome
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
+from studies.night.night import Night
+from studies.night.noise import NOISE
+from studies.store.outcome import Outcome
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 NO_KNOBS = """[space.self]

@@ -11,21 +11,22 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from studies import pairs
-from studies.calibration import OFF, fit
 from studies.candidate import Candidate
-from studies.cli import main
+from studies.cli.main import main
 from studies.errors import StudyError
-from studies.night import Night
-from studies.noise import NOISE, suggester_of
-from studies.outcome import read_outcome
-from studies.picking import opened_picking
-from studies.renders import shots_key
-from studies.rescore import rescore_study
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.trying import tried
-from studies.workshop import Workshop, model_hashes
+from studies.inputs.models import model_hashes
+from studies.night.calibration import OFF, fit
+from studies.night.night import Night
+from studies.night.noise import NOISE, suggester_of
+from studies.night.rescore import rescore_study
+from studies.night.trial import tried
+from studies.night.workshop import Workshop
+from studies.review import pairs
+from studies.review.picking import opened_picking
+from studies.store.outcome import read_outcome
+from studies.store.renders import shots_key
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 QUIET = Console(quiet=True)

@@ -13,30 +13,30 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from engine.blocks import EXTENDED_BLOCKS
-from engine.checkpoint import file_sha256
-from engine.merged import Output
-from engine.recipe import MergeStep, Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from engine.steps import Ratio
-from engine.widths import VAE
-from studies import sheets
-from studies.approval import latest_pin, read_pins
+from engine.architecture.widths import VAE
+from engine.checkpoints.checkpoint import file_sha256
+from engine.engine import Engine
+from engine.merging.output import Output
+from engine.recipes.blocks import EXTENDED_BLOCKS
+from engine.recipes.recipe import MergeStep, Recipe
+from engine.recipes.steps import Ratio
+from engine.shots.shot import Shot
+from studies.cli.actions import approve_recipe
+from studies.drawing import sheets
+from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
-from studies.export import export_pin
-from studies.night import Night
-from studies.outcome import Outcome, read_outcome
-from studies.pairs import pair_of
-from studies.picking import opened_picking
-from studies.picks import read_picks
-from studies.preflight import preflight
+from studies.night.night import Night
+from studies.preflight.checks import preflight
+from studies.review.export import export_pin
+from studies.review.pairs import pair_of
+from studies.review.picking import opened_picking
+from studies.review.picks import read_picks
+from studies.review.show import overview
 from studies.sample.world import write_world
-from studies.session import approve_recipe
-from studies.show import overview
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.workshop import as_bytes
+from studies.store.outcome import Outcome, read_outcome
+from studies.store.pins import latest_pin, read_pins
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.engine.tiny_families import write_family
 from tests.studies.sample_study import STUDY
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.recipe import Recipe
+from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
-from studies.show import standings
+from studies.review.show import standings
+from studies.store.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 
 BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6)
 TIES = Comparison(against="FLAT_50", mean=0.3, low=-0.2, high=0.8)

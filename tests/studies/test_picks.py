@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from engine.recipe import Recipe
-from engine.session import Engine
-from studies.cli import main
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from studies.cli.main import main
+from studies.drawing.sheets import cell, grid, read_picture
 from studies.errors import StudyError
-from studies.pairs import Pair, pair_of, sided
-from studies.picking import Picking, opened_picking
-from studies.picks import FILE, Pick, add_pick, read_picks
-from studies.sheets import cell, grid, read_picture
-from studies.storage import StudyStore
-from studies.studyfile import read_study_file
-from studies.weights_text import weights_line, with_weights
+from studies.review.pairs import Pair, pair_of, sided
+from studies.review.picking import Picking, opened_picking
+from studies.review.picks import FILE, Pick, add_pick, read_picks
+from studies.review.weights_text import weights_line, with_weights
+from studies.store.storage import StudyStore
+from studies.studyfile.read import read_study_file
 
 PICK = Pick(
     left=Recipe.flat(0.25).text,

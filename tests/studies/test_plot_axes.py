@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from engine.dialects import dialect_of
-from engine.hires import Hires
-from engine.recipe import Recipe
-from engine.shots import Shot
+from engine.recipes.dialects import dialect_of
+from engine.recipes.recipe import Recipe
+from engine.shots.hires import Hires
+from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.plot_axes import Axis, read_axis
-from studies.plot_kinds import KINDS, kind_of
-from studies.plot_models import Models
-from studies.plot_plan import Plan, idle_axes, plan, script_pairs
-from studies.render_sources import Source
+from studies.pictures.plot_axes import Axis, read_axis
+from studies.pictures.plot_kinds import KINDS, kind_of
+from studies.pictures.plot_models import Models
+from studies.pictures.plot_plan import Plan, idle_axes, plan, script_pairs
+from studies.pictures.sources import Source
 
 BASE: Mapping[str, Any] = {"prompt": "a red cat, grey fur", "negative": "grey", "seed": 7}
 

@@ -12,17 +12,16 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from engine.infotext import parse_infotext, read_fields
-from engine.recipe import MergeStep, Recipe
-from engine.recipe_file import RecipeFile, write_recipe_file
-from engine.session import Engine
-from engine.shots import Shot
-from studies.cli import main
-from studies.grids import Grid, Label
-from studies.pictures import parameters_of
+from engine.engine import Engine
+from engine.recipes.file import RecipeFile, write_recipe_file
+from engine.recipes.recipe import MergeStep, Recipe
+from engine.shots.infotext import parse_infotext, read_fields
+from engine.shots.shot import Shot
+from studies.cli.main import main
+from studies.drawing.grids import Grid, Label
+from studies.drawing.sheets import Picture, as_bytes, read_picture
+from studies.pictures.pictures import parameters_of
 from studies.sample.world import write_world
-from studies.sheets import Picture, read_picture
-from studies.workshop import as_bytes
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "1")
 SHOT: Mapping[str, Any] = {"prompt": "a red cat", "seed": 1, "width": 64, "height": 64, "steps": 1, "cfg": 1.0}
@@ -43,7 +42,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def at_home(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(world)
-    monkeypatch.setattr("studies.hashes.user_memory", lambda: tmp_path / "hashes.json")
+    monkeypatch.setattr("studies.inputs.hashes.user_memory", lambda: tmp_path / "hashes.json")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studies.errors import StudyError
-from studies.plot_values import MOST_VALUES, csv_text, items, numbers, texts, whole_numbers
+from studies.pictures.plot_values import MOST_VALUES, csv_text, items, numbers, texts, whole_numbers
 
 SMALL = st.integers(-50, 50)
 HUNDREDTHS = st.integers(-300, 300).map(lambda number: Fraction(number, 100))

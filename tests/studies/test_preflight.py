@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoint import open_checkpoint
-from engine.layout import Widths
-from engine.shots import Shot
-from studies import estimate
-from studies.estimate import size_text, time_text
-from studies.findings import Finding, is_fatal
-from studies.preflight import preflight
-from studies.studyfile import read_study_file
+from engine.architecture.layout import Widths
+from engine.checkpoints.checkpoint import open_checkpoint
+from engine.shots.shot import Shot
+from studies.preflight import estimate
+from studies.preflight.checks import preflight
+from studies.preflight.estimate import size_text, time_text
+from studies.preflight.findings import Finding, is_fatal
+from studies.studyfile.read import read_study_file
 from tests.engine.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
 
@@ -120,7 +120,7 @@ def _other_architecture(path: Path) -> None:
 
 
 def _other_widths(path: Path) -> None:
-    from engine.layout import Widths
+    from engine.architecture.layout import Widths
 
     narrow = Widths(unet=(32, 32, 32, 32), vae=(32, 32, 32, 32), text=64, text_layers=1, text_hidden=64, vocabulary=512)
     path.unlink()
@@ -191,7 +191,7 @@ def test_missing_references_folder(here: Path) -> None:
 
 
 def test_a_full_disk_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.preflight.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("studies.preflight.checks.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     (error,) = errors(look(here))
     assert error.where.startswith("disk")
     assert "1.0 kB are free" in error.message
@@ -201,13 +201,13 @@ def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.Monkey
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("studies.preflight.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("studies.preflight.checks.tempfile.TemporaryFile", refuse)
     (error,) = errors(look(here))
     assert error.line.endswith("cannot be written (Permission denied); give [study] folder a place where you may write")
 
 
 def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.preflight.free_memory", lambda _: 1000)
+    monkeypatch.setattr("studies.preflight.checks.free_memory", lambda _: 1000)
     (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
     assert warning.level == "warning"
 

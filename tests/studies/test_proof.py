@@ -11,17 +11,18 @@ from rich.console import Console
 
 from engine.errors import EngineError
 from scorers.features import Features
-from scorers.verdict import Difference
+from scorers.panel.verdict import Difference
 from search.history import Point
-from studies import proof, simplify
-from studies.calibration import OFF, fit
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.outcome import Comparison, Outcome, Standing
-from studies.simplify import Simplified, allowed, simplified
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.workshop import Work, Workshop, model_hashes
+from studies.inputs.models import model_hashes
+from studies.night import proof, simplify
+from studies.night.calibration import OFF, fit
+from studies.night.simplify import Simplified, allowed, simplified
+from studies.night.workshop import Work, Workshop
+from studies.store.outcome import Comparison, Outcome, Standing
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 
 QUIET = Console(quiet=True)
 GENEROUS = Difference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0)

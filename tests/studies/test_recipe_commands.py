@@ -11,11 +11,11 @@ import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
-from engine.blocks import Site
-from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
-from engine.steps import AdjustStep, MergeStep, SelfStep
-from studies.cli import main
+from engine.recipes.blocks import Site
+from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
+from studies.cli.main import main
 from tests.engine.golden import CASES
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
@@ -33,7 +33,7 @@ ROW = "0" + ",0.35" * 24 + ",0.25"
 @pytest.fixture(autouse=True)
 def a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studies.hashes.user_memory", lambda: tmp_path / "hashes.json")
+    monkeypatch.setattr("studies.inputs.hashes.user_memory", lambda: tmp_path / "hashes.json")
 
 
 def run(*words: object, text: str | None = None, status: int = 0) -> Result:
@@ -292,7 +292,7 @@ def test_diff_lists_what_differs_and_ends_with_1(chain: Path) -> None:
     ],
 )
 def test_everything_that_differs_has_a_row(first: Any, second: Any, rows: int) -> None:
-    from studies.recipe_diff import differences
+    from studies.recipes.diff import differences
 
     found = differences(Recipe(steps=(first,)), Recipe(steps=(second,)))
     assert len(found) == rows

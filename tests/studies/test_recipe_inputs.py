@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.elemental import parse_elemental
 from engine.errors import CheckpointError, RecipeError
-from engine.recipe import Recipe
-from engine.steps import MergeStep
-from engine.supermerger_fields import Fields
+from engine.recipes.elemental import parse_elemental
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import MergeStep
+from engine.supermerger.fields import Fields
 from studies.errors import StudyError
-from studies.recipe_inputs import KINDS, STDIN, Found, Wanted, read_input
-from studies.recipe_outputs import Form, text_of
+from studies.recipes.inputs import KINDS, STDIN, Found, Wanted, read_input
+from studies.recipes.outputs import Form, text_of
 from tests.engine.supermerger_steps import recipes
 
 pieces = st.sampled_from(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from engine.presets import PRESETS
-from engine.recipe import MergeStep, Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
-from studies.cli import main
+from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.presets import PRESETS
+from engine.recipes.recipe import MergeStep, Recipe
+from studies.cli.main import main
 
 MODELS = {"A": Path("/a.safetensors"), "B": Path("/b.safetensors")}
 

@@ -11,16 +11,16 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoint import file_sha256
-from engine.infotext import infotext, parse_infotext
-from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
-from engine.session import Engine
-from engine.shots import Shot
-from studies.cli import main
-from studies.pictures import parameters_of, save_picture
+from engine.checkpoints.checkpoint import file_sha256
+from engine.engine import Engine
+from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.recipe import Recipe
+from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.shot import Shot
+from studies.cli.main import main
+from studies.drawing.sheets import as_bytes
+from studies.pictures.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
-from studies.workshop import as_bytes
 from tests.engine.tiny_families import V_MARKS, write_family
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
@@ -59,7 +59,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, refuse)
-    monkeypatch.setattr("studies.hashes.user_memory", lambda: tmp_path / "hashes.json")
+    monkeypatch.setattr("studies.inputs.hashes.user_memory", lambda: tmp_path / "hashes.json")
 
 
 def render(*words: object, status: int = 0) -> Result:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from engine.hires import Hires
-from engine.infotext import infotext, parse_infotext
-from engine.recipe import Recipe, SelfStep
-from engine.session import Engine
-from engine.shots import Shot
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe, SelfStep
+from engine.shots.hires import Hires
+from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.shot import Shot
+from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
-from studies.hires_options import with_hires
-from studies.pictures import parameters_of, save_picture
-from studies.workshop import as_bytes
+from studies.pictures.hires_options import with_hires
+from studies.pictures.pictures import parameters_of, save_picture
 from tests.engine.test_upscale import esrgan
 from tests.engine.tiny import write_tiny
 from tests.studies.test_render_command import offline, pixels, render

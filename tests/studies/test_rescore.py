@@ -12,17 +12,18 @@ from optuna.trial import TrialState
 from PIL import Image
 from rich.console import Console
 
-from engine.recipe import Recipe
-from engine.session import Engine
-from studies.calibration import calibrate
-from studies.cli import main
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from studies.cli.main import main
 from studies.errors import StudyError
-from studies.night import Night
-from studies.outcome import read_outcome
-from studies.rescore import Rescored, rescore_study
-from studies.storage import INTERRUPTED, StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.workshop import Workshop, model_hashes
+from studies.inputs.models import model_hashes
+from studies.night.calibration import calibrate
+from studies.night.night import Night
+from studies.night.rescore import Rescored, rescore_study
+from studies.night.workshop import Workshop
+from studies.store.outcome import read_outcome
+from studies.store.storage import INTERRUPTED, StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 
 QUIET = Console(quiet=True)
 WEIGHTS = 'weights = { style = 1.0, stats = 2.0 }\nkeep = ["style", "stats"]\n'
@@ -183,7 +184,7 @@ def test_a_rescoring_that_was_cut_short_leaves_the_study_as_it_was(copied: Path)
 
 
 def test_failed_and_interrupted_trials_stay_what_they_are(copied: Path) -> None:
-    from search.samplers import distributions
+    from search.samplers.optuna_samplers import distributions
     from search.suggester import Proposal
 
     spec = with_other_weights(copied)

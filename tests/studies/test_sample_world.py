@@ -10,14 +10,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from engine.checkpoint import check_finite, check_pair, open_complete
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
+from engine.checkpoints.checkpoint import check_finite, check_pair, open_complete
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from engine.shots.shot import Shot
+from studies.drawing.sheets import read_picture
 from studies.sample.scenes import draw, random_scene
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, Scene, caption
 from studies.sample.world import CLIP_TOKENS, TEXT_TOKENS, WORLD, SampleWorld, write_world
-from studies.sheets import read_picture
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from scorers import catalogue
-from scorers.published import KnownScorer, PublishedFile
-from scorers.tensor_files import sha256_of
-from studies.cli import main
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.published import KnownScorer, PublishedFile
+from scorers.catalogue.tensor_files import sha256_of
+from studies.cli.main import main
 from tests.scorers.local_server import serving
 from tests.scorers.tiny_heads import write_head
 from tests.studies.sample_study import write_small_study

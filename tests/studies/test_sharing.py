@@ -22,16 +22,16 @@ from click.testing import CliRunner
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from engine.recipe import Recipe
-from search.samplers import distributions
+from engine.recipes.recipe import Recipe
+from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
-from studies.cli import main
-from studies.night import PROVED, Night
-from studies.outcome import read_outcome
-from studies.storage import INTERRUPTED, LOST, StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.team import devices
-from studies.workers import at_work, held
+from studies.cli.main import main
+from studies.night.night import PROVED, Night
+from studies.night.team import devices
+from studies.store.outcome import read_outcome
+from studies.store.storage import INTERRUPTED, LOST, StudyStore
+from studies.store.workers import at_work, held
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 PLANNED = {"flat": 12, "groups": 3, "blocks": 2, "self": 2, "adjust": 2, "refine": 2}
@@ -53,7 +53,7 @@ class Seen:
 @contextmanager
 def started(spec: StudySpec) -> Generator[subprocess.Popen[str]]:
     """Two workers, as the command starts them; none is left over if the test fails."""
-    command = [sys.executable, "-m", "studies.cli", "run", str(spec.file), "--workers", "2"]
+    command = [sys.executable, "-m", "studies.cli.main", "run", str(spec.file), "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as team:
         try:
             yield team

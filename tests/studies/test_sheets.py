@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studies import sheets
-from studies.sheets import Column, Picture
+from studies.drawing import sheets
+from studies.drawing.sheets import Column, Picture
 
 
 def plain(level: int, height: int = 48, width: int = 32) -> Picture:

@@ -13,8 +13,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
 from search.suggester import Proposal
-from studies.journal import repair
-from studies.storage import ATTEMPTS, INTERRUPTED, LOST, StudyStore, complete
+from studies.store.journal import repair
+from studies.store.storage import ATTEMPTS, INTERRUPTED, LOST, StudyStore, complete
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
 POINT = {"IN00": 0.25, "OUT11": 0.5}
@@ -170,7 +170,7 @@ def test_a_record_that_found_the_disk_full_is_cut_off_by_the_next_writer_and_rea
 def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
     StudyStore(tmp_path, "one")
     code = (
-        "import os, sys; from pathlib import Path; from studies.journal import JournalLock\n"
+        "import os, sys; from pathlib import Path; from studies.store.journal import JournalLock\n"
         "JournalLock(Path(sys.argv[1])).acquire(); os.kill(os.getpid(), 9)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "journal.log")], check=False)

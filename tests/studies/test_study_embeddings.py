@@ -10,16 +10,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.recipe import Recipe
-from engine.session import Engine
-from engine.shots import Shot
-from studies.embeddings import embedding_hashes
+from engine.engine import Engine
+from engine.recipes.recipe import Recipe
+from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.fingerprint import refuse_changes
-from studies.preflight import Finding, preflight
+from studies.inputs.assets import embedding_hashes
+from studies.night.fingerprint import refuse_changes
+from studies.preflight.checks import Finding, preflight
 from studies.sample.world import SampleWorld, write_world
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.engine.test_prompt_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study
@@ -49,7 +49,7 @@ def small_study(folder: Path) -> StudySpec:
 
 
 def width_of(checkpoint: Path) -> int:
-    from engine.checkpoint import open_checkpoint
+    from engine.checkpoints.checkpoint import open_checkpoint
 
     return open_checkpoint(checkpoint).widths.text
 

@@ -9,20 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from engine.hires import Hires
-from engine.layout import Widths
-from engine.shots import Shot
-from studies import estimate
-from studies.embeddings import embedding_hashes
+from engine.architecture.layout import Widths
+from engine.shots.hires import Hires
+from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.estimate import picture_seconds
-from studies.fingerprint import refuse_changes
-from studies.preflight import Finding, preflight
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.template import study_template
-from studies.upscalers import upscaler_hashes
-from studies.workshop import Workshop
+from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.night.fingerprint import refuse_changes
+from studies.night.workshop import Workshop
+from studies.preflight import estimate
+from studies.preflight.checks import Finding, preflight
+from studies.preflight.estimate import picture_seconds
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.template import study_template
 from tests.engine.test_upscale import esrgan
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.dialects import DIALECTS
-from search.frame import Frame
-from search.layout import suggested_sites
+from engine.recipes.dialects import DIALECTS
+from search.space.build import suggested_sites
+from search.space.frame import Frame
 from studies.errors import StudyError
-from studies.studyfile import StudySpec, read_study_file
-from studies.written_merge import RATIO_LIMITS
+from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.schema_merge import RATIO_LIMITS
 from tests.studies.study_text import STUDY, write_study
 
 C = '\nC = "c.safetensors"'
@@ -315,7 +315,7 @@ def test_models_and_vaes_are_named_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ratio", RATIO_LIMITS)
 def test_ratios_up_to_the_limits_are_written_and_read_by_supermerger(tmp_path: Path, ratio: float) -> None:
-    from engine.supermerger_weights import parse_weights, weights_line
+    from engine.supermerger.weights import parse_weights, weights_line
 
     low, high = RATIO_LIMITS
     spec = read(tmp_path, f"[space.blocks]\nlow = {low}\nhigh = {high}")

@@ -14,23 +14,25 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.checkpoint import file_sha256
-from engine.infotext import read_fields
-from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, write_recipe_file
-from engine.session import Engine
-from engine.shots import Shot
-from engine.widths import VAE
-from studies.approval import pin_recipe
-from studies.cli import main
+from engine.architecture.widths import VAE
+from engine.checkpoints.checkpoint import file_sha256
+from engine.engine import Engine
+from engine.recipes.file import RecipeFile, write_recipe_file
+from engine.recipes.recipe import Recipe
+from engine.shots.infotext import read_fields
+from engine.shots.shot import Shot
+from studies.cli.main import main
+from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
-from studies.findings import Finding
-from studies.fingerprint import refuse_changes
-from studies.pictures import is_black, parameters_of, save_picture
-from studies.preflight import preflight
-from studies.storage import StudyStore
-from studies.studyfile import StudySpec, read_study_file
-from studies.workshop import Workshop, as_bytes, model_hashes, vae_hashes
+from studies.inputs.models import model_hashes, vae_hashes
+from studies.night.fingerprint import refuse_changes
+from studies.night.workshop import Workshop
+from studies.pictures.pictures import is_black, parameters_of, save_picture
+from studies.preflight.checks import preflight
+from studies.preflight.findings import Finding
+from studies.store.pins import pin_recipe
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec, read_study_file
 from tests.studies.sample_study import write_small_study
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "2")
@@ -57,7 +59,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.hashes.user_memory", lambda: tmp_path / "hashes.json")
+    monkeypatch.setattr("studies.inputs.hashes.user_memory", lambda: tmp_path / "hashes.json")
 
 
 def study(world: Path, folder: Path, lines: str, *, bare: bool = False) -> StudySpec:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.blocks import BLOCKS
-from scorers.sources import EncoderFiles
+from engine.recipes.blocks import BLOCKS
+from scorers.catalogue.sources import EncoderFiles
 from studies.errors import StudyError
-from studies.mistakes import path_text, shown
-from studies.space_values import blocks_of_range
-from studies.studyfile import StudySpec, read_study_file
+from studies.studyfile.mistakes import path_text, shown
+from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.space_values import blocks_of_range
 from tests.studies.study_text import STUDY, write_study
 
 

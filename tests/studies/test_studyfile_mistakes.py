@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studies.errors import StudyError
-from studies.studyfile import read_study_file
+from studies.studyfile.read import read_study_file
 from tests.studies.study_text import STUDY, write_study
 
 PEEKING = (

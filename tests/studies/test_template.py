@@ -9,10 +9,10 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
 
-from studies.cli import main
+from studies.cli.main import main
 from studies.errors import StudyError
-from studies.studyfile import read_study_file
-from studies.template import study_template, write_template
+from studies.studyfile.read import read_study_file
+from studies.studyfile.template import study_template, write_template
 
 
 def test_the_template_is_a_right_study_file(tmp_path: Path) -> None:

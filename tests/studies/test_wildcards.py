@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.shots import Shot
+from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.preflight import preflight
-from studies.studyfile import StudySpec, read_study_file
-from studies.wildcards import expanded, with_choices
+from studies.preflight.checks import preflight
+from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.wildcards import expanded, with_choices
 from tests.studies.study_text import STUDY, write_study
 
 
@@ -63,7 +63,7 @@ def test_attention_and_schedules_may_stand_beside_choices(lists: Path) -> None:
 def test_the_same_seeds_give_the_same_words_in_another_process(lists: Path) -> None:
     words = [expanded("{a|b|c|d} __colour__", folder=lists, seed=7, shot_seed=number) for number in range(8)]
     code = (
-        "import sys; from pathlib import Path; from studies.wildcards import expanded;"
+        "import sys; from pathlib import Path; from studies.studyfile.wildcards import expanded;"
         "print([expanded('{a|b|c|d} __colour__', folder=Path(sys.argv[1]), seed=7, shot_seed=n) for n in range(8)])"
     )
     again = subprocess.check_output([sys.executable, "-c", code, str(lists)], text=True)

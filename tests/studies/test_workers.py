@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from studies.errors import StudyError
-from studies.workers import alone, at_work, held, joined
+from studies.store.workers import alone, at_work, held, joined
 
 JOIN = """
 import sys; from pathlib import Path; from studies.workers import joined

@@ -1,0 +1,236 @@
+"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before its use.
+
+``open_checkpoint`` is for merging, where keys may be missing; ``open_complete`` for rendering, where none may.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.architecture.families import family_of, foreign, no_pictures, read_widths
+from engine.architecture.keymap import unused
+from engine.architecture.layout import TEXT, VAE, Widths, shapes
+from engine.architecture.widths import FamilyName, Shape
+from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
+from engine.checkpoints.tensors import same_shape
+from engine.errors import CheckpointError
+from engine.recipes.blocks import is_merged
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+FLOATS = ("F16", "BF16", "F32")
+_OLD_TEXT = "cond_stage_model.transformer."
+_OLD_PARTS = tuple(_OLD_TEXT + part for part in ("embeddings.", "encoder.", "final_layer_norm."))
+_CHUNK = 1 << 22
+
+
+class Checkpoint:
+    """A checkpoint, as far as its header says. Tensors are read from the file when asked for.
+
+    Attributes:
+        path: the file.
+        family: sd1, sd2 or sdxl.
+        widths: the widths its shapes show.
+        shapes: LDM key to shape.
+        tensors: LDM key to shape and dtype, everything in the file, in its order. Old text encoder names (without
+            ``text_model.``) appear under the usual ones.
+        metadata: what the file says about itself.
+    """
+
+    def __init__(self, path: Path, header: Header, family: FamilyName) -> None:
+        self.path = path
+        self.family: FamilyName = family
+        self._stored = {usual_name(name): name for name in header.tensors}
+        self.tensors: dict[str, TensorInfo] = {key: header.tensors[name] for key, name in self._stored.items()}
+        self.metadata = header.metadata
+        self.shapes: dict[str, Shape] = shapes_of(self.tensors)
+        self.widths: Widths = read_widths(self.shapes)
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.path)!r}, {self.widths})"
+
+    def stored_name(self, key: str) -> str:
+        """The name that ``key`` has in the file."""
+        return self._stored[key]
+
+    def read(self, key: str) -> Tensor:
+        """A tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
+        return self._file.get_tensor(self._stored[key])
+
+    @cached_property
+    def _file(self) -> Any:
+        from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
+
+        try:
+            return safe_open(str(self.path), framework="pt")
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{self.path}: cannot be opened ({error}); fetch the file again") from error
+
+
+def usual_name(name: str) -> str:
+    """Old checkpoints leave ``text_model.`` out of the text encoder's names."""
+    return TEXT + name.removeprefix(_OLD_TEXT) if name.startswith(_OLD_PARTS) else name
+
+
+def shapes_of(tensors: Mapping[str, TensorInfo]) -> dict[str, Shape]:
+    """Key to shape."""
+    return {key: info.shape for key, info in tensors.items()}
+
+
+def named(keys: Iterable[str], show: int = 5) -> str:
+    """The first few keys and how many more there are."""
+    found = sorted(keys)
+    more = f" and {len(found) - show} more" if len(found) > show else ""
+    return ", ".join(found[:show]) + more
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """Open a checkpoint for merging, without any network.
+
+    Raises:
+        CheckpointError: missing, a folder, cut short, damaged, a pickle by another name, another architecture, or
+            dtypes that cannot be merged.
+    """
+    path = Path(path)
+    header = read_header(path)
+    keys = {usual_name(name): info.shape for name, info in header.tensors.items()}
+    family = family_of(keys)
+    if family is None:
+        raise CheckpointError(f"{path}: this is {foreign(keys)}; an SD1, SD2 or SDXL checkpoint is needed")
+    checkpoint = Checkpoint(path, header, family)
+    wrong = [f"{key} ({info.dtype})" for key, info in checkpoint.tensors.items() if not _is_usable(key, info)]
+    if wrong:
+        raise CheckpointError(f"{path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
+    return checkpoint
+
+
+def _is_usable(key: str, info: TensorInfo) -> bool:
+    """Whether a tensor can be merged, or copied where it takes no part in merges."""
+    return info.dtype in (FLOATS if is_merged(key) else SIZES)
+
+
+def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
+    """Open a checkpoint for rendering: UNet, text encoders and VAE, with nothing missing.
+
+    Args:
+        path: the file.
+        vae: whether its own VAE is needed.
+
+    Raises:
+        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
+    """
+    checkpoint = open_checkpoint(path)
+    if reason := no_pictures(checkpoint.widths):
+        raise CheckpointError(f"{path}: {reason}")
+    _check_complete(checkpoint, vae=vae)
+    return checkpoint
+
+
+def has_vae(checkpoint: Checkpoint) -> bool:
+    """Whether a whole VAE is inside."""
+    needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if key.startswith(VAE)}
+    found = checkpoint.shapes
+    return all(key in found and same_shape(found[key], shape) for key, shape in needed.items())
+
+
+def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
+    found, spare = checkpoint.tensors, unused(checkpoint.widths)
+    needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if vae or not key.startswith(VAE)}
+    expected = {key: shape for key, shape in needed.items() if key in found or key not in spare}
+    missing = [key for key in expected if key not in found]
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(missing)} tensors are missing: {named(missing)}; {_advice(missing)}"
+        )
+    odd = [key for key, shape in expected.items() if not same_shape(found[key].shape, shape)]
+    if odd:
+        first = min(odd)
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
+            f"({first} is {found[first].shape}, {expected[first]} is needed)"
+        )
+
+
+def _advice(missing: list[str]) -> str:
+    if all(key.startswith(VAE) for key in missing):
+        return "give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
+    if all(key.startswith("cond") for key in missing):
+        return "use a version of the file with its text encoder inside"
+    return "use a complete file"
+
+
+def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
+    """Check that two checkpoints can be merged.
+
+    Args:
+        a: one.
+        b: the other.
+        vae: whether the VAE of ``b`` is needed.
+
+    Raises:
+        CheckpointError: a tensor that takes part in merges has another shape in ``b``.
+    """
+    odd = [
+        key
+        for key, info in a.tensors.items()
+        if is_merged(key) and key in b.tensors and not same_shape(info.shape, b.tensors[key].shape)
+    ]
+    spare = unused(a.widths)
+    needed = [key for key in shapes(a.widths) if vae or not key.startswith(VAE)]
+    lost = [key for key in needed if key not in b.tensors and key not in spare]
+    if odd or lost:
+        raise CheckpointError(
+            f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "
+            f"in the second: {named(odd or lost)} (first: {a.widths}; second: {b.widths})"
+        )
+
+
+def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> None:
+    """Read every weight and look for NaN and infinity.
+
+    Raises:
+        CheckpointError: some weights are no finite numbers.
+    """
+    from engine.checkpoints.tensors import all_finite  # brings torch, which not everyone needs
+
+    floats = {key: info for key, info in checkpoint.tensors.items() if is_merged(key) and info.dtype in FLOATS}
+    total, done, broken = sum(info.size for info in floats.values()), 0, list[str]()
+    for key, info in floats.items():
+        if not all_finite(checkpoint.read(key)):
+            broken.append(key)
+        done += info.size
+        if progress:
+            progress(done, total)
+    if broken:
+        raise CheckpointError(
+            f"{checkpoint.path}: {len(broken)} tensors hold NaN or infinite weights: {named(broken)}; the file is "
+            "broken (often by a merge in fp16), take another version of it"
+        )
+
+
+def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
+    """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    path, digest, done = Path(path), hashlib.sha256(), 0
+    try:
+        total = path.stat().st_size
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                done += len(chunk)
+                if progress:
+                    progress(done, total)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

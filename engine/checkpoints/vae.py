@@ -1,0 +1,142 @@
+"""Reading a VAE file, to bake it in or to decode with: bare names (``decoder...``), or a whole checkpoint's."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.architecture.families import read_widths
+from engine.architecture.layout import shapes
+from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths
+from engine.checkpoints.checkpoint import named
+from engine.checkpoints.header import read_header
+from engine.checkpoints.tensors import all_finite, same_shape
+from engine.errors import CheckpointError
+
+_BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+_DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
+_LATENTS = f"{VAE}decoder.conv_in.weight"
+_TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
+
+
+def read_vae(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a VAE by LDM key, ``first_stage_model.`` in front.
+
+    Pickles (``.pt``, ``.ckpt``) are read for their tensors alone; nothing in them can run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or has no VAE in it.
+    """
+    path = Path(path)
+    content = _pickled(path) if path.suffix in {".pt", ".pth", ".ckpt", ".bin"} else _stored(path)
+    found = {_name(key): value for key, value in content.items() if _is_vae(key)}
+    if not found:
+        raise CheckpointError(f"{path}: has no VAE in it; name a file with keys such as decoder.conv_in.weight")
+    if any(part in key for key in found for part in _DIFFUSERS):  # only a few of its names are the original ones
+        raise CheckpointError(
+            f"{path}: is a VAE in diffusers' names; take its version for the WebUI, with keys such as "
+            "decoder.up.0.block.0.conv1.weight"
+        )
+    return found
+
+
+def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, Tensor]:
+    """Every tensor of a VAE by LDM key, to decode with.
+
+    SDXL's VAE has the shapes of SD1's and SD2's, so one cannot be told from the other.
+
+    Args:
+        path: as for ``read_vae``.
+        widths: of the model whose latents are decoded; None: the VAE's own, whatever they are.
+
+    Raises:
+        CheckpointError: as ``read_vae``; or the VAE is of another architecture, not whole, or holds NaN.
+    """
+    found = {key: value for key, value in read_vae(path).items() if not key.startswith(_TRAINING)}
+    _check_channels(path, found)
+    wanted = widths or read_widths(_shapes(found))
+    _check_whole(path, found, {key: shape for key, shape in shapes(wanted).items() if key.startswith(VAE)})
+    found = {key: value.float() for key, value in found.items()}
+    if broken := [key for key, value in found.items() if not all_finite(value)]:
+        raise CheckpointError(
+            f"{path}: {len(broken)} tensors of this VAE hold NaN or infinite weights: {named(broken)}; the file is "
+            "broken, take another version of it"
+        )
+    return found
+
+
+def vae_levels(vae: Mapping[str, Tensor]) -> tuple[int, int, int, int]:
+    """Channels of each level of a VAE, as in ``Widths.vae``."""
+    return read_widths(_shapes(vae)).vae
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    return {key: tuple(value.shape) for key, value in tensors.items()}
+
+
+def _check_channels(path: Path | str, found: Mapping[str, Tensor]) -> None:
+    """SD3's and FLUX's VAEs have the names of SD1's."""
+    channels = found[_LATENTS].shape[1:2] if _LATENTS in found else ()
+    if channels and channels[0] != LATENT_CHANNELS:
+        others = " as SD3 and FLUX have them" if channels[0] == 16 else ""
+        raise CheckpointError(
+            f"{path}: this VAE is for latents of {channels[0]} channels{others}, and SD1, SD2 and SDXL have "
+            f"{LATENT_CHANNELS}; take a VAE of the models' family"
+        )
+
+
+def _check_whole(path: Path | str, found: Mapping[str, Tensor], expected: Mapping[str, Shape]) -> None:
+    odd = [key for key in found if key in expected and not same_shape(tuple(found[key].shape), expected[key])]
+    kinds = {
+        "are missing": [key for key in expected if key not in found],
+        "are no part of such a VAE": [key for key in found if key not in expected],
+        "have other shapes": odd,
+    }
+    mistakes = [f"{len(keys)} tensors {what}: {named(keys)}" for what, keys in kinds.items() if keys]
+    if odd:
+        first = min(odd)
+        mistakes[-1] += f" ({first} is {tuple(found[first].shape)}, {expected[first]} is needed)"
+    if mistakes:
+        raise CheckpointError(
+            f"{path}: this VAE cannot decode for these models: {', and '.join(mistakes)}; take a whole VAE of their "
+            "family"
+        )
+
+
+def _is_vae(key: str) -> bool:
+    return key.startswith((*_BARE, VAE))
+
+
+def _name(key: str) -> str:
+    return key if key.startswith(VAE) else VAE + key
+
+
+def _stored(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    names = [key for key in read_header(path).tensors if _is_vae(key)]  # says what is wrong with the file
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return {key: file.get_tensor(key) for key in names}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: cannot be opened ({error}); fetch the file again") from error
+
+
+def _pickled(path: Path) -> Mapping[str, Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: holds something else than plain tensors, which could run code, or is damaged; nothing of it was "
+            "opened. Take a .safetensors file"
+        ) from error
+    content = content.get("state_dict", content) if isinstance(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
+    return {str(key): value for key, value in content.items() if isinstance(value, Tensor)}

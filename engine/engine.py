@@ -1,0 +1,326 @@
+"""The engine as its callers see it: open the parents once, then build recipes and render shots in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from engine.architecture.configs import PREDICTIONS, Family, Prediction
+from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
+from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
+from engine.checkpoints.checkpoint import Progress as BytesRead
+from engine.checkpoints.vae import read_whole_vae, vae_levels
+from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
+from engine.gradients.denoising_loss import DenoisingLoss, Noised
+from engine.gradients.differentiation import Differentiation, Loss, Slopes
+from engine.gradients.slopes import Move
+from engine.gradients.traced_renderer import AT_ONCE
+from engine.live.model import LiveModel
+from engine.live.weights import DTYPES, BuildReport, LiveWeights
+from engine.prompts.embeddings import EmbeddingFolder
+from engine.recipes.blocks import BLOCKS
+from engine.recipes.recipe import Recipe
+from engine.rendering.upscaler_models import UpscalerFolder
+from engine.rendering.vae_codec import Progress as PicturesDone
+from engine.shots.shot import Shot
+
+TEXT_BLOCK = BLOCKS[0]  # BASE holds the text encoder
+
+
+class Engine:
+    """One live model on one device, its parents resident beside it.
+
+    Use it as a context manager, or call ``close``. ``build`` comes before ``render``.
+
+    Attributes:
+        device: Where the model lives and the pictures come out.
+        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE is always fp32.
+        models: The parents' names, as recipes use them.
+    """
+
+    def __init__(
+        self,
+        weights: LiveWeights,
+        *,
+        device: torch.device,
+        precision: str,
+        embeddings: EmbeddingFolder | None = None,
+        upscalers: UpscalerFolder | None = None,
+    ) -> None:
+        self.device = device
+        self.precision = precision
+        self.models = weights.names
+        self._weights: LiveWeights | None = weights
+        self._renderer = DenoisingLoss(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._ready = False
+
+    @classmethod
+    def open(
+        cls,
+        models: Mapping[str, Path],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        round_to: str = "fp16",
+        embeddings: Path | None = None,
+        upscalers: Path | None = None,
+        prediction: str = "auto",
+        vae: Path | None = None,
+        progress: BytesRead | None = None,
+    ) -> Engine:
+        """Open the parents and make the live model; no network, nothing written.
+
+        Args:
+            models: Checkpoint files by the names recipes use for them, such as A and B.
+            device: "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
+            precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
+            round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
+                what an export holds.
+            embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
+            upscalers: A folder of upscaler models for hires fix, named by the files' stems.
+            prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
+                mark, so those that predict v (most of 768 pixels) need to be told.
+            vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
+            progress: Called with (bytes read, bytes in all).
+
+        Raises:
+            CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
+                first; or the VAE cannot be used.
+            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder cannot be had.
+        """
+        where = _device(device)
+        chosen = _precision(precision, where)
+        _known("round_to", round_to, tuple(DTYPES))
+        folder = EmbeddingFolder(embeddings) if embeddings else None
+        enlargers = UpscalerFolder(upscalers) if upscalers else None
+        checkpoints = _opened(models, vae=vae is None)
+        family = _family(checkpoints, prediction)
+        tensors = None
+        if vae is not None:
+            inside = has_vae(next(iter(checkpoints.values())))
+            tensors = read_whole_vae(vae, family.widths if inside else None)
+            family = replace(family, widths=replace(family.widths, vae=vae_levels(tensors)))
+        weights = LiveWeights.load(
+            LiveModel.empty(family),
+            checkpoints,
+            device=where,
+            dtype=DTYPES[chosen],
+            round_to=round_to,
+            vae=tensors,
+            progress=progress,
+        )
+        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers)
+
+    def build(self, recipe: Recipe) -> BuildReport:
+        """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
+
+        Raises:
+            EngineError: The engine is closed.
+            RecipeError: The recipe takes a model that was not opened, or is for another family.
+        """
+        weights = self._opened_weights()
+        if recipe.family != weights.live.family.name:
+            raise RecipeError(
+                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
+                f'family = "{weights.live.family.name}" in the recipe, or open other models'
+            )
+        whole, self._ready = self._ready, False
+        report = weights.build(weights.plan(recipe))
+        if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
+            self._renderer.forget_text()
+        self._ready = True
+        return report
+
+    def use_vae(self, path: Path | None) -> None:
+        """Decode with the VAE of a file from now on, whatever is built; in place, no address changes.
+
+        Args:
+            path: A VAE with the original names, bare or in a checkpoint, ``.safetensors`` or a pickle of tensors; None:
+                the merged VAE again.
+
+        Raises:
+            EngineError: The engine is closed.
+            CheckpointError: The file is missing, damaged, not whole, of another architecture, or holds NaN; or there
+                is no VAE in the models to merge. The VAE stays as it was.
+        """
+        weights = self._opened_weights()
+        vae = None if path is None else read_whole_vae(path, weights.live.family.widths)
+        ready, self._ready = self._ready, False  # an interrupted change leaves a VAE of two parts
+        try:
+            weights.use_vae(vae)
+        except CheckpointError:
+            self._ready = ready
+            raise
+        self._ready = ready
+
+    def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
+        """Make the pictures of the recipe built last.
+
+        Args:
+            shots: At least one, all with pictures of one size in the end.
+            progress: Called with the number of pictures just finished.
+
+        Returns:
+            ``(n, 3, height, width)`` float32 from 0 to 1, on ``device``, in the order of the shots.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: No recipe was built, or the shots cannot be rendered, or came out broken: see
+                ``Renderer.render``.
+        """
+        self._opened_weights()
+        if not self._ready:
+            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+        return self._renderer.render(shots, progress=progress)
+
+    def slopes(
+        self,
+        recipe: Recipe,
+        moves: Mapping[str, Move],
+        shots: Sequence[Shot],
+        loss: Loss,
+        *,
+        last: int = 1,
+        at_once: int = AT_ONCE,
+        thrifty: bool = False,
+    ) -> Slopes:
+        """Build a recipe, render shots, and differentiate a loss of the pictures by numbers of the recipe.
+
+        Args:
+            recipe: Weighted sums, Self and Adjust.
+            moves: By a name of your own, the recipe with one number moved; BASE's ratio cannot be among them.
+            shots: At least one, all of one size.
+            loss: From pictures ``(n, 3, height, width)`` to a differentiable scalar.
+            last: Through how many of the last steps.
+            at_once: How many pictures go through the model together: memory grows with it.
+            thrifty: Least memory, for one more forward pass through what is differentiated.
+
+        Raises:
+            EngineError: As ``build`` and ``render``; a number whose slope is not known.
+        """
+        return self._differentiation(recipe, moves).of_pictures(
+            shots, loss, last=last, at_once=at_once, thrifty=thrifty
+        )
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents of pictures ``(n, 3, h, w)`` from 0 to 1, by the VAE of the recipe built last, for ``Noised``.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: Other shapes.
+        """
+        self._opened_weights()
+        return self._renderer.encoded(pictures)
+
+    def denoising_errors(self, recipe: Recipe, noised: Noised) -> Tensor:
+        """Build a recipe and return its denoising loss on each picture, ``(n,)``.
+
+        Raises:
+            EngineError: As ``build``.
+        """
+        self.build(recipe)
+        return self._renderer.errors(noised)
+
+    def denoising_slopes(
+        self, recipe: Recipe, moves: Mapping[str, Move], noised: Noised, *, thrifty: bool = False
+    ) -> Slopes:
+        """Build a recipe and differentiate its mean denoising loss by numbers of the recipe; see ``slopes``.
+
+        Raises:
+            EngineError: As ``slopes``.
+        """
+        return self._differentiation(recipe, moves).of_denoising(noised, thrifty=thrifty)
+
+    def _differentiation(self, recipe: Recipe, moves: Mapping[str, Move]) -> Differentiation:
+        self.build(recipe)
+        return Differentiation(self._opened_weights(), self._renderer, recipe, moves)
+
+    def close(self) -> None:
+        """Give the memory back. Closing twice is fine."""
+        if self._weights is None:
+            return
+        self._weights = None
+        del self._renderer
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _opened_weights(self) -> LiveWeights:
+        if self._weights is None:
+            raise EngineError("the engine is closed. Open a new one")
+        return self._weights
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
+    """All parents, with a VAE inside or not, each checked against the first; what is wrong with any is said at once."""
+    if not models:
+        raise EngineError("no models to open. Name at least one checkpoint")
+    checkpoints: dict[str, Checkpoint] = {}
+    mistakes: list[str] = []
+    for name, path in models.items():
+        try:
+            checkpoints[name] = open_complete(path, vae=vae)
+            check_pair(next(iter(checkpoints.values())), checkpoints[name], vae=vae)
+        except CheckpointError as error:
+            mistakes.append(f"{name}: {error}")
+    if mistakes:
+        raise CheckpointError("\n".join(mistakes))
+    return checkpoints
+
+
+def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
+    """What the models are and predict, by their marks or as told; marks have to agree."""
+    _known("prediction", prediction, ("auto", *PREDICTIONS))
+    marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
+    if prediction == "auto" and len(set(marks.values())) > 1:
+        said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
+        raise EngineError(
+            f"the models are marked for different predictions ({said}), and a mix of those predicts neither. Take "
+            'models of one kind, or set prediction to "epsilon" or "v"'
+        )
+    first = next(iter(checkpoints))
+    told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
+    zero_terminal = ZERO_TERMINAL_MARK in marks[first]
+    return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise EngineError(f'device = "{name}" is not known. Choose auto, cpu, cuda or cuda:1, ...') from error
+    if device.type not in {"cpu", "cuda"}:
+        raise EngineError(f'device = "{name}" is not supported. Choose auto, cpu, cuda or cuda:1, ...')
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f'device = "{name}": torch sees {torch.cuda.device_count()} CUDA devices here. Choose auto or cpu, or '
+            "install a torch build for your GPU"
+        )
+    return device
+
+
+def _precision(name: str, device: torch.device) -> str:
+    _known("precision", name, ("auto", *DTYPES))
+    if name == "auto":
+        return "fp16" if device.type == "cuda" else "fp32"
+    return name
+
+
+def _known(what: str, name: str, choices: tuple[str, ...]) -> None:
+    if name not in choices:
+        raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')

@@ -1,0 +1,74 @@
+"""Slopes: how every tensor of a recipe changes with one of its numbers, as rows.
+
+In weighted sums, Self and Adjust every row is affine in each single number of a step: block ratios, multipliers and
+Adjust values. So what two plans differ by, over the step between them, is the derivative, whatever the step, exact but
+for rounding. No tensor is made for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.errors import RecipeError
+from engine.merging.folded import Plan
+from engine.merging.rows import Row, combined
+from engine.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A recipe with one number moved.
+
+    Attributes:
+        recipe: otherwise the same as the one it is compared with.
+        step: by how much the number was moved; any size, either sign.
+    """
+
+    recipe: Recipe
+    step: float
+
+
+def slopes_of(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]:
+    """The derivative of a plan's rows with respect to the number that was moved; keys that stay are left out.
+
+    Args:
+        name: of the number, for messages.
+        plan: of the recipe.
+        moved: of the recipe with one number moved.
+        step: by how much.
+
+    Raises:
+        RecipeError: the step is 0, nothing moves, or a row that moves is no weighted sum.
+    """
+    if step == 0:
+        raise RecipeError(f"{name}: moved by 0, which tells no slope; give the step another size")
+    differing = {key: row for key, row in moved.rows.items() if row is not plan.rows[key] and row != plan.rows[key]}
+    if not differing:
+        raise RecipeError(f"{name}: no tensor changes with it; leave it out")
+    if odd := [key for key, row in differing.items() if not (_is_sum(row) and _is_sum(plan.rows[key]))]:
+        raise RecipeError(
+            f"{name}: {len(odd)} tensors, such as {odd[0]}, are not weighted sums, and their slopes are not known; "
+            "take a recipe of Weight sum, Add difference, Triple sum, sum Twice, Self and Adjust"
+        )
+    return _Differences(plan.rows, step).of(differing)
+
+
+class _Differences:
+    """Differences of rows, once for each pair: most keys of a block have the same."""
+
+    def __init__(self, rows: Mapping[str, Row], step: float) -> None:
+        self._rows, self._step = rows, step
+        self._known: dict[tuple[Row, Row], Row] = {}
+
+    def of(self, moved: Mapping[str, Row]) -> dict[str, Row]:
+        return {key: self._difference(row, self._rows[key]) for key, row in moved.items()}
+
+    def _difference(self, moved: Row, row: Row) -> Row:
+        if (moved, row) not in self._known:
+            self._known[moved, row] = combined(((moved, 1 / self._step), (row, -1 / self._step)))
+        return self._known[moved, row]
+
+
+def _is_sum(row: Row) -> bool:
+    return all(isinstance(term, str) for term, _ in row.terms)

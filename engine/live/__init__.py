@@ -1,0 +1,1 @@
+"""The live model: parents resident in memory, the merged weights in place."""

@@ -1,0 +1,184 @@
+"""The content of a merged checkpoint: which tensors it has, in which order and dtype, and each one's value in turn.
+
+Two ways to the same model: ``exact`` replays SuperMerger's arithmetic step by step, ``folded`` computes every tensor in
+one pass as the search does. Nothing is kept but the tensor at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.checkpoint import FLOATS, Checkpoint
+from engine.checkpoints.header import SIZES, TensorInfo
+from engine.checkpoints.tensors import all_finite, same_shape
+from engine.checkpoints.vae import read_vae
+from engine.errors import CheckpointError, RecipeError
+from engine.merging.evaluate import DTYPES, Arithmetic, find_out
+from engine.merging.exact import replay
+from engine.merging.folded import Plan, plan_for
+from engine.merging.sources import Scratch
+from engine.recipes.recipe import Recipe
+
+Way = Literal["exact", "folded"]
+
+STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
+_PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
+_MARKS = frozenset({"v_pred", "ztsnr"})  # empty tensors that say how an SDXL model must be sampled
+_POSITIONS = "position_ids"
+_KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library lays tensors out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What the file is to be like.
+
+    Attributes:
+        dtype: fp16, bf16 or fp32: of all floating tensors with "model" in their name; others stay as they are.
+        way: exact (SuperMerger's arithmetic and rounding) or folded (the search's, one rounding).
+        prune: leave out all but UNet, VAE and text encoders: EMA weights, training buffers.
+        vae: a VAE file whose tensors take the place of the merged ones.
+        reset_clip_ids: write the text encoder's position numbers as 0 to 76 where they are there.
+    """
+
+    dtype: str = "fp16"
+    way: Way = "exact"
+    prune: bool = False
+    vae: Path | None = None
+    reset_clip_ids: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise CheckpointError(f"cannot write {self.dtype!r}; the dtypes are {', '.join(DTYPES)}")
+
+
+class _Values(Protocol):
+    """Gives the value of a merged key, in any floating dtype."""
+
+    def read(self, key: str) -> Tensor: ...
+
+
+class MergedTensors:
+    """The tensors of the new file, in order.
+
+    Attributes:
+        layout: name in the file to shape and dtype, in the order in which the safetensors library writes: so equal
+            recipes give equal AutoV3 hashes.
+
+    Raises:
+        CheckpointError: the VAE does not fit.
+        RecipeError: the models do not fit each other.
+    """
+
+    def __init__(self, recipe: Recipe, models: Mapping[str, Checkpoint], output: Output) -> None:
+        self._models, self._output, self._dtype = models, output, DTYPES[output.dtype]
+        self._plan = plan_for(recipe, {name: checkpoint.shapes for name, checkpoint in models.items()})
+        self._values: _Values = (
+            replay(recipe, models) if output.way == "exact" else _Folded(self._plan, models, self._dtype)
+        )
+        self._first = models[_root(recipe)]
+        self._vae = read_vae(output.vae) if output.vae else {}
+        infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
+        self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
+        self.layout = {self._name(key): infos[key] for key in self._order}
+        _check_vae(self._vae, infos, output.vae)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """Every tensor in the order of ``layout``; its memory may be used again ``SCRATCH_TURNS`` later.
+
+        Raises:
+            CheckpointError: a value is NaN, infinite or beyond the dtype.
+        """
+        for key in self._order:
+            if not self._is_weight(key):
+                yield self._copied(key)
+                continue
+            value = self._vae[key] if key in self._vae else self._values.read(key)
+            value = value.to(self._dtype)
+            if not all_finite(value):
+                raise CheckpointError(
+                    f"{key}: the merge gives weights that {self._output.dtype} cannot hold, or a parent has NaN "
+                    "weights; check the parents, and the ratios and factors of the recipe"
+                )
+            yield value
+
+    def _kept(self, key: str) -> bool:
+        return not self._output.prune or key.startswith(_PARTS) or key in _MARKS
+
+    def _name(self, key: str) -> str:
+        return self._first.stored_name(key) if key in self._first.tensors else key
+
+    def _info(self, key: str) -> TensorInfo:
+        if self._is_weight(key):
+            return TensorInfo(shape=self._plan.shapes[key], dtype=STORED[self._output.dtype])
+        info = self._origin(key).tensors[key]
+        return TensorInfo(shape=info.shape, dtype="I64") if self._resets(key) else info
+
+    def _is_weight(self, key: str) -> bool:
+        """Floats with "model" in their name, as SuperMerger saves them."""
+        if "model" not in key or self._resets(key):
+            return False
+        return all(self._models[name].tensors[key].dtype in FLOATS for name in self._plan.rows[key].models)
+
+    def _resets(self, key: str) -> bool:
+        return self._output.reset_clip_ids and key.endswith(_POSITIONS)
+
+    def _origin(self, key: str) -> Checkpoint:
+        source = self._plan.rows[key].source
+        if source is None:
+            raise RecipeError(f"{key}: the recipe computes with a tensor that is no float; write another dialect")
+        return self._models[source]
+
+    def _copied(self, key: str) -> Tensor:
+        if self._resets(key):
+            shape = self._plan.shapes[key]
+            return torch.arange(shape[-1], dtype=torch.int64).expand(shape)
+        return self._origin(key).read(key)
+
+
+def _root(recipe: Recipe) -> str:
+    """The model whose keys the result has: A of the last run, A of what that was made by, and so on."""
+    runs = {f"step{number}": run for number, run in enumerate(recipe.runs, start=1)}
+    name = recipe.runs[-1].models[0]
+    while name in runs:
+        name = runs[name].models[0]
+    return name
+
+
+class _Folded:
+    """Values of a plan."""
+
+    def __init__(self, plan: Plan, models: Mapping[str, Checkpoint], dtype: torch.dtype) -> None:
+        self._plan, self._models = plan, models
+        self._arithmetic = Arithmetic(torch.device("cpu"), dtype)
+        self._dtype = dtype
+        self._scratch = Scratch()
+        read = lambda name, key: models[name].read(key)  # noqa: E731
+        self._found = find_out(plan.prepasses, read, plan.shapes)
+
+    def read(self, key: str) -> Tensor:
+        row, shape = self._plan.rows[key], self._plan.shapes[key]
+        if row.source:
+            return self._models[row.source].read(key)
+        value = self._scratch.like(shape, self._dtype)
+        read = lambda name: self._models[name].read(key)  # noqa: E731
+        self._arithmetic.evaluate_key(key, row, read, shape, value.view(-1), self._found)
+        return value
+
+
+def _check_vae(vae: Mapping[str, Tensor], infos: Mapping[str, TensorInfo], path: Path | None) -> None:
+    """A VAE must have something for the file, in the file's shapes."""
+    fitting = [key for key in vae if key in infos]
+    if path and not fitting:
+        raise CheckpointError(f"{path}: has no tensor that this checkpoint's VAE has; name the file of a VAE")
+    odd = [key for key in fitting if not same_shape(tuple(vae[key].shape), infos[key].shape)]
+    if odd:
+        raise CheckpointError(
+            f"{path}: {len(odd)} tensors of this VAE have other shapes than the checkpoint's, such as {odd[0]} "
+            f"({tuple(vae[odd[0]].shape)}, {infos[odd[0]].shape} is needed); take a VAE of the same family"
+        )

@@ -1,0 +1,175 @@
+"""From a prompt's text to what a CLIP text encoder reads: chunks of 77 tokens with a weight for each.
+
+The rules are AUTOMATIC1111's (WebUI 1.10): 75 tokens of text fill a chunk; if a comma is among its last 20, what
+follows the comma moves to the next chunk; ``BREAK`` fills the chunk up; an embedding's vectors stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engine.architecture.widths import END
+from engine.errors import RenderError
+from engine.prompts.attention import BREAK, parse_attention
+from engine.prompts.tokenizer import CONTEXT, ROOM, START, token_ids
+
+COMMA = 267
+BACKTRACK = 20  # tokens at a chunk's end among which a comma is looked for: "comma_padding_backtrack"
+PLACEHOLDER = 0  # the id that stands for each vector of an embedding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insert:
+    """An embedding inside a chunk.
+
+    Attributes:
+        name: The embedding's.
+        position: The first of the 77 places that its vectors take.
+    """
+
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """What the text encoder reads at once.
+
+    Attributes:
+        ids: 77 token ids: start, up to 75 of text, end and the end again as padding.
+        weights: 77 weights; 1 for start, end and padding.
+        inserts: Embeddings whose vectors replace those of some tokens.
+    """
+
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+    inserts: tuple[Insert, ...] = ()
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any weight is not 1."""
+        return any(weight != 1 for weight in self.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """An embedding that is named at some place of a text.
+
+    Attributes:
+        name: Its name.
+        vectors: How many token places it takes.
+        tokens: How many tokens its name has.
+    """
+
+    name: str
+    vectors: int
+    tokens: int
+
+
+class Names(Protocol):
+    """Where names of embeddings are looked up."""
+
+    def named_at(self, ids: Sequence[int], place: int) -> Named | None:
+        """The embedding whose name begins at a place of the ids, if any."""
+        ...
+
+
+EMPTY = Chunk(ids=(START, *(END,) * (CONTEXT - 1)), weights=(1.0,) * CONTEXT)
+
+
+def chunks_of(text: str, names: Names | None = None) -> tuple[Chunk, ...]:
+    """The chunks of a text.
+
+    Args:
+        text: A text whose schedules are resolved; its attention and ``BREAK`` are read here.
+        names: Embeddings that the text may name.
+
+    Returns:
+        At least one chunk.
+
+    Raises:
+        RenderError: The text names an embedding that fits no chunk, or that cannot be read.
+    """
+    filler = _Filler(names=names)
+    for piece in parse_attention(text):
+        if piece == BREAK:
+            filler.next_chunk()
+        else:
+            filler.add(token_ids(piece.text), piece.weight)
+    return filler.finished()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Filler:
+    names: Names | None
+    done: list[Chunk] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    inserts: list[Insert] = field(default_factory=list)
+    comma: int | None = None  # where the last comma of this chunk stands
+
+    def add(self, ids: Sequence[int], weight: float) -> None:
+        place = 0
+        while place < len(ids):
+            self._make_room(ids[place])
+            named = self.names.named_at(ids, place) if self.names else None
+            if named:
+                self._insert(named, weight)
+                place += named.tokens
+            else:
+                self._append([ids[place]], weight)
+                place += 1
+
+    def next_chunk(self) -> None:
+        """Close this chunk, padded with the end token, and begin another."""
+        filling = ROOM - len(self.ids)
+        self.done.append(
+            Chunk(
+                ids=(START, *self.ids, *(END,) * (filling + 1)),
+                weights=(1.0, *self.weights, *(1.0,) * (filling + 1)),
+                inserts=tuple(self.inserts),
+            )
+        )
+        self.ids, self.weights, self.inserts, self.comma = [], [], [], None
+
+    def finished(self) -> tuple[Chunk, ...]:
+        if self.ids or not self.done:
+            self.next_chunk()
+        return tuple(self.done)
+
+    def _make_room(self, token: int) -> None:
+        """Begin another chunk if this one is full; what follows a late comma goes along."""
+        full = len(self.ids) == ROOM
+        if token == COMMA:
+            self.comma = len(self.ids)
+        elif full and self.comma is not None and ROOM - self.comma <= BACKTRACK:
+            self._move_behind(self.comma + 1)
+        if len(self.ids) == ROOM:
+            self.next_chunk()
+
+    def _move_behind(self, start: int) -> None:
+        """Take what stands from ``start`` on into the next chunk.
+
+        The WebUI moves tokens and weights alone: the vectors of an embedding among them stay behind, over the padding.
+        """
+        ids, weights = self.ids[start:], self.weights[start:]
+        del self.ids[start:], self.weights[start:]
+        self.next_chunk()
+        self.ids, self.weights = ids, weights
+
+    def _insert(self, named: Named, weight: float) -> None:
+        if named.vectors > ROOM:
+            raise RenderError(
+                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {ROOM}. Take it '
+                "out of the prompt, or use one with fewer vectors"
+            )
+        if len(self.ids) + named.vectors > ROOM:
+            self.next_chunk()
+        self.inserts.append(Insert(name=named.name, position=len(self.ids) + 1))
+        self._append([PLACEHOLDER] * named.vectors, weight)
+
+    def _append(self, ids: list[int], weight: float) -> None:
+        self.ids += ids
+        self.weights += [weight] * len(ids)

@@ -1,0 +1,68 @@
+"""Reading one textual-inversion file: the vectors it holds, checked, and never any code of it run.
+
+Known contents: ``.safetensors`` with one tensor (``emb_params``), or with SDXL's pair ``clip_l`` and ``clip_g``;
+``.pt`` and ``.bin`` with ``string_to_param`` (of the WebUI and the original training), or one tensor (diffusers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.weight_file import read_weights
+from engine.errors import RenderError
+
+SUFFIXES = frozenset({".safetensors", ".pt", ".bin"})
+SINGLE = ""  # the key of vectors for a model's only text encoder
+PAIR = ("clip_l", "clip_g")  # the keys of vectors for SDXL's two
+OLD_CLASSES = (torch.nn.ParameterDict,)  # in files of the original training
+
+
+def read_embedding(path: Path) -> dict[str, Tensor]:
+    """Read an embedding.
+
+    Args:
+        path: A file with one of ``SUFFIXES``.
+
+    Returns:
+        ``(vectors, width)`` float32 on the CPU by text encoder: under ``SINGLE``, or under both names of ``PAIR``.
+
+    Raises:
+        RenderError: The file is missing, damaged, needs code to be read, holds something else, or numbers that are not
+            finite.
+    """
+    found = _tensors(path, read_weights(path, "embedding", classes=OLD_CLASSES))
+    for name, value in found.items():
+        _check(path, name, value)
+    if len({len(value) for value in found.values()}) != 1:
+        counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
+        raise RenderError(f"{path}: different numbers of vectors for the two text encoders ({counts}). Get it again")
+    return {name: value.detach().float() for name, value in found.items()}
+
+
+def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors that are the embedding, at least one-dimensional, by text encoder."""
+    inner: Any = content.get("string_to_param", content)
+    inner = dict(cast("Any", inner)) if isinstance(inner, Mapping | torch.nn.ParameterDict) else {}
+    tensors = {str(name): value for name, value in inner.items() if isinstance(value, Tensor)}
+    if set(tensors) == set(PAIR):
+        return {name: torch.atleast_2d(tensors[name]) for name in PAIR}
+    if len(tensors) == 1:
+        return {SINGLE: torch.atleast_2d(next(iter(tensors.values())))}
+    listed = ", ".join(sorted(map(str, inner))[:5]) or "nothing"
+    raise RenderError(
+        f"{path}: holds {listed}; an embedding holds one tensor, or {PAIR[0]} and {PAIR[1]}. Move the file "
+        "elsewhere if it is none"
+    )
+
+
+def _check(path: Path, name: str, value: Tensor) -> None:
+    if value.ndim != 2 or not value.is_floating_point() or not value.numel():
+        kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+        raise RenderError(f"{path}: {name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again")
+    if not bool(value.isfinite().all()):
+        raise RenderError(f"{path}: {name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again")

@@ -1,0 +1,120 @@
+"""A folder of textual-inversion embeddings: which names it knows, found in token ids, and the vectors behind them.
+
+As in AUTOMATIC1111's WebUI, an embedding is named in a prompt by its file's stem, which is matched as token ids, the
+longest name first. The folder is listed once; a file is read when a prompt names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from engine.checkpoints.weight_file import weight_files
+from engine.errors import RenderError
+from engine.prompts.chunks import Named, chunks_of
+from engine.prompts.embedding_file import SINGLE, SUFFIXES, read_embedding
+from engine.prompts.parts import negative_text, prompt_parts
+from engine.prompts.schedule import schedule
+from engine.prompts.tokenizer import token_ids
+
+MOST_STEPS = 1000  # enough for every text of a schedule to come up
+
+
+class EmbeddingFolder:
+    """The embeddings of one folder and the folders inside it.
+
+    Files that are empty, or of other kinds (previews, notes), are passed over.
+
+    Attributes:
+        folder: Where they lie.
+
+    Raises:
+        RenderError: The folder is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: dict[tuple[int, ...], list[Path]] = {}
+        for path in weight_files(folder, SUFFIXES, "embeddings"):
+            ids = token_ids(path.stem)
+            if ids and path.stat().st_size:
+                self._files.setdefault(ids, []).append(path)
+        self._lengths = sorted({len(ids) for ids in self._files}, reverse=True)
+        self._known: dict[str, Mapping[str, Tensor]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted; a name that several files share comes once."""
+        return tuple(sorted(paths[0].stem for paths in self._files.values()))
+
+    def named_at(self, ids: Sequence[int], place: int) -> Named | None:
+        """The embedding whose name begins at a place of the ids, the longest name first.
+
+        Raises:
+            RenderError: Several files have that name, or its file cannot be used.
+        """
+        for length in self._lengths:
+            name = tuple(ids[place : place + length])
+            if len(name) == length and name in self._files:
+                path = self._file(name)
+                vectors = next(iter(self.vectors(path.stem).values()))
+                return Named(name=path.stem, vectors=len(vectors), tokens=length)
+        return None
+
+    def vectors(self, name: str) -> Mapping[str, Tensor]:
+        """The vectors of an embedding, as ``read_embedding`` gives them.
+
+        Raises:
+            RenderError: There is none of that name, there are several, or the file cannot be used.
+        """
+        if name not in self._known:
+            ids = token_ids(name)
+            if ids not in self._files:
+                raise RenderError(f'{self.folder}: holds no embedding "{name}". Put its file there, or name another')
+            self._known[name] = read_embedding(self._file(ids))
+        return self._known[name]
+
+    def fitting(self, name: str, width: int, encoder: str = SINGLE) -> Tensor:
+        """The vectors ``(n, width)`` of an embedding for one text encoder.
+
+        Args:
+            name: The embedding's.
+            width: The text encoder's.
+            encoder: ``SINGLE``, or which of SDXL's two encoders.
+
+        Raises:
+            RenderError: As in ``vectors``, or it was made for another model family.
+        """
+        found = self.vectors(name)
+        if encoder in found and found[encoder].shape[-1] == width:
+            return found[encoder]
+        has = " and ".join(str(value.shape[-1]) for value in found.values())
+        raise RenderError(
+            f'the embedding "{name}" in {self.folder} has vectors of width {has}, and this text encoder takes {width}: '
+            "it was made for another model family. Take its name out of the prompt, or its file out of the folder"
+        )
+
+    def hashes(self, prompts: Iterable[str], negatives: Iterable[str]) -> dict[str, str]:
+        """sha256 in hex of every file that these texts name, by the embedding's name."""
+        texts = {part.text for prompt in prompts for part in prompt_parts(prompt)} | set(map(negative_text, negatives))
+        names = {
+            insert.name
+            for text in texts
+            for resolved in {entry.text for entry in schedule(text, MOST_STEPS)}
+            for chunk in chunks_of(resolved, self)
+            for insert in chunk.inserts
+        }
+        files = {name: self._file(token_ids(name)) for name in sorted(names)}
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+
+    def _file(self, ids: tuple[int, ...]) -> Path:
+        first, *others = self._files[ids]
+        if others:
+            listed = ", ".join(str(path.relative_to(self.folder)) for path in (first, *others))
+            raise RenderError(
+                f'{self.folder}: several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere'
+            )
+        return first

@@ -1,0 +1,82 @@
+"""Text to CLIP token ids, and back, offline.
+
+The vocabulary is the file that open_clip ships, read without importing open_clip (which would load torchvision).
+Ids equal those of open_clip's own tokenizer and of SD1's original one. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import ftfy
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel, Split
+from tokenizers.pre_tokenizers import Sequence as InTurn
+
+from engine.architecture.widths import END
+from engine.errors import EngineError
+
+CONTEXT = 77  # tokens the text encoder reads, start and end included
+ROOM = CONTEXT - 2
+START = END - 1
+VOCABULARY = 49408
+
+_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_MERGES = slice(1, VOCABULARY - 256 * 2 - 2 + 1)  # the first line is a version mark; 48 894 merges follow
+
+
+def token_ids(text: str) -> tuple[int, ...]:
+    """The ids of a text alone, without start, end or padding.
+
+    The text is repaired by ftfy first (full-width letters, curly quotes, broken encodings), its entities resolved,
+    its white space collapsed and its capitals lowered, as CLIP's tokenizer does.
+    """
+    repaired = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return tuple(_tokenizer().encode(" ".join(repaired.split()).lower()).ids)
+
+
+def words_of(ids: Sequence[int]) -> str:
+    """Ids back to text, in lower case, without start and end."""
+    pieces = "".join(_tokenizer().id_to_token(number) or "" for number in ids if number not in {START, END})
+    letters = {letter: byte for byte, letter in _letters_of_bytes().items()}
+    raw = bytes(letters[letter] for letter in pieces.replace("</w>", "Ġ") if letter in letters)
+    return raw.decode("utf-8", errors="replace").strip()
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    lines = gzip.decompress(_vocabulary_file().read_bytes()).decode().split("\n")[_MERGES]
+    merges = [(first, second) for first, second in (line.split() for line in lines)]
+    letters = list(_letters_of_bytes().values())
+    names = [*letters, *(f"{letter}</w>" for letter in letters), *(first + second for first, second in merges)]
+    vocabulary = {name: number for number, name in enumerate([*names, "<|startoftext|>", "<|endoftext|>"])}
+    if len(vocabulary) != VOCABULARY:
+        raise EngineError(
+            f"{_vocabulary_file()}: {len(vocabulary)} different tokens, but CLIP has {VOCABULARY}: the file is not "
+            "CLIP's vocabulary, or damaged. Install open_clip_torch again"
+        )
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>"))
+    split = Split(Regex(_WORDS), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = InTurn([split, ByteLevel(add_prefix_space=False, use_regex=False)])
+    return tokenizer
+
+
+def _vocabulary_file() -> Path:
+    package = find_spec("open_clip")  # finds the folder without running the package
+    if package is None or not package.submodule_search_locations:
+        raise EngineError("open_clip is not installed, and its vocabulary file is needed. Install open_clip_torch")
+    return Path(package.submodule_search_locations[0], "bpe_simple_vocab_16e6.txt.gz")
+
+
+@cache
+def _letters_of_bytes() -> dict[int, str]:
+    """CLIP's letter for each byte, in vocabulary order: printable bytes stand for themselves, the rest from 256 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}

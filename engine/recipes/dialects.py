@@ -1,0 +1,110 @@
+"""SuperMerger's dialects: what the same words mean in three of its versions, as data.
+
+SuperMerger (hako-mikan/sd-webui-supermerger) changed its arithmetic, its block rules and its fields several times, so
+one text makes different models in different versions. Three commits are told apart; a recipe names its dialect.
+
+==============  ==========================================================================================
+``2023``        commit 8e89e81 (October 2023): seven Adjust fields, Self multiplies every key, fp16 arithmetic
+``classic``     commit c60e6f3 (June to October 2025): the last that merges SD1 and SD2
+``head``        commit 0b1c491 (November 2025): SDXL only, exact block names, 110 block ids
+``head_patched``  ``head`` with the SD1 block names put back, as its users do to merge SD1
+==============  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+
+MODES: dict[str, int] = {"Weight sum": 2, "Add difference": 3, "Triple sum": 3, "sum Twice": 3}
+"""Merge modes in SuperMerger's words, and how many models each takes."""
+
+SEVEN_FIELDS = ("IN", "OUT", "OUT2", "CONT", "COL1", "COL2", "COL3")
+EIGHT_FIELDS = ("IN", "OUT", "OUT2", "CONT", "BRI", "COL1", "COL2", "COL3")
+
+_OLD_CALCULATIONS = (
+    "normal", "cosineA", "cosineB", "trainDifference", "smoothAdd", "smoothAdd MT", "tensor", "tensor2", "self"
+)  # fmt: skip
+DIFFERENCE_CALCULATIONS = ("trainDifference", "extract")
+"""Calculation modes that work on A, B and C themselves; SuperMerger then merges as Add difference, whatever is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one version of SuperMerger reads a recipe.
+
+    Attributes:
+        name: the word in recipes.
+        commit: of hako-mikan/sd-webui-supermerger, and its date.
+        families: the model families that this version can merge.
+        time_embed: the block of ``time_embed`` in SD1 and SD2.
+        xl_embeddings: the block of ``time_embed`` and ``label_emb`` in SDXL; None where they are never merged.
+        exact_blocks: whether an elemental block name must be the whole name, instead of any part of key and name.
+        extended: whether the 110 block ids of SDXL exist.
+        adjust_fields: the names of the Adjust fields, in their order.
+        calculations: the calculation modes.
+        self_skips: parts of key names that Self never multiplies.
+        self_skips_zero: whether a Self factor of 0 leaves a key untouched, instead of making it 0.
+        native_dtype: whether sums are made in the dtype of the models, instead of float32.
+        native_sums: the same for Add difference and Triple sum alone.
+        filters: whether Include and Exclude exist.
+        filter_toggles: whether every hit of a filter flips the choice, instead of the first hit deciding.
+    """
+
+    name: str
+    commit: str
+    families: tuple[FamilyName, ...]
+    time_embed: str = "OUT11"
+    xl_embeddings: str | None = None
+    exact_blocks: bool = False
+    extended: bool = False
+    adjust_fields: tuple[str, ...] = EIGHT_FIELDS
+    calculations: tuple[str, ...] = (*_OLD_CALCULATIONS, "extract", "plus random")
+    self_skips: tuple[str, ...] = ("to_out", "proj_out", "norm")
+    self_skips_zero: bool = True
+    native_dtype: bool = False
+    native_sums: bool = False
+    filters: bool = True
+    filter_toggles: bool = True
+
+
+_2023 = Dialect(
+    name="2023",
+    commit="8e89e81, 2023-10-15",
+    families=("sd1", "sd2", "sdxl"),
+    adjust_fields=SEVEN_FIELDS,
+    calculations=_OLD_CALCULATIONS,
+    self_skips=(),
+    self_skips_zero=False,
+    native_dtype=True,
+    filters=False,
+)
+_CLASSIC = Dialect(name="classic", commit="c60e6f3, 2025-10-07", families=("sd1", "sd2", "sdxl"))
+_HEAD = Dialect(
+    name="head",
+    commit="0b1c491, 2025-11-28",
+    families=("sdxl",),
+    time_embed="IN00",
+    xl_embeddings="IN00",
+    exact_blocks=True,
+    extended=True,
+    native_sums=True,
+    filter_toggles=False,
+)
+_ALL = (_2023, _CLASSIC, _HEAD, replace(_HEAD, name="head_patched", families=("sd1", "sd2", "sdxl")))
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+DEFAULT_DIALECT: dict[FamilyName, str] = {"sd1": "classic", "sd2": "classic", "sdxl": "head"}
+
+
+def dialect_of(name: str) -> Dialect:
+    """The dialect of that name.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if name not in DIALECTS:
+        raise RecipeError(f"there is no dialect {name!r}; write one of {', '.join(DIALECTS)}")
+    return DIALECTS[name]

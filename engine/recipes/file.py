@@ -1,0 +1,155 @@
+"""Recipe files: a recipe and the paths of its models, as TOML that a person can write.
+
+The text of a recipe (``engine.recipes.text``) with ``[models]`` in it: paths relative to the file. ``presets = "file"``
+names a file of presets of one's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import RecipeError
+from engine.recipes.presets import Weights, read_presets
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import NUMBERED, PREVIOUS
+from engine.recipes.tables import Mistakes, Table, as_table, read_recipe
+from engine.recipes.text import head_lines, parse_toml, quoted, step_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeFile:
+    """A recipe and where its models are; paths are absolute or relative to the working folder."""
+
+    recipe: Recipe
+    models: dict[str, Path]
+
+
+def read_recipe_file(path: Path | str) -> RecipeFile:
+    """Read a recipe file.
+
+    Raises:
+        RecipeError: every mistake of the file at once, each with its place, the value and what to write.
+    """
+    path = Path(path)
+    content = parse_toml(_text_of(path), str(path))
+    mistakes = Mistakes()
+    models = _models(content.get("models"), path.parent, mistakes)
+    presets = _presets(content.get("presets"), path.parent, mistakes)
+    fields = read_recipe(content, models or None, mistakes, presets)
+    mistakes.refuse(f"{path}, a recipe file")
+    try:
+        recipe = Recipe(**fields)
+        _check_models(recipe, models)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+    return RecipeFile(recipe=recipe, models=models)
+
+
+def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
+    """Every model that the recipe takes has a path (``previous`` takes A unsaid), and none has the name of a result."""
+    if missing := [name for name in recipe.models if name not in models]:
+        raise RecipeError(f"the recipe takes {', '.join(missing)}; [models] has {', '.join(models)}")
+    made = {PREVIOUS, *(step.name for step in recipe.steps)}
+    if hidden := [name for name in models if name in made or NUMBERED.fullmatch(name)]:
+        raise RecipeError(
+            f"{', '.join(hidden)} under [models] is the name of a result too; call the model another name"
+        )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: is not UTF-8 text; a recipe file is TOML") from error
+
+
+def _models(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Path]:
+    table: Table = as_table("models", value, mistakes)
+    if not table:
+        mistakes.add("models", 'is missing or empty; write [models] and then A = "first.safetensors", B = "..."')
+    found: dict[str, Path] = {}
+    for name, entry in table.items():
+        if not isinstance(entry, str) or not entry:
+            mistakes.add(f"models.{name}", f"is {entry!r}; write the path of a checkpoint in quotes")
+            continue
+        try:
+            found[name] = folder / path_of(entry)
+        except RecipeError as error:
+            mistakes.add(f"models.{name}", str(error))
+    return found
+
+
+def path_of(text: str) -> Path:
+    """A path as a person writes it, ``~`` for a home folder.
+
+    Raises:
+        RecipeError: there is no such home folder, or no file can have such a name.
+    """
+    if "\0" in text:
+        raise RecipeError(f"{text!r}: no file can have this name; check the path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise RecipeError(f"{text}: there is no such home folder; write the whole path") from None
+
+
+def _presets(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Weights]:
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        mistakes.add("presets", f"is {value!r}; write the path of a preset file in quotes")
+        return {}
+    try:
+        return read_presets(folder / path_of(value))
+    except RecipeError as error:
+        mistakes.add("presets", str(error))
+        return {}
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def write_recipe_file(path: Path | str, content: RecipeFile, *, overwrite: bool = False) -> None:
+    """Write a recipe file that reads back as the same recipe and models.
+
+    Raises:
+        RecipeError: the file exists and may not be overwritten, or cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise RecipeError(f"{path}: exists already; choose another name, or ask for it to be overwritten")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(recipe_file_text(content, path.parent), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RecipeError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+
+
+def recipe_file_text(content: RecipeFile, folder: Path) -> str:
+    """The text of a recipe file in a folder, laid out for people."""
+    recipe = content.recipe
+    steps = (line for step in recipe.steps for line in step_lines(step, notes=True))
+    head = head_lines(recipe.dialect, recipe.family, recipe.save)
+    return "\n".join([*head, "", "[models]", *_model_lines(content.models, folder), *steps, ""])
+
+
+def _model_lines(models: Mapping[str, Path], folder: Path) -> list[str]:
+    return [f"{_key(name)} = {quoted(_path(path, folder))}" for name, path in models.items()]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
+
+
+def _path(path: Path, folder: Path) -> str:
+    """Relative where the model lies beside the file or below it, so that the folder can be moved."""
+    whole, base = path.resolve(), folder.resolve()
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)

@@ -1,0 +1,181 @@
+"""A recipe: what to merge, as frozen values with one canonical text and one content hash.
+
+It knows nothing of tensors. A recipe is a chain of steps: each takes models, or what earlier steps made, by name; the
+last one makes the result. Two recipes are equal exactly when their texts are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.architecture.widths import FAMILIES, FamilyName
+from engine.errors import RecipeError
+from engine.recipes import text as recipe_text
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
+from engine.recipes.dialects import Dialect, dialect_of
+from engine.recipes.sites import idle_sites
+from engine.recipes.steps import NUMBERED, PREVIOUS, AdjustStep, Filter, MergeStep, SelfStep, Step, as_run, is_neutral
+
+__all__ = ["AdjustStep", "Filter", "MergeStep", "Recipe", "SelfStep", "Step"]
+
+FIRST_MODEL = "A"
+"""What ``previous`` means in the first step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A chain of steps in one dialect for one family of models.
+
+    Attributes:
+        steps: self and adjust steps that change nothing are dropped, but for one that stands alone or has a name.
+        dialect: whose rules give keys to blocks and define the steps: a name of ``engine.recipes.dialects.DIALECTS``.
+        family: of all the models.
+        save: how SuperMerger saves the model of a step before the next one reads it: fp16, or as it was computed.
+    """
+
+    steps: tuple[Step, ...]
+    dialect: str = "classic"
+    family: FamilyName = "sd1"
+    save: Literal["fp16", "computed"] = "fp16"
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise RecipeError(f"there is no family {self.family!r}; write one of {', '.join(FAMILIES)}")
+        if self.save not in {"fp16", "computed"}:
+            raise RecipeError(f"save is {self.save!r}; write fp16 or computed")
+        if not any(NUMBERED.fullmatch(name) for step in self.steps for name in _taken(step)):
+            telling = tuple(step for step in self.steps if step.name or not is_neutral(step))
+            object.__setattr__(self, "steps", telling or self.steps[:1])
+        mistakes = list(_mistakes(self))
+        if mistakes:
+            raise RecipeError("; ".join(mistakes))
+
+    @classmethod
+    def flat(cls, ratio: float, *, base: float = 0.0) -> Recipe:
+        """FLAT_xx: one ratio in all 25 UNet blocks. ``flat(0)`` is A, ``flat(1, base=1)`` is B whole."""
+        return cls(steps=(MergeStep(alpha=(base, *(ratio for _ in BLOCKS[1:]))),))
+
+    @property
+    def rules(self) -> Dialect:
+        """The dialect itself."""
+        return dialect_of(self.dialect)
+
+    @property
+    def runs(self) -> tuple[MergeStep, ...]:
+        """Every step as the run of SuperMerger it stands for; results are called step1, step2, ... in its models."""
+        found: list[MergeStep] = []
+        before, names = FIRST_MODEL, dict[str, str]()
+        for number, step in enumerate(self.steps, start=1):
+            run = as_run(step, self.family)
+            models = tuple(before if name == PREVIOUS else names.get(name, name) for name in run.models)
+            before = f"step{number}"
+            names |= {run.name or before: before}
+            found.append(replace(run, models=models, name=""))
+        return tuple(found)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that it takes, in the order of their first use."""
+        taken = (name for run in self.runs for name in run.models)
+        return tuple(dict.fromkeys(name for name in taken if not NUMBERED.fullmatch(name)))
+
+    @property
+    def text(self) -> str:
+        """The canonical text, TOML: format, dialect, family, and one table a step."""
+        return recipe_text.write(self.dialect, self.family, self.save, self.steps)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the text, 64 hex digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Read what ``text`` wrote.
+
+        Raises:
+            RecipeError: every mistake at once, each with its place, the value seen and what should stand there.
+        """
+        return cls(**recipe_text.read(text))
+
+
+# ---------------------------------------------------------------------------------------------------------- checks
+
+
+def _mistakes(recipe: Recipe) -> Iterator[str]:
+    dialect = recipe.rules
+    if not recipe.steps:
+        yield "a recipe has no steps; write at least one"
+        return
+    if recipe.family not in dialect.families:
+        yield (
+            f"SuperMerger stops with an error when it merges {recipe.family} in the dialect {dialect.name}; write "
+            f"classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
+        )
+    yield from _name_mistakes(recipe)
+    for number, step in enumerate(recipe.steps, start=1):
+        for mistake in _step_mistakes(step, recipe.family, dialect):
+            yield f"step {number}: {mistake}"
+
+
+def _taken(step: Step) -> tuple[str, ...]:
+    return step.models if isinstance(step, MergeStep) else (PREVIOUS,)
+
+
+def _name_mistakes(recipe: Recipe) -> Iterator[str]:
+    names = Counter(step.name for step in recipe.steps if step.name)
+    yield from (f"two steps are called {name}; give each a name of its own" for name, n in names.items() if n > 1)
+    made: set[str] = set()
+    taken: set[str] = set()
+    for number, (step, run) in enumerate(zip(recipe.steps, recipe.runs, strict=True), start=1):
+        early = [name for name in run.models if (name in names or NUMBERED.fullmatch(name)) and name not in made]
+        yield from (f"step {number} takes {name}, which is not made before it" for name in early)
+        made |= {f"step{number}", step.name}
+        taken |= {*run.models}
+    for number, step in enumerate(recipe.steps[:-1], start=1):
+        if f"step{number}" not in taken:
+            yield f"nothing takes the result of {step.name or f'step {number}'}; name it in models, or write previous"
+
+
+def _step_mistakes(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[str]:
+    if isinstance(step, SelfStep):
+        if idle := idle_sites([site for site, _ in step.factors], family, dialect):
+            yield (
+                f"no tensor that a self step may multiply belongs to {', '.join(map(str, idle))}; attention lies in "
+                "the IN and OUT blocks with transformers and in M00"
+                + (f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else "")
+            )
+        return
+    values = step.values if isinstance(step, AdjustStep) else step.adjust
+    fields = dialect.adjust_fields
+    if values and len(values) != len(fields):
+        yield (
+            f"Adjust has {len(values)} values; the dialect {dialect.name} has {len(fields)}: {', '.join(fields)} "
+            "(`recipe-search recipe convert --dialect` translates)"
+        )
+    if isinstance(step, MergeStep):
+        yield from _run_mistakes(step, family, dialect)
+
+
+def _run_mistakes(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[str]:
+    if step.calculation not in dialect.calculations:
+        yield f"there is no calculation mode {step.calculation!r} in {dialect.name}: {', '.join(dialect.calculations)}"
+    if step.filter and not dialect.filters:
+        yield f"the dialect {dialect.name} has no {step.filter.kind}; leave it out"
+    if step.extended and not (dialect.extended and family == "sdxl"):
+        yield "extended blocks are for SDXL in the dialect head; leave extended out"
+    for what, ratio in (("alpha", step.alpha), ("beta", step.beta)):
+        if isinstance(ratio, tuple) and not _fits(len(ratio), family, dialect):
+            blocks = blocks_of(family)
+            yield f"{what} has {len(ratio)} numbers; {family} needs {len(blocks)}: BASE, {blocks[1]} .. {blocks[-1]}"
+
+
+def _fits(count: int, family: FamilyName, dialect: Dialect) -> bool:
+    """SDXL takes 26 numbers too, as SuperMerger does: those of blocks that it lacks are left out."""
+    if count == len(EXTENDED_BLOCKS):
+        return family == "sdxl" and dialect.extended
+    return count == len(BLOCKS) or (family == "sdxl" and count == len(XL_BLOCKS))

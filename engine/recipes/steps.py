@@ -1,0 +1,318 @@
+"""The steps of a recipe, as frozen values.
+
+A ``MergeStep`` is one run of SuperMerger, everything that can be set for it. ``SelfStep`` and ``AdjustStep`` are the
+two runs that work on the result so far and have so little to say that they read better alone; ``as_run`` writes them
+out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+from engine.recipes.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
+from engine.recipes.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS
+from engine.recipes.elemental import LARGEST, parse_elemental
+
+Ratio = float | tuple[float, ...]
+"""One number for every key, or 26, 20 or 110 numbers, one a block (``BLOCKS``, ``XL_BLOCKS``, ``EXTENDED_BLOCKS``)."""
+
+FORMS: dict[int, tuple[str, ...]] = {len(form): form for form in (BLOCKS, XL_BLOCKS, EXTENDED_BLOCKS)}
+PREVIOUS = "previous"
+"""The name, in a step's models, of what the step before it made."""
+
+NUMBERED = re.compile(r"step\d+")
+"""The name that every step's result has by its number: step1, step2, ..."""
+
+DEFAULTS: dict[str, float | None] = {"beta": 0.0, "gamma": 0.3, "seed": None}
+_BETA_MODES = ("Triple sum", "sum Twice")
+_BETA_CALCULATIONS = ("tensor", "tensor2", "extract")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """SuperMerger's Include/Exclude: which keys a run may touch.
+
+    Attributes:
+        kind: whether the named keys are the only ones touched, or the only ones left alone.
+        blocks: names of blocks; also ``Adjust`` (the six tensors of Adjust) and ``VAE``.
+        elements: parts of key names.
+    """
+
+    kind: Literal["include", "exclude"]
+    blocks: tuple[str, ...] = ()
+    elements: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"}
+        if strange := [name for name in self.blocks if name not in known]:
+            raise RecipeError(f"{self.kind}: there is no block {', '.join(strange)}; write block names, Adjust or VAE")
+        if "" in self.elements:
+            raise RecipeError(f"{self.kind}: an empty element is part of every key; leave it out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergeStep:
+    """One run of SuperMerger.
+
+    Attributes:
+        models: names of A, B and, where the mode takes three, C: models of the recipe, results of earlier steps, or
+            ``previous``.
+        alpha: ratio by block; what it weighs depends on the mode (in Weight sum, it is the share of B).
+        beta: second ratio, of Triple sum, sum Twice, tensor, tensor2 and extract.
+        mode: one of ``MODES``.
+        calculation: calculation mode, one of the dialect's.
+        elemental: elemental text, see ``engine.recipes.elemental``.
+        adjust: seven or eight Adjust fields, or none.
+        filter: Include or Exclude.
+        gamma: the option of ``extract``.
+        seed: of ``plus random`` and of random elemental ratios.
+        extended: SDXL, dialect ``head``: elemental rules speak of the 110 ids.
+        old_arithmetic: SuperMerger's option "use old calc method".
+        name: what later steps call the result; without one, ``step1``, ``step2``, ... by its place.
+    """
+
+    models: tuple[str, ...] = ("A", "B")
+    alpha: Ratio = 0.0
+    beta: Ratio = 0.0
+    mode: str = "Weight sum"
+    calculation: str = "normal"
+    elemental: str = ""
+    adjust: tuple[float, ...] = ()
+    filter: Filter | None = None
+    gamma: float = 0.3
+    seed: int | None = None
+    extended: bool = False
+    old_arithmetic: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise RecipeError(f"there is no merge mode {self.mode!r}; write one of {', '.join(MODES)}")
+        if self.calculation in DIFFERENCE_CALCULATIONS:
+            object.__setattr__(self, "mode", "Add difference")
+        _check_models(self)
+        for what, ratio in (("alpha", self.alpha), ("beta", self.beta)):
+            object.__setattr__(self, what, _ratio(what, ratio))
+        object.__setattr__(self, "adjust", _adjust(self.adjust))
+        _check_numbers(self)
+        for name in self.unused:
+            object.__setattr__(self, name, DEFAULTS[name])
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Those of beta, gamma and seed that mean nothing in this mode; they are kept at their defaults."""
+        rules = parse_elemental(self.elemental, self.calculation, extended=self.by_extended_block)
+        used = {
+            "beta": self.mode in _BETA_MODES or self.calculation in _BETA_CALCULATIONS,
+            "gamma": self.calculation == "extract",
+            "seed": self.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules),
+        }
+        return tuple(name for name, is_used in used.items() if not is_used)
+
+    @property
+    def by_extended_block(self) -> bool:
+        """Whether blocks are meant by their 110 ids."""
+        return self.extended or (isinstance(self.alpha, tuple) and len(self.alpha) == len(EXTENDED_BLOCKS))
+
+    @property
+    def takes_difference(self) -> bool:
+        """Whether B stands for B - C (Add difference, but for the calculation modes that work on all three)."""
+        return self.mode == "Add difference" and self.calculation not in DIFFERENCE_CALCULATIONS
+
+    @property
+    def holds_c(self) -> bool:
+        """Whether a key must be in C to be merged."""
+        return self.mode in {"Triple sum", "sum Twice"} or self.calculation in DIFFERENCE_CALCULATIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfStep:
+    """Multiplies the weights of some sites of the result so far (calculation mode ``self``).
+
+    A key takes the factor of the last site (in site order) that matches it; which keys are never multiplied, and what
+    a factor of 0 does, the dialect says.
+
+    Attributes:
+        factors: (site, factor) pairs; kept sorted by site, and a factor of 1 only where another one of its block comes
+            before it, which it may undo.
+        name: what later steps call the result.
+    """
+
+    factors: tuple[tuple[Site, float], ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        sites = [site for site, _ in self.factors]
+        if twice := sorted({str(site) for site in sites if sites.count(site) > 1}):
+            raise RecipeError(f"a self step has two factors for {', '.join(twice)}; leave one")
+        numbers = _numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
+        object.__setattr__(self, "factors", _telling(sorted(zip(sites, numbers, strict=True))))
+        check_result_name(self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustStep:
+    """Adjust on the result so far.
+
+    Attributes:
+        values: eight fields, or seven in the dialect ``2023``; useful values lie within -10 .. 10.
+        name: what later steps call the result.
+    """
+
+    values: tuple[float, ...]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise RecipeError(f"an adjust step has no values; write {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)}")
+        object.__setattr__(self, "values", _adjust(self.values))
+        check_result_name(self.name)
+
+
+Step = MergeStep | SelfStep | AdjustStep
+
+
+def is_neutral(step: Step) -> bool:
+    """Whether a self or adjust step changes nothing."""
+    if isinstance(step, SelfStep):
+        return not step.factors
+    return isinstance(step, AdjustStep) and not any(step.values)
+
+
+def as_run(step: Step, family: FamilyName) -> MergeStep:
+    """A step as the run of SuperMerger it stands for.
+
+    Args:
+        step: any step.
+        family: of the models; SuperMerger has other names for the blocks of SDXL in elemental rules.
+    """
+    if isinstance(step, SelfStep):
+        rules = elemental(step.factors, family)
+        models = (PREVIOUS, PREVIOUS)
+        return MergeStep(models=models, alpha=1.0, calculation="self", elemental=rules, name=step.name)
+    if isinstance(step, AdjustStep):
+        return MergeStep(models=(PREVIOUS, PREVIOUS), adjust=step.values, name=step.name)
+    return step
+
+
+def elemental(factors: Iterable[tuple[Site, float]], family: FamilyName = "sd1") -> str:
+    """The elemental text of some sites, ``OUT05 OUT08:attn1:0.88``.
+
+    Blocks with the same rules share their segments; the order within a block is kept, since the last rule wins.
+    """
+    names = ELEMENTAL_NAMES if family == "sdxl" else {}
+    rules: dict[str, tuple[tuple[str, float], ...]] = {}
+    for site, factor in factors:
+        block = names.get(site.block, site.block)
+        rules[block] = (*rules.get(block, ()), (site.element, factor))
+    blocks: dict[tuple[tuple[str, float], ...], list[str]] = {}
+    for block, rule in rules.items():
+        blocks.setdefault(rule, []).append(block)
+    segments = [f"{' '.join(names)}:{element}:{number(f)}" for rule, names in blocks.items() for element, f in rule]
+    return ",".join(segments)
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number: 0.35, 1, -0.2."""
+    text = repr(float(value))
+    return text.removesuffix(".0")
+
+
+# ---------------------------------------------------------------------------------------------------------- checks
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a model.
+
+    Raises:
+        RecipeError: it is no plain word.
+    """
+    if not _NAME.fullmatch(name):
+        raise RecipeError(f"{name!r} is no name of a model; write a plain word such as A or Mind_alpha")
+
+
+def check_result_name(name: str) -> None:
+    """Refuse what cannot be the name of a step's result ("" is none).
+
+    Raises:
+        RecipeError: it is no plain word, or one that means something already.
+    """
+    if name:
+        check_name(name)
+    if name == PREVIOUS or NUMBERED.fullmatch(name):
+        raise RecipeError(f"a result cannot be called {name!r}, which steps have as names anyway; choose another")
+
+
+def _telling(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
+    kept: list[tuple[Site, float]] = []
+    for site, factor in pairs:
+        if factor != 1 or any(other.block == site.block for other, _ in kept):
+            kept.append((site, factor))
+    return tuple(kept)
+
+
+def _check_models(step: MergeStep) -> None:
+    needed = MODES[step.mode]
+    if len(step.models) != needed:
+        raise RecipeError(
+            f"{step.mode}, {step.calculation}: takes {needed} models, not {len(step.models)} "
+            f"({', '.join(step.models) or 'none'}); write models = {list('ABC'[:needed])}"
+        )
+    for name in step.models:
+        check_name(name)
+    check_result_name(step.name)
+
+
+def _ratio(what: str, ratio: Ratio) -> Ratio:
+    if isinstance(ratio, int | float):
+        return _numbers((ratio,), ("every block",), what)[0]
+    if len(ratio) not in FORMS:
+        raise RecipeError(
+            f"{what} has {len(ratio)} numbers; it needs one, or {len(BLOCKS)} (BASE, IN00..IN11, M00, OUT00..OUT11), "
+            f"{len(XL_BLOCKS)} (SDXL: BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
+            "in front of UNet weights alone)"
+        )
+    return _numbers(ratio, FORMS[len(ratio)], what)
+
+
+def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
+    if values and len(values) not in {len(SEVEN_FIELDS), len(EIGHT_FIELDS)}:
+        raise RecipeError(
+            f"Adjust has {len(values)} values; it needs {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)} "
+            f"(in the dialect 2023, {len(SEVEN_FIELDS)}: {', '.join(SEVEN_FIELDS)})"
+        )
+    return _numbers(values, SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS, "Adjust value")
+
+
+def _check_numbers(step: MergeStep) -> None:
+    _numbers((step.gamma,), ("extract",), "gamma")
+    if step.seed is not None and not 0 <= step.seed < 2**32:
+        raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
+    if step.seed is None and "seed" not in step.unused:
+        raise RecipeError("random ratios and plus random need a seed; write one, such as seed = 1")
+    if step.calculation == "extract":
+        _check_extract(step)
+
+
+def _check_extract(step: MergeStep) -> None:
+    alphas = step.alpha if isinstance(step.alpha, tuple) else (step.alpha,)
+    if not isinstance(step.beta, float) or not 0 <= step.beta <= 1 or step.gamma < 0:
+        raise RecipeError(
+            f"extract: beta is {step.beta}, gamma {step.gamma}; beta is one number from 0 to 1, gamma 0 or more"
+        )
+    if not all(0 <= alpha <= 1 for alpha in alphas):
+        raise RecipeError(f"extract: alpha goes up to {max(alphas)}, down to {min(alphas)}; it must be from 0 to 1")
+
+
+def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
+    found = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
+    for value, name in zip(found, names, strict=False):
+        if not abs(value) <= LARGEST:
+            raise RecipeError(f"the {what} of {name} is {value}; write a number")
+    return found

@@ -1,0 +1,1 @@
+"""From shots to pictures: guidance, denoising, the VAE, the second pass, batches that fit."""

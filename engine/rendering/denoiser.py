@@ -1,0 +1,97 @@
+"""The denoiser of shots: the UNet, guided by their prompts, as what a sampler sees of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from engine.architecture.configs import Family
+from engine.prompts.conditioner import Conditioner
+from engine.prompts.encoders import sizes_of
+from engine.rendering.guidance import Guidance
+from engine.sampling.sigmas import NoiseLevels
+from engine.sampling.stepping import Denoise
+from engine.shots.shot import Shot
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel
+
+TOKEN_MULTIPLE = 16  # attention on a CPU is slow on a row of keys that does not fill its vectors
+
+
+class UnetModel(Protocol):
+    """What denoising needs of a live model: its UNet, in eval mode."""
+
+    @property
+    def unet(self) -> UNet2DConditionModel: ...  # noqa: D102
+
+
+class Denoiser:
+    """Makes denoisers of one live model, whose weights may change between them.
+
+    Attributes:
+        levels: The noise levels the model was trained on.
+        device: Where the UNet lives.
+    """
+
+    def __init__(self, model: UnetModel, family: Family, levels: NoiseLevels, conditioner: Conditioner) -> None:
+        self.levels = levels
+        self._model, self._family, self._conditioner = model, family, conditioner
+        first = next(model.unet.parameters())
+        self.device, self._dtype = first.device, first.dtype
+
+    def of(
+        self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
+    ) -> Denoise:
+        """The guided denoiser ``x - sigma * noise``; every call of it counts as one of the prompts' schedules.
+
+        Args:
+            shots: Of one size, all or none guided.
+            sizes: Width and height that SDXL is told of for each; None: the shots' own.
+            base_calls: In a second pass, over how many calls the schedules of the first ran.
+        """
+        numbered, calls = self.numbered(shots, sizes=sizes, base_calls=base_calls), count()
+        return lambda x, sigma: numbered(x, sigma, next(calls))
+
+    def numbered(
+        self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
+    ) -> Callable[[Tensor, float, int], Tensor]:
+        """The same, told each time which of the schedules' calls it is, counted from 0."""
+        guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
+        unet, levels = self._model.unet, self.levels
+        told = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
+
+        def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
+            scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
+            time = torch.full((), levels.time_of(sigma), device=self.device)
+
+            def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
+                inputs: dict[str, Any] = {**self._context(contexts.to(self._dtype))}
+                if pooled is not None:
+                    inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": told[rows]}
+                return unet(scaled[rows], time, **inputs, return_dict=False)[0].float()
+
+            return self._clean(x, guidance.noise(call, predict), sigma)
+
+        return denoise
+
+    def _clean(self, x: Tensor, output: Tensor, sigma: float) -> Tensor:
+        """The clean latents that a prediction amounts to, all float32; ``x`` is noised and not scaled."""
+        if self._family.prediction == "epsilon":
+            return torch.sub(x, output, alpha=sigma)
+        spread = 1 + sigma * sigma
+        return torch.sub(x / spread, output, alpha=sigma / math.sqrt(spread))
+
+    def _context(self, context: Tensor) -> dict[str, Tensor]:
+        """The UNet's inputs for a conditioning; on a CPU with masked filling, which does not change the result."""
+        filling = -context.shape[1] % TOKEN_MULTIPLE
+        if self.device.type != "cpu" or not filling:
+            return {"encoder_hidden_states": context}
+        mask = pad(torch.ones(context.shape[:2], dtype=context.dtype), (0, filling))
+        return {"encoder_hidden_states": pad(context, (0, 0, 0, filling)), "encoder_attention_mask": mask}

@@ -1,0 +1,171 @@
+"""Guidance: which conditionings the UNet gets at each call, and how its answers become one noise for each shot.
+
+As in AUTOMATIC1111's WebUI, the parts of a composed prompt pull away from the negative, each by its weight times the
+guidance scale: ``negative + sum(weight * cfg * (part - negative))``. Conditionings of one length go through the UNet
+in one batch, others in calls of their own; nothing is padded across shots, so that company changes no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.prompts.conditioner import Conditioner, Request, Timeline
+from engine.prompts.parts import negative_text, prompt_parts
+from engine.shots.samplers import SAMPLERS
+from engine.shots.shot import Shot
+
+Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""From numbers of shots ``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, for models
+that have them, to noise ``(rows, 4, h, w)`` float32."""
+
+
+def calls_of(sampler: str, steps: int) -> int:
+    """Over how many UNet calls a schedule runs: for samplers with two calls a step, the WebUI counts both."""
+    return steps * 2 if SAMPLERS[sampler].two_calls else steps
+
+
+def is_guided(shot: Shot) -> bool:
+    """Whether the negative has any say in a shot."""
+    scales = [part.weight * shot.cfg for part in prompt_parts(shot.prompt)]
+    return scales != [1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One conditioning of one shot: one row of a UNet batch.
+
+    Attributes:
+        shot: The shot's number.
+        timeline: The conditioning over the calls.
+        tokens: How many tokens the UNet gets; the last one is repeated to fill them.
+        scale: How far the shot's noise moves from its negative's towards this one's.
+        silent: Whether it says nothing: an empty negative of a model with pooled texts is zeros, as in the WebUI.
+    """
+
+    shot: int
+    timeline: Timeline
+    tokens: int
+    scale: float = 1.0
+    silent: bool = False
+
+    def context(self, number: int) -> Tensor:
+        """One of the timeline's contexts, ``(tokens, width)``."""
+        context = self.timeline.contexts[number]
+        filled = torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
+        return torch.zeros_like(filled) if self.silent else filled
+
+    def pooled(self, number: int) -> Tensor | None:
+        """One of the timeline's pooled texts, ``(width,)``."""
+        if self.timeline.pooled is None:
+            return None
+        pooled = self.timeline.pooled[number]
+        return torch.zeros_like(pooled) if self.silent else pooled
+
+
+class Guidance:
+    """The guidance of some shots, of which all or none are guided; made for one run through their steps.
+
+    ``base_calls``: in a second pass, over how many calls the schedules of the first ran.
+    """
+
+    def __init__(
+        self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
+    ) -> None:
+        self._guided = is_guided(shots[0])
+        self._rows, layers = _rows(shots, conditioner, guided=self._guided, base_calls=base_calls)
+        self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
+        self._batches = [_Batch(self._rows, numbers, device) for numbers in _alike(self._rows)]
+        order = [number for batch in self._batches for number in batch.numbers]
+        self._sorted = torch.tensor(order, device=device).argsort()
+        self._shots = len(shots)
+
+    def noise(self, call: int, predict: Predict) -> Tensor:
+        """The guided noise ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
+        answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
+        without = answers[: self._shots]
+        if not self._guided:
+            return without
+        noise = without.clone()
+        for layer in self._layers:
+            noise[layer.shots] += (answers[layer.rows] - without[layer.shots]) * layer.scales
+        return noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """At most one part of every shot's prompt; layers are added in turn, so that sums round the same every time."""
+
+    shots: Tensor
+    rows: Tensor
+    scales: Tensor
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], numbers: Sequence[int], device: torch.device) -> _Layer:
+        scales = torch.tensor([rows[number].scale for number in numbers], device=device)
+        return cls(
+            shots=torch.tensor([rows[number].shot for number in numbers], device=device),
+            rows=torch.tensor(list(numbers), device=device),
+            scales=scales[:, None, None, None],
+        )
+
+
+class _Batch:
+    """Rows of one length, which go through the UNet together."""
+
+    def __init__(self, rows: Sequence[Row], numbers: Sequence[int], device: torch.device) -> None:
+        self.numbers = numbers
+        self.shots = torch.tensor([rows[number].shot for number in numbers], device=device)
+        self._rows = [rows[number] for number in numbers]
+        self._state: tuple[int, ...] = ()
+        self._made: tuple[Tensor, Tensor | None] | None = None
+
+    def conditioning(self, call: int) -> tuple[Tensor, Tensor | None]:
+        """Contexts and pooled texts of the rows, made anew only when a schedule has moved on."""
+        state = tuple(row.timeline.number_at(call) for row in self._rows)
+        if self._made is None or state != self._state:
+            numbered = list(zip(self._rows, state, strict=True))
+            pooled = [value for row, number in numbered if (value := row.pooled(number)) is not None]
+            contexts = torch.stack([row.context(number) for row, number in numbered])
+            self._state, self._made = state, (contexts, torch.stack(pooled) if pooled else None)
+        return self._made
+
+
+def _rows(
+    shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool, base_calls: int | None
+) -> tuple[list[Row], list[list[int]]]:
+    """All rows, the negatives' first, and the numbers of the others by their place in their prompt."""
+
+    def request(text: str, shot: Shot) -> Request:
+        calls = calls_of(shot.sampler, shot.steps)
+        return Request(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
+
+    composed = [prompt_parts(shot.prompt) for shot in shots]
+    negatives = [request(negative_text(shot.negative), shot) for shot in shots] if guided else []
+    wanted = [request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
+    timelines = iter(conditioner.timelines([*negatives, *wanted]))
+    rows = [_negative_row(number, next(timelines), one.text) for number, one in enumerate(negatives)]
+    layers: list[list[int]] = [[] for _ in range(max(map(len, composed)))]
+    for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
+        own = [next(timelines) for _ in parts]
+        tokens = max(timeline.tokens for timeline in own)
+        for layer, part, timeline in zip(layers, parts, own, strict=False):
+            layer.append(len(rows))
+            rows.append(Row(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))
+    return rows, layers
+
+
+def _negative_row(shot: int, timeline: Timeline, text: str) -> Row:
+    silent = timeline.pooled is not None and not text
+    return Row(shot=shot, timeline=timeline, tokens=timeline.tokens, silent=silent)
+
+
+def _alike(rows: Sequence[Row]) -> list[list[int]]:
+    """Numbers of the rows by their length."""
+    groups: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(row.tokens, []).append(number)
+    return list(groups.values())

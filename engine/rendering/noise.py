@@ -1,0 +1,84 @@
+"""All noise of pictures made together: each draws from its own seed, so that company never changes a picture.
+
+As in AUTOMATIC1111's WebUI: the first noise of a picture is the first draw of its generator; the noise of the steps
+continues that generator, or starts another at seed + ENSD; samplers of the stochastic equation follow a Brownian path
+of the picture's seed. "CPU" is torch's generator on the CPU, "NV" is CUDA's, computed on the CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.sampling.brownian import BrownianPath
+from engine.sampling.philox import PhiloxStream
+from engine.sampling.stepping import Noise
+from engine.shots.limits import LATENT_STEP
+from engine.shots.samplers import SAMPLERS, Fresh
+from engine.shots.shot import Shot
+
+LATENT_CHANNELS = 4
+Shape = tuple[int, ...]
+Stream = Callable[[Shape], Tensor]
+"""``stream(shape)``: the next unit noise of a generator, float32, on the CPU."""
+
+
+def stream_of(rng: str, seed: int) -> Stream:
+    """A fresh generator as a stream: "CPU" or "NV"."""
+    if rng == "NV":
+        philox = PhiloxStream(seed)
+        return lambda shape: torch.from_numpy(philox.normal(shape))
+    return partial(torch.randn, generator=torch.Generator("cpu").manual_seed(seed))
+
+
+class NoiseSource:
+    """The noise of shots of one size."""
+
+    def __init__(self, shots: Sequence[Shot], device: torch.device) -> None:
+        self._shots, self._device = shots, device
+        self._shape = (LATENT_CHANNELS, shots[0].height // LATENT_STEP, shots[0].width // LATENT_STEP)
+        self._streams = [stream_of(shot.rng, shot.seed) for shot in shots]
+
+    def first(self) -> Tensor:
+        """The noise that pictures start from: ``(n, 4, h, w)`` float32. To be asked once, before all else."""
+        unit = self._draw()
+        for number, shot in enumerate(self._shots):
+            if shot.ensd:
+                self._streams[number] = stream_of(shot.rng, shot.seed + shot.ensd)
+        return unit
+
+    def after(self, sigmas: Sequence[float]) -> Noise:
+        """The noise of a walk down these levels, in the manner of the shots' sampler."""
+        if SAMPLERS[self._shots[0].sampler].fresh is Fresh.TREE:
+            return self._along_paths(sigmas)
+        return lambda sigma, target: self._draw()
+
+    def _draw(self) -> Tensor:
+        return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
+
+    def _along_paths(self, sigmas: Sequence[float]) -> Noise:
+        """Increments of one Brownian path in sigma a shot, each divided by its own spread.
+
+        The WebUI's levels are float32, and so are the places asked for here.
+        """
+        low, high = _float32(min(sigma for sigma in sigmas if sigma > 0)), _float32(sigmas[0])
+        paths = [BrownianPath(low, high, shot.seed, self._seeded(shot.rng)) for shot in self._shots]
+
+        def noise(sigma: float, target: float) -> Tensor:
+            start, end = _float32(target), _float32(sigma)
+            increments = torch.stack([path.increment(start, end) for path in paths])
+            return (increments / -math.sqrt(end - start)).to(self._device)
+
+        return noise
+
+    def _seeded(self, rng: str) -> Callable[[int], Tensor]:
+        return lambda seed: stream_of(rng, seed)(self._shape)
+
+
+def _float32(sigma: float) -> float:
+    return float(np.float32(sigma))

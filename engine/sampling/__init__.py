@@ -1,0 +1,1 @@
+"""Noise schedules, samplers and random streams, as functions of a denoiser."""

@@ -1,0 +1,173 @@
+"""Hires fix: a second pass over an enlarged picture, as AUTOMATIC1111's WebUI 1.10 makes it, as a frozen value.
+
+The facts (sizes, cropping, how many steps of how many) are those of ``StableDiffusionProcessingTxt2Img`` in its
+modules/processing.py and of ``setup_img2img_steps`` in its modules/sd_samplers_common.py. Free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.errors import RenderError
+from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
+from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
+
+LATENT_UPSCALERS: tuple[str, ...] = (
+    "Latent",
+    "Latent (antialiased)",
+    "Latent (bicubic)",
+    "Latent (bicubic antialiased)",
+    "Latent (nearest)",
+    "Latent (nearest-exact)",
+)
+PICTURE_UPSCALERS: tuple[str, ...] = ("None", "Lanczos", "Nearest")
+UPSCALERS: tuple[str, ...] = (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)
+"""The upscalers that need no file, by the WebUI's names; any other name is that of a model file."""
+
+STRONGEST = 0.999
+"""The denoising strength that any higher one counts as, when steps are planned."""
+WEAKEST = 0.01
+"""The least denoising strength above 0, the step of the WebUI's slider."""
+_BY_FOLD = {name.casefold(): name for name in UPSCALERS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """How large a picture becomes before its second pass.
+
+    Attributes:
+        width: Pixels it is enlarged to, before anything is cut off; any whole number.
+        height: The same downwards.
+        cut: Latents cut off again, across and down: half on either side, an odd one to the right or at the bottom.
+    """
+
+    width: int
+    height: int
+    cut: tuple[int, int] = (0, 0)
+
+    @property
+    def final(self) -> tuple[int, int]:
+        """Width and height of the picture that comes out, multiples of 8."""
+        across, down = (side // LATENT_STEP for side in (self.width, self.height))
+        return (across - self.cut[0]) * LATENT_STEP, (down - self.cut[1]) * LATENT_STEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hires:
+    """What the second pass of a picture is like; what is left at its default here is as in the first.
+
+    Attributes:
+        upscaler: A name of ``UPSCALERS``, or that of a model file.
+        scale: How much larger than the first picture, 1 to 8; without meaning where ``resize`` is given.
+        resize: Width and height in pixels; either may be 0: as the first picture's shape has it. What the shape of the
+            first picture has more is cut off evenly. Both 0: ``scale`` counts.
+        steps: Steps really made, 0 to 150; 0 means as many as the first pass has.
+        denoise: Denoising strength, 0.01 to 1: how far up in noise the second pass begins. With 0 it makes no step, and
+            the enlarged picture is left as it is.
+        sampler: A name of ``engine.shots.samplers.SAMPLERS``; "" is the first pass's. A name for sampler and schedule
+            ("DPM++ 2M Karras") is read as both.
+        schedule: A name of ``engine.shots.samplers.SCHEDULES``; "" is the first pass's.
+        cfg: Guidance scale, 1 to 30; None is the first pass's.
+        prompt: What the second pass reads; "" is the first pass's.
+        negative: The same for the negative.
+
+    Raises:
+        RenderError: Any value is out of its range; every such value is named.
+    """
+
+    upscaler: str = "Latent"
+    scale: float = 2.0
+    resize: tuple[int, int] = (0, 0)
+    steps: int = 0
+    denoise: float = 0.7
+    sampler: str = ""
+    schedule: str = ""
+    cfg: float | None = None
+    prompt: str = ""
+    negative: str = ""
+
+    def __post_init__(self) -> None:
+        mistakes = list(_mistakes(self))
+        if mistakes:
+            raise RenderError("hires refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        object.__setattr__(self, "upscaler", known_upscaler(self.upscaler))
+        if self.sampler:
+            sampler, schedule = normalised(self.sampler, self.schedule or AUTOMATIC)
+            object.__setattr__(self, "sampler", sampler)
+            object.__setattr__(self, "schedule", schedule if schedule != AUTOMATIC else self.schedule)
+
+    @property
+    def on_latents(self) -> bool:
+        """Whether latents are enlarged, not the decoded picture."""
+        return self.upscaler in LATENT_UPSCALERS
+
+    @property
+    def model(self) -> str:
+        """Name of the model file that enlarges; empty where none does."""
+        return "" if self.upscaler in UPSCALERS else self.upscaler
+
+    def planned(self, steps: int) -> int:
+        """Of how many planned steps the last ``steps`` are made; 0 without denoising."""
+        return int(steps / min(self.denoise, STRONGEST)) if self.denoise else 0
+
+    def target(self, width: int, height: int) -> Target:
+        """How large a picture of this size becomes, by the WebUI's rules: fractions of pixels are dropped.
+
+        Args:
+            width: Pixels of the first picture.
+            height: The same downwards.
+        """
+        across, down = self.resize
+        if not across and not down:
+            return Target(width=int(width * self.scale), height=int(height * self.scale))
+        by_width = Target(width=across, height=across * height // width)
+        by_height = Target(width=down * width // height, height=down)
+        if not across or not down:
+            return by_width if across else by_height
+        whole = by_width if width / height < across / down else by_height
+        cut = ((whole.width - across) // LATENT_STEP, (whole.height - down) // LATENT_STEP)
+        return Target(width=whole.width, height=whole.height, cut=cut)
+
+
+def known_upscaler(name: str) -> str:
+    """An upscaler's name as the WebUI writes it; that of a model file as it is."""
+    return _BY_FOLD.get(name.casefold().strip(), name)
+
+
+def _mistakes(hires: Hires) -> Iterator[str]:
+    if not hires.upscaler.strip():
+        yield f'upscaler = "{hires.upscaler}": must be one of {", ".join(UPSCALERS)}, or the name of a model file'
+    yield from out_of_range("scale", hires.scale, SCALE, whole=False)
+    yield from _wrong_resize(hires.resize)
+    yield from out_of_range("steps", hires.steps, (0, STEPS[1]), whole=True)
+    yield from _wrong_denoise(hires.denoise)
+    if hires.cfg is not None:
+        yield from out_of_range("cfg", hires.cfg, CFG, whole=False)
+    if hires.sampler:
+        yield from _wrong_sampler(hires)
+    elif hires.schedule and hires.schedule not in SCHEDULES:
+        yield f'schedule = "{hires.schedule}": unknown schedule; known here: {", ".join(SCHEDULES)}'
+
+
+def _wrong_denoise(denoise: float) -> Iterator[str]:
+    wrong = list(out_of_range("denoise", denoise, DENOISE, whole=False))
+    yield from wrong
+    if not wrong and 0 < denoise < WEAKEST:
+        yield f"denoise = {denoise!r}: must be 0, or {WEAKEST} to {DENOISE[1]}"
+
+
+def _wrong_sampler(hires: Hires) -> Iterator[str]:
+    try:
+        normalised(hires.sampler, hires.schedule or AUTOMATIC)
+    except RenderError as error:
+        yield str(error)
+
+
+def _wrong_resize(resize: tuple[int, int]) -> Iterator[str]:
+    if type(resize) is not tuple or len(resize) != 2:
+        yield f"resize = {resize!r}: must be a width and a height, such as (1024, 0)"
+        return
+    for name, side in zip(("width", "height"), resize, strict=True):
+        if type(side) is not int or side:
+            yield from out_of_range(f"resize {name}", side, SIDES, whole=True)

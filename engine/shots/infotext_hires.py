@@ -1,0 +1,100 @@
+"""Hires fix in a WebUI's text in a picture, written and read: "Denoising strength" and what begins with "Hires".
+
+The keys are those of WebUI 1.10 (``StableDiffusionProcessingTxt2Img.init`` in its modules/processing.py), and Forge's
+"Hires CFG Scale". A key that is not there stands for what the first pass has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.recipes.steps import number
+from engine.shots.infotext_values import number_of, sampler_settings, size_of
+from engine.shots.samplers import AUTOMATIC, split_name
+from engine.shots.shot import Shot
+
+DENOISING = "Denoising strength"
+UPSCALE, RESIZE, UPSCALER = "Hires upscale", "Hires resize", "Hires upscaler"
+STEPS, SAMPLER, SCHEDULE = "Hires steps", "Hires sampler", "Hires schedule type"
+CFG, OLD_CFG = "Hires CFG Scale", "Hires CFG scale"
+PROMPT, NEGATIVE = "Hires prompt", "Hires negative prompt"
+HIRES_KEYS = frozenset({DENOISING, UPSCALE, RESIZE, UPSCALER, STEPS, SAMPLER, SCHEDULE, CFG, OLD_CFG, PROMPT, NEGATIVE})
+SAME = "Use same "
+"""How values begin that say nothing, such as "Use same checkpoint"."""
+
+_NUMBERS: dict[str, tuple[str, type[int | float]]] = {
+    DENOISING: ("denoise", float),
+    UPSCALE: ("scale", float),
+    STEPS: ("steps", int),
+    CFG: ("cfg", float),
+    OLD_CFG: ("cfg", float),
+}
+
+
+def has_hires(fields: Mapping[str, str]) -> bool:
+    """Whether a picture was made with hires fix, as the WebUI tells it from the text."""
+    return DENOISING in fields and not fields.keys().isdisjoint({UPSCALE, RESIZE, UPSCALER})
+
+
+def hires_pairs(shot: Shot) -> dict[str, str]:
+    """The pairs of a shot's second pass, in the WebUI's order, without the denoising strength; none without one."""
+    hires, second = shot.hires, shot.second
+    if hires is None or second is None:
+        return {}
+    across, down = hires.resize
+    sized = {RESIZE: f"{across}x{down}"} if across or down else {UPSCALE: number(hires.scale)}
+    return {
+        SAMPLER: second.sampler if second.sampler != shot.sampler else "",
+        PROMPT: second.prompt if second.prompt != shot.prompt else "",
+        NEGATIVE: second.negative if second.negative != shot.negative else "",
+        CFG: number(second.cfg) if second.cfg != shot.cfg else "",
+        SCHEDULE: hires.schedule if hires.schedule != shot.schedule else "",
+        **sized,
+        STEPS: str(hires.steps or ""),
+        UPSCALER: hires.upscaler,
+    }
+
+
+def hires_settings(fields: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
+    """What the fields say of a second pass, by the names of ``Hires``; nothing where there was none.
+
+    Args:
+        fields: As ``engine.shots.infotext.read_fields`` gives them.
+        mistakes: Numbers that are none are added.
+    """
+    if not has_hires(fields):
+        return {}
+    found: dict[str, Any] = {}
+    for name, (field, kind) in _NUMBERS.items():
+        if name in fields:
+            found[field] = number_of(name, fields[name], kind, mistakes)
+    if RESIZE in fields:
+        found["resize"] = size_of(RESIZE, fields[RESIZE], mistakes)
+    if "cfg" in found and found["cfg"] == number_of("CFG scale", fields.get("CFG scale", "7"), float, []):
+        del found["cfg"]
+    words = {UPSCALER: "upscaler", PROMPT: "prompt", NEGATIVE: "negative"}
+    return found | {field: fields[name] for name, field in words.items() if name in fields} | _sampler(fields)
+
+
+def _sampler(fields: Mapping[str, str]) -> dict[str, str]:
+    """Sampler and schedule where they are not the first pass's.
+
+    In texts from before WebUI 1.9 a sampler's name says the schedule, so that none of the first pass is handed on.
+    """
+    told = {name: fields[name] for name in (SAMPLER, SCHEDULE) if not fields.get(name, SAME).startswith(SAME)}
+    if not told:
+        return {}
+    alike = {"Sampler": told.get(SAMPLER, fields.get("Sampler", "")), "Version": fields.get("Version", "")}
+    schedule = told.get(SCHEDULE, fields.get("Schedule type"))
+    found = sampler_settings(alike | ({} if schedule is None else {"Schedule type": schedule}))
+    if SAMPLER not in told:
+        del found["sampler"]
+    first = _first_schedule(fields)
+    return {name: value for name, value in found.items() if name == "sampler" or value != first}
+
+
+def _first_schedule(fields: Mapping[str, str]) -> str:
+    first = sampler_settings(fields)
+    parts = split_name(first.get("sampler", ""))
+    return first.get("schedule") or (parts[1] if parts else AUTOMATIC)

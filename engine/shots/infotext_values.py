@@ -1,0 +1,48 @@
+"""Single values of a WebUI's text in a picture, read: samplers, numbers, sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_name
+
+_BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which a bare name meant uniform levels
+
+
+def sampler_settings(fields: Mapping[str, str]) -> dict[str, str]:
+    """``sampler`` and ``schedule`` of a shot; names of both at once are left to the shot, which knows them."""
+    if "Sampler" not in fields:
+        return {}
+    name, parts = fields["Sampler"], split_name(fields["Sampler"])
+    schedule = _schedule(fields.get("Schedule type", AUTOMATIC))
+    own_levels = parts is not None and not SAMPLERS[parts[0]].automatic
+    named = parts is not None and parts[1] != AUTOMATIC
+    if own_levels or (named and schedule == AUTOMATIC):  # the WebUI passes over a schedule of these
+        return {"sampler": name}
+    if "Schedule type" not in fields and _BEFORE_TYPES.search(fields.get("Version", "")):
+        schedule = "Uniform"
+    return {"sampler": name, "schedule": schedule}
+
+
+def _schedule(text: str) -> str:
+    """As the WebUI writes it now; before 1.9 it wrote "karras"."""
+    known = {name.casefold(): name for name in SCHEDULES}
+    return known.get(text.casefold().replace("_", " "), text)
+
+
+def number_of(name: str, text: str, kind: type[int | float], mistakes: list[str]) -> float | None:
+    """A number, or None and a mistake more."""
+    try:
+        return kind(text)
+    except ValueError:
+        mistakes.append(f"{name} is {text!r}: must be a {'whole ' if kind is int else ''}number")
+        return None
+
+
+def size_of(name: str, text: str, mistakes: list[str]) -> tuple[int, int]:
+    """Width and height of "512x768", or zeros and a mistake more."""
+    if found := re.fullmatch(r"(\d{1,9})x(\d{1,9})", text):
+        return int(found[1]), int(found[2])
+    mistakes.append(f"{name} is {text!r}: must be width and height, such as 512x768")
+    return 0, 0

@@ -1,0 +1,263 @@
+"""A shot: one picture to make, as a frozen value with a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.errors import RenderError
+from engine.shots.hires import Hires, Target
+from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, LATENT_STEP, RNGS, S_NOISE, SEED, SIDES, STEPS, out_of_range
+from engine.shots.samplers import (
+    AUTOMATIC,
+    SAMPLERS,
+    TIMES,
+    Fresh,
+    counts_times,
+    fewest_steps,
+    normalised,
+    resolved,
+    schedule_mistake,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One picture to make; everything but the weights that decides what it looks like.
+
+    Attributes:
+        prompt: What the picture shall show, plain text.
+        negative: What it shall not show; empty means the encoded empty text.
+        seed: Seed of this picture's own noise, 0 to 2**63 - 1.
+        width: Pixels, a multiple of 8, 64 to 4096.
+        height: Pixels, a multiple of 8, 64 to 4096.
+        steps: Sampling steps, 1 to 150.
+        cfg: Classifier-free guidance scale, 1 to 30; 1 means no guidance and ignores ``negative``.
+        sampler: A name of ``engine.shots.samplers.SAMPLERS``; one for sampler and schedule ("DPM++ 2M Karras") is read
+            as both.
+        schedule: A name of ``engine.shots.samplers.SCHEDULES``; "Automatic" is the sampler's own.
+        clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
+        eta: Share of fresh noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise;
+            as in the WebUI, DDIM in one pass and another in the other do not share it: it is the first one's then.
+        s_noise: A factor on the fresh noise, 0 to 2. Only for samplers that add noise, without Euler a and DDIM.
+        ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
+            generator, seeded with ``seed + ensd``. Only for Euler a, DPM2 a, DPM++ 2S a and DDIM.
+        rng: Whose random numbers: "CPU", torch's on a CPU, or "NV", CUDA's.
+        hires: A second pass over the enlarged picture; None: none.
+
+    Raises:
+        RenderError: Any value is out of its range, or the second pass cannot be made of the first; every such value is
+            named.
+    """
+
+    prompt: str
+    negative: str = ""
+    seed: int
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg: float = 7.0
+    sampler: str = "DPM++ 2M"
+    schedule: str = AUTOMATIC
+    clip_skip: int = 1
+    eta: float | None = None
+    s_noise: float = 1.0
+    ensd: int = 0
+    rng: str = "CPU"
+    hires: Hires | None = None
+
+    def __post_init__(self) -> None:
+        mistakes = list(_mistakes(self)) or list(_wrong_second(self))
+        if mistakes:
+            raise RenderError("shot refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        sampler, schedule = normalised(self.sampler, self.schedule)
+        object.__setattr__(self, "sampler", sampler)
+        object.__setattr__(self, "schedule", schedule)
+
+    @property
+    def follows(self) -> str:
+        """The schedule that is really followed, never "Automatic"; empty for samplers with levels of their own."""
+        return resolved(self.sampler, self.schedule)
+
+    @property
+    def noise_share(self) -> float:
+        """``eta``, or the sampler's own where it is None; 0 for a sampler that adds no noise."""
+        own = SAMPLERS[self.sampler].eta
+        if own is None:
+            return 0.0
+        return own if self.eta is None else float(self.eta)
+
+    @property
+    def noise_factor(self) -> float:
+        """The factor on fresh noise: ``s_noise`` where the WebUI hands it to the sampler, else 1."""
+        return float(self.s_noise) if SAMPLERS[self.sampler].scales_noise else 1.0
+
+    @property
+    def noise_settings(self) -> dict[str, float | int | str]:
+        """The settings of noise that change this picture and are not the default, by name."""
+        facts, share = SAMPLERS[self.sampler], self.noise_share
+        fields: dict[str, float | int | str] = {"rng": self.rng} if self.rng != RNGS[0] else {}
+        if facts.eta is not None and share != facts.eta:
+            fields["eta"] = share
+        if facts.scales_noise and share and self.s_noise != 1:
+            fields["s_noise"] = float(self.s_noise)
+        if facts.fresh is Fresh.STEPS and share and self.ensd:
+            fields["ensd"] = self.ensd
+        return fields
+
+    @property
+    def second(self) -> Shot | None:
+        """The second pass as a shot of its own: the size, steps and words that it has; None where there is none."""
+        hires = self.hires
+        if hires is None:
+            return None
+        width, height = self.picture_size
+        sampler = hires.sampler or self.sampler
+        return replace(
+            self,
+            hires=None,
+            width=width,
+            height=height,
+            steps=hires.steps or self.steps,
+            sampler=sampler,
+            schedule=(hires.schedule or self.schedule) if SAMPLERS[sampler].automatic else AUTOMATIC,
+            cfg=self.cfg if hires.cfg is None else hires.cfg,
+            prompt=hires.prompt or self.prompt,
+            negative=hires.negative or self.negative,
+            eta=self.eta if SAMPLERS[self.sampler].eta is None or _share_eta(self.sampler, sampler) else None,
+        )
+
+    @property
+    def passes(self) -> tuple[Shot, ...]:
+        """The shot, and its second pass where there is one."""
+        return (self,) if self.second is None else (self, self.second)
+
+    @property
+    def target(self) -> Target:
+        """How large the picture becomes before its second pass; without one, as large as it is."""
+        return (
+            self.hires.target(self.width, self.height) if self.hires else Target(width=self.width, height=self.height)
+        )
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the picture that comes out."""
+        return self.target.final
+
+    @property
+    def text(self) -> str:
+        """The canonical text: one line of JSON, sorted names, with a format number.
+
+        Shots that make the same picture have the same text: sampler and schedule stand there as one name, as before
+        WebUI 1.9 ("Uniform" has no name then), of the settings of noise those that are read and not the default, and of
+        a second pass what it is like in the end.
+        """
+        fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._walk
+        if self.hires is not None:
+            fields["hires"] = self._second_walk(self.hires)
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def _walk(self) -> dict[str, Any]:
+        """What the text says of one pass, beside the seed and clip skip that passes share."""
+        return {
+            "prompt": self.prompt,
+            "negative": self.negative,
+            "width": self.width,
+            "height": self.height,
+            "steps": self.steps,
+            "cfg": float(self.cfg),
+            "sampler": f"{self.sampler} {self.follows}".strip().removesuffix(" Uniform"),
+        } | self.noise_settings
+
+    def _second_walk(self, hires: Hires) -> dict[str, Any]:
+        """What the text says of a second pass; without denoising nothing of it counts but the enlarged picture."""
+        width, height = self.picture_size
+        enlarged = [self.target.width, self.target.height]
+        fields = {"upscaler": hires.upscaler, "denoise": float(hires.denoise), "enlarged": enlarged}
+        walk = self.second._walk if self.second and hires.denoise else {}
+        return fields | walk | {"width": width, "height": height}
+
+    @property
+    def key(self) -> str:
+        """sha256 of ``text``, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """How messages name this shot: its prompt, shortened, and its seed."""
+        prompt = self.prompt if len(self.prompt) <= 60 else self.prompt[:57] + "..."
+        return f'"{prompt}" (seed {self.seed})'
+
+
+def _share_eta(sampler: str, other: str) -> bool:
+    """Whether two samplers have one setting of eta; the WebUI has another for those with levels of their own."""
+    return bool(SAMPLERS[sampler].automatic) == bool(SAMPLERS[other].automatic)
+
+
+def _mistakes(shot: Shot) -> Iterator[str]:
+    for name in ("width", "height"):
+        yield from _wrong_side(name, getattr(shot, name))
+    yield from out_of_range("steps", shot.steps, STEPS, whole=True)
+    yield from out_of_range("cfg", shot.cfg, CFG, whole=False)
+    yield from out_of_range("clip_skip", shot.clip_skip, CLIP_SKIP, whole=True)
+    yield from out_of_range("seed", shot.seed, SEED, whole=True)
+    yield from out_of_range("ensd", shot.ensd, ENSD, whole=True)
+    yield from out_of_range("s_noise", shot.s_noise, S_NOISE, whole=False)
+    if shot.eta is not None:
+        yield from out_of_range("eta", shot.eta, ETA, whole=False)
+    if shot.rng not in RNGS:
+        yield f'rng = "{shot.rng}": must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
+    yield from _wrong_sampler(shot)
+
+
+def _wrong_sampler(shot: Shot) -> Iterator[str]:
+    try:
+        facts = SAMPLERS[normalised(shot.sampler, shot.schedule)[0]]
+    except RenderError as error:
+        yield str(error)
+        return
+    if type(shot.steps) is int and STEPS[0] <= shot.steps < facts.fewest:
+        yield f"steps = {shot.steps}: {facts.name} needs at least {facts.fewest}"
+
+
+def _wrong_side(name: str, value: int) -> Iterator[str]:
+    wrong = list(out_of_range(name, value, SIDES, whole=True))
+    yield from wrong
+    if not wrong and value % LATENT_STEP:
+        below = value - value % LATENT_STEP
+        nearest = f"{below} and {below + LATENT_STEP}"
+        yield f"{name} = {value}: must be a multiple of {LATENT_STEP}; the nearest are {nearest}"
+
+
+def _wrong_second(shot: Shot) -> Iterator[str]:
+    """What is wrong between a shot and its second pass, each of them right by itself."""
+    hires = shot.hires
+    if hires is None:
+        return
+    width, height = shot.picture_size
+    if not all(SIDES[0] <= side <= SIDES[1] for side in (width, height)):
+        yield f"hires: the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+    sampler = hires.sampler or normalised(shot.sampler, shot.schedule)[0]
+    mistake = schedule_mistake(sampler, hires.schedule) if hires.schedule else None
+    if mistake:
+        yield f'hires schedule = "{hires.schedule}": {mistake[0]}; {mistake[1]}'
+    elif hires.denoise:
+        yield from _wrong_steps(shot, hires, sampler)
+
+
+def _wrong_steps(shot: Shot, hires: Hires, sampler: str) -> Iterator[str]:
+    steps = hires.steps or shot.steps
+    fewest = fewest_steps(sampler, second=True)
+    if steps < fewest:
+        yield f"hires steps = {steps}: {sampler} needs at least {fewest} in a second pass"
+    schedule = hires.schedule or normalised(shot.sampler, shot.schedule)[1]
+    if counts_times(sampler, schedule) and hires.planned(steps) > TIMES:
+        yield (
+            f"hires denoise = {hires.denoise}: {steps} of {hires.planned(steps)} planned steps, and {sampler} here has "
+            f"at most {TIMES}; give at least {math.ceil(1000 * steps / TIMES) / 1000}"
+        )

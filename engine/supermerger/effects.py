@@ -1,0 +1,137 @@
+"""What a run does to every tensor, told from names alone: two runs with the same effects make the same model.
+
+The formulas of SuperMerger's dialects agree to rounding, so what may differ between them is which tensors are touched,
+and with which ratios.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from engine.architecture.layout import shapes
+from engine.architecture.widths import REAL, FamilyName
+from engine.merging.ratios import RunSettings, rule_name
+from engine.recipes.adjust import ADJUSTED
+from engine.recipes.blocks import place_of
+from engine.recipes.dialects import Dialect
+from engine.recipes.elemental import parse_elemental
+from engine.recipes.steps import MergeStep
+from engine.supermerger.fields import uses_beta
+
+Effect = tuple[float, float] | None
+"""Alpha and beta of a tensor; None where it stays what it is in A."""
+
+_VAE = "first_stage_model"
+_ORDER = 2000  # places in the file, which only random rules ask for, are kept below where SuperMerger's dice end
+_COSINES = ("cosineA", "cosineB")
+_FACTORS = ("self", "plus random")
+_NEVER_A = ("extract", *_COSINES)
+"""With alpha 0 these make something else than A."""
+
+
+@lru_cache(maxsize=8)
+def known_keys(family: FamilyName) -> tuple[str, ...]:
+    """Every tensor that files of a family have; EMA copies, which no picture is made with, are not among them."""
+    return tuple(shapes(REAL[family]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """What a run does in a dialect.
+
+    Attributes:
+        run: the run.
+        family: of its models.
+        dialect: whose rules hold.
+        by_key: its effect on every tensor.
+    """
+
+    run: MergeStep
+    family: FamilyName
+    dialect: Dialect
+    by_key: dict[str, Effect]
+
+    @classmethod
+    def of(cls, run: MergeStep, family: FamilyName, dialect: Dialect) -> Effects:
+        """The effects of a run.
+
+        Raises:
+            RecipeError: a block has no weight, or a rule gives ``extract`` a ratio that it refuses.
+        """
+        keys = known_keys(family)
+        order = {key: place % _ORDER for place, key in enumerate(keys)}
+        settings = RunSettings(run, family, dialect, keys, order)
+        return cls(run=run, family=family, dialect=dialect, by_key={key: _effect(run, settings, key) for key in keys})
+
+    def ratio_for(self, key: str, wanted: Effect) -> float | None:
+        """The alpha that a rule must give a tensor for an effect; None where no rule can do it."""
+        place = place_of(key, self.family, self.dialect)
+        if place is None or self._is_filtered(key):
+            return None
+        calculation = self.run.calculation
+        if calculation in _FACTORS:
+            return self._factor_for(key, wanted)
+        if wanted is not None:
+            return wanted[0] if wanted[1] == self._beta(key) else None
+        return 0.0 if is_a(self.run, key, 0.0, self._beta(key)) else None
+
+    def _factor_for(self, key: str, wanted: Effect) -> float | None:
+        neutral = 1.0 if self.run.calculation == "self" else 0.0
+        if wanted is None:
+            return None if _is_adjusted(self.run, key) else neutral
+        skipped = any(part in key for part in self.dialect.self_skips)
+        return None if skipped or (wanted[0] == 0 and self.dialect.self_skips_zero) else wanted[0]
+
+    def _beta(self, key: str) -> float:
+        """Beta of a tensor, which no rule changes."""
+        settings = RunSettings(replace(self.run, filter=None), self.family, self.dialect, [key])
+        ratios = settings.ratios(key)
+        return ratios[1] if ratios and uses_beta(self.run.mode, self.run.calculation) else 0.0
+
+    def _is_filtered(self, key: str) -> bool:
+        if not self.run.filter:
+            return False
+        return RunSettings(self.run, self.family, self.dialect, [key]).ratios(key) is None
+
+    def block_of(self, key: str) -> str | None:
+        """What elemental rules call the block of a tensor; None where it is never merged."""
+        place = place_of(key, self.family, self.dialect)
+        if place is None:
+            return None
+        block, extended = place
+        return extended if self.run.by_extended_block else rule_name(block, self.family)
+
+    def random_keys(self) -> frozenset[str]:
+        """The tensors whose ratio is thrown: it changes with the seed."""
+        rules = parse_elemental(self.run.elemental, self.run.calculation, extended=self.run.by_extended_block)
+        if not any(isinstance(rule.ratio, str) for rule in rules):
+            return frozenset()
+        other = Effects.of(replace(self.run, seed=(self.run.seed or 0) ^ 1), self.family, self.dialect).by_key
+        return frozenset(key for key, effect in self.by_key.items() if effect != other[key])
+
+
+def _effect(run: MergeStep, settings: RunSettings, key: str) -> Effect:
+    ratios = settings.ratios(key)
+    if ratios is None or (run.calculation in _COSINES and _VAE in key):
+        return None
+    alpha, beta = ratios
+    if run.calculation in _FACTORS and not settings.multiplies(key, alpha):
+        return None
+    beta = beta if uses_beta(run.mode, run.calculation) else 0.0
+    return None if is_a(run, key, alpha, beta) else (alpha, beta)
+
+
+def is_a(run: MergeStep, key: str, alpha: float, beta: float) -> bool:
+    """Whether a run with these ratios leaves a tensor what it is in A."""
+    if _is_adjusted(run, key) or run.calculation in _NEVER_A:
+        return False
+    if run.calculation == "self":
+        return alpha == 1
+    if run.calculation in {"tensor", "tensor2"}:
+        return alpha == 0 and 0 <= beta <= 1
+    return alpha == 0 and (beta == 0 or not uses_beta(run.mode, run.calculation))
+
+
+def _is_adjusted(run: MergeStep, key: str) -> bool:
+    return any(run.adjust) and key in ADJUSTED

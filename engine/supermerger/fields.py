@@ -1,0 +1,241 @@
+"""What is set in SuperMerger's window for one run, as the texts and switches that it has there.
+
+mergehistory.csv, the metadata of merged files and X/Y/Z plots all hold these; each is read by way of them. What a mode
+does not use (beta in Weight sum, gamma in all but ``extract``) is not kept in the run that is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+from engine.recipes.adjust import parse_adjust
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
+from engine.recipes.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect
+from engine.recipes.elemental import ignored_segments
+from engine.recipes.presets import Weights
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import Filter, MergeStep, Ratio, number
+from engine.supermerger.weights import WeightsText, parse_weights, weights_line
+
+FilterMode = Literal["Off", "Include", "Exclude"]
+
+OLD_ARITHMETIC = "use old calc method"
+"""What SuperMerger calls it among its save settings."""
+GAMMA = 0.3
+"""Where its gamma slider stands at first."""
+
+_BETA_BY_BLOCK = ("Triple sum", "sum Twice")
+_BETA_CALCULATIONS = ("tensor", "tensor2")
+_FILTER_NAMES = frozenset({*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """The settings of one run.
+
+    Attributes:
+        models: names of A, B and C, or "" for an empty C.
+        mode: merge mode; ``Twice`` and its like, which SuperMerger takes too, are understood.
+        calculation: calculation mode.
+        mbw: whether "use MBW" is ticked, so that the weights count and not the sliders.
+        alpha: slider.
+        beta: slider.
+        weights_alpha: BASE first, or a preset's name.
+        weights_beta: the same for beta.
+        elemental: elemental text.
+        adjust: Adjust text.
+        seed: of dice in weights and rules; None: there is none.
+        gamma: of ``extract``.
+        filter_mode: Off, Include or Exclude.
+        filtered: names of blocks and parts of keys that the filter names, mixed.
+        extended: "use extended XL".
+        old_arithmetic: "use old calc method".
+    """
+
+    models: tuple[str, ...] = ("A", "B", "")
+    mode: str = "Weight sum"
+    calculation: str = "normal"
+    mbw: bool = False
+    alpha: float = 0.0
+    beta: float = 0.0
+    weights_alpha: str = ""
+    weights_beta: str = ""
+    elemental: str = ""
+    adjust: str = ""
+    seed: int | None = None
+    gamma: float = GAMMA
+    filter_mode: FilterMode = "Off"
+    filtered: tuple[str, ...] = ()
+    extended: bool = False
+    old_arithmetic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A recipe made of somebody else's text.
+
+    Attributes:
+        recipe: what it says.
+        sources: what is known of its models, by name: a file name, a hash.
+        notes: what the text does not say, or says in vain.
+    """
+
+    recipe: Recipe
+    sources: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def mode_of(text: str) -> str:
+    """The merge mode that a text means; SuperMerger goes by a part of the name, as in ``Twice``.
+
+    Raises:
+        RecipeError: none.
+    """
+    for mode, mark in zip(MODES, ("Weight", "Add", "Triple", "Twice"), strict=True):
+        if mark in text:
+            return mode
+    raise RecipeError(f"there is no merge mode {text!r}; write one of {', '.join(MODES)}")
+
+
+def uses_beta(mode: str, calculation: str) -> bool:
+    """Whether a second ratio counts at all."""
+    return beta_by_block(mode, calculation) or calculation == "extract"
+
+
+def beta_by_block(mode: str, calculation: str) -> bool:
+    """Whether the second weights text is read."""
+    difference = calculation in DIFFERENCE_CALCULATIONS
+    return calculation in _BETA_CALCULATIONS or (mode in _BETA_BY_BLOCK and not difference)
+
+
+def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
+    """What to set for a run.
+
+    One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
+    """
+    mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and beta_by_block(run.mode, run.calculation))
+    alpha, beta = (_row(run.alpha, run.beta, family), _row(run.beta, run.alpha, family)) if mbw else ((), ())
+    by_block = beta_by_block(run.mode, run.calculation)
+    chosen = run.filter
+    return Fields(
+        models=(*run.models, "")[:3],
+        mode=run.mode,
+        calculation=run.calculation,
+        mbw=mbw,
+        alpha=_slider(alpha or run.alpha),
+        beta=_slider(run.beta),
+        weights_alpha=weights_line(alpha),
+        weights_beta=weights_line(beta) if mbw and by_block else "",
+        elemental=run.elemental,
+        adjust=adjust_line(run.adjust),
+        seed=run.seed,
+        gamma=run.gamma,
+        filter_mode="Off" if chosen is None else "Include" if chosen.kind == "include" else "Exclude",
+        filtered=(*chosen.blocks, *chosen.elements) if chosen else (),
+        extended=run.extended,
+        old_arithmetic=run.old_arithmetic and not dialect.native_dtype,
+    )
+
+
+def _row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:
+    if isinstance(ratio, tuple):
+        return ratio
+    count = len(other) if isinstance(other, tuple) else len(XL_BLOCKS if family == "sdxl" else BLOCKS)
+    return (ratio,) * count
+
+
+def _slider(ratio: Ratio) -> float:
+    return ratio[0] if isinstance(ratio, tuple) else ratio
+
+
+def adjust_line(values: tuple[float, ...]) -> str:
+    """The Adjust text, ``0,0,0,-1,0,1,1,1``; "" for none."""
+    return ",".join(number(value) for value in values)
+
+
+def step_of(
+    fields: Fields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
+) -> MergeStep:
+    """The run that these settings make.
+
+    Args:
+        fields: the settings.
+        dialect: of the SuperMerger that they were made in.
+        family: of the models.
+        own: presets of one's own by name.
+
+    Raises:
+        RecipeError: a text cannot be read; with the name of the field and the place in it.
+    """
+    mode = "Add difference" if fields.calculation in DIFFERENCE_CALCULATIONS else mode_of(fields.mode)
+    by_block = beta_by_block(mode, fields.calculation)
+    alpha = _weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
+    beta = _weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
+    more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
+    return MergeStep(
+        models=_models(fields.models, mode),
+        mode=mode,
+        calculation=fields.calculation,
+        alpha=_ratio(alpha),
+        beta=_ratio(beta),
+        elemental=",".join([*([fields.elemental] if fields.elemental.strip() else []), *more]),
+        adjust=parse_adjust(fields.adjust, dialect),
+        filter=_filter(fields),
+        gamma=fields.gamma,
+        seed=fields.seed,
+        extended=fields.extended,
+        old_arithmetic=fields.old_arithmetic,
+    )
+
+
+def _weights(
+    fields: Fields,
+    side: Literal["alpha", "beta"],
+    dialect: Dialect,
+    family: FamilyName,
+    own: Mapping[str, Weights] | None,
+) -> WeightsText:
+    text = fields.weights_alpha if side == "alpha" else fields.weights_beta
+    try:
+        return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side)
+    except RecipeError as error:
+        raise RecipeError(f"weights {side}: {error}") from None
+
+
+def _ratio(ratio: WeightsText | float) -> Ratio:
+    return ratio.numbers if isinstance(ratio, WeightsText) else ratio
+
+
+def _models(names: tuple[str, ...], mode: str) -> tuple[str, ...]:
+    """A, B and, where the mode takes it, C; an empty C is A, as in SuperMerger."""
+    a, b, c = (*names, "", "")[:3]
+    return (a, b) if MODES[mode] == 2 else (a, b, c or a)
+
+
+def _filter(fields: Fields) -> Filter | None:
+    names = [name for name in fields.filtered if name and name != "print"]
+    if fields.filter_mode == "Off":
+        return None
+    return Filter(
+        kind="include" if fields.filter_mode == "Include" else "exclude",
+        blocks=tuple(name for name in names if name in _FILTER_NAMES),
+        elements=tuple(name for name in names if name not in _FILTER_NAMES),
+    )
+
+
+def notes_on(fields: Fields, dialect: Dialect) -> tuple[str, ...]:
+    """What the texts say in vain: segments that are no rules, more Adjust fields than the dialect has, or fewer."""
+    found = [f"elemental: {segment!r} is no rule (two colons are needed) and is ignored, as SuperMerger does"
+             for segment in ignored_segments(fields.elemental, fields.calculation)]  # fmt: skip
+    count = len(fields.adjust.split(",")) if parse_adjust(fields.adjust, dialect) else 0
+    if count and count != len(dialect.adjust_fields):
+        found.append(
+            f"Adjust has {count} numbers; the dialect {dialect.name} reads {len(dialect.adjust_fields)} "
+            f"({', '.join(dialect.adjust_fields)}), so their meaning is that; seven numbers from before October 2023 "
+            "belong to the dialect 2023"
+        )
+    return tuple(found)

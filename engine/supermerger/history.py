@@ -1,0 +1,274 @@
+"""Rows of ``mergehistory.csv``, SuperMerger's list of what was merged, written and read.
+
+The header has 16 names, the rows 23 cells (19 until October 2023), so header and rows part after "use MBW". A row
+names models by the first ten digits of their SHA-256. It is the only place where SuperMerger keeps Adjust, gamma and
+the seed; "Load settings from ID" takes a row back in.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+from engine.recipes.dialects import Dialect
+from engine.recipes.presets import Weights
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import MergeStep, number
+from engine.supermerger.fields import GAMMA, OLD_ARITHMETIC, Fields, FilterMode, Reading, fields_of, notes_on, step_of
+
+HEADER = (
+    "ID", "time", "name", "weights alpha", "weights beta", "model A", "model B", "model C", "alpha", "beta", "mode",
+    "use MBW", "plus lora", "custum name", "save setting", "use ID",
+)  # fmt: skip
+CELLS = (
+    "ID", "time", "name", "weights alpha", "weights beta", "model A", "model B", "model C", "alpha", "beta", "mode",
+    "use MBW", "custom name", "save settings", "id sets", "elemental", "calculation mode", "seed", "Adjust", "gamma",
+    "include/exclude", "blocks", "elements",
+)  # fmt: skip
+"""What the cells of a row really are."""
+CELLS_2023 = 19
+SHORT = 10
+"""Digits of a short hash."""
+
+_FORMULAS = {
+    "Weight sum": "A*(1-alpha)+B*alpha",
+    "Add difference": "A+(B-C)*alpha",
+    "Triple sum": "A*(1-alpha-beta)+B*alpha+C*beta",
+    "sum Twice": "(A*(1-alpha)+B*alpha)*(1-beta)+C*beta",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
+    """One row as its cells.
+
+    Attributes:
+        cells: 19 or 23 texts, see ``CELLS``.
+        line: its first line in the file, from 1.
+    """
+
+    cells: tuple[str, ...]
+    line: int
+
+    @property
+    def number(self) -> str:
+        """Its ID."""
+        return self.cells[0]
+
+    def cell(self, name: str) -> str:
+        """A cell by its real name; "" where the row is too short to have it."""
+        place = CELLS.index(name)
+        return self.cells[place] if place < len(self.cells) else ""
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def header_line() -> str:
+    """The first line of the file, as SuperMerger writes it."""
+    return _line(HEADER)
+
+
+def history_line(
+    run: MergeStep,
+    dialect: Dialect,
+    family: FamilyName,
+    hashes: Mapping[str, str],
+    *,
+    number_of_row: int,
+    time: str,
+    name: str = "",
+    half: bool = True,
+) -> str:
+    """One row for a run, with its newline.
+
+    Args:
+        run: a run on models of files, not on results of other runs.
+        dialect: how many cells there are.
+        family: of the models.
+        hashes: SHA-256 by name of model.
+        number_of_row: the ID; SuperMerger takes the number of lines before it.
+        time: ``YYYY.MM.DD HH.MM.SS``.
+        name: of the result.
+        half: whether it is saved as fp16.
+
+    Raises:
+        RecipeError: the hash of a model is missing.
+    """
+    fields = fields_of(run, dialect, family)
+    cells = [str(number_of_row), time, name, fields.weights_alpha, fields.weights_beta]
+    cells += [_short(model or fields.models[0], hashes) for model in fields.models]
+    cells += [_decimal(fields.alpha), _decimal(fields.beta), f"{fields.mode}:{_FORMULAS[fields.mode]}"]
+    cells += [str(fields.mbw), name, str(_save_settings(fields, half=half)), "[]", fields.elemental]
+    cells += [fields.calculation, str(-1 if fields.seed is None else fields.seed), fields.adjust]
+    if dialect.filters:
+        chosen = run.filter
+        blocks, elements = (chosen.blocks, chosen.elements) if chosen else ((), ())
+        cells += [number(fields.gamma), fields.filter_mode, str([*blocks]), ",".join(elements)]
+    return _line(cells)
+
+
+def _line(cells: list[str] | tuple[str, ...]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
+
+
+def _decimal(value: float) -> str:
+    return repr(float(value))
+
+
+def _save_settings(fields: Fields, *, half: bool) -> list[str]:
+    wanted = {"safetensors": True, "fp16": half, OLD_ARITHMETIC: fields.old_arithmetic}
+    return [setting for setting, on in wanted.items() if on]
+
+
+def _short(name: str, hashes: Mapping[str, str]) -> str:
+    if name not in hashes:
+        raise RecipeError(
+            f"mergehistory.csv names models by SHA-256, and that of {name} is not known; name its file (--model "
+            f"{name}=PATH), and for the result of another run merge that one first"
+        )
+    return hashes[name][:SHORT]
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def parse_history(text: str, where: str = "mergehistory.csv") -> tuple[HistoryRow, ...]:
+    """The rows of the file, or of some lines of it; the header may be missing.
+
+    Raises:
+        RecipeError: a row has too few cells; with its line.
+    """
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    found: list[HistoryRow] = []
+    line = 1
+    try:
+        for cells in reader:
+            if cells and cells[: len(HEADER[:2])] != [*HEADER[:2]]:
+                found.append(_row(cells, line, where))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise RecipeError(f"{where}, line {line}: is no CSV ({error}); copy the rows out of the file whole") from None
+    return tuple(found)
+
+
+def _row(cells: list[str], line: int, where: str) -> HistoryRow:
+    if len(cells) < CELLS_2023:
+        raise RecipeError(
+            f"{where}, line {line}: a row of mergehistory.csv has {len(CELLS)} cells ({CELLS_2023} until October "
+            f"2023), this one has {len(cells)}; copy whole rows (one may go over several lines)"
+        )
+    return HistoryRow(cells=tuple(cells[: len(CELLS)]), line=line)
+
+
+def row_of(rows: tuple[HistoryRow, ...], wanted: int, where: str = "mergehistory.csv") -> HistoryRow:
+    """A row by its ID, or from the end by a negative number (-1: the last).
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if wanted < 0 and -wanted <= len(rows):
+        return rows[wanted]
+    for row in rows:
+        if wanted >= 0 and row.number.strip() == str(wanted):
+            return row
+    known = f"IDs {rows[0].number} to {rows[-1].number}, or -1 to -{len(rows)}" if rows else "no rows at all"
+    raise RecipeError(f"{where}: there is no row {wanted}; there are {known}")
+
+
+def dialect_name(row: HistoryRow, family: FamilyName) -> str:
+    """The dialect that wrote the row, as far as it shows: 2023 by its length; else the family's usual one."""
+    from engine.recipes.dialects import DEFAULT_DIALECT
+
+    return "2023" if len(row.cells) <= CELLS_2023 else DEFAULT_DIALECT[family]
+
+
+def recipe_of_row(
+    row: HistoryRow, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
+) -> Reading:
+    """The recipe of a row, on models A, B and C; the same hash is the same model.
+
+    Raises:
+        RecipeError: a cell cannot be read; with its line and name.
+    """
+    try:
+        fields, sources = _fields(row)
+        step = step_of(fields, dialect, family, own)
+        save = "fp16" if "fp16" in row.cell("save settings") else "computed"
+        recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
+    except RecipeError as error:
+        raise RecipeError(f"mergehistory.csv, line {row.line}, ID {row.number}: {error}") from None
+    notes = notes_on(fields, dialect)
+    if dialect.extended and family == "sdxl":
+        notes += ('mergehistory.csv does not keep "use extended XL"; write extended = true if it was ticked',)
+    return Reading(recipe=recipe, sources={name: sources[name] for name in recipe.models}, notes=notes)
+
+
+def _fields(row: HistoryRow) -> tuple[Fields, dict[str, str]]:
+    hashes = [row.cell(f"model {letter}").strip() for letter in "ABC"]
+    first = {short: letter for letter, short in reversed([*zip("ABC", hashes, strict=True)]) if short}
+    sources = {letter: f"sha256 {short}.." for short, letter in first.items()}
+    fields = Fields(
+        models=("A", first.get(hashes[1], "B"), first.get(hashes[2], "")),
+        mode=row.cell("mode").partition(":")[0],
+        calculation=row.cell("calculation mode"),
+        mbw=row.cell("use MBW").strip() == "True",
+        alpha=_cell_number(row, "alpha", 0.0),
+        beta=_cell_number(row, "beta", 0.0),
+        weights_alpha=row.cell("weights alpha"),
+        weights_beta=row.cell("weights beta"),
+        elemental=row.cell("elemental").replace("\r\n", "\n"),
+        adjust=row.cell("Adjust"),
+        seed=_seed(row),
+        gamma=_cell_number(row, "gamma", GAMMA),
+        filter_mode=_filter_mode(row),
+        filtered=(*_listed(row, "blocks"), *row.cell("elements").split(",")),
+        old_arithmetic=OLD_ARITHMETIC in _listed(row, "save settings"),
+    )
+    return fields, {"A": "unknown", "B": "unknown", "C": "unknown"} | sources
+
+
+def _cell_number(row: HistoryRow, name: str, missing: float) -> float:
+    text = row.cell(name).strip()
+    try:
+        return float(text) if text else missing
+    except ValueError:
+        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}; a number belongs there") from None
+
+
+def _seed(row: HistoryRow) -> int | None:
+    seed = _cell_number(row, "seed", -1)
+    return int(seed) if 0 <= seed < 2**32 else None
+
+
+def _filter_mode(row: HistoryRow) -> FilterMode:
+    match row.cell("include/exclude").strip():
+        case "" | "Off":
+            return "Off"
+        case "Include":
+            return "Include"
+        case "Exclude":
+            return "Exclude"
+        case other:
+            raise RecipeError(f"cell 20 (include/exclude) is {other!r}; Off, Include or Exclude belongs there")
+
+
+def _listed(row: HistoryRow, name: str) -> tuple[str, ...]:
+    """A cell with the text of a list, ``['safetensors', 'fp16']``."""
+    text = row.cell(name).strip()
+    if not text:
+        return ()
+    try:
+        found: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}; a list such as ['BASE'] belongs there")
+    return tuple(str(word) for word in found)

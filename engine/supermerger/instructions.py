@@ -1,0 +1,115 @@
+"""A recipe as what to set and paste in SuperMerger (AUTOMATIC1111 extension), run by run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine.architecture.widths import FamilyName
+from engine.recipes.dialects import Dialect
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import NUMBERED, MergeStep, number
+from engine.supermerger.fields import OLD_ARITHMETIC, Fields, beta_by_block, fields_of, uses_beta
+from engine.supermerger.runs import Run, joined_runs
+
+_XL_NAMES = "elemental rules call the blocks of SDXL by the 26 names in order, so M00 is IN09 there and OUT00 is IN10"
+
+
+def instructions(recipe: Recipe, models: Mapping[str, str] | None = None) -> str:
+    """What to set in SuperMerger for every run, and the texts to paste.
+
+    An adjust step goes into the run before it where that makes the same model.
+
+    Args:
+        recipe: any recipe.
+        models: what to call its models, by name; file names, say.
+
+    Returns:
+        Lines for people, no newline at the end.
+    """
+    runs = joined_runs(recipe)
+    lines = _title(recipe.rules, recipe.family)
+    for place, run in enumerate(runs, start=1):
+        half = recipe.save == "fp16"
+        lines += ["", _heading(place, run, len(runs))]
+        lines += [f"  {line}" for line in _lines(run, recipe, models or {}, half=half)]
+    return "\n".join(lines)
+
+
+def _title(dialect: Dialect, family: FamilyName) -> list[str]:
+    """The dialect and what it means for this recipe."""
+    patch = ", with the block names of SD1 put back" if dialect.name == "head_patched" else ""
+    return [
+        f"SuperMerger, dialect {dialect.name} ({family}; commit {dialect.commit}{patch})",
+        *_meaning(dialect, family),
+    ]
+
+
+def _meaning(dialect: Dialect, family: FamilyName) -> Iterator[str]:
+    yield "  text encoder and VAE go with BASE; other versions make other models of the same words"
+    if family == "sdxl":
+        merged = f"go with {dialect.xl_embeddings}" if dialect.xl_embeddings else "are never merged"
+        yield f"  time_embed and label_emb {merged}; {_XL_NAMES}"
+    else:
+        yield f"  time_embed goes with {dialect.time_embed}"
+    if dialect.self_skips:
+        skipped = ", ".join(dialect.self_skips)
+        yield f"  Self leaves keys with {skipped} in their names alone, and a factor of 0 does nothing"
+    else:
+        yield "  Self multiplies every key, and a factor of 0 makes it 0"
+    yield f"  Adjust has {len(dialect.adjust_fields)} fields: {', '.join(dialect.adjust_fields)}"
+
+
+def _heading(place: int, run: Run, count: int) -> str:
+    name = f", which makes {run.name}" if run.name else ""
+    kept = f" (keep its result: run {run.used_by} takes it)" if run.used_by and place < count else ""
+    return f"Run {place}{name}{kept}"
+
+
+def _lines(run: Run, recipe: Recipe, models: Mapping[str, str], *, half: bool) -> Iterator[str]:
+    fields = fields_of(run.step, recipe.rules, recipe.family)
+    for letter, name in zip("ABC", fields.models, strict=True):
+        if name:
+            yield f"Model {letter}: {_called(name, models)}"
+    yield f"merge mode: {fields.mode}"
+    yield f"calculation mode: {fields.calculation}"
+    yield from _ratio_lines(fields)
+    if fields.elemental:
+        yield "elemental merge:"
+        yield from (f"  {line}" for line in fields.elemental.split("\n"))
+    if fields.adjust:
+        yield f"Adjust: {fields.adjust}"
+    yield from _more_lines(fields, run.step)
+    yield "save: safetensors, fp16" if half else "save: safetensors, without fp16"
+
+
+def _called(name: str, models: Mapping[str, str]) -> str:
+    if NUMBERED.fullmatch(name):
+        return f"the result of run {name.removeprefix('step')}"
+    return f"{name}, {models[name]}" if name in models else name
+
+
+def _ratio_lines(fields: Fields) -> Iterator[str]:
+    yield f"use MBW: {'on' if fields.mbw else 'off'}"
+    if fields.mbw:
+        yield f"weights (BASE first): {fields.weights_alpha}"
+    else:
+        yield f"alpha: {number(fields.alpha)}"
+    if fields.mbw and beta_by_block(fields.mode, fields.calculation):
+        yield f"weights beta (BASE first): {fields.weights_beta}"
+    elif uses_beta(fields.mode, fields.calculation):
+        yield f"beta: {number(fields.beta)}"
+
+
+def _more_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
+    if fields.calculation == "extract":
+        yield f"gamma: {number(fields.gamma)}"
+    if step.filter:
+        yield f"{fields.filter_mode}: blocks {', '.join(step.filter.blocks) or 'none'}"
+        yield f"{fields.filter_mode}: elements {','.join(step.filter.elements) or 'none'}"
+    if fields.seed is not None:
+        random = fields.calculation == "plus random"
+        yield f"seed: {fields.seed}" + (" (SuperMerger itself draws the noise of plus random anew)" if random else "")
+    if fields.extended:
+        yield "use extended XL: on"
+    if fields.old_arithmetic:
+        yield f"{OLD_ARITHMETIC}: on"

@@ -1,0 +1,306 @@
+"""The recipe that tools write into the header of a merged ``.safetensors``: ``sd_merge_recipe``, ``sd_merge_models``.
+
+Read are SuperMerger's (type ``sd-webui-supermerger``) and that of A1111's own checkpoint merger (type ``webui``).
+SuperMerger's has no Adjust, no gamma, no seed, and nothing of extended SDXL blocks: a recipe with one of these can be
+rebuilt from ``mergehistory.csv`` alone. "Save current merge" wraps JSON in JSON, so texts are unwrapped as often as
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+from engine.recipes.blocks import BLOCKS, XL_BLOCKS
+from engine.recipes.dialects import Dialect
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import FORMS, MergeStep
+from engine.supermerger.fields import Fields, FilterMode, Reading, fields_of, mode_of, notes_on, step_of
+from engine.supermerger.weights import weights_line
+
+RECIPE_KEY = "sd_merge_recipe"
+MODELS_KEY = "sd_merge_models"
+SUPERMERGER = "sd-webui-supermerger"
+WEBUI = "webui"
+OWN = "sd-recipe-search"
+"""The type under which this program writes: nobody else's."""
+
+_LOST = "Adjust, gamma and seed are not recorded in the metadata; if the run had any, take its row in mergehistory.csv"
+_LOST_XL = '"use extended XL" is not recorded either; write extended = true in the recipe if it was ticked'
+_WEBUI_MORE = (
+    "A1111's own merger also merges tensors that SuperMerger leaves as they are in A (position_ids; in SD2 and SDXL "
+    "positional_embedding, text_projection, logit_scale)"
+)
+_XL_ROW = len(XL_BLOCKS)  # SuperMerger keeps a slot for the VAE behind the 19 UNet blocks
+
+Metadata = Mapping[str, str]
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def run_metadata(
+    run: MergeStep,
+    dialect: Dialect,
+    family: FamilyName,
+    models: Mapping[str, tuple[str, str]],
+    *,
+    kind: str = OWN,
+) -> dict[str, str]:
+    """The two header texts of a run, in the form that SuperMerger writes.
+
+    Args:
+        run: a run on models of files.
+        dialect: whose texts it has.
+        family: of the models.
+        models: of every model that the run takes, its name in the list and its SHA-256.
+        kind: the type written into it; ``SUPERMERGER`` only where SuperMerger's own text is asked for.
+
+    Raises:
+        RecipeError: the hash of a model is missing.
+    """
+    fields = fields_of(run, dialect, family)
+    if missing := [name for name in dict.fromkeys(run.models) if name not in models]:
+        raise RecipeError(
+            f"the metadata names models by SHA-256, and that of {', '.join(missing)} is not known; name the file "
+            f"(--model {missing[0]}=PATH), and for the result of another run merge that one first"
+        )
+    hashes = [models[name or fields.models[0]][1] for name in fields.models]
+    listed = {models[name][1]: {"name": models[name][0], "legacy_hash": None} for name in dict.fromkeys(run.models)}
+    return {
+        RECIPE_KEY: json.dumps(recipe_metadata(fields, hashes, family, kind=kind)),
+        MODELS_KEY: json.dumps(listed),
+    }
+
+
+def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, kind: str) -> dict[str, Any]:
+    """The recipe's own JSON, its names in SuperMerger's order.
+
+    Args:
+        fields: the settings.
+        hashes: SHA-256 of A, B and C; A's for an empty C.
+        family: of the models.
+        kind: the type.
+    """
+    alpha, beta = _numbers(fields.weights_alpha, family), _numbers(fields.weights_beta, family)
+    by_beta = fields.weights_beta if beta is None or fields.mode in {"Weight sum", "Add difference"} else beta[1:]
+    segments = [part for part in fields.elemental.replace("\n", ",").split(",") if part]
+    return {
+        "type": kind,
+        "weights_alpha": alpha[1:] if fields.mbw and alpha else None,
+        "weights_beta": by_beta if fields.mbw else None,
+        "weights_alpha_orig": fields.weights_alpha,
+        "weights_beta_orig": fields.weights_beta,
+        **{f"model_{letter}": sha256 for letter, sha256 in zip("abc", hashes, strict=True)},
+        "base_alpha": alpha[0] if fields.mbw and alpha else fields.alpha,
+        "base_beta": fields.beta,
+        "mode": fields.mode,
+        "mbw": fields.mbw,
+        "elemental_merge": segments or "",
+        "calcmode": fields.calculation,
+        fields.filter_mode: list(fields.filtered) or [""],
+    }
+
+
+def _numbers(text: str, family: FamilyName) -> list[float] | None:
+    try:
+        found = [float(word) for word in text.split(",")]
+    except ValueError:
+        return None
+    if family == "sdxl" and len(found) in {len(XL_BLOCKS), len(BLOCKS)}:
+        named = dict(zip(FORMS[len(found)], found, strict=True))
+        return [*(named[block] for block in XL_BLOCKS), 0]  # and the slot for the VAE
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName) -> Reading:
+    """The recipe in the header of a merged file.
+
+    Args:
+        metadata: the header's texts.
+        dialect: of the SuperMerger that merged; the metadata does not say.
+        family: of the models; the metadata does not say.
+
+    Raises:
+        RecipeError: there is none, it is damaged, or another tool's.
+    """
+    if RECIPE_KEY not in metadata:
+        raise RecipeError(
+            f"there is no {RECIPE_KEY} in the metadata ({', '.join(metadata) or 'which is empty'}): the tool that "
+            "merged it wrote none"
+        )
+    content = _table(metadata[RECIPE_KEY], RECIPE_KEY)
+    names = _model_names(metadata.get(MODELS_KEY, "{}"))
+    match content.get("type"):
+        case "sd-webui-supermerger" | "sd-recipe-search":
+            return _supermergers(content, names, dialect, family)
+        case "webui":
+            return _webuis(content, names, dialect, family)
+        case other:
+            raise RecipeError(
+                f"{RECIPE_KEY} is of type {other!r}; read are {SUPERMERGER} and {WEBUI} (A1111's checkpoint merger)"
+            )
+
+
+def _table(text: str, where: str) -> dict[str, Any]:
+    """JSON, and JSON in JSON."""
+    found: object = text
+    for _ in range(4):
+        if not isinstance(found, str):
+            break
+        try:
+            found = json.loads(found)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"{where} is no JSON ({error}); the header was changed or cut") from None
+    if not isinstance(found, dict):
+        raise RecipeError(f"{where} is {found!r:.60}; a JSON object is needed")
+    return cast("dict[str, Any]", found)
+
+
+def _model_names(text: str) -> dict[str, str]:
+    """File names by SHA-256."""
+    try:
+        content = _table(text, MODELS_KEY)
+    except RecipeError:
+        return {}
+    entries = {sha: cast("dict[str, Any]", entry) for sha, entry in content.items() if isinstance(entry, dict)}
+    return {sha: str(entry["name"]) for sha, entry in entries.items() if entry.get("name")}
+
+
+def _hashes(content: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Of A, B and C: the SHA-256, or "" where there is none."""
+    return tuple(str(content.get(key) or "") for key in keys)
+
+
+def _described(hashes: tuple[str, ...], names: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for letter, sha in zip("ABC", hashes, strict=True):
+        name = names.get(sha, "")
+        found[letter] = " ".join(part for part in (name, f"sha256 {sha}" if sha else "") if part) or "unknown"
+    return found
+
+
+def _letters(hashes: tuple[str, ...]) -> tuple[str, ...]:
+    """A, B and C, the same hash the same letter; an empty C stays empty."""
+    first = {sha: letter for letter, sha in reversed([*zip("ABC", hashes, strict=True)]) if sha}
+    return first.get(hashes[0], "A"), first.get(hashes[1], "B"), first.get(hashes[2], "")
+
+
+def _supermergers(
+    content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName
+) -> Reading:
+    hashes = _hashes(content, ("model_a", "model_b", "model_c"))
+    mode: FilterMode = "Include" if content.get("Include") else "Exclude" if content.get("Exclude") else "Off"
+    fields = Fields(
+        models=_letters(hashes),
+        mode=mode_of(str(content.get("mode", ""))),
+        calculation=str(content.get("calcmode", "normal")),
+        mbw=content.get("mbw") is True,
+        alpha=_number(content, "base_alpha"),
+        beta=_number(content, "base_beta"),
+        weights_alpha=_weights(content, "alpha"),
+        weights_beta=_weights(content, "beta"),
+        elemental=_segments(content.get("elemental_merge")),
+        filter_mode=mode,
+        filtered=tuple(_texts(content.get(mode), mode)),
+    )
+    recipe = Recipe(steps=(step_of(fields, dialect, family),), dialect=dialect.name, family=family)
+    extended = (_LOST_XL,) if dialect.extended and family == "sdxl" else ()
+    notes = (*notes_on(fields, dialect), _LOST, *extended)
+    return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=notes)
+
+
+def _used(recipe: Recipe, sources: Mapping[str, str]) -> dict[str, str]:
+    return {name: sources[name] for name in recipe.models}
+
+
+def _number(content: Mapping[str, Any], name: str) -> float:
+    value = content.get(name, 0)
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r}; a number belongs there") from None
+
+
+def _weights(content: Mapping[str, Any], side: str) -> str:
+    """The weights with BASE in front: from the list, which is what was merged, else the text that was typed."""
+    listed = content.get(f"weights_{side}")
+    typed = content.get(f"weights_{side}_orig")
+    if not isinstance(listed, list):
+        return str(listed or typed or "")
+    base = _number(content, "base_alpha") if side == "alpha" else _typed_base(typed, _number(content, "base_beta"))
+    row = [base, *(_item(value, side) for value in cast("list[Any]", listed))]
+    if len(row) == _XL_ROW + 1:
+        row.pop()  # the slot for the VAE
+    if len(row) not in FORMS:
+        raise RecipeError(
+            f"{RECIPE_KEY}: weights_{side} has {len(listed)} numbers; {len(BLOCKS) - 1} or {_XL_ROW} belong there "
+            "(all blocks but BASE)"
+        )
+    return weights_line(row)
+
+
+def _item(value: object, side: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RecipeError(f"{RECIPE_KEY}: weights_{side} has {value!r} in it; numbers belong there")
+    return float(value)
+
+
+def _typed_base(typed: object, slider: float) -> float:
+    """BASE of the beta text, which has no place of its own in the metadata; the slider where a preset was typed."""
+    try:
+        return float(str(typed).split(",")[0])
+    except ValueError:
+        return slider
+
+
+def _segments(value: object) -> str:
+    return value if isinstance(value, str) else ",".join(_texts(value, "elemental_merge"))
+
+
+def _texts(value: object, name: str) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, list) and all(isinstance(word, str) for word in cast("list[Any]", value)):
+        return cast("list[str]", value)
+    raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r:.60}; a list of texts belongs there")
+
+
+# ------------------------------------------------------------------------------------------------- A1111's own merger
+
+
+def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName) -> Reading:
+    hashes = _hashes(content, ("primary_model_hash", "secondary_model_hash", "tertiary_model_hash"))
+    method = str(content.get("interp_method"))
+    a, b, c = _letters(hashes)
+    multiplier = _number(content, "multiplier")
+    match method.lower():
+        case "weighted sum":
+            step = MergeStep(models=(a, b), alpha=multiplier)
+        case "add difference":
+            step = MergeStep(models=(a, b, c or a), mode="Add difference", alpha=multiplier)
+        case "no interpolation":
+            step = MergeStep(models=(a, a), alpha=0.0)
+        case _:
+            raise RecipeError(
+                f"{RECIPE_KEY}: interp_method is {method!r}; Weighted sum, Add difference or No interpolation belongs "
+                "there"
+            )
+    save = "fp16" if content.get("save_as_half") else "computed"
+    recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
+    return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=tuple(_webui_notes(content)))
+
+
+def _webui_notes(content: Mapping[str, Any]) -> list[str]:
+    found = [_WEBUI_MORE]
+    if vae := content.get("bake_in_vae"):
+        found.append(f"the VAE was replaced by {vae!r}; recipes have no step for that, bake it in afterwards")
+    if pattern := content.get("discard_weights"):
+        found.append(f"weights that match {pattern!r} were left out of the file")
+    return found

@@ -1,0 +1,188 @@
+"""SuperMerger's weights box: block weights, BASE first, with a comma between; or a preset's name; letters for dice.
+
+``0,0.35,R,...``: ``R`` draws from 0 to 1, ``U`` from -0.5 to 1.5, ``X`` between the limits of its block, ``D`` (dialect
+``head``) around the upper one. ``ER``, ``EU`` and ``EX`` give the block a weight of 0 and an elemental rule that draws
+for every key. The dice are ``numpy.random.seed(seed)`` and ``rand``, the same in all dialects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.architecture.widths import FamilyName
+from engine.errors import RecipeError
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
+from engine.recipes.dialects import Dialect
+from engine.recipes.elemental import RANDOM_RATIOS
+from engine.recipes.presets import Weights, preset_weights
+from engine.recipes.steps import FORMS, number
+
+Side = Literal["alpha", "beta"]
+
+OFFSETS: dict[Side, int] = {"alpha": 0, "beta": 50}
+"""Which of the drawn numbers belongs to the first block of each text."""
+LIMITS = (0.0, 1.0)
+"""The lower and upper limit of every block, unless somebody changed them in SuperMerger's settings."""
+DECIMALS = 3
+DICE = ("ALL_R", "ALL_U", "ALL_X")
+"""Presets that SuperMerger adds when it runs: one letter for every block."""
+
+_DRAWN = 3000
+_LETTERS = ("R", "U", "X", "D")
+_ELEMENTAL = tuple(f"E{letter}" for letter in RANDOM_RATIOS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsText:
+    """What a weights text says once its dice are thrown.
+
+    Attributes:
+        numbers: one for each block, BASE first.
+        elemental: rules for the blocks marked ER, EU and EX, to be put behind the elemental text; "" without such.
+    """
+
+    numbers: tuple[float, ...]
+    elemental: str = ""
+
+
+def weights_line(weights: Sequence[float]) -> str:
+    """The weights as SuperMerger's box takes them, ``0,0.35,0.35,...``."""
+    return ",".join(number(weight) for weight in weights)
+
+
+def parse_weights(
+    text: str,
+    family: FamilyName,
+    dialect: Dialect,
+    *,
+    own: Mapping[str, Weights] | None = None,
+    seed: int | None = None,
+    side: Side = "alpha",
+) -> WeightsText:
+    """Read a weights text.
+
+    Args:
+        text: numbers and letters with commas, or without a comma a preset's name.
+        family: of the models; it says how many blocks there are.
+        dialect: whose letters there are, and whether drawn numbers are held within the limits.
+        own: presets of one's own by name.
+        seed: of the dice; SuperMerger keeps it in mergehistory.csv alone.
+        side: which text it is.
+
+    Raises:
+        RecipeError: with the place in the text; an unknown preset, a wrong count, or dice without a seed.
+    """
+    if "," not in text and text.strip() not in DICE:
+        return WeightsText(numbers=_counted(preset_weights(text, own), family, dialect, text))
+    if "," not in text:
+        text = ",".join(text.strip()[-1] * len(BLOCKS))
+    words = [word.strip() for word in text.split(",")]
+    names = _names(len(words), family, dialect)
+    numbers = [_number(word, place, text, names, dialect) for place, word in enumerate(words)]
+    return _thrown(words, numbers, names, dialect, seed, side)
+
+
+def _names(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
+    """The blocks of a row of so many numbers; SDXL takes the row of 26 as well."""
+    names = FORMS.get(count)
+    long = count > len(BLOCKS)
+    if names is None or (family != "sdxl" and count != len(BLOCKS)) or (long and not dialect.extended):
+        wanted = blocks_of(family)
+        hint = "; put a 0 for BASE in front" if count in {len(wanted) - 1, len(BLOCKS) - 1} else ""
+        raise RecipeError(
+            f"the weights are {count} numbers; {family} in the dialect {dialect.name} needs {len(wanted)}: "
+            f"BASE, {wanted[1]} .. {wanted[-1]}{hint}"
+        )
+    return names
+
+
+def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) -> Weights:
+    try:
+        _names(len(weights), family, dialect)
+    except RecipeError as error:
+        raise RecipeError(f"preset {name.strip()!r}: {error}") from None
+    return weights
+
+
+def _number(word: str, place: int, text: str, names: Sequence[str], dialect: Dialect) -> float:
+    """A plain number; 0 for a letter, which is seen to later."""
+    letters = _letters(dialect)
+    if word in letters:
+        return 0.0
+    try:
+        found = float(word)
+    except ValueError:
+        found = math.nan
+    if math.isfinite(found):
+        return found
+    column = sum(len(part) + 1 for part in text.split(",")[:place]) + 1
+    raise RecipeError(
+        f"weights, number {place + 1} ({names[place]}), column {column}: {word!r} is no weight; write a number such as "
+        f"0.35, or {', '.join(letters)} for dice"
+    )
+
+
+def _letters(dialect: Dialect) -> tuple[str, ...]:
+    known = _LETTERS if dialect.extended else _LETTERS[:-1]
+    return (*known, *_ELEMENTAL)
+
+
+def _thrown(
+    words: Sequence[str],
+    numbers: list[float],
+    names: Sequence[str],
+    dialect: Dialect,
+    seed: int | None,
+    side: Side,
+) -> WeightsText:
+    letters = {place: word for place, word in enumerate(words) if word in _letters(dialect)}
+    if letters and seed is None:
+        place, letter = next(iter(letters.items()))
+        raise RecipeError(
+            f"weights, number {place + 1} ({names[place]}): {letter} is thrown with a seed; give it (--seed; "
+            "mergehistory.csv has it in column 18)"
+        )
+    if letters:
+        dice = _dice(seed or 0)
+        for place, letter in letters.items():
+            numbers[place] = _drawn(letter, dice[place + OFFSETS[side]], dialect)
+    return WeightsText(numbers=tuple(numbers), elemental=_rules(letters, len(words)))
+
+
+def _dice(seed: int) -> list[float]:
+    import numpy as np
+
+    return [float(value) for value in np.random.RandomState(seed).rand(_DRAWN)]
+
+
+def _drawn(letter: str, value: float, dialect: Dialect) -> float:
+    low, high = LIMITS
+    match letter:
+        case "R":
+            found = value
+        case "U":
+            found = 1.5 - 2 * value
+        case "X":
+            found = (low - high) * value + high
+        case "D":
+            found = high + low * (value - 0.5)
+        case _:
+            return 0.0
+    found = round(found, DECIMALS)
+    return min(max(found, low), high) if dialect.extended else found
+
+
+def _rules(letters: Mapping[int, str], count: int) -> str:
+    """One rule a letter, R before U before X, for all its blocks.
+
+    Blocks have the names of rules, which go by the place in the row of 26; for SDXL too.
+    """
+    names = EXTENDED_BLOCKS if count == len(EXTENDED_BLOCKS) else BLOCKS
+    found: list[str] = []
+    for letter in RANDOM_RATIOS:
+        blocks = [names[place] for place, word in letters.items() if word == f"E{letter}"]
+        found += [f"{' '.join(blocks)}::{letter}"] if blocks else []
+    return ",".join(found)

@@ -1,0 +1,119 @@
+"""Reading tensors, and nothing that could run, from a file: safetensors, PyTorch files, OpenAI's TorchScript.
+
+PyTorch files are read with ``weights_only=True``. Beside tensors they may hold what training scripts leave there
+(``argparse.Namespace``, numpy numbers), because these cannot run anything; whatever else is refused. TorchScript
+archives cannot be read that way: ``torch.jit.load`` runs no Python code of the file, but parses a program in C++, and
+PyTorch's own advice is to treat one like a program. So only those are opened whose hash is that of a published file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from scorers.catalogue import lookup as catalogue
+from scorers.errors import ScorerError
+
+PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+"""Keys under which training scripts keep the weights in a checkpoint."""
+PARALLEL = "module."
+"""What ``torch.nn.DataParallel`` puts before every name."""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a file by their names, out of whatever a training script wrapped them in.
+
+    Raises:
+        ScorerError: the file is missing, damaged, of another kind than its name says, or holds more than tensors.
+    """
+    if not path.is_file():
+        raise ScorerError(f"{path}: {'a folder, not a weights file' if path.is_dir() else 'no such weights file'}")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if path.suffix not in PICKLES:
+        raise ScorerError(f"{path}: weights must be .safetensors or one of {', '.join(PICKLES)}, not {path.suffix!r}")
+    return _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start == b"PK" or start[:1] == b"\x80":
+        raise ScorerError(
+            f"{path}: a pickle (PyTorch file) under a .safetensors name; convert it, renaming is not enough"
+        )
+    try:
+        return _unprefixed(load_file(path))
+    except SafetensorError as error:
+        raise ScorerError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _read_torchscript(path: Path) -> dict[str, Tensor]:
+    sha256 = sha256_of(path)
+    known = catalogue.owner_of(sha256)
+    if known is None or known[1].sha256 != sha256:  # the first digits of a hash can be had by trying
+        raise ScorerError(
+            f"{path}: a TorchScript program that nobody published under this hash, not just tensors; take the "
+            ".safetensors of this model"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.jit's own, that it will go
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+
+
+def _harmless() -> list[Any]:
+    """What training scripts leave in checkpoints and cannot run anything; numpy 1 and 2 name the same things apart."""
+    number = np.float64(0).__reduce__()[0]
+    named: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    kinds = (np.float64, np.float32, np.float16, np.int64, np.int32, np.bool_)
+    return [argparse.Namespace, np.dtype, *named, *(type(np.dtype(kind)) for kind in kinds)]
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    mapped = zipfile.is_zipfile(path)  # the older format cannot be mapped; mapping leaves an optimiser's state on disk
+    try:
+        with torch.serialization.safe_globals(_harmless()):
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ScorerError(f"{path}: not a file of plain tensors ({reason}); convert it to .safetensors") from error
+    tensors: Any = next((loaded[key] for key in WRAPPERS if key in loaded), loaded) if _is_table(loaded) else loaded
+    if not (_is_table(tensors) and tensors and all(isinstance(value, Tensor) for value in tensors.values())):
+        raise ScorerError(f"{path}: not a table of tensors, nor of a checkpoint with one; save the model's state_dict")
+    return _unprefixed(tensors)
+
+
+def _is_table(loaded: object) -> bool:
+    return isinstance(loaded, Mapping)
+
+
+def _unprefixed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefixed = bool(tensors) and all(key.startswith(PARALLEL) for key in tensors)
+    return {key.removeprefix(PARALLEL) if prefixed else key: value for key, value in tensors.items()}

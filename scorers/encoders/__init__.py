@@ -1,0 +1,1 @@
+"""Image and text encoders, opened from local files alone."""

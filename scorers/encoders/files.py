@@ -1,0 +1,184 @@
+"""What an encoder is made of: its config, and weights that are checked against it, so that nothing random is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor
+
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.published import KnownEncoder
+from scorers.encoders.preprocess import RESIZES
+from scorers.errors import ScorerError
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """An open_clip architecture and how it wants its pictures.
+
+    Attributes:
+        name: of a known encoder, file stem or architecture name, for messages.
+        model: open_clip's ``embed_dim``, ``vision_cfg``, ``text_cfg``, ...
+        preprocess: ``mean`` and ``std`` (three numbers each) and ``resize_mode``.
+        known: the encoder of the catalogue that it was named after, if it was.
+    """
+
+    name: str
+    model: Mapping[str, Any]
+    preprocess: Mapping[str, Any]
+    known: KnownEncoder | None = None
+
+
+def read_config(config: str | Path) -> EncoderConfig:
+    """Look an encoder up in the catalogue, read a JSON file, or look an architecture up in open_clip.
+
+    A file holds open_clip's model config, or ``{"model_cfg": ..., "preprocess_cfg": ...}`` as published beside
+    weights. Without a ``preprocess_cfg`` an architecture's pretrained entries decide when they all agree, else OpenAI's
+    mean and deviation, shortest side. OpenAI's own weights, and those derived from them, want the names that end in
+    ``-quickgelu``: the weights cannot tell, only the hashes of published files can, see ``refuse_mix_up``.
+
+    Raises:
+        ScorerError: no such encoder, file or architecture, or the file does not describe a CLIP model.
+    """
+    path, known = Path(config), catalogue.encoder_named(str(config))
+    if known is not None:
+        return _from_catalogue(known)
+    if path.suffix == ".json" or path.is_file():
+        return _from_file(path)
+    return _from_name(str(config))
+
+
+def _from_catalogue(known: KnownEncoder) -> EncoderConfig:
+    half = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    preprocess = _openai() | (half if known.normal == "half" else {}) | {"resize_mode": known.resize}
+    return EncoderConfig(name=known.name, model=_architecture(known.architecture), preprocess=preprocess, known=known)
+
+
+def _architecture(name: str) -> dict[str, Any]:
+    import open_clip
+
+    return cast("dict[str, Any]", open_clip.get_model_config(name))
+
+
+def _from_file(path: Path) -> EncoderConfig:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ScorerError(f"{path}: no such encoder config") from None
+    except (OSError, ValueError) as error:
+        raise ScorerError(f"{path}: not a JSON encoder config ({error})") from error
+    whole: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    model = whole.get("model_cfg", whole)
+    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in model]
+    if missing:
+        raise ScorerError(f"{path}: not an open_clip model config, it lacks {', '.join(missing)}")
+    return EncoderConfig(name=path.stem, model=model, preprocess=_checked(path, whole.get("preprocess_cfg", {})))
+
+
+def _checked(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    preprocess = _openai() | dict(given)
+    if preprocess["resize_mode"] not in RESIZES:
+        raise ScorerError(f"{path}: resize_mode is {preprocess['resize_mode']!r}, not one of {', '.join(RESIZES)}")
+    if preprocess.get("interpolation", "bicubic") != "bicubic":
+        raise ScorerError(f"{path}: interpolation is {preprocess['interpolation']!r}; only 'bicubic' is supported")
+    return preprocess
+
+
+def _openai() -> dict[str, Any]:
+    from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    return {"mean": list(OPENAI_DATASET_MEAN), "std": list(OPENAI_DATASET_STD), "resize_mode": "shortest"}
+
+
+def _from_name(name: str) -> EncoderConfig:
+    import open_clip
+
+    known: list[str] = [*(encoder.name for encoder in catalogue.ENCODERS), *open_clip.list_models()]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = (
+            f"; did you mean {' or '.join(near)}?" if near else "; give a JSON file or one of open_clip.list_models()"
+        )
+        raise ScorerError(f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture{hint}")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    published = [_published(open_clip.get_pretrained_cfg(name, tag)) for tag in tags]
+    agreed = published[0] if published and all(entry == published[0] for entry in published) else {}
+    return EncoderConfig(name=name, model=_architecture(name), preprocess=_openai() | agreed)
+
+
+def _published(entry: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {key: entry[key] for key in ("mean", "std", "resize_mode") if entry.get(key) is not None}
+    return {key: list(value) if key != "resize_mode" else value for key, value in wanted.items()}
+
+
+def refuse_mix_up(path: Path, sha256: str, config: EncoderConfig) -> None:
+    """Refuse a published file that is another encoder than it is taken for: shapes alone would let it pass.
+
+    Raises:
+        ScorerError: the file belongs to another encoder, or to an architecture with another activation.
+    """
+    owner = catalogue.owner_of(sha256)
+    if owner is None:
+        return
+    encoder, file = owner
+    if not isinstance(encoder, KnownEncoder):
+        raise ScorerError(f"{path}: this is {file.name}, the head of scorer {encoder.name}, not an encoder")
+    if config.known is not None and config.known.name != encoder.name:
+        raise ScorerError(
+            f"{path}: this is {file.name}, the weights of encoder {encoder.name} ({encoder.title}), not of "
+            f"{config.known.name}; name it {encoder.name}"
+        )
+    quick = bool(_architecture(encoder.architecture).get("quick_gelu"))
+    if quick != bool(config.model.get("quick_gelu")):
+        raise ScorerError(
+            f"{path}: this is {file.name}, which wants the architecture {encoder.architecture}, not {config.name}: the "
+            f"activation differs, and every number would be a little wrong; write {encoder.name} for both"
+        )
+
+
+def check_weights(
+    path: Path,
+    name: str,
+    state: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
+    used: Collection[str] | None = None,
+) -> None:
+    """Refuse weights that are not exactly those of the architecture.
+
+    Args:
+        path: of the weights, for messages.
+        name: of the architecture, for messages.
+        state: the weights.
+        wanted: tensors of the right names and shapes.
+        used: names that are needed; by default all. What else the architecture has may be missing.
+
+    Raises:
+        ScorerError: keys missing or left over, other shapes, or numbers that are not finite.
+    """
+    needed = wanted.keys() if used is None else used
+    shapes = {key: (tuple(state[key].shape), tuple(wanted[key].shape)) for key in wanted if key in state}
+    problems = [
+        _named("missing", [key for key in needed if key not in state]),
+        _named("not of this architecture", [key for key in state if key not in wanted]),
+        _named(
+            "of another shape", [f"{k} {got} instead of {want}" for k, (got, want) in shapes.items() if got != want]
+        ),
+    ]
+    found = [problem for problem in problems if problem]
+    if found:
+        raise ScorerError(f"{path}: these are not weights of {name}\n  " + "\n  ".join(found))
+    broken = [key for key in needed if state[key].is_floating_point() and not bool(state[key].isfinite().all())]
+    if broken:
+        raise ScorerError(f"{path}: damaged weights\n  {_named('with NaN or infinite numbers', broken)}")
+
+
+def _named(what: str, keys: list[str]) -> str:
+    more = f", ... ({len(keys)} in all)" if len(keys) > SHOWN else ""
+    return f"{len(keys)} {what}: {', '.join(keys[:SHOWN])}{more}" if keys else ""

@@ -1,0 +1,1 @@
+"""From scorers to one objective: calibration, judging, penalties, differences."""

@@ -1,0 +1,138 @@
+"""What a panel is made of, and the mistakes that can be made there."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.errors import ScorerError, ScorerWarning
+from scorers.scoring.plugins import offered
+from scorers.scoring.text_axis import NEUTRAL
+
+FEW_REFERENCES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelSettings:
+    """What a panel is made of.
+
+    Attributes:
+        encoders: encoders whose files are named, by name; those of the catalogue are found in ``folder``.
+        main: name of the encoder for style and prompts.
+        references: pictures of the wanted look; 4 at least, or 1 where ``like`` is given; 16 to 64 of diverse subjects
+            are good.
+        like: the wanted look in words, or "".
+        unlike: what it shall be told from, in words.
+        weights: scorer to weight, at least 0; a scorer of weight 0 is reported only. Names are those of
+            ``scorers.catalogue.lookup``, files and entry points of ``scorers.scoring.plugins``.
+        keep: scorers that stay on even if their noise hides what the calibration recipes differ by.
+        folder: where published files are looked for.
+        files: published files elsewhere, by name of their encoder or scorer.
+        here: what the paths of plug-ins are relative to.
+        render_size: short side of the renders in pixels, when it may be less than the references'.
+    """
+
+    encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
+    main: str = "clip"
+    references: tuple[Path, ...]
+    like: str = ""
+    unlike: str = NEUTRAL
+    weights: Mapping[str, float] = field(default_factory=lambda: {"style": 1.0, "clip": 0.2, "stats": 0.3})
+    keep: frozenset[str] = frozenset()
+    folder: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    here: Path = Path()
+    render_size: int | None = None
+
+    @property
+    def shared_weights(self) -> dict[str, float]:
+        """Weights of all scorers, the style term shared out; see ``scorers.panel.settings``."""
+        return style_term(self.weights, len(self.references), words=bool(self.like))
+
+    def shelf(self) -> Shelf:
+        """Where the files of these settings are looked for.
+
+        Raises:
+            ScorerError: ``files`` has a name that nothing has.
+        """
+        return Shelf(self.main, self.encoders, self.folder, self.files)
+
+
+def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
+    """Refuse settings that cannot work, all reasons at once; ``extra`` names scorers beyond the known ones.
+
+    Raises:
+        ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
+    """
+    wrong = _names(settings.weights, extra)
+    wrong += [f"scorer {name!r} is to be kept, but has no weight" for name in settings.keep - set(settings.weights)]
+    wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
+    bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
+    wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]
+    if not bad and sum(settings.weights.values()) <= 0:
+        wrong.append("no scorer has a weight above 0")
+    if settings.main not in settings.encoders and catalogue.encoder_named(settings.main) is None:
+        known = (*settings.encoders, *(encoder.name for encoder in catalogue.ENCODERS))
+        wrong.append(f"no encoder {settings.main!r}; there are {', '.join(known)}")
+    count = len(settings.references)
+    if count < FEWEST_REFERENCES and not (count and settings.like):
+        wrong.append(
+            f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good; or 1 and the "
+            "look in words (like)"
+        )
+    if settings.weights.get("text") and not settings.like:
+        wrong.append("scorer 'text' has a weight but no words; give like, the wanted look in words")
+    if wrong:
+        raise ScorerError("the panel's settings cannot be used:\n  " + "\n  ".join(wrong))
+    if count < FEW_REFERENCES:
+        warnings.warn(
+            f"only {count} references; with fewer than {FEW_REFERENCES} the target is vague", ScorerWarning, 3
+        )
+
+
+def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
+    """What is wrong with the scorers' names: unknown ones, and two for the same."""
+    wrong: list[str] = []
+    plain: Counter[str] = Counter()
+    points = offered()
+    for name in weights:
+        if name in extra or catalogue.is_plugin(name) or name in points:
+            continue
+        try:
+            plain[catalogue.choice(name).plain] += 1
+        except ScorerError as error:
+            wrong.append(str(error))
+    return wrong + [
+        f"scorer {name!r} is there {count} times, by several names" for name, count in plain.items() if count > 1
+    ]
+
+
+FEWEST_REFERENCES = 4
+"""With fewer pictures the style score has nothing to learn a look from."""
+TEXT_SHARE = 0.3
+TEXT_SHARE_FEW = 0.7
+
+
+def style_term(weights: Mapping[str, float], references: int, *, words: bool) -> dict[str, float]:
+    """All scorers of a panel with their weights, those that are only reported with 0.
+
+    Args:
+        weights: as a person gives them.
+        references: how many there are.
+        words: whether the look is named in words too.
+    """
+    whole = weights.get("style")
+    if whole is None:
+        return dict(weights)
+    few = references < FEWEST_REFERENCES
+    others = {name: weight for name, weight in weights.items() if name != "style"}
+    image, reported = ("margin", ()) if few else ("style", ("lda", "margin"))
+    share = (TEXT_SHARE_FEW if few else TEXT_SHARE) if words and "text" not in weights else 0.0
+    term = {image: whole * (1 - share)} | ({"text": whole * share} if words else {})
+    return term | others | {name: 0.0 for name in reported if name not in others}

@@ -1,0 +1,1 @@
+"""Numbers beside the objective: distance of sets, drift, separability."""

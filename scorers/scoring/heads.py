@@ -1,0 +1,220 @@
+"""Heads: small networks that turn an embedding into a rating, read from the files that others published.
+
+All take the unit embedding. Four of the five layouts are nothing but linear layers in a row, with dropout that does
+nothing when rating; such a head *is* ``w . x + b``, and is multiplied out in float64 when it is read. What a head
+was trained on cannot be seen in its shapes, so ``|w|`` and ``b`` of the published files are known here, and a file
+that is another one than it is taken for is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from scorers.base import Calibration
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.published import KnownScorer
+from scorers.catalogue.tensor_files import read_tensors, sha256_of
+from scorers.errors import ScorerError
+from scorers.features import EMBEDDING, Features
+
+Matrix = npt.NDArray[np.float64]
+VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a head's layers are named, and what stands between them.
+
+    Attributes:
+        names: of the layers in their order, without ``.weight`` and ``.bias``.
+        relu: whether max(x, 0) stands between them.
+        sigmoid: whether the last number goes through a sigmoid.
+    """
+
+    names: tuple[str, ...]
+    relu: bool = False
+    sigmoid: bool = False
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    # improved-aesthetic-predictor's simple_inference.py; aesthetics-scorer's model.py without activations
+    "five linear layers": Layout(names=tuple(f"layers.{i}" for i in (0, 2, 4, 6, 7))),
+    # improved-aesthetic-predictor's avaclipmlp_inf_wds-relu.py
+    "five layers with ReLU": Layout(names=tuple(f"layers.{i}" for i in (0, 3, 6, 9, 11)), relu=True),
+    # aesthetic-predictor's README: torch.nn.Linear
+    "one linear layer": Layout(names=("",)),
+    # aesthetic-predictor-v2-5's siglip_v2_5.py
+    "scoring head": Layout(names=tuple(f"scoring_head.{i}" for i in (0, 2, 4, 6, 8))),
+    # waifu-diffusion's aesthetic.py
+    "three layers to a sigmoid": Layout(names=("fc1", "fc2", "fc3"), relu=True, sigmoid=True),
+}
+FINGERPRINTS: Mapping[str, tuple[float, float]] = {
+    "sac+logos+ava1-l14-linearMSE.pth": (17.99562, 5.23664),
+    "ava+logos-l14-linearMSE.pth": (12.45920, 5.29810),
+    "sa_0_4_vit_l_14_linear.pth": (28.44440, 3.52937),
+    "aesthetic_predictor_v2_5.pth": (25.4523, 1.93904),
+}
+"""``|w|`` and ``b`` of published heads, by file."""
+_CLOSE = 2e-5  # of a fingerprint: as many digits as are known
+
+
+class Head:
+    """A head, ready to rate.
+
+    Attributes:
+        width: of the embeddings that it rates.
+        fingerprint: ``|w|`` and ``b``; None where the head is no single layer.
+    """
+
+    def __init__(self, layers: Sequence[tuple[Matrix, Matrix]], layout: Layout) -> None:
+        """``layers`` are weights ``(out, in)`` and biases ``(out,)``."""
+        self._layout = layout
+        self._layers = tuple(layers) if layout.relu else (_multiplied_out(layers),)
+        self.width = layers[0][0].shape[1]
+        self.fingerprint: tuple[float, float] | None = None
+        if len(self._layers) == 1:
+            weight, bias = self._layers[0]
+            self.fingerprint = float(np.linalg.norm(weight)), float(bias[0])
+
+    def rate(self, embeddings: npt.NDArray[np.float32]) -> Matrix:
+        """Rate unit embeddings ``(n, width)``: ``(n,)``; NaN stays NaN."""
+        x = embeddings.astype(np.float64)
+        for number, (weight, bias) in enumerate(self._layers, start=1):
+            x = x @ weight.T + bias
+            if self._layout.relu and number < len(self._layers):
+                x = np.maximum(x, 0)
+        rated = x[:, 0]
+        return 1 / (1 + np.exp(-rated)) if self._layout.sigmoid else rated
+
+
+def _multiplied_out(layers: Sequence[tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
+    weight, bias = layers[0]
+    for following, shift in layers[1:]:
+        weight, bias = following @ weight, following @ bias + shift
+    return weight, bias
+
+
+def read_head(path: Path, layout: str) -> Head:
+    """Read a head.
+
+    Args:
+        path: ``.pth`` or ``.safetensors``, in any number format.
+        layout: a name in ``LAYOUTS``.
+
+    Raises:
+        ScorerError: no such file, another layout, layers that do not fit each other, or numbers that are not finite.
+    """
+    tensors = read_tensors(path)
+    found = next((name for name, known in LAYOUTS.items() if _keys(known) == set(tensors)), None)
+    if found != layout:
+        seen = f"it has the layout {found!r}" if found else f"it has {', '.join(list(tensors)[:4])}, ..."
+        wanted = f"{', '.join(sorted(_keys(LAYOUTS[layout]))[:4])}, ..."
+        raise ScorerError(f"{path}: not a head of {layout} ({wanted}); {seen}{_meant(found)}")
+    layers = [(_numbers(tensors, name, "weight"), _numbers(tensors, name, "bias")) for name in LAYOUTS[layout].names]
+    inner = [(w.shape, b.shape) for w, b in layers]
+    outputs = [weight.shape[0] for weight, _ in layers]
+    inputs = [weight.shape[1] for weight, _ in layers[1:]]
+    if outputs[-1] != 1 or outputs[:-1] != inputs or [b.shape[0] for _, b in layers] != outputs:
+        raise ScorerError(f"{path}: the layers of this head do not fit each other: {inner}; copy it again")
+    if not all(np.isfinite(part).all() for layer in layers for part in layer):
+        raise ScorerError(f"{path}: damaged: NaN or infinite numbers in a head; copy or download it again")
+    return Head(layers, LAYOUTS[layout])
+
+
+def _meant(layout: str | None) -> str:
+    names = [scorer.name for scorer in catalogue.SCORERS if layout and scorer.layout == layout]
+    return f", as have the heads of {', '.join(names)}: take one of these names" if names else "; take another file"
+
+
+def _keys(layout: Layout) -> set[str]:
+    return {_key(name, part) for name in layout.names for part in ("weight", "bias")}
+
+
+def _key(name: str, part: str) -> str:
+    return f"{name}.{part}" if name else part
+
+
+def _numbers(tensors: Mapping[str, Tensor], name: str, part: str) -> Matrix:
+    return tensors[_key(name, part)].double().numpy()
+
+
+def refuse_other_head(path: Path, sha256: str, head: Head, scorer: KnownScorer) -> None:
+    """Refuse a published file of another scorer, by its hash or its fingerprint.
+
+    Raises:
+        ScorerError: it is a published file that belongs to something else.
+    """
+    own = {file.name for files in scorer.heads.values() for file in files}
+    owner = catalogue.owner_of(sha256)
+    name = owner[1].name if owner else published_name(head)
+    if name is None or name in own:
+        return
+    other = next(known.name for known, file in catalogue.published() if file.name == name)
+    raise ScorerError(f"{path}: this is {name}, of {other}, not of {scorer.name}; write {other}, or take another file")
+
+
+def published_name(head: Head) -> str | None:
+    """Name of the published file that has this head's fingerprint."""
+    if head.fingerprint is None:
+        return None
+    return next(
+        (name for name, known in FINGERPRINTS.items() if np.allclose(head.fingerprint, known, rtol=_CLOSE)), None
+    )
+
+
+class Rating:
+    """A scorer that is a head on an embedding; what is published as "low is good" is turned round.
+
+    Attributes:
+        head: what rates.
+        sha256: of its file.
+    """
+
+    degree = 1
+
+    def __init__(self, name: str, scorer: KnownScorer, path: Path, embedding: str) -> None:
+        """Read the head.
+
+        Args:
+            name: of the scorer, as the user wrote it.
+            scorer: what it is.
+            path: of the head.
+            embedding: name of the one that it rates.
+
+        Raises:
+            ScorerError: the file is not a head of this scorer.
+        """
+        self.head = read_head(path, scorer.layout)
+        self.sha256 = sha256_of(path)
+        refuse_other_head(path, self.sha256, self.head, scorer)
+        self.name = name
+        self.version = f"{VERSION}, {self.sha256}"
+        self.needs = frozenset({EMBEDDING + embedding})
+        self._path, self._embedding = path, embedding
+        self._sign = -1.0 if scorer.low_is_good else 1.0
+
+    def fit(self, calibration: Calibration) -> None:
+        """Nothing to learn."""
+
+    def check_width(self, width: int) -> None:
+        """Refuse embeddings of another width.
+
+        Raises:
+            ScorerError: the head was trained on another encoder.
+        """
+        if width != self.head.width:
+            name = self.name.partition("@")[0]
+            raise ScorerError(
+                f"{self._path}: this head of {name} rates embeddings of {self.head.width} numbers, {self._embedding} "
+                f"has {width}; write {name}@ENCODER with the encoder that it was trained on"
+            )
+
+    def __call__(self, features: Features) -> Matrix:
+        """Contributions, ``(n,)``, in the published units, more is better; NaN where there is no embedding."""
+        return self._sign * self.head.rate(features.embedding(self._embedding))

@@ -1,0 +1,193 @@
+"""Scorers of one's own: a Python file, or what an installed package offers under the entry-point group.
+
+* ``mine.py``: a file with ``score(image, prompt="")``, a Pillow picture in and a number out, as the auto-MBW extensions
+  have them.
+* ``mine.py:Red``: a class (made without arguments) or a function of that name in the file.
+* an entry point's name in the group ``sd_recipe_search.scorers``: the same, from a package.
+
+A class has ``__call__(features)`` as ``scorers.base.Scorer`` says, or ``look(images, prompts)`` as
+``scorers.base.Looking`` says, or both; ``needs``, ``degree``, ``version``, ``aspect`` (of ``scorers.scoring.aspects``)
+and ``fit`` where it wants them. More is better. Its version here is that of its file's content: other files that it
+imports are not looked into.
+
+A plug-in runs with all rights of this program: use files that you trust.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import inspect
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from scorers.base import Calibration, Scorer, Values
+from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.tensor_files import sha256_of
+from scorers.errors import ScorerError
+from scorers.features import EMBEDDING, STATISTICS, Features
+
+FUNCTION = "score"
+NEEDS = frozenset({STATISTICS, "prompt", "slots", "refs", "image"})
+
+
+def offered() -> dict[str, importlib.metadata.EntryPoint]:
+    """The entry points that installed packages offer, by name."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=catalogue.ENTRY_POINTS)}
+
+
+def open_plugin(name: str, here: Path) -> Scorer:
+    """Load a plug-in.
+
+    Args:
+        name: a file as the user wrote it, or an entry point's name.
+        here: what the file's path is relative to.
+
+    Raises:
+        ScorerError: no such file or entry point, or it cannot be loaded, or is no scorer.
+    """
+    match = catalogue.PLUGIN.fullmatch(name)
+    if match is not None:
+        path = here / Path(match["path"]).expanduser()
+        return _wrapped(_from_file(path, match["attribute"]), name, _file_version(path))
+    point = offered().get(name)
+    if point is None:
+        raise ScorerError(f"no scorer {name!r}; there are {', '.join(sorted(offered())) or 'no entry points'}")
+    release = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
+    return _wrapped(_loaded(f"entry point {name} ({point.value})", point.load), name, release)
+
+
+def _file_version(path: Path) -> str:
+    return f"file {sha256_of(path)}"
+
+
+def _from_file(path: Path, attribute: str | None) -> Any:
+    if not path.is_file():
+        raise ScorerError(f"{path}: there is no such scorer file; correct its path")
+    module = _loaded(str(path), lambda: _module(path))
+    wanted = attribute or FUNCTION
+    if not hasattr(module, wanted):
+        classes = [
+            key
+            for key, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]
+        hint = f"name one: {path.name}:{classes[0]}" if classes else 'it wants score(image, prompt="") or a class'
+        raise ScorerError(f"{path}: has no {wanted!r}; {hint}")
+    return getattr(module, wanted)
+
+
+def _module(path: Path) -> ModuleType:
+    name = f"recipe_search_plugin_{sha256_of(path)[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("Python cannot load it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _loaded(what: str, load: Callable[[], Any]) -> Any:
+    """Run someone else's code; whatever it raises is told as what it is."""
+    try:
+        return load()
+    except Exception as error:
+        raise ScorerError(f"{what}: cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _wrapped(found: Any, name: str, version: str) -> Scorer:
+    if inspect.isfunction(found):
+        found = Function(found)
+    elif isinstance(found, type):
+        found = _loaded(name, found)
+    looks = callable(getattr(found, "look", None))
+    if not looks and not callable(found):
+        raise ScorerError(f"{name}: is no scorer; it has neither __call__(features) nor look(images, prompts)")
+    return (LookingPlugin if looks else Plugin)(found, name, version)
+
+
+class Function:
+    """A function ``score(image, prompt="")`` as something that looks at pictures."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._words = inspect.signature(function).parameters
+
+    def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
+        """Rate pictures one by one.
+
+        Raises:
+            ScorerError: the function returned something else than a finite number.
+        """
+        small = (images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return np.array(
+            [self._rate(Image.fromarray(pixels), prompt) for pixels, prompt in zip(small, prompts, strict=True)]
+        )
+
+    def _rate(self, image: Image.Image, prompt: str) -> float:
+        told: dict[str, Any] = {"prompt": prompt} if "prompt" in self._words else {}
+        said = self._function(image=image, **told) if "image" in self._words else self._function(image, **told)
+        try:
+            number = float(said)
+        except (TypeError, ValueError):
+            raise ScorerError(f"returned {type(said).__name__} {str(said)[:60]} instead of a number") from None
+        if not math.isfinite(number):
+            raise ScorerError(f"returned {number} for a picture instead of a finite number")
+        return number
+
+
+class Plugin:
+    """Someone else's scorer under the name that the user wrote, with what it leaves out filled in."""
+
+    def __init__(self, inner: Any, name: str, version: str) -> None:
+        """Take it over.
+
+        Raises:
+            ScorerError: it needs something that there is not, or its degree is neither 1 nor 2.
+        """
+        self.name = name
+        self.version = f"{getattr(inner, 'version', '')}, {version}"
+        self.needs: frozenset[str] = frozenset(getattr(inner, "needs", ()))
+        self.degree: int = getattr(inner, "degree", 1)
+        self.aspect = str(getattr(inner, "aspect", ""))
+        self._inner = inner
+        strange = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
+        if strange:
+            raise ScorerError(f"{name}: needs {strange[0]!r}; there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME")
+        if self.degree not in {1, 2}:
+            raise ScorerError(f"{name}: its degree is {self.degree!r}; it must be 1 or 2")
+
+    def fit(self, calibration: Calibration) -> None:
+        """Let it learn, if it wants to."""
+        if hasattr(self._inner, "fit"):
+            self._inner.fit(calibration)
+
+    def __call__(self, features: Features) -> Values:
+        """Its contributions, ``(n,)``."""
+        return np.asarray(self._inner(features), dtype=np.float64)
+
+
+class LookingPlugin(Plugin):
+    """One that sees the pictures; what it says of them is its reading, and its contribution unless it has others."""
+
+    def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
+        """Its readings, ``(n,)``."""
+        return np.asarray(self._inner.look(images, prompts), dtype=np.float64)
+
+    def __call__(self, features: Features) -> Values:
+        """Its contributions, ``(n,)``; it finds its readings under its own name too."""
+        reading = features.readings[self.name]
+        if not callable(self._inner):
+            return reading
+        own = {**features.readings, getattr(self._inner, "name", self.name): reading}
+        return np.asarray(self._inner(replace(features, readings=own)), dtype=np.float64)

@@ -1,0 +1,147 @@
+"""The plan of a search, which stages, at most how many trials each, and what ends them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from search.errors import refuse
+
+Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
+STAGES: tuple[Stage, ...] = ("flat", "groups", "blocks", "self", "adjust", "refine")
+SINGLE: tuple[Stage, ...] = ("blocks", "self", "adjust")
+"""The stages that move knobs one by one, each of them other kinds."""
+FLAT_RATIOS = (0.0, 1.0, 0.25, 0.5, 0.75)
+"""A, B and the three FLAT mixes of a first X/Y/Z plot."""
+SAMPLERS = ("hill", "gp", "tpe", "cmaes", "nsga2", "qmc", "random")
+"""Our own model, then Optuna's and `cmaes`' optimisers by their usual names."""
+REACH: Mapping[Stage, float] = {"groups": 0.15, "blocks": 0.1, "self": 0.25, "adjust": 0.25, "refine": 0.1}
+"""How far screening goes along every axis, up or down, in parts of an axis."""
+STEP: Mapping[Stage, float] = {"groups": 0.1, "blocks": 0.07, "self": 0.1, "adjust": 0.1, "refine": 0.07}
+"""The standard deviation of later steps, in parts of an axis, while noise is small;"""
+QUIET = 0.03
+"""it grows with the root of the noise, beside what FLAT mixes differ by, beyond this,"""
+LONGEST = 2.0
+"""to so many times as much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A recipe to begin with: a preset, or one that somebody found."""
+
+    label: str
+    point: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """At most how many trials each stage gets, and what ends it earlier.
+
+    The defaults were measured on made-up landscapes (`tests/benchmarks/bench_search.py`, figures in `RESULTS.md` beside
+    it).
+
+    Raises:
+        SearchError: negative counts, an unknown sampler, a tolerance that is no number.
+    """
+
+    groups: int = 10
+    """Trials with one ratio per group."""
+    blocks: int = 60
+    """Trials with one ratio per block."""
+    self_mode: int = 16
+    """Trials with the multipliers, on the best blocks so far."""
+    adjust: int = 16
+    """Trials with the Adjust values, on the best recipe so far."""
+    refine: int = 20
+    """Trials with all knobs that were found to matter."""
+    flat: tuple[float, ...] = FLAT_RATIOS
+    """Ratios of stage `flat`."""
+    line: int = 3
+    """FLAT mixes more, where the model of the first ones is highest."""
+    calibration: int = 0
+    """Random recipes round FLAT_50 after the flat ones, to calibrate scorers with."""
+    beginnings: tuple[Beginning, ...] = ()
+    """Recipes to try in stage `flat`: presets, or where somebody else's search ended."""
+    start: Beginning | None = None
+    """Where the stage after `flat` starts, whatever `flat` found; tried in `flat` too."""
+    patience: int = 24
+    """A stage ends when so many trials have not made the recommended recipe better; 0: it uses all its trials."""
+    gain: float = 0.1
+    """What counts as better, in standard errors of a trial, or standard deviations of its noise where that is more."""
+    sampler: str = "hill"
+    """Who proposes, one of `SAMPLERS`; recommendations come from our own model in any case."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the sampler, as Optuna or `cmaes` names them."""
+
+    def __post_init__(self) -> None:
+        counts = {
+            "groups": self.groups, "blocks": self.blocks, "self_mode": self.self_mode, "adjust": self.adjust,
+            "refine": self.refine, "line": self.line, "calibration": self.calibration, "patience": self.patience,
+        }  # fmt: skip
+        mistakes = [f"{name} = {count} is negative; 0 leaves it out" for name, count in counts.items() if count < 0]
+        mistakes += [f"flat ratio {ratio:g} is outside 0..1" for ratio in self.flat if not 0 <= ratio <= 1]
+        if not 0 <= self.gain < 100:
+            mistakes.append(f"gain = {self.gain:g} is outside 0..100")
+        if self.sampler not in SAMPLERS:
+            mistakes.append(f"there is no sampler {self.sampler!r}; write one of {', '.join(SAMPLERS)}")
+        if self.sampler == "hill" and self.options:
+            mistakes.append(f"sampler hill takes no options ({', '.join(self.options)}); leave them out")
+        refuse("the plan", mistakes)
+
+    def trials(self, stage: Stage) -> int:
+        """Return the most trials of a stage, before points that fall together are dropped."""
+        first = len(self.flat) + self.calibration + len(self.begun) + self.line
+        return (first, self.groups, self.blocks, self.self_mode, self.adjust, self.refine)[STAGES.index(stage)]
+
+    @property
+    def begun(self) -> tuple[Beginning, ...]:
+        """All recipes to begin with."""
+        return self.beginnings + ((self.start,) if self.start else ())
+
+    def just(self, stages: Collection[Stage]) -> Plan:
+        """Return the plan with no trials but those of some stages, and of `flat`, which all others build on."""
+        return replace(
+            self,
+            groups=self.groups if "groups" in stages else 0,
+            blocks=self.blocks if "blocks" in stages else 0,
+            self_mode=self.self_mode if "self" in stages else 0,
+            adjust=self.adjust if "adjust" in stages else 0,
+            refine=self.refine if "refine" in stages else 0,
+        )
+
+
+def flat_label(ratio: float) -> str:
+    """Return the name a merger gives a flat ratio: A, B or FLAT_25."""
+    return {0.0: "A", 1.0: "B"}.get(ratio, mix_label(ratio))
+
+
+def mix_label(ratio: float) -> str:
+    """Return the name of a mix at a flat ratio, FLAT_25, also where it is a model alone."""
+    return f"FLAT_{100 * ratio:02g}"
+
+
+Why = Literal["open", "skipped", "used up", "exhausted", "settled", "idle", "level"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a stage stands."""
+
+    stage: Stage
+    trials: int
+    why: Why
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.trials} trials, {_WORDS[self.why]}"
+
+
+_WORDS: dict[Why, str] = {
+    "open": "not over yet",
+    "skipped": "left out",
+    "used up": "all that were planned",
+    "exhausted": "over: every recipe that the steps of its knobs allow was tried",
+    "settled": "over: the last ones no longer made the recommended recipe better",
+    "idle": "over: what it moves does nothing that can be told from the noise",
+    "level": "over: every FLAT mix has the same value, as if both models were one",
+}

@@ -1,0 +1,1 @@
+"""Other optimisers in the surrogate's place: Optuna's and CMA-ES."""

@@ -1,0 +1,110 @@
+"""The only door to Optuna: full distributions for the record, and its samplers by name.
+
+A sampler lives in a throw-away study in memory, filled anew from the told values each time, so that a proposal depends
+on nothing but its arguments: no state to save, nothing to lose when the process dies. Samplers that count what they
+were asked (QMC, NSGA-II) are asked again for everything that was told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from search.space.space import Space
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+
+_NOWHERE = logging.NullHandler()
+REPLAYED = ("nsga2", "qmc")
+"""Samplers that go through everything from the beginning."""
+USUAL: Mapping[str, Mapping[str, Any]] = {
+    "gp": {"n_startup_trials": 2, "warn_independent_sampling": False},
+    "qmc": {"scramble": True, "warn_independent_sampling": False},
+}
+"""Options that a search wants, where nobody says otherwise."""
+
+Datum = tuple[Sequence[float], float]
+"""Axis values, 0 to 1, and the objective found there (larger is better)."""
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Return one fixed distribution for every free knob: the same for every trial of a study, whatever its stage."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    return {
+        knob.name: CategoricalDistribution([float(n) for n in range(len(knob.options))])
+        if knob.is_choice
+        else FloatDistribution(knob.low, knob.high)
+        for knob in space.free
+    }
+
+
+def suggest(
+    name: str, axes: int, data: Sequence[Datum], *, seed: int, number: int, options: Mapping[str, Any] | None = None
+) -> tuple[float, ...]:
+    """Return what one of Optuna's samplers would try next.
+
+    Args:
+        name: `gp`, `tpe`, `nsga2`, `qmc` or `random`.
+        axes: how many axes there are, each from 0 to 1.
+        data: what is known, oldest first.
+        seed: seed of the search.
+        number: number of the trial to be; another number is another draw.
+        options: of the sampler, as Optuna names them.
+
+    Raises:
+        TypeError: an option that the sampler does not have.
+    """
+    import optuna
+
+    _quiet()
+    replayed = name in REPLAYED
+    sampler = _sampler(name, _draw(seed, 0 if replayed else number), options or {})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    box: dict[str, BaseDistribution] = {f"{n:03d}": optuna.distributions.FloatDistribution(0, 1) for n in range(axes)}
+    for place, value in data:
+        params = dict(zip(box, place, strict=True))
+        if replayed:
+            study.enqueue_trial(params)
+            _ask(study, box)
+            study.tell(study.trials[-1].number, value)
+        else:
+            study.add_trial(optuna.create_trial(params=params, distributions=dict(box), value=value))
+    return _ask(study, box)
+
+
+def _ask(study: optuna.Study, box: dict[str, BaseDistribution]) -> tuple[float, ...]:
+    found = study.ask(dict(box)).params
+    return tuple(float(found[name]) for name in box)
+
+
+def _sampler(name: str, seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    import optuna
+
+    made = optuna.samplers
+    kinds = {
+        "gp": made.GPSampler, "tpe": made.TPESampler, "nsga2": made.NSGAIISampler, "qmc": made.QMCSampler,
+        "random": made.RandomSampler,
+    }  # fmt: skip
+    given: dict[str, Any] = {"seed": seed, **USUAL.get(name, {}), **options}
+    with warnings.catch_warnings():  # QMC is "experimental"
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return kinds[name](**given)
+
+
+def _quiet() -> None:
+    """Keep Optuna off the console. Its logger needs some handler, or warnings go to stderr all the same."""
+    from optuna.logging import disable_default_handler
+
+    disable_default_handler()
+    logging.getLogger("optuna").addHandler(_NOWHERE)
+
+
+def _draw(seed: int, number: int) -> int:
+    """Return a 32 bit seed for one trial, far from its neighbours' (Mersenne twisters dislike 0, 1, 2, ...)."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")

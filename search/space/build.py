@@ -1,0 +1,170 @@
+"""Building the space of a study from what a person writes: bounds, groups, ties, sites, Adjust fields, choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from engine.errors import EngineError
+from engine.recipes.blocks import Site
+from search.errors import SearchError, refuse
+from search.space.checks import site_mistake
+from search.space.frame import SEPARATE, Frame
+from search.space.knob import STEP, Kind, Knob
+from search.space.space import Space
+
+Bounds = tuple[float, float]
+
+DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "IN_EARLY": ("IN00", "IN01", "IN02", "IN03", "IN04", "IN05"),
+        "IN_LATE": ("IN06", "IN07", "IN08", "IN09", "IN10", "IN11"),
+        "MIDDLE": ("M00",),
+        "OUT_EARLY": ("OUT00", "OUT01", "OUT02", "OUT03"),
+        "OUT_MIDDLE": ("OUT04", "OUT05", "OUT06", "OUT07"),
+        "OUT_LATE": ("OUT08", "OUT09", "OUT10", "OUT11"),
+    }
+)
+"""Six groups along the UNet: halves of the way in, the middle, thirds of the way out."""
+XL_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "IN_EARLY": ("IN00", "IN01", "IN02", "IN03", "IN04"),
+        "IN_LATE": ("IN05", "IN06", "IN07", "IN08"),
+        "MIDDLE": ("M00",),
+        "OUT_EARLY": ("OUT00", "OUT01", "OUT02"),
+        "OUT_MIDDLE": ("OUT03", "OUT04", "OUT05"),
+        "OUT_LATE": ("OUT06", "OUT07", "OUT08"),
+    }
+)
+"""The same for SDXL."""
+RATIO_BOUNDS: Bounds = (0.0, 1.0)
+SELF_BOUNDS: Bounds = (0.8, 1.2)
+ADJUST_BOUNDS: Bounds = (-5.0, 5.0)
+FINE: Mapping[Kind, float] = MappingProxyType({"self": 0.5, "adjust": 0.5})
+"""Multipliers and Adjust values are searched twice as finely near the value that changes nothing."""
+GRID: Mapping[Kind, float] = MappingProxyType({"adjust": 0.01, "choice": 1.0})
+"""Grids other than the usual one."""
+
+
+def build_space(
+    *,
+    ratios: Bounds = RATIO_BOUNDS,
+    bounds: Mapping[str, Bounds] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    freeze: Mapping[str, float] | None = None,
+    sites: Sequence[str | Site] = (),
+    factors: Bounds = SELF_BOUNDS,
+    adjust: Sequence[str] = (),
+    adjusts: Bounds = ADJUST_BOUNDS,
+    frame: Frame | None = None,
+    seconds: Bounds | None = None,
+    ties: Mapping[str, str] | None = None,
+    steps: Mapping[str, float] | None = None,
+    choices: Mapping[str, Sequence[str]] | None = None,
+) -> Space:
+    """Return a space: the blocks of the frame, multipliers on the chosen sites, the chosen Adjust fields, choices.
+
+    BASE (text encoder and VAE), its second ratio, and TIME, OUT and LABEL are frozen at 0 unless they are asked for in
+    `bounds`, `groups`, `freeze` or `ties`.
+
+    Args:
+        ratios: bounds of every block; may reach outside 0..1.
+        bounds: bounds of single knobs by name (`OUT05`, `self:OUT05:attn1`, `adjust:CONT`), instead of the common ones.
+        groups: ratios that move together in stage `groups`, by group name; None: six along the UNet. Second ratios
+            follow the same groups, named `beta:IN_EARLY` and so on.
+        freeze: value by knob name; such a knob is not searched.
+        sites: sites to multiply, `OUT05:attn1`.
+        factors: bounds of every multiplier, around 1.
+        adjust: fields to search, names of the dialect's Adjust fields.
+        adjusts: bounds of every Adjust value, around 0.
+        frame: what all recipes have in common; None: a Weight sum of two SD1 models.
+        seconds: bounds of the second ratio of every block, for three models; None: there is none.
+        ties: knobs that always have the value of another, `{"OUT05": "IN05"}`.
+        steps: grid by knob name.
+        choices: words by choice: `mode`, `calculation`, `vae`.
+
+    Raises:
+        SearchError: unknown names, a block in two groups, empty ranges; every mistake at once.
+    """
+    frame, special, fixed, mistakes = frame or Frame(), dict(bounds or {}), dict(freeze or {}), list[str]()
+    tied, grids, words = dict(ties or {}), dict(steps or {}), dict(choices or {})
+    home = _homes(_default_groups(frame) if groups is None else groups, frame, mistakes)
+    kinds: dict[str, Kind] = dict.fromkeys(frame.blocks, "block")
+    if seconds is not None:
+        kinds |= dict.fromkeys((f"beta:{block}" for block in frame.blocks), "second")
+        home = {f"beta:{block}": f"beta:{group}" for block, group in home.items()} | home
+    kinds |= dict.fromkeys((f"self:{site}" for site in _sites(sites, mistakes)), "self")
+    kinds |= dict.fromkeys((f"adjust:{field}" for field in _fields(adjust, frame, mistakes)), "adjust")
+    kinds |= dict.fromkeys(words, "choice")
+    for name in ("BASE", *SEPARATE):
+        for knob in (name, f"beta:{name}"):
+            if knob in kinds and not any(knob in asked for asked in (special, home, tied)):
+                fixed.setdefault(knob, 0.0)
+    common: dict[Kind, Bounds] = {
+        "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts
+    }  # fmt: skip
+    _no_strays({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), mistakes)
+    knobs: list[Knob] = []
+    for name, kind in kinds.items():
+        options = tuple(words.get(name, ()))
+        low, high = special.get(name, (0.0, len(options) - 1.0) if kind == "choice" else common[kind])
+        try:
+            knob = Knob(
+                name=name, kind=kind, low=low, high=high, neutral=1.0 if kind == "self" else 0.0,
+                frozen=fixed.get(name), group=home.get(name), tied=tied.get(name), options=options,
+                step=grids.get(name, GRID.get(kind, STEP)), fine=FINE.get(kind, 0.0),
+            )  # fmt: skip
+        except SearchError as error:
+            mistakes.append(str(error))
+        else:
+            knobs.append(knob)
+    refuse("the search space", mistakes)
+    return Space(knobs=tuple(knobs), frame=frame)
+
+
+def suggested_sites(frame: Frame | None = None, element: str = "attn1") -> tuple[str, ...]:
+    """Return the sites of the way out where an element can be multiplied: what people try first in Self mode."""
+    frame = frame or Frame()
+    sites = [f"{block}:{element}" for block in frame.blocks if block.startswith("OUT") and block != "OUT"]
+    return tuple(site for site in sites if not site_mistake(site, frame))
+
+
+def _default_groups(frame: Frame) -> Mapping[str, tuple[str, ...]]:
+    return XL_GROUPS if frame.family == "sdxl" else DEFAULT_GROUPS
+
+
+def _homes(groups: Mapping[str, Sequence[str]], frame: Frame, mistakes: list[str]) -> dict[str, str]:
+    """Return the group of every grouped block."""
+    home: dict[str, str] = {}
+    for name, blocks in groups.items():
+        for block in blocks:
+            if block not in frame.blocks:
+                mistakes.append(f"group {name}: {block!r} is no block; the blocks are {' '.join(frame.blocks)}")
+            elif block in home:
+                mistakes.append(f"group {name}: {block} is already in group {home[block]}; leave it in one of them")
+            else:
+                home[block] = name
+    return home
+
+
+def _sites(sites: Sequence[str | Site], mistakes: list[str]) -> list[Site]:
+    """Return the sites, each once; unknown ones go on the list of mistakes."""
+    found: dict[Site, None] = {}
+    for site in sites:
+        try:
+            found[site if isinstance(site, Site) else Site.parse(site)] = None
+        except EngineError as error:
+            mistakes.append(f"site {site!r}: {error}")
+    return list(found)
+
+
+def _fields(fields: Sequence[str], frame: Frame, mistakes: list[str]) -> list[str]:
+    strays = [field for field in fields if field not in frame.fields]
+    mistakes += [f"adjust field {field!r} is unknown; the fields are {', '.join(frame.fields)}" for field in strays]
+    return [field for field in frame.fields if field in fields]
+
+
+def _no_strays(given: Mapping[str, Mapping[str, object]], names: list[str], mistakes: list[str]) -> None:
+    for what, by_name in given.items():
+        strays = [name for name in by_name if name not in names]
+        mistakes += [f"{what}: {name!r} is no knob of this space; choose its site or field first" for name in strays]

@@ -1,0 +1,1 @@
+"""The model of the objective: a Gaussian process, its optimum, and where to look next."""

@@ -1,0 +1,102 @@
+"""What the commands do once the study file is read: search, open, approve, report."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from studies.candidate import Candidate
+from studies.errors import StudyError
+from studies.night.fingerprint import INPUTS
+from studies.night.night import Night
+from studies.preflight.checks import preflight
+from studies.preflight.findings import is_fatal
+from studies.review.show import standings
+from studies.store.opening import open_store
+from studies.store.outcome import Outcome, read_outcome
+from studies.store.pins import Pin, pin_recipe
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec
+
+
+def refuse_unready(spec: StudySpec, console: Console) -> None:
+    """Look at everything that would fail, and say what is wrong or doubtful.
+
+    Raises:
+        StudyError: the check found an error.
+    """
+    findings = preflight(spec)
+    for finding in findings:
+        if finding.level != "note":
+            console.print(finding.line, highlight=False, markup=False)
+    if is_fatal(findings):
+        raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
+
+
+def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
+    """Search, prove, and say what to do next; `refuse_unready` comes before.
+
+    Args:
+        spec: the study.
+        shown_as: the study as the person named it, for the commands to type.
+        console: takes progress and results.
+
+    Returns:
+        The outcome; None if another worker makes it.
+
+    Raises:
+        StudyError: the night ended early.
+        EngineError, ScorerError, SearchError: as ``Night.run``.
+    """
+    outcome = Night(spec, console).run()
+    if outcome is None:
+        return None
+    console.print(standings(outcome))
+    for sentence in (*outcome.sentences(), *outcome.alarms()):
+        console.print(sentence, highlight=False, markup=False)
+    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print(
+        "look at it, then approve the one you want and export it:"
+        if outcome.winner is not None
+        else "look at it; more prompts, or another [space], may find something. To have one of these all the same:",
+        highlight=False,
+        markup=False,
+    )
+    console.print(
+        f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False
+    )
+    console.print(f"  recipe-search export {shown_as}", highlight=False, markup=False)
+    return outcome
+
+
+def approve_recipe(spec: StudySpec, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+    """Pin a finalist (the first unless said otherwise) or a trial.
+
+    Raises:
+        StudyError: there is no such finalist or trial.
+    """
+    outcome = read_outcome(spec.folder) if trial is None else None
+    store = open_store(spec)
+    inputs: dict[str, str] = store.noted(INPUTS) or {}
+    if outcome is not None:
+        label, candidate = outcome.finalist(finalist or 1)
+        source, models = f"finalist {finalist or 1} ({label})", outcome.models
+    else:
+        source, candidate = f"trial {trial}", _candidate_of_trial(spec, store, trial)
+        models = {letter: inputs[f"models.{letter}"] for letter in spec.models}
+    return pin_recipe(
+        spec.folder,
+        candidate.recipe,
+        source=source,
+        models=models,
+        note=note,
+        by=by,
+        vae=candidate.vae,
+        vae_sha256=inputs.get(f"space.vae.{candidate.vae}", ""),
+    )
+
+
+def _candidate_of_trial(spec: StudySpec, store: StudyStore, number: int | None) -> Candidate:
+    for trial in store.trials():
+        if trial.number == number and "recipe" in trial.user_attrs:
+            return Candidate.of(trial.user_attrs)
+    raise StudyError(f"{spec.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")

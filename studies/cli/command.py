@@ -1,0 +1,53 @@
+"""What every command of the command line does around its work: study files, errors as messages, a console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import click
+
+from studies.preflight.name_clash import check_names
+
+if TYPE_CHECKING:
+    from studies.studyfile.read import StudySpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STOPPED = 130
+"""Exit status after Ctrl+C or a termination signal, as shells have it."""
+
+
+study_argument = click.argument("study", type=click.Path(path_type=Path))
+
+
+def opened(study: Path) -> StudySpec:
+    """Read a study file; a folder stands for the ``study.toml`` in it."""
+    from studies.studyfile.read import read_study_file
+
+    return read_study_file(study / "study.toml" if study.is_dir() else study)
+
+
+def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        from engine.errors import EngineError
+        from scorers.errors import ScorerError
+        from search.errors import SearchError
+        from studies.errors import StudyError
+
+        try:
+            check_names()
+            return command(*args, **kwargs)
+        except (EngineError, ScorerError, SearchError, StudyError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
+
+    return run

@@ -1,0 +1,256 @@
+"""The command line. Every command imports what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.recipes.dialects import MODES
+from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.judge import pick, rescore
+from studies.cli.output_options import output_options
+from studies.cli.plot import plot
+from studies.cli.recipe import recipe
+from studies.cli.render import render
+from studies.cli.run import run
+from studies.cli.scorers import scorers
+from studies.progress import console
+
+if TYPE_CHECKING:
+    from engine.merging.output import Output
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sd-recipe-search")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+def main(verbose: bool) -> None:
+    """Search Stable Diffusion merge recipes: checkpoints, a target look and a night in; an approved recipe out."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("recipe-search-demo"), show_default=True)
+@click.option("--approve/--no-approve", default=True, help="Also approve and export the result, as you would.")
+@told_plainly
+def demo(folder: Path, approve: bool) -> None:
+    """Search a recipe for the two tiny checkpoints that ship with the project; a few minutes on two cores."""
+    from studies.cli.demo import run_demo
+
+    run_demo(folder, console(), approve=approve)
+
+
+@main.command()
+@click.argument("study", type=click.Path(path_type=Path), default=Path("study.toml"))
+@click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
+@click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
+@click.option("-c", "--model-c", default="", help="Checkpoint C, for the modes that take three.")
+@click.option(
+    "--mode", type=click.Choice(list(MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
+)
+@click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
+@click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
+@click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
+@told_plainly
+def init(
+    study: Path,
+    model_a: str,
+    model_b: str,
+    model_c: str,
+    mode: str | None,
+    references: str,
+    encoder: str,
+    name: str,
+) -> None:
+    """Write a commented study file for your own checkpoints, for SDXL where these are of that family."""
+    from studies.studyfile.space import family_of_files
+    from studies.studyfile.template import study_template, write_template
+
+    text = study_template(
+        file=study.name,
+        name=name,
+        a=model_a,
+        b=model_b,
+        c=model_c,
+        mode=mode or "",
+        family=family_of_files([study.parent / path for path in (model_a, model_b)]) or "sd1",
+        references=references,
+        encoder=encoder,
+    )
+    write_template(study, text)
+    click.echo(f"wrote {study}; edit it, then: recipe-search check {study}")
+
+
+@main.command()
+@study_argument
+@told_plainly
+def check(study: Path) -> None:
+    """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
+    from studies.preflight.checks import preflight
+    from studies.preflight.findings import is_fatal
+
+    findings = preflight(opened(study))
+    for finding in findings:
+        click.echo(finding.line)
+    if is_fatal(findings):
+        raise click.exceptions.Exit(1)
+    click.echo(f"ready: recipe-search run {study}")
+
+
+@main.command()
+@study_argument
+@click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@click.option(
+    "--pareto", is_flag=True, help="The trials that no other beats in style, fidelity and aesthetics at once."
+)
+@click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
+@told_plainly
+def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
+    """Show the best trials, the finalists and what is approved."""
+    from studies.review.show import overview, write_csv
+    from studies.store.opening import open_store
+
+    spec = opened(study)
+    store = open_store(spec)
+    out = console()
+    for part in overview(spec, store, top=top, pareto=pareto):
+        out.print(part, highlight=False, markup=False)
+    if csv is not None:
+        write_csv(store, csv)
+        click.echo(f"wrote {csv}")
+
+
+@main.command()
+@study_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
+@click.option("--port", default=8080, show_default=True)
+@told_plainly
+def dashboard(study: Path, host: str, port: int) -> None:
+    """Open optuna-dashboard on the study."""
+    from studies.store.dashboard import serve
+    from studies.store.opening import open_store
+
+    store = open_store(opened(study))
+    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C ends it)")
+    serve(store, host=host, port=port)
+
+
+@main.command()
+@study_argument
+@click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
+@click.option("--trial", type=int, help="A trial instead of a finalist.")
+@click.option("--note", required=True, help="Why this one.")
+@click.option("--by", help="Who approves; default: your login name.")
+@told_plainly
+def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
+    """Pin a recipe. A pinned recipe never changes."""
+    from studies.cli.actions import approve_recipe
+
+    if finalist is not None and trial is not None:
+        raise click.UsageError("give --finalist or --trial, not both")
+    pin = approve_recipe(opened(study), finalist=finalist, trial=trial, note=note, by=by)
+    click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
+    click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
+
+
+@main.command()
+@study_argument
+@click.option("--pin", type=int, help="Number of the pin; default: the newest.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
+@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
+@output_options
+@told_plainly
+def export(
+    study: Path,
+    pin: int | None,
+    out: Path | None,
+    dtype: str | None,
+    output: Output,
+    with_recipe: bool,
+    overwrite: bool,
+) -> None:
+    """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
+    from studies.progress import bytes_meter
+    from studies.review.export import export_pin, print_export, vae_note
+    from studies.store.pins import latest_pin
+
+    spec = opened(study)
+    chosen = latest_pin(spec.folder, pin)
+    with bytes_meter("writing the checkpoint", console()) as progress:
+        done = export_pin(
+            spec,
+            chosen,
+            out,
+            output=output,
+            dtype=dtype,
+            with_recipe=with_recipe,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    print_export(done, console())
+    if note := vae_note(spec, output, done):
+        click.echo(f"note: {note}")
+
+
+@main.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
+@output_options
+@told_plainly
+def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
+    """Build a checkpoint from a recipe file, bit for bit as SuperMerger would, without a search."""
+    from dataclasses import replace
+
+    from engine.recipes.file import read_recipe_file
+    from studies.inputs.hashes import hashes_of, user_memory
+    from studies.progress import bytes_meter
+    from studies.review.export import export_recipe, print_export
+
+    content = read_recipe_file(recipe)
+    used = {name: content.models[name] for name in content.recipe.models}
+    hashes = dict.fromkeys(used, "")
+    if with_recipe:
+        with bytes_meter("hashing the parents", console()) as progress:
+            hashes = hashes_of(used, user_memory(), progress)
+    with bytes_meter("writing the checkpoint", console()) as progress:
+        done = export_recipe(
+            content.recipe,
+            used,
+            hashes,
+            out,
+            output=replace(output, dtype=dtype),
+            with_recipe=with_recipe,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    print_export(done, console())
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@told_plainly
+def doctor(folder: Path | None) -> None:
+    """Report on this installation: versions, device, disk, name clashes."""
+    from studies.preflight.doctor import examine, is_healthy
+
+    facts = examine(folder)
+    for fact in facts:
+        click.echo(fact.line)
+    if not is_healthy(facts):
+        raise click.exceptions.Exit(1)
+
+
+main.add_command(pick)
+main.add_command(recipe)
+main.add_command(render)
+main.add_command(plot)
+main.add_command(rescore)
+main.add_command(run)
+main.add_command(scorers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""``recipe-search plot``: X/Y/Z grids of pictures, over settings, prompts, seeds, recipes and checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studies.cli.command import told_plainly
+from studies.pictures.hires_options import HIRES_OPTIONS
+from studies.pictures.options import (
+    ENGINE_OPTIONS,
+    SHOT_OPTIONS,
+    file_hashes,
+    read_seeds,
+    refuse_written,
+    taken_from,
+    warn_of_prompts,
+    with_options,
+)
+from studies.progress import console
+
+if TYPE_CHECKING:
+    from studies.drawing.grids import Grid
+    from studies.pictures.plot_plan import Place, Plan
+
+MOST_PICTURES = 500
+MOST_MEGAPIXELS = 200
+"""The WebUI's own limit."""
+
+_PATH = click.Path(path_type=Path)
+_AXIS = "AXIS=VALUES"
+_PLOT_OPTIONS = (
+    click.option("-x", "x", metavar=_AXIS, help='Across, such as "CFG Scale=5-9(+2)" or "Sampler=Euler a,DPM++ 2M".'),
+    click.option("-y", "y", metavar=_AXIS, help="Down."),
+    click.option("-z", "z", metavar=_AXIS, help="Grids side by side."),
+    click.option("--cells", type=_PATH, help="Folder in which to save every single picture as well."),
+    click.option("--run", type=int, default=1, show_default=True, help="Which step SuperMerger's axes change."),
+    click.option("--margin", type=click.IntRange(0, 500), default=0, show_default=True, help="Pixels between cells."),
+    click.option("--caption/--no-caption", default=None, help="Block weights below.  [default: if over recipes]"),
+    click.option("--font", type=_PATH, help="For all text; a TrueType or OpenType file."),
+    click.option("--limit", type=click.IntRange(1), default=MOST_PICTURES, show_default=True, help="Most pictures."),
+    click.option(
+        "--max-megapixels", type=click.IntRange(1), default=MOST_MEGAPIXELS, show_default=True, help="Of the grid."
+    ),
+)
+
+
+@click.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
+@click.argument("out", type=_PATH)
+@with_options(_PLOT_OPTIONS)
+@with_options(SHOT_OPTIONS)
+@with_options(HIRES_OPTIONS)
+@with_options(ENGINE_OPTIONS)
+@told_plainly
+def plot(
+    sources: tuple[Path, ...],
+    out: Path,
+    x: str | None,
+    y: str | None,
+    z: str | None,
+    cells: Path | None,
+    run: int,
+    margin: int,
+    caption: bool | None,
+    font: Path | None,
+    limit: int,
+    max_megapixels: int,
+    prompts: tuple[str, ...],
+    seeds: tuple[str, ...],
+    picture: Path | None,
+    batch: int,
+    overwrite: bool,
+    embeddings: Path | None,
+    upscalers: Path | None,
+    vae: Path | None,
+    device: str,
+    precision: str,
+    prediction: str,
+    **settings: Any,
+) -> None:
+    """Draw an X/Y/Z plot of recipe files and checkpoints into OUT (.png, .jpg or .webp).
+
+    Axes: Seed, Steps, CFG Scale, Prompt, Negative prompt, Prompt S/R, Prompt order, Sampler, Schedule type, Sigma
+    noise, Eta, ENSD, Clip skip, Size, RNG source, Hires steps, Hires upscaler, Hires sampler, Denoising, VAE,
+    Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed, Prompt, Recipe and
+    Checkpoint name without values take those of --seed, -p and SOURCE.
+    """
+    from studies.pictures.plot_render import grid_of, render_plan
+    from studies.pictures.plot_request import Request, planned
+
+    request = Request(
+        axes={letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None},
+        sources=sources,
+        prompts=prompts,
+        seeds=read_seeds(seeds),
+        given={name: value for name, value in settings.items() if value is not None},
+        taken=taken_from(picture, vae),
+        vae=vae,
+        upscalers=upscalers,
+        run=run,
+        limit=limit,
+    )
+    plan, notes = planned(request, file_hashes)
+    grid = grid_of(plan, margin=margin, font=font, caption=caption)
+    _refuse_large(plan, grid, out, max_megapixels)
+    refuse_written([out], overwrite=overwrite)
+    paths = _cell_paths(plan, cells)
+    if paths:
+        refuse_written([*paths.values()], overwrite=overwrite)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    _tell(plan, grid)
+    folders = {"embeddings": embeddings, "upscalers": upscalers}
+    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
+    broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console())
+    click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
+    if broken:
+        raise click.ClickException("these cells stay empty:\n" + "\n".join(broken))
+
+
+def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
+    from studies.errors import StudyError
+    from studies.pictures.pictures import refuse_unfit
+
+    width, height = grid.size
+    if width * height > most * 1_000_000:
+        raise StudyError(
+            f"the grid would be {width}x{height}, {width * height / 1e6:.0f} megapixels, and the limit is {most}; take "
+            f"fewer or smaller pictures, or --max-megapixels {width * height // 1_000_000 + 1}"
+        )
+    refuse_unfit(out, grid.size, plan.infotext())
+
+
+def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
+    """Names that sort as the grid is read, and say where a picture stands in it."""
+    if folder is None:
+        return {}
+    digits = {axis.letter: len(str(len(axis.values))) for axis in plan.axes}
+    return {
+        cell.place: folder
+        / (
+            "-".join(
+                f"{letter.lower()}{at + 1:0{digits[letter]}d}"
+                for letter, at in zip("ZYX", reversed(cell.place), strict=True)
+                if letter in digits
+            )
+            + ".png"
+        )
+        for cell in plan.cells
+    }
+
+
+def _tell(plan: Plan, grid: Grid) -> None:
+    from studies.pictures.plot_plan import idle_axes
+
+    warn_of_prompts([cell.shot for cell in plan.cells])
+    for source in plan.models.sources:
+        for note in source.notes:
+            click.echo(f"note: {source.name}: {note}", err=True)
+    for axis in idle_axes(plan):
+        click.echo(f"note: the axis {axis.kind.name} changes nothing: nothing in this plot depends on it", err=True)
+    if lacking := grid.lacking():
+        click.echo(
+            f"warning: no font here has {' '.join(lacking)}, which show as boxes; --font names another", err=True
+        )
+    width, height = grid.size
+    click.echo(f"{len(plan.cells)} pictures of {len(plan.models.sources)} models, a grid of {width}x{height}")

@@ -1,0 +1,127 @@
+"""``recipe-search render``: pictures of a recipe, or of a checkpoint, outside a study."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studies.cli.command import told_plainly
+from studies.pictures.hires_options import HIRES_OPTIONS
+from studies.pictures.options import (
+    ENGINE_OPTIONS,
+    FIRST_SEED,
+    SHOT_OPTIONS,
+    base_settings,
+    file_hashes,
+    open_engine,
+    read_seeds,
+    refuse_written,
+    taken_from,
+    vae_digits,
+    warn_of_black,
+    warn_of_prompts,
+    with_options,
+)
+from studies.progress import console
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+    from engine.shots.shot import Shot
+    from studies.pictures.sources import Source
+
+MOST_PICTURES = 9999
+"""Of one call: what the four digits of the names hold."""
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@with_options(SHOT_OPTIONS)
+@with_options(HIRES_OPTIONS)
+@with_options(ENGINE_OPTIONS)
+@told_plainly
+def render(
+    recipe: Path,
+    folder: Path,
+    prompts: tuple[str, ...],
+    seeds: tuple[str, ...],
+    picture: Path | None,
+    embeddings: Path | None,
+    upscalers: Path | None,
+    vae: Path | None,
+    device: str,
+    precision: str,
+    prediction: str,
+    batch: int,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """Render a recipe file, or a checkpoint as it is, into FOLDER: one PNG for every prompt and seed."""
+    from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
+    from studies.pictures.sources import read_source
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    taken = taken_from(picture, vae)
+    shots = shots_of(prompts, seeds, with_hires(given, taken, prompted=bool(prompts)), taken)
+    refuse_unknown_upscaler(shots[0].hires, upscalers)
+    paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
+    refuse_written(paths, overwrite=overwrite)
+    warn_of_prompts(shots)
+    source = read_source(recipe, file_hashes)
+    for note in source.notes:
+        click.echo(f"note: {note}", err=True)
+    folders = {"embeddings": embeddings, "upscalers": upscalers}
+    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
+    with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
+        _make(engine, source, shots, paths, batch, vae)
+    click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))
+
+
+def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any], taken: dict[str, Any]) -> list[Shot]:
+    """Every prompt with every seed.
+
+    Args:
+        prompts: none: that of the picture.
+        seeds: texts such as "1-4"; none: that of the picture, or 1.
+        given: settings by the names of ``Shot``.
+        taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
+
+    Raises:
+        StudyError: no prompt, seeds that are none, or too many pictures.
+        RenderError: a setting is out of its range.
+    """
+    from engine.shots.shot import Shot
+    from studies.errors import StudyError
+
+    base = base_settings(given, taken)
+    texts = prompts or ((base["prompt"],) if "prompt" in base else ())
+    if not texts:
+        raise StudyError('nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
+    numbers = read_seeds(seeds) or [base.get("seed", FIRST_SEED)]
+    if len(texts) * len(numbers) > MOST_PICTURES:
+        raise StudyError(f"{len(texts) * len(numbers)} pictures are too many for one call; at most {MOST_PICTURES}")
+    every: list[dict[str, Any]] = [{**base, "prompt": text, "seed": seed} for text in texts for seed in numbers]
+    return [Shot(**fields) for fields in every]
+
+
+def _make(
+    engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
+) -> None:
+    """Render so many at once; each picture is on disk before the next ones begin."""
+    from studies.drawing.sheets import as_bytes
+    from studies.pictures.pictures import save_picture
+    from studies.progress import meter
+
+    digits = vae_digits(vae)
+    engine.build(source.recipe)
+    with meter("rendering", len(shots), console()) as bar:
+        for start in range(0, len(shots), batch):
+            piece, names = shots[start : start + batch], paths[start : start + batch]
+            pictures = as_bytes(engine.render(piece, progress=bar.advance))
+            for shot, path, picture in zip(piece, names, pictures, strict=True):
+                text = source.infotext(shot, vae=vae, vae_hash=digits)
+                save_picture(picture, path, parameters=text, recipe=source.recipe_text)
+                warn_of_black(picture, str(path))

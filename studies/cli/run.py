@@ -1,0 +1,62 @@
+"""`recipe-search run`: the night, in one process or in several that share a study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from search.plan import STAGES, Stage
+from studies.cli.command import opened, study_argument, told_plainly
+from studies.progress import console
+
+
+def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    if name is None:
+        return None
+    from pydantic_core import PydanticCustomError
+
+    from studies.studyfile import validators as checks
+
+    try:
+        return checks.device(name)
+    except PydanticCustomError as error:
+        raise click.BadParameter(error.message(), context, parameter) from error
+
+
+@click.command()
+@study_argument
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    type=click.Choice(STAGES[1:]),
+    help="Only this stage now, after flat; may be given again. The others' turns stay open.",
+)
+@click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
+@click.option("--workers", type=click.IntRange(min=1), help="Run so many of these at once, on all GPUs in turn.")
+@click.option("--checked", is_flag=True, hidden=True, help="One of several workers, for which the command looked.")
+@told_plainly
+def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
+    """Search; run the same command again to go on after a stop.
+
+    Several of these at once share a study, each with a GPU of its own: they try different candidates.
+    """
+    spec = opened(study)
+    if stages:
+        spec = replace(spec, plan=spec.plan.just(stages))
+    if device is not None:
+        spec = replace(spec, device=device)
+    from studies.cli.actions import refuse_unready, search_study
+
+    if not checked:
+        refuse_unready(spec, console())
+    if workers is None:
+        search_study(spec, str(study), console())
+        return
+    from studies.night.team import run_team
+
+    options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
+    if not run_team(spec, workers, options, click.echo):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,1 @@
+"""Sheets and grids of pictures, with text."""

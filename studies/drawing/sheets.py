@@ -1,0 +1,151 @@
+"""Contact sheets: a trial's pictures in a grid, and the finalists beside the parents and the references.
+
+Pictures are ``(height, width, 3)`` uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
+
+from studies.drawing.lettering import Lettering
+from studies.files import replaced
+
+Picture = npt.NDArray[np.uint8]
+
+CELL_WIDTH = 192
+"""Width in pixels at which a picture is shown on the finalists' sheet."""
+GAP = 8
+INK, PALE, PAPER, ACCENT = (24, 24, 28), (110, 110, 118), (255, 255, 255), (20, 110, 60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One recipe, or the references, on the finalists' sheet."""
+
+    title: str
+    pictures: Sequence[Picture]
+    lines: Sequence[str] = ()
+    """Scores, written under the pictures."""
+    marked: bool = False
+    """Drawn in the accent colour: the recommended recipe."""
+
+
+def read_picture(path: Path) -> Picture:
+    """A picture file as ``(height, width, 3)`` uint8 RGB."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _columns(count: int, height: int, width: int) -> int:
+    """Of a near-square grid."""
+    return math.ceil(math.sqrt(count * height / width))
+
+
+def grid(pictures: Sequence[Picture], path: Path) -> None:
+    """Write a trial's pictures, unscaled, in a near-square grid."""
+    height, width = pictures[0].shape[:2]
+    columns = _columns(len(pictures), height, width)
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * (width + 2) + 2, rows * (height + 2) + 2), PAPER)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        sheet.paste(Image.fromarray(picture), (2 + column * (width + 2), 2 + row * (height + 2)))
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+
+
+def cell(sheet: Picture, index: int, count: int, height: int, width: int) -> Picture:
+    """One picture out of what ``grid`` wrote of ``count`` of them, as far as the file's compression kept it."""
+    row, column = divmod(index, _columns(count, height, width))
+    top, left = 2 + row * (height + 2), 2 + column * (width + 2)
+    return sheet[top : top + height, left : left + width]
+
+
+def pair(left: Picture, right: Picture, path: Path) -> None:
+    """Write two pictures side by side and nothing else: whoever looks shall not know which is which."""
+    height, width = left.shape[:2]
+    sheet = Image.new("RGB", (2 * width + 3 * GAP, height + 2 * GAP), PAPER)
+    for place, picture in enumerate((left, right)):
+        sheet.paste(Image.fromarray(picture), (GAP + place * (width + GAP), GAP))
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+
+
+def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, title: str, caption: str = "") -> None:
+    """Write the finalists' sheet.
+
+    Args:
+        columns: left to right; each has one picture a row (a shorter column ends early).
+        rows: the prompts, written over each row.
+        path: where to, replaced as a whole.
+        title: the sheet's head line.
+        caption: a line under the title.
+    """
+    font = Lettering().font
+    cell = _cell_size(columns)
+    text_lines = max(len(column.lines) for column in columns)
+    head, label, foot = 74 if caption else 52, 24, 24 + 20 * text_lines
+    width = GAP + len(columns) * (cell[0] + GAP)
+    height = head + 30 + len(rows) * (cell[1] + label) + foot
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((GAP, 12), title, fill=INK, font=font(24, title))
+    pen.text((GAP, 46), caption, fill=PALE, font=font(15, caption))
+    for r, prompt in enumerate(rows):
+        pen.text((GAP, head + 30 + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
+    for c, column in enumerate(columns):
+        left, top = GAP + c * (cell[0] + GAP), head + 30 + label
+        colour = ACCENT if column.marked else INK
+        large = font(17, column.title)
+        pen.text((left, head + 4), _fitted(column.title, large, cell[0]), fill=colour, font=large)
+        for r, picture in enumerate(column.pictures[: len(rows)]):
+            sheet.paste(_scaled(picture, cell), (left, top + r * (cell[1] + label)))
+        end = top + len(rows) * (cell[1] + label) - label
+        if column.marked:
+            pen.rectangle((left - 4, head, left + cell[0] + 3, height - 4), outline=ACCENT, width=3)
+        for i, line in enumerate(column.lines):
+            small = font(13, line)
+            pen.text((left, end + 8 + 20 * i), _fitted(line, small, cell[0]), fill=colour, font=small)
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+
+
+def _cell_size(columns: Sequence[Column]) -> tuple[int, int]:
+    """Size of a cell: the renders' shape at ``CELL_WIDTH``; references of another shape are fitted into it."""
+    height, width = columns[-1].pictures[0].shape[:2]
+    return CELL_WIDTH, round(CELL_WIDTH * height / width)
+
+
+def _scaled(picture: Picture, cell: tuple[int, int]) -> Image.Image:
+    image = Image.fromarray(picture)
+    factor = min(cell[0] / image.width, cell[1] / image.height)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _fitted(text: str, font: FreeTypeFont, width: int) -> str:
+    """The text, cut with an ellipsis where it would run into the next column."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def as_bytes(images: torch.Tensor) -> list[Picture]:
+    """``[n, 3, h, w]`` float 0..1 to ``(h, w, 3)`` uint8 pictures."""
+    whole = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
+    return list(whole.cpu().numpy())

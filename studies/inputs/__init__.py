@@ -1,0 +1,1 @@
+"""Files that a study's numbers depend on, and their hashes."""

@@ -1,0 +1,87 @@
+"""SHA-256 of model files, remembered: a file is hashed anew when its size or its time of change is another."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from engine.checkpoints.checkpoint import file_sha256
+from engine.errors import CheckpointError
+from studies.files import replaced
+
+Progress = Callable[[int, int], None]
+log = logging.getLogger(__name__)
+
+
+def user_memory() -> Path:
+    """The file where hashes are remembered outside any study, in the user's own folder for this program."""
+    return Path(click.get_app_dir("sd-recipe-search")) / "hashes.json"
+
+
+def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | None = None) -> dict[str, str]:
+    """SHA-256 of every file, by name; two are hashed at a time.
+
+    Args:
+        models: path by name.
+        memory: a JSON file, made where it is missing; one that cannot be read is begun anew, and one that cannot be
+            written is done without.
+        progress: called with (bytes hashed, bytes in all) as files are hashed.
+
+    Raises:
+        CheckpointError: a file is missing or cannot be read.
+    """
+    known = _known(memory)
+    identities = {name: _identity(path) for name, path in models.items()}
+    fresh = {identities[name]: path for name, path in models.items() if identities[name] not in known}
+    if fresh:
+        known |= _hashed(fresh, progress)
+        _remember(known, memory)
+    return {name: known[identity] for name, identity in identities.items()}
+
+
+def _remember(known: Mapping[str, str], memory: Path) -> None:
+    """Write the memory where that can be done: without it, the files are only read again the next time."""
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(memory) as temporary:
+            temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
+    except OSError as error:
+        log.warning("%s: cannot be written (%s), so hashes are not remembered", memory, error.strerror)
+
+
+def _hashed(files: Mapping[str, Path], progress: Progress | None) -> dict[str, str]:
+    total = sum(path.stat().st_size for path in files.values())
+    done = dict.fromkeys(files, 0)
+
+    def told(identity: str) -> Progress:
+        def tell(so_far: int, _size: int) -> None:
+            done[identity] = so_far
+            if progress:
+                progress(sum(done.values()), total)
+
+        return tell
+
+    with ThreadPoolExecutor(2) as pool:
+        running = {identity: pool.submit(file_sha256, path, told(identity)) for identity, path in files.items()}
+        return {identity: future.result() for identity, future in running.items()}
+
+
+def _identity(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def _known(memory: Path) -> dict[str, str]:
+    try:
+        found = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,1 @@
+"""One night: calibrate, try, prove, simplify; and judging anew."""

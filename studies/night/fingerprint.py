@@ -1,0 +1,94 @@
+"""What a study's numbers depend on. It is stored with the first trial, and a night with other inputs is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from studies.errors import StudyError
+from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.inputs.models import vae_hashes
+from studies.store.storage import StudyStore
+from studies.studyfile.read import StudySpec
+
+if TYPE_CHECKING:
+    from studies.night.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+PANEL = "panel"
+INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
+"""Keys of the study's notes: everything that counts, by hash; what the panel is made of; libraries and device."""
+LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
+
+
+def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> None:
+    """Compare the inputs with those of the study's first night, or store them if this is the first.
+
+    Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+
+    Raises:
+        StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
+            changed.
+    """
+    inputs = inputs_of(spec, models, workshop)
+    kind = str(workshop.device).partition(":")[0]  # workers on cuda:0 and cuda:1 have the same surroundings
+    surroundings = {name: version(name) for name in LIBRARIES} | {"device": kind}
+    known = store.noted(INPUTS)
+    if known is None:
+        store.note(INPUTS, inputs)
+        store.note(JUDGED_BY, dict(workshop.panel.made_of))
+        store.note(SURROUNDINGS, surroundings)
+        return
+    changed = [
+        f"  {name}: was {known.get(name, 'not set')}, is {inputs.get(name, 'not set')}"
+        for name in differing(known, inputs)
+    ]
+    if differing(known, inputs) == [PANEL]:
+        what = judged_otherwise(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
+        raise StudyError(
+            f"{spec.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and "
+            f"scores of both would not compare; `recipe-search rescore {spec.file}` judges all trials anew, or put it "
+            "back"
+        )
+    if changed:
+        raise StudyError(
+            f"{spec.folder}: this study began with other inputs, and scores of both would not compare:\n"
+            + "\n".join(changed)
+            + "\nput them back, or give the study another name to start a new one"
+        )
+    before = store.noted(SURROUNDINGS)
+    for name in differing(before, surroundings):
+        log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
+
+
+def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
+    """Everything that a study's numbers depend on, by name."""
+    inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
+    inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
+    inputs |= vae_hashes(spec)
+    inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
+    return inputs | {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
+
+
+def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two panels, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
+    lines: list[str] = []
+    for name in differing(before, now) if before else ():
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, list) and isinstance(new, list):
+            gone, come = len(set(old) - set(new)), len(set(new) - set(old))
+            lines.append(f"{name}: {come} new, {gone} gone")
+        elif isinstance(old, dict) and isinstance(new, dict):
+            said = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
+            lines.append(f"{name}: {', '.join(said)}")
+        else:
+            lines.append(f"{name}: {old} -> {new}")
+    return lines
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ between two mappings, sorted."""
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))

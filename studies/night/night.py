@@ -1,0 +1,220 @@
+"""One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
+
+The order of a trial is: pictures and features, then the record, then Optuna is told. Whatever ends the night between
+two of these loses at most the trial in flight, and the next night finds its renders kept.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from optuna.trial import Trial
+from rich.console import Console
+
+from engine.errors import EngineError
+from scorers.errors import ScorerError
+from search.plan import STAGES
+from search.samplers.optuna_samplers import distributions
+from search.suggester import Proposal
+from studies.errors import StudyError
+from studies.inputs.models import model_hashes
+from studies.night.calibration import calibrate
+from studies.night.fingerprint import refuse_changes
+from studies.night.noise import suggester_of
+from studies.night.proof import prove
+from studies.night.trial import tried
+from studies.night.workshop import Workshop
+from studies.progress import Meter, meter
+from studies.store.dashboard import write_note
+from studies.store.outcome import Outcome
+from studies.store.records import attributes_of
+from studies.store.storage import INFEASIBLE, StudyStore
+from studies.store.workers import BusyError, Worker, held, joined
+from studies.studyfile.read import StudySpec
+
+log = logging.getLogger(__name__)
+
+FAILURES_IN_A_ROW = 5
+"""Failed trials in a row after which the night gives up."""
+PROVED = "proved"
+"""Key of the study's note of when the last proof was made, and of how many trials."""
+POLL_S = 2.0
+"""Seconds between two looks at whether trials of other workers have ended."""
+
+
+class Night:
+    """The one stateful object of a study: opens it, runs trials until the plan is done, proves the finalists.
+
+    Several at once share a study, each in a process of its own: only the next trial is asked for one at a time, and one
+    of them calibrates, and proves.
+    """
+
+    def __init__(self, spec: StudySpec, console: Console) -> None:
+        """``console`` takes the progress."""
+        self.spec = spec
+        self.console = console
+
+    def run(self) -> Outcome | None:
+        """Run, or go on with, the study.
+
+        Returns:
+            The outcome of the finalists' comparison; None if another worker makes it.
+
+        Raises:
+            StudyError: the study cannot go on; everything finished is kept.
+            EngineError: a checkpoint cannot be used.
+            ScorerError: an encoder, a reference or a scorer cannot be used.
+            SearchError: no trial has a value, so there is nothing to prove.
+            KeyboardInterrupt: Ctrl+C or a termination signal; run again to go on.
+        """
+        self.spec.folder.mkdir(parents=True, exist_ok=True)
+        waiting = self._saying("another command has this study for itself; waiting for it")
+        with termination_as_interrupt(), disk_errors_named(self.spec), joined(self.spec.folder, waiting) as worker:
+            with held(self.spec.folder, "hashes"):  # so that the others find them remembered
+                models = model_hashes(self.spec)
+            workshop = Workshop.open(self.spec, models)
+            try:
+                return self._search(workshop, models, worker)
+            finally:
+                workshop.close()
+
+    def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker) -> Outcome | None:
+        with worker.turn():
+            store = StudyStore(self.spec.folder, self.spec.name)
+            refuse_changes(store, self.spec, models, workshop)
+            if left_behind := store.reap(worker.others()):
+                log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
+        waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
+        with held(self.spec.folder, "calibration", busy=waiting):
+            calibrate(self.spec, workshop, store, self.console)
+        self._try_all(workshop, store, worker)
+        try:
+            with held(self.spec.folder, "proof", busy=_elsewhere):
+                return self._prove(workshop, store, models, worker)
+        except BusyError as busy:
+            self._saying(str(busy))()
+            return None
+
+    def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: Worker) -> Outcome:
+        trials, last = len(store.trials()), store.noted(PROVED)
+        if last and last["trials"] == trials and last["at"] > worker.since:
+            _elsewhere()
+        outcome = prove(self.spec, workshop, store, models, self.console)
+        store.note(PROVED, {"at": time.time(), "trials": trials})
+        return outcome
+
+    def _saying(self, words: str) -> Callable[[], None]:
+        return lambda: self.console.print(words, highlight=False, markup=False)
+
+    def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker) -> None:
+        try:
+            with meter("searching", suggester_of(self.spec, store).total, self.console) as bar:
+                self._try_each(workshop, store, worker, bar)
+        except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
+            try:
+                store.interrupt(worker.name)
+            except OSError as full:
+                log.warning("the trial in work is marked by the next night, or by another worker (%s)", full.strerror)
+            raise
+
+    def _try_each(self, workshop: Workshop, store: StudyStore, worker: Worker, bar: Meter) -> None:
+        failures = 0
+        for proposal, trial in self._asked(store, worker, bar):
+            failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
+            if failures >= FAILURES_IN_A_ROW:
+                raise StudyError(
+                    f"{self.spec.name}: {failures} trials in a row failed, the last with: "
+                    f"{trial.user_attrs.get('reason')}; mend that and run the same command again"
+                )
+
+    def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
+        """Trials to run, until there is none and none is in work: that of a worker that dies is to be done again."""
+        suggester, bounds = suggester_of(self.spec, store), distributions(self.spec.space)
+        planned = [stage for stage in STAGES if suggester.trials(stage)]
+        while True:
+            with worker.turn():
+                store.reap(worker.others())
+                proposal = store.owed(planned) or suggester.next(store.history())
+                trial = None if proposal is None else store.begin(proposal, bounds, worker.name)
+                elsewhere = len(store.in_work()) - (trial is not None)
+            if more := sum(trial.user_attrs["stage"] in planned for trial in store.trials()) - bar.done:
+                bar.advance(more, note="trials made before, or by other workers")
+            if proposal is not None and trial is not None:
+                yield proposal, trial
+            elif elsewhere:
+                bar.advance(0, note="waiting for trials of other workers")
+                time.sleep(POLL_S)
+            else:
+                return
+
+    def _trial(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
+        """Run one trial to its end; False if it failed."""
+        try:
+            return self._work(workshop, store, trial, proposal, bar)
+        except (EngineError, ScorerError) as error:
+            store.fail(trial, str(error))
+            bar.advance(note=f"trial {trial.number} failed: {error}")
+            return False
+
+    def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
+        started = time.perf_counter()
+        candidate = self.spec.candidate(proposal.point)
+        for name, text in candidate.attributes.items():
+            trial.set_user_attr(name, text)
+        work, verdict = tried(self.spec, workshop, candidate, proposal.slots)
+        for name, value in attributes_of(verdict).items():
+            trial.set_user_attr(name, value)
+        trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})
+        write_note(trial, store.attach(trial, work.sheet))
+        if verdict.value is None:
+            store.fail(trial, INFEASIBLE + "; ".join(verdict.reasons))
+            bar.advance(note=f"trial {trial.number} infeasible")
+            return True
+        store.study.tell(trial, verdict.value)
+        best = max((told.value for told in store.history() if told.value is not None), default=verdict.value)
+        bar.advance(note=f"{proposal.stage}: {verdict.value:+.2f}, best {best:+.2f}")
+        return True
+
+
+def _elsewhere() -> None:
+    raise BusyError("the search is over; the proof is another worker's, and recipe-search show has it when it is made")
+
+
+@contextmanager
+def termination_as_interrupt() -> Generator[None]:
+    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(f"signal {number}")
+
+    hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
+    numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def disk_errors_named(spec: StudySpec) -> Generator[None]:
+    """Say of a full or unwritable disk what it is and that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            message = f"{spec.folder}: the disk is full; every finished trial is kept: free some space, run again"
+        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            message = (
+                f"{error.filename or spec.folder}: cannot be written ({error.strerror}); every finished trial is kept"
+            )
+        else:
+            raise
+        raise StudyError(message) from error

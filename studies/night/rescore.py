@@ -1,0 +1,219 @@
+"""Judging a whole study anew without rendering: other references, weights or scorers, the same pictures.
+
+Optuna's finished trials are frozen, so a rescored study is a second one in the same storage: every trial is copied with
+its number, its parameters, its pictures and the new score. It takes the place of the first once it is whole, and a
+search that goes on goes on from it; the earlier scores stay in the journal. What cannot be judged from the kept
+features (an embedding that was never taken, statistics of another size) is named, and only then is rendering offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from engine.errors import EngineError
+from scorers.errors import ScorerError
+from search.history import Slots
+from studies.candidate import Candidate
+from studies.errors import StudyError
+from studies.inputs.models import model_hashes
+from studies.night.calibration import calibrate, calibration_recipes
+from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
+from studies.night.night import disk_errors_named, termination_as_interrupt
+from studies.night.noise import NOISE
+from studies.night.proof import prove
+from studies.night.trial import fresh_of, tried
+from studies.night.workshop import NotKeptError, Workshop
+from studies.progress import meter
+from studies.store.dashboard import write_note
+from studies.store.journal import repair
+from studies.store.records import VERDICT, attributes_of
+from studies.store.renders import NOTHING
+from studies.store.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
+from studies.store.workers import alone
+from studies.studyfile.read import StudySpec
+
+if TYPE_CHECKING:
+    from scorers.panel.panel import Panel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescored:
+    """What rescoring came to.
+
+    Attributes:
+        changed: what judges otherwise than before, in words; empty: nothing, and nothing was written.
+        trials: that were judged.
+        moved: the trials with a value before and after, best first by the new values: number, before, after.
+        proved: whether the finalists' renders were all there, so that there is a new outcome.
+    """
+
+    changed: tuple[str, ...]
+    trials: int = 0
+    moved: tuple[tuple[int, float, float], ...] = ()
+    proved: bool = False
+
+
+def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> Rescored:
+    """Judge every trial by what the study file says now.
+
+    Args:
+        spec: the study.
+        console: takes the progress.
+        render: make pictures again whose features lack something.
+
+    Raises:
+        StudyError: the study was never run or is being run, other inputs than the panel's changed, or features lack
+            something.
+        ScorerError: the panel cannot be opened or calibrated.
+    """
+    if not StudyStore.exists(spec.folder):
+        raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
+    with alone(spec.folder), termination_as_interrupt(), disk_errors_named(spec):
+        repair(spec.folder / "journal.log")
+        store = StudyStore(spec.folder, spec.name)
+        models = model_hashes(spec)
+        kept_on = "" if render else str((store.noted(SURROUNDINGS) or {}).get("device", "cpu")).partition(":")[0]
+        workshop = Workshop.open(spec, models, kept_on=kept_on)
+        try:
+            return _rescored(spec, workshop, store, models, console)
+        finally:
+            workshop.close()
+
+
+def _rescored(
+    spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
+) -> Rescored:
+    inputs = inputs_of(spec, models, workshop)
+    changed = _changed(spec, store, inputs, workshop.panel)
+    if not changed:
+        return Rescored(changed=())
+    store.reap()
+    trials = store.study.get_trials(deepcopy=False)
+    _refuse_missing(spec, workshop, _needed(spec, store, trials))
+    new = store.successor()
+    new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
+    calibrate(spec, workshop, new, console)
+    moved: list[tuple[int, float, float]] = []
+    with meter("judging", len(trials), console) as bar:
+        for trial in trials:
+            value = _judge(spec, workshop, new, trial)
+            if value is not None and trial.value is not None:
+                moved.append((trial.number, trial.value, value))
+            bar.advance()
+    for key, fact in ((INPUTS, inputs), (JUDGED_BY, dict(workshop.panel.made_of))):
+        new.note(key, fact)
+    new.note(SURROUNDINGS, store.noted(SURROUNDINGS))
+    new.seal()
+    _set_aside(spec, store.rescored)
+    proved = False
+    with suppress(NotKeptError):
+        if any(told.value is not None for told in new.history()):
+            prove(spec, workshop, new, models, console)
+            proved = True
+    moved.sort(key=lambda row: -row[2])
+    return Rescored(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
+
+
+def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:
+    """What judges otherwise than in the study so far, in words."""
+    known = store.noted(INPUTS)
+    if known is None:
+        raise StudyError(f"{spec.folder}: no trial was made yet; recipe-search run {spec.file}")
+    names = differing(known, inputs)
+    others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
+    if others:
+        raise StudyError(
+            f"{spec.folder}: more changed than what judges the pictures, and the pictures would be others:\n"
+            + "\n".join(others)
+            + "\nput it back, or give the study another name to start a new one"
+        )
+    if PANEL not in names:
+        return []
+    return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
+
+
+def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
+    """Everything whose features are needed, with the shots it drew: calibration recipes, judged trials, their base."""
+    from scorers.panel.judge import BASE
+
+    recipes = calibration_recipes(spec)
+    needed = [(candidate, Slots()) for candidate in recipes.values()]
+    needed += [
+        (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
+        for trial in trials
+        if _was_judged(trial)
+    ]
+    for fresh in {found for _, slots in needed if (found := fresh_of(spec, slots))}:
+        needed.append((recipes[BASE], fresh))
+    return list({(one.key, spec.drawn(slots)): (one, slots) for one, slots in needed}.values())
+
+
+def _was_judged(trial: FrozenTrial) -> bool:
+    """Whether a trial came to pictures; failed ones keep their reason."""
+    infeasible = str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE)
+    return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
+
+
+def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]) -> None:
+    """Say which features lack what, and the way out; a workshop that can render makes them."""
+    if workshop.can_render:
+        return
+    lacking = [(found, slots) for one, slots in needed if (found := _lacking(spec, workshop, one, slots))]
+    if not lacking:
+        return
+    names = sorted({name for names, _ in lacking for name in names})
+    gone = [names for names, _ in lacking if NOTHING in names]
+    pictures = sum(len(spec.drawn(slots)) for _, slots in lacking)
+    raise StudyError(
+        f"{spec.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
+        + (f" ({len(gone)} have none at all)" if gone else "")
+        + f", which the panel reads now; `recipe-search rescore {spec.file} --render` renders those recipes again "
+        f"({pictures} pictures), or take out of the study file what reads it"
+    )
+
+
+def _lacking(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
+    """What the kept features of some shots lack; nothing, where those of all shots have it."""
+    wanted = workshop.panel.observer.wanted
+    inside = slots and not fresh_of(spec, slots)
+    if inside and not workshop.renders.lacking(candidate, spec.shots, wanted):
+        return ()
+    return workshop.renders.lacking(candidate, spec.drawn(slots), wanted)
+
+
+def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTrial) -> float | None:
+    """Copy a trial with the verdict of the new panel; returns its value."""
+    attributes: dict[str, Any] = {k: v for k, v in trial.user_attrs.items() if k not in VERDICT}
+    if not _was_judged(trial):
+        new.copy(trial, None, attributes)
+        return None
+    attributes.pop("reason", None)
+    attributes["value before"] = trial.value
+    value: float | None = None
+    try:
+        _, verdict = tried(spec, workshop, Candidate.of(attributes), tuple(attributes.get(SLOTS, ())))
+        attributes |= attributes_of(verdict)
+        value = verdict.value
+        if value is None:
+            attributes["reason"] = INFEASIBLE + "; ".join(verdict.reasons)
+    except (EngineError, ScorerError) as error:
+        attributes["reason"] = str(error)
+    copied = new.copy(trial, value, attributes)
+    pictures = [key.removeprefix(ARTIFACT) for key in trial.system_attrs if key.startswith(ARTIFACT)]
+    if pictures and "scores" in attributes:
+        write_note(copied, pictures[0])
+    return value
+
+
+def _set_aside(spec: StudySpec, number: int) -> None:
+    """Give the outcome of the earlier scores a name of its own, since it no longer holds."""
+    for name in ("outcome.json", "finalists.png"):
+        path = spec.folder / name
+        if path.exists():
+            path.replace(path.with_name(f"{path.stem}.{number}{path.suffix}"))

@@ -1,0 +1,176 @@
+"""From a recipe to its features: build, render, look, keep; engine, panel and render store, open together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from engine.devices import device_of
+from engine.shots.shot import Shot
+from studies.candidate import Candidate
+from studies.drawing import sheets
+from studies.drawing.sheets import as_bytes
+from studies.errors import StudyError
+from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.inputs.models import vae_hashes
+from studies.store.renders import SHEET, RenderStore
+from studies.studyfile.read import StudySpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.engine import Engine
+    from scorers.features import Features
+    from scorers.panel.panel import Panel
+
+
+class NotKeptError(StudyError):
+    """A recipe's renders are not there, and may not be made now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one recipe came to."""
+
+    features: Features
+    sheet: Path
+    """Contact sheet of the pictures."""
+    seconds: dict[str, float]
+    """Time of ``build``, ``render`` and ``look``; empty if everything was kept from before."""
+
+
+class Workshop:
+    """Everything that turns a recipe into features on one device."""
+
+    def __init__(
+        self,
+        panel: Panel,
+        renders: RenderStore,
+        device: torch.device,
+        engine: Engine | None,
+        vaes: Mapping[str, Path | None] | None = None,
+    ) -> None:
+        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``StudySpec``, the engine's first."""
+        self.panel = panel
+        self.renders = renders
+        self.device = device
+        self._engine = engine
+        self._vaes = dict(vaes or {})
+        self._decoder = next(iter(self._vaes), "")
+
+    @classmethod
+    def open(cls, spec: StudySpec, models: dict[str, str], *, kept_on: str = "") -> Self:
+        """Load the parents and the encoders; or, for renders that are kept, the encoders alone.
+
+        Args:
+            spec: the study.
+            models: SHA-256 of every model file, by letter.
+            kept_on: kind of device ("cpu", "cuda") that the kept renders were made on; nothing can be rendered then.
+
+        Raises:
+            EngineError: a checkpoint or the VAE cannot be used.
+            ScorerError: the encoder or the references cannot be used.
+        """
+        from engine.engine import Engine
+        from scorers.panel.panel import Panel
+
+        engine = None
+        if not kept_on:
+            engine = Engine.open(
+                spec.models,
+                device=spec.device,
+                precision=spec.precision,
+                round_to=spec.export_dtype,
+                embeddings=spec.embeddings,
+                prediction=spec.prediction,
+                vae=spec.vae or next(iter(spec.vaes.values()), None),
+                upscalers=spec.upscalers,
+            )
+        device = engine.device if engine is not None else device_of(spec.device)
+        panel = Panel.open(spec.panel_settings(), device=str(device))
+        stamp = "\n".join(
+            [
+                *models.values(),
+                *embedding_hashes(spec).values(),
+                *(f"vae {digest}" for digest in vae_hashes(spec).values()),
+                *([spec.prediction] if spec.prediction != "auto" else []),
+                *upscaler_hashes(spec).values(),
+                spec.export_dtype,
+                spec.precision,
+                kept_on or device.type,
+            ]
+        )
+        return cls(panel, RenderStore(spec.folder, stamp), device, engine, spec.vaes)
+
+    @property
+    def can_render(self) -> bool:
+        """Whether recipes that are not kept can be made."""
+        return self._engine is not None
+
+    @property
+    def engine(self) -> Engine:
+        """What builds and renders.
+
+        Raises:
+            NotKeptError: this workshop was opened for renders that are kept.
+        """
+        if self._engine is None:
+            raise NotKeptError("a recipe has to be rendered; `recipe-search run` does")
+        return self._engine
+
+    def make(
+        self, candidate: Candidate, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
+    ) -> Work:
+        """Build and render a candidate, unless its renders of these shots are kept already.
+
+        Args:
+            candidate: what to build, and which VAE decodes it.
+            shots: what to render.
+            among: more shots; where its renders of all these are kept, those of `shots` are taken from them.
+            pictures: keep every single picture as well as the contact sheet.
+
+        Raises:
+            RenderError: a picture came out as NaN or infinity.
+            NotKeptError: it has to be rendered, and this workshop was opened for renders that are kept.
+        """
+        place = self.renders.place(candidate, shots)
+        kept = self.renders.load(candidate, shots, self.panel.observer.wanted)
+        if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
+            return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
+        whole = self.renders.load(candidate, among, self.panel.observer.wanted) if among and not pictures else None
+        if whole is not None:
+            taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
+            return Work(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
+        started = time.perf_counter()
+        engine = self.engine
+        engine.build(candidate.recipe)
+        self._decode_with(candidate.vae)
+        built = time.perf_counter()
+        images = engine.render(shots)
+        rendered = time.perf_counter()
+        features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
+        looked = time.perf_counter()
+        place.mkdir(parents=True, exist_ok=True)
+        small = as_bytes(images)
+        sheets.grid(small, place / SHEET)
+        if pictures:
+            self.renders.keep_pictures(candidate, shots, small)
+        self.renders.keep(candidate, shots, features)  # last: what is kept is complete
+        return Work(
+            features=features,
+            sheet=place / SHEET,
+            seconds={"build": built - started, "render": rendered - built, "look": looked - rendered},
+        )
+
+    def _decode_with(self, vae: str) -> None:
+        if vae != self._decoder:
+            self.engine.use_vae(self._vaes[vae])
+            self._decoder = vae
+
+    def close(self) -> None:
+        """Free the device."""
+        if self._engine is not None:
+            self._engine.close()

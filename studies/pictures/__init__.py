@@ -1,0 +1,1 @@
+"""Pictures outside a study: renders and X/Y/Z plots."""

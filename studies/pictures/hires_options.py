@@ -1,0 +1,122 @@
+"""The options of hires fix on the command line: read, and laid over what a picture says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from engine.shots.hires import Hires
+
+HIRES_OPTIONS = (
+    click.option("--hires-upscaler", help="Latent, Lanczos, ... or a model's name. Any of these makes hires fix."),
+    click.option("--hires-scale", type=float, help="How much larger the picture becomes.  [default: 2]"),
+    click.option("--hires-resize", metavar="WxH", help="Or its size; one of both may be 0."),
+    click.option("--hires-steps", type=int, help="Steps of the second pass.  [default: as the first]"),
+    click.option("--denoise", type=float, help="Denoising strength of the second pass.  [default: 0.7]"),
+    click.option("--hires-sampler", help="Sampler of the second pass.  [default: the first's]"),
+    click.option("--hires-schedule", help="Its schedule.  [default: the first's]"),
+    click.option("--hires-cfg", type=float, help="Its CFG scale.  [default: the first's]"),
+    click.option("--hires-prompt", help="Its prompt.  [default: the first's]"),
+    click.option("--hires-negative", help="Its negative.  [default: the first's]"),
+    click.option("--no-hires", is_flag=True, default=None, help="No second pass, whatever --from says."),
+    click.option(
+        "--upscalers", type=click.Path(path_type=Path), help="Folder of upscaler models (.pth, .safetensors)."
+    ),
+)
+_OPTIONS = {
+    "hires_upscaler": "upscaler",
+    "hires_scale": "scale",
+    "hires_resize": "resize",
+    "hires_steps": "steps",
+    "denoise": "denoise",
+    "hires_sampler": "sampler",
+    "hires_schedule": "schedule",
+    "hires_cfg": "cfg",
+    "hires_prompt": "prompt",
+    "hires_negative": "negative",
+}
+
+
+def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: bool = False) -> dict[str, Any]:
+    """The settings of a shot that options give, those of hires fix made one.
+
+    Args:
+        given: what options say, by their names; those of other settings are left as they are.
+        taken: what a picture says, by the names of ``Shot``; options are laid over its hires fix.
+        prompted: whether options say what to show.
+
+    Raises:
+        StudyError: a size that is none, or hires fix both wanted and not.
+        RenderError: a setting of hires fix is out of its range.
+    """
+    from studies.errors import StudyError
+
+    others = {name: value for name, value in given.items() if name not in {*_OPTIONS, "no_hires"}}
+    own = {field: given[name] for name, field in _OPTIONS.items() if name in given}
+    if given.get("no_hires"):
+        if own:
+            raise StudyError(f"--no-hires: and yet {_spelled(own)} is given; leave one of them out")
+        return others | {"hires": None}
+    if isinstance(own.get("resize"), str):
+        own["resize"] = _size(own["resize"])
+    replaced = {*others, *(["prompt"] if prompted else [])}
+    hires = _laid_over(taken.get("hires"), own, replaced)
+    return others if hires is None else others | {"hires": hires}
+
+
+def _laid_over(taken: Hires | None, own: Mapping[str, Any], replaced: Collection[str]) -> Hires | None:
+    """A picture's second pass with options over it.
+
+    A new sampler takes its schedule away, a new scale its size, and new words of the first pass (``replaced``) its own.
+    """
+    from engine.shots.hires import Hires
+
+    if taken is None:
+        return Hires(**own) if own else None
+    dropped: dict[str, Any] = {name: "" for name in ("prompt", "negative") if name in replaced}
+    if "sampler" in own or ("sampler" in replaced and not taken.sampler):
+        dropped["schedule"] = ""
+    if "scale" in own:
+        dropped["resize"] = (0, 0)
+    return replace(taken, **{**dropped, **own})
+
+
+def _size(text: str) -> tuple[int, int]:
+    from studies.errors import StudyError
+
+    found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())
+    if not found:
+        raise StudyError(f"--hires-resize {text}: write width and height, such as 1024x1536 or 1024x0")
+    return int(found[1]), int(found[2])
+
+
+def _spelled(own: Mapping[str, Any]) -> str:
+    names = [name for name, field in _OPTIONS.items() if field in own]
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def refuse_unknown_upscaler(hires: Hires | None, folder: Path | None) -> None:
+    """Look for the file of an upscaler before anything else is read.
+
+    Raises:
+        StudyError: it takes a file and there is no folder.
+        RenderError: the folder or the file is not there.
+    """
+    if hires is None or not hires.model:
+        return
+    from engine.rendering.upscaler_models import UpscalerFolder
+    from engine.shots.hires import UPSCALERS
+    from studies.errors import StudyError
+
+    if folder is None:
+        raise StudyError(
+            f'--hires-upscaler "{hires.model}": takes a model file; name its folder with --upscalers, or choose one of '
+            f"{', '.join(UPSCALERS)}"
+        )
+    UpscalerFolder(folder).path(hires.model)

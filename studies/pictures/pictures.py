@@ -1,0 +1,127 @@
+"""Pictures as files that say what they show: the WebUI's text, and beside it the recipe of their model.
+
+AUTOMATIC1111's WebUI and its relatives read the text chunk ``parameters`` of a PNG, and the EXIF UserComment of a JPEG
+or a WebP (as piexif writes it: ``UNICODE``, a zero byte, UTF-16 with the high byte first). In a PNG the recipe has a
+chunk of its own, ``merge_recipe``, which they pass over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from studies.drawing.sheets import Picture
+from studies.errors import StudyError
+from studies.files import replaced
+
+PARAMETERS = "parameters"
+RECIPE = "merge_recipe"
+SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
+"""The most pixels that a format has to a side, by the endings of names."""
+QUALITY = 90
+"""Of JPEG and WebP, 0 to 100."""
+
+_EXIF, _USER_COMMENT = 0x8769, 0x9286
+_UNICODE = b"UNICODE\x00"
+_LONGEST_EXIF = 65533 - 1024
+"""Bytes of text: a JPEG keeps all EXIF in one segment."""
+
+
+def is_black(picture: Picture) -> bool:
+    """Whether a picture ``(height, width, 3)`` uint8 is black all over: what a NaN looks like in many tools.
+
+    The limit is the one beyond which a study takes a picture for broken.
+    """
+    from scorers.extraction.guards import Limits
+
+    return int(picture.max()) < 255 * Limits().black
+
+
+def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str = "") -> None:
+    """Write a picture, whole or not at all.
+
+    Args:
+        picture: ``(height, width, 3)`` uint8 RGB.
+        path: a name that ends as in ``SIDES``; what is there is replaced.
+        parameters: the text of ``engine.shots.infotext``.
+        recipe: canonical text of the recipe, for a PNG; empty: no such chunk.
+
+    Raises:
+        StudyError: the file cannot be written, or the format cannot hold it.
+    """
+    height, width = picture.shape[:2]
+    refuse_unfit(path, (width, height), parameters)
+    try:
+        with replaced(path) as temporary:
+            Image.fromarray(picture).save(temporary, **_form(path, parameters, recipe))
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder and the disk") from error
+
+
+def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
+    """Look whether the format of a name can hold a picture.
+
+    Args:
+        path: the name.
+        size: width and height in pixels.
+        parameters: its text.
+
+    Raises:
+        StudyError: it cannot, or it is no format that is known here.
+    """
+    suffix = path.suffix.lower()
+    most = SIDES.get(suffix)
+    if most is None:
+        raise StudyError(f"{path}: which format is that? Let the name end in {', '.join(SIDES)}")
+    if max(size) > most:
+        raise StudyError(
+            f"{path}: would be {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side; let the "
+            "name end in .png"
+        )
+    if suffix != ".png" and len(_comment(parameters)) > _LONGEST_EXIF:
+        raise StudyError(f"{path}: the text of the picture is too long for {suffix}; let the name end in .png")
+
+
+def _form(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
+    if path.suffix.lower() == ".png":
+        chunks = PngInfo()
+        chunks.add_text(PARAMETERS, parameters)
+        if recipe:
+            chunks.add_text(RECIPE, recipe)
+        return {"pnginfo": chunks}
+    exif = Image.Exif()
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = _comment(parameters)
+    return {"exif": exif, "quality": QUALITY}
+
+
+def _comment(text: str) -> bytes:
+    return _UNICODE + text.encode("utf-16-be", "surrogatepass")
+
+
+def parameters_of(path: Path) -> str:
+    """The WebUI's text in a picture.
+
+    Raises:
+        StudyError: it is no picture, or it has no such text.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()  # a text may stand behind the pixels
+            text = image.info.get(PARAMETERS) or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise StudyError(f"{path}: cannot be read as a picture ({error}); check the path") from error
+    if not isinstance(text, str):
+        raise StudyError(
+            f'{path}: has no text "{PARAMETERS}", in which a WebUI says how it made a picture; take the file as it was '
+            "saved, since most websites and programs drop the text"
+        )
+    return text
+
+
+def _from_comment(comment: object) -> str | None:
+    if isinstance(comment, bytes) and comment.startswith(_UNICODE):
+        return comment.removeprefix(_UNICODE).decode("utf-16-be", "replace")
+    return None

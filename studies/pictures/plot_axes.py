@@ -1,0 +1,98 @@
+"""The axes of one plot: a kind, the values as they were written and read, and their labels.
+
+Labels follow scripts/xyz_grid.py of AUTOMATIC1111's WebUI 1.10: ``Axis: value``, and the bare value where it speaks for
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import RecipeError
+from engine.recipes.dialects import Dialect
+from engine.supermerger.axes import Axis as MergeAxis
+from engine.supermerger.axes import axis_values
+from studies.errors import StudyError
+from studies.pictures.plot_kinds import Kind
+from studies.pictures.plot_values import csv_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One axis of a plot.
+
+    Attributes:
+        letter: X, Y or Z.
+        kind: what it is of.
+        text: the values as they were written, with lines of their own where they have any.
+        values: what they mean.
+    """
+
+    letter: str
+    kind: Kind
+    text: str
+    values: tuple[Any, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the values, in their order."""
+        texts = [self.kind.shown(value) for value in self.values]
+        return texts if self.kind.bare else [f"{self.kind.name}: {text}" for text in texts]
+
+    def where(self, places: Sequence[int]) -> str:
+        """Some of the values, as messages name them."""
+        shown = ", ".join(repr(self.kind.shown(self.values[place])) for place in places)
+        return f"axis {self.kind.name}, value {shown}"
+
+
+def read_axis(
+    letter: str, kind: Kind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
+) -> Axis | None:
+    """An axis from its text.
+
+    Args:
+        letter: X, Y or Z.
+        kind: what it is of.
+        text: its values; None: ``usual``, which options gave.
+        usual: values for a text that is left out.
+        rules: of SuperMerger's axes: whose words their values are.
+        mistakes: what is wrong is added here.
+
+    Returns:
+        The axis with the values that could be read; None if there are none.
+    """
+    if text is not None and kind.lines:
+        text = text.replace("\\n", "\n")
+    if text is None:
+        found, text = list(usual), csv_text(usual)
+        if not found:
+            mistakes.append(f"axis {kind.name} has no values; write them behind a =")
+    elif kind.read is None:
+        found = _merge_values(kind, text, rules, mistakes)
+    else:
+        try:
+            wrong: list[str] = []
+            found = kind.read(text, wrong)
+            mistakes += [f"axis {kind.name}, {mistake}" for mistake in wrong]
+            if not found and not wrong:
+                raise StudyError("has no values; write them behind a =")
+        except StudyError as error:
+            mistakes.append(f"axis {kind.name}: {error}")
+            found = []
+    return Axis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
+
+
+def _merge_values(kind: Kind, text: str, rules: Dialect | None, mistakes: list[str]) -> list[str]:
+    if rules is None:
+        mistakes.append(f"axis {kind.name} changes a recipe; give a recipe file (.toml), not a checkpoint")
+        return []
+    if "|" in text:
+        mistakes.append(f"axis {kind.name}: | parts its values into several plots; make one after the other")
+        return []
+    try:
+        return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))
+    except RecipeError as error:
+        mistakes.append(str(error))
+        return []

@@ -1,0 +1,170 @@
+"""The models of a plot: the recipes and checkpoints on its axes, and which of them share an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from engine.architecture.widths import Widths
+from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
+from engine.checkpoints.vae import read_whole_vae
+from engine.errors import CheckpointError, EngineError
+from engine.recipes.dialects import Dialect
+from engine.recipes.file import read_recipe_file
+from engine.recipes.recipe import Recipe
+from engine.supermerger.axes import Axis as MergeAxis
+from studies.errors import StudyError
+from studies.pictures.plot_axes import Axis
+from studies.pictures.sources import Hashes, Source, read_source, recipe_source
+from studies.recipes.inputs import Found, Wanted, read_input
+from studies.recipes.plots import cells
+
+RECIPE_FILE = ".toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Everything that a plot builds.
+
+    Attributes:
+        sources: each model once.
+        labels: what the axes say of each; its file's name where they say nothing.
+        axes: those that choose a model, in the order X, Y, Z.
+        by_place: number of the source by the places of the values on ``axes``.
+    """
+
+    sources: tuple[Source, ...]
+    labels: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    by_place: Mapping[tuple[int, ...], int]
+
+
+def rules_of(path: Path) -> Dialect | None:
+    """The dialect of a recipe file; None for anything else.
+
+    Raises:
+        RecipeError: the file cannot be read.
+    """
+    return read_recipe_file(path).recipe.rules if path.suffix.lower() == RECIPE_FILE else None
+
+
+def read_models(path: Path, axes: Sequence[Axis], run: int, hashes: Hashes, mistakes: list[str]) -> Models:
+    """Every model of a plot, each file read once.
+
+    Args:
+        path: the model where no axis names models.
+        axes: of the plot.
+        run: which step of a recipe SuperMerger's axes change, from 1.
+        hashes: gives the SHA-256 of checkpoints, by name.
+        mistakes: what is wrong with any file is added here; its cells then have no source.
+    """
+    choosing = [axis for axis in axes if axis.kind.sort in {"model", "merge"}]
+    merging = [axis for axis in choosing if axis.kind.sort == "merge"]
+    of_files = next((axis for axis in choosing if axis.kind.sort == "model"), None)
+    sources: list[Source] = []
+    labels: list[str] = []
+    by_place: dict[tuple[int, ...], int] = {}
+    for number, file in enumerate(of_files.values if of_files else [path]):
+        try:
+            made = _sources(file, merging, run, hashes)
+        except (EngineError, StudyError) as error:
+            mistakes.append(f"axis {of_files.kind.name}, {error}" if of_files else str(error))
+            continue
+        for place, source in zip(_merge_places(merging), made, strict=True):
+            key = tuple(number if axis is of_files else place[merging.index(axis)] for axis in choosing)
+            by_place[key] = len(sources)
+            sources.append(source)
+            words = [axis.labels[at] for axis, at in zip(choosing, key, strict=True)]
+            labels.append(", ".join(words) or file.name)
+    return Models(sources=tuple(sources), labels=tuple(labels), axes=tuple(choosing), by_place=by_place)
+
+
+def _merge_places(merging: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
+    """Places of values in SuperMerger's order, in which the first axis runs fastest."""
+    counts = [range(len(axis.values)) for axis in reversed(merging)]
+    yield from (place[::-1] for place in product(*counts))
+
+
+def _sources(path: Path, merging: Sequence[Axis], run: int, hashes: Hashes) -> list[Source]:
+    if not merging:
+        return [read_source(path, hashes)]
+    if path.suffix.lower() != RECIPE_FILE:
+        raise StudyError(f"{path}: the axis {merging[0].kind.name} changes a recipe; give a recipe file (.toml)")
+    found = read_input(str(path), Wanted())
+    recipes = cells(found, run, [MergeAxis(kind=axis.kind.name, text=axis.text) for axis in merging])
+    return [_merged(path, found, recipe) for recipe in recipes]
+
+
+def _merged(path: Path, found: Found, recipe: Recipe) -> Source:
+    missing = [name for name in recipe.models if name not in found.models]
+    if missing:
+        raise StudyError(f"{path}: where are the models {', '.join(missing)}? Name them under [models]")
+    return recipe_source(path.stem, recipe, found.models)
+
+
+# -------------------------------------------------------------------------------------------------- opened together
+
+
+def engines(sources: Sequence[Source]) -> list[list[int]]:
+    """Numbers of the sources that one engine builds, in the order of their first.
+
+    Sources share one where the models of one are among those of the other; memory is never asked for more models than
+    some recipe takes.
+    """
+    order = sorted(range(len(sources)), key=lambda number: -len(sources[number].models))
+    groups: list[list[int]] = []
+    for number in order:
+        group = next((group for group in groups if _is_within(sources[number], sources[group[0]])), None)
+        if group is None:
+            groups.append([number])
+        else:
+            group.append(number)
+    return sorted(([group[0], *sorted(group[1:])] for group in groups), key=min)
+
+
+def _is_within(one: Source, other: Source) -> bool:
+    return one.round_to == other.round_to and one.models.items() <= other.models.items()
+
+
+def model_mistakes(sources: Sequence[Source], vaes: Sequence[Path | None]) -> list[str]:
+    """What would keep the models from being opened, told from their headers, and the VAEs from decoding for them.
+
+    Args:
+        sources: all that is built.
+        vaes: all that decodes; None: the models' own.
+    """
+    opened: dict[Path, Checkpoint] = {}
+    found: dict[str, None] = {}
+    for source in sources:
+        for path in source.models.values():
+            try:
+                opened[path] = opened[path] if path in opened else open_complete(path, vae=None in vaes)
+            except CheckpointError as error:
+                found[str(error)] = None
+        models = [opened[path] for path in source.models.values() if path in opened]
+        found |= dict.fromkeys(_misfits(source, models, vae=None in vaes))
+    for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
+        found |= dict.fromkeys(_vae_misfits(vaes, widths))
+    return list(found)
+
+
+def _misfits(source: Source, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
+    for model in models:
+        if model.family != source.recipe.family:
+            yield f"{model.path}: is {model.family}, and the recipe {source.name} is for {source.recipe.family}"
+    for model in models[1:]:
+        try:
+            check_pair(models[0], model, vae=vae)
+        except CheckpointError as error:
+            yield str(error)
+
+
+def _vae_misfits(vaes: Sequence[Path | None], widths: Widths | None) -> Iterator[str]:
+    for path in vaes:
+        try:
+            if path:
+                read_whole_vae(path, widths)
+        except CheckpointError as error:
+            yield str(error)

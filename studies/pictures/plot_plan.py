@@ -1,0 +1,200 @@
+"""The plan of a plot: which model and which shot every cell shows, and in which order they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError
+from engine.shots.shot import Shot
+from studies.errors import StudyError
+from studies.pictures.plot_axes import Axis
+from studies.pictures.plot_kinds import Fields
+from studies.pictures.plot_models import Models, engines
+
+LETTERS = ("X", "Y", "Z")
+SCRIPT = "X/Y/Z plot"
+SEED = "Seed"
+"""The values of this axis are written twice: as they were typed, and each for itself."""
+
+Place = tuple[int, int, int]
+"""Column, row and part of a cell, from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One picture of a plot.
+
+    Attributes:
+        place: where it stands.
+        source: number of its model in ``Models.sources``.
+        vae: what decodes it; None: the model's own.
+        shot: what it shows.
+    """
+
+    place: Place
+    source: int
+    vae: Path | None
+    shot: Shot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plot before anything is rendered.
+
+    Attributes:
+        axes: at most one for each of X, Y and Z.
+        models: what is built.
+        cells: X runs fastest, then Y, then Z.
+        vae_hashes: ten digits of every VAE file, by path.
+    """
+
+    axes: tuple[Axis, ...]
+    models: Models
+    cells: tuple[Cell, ...]
+    vae_hashes: Mapping[Path, str] = field(default_factory=dict[Path, str])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Room for every picture: the largest width and the largest height."""
+        sizes = [cell.shot.picture_size for cell in self.cells]
+        return max(width for width, _ in sizes), max(height for _, height in sizes)
+
+    def labels(self, letter: str) -> list[str]:
+        """Of the axis X, Y or Z; one empty label where there is none."""
+        axis = _of(self.axes, letter)
+        return axis.labels if axis else [""]
+
+    def where(self, cell: Cell) -> str:
+        """The labels of a cell, for messages."""
+        texts = [self.labels(letter)[at] for letter, at in zip(LETTERS, cell.place, strict=True)]
+        return ", ".join(text for text in texts if text)
+
+    def infotext(self, cell: Cell | None = None) -> str:
+        """The WebUI's text for a cell, or for the whole: that of the first cell, and the pairs of the script."""
+        one = cell or self.cells[0]
+        digits = self.vae_hashes[one.vae] if one.vae else ""
+        more = None if cell else script_pairs(self.axes)
+        return self.models.sources[one.source].infotext(one.shot, vae=one.vae, vae_hash=digits, more=more)
+
+    @property
+    def vaes(self) -> list[Path | None]:
+        """Every VAE that decodes, each once."""
+        return list(dict.fromkeys(cell.vae for cell in self.cells))
+
+    def orders(self, batch: int) -> Iterator[tuple[list[int], list[list[Cell]]]]:
+        """What to do, so that no engine is opened twice, no recipe built twice, and VAEs change seldom.
+
+        Yields:
+            Numbers of the sources that one engine builds, the one that takes the most models first; then their cells in
+            pieces of one source, one VAE and one size, at most ``batch`` each. A source starts with the VAE that the
+            one before it ended with.
+        """
+        for group in engines(self.models.sources):
+            pieces: list[list[Cell]] = []
+            for number in sorted(group):
+                pieces += self._pieces(number, batch, pieces[-1][0].vae if pieces else None)
+            yield group, pieces
+
+    def _pieces(self, source: int, batch: int, vae: Path | None) -> Iterator[list[Cell]]:
+        alike: dict[tuple[Path | None, int, int], list[Cell]] = {}
+        for cell in self.cells:
+            if cell.source == source:
+                alike.setdefault((cell.vae, *cell.shot.picture_size), []).append(cell)
+        order = {found: place for place, found in enumerate([vae, *(found for found in self.vaes if found != vae)])}
+        for key in sorted(alike, key=lambda key: order[key[0]]):
+            yield from (alike[key][start : start + batch] for start in range(0, len(alike[key]), batch))
+
+
+def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str], *, vae: Path | None = None) -> Plan:
+    """Every cell of a plot.
+
+    Args:
+        axes: of the plot, in the order X, Y, Z.
+        base: the settings that no axis changes, by the names of ``Shot``.
+        models: read for these axes.
+        mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+        vae: what decodes where no axis says it.
+    """
+    of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
+    counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
+    wrong: dict[str, list[Place]] = {}
+    found: list[Cell] = []
+    for z, y, x in product(*map(range, reversed(counts))):
+        place = (x, y, z)
+        source = models.by_place.get(tuple(place[LETTERS.index(axis.letter)] for axis in models.axes))
+        try:
+            shot = Shot(**_settings(axes, base, place))
+        except (EngineError, StudyError) as error:
+            for line in _lines(error):
+                wrong.setdefault(line, []).append(place)
+            continue
+        if source is not None:
+            own = _value(of_vaes, place) if of_vaes else vae
+            found.append(Cell(place=place, source=source, vae=own, shot=shot))
+    mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
+    return Plan(axes=tuple(axes), models=models, cells=tuple(found))
+
+
+def _of(axes: Sequence[Axis], letter: str) -> Axis | None:
+    return next((axis for axis in axes if axis.letter == letter), None)
+
+
+def _value(axis: Axis, place: Place) -> Any:
+    return axis.values[place[LETTERS.index(axis.letter)]]
+
+
+def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any]:
+    """Values that replace a setting whole come first, then those that change what is there, each in the axes' order."""
+    fields = base
+    for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
+        if axis.kind.put:
+            fields = axis.kind.put(fields, _value(axis, place), axis.values)
+    return dict(fields)
+
+
+def _lines(error: Exception) -> list[str]:
+    head, *lines = str(error).splitlines()
+    before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
+    return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
+
+
+def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
+    """A mistake with the values that all its cells, and only some cells, have."""
+    words: list[str] = []
+    for axis in axes:
+        at = sorted({place[LETTERS.index(axis.letter)] for place in places})
+        if len(at) < len(axis.values) or line.startswith(_beginnings(axis)):
+            words.append(axis.where(at))
+    return f"{' and '.join(words)}: {line}" if words else line
+
+
+def _beginnings(axis: Axis) -> tuple[str, ...]:
+    """How mistakes begin that are of the settings of an axis."""
+    names = [field.replace("_", " ") for field in axis.kind.fields]
+    return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
+
+
+def idle_axes(plan: Plan) -> Iterator[Axis]:
+    """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
+    looks: dict[Place, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
+    for axis in plan.axes:
+        at = LETTERS.index(axis.letter)
+        by_others: dict[tuple[int, ...], set[object]] = {}
+        for place, look in looks.items():
+            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(look)
+        if len(axis.values) > 1 and all(len(found) == 1 for found in by_others.values()):
+            yield axis
+
+
+def script_pairs(axes: Sequence[Axis]) -> dict[str, str]:
+    """What the WebUI writes into a grid beside the pairs of its first cell (scripts/xyz_grid.py of 1.10), by key."""
+    found = {"Script": SCRIPT}
+    for axis in axes:
+        found |= {f"{axis.letter} Type": axis.kind.name, f"{axis.letter} Values": axis.text}
+        if axis.kind.name == SEED:
+            found[f"Fixed {axis.letter} Values"] = ", ".join(map(str, axis.values))
+    return found

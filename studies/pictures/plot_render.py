@@ -1,0 +1,123 @@
+"""Rendering a plan: every engine opened once, every recipe built once, every picture put where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from engine.errors import RenderError
+from studies.drawing.grids import Grid, Label
+from studies.drawing.lettering import Lettering
+from studies.drawing.sheets import Picture
+from studies.pictures.options import open_engine, warn_of_black
+from studies.pictures.pictures import save_picture
+from studies.pictures.plot_captions import caption as caption_of
+from studies.pictures.plot_plan import Cell, Place, Plan
+from studies.progress import Meter, meter
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+
+def grid_of(plan: Plan, *, margin: int = 0, font: Path | None = None, caption: bool | None = None) -> Grid:
+    """The grid of a plan, for its labels and sizes.
+
+    Args:
+        plan: what will be rendered.
+        margin: pixels between cells.
+        font: a font of a person's own.
+        caption: whether the recipes stand below; None: where an axis chooses them.
+
+    Raises:
+        StudyError: the font cannot be read.
+    """
+    wanted = bool(plan.models.axes) if caption is None else caption
+    columns, rows, parts = ([Label(text=text) for text in plan.labels(letter)] for letter in "XYZ")
+    return Grid(
+        cell=plan.size,
+        columns=columns,
+        rows=rows,
+        parts=parts,
+        margin=margin,
+        caption=caption_of(plan.models) if wanted else (),
+        lettering=Lettering(font),
+    )
+
+
+def render_plan(
+    plan: Plan,
+    grid: Grid,
+    out: Path,
+    paths: Mapping[Place, Path],
+    *,
+    batch: int,
+    how: Mapping[str, Any],
+    console: Console,
+) -> list[str]:
+    """Render all cells, save each that has a path, and write the grid.
+
+    Args:
+        plan: what to render.
+        grid: of this plan.
+        out: the grid's file.
+        paths: files of single pictures.
+        batch: pictures made at once, at most.
+        how: values for ``Engine.open``.
+        console: for the progress.
+
+    Returns:
+        What went wrong, for every cell that came out broken and stays empty.
+
+    Raises:
+        RenderError: every cell is broken.
+    """
+    sheet = grid.blank()
+    broken: list[str] = []
+    with meter("rendering", len(plan.cells), console) as bar:
+        for group, pieces in plan.orders(batch):
+            first = plan.models.sources[group[0]]
+            with open_engine(first.models, first.round_to, vae=pieces[0][0].vae, **how) as engine:
+                source, vae = -1, pieces[0][0].vae
+                for piece in pieces:
+                    if piece[0].source != source:
+                        source = piece[0].source
+                        engine.build(plan.models.sources[source].recipe)
+                    if piece[0].vae != vae:
+                        vae = piece[0].vae
+                        engine.use_vae(vae)
+                    for cell, picture in _made(engine, plan, piece, bar, broken):
+                        grid.put(sheet, cell.place, picture)
+                        warn_of_black(picture, plan.where(cell))
+                        if cell.place in paths:
+                            _save(plan, cell, picture, paths[cell.place])
+    if len(broken) == len(plan.cells):
+        raise RenderError("no picture came out whole:\n" + broken[0])
+    recipe = plan.models.sources[plan.cells[0].source].recipe_text
+    save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
+    return broken
+
+
+def _save(plan: Plan, cell: Cell, picture: Picture, path: Path) -> None:
+    recipe = plan.models.sources[cell.source].recipe_text
+    save_picture(picture, path, parameters=plan.infotext(cell), recipe=recipe)
+
+
+def _made(
+    engine: Engine, plan: Plan, piece: Sequence[Cell], bar: Meter, broken: list[str]
+) -> list[tuple[Cell, Picture]]:
+    """The pictures of cells of one size; those that come out broken are told and left out, the others made."""
+    from studies.drawing.sheets import as_bytes
+
+    try:
+        pictures = as_bytes(engine.render([cell.shot for cell in piece]))
+    except RenderError as error:
+        if len(piece) > 1:
+            return [made for cell in piece for made in _made(engine, plan, [cell], bar, broken)]
+        broken.append(f"  {plan.where(piece[0])}: {error}")
+        pictures = []
+    bar.advance(len(piece))
+    return list(zip(piece, pictures, strict=False))

@@ -1,0 +1,1 @@
+"""Everything that would fail or take long, found before anything expensive starts."""

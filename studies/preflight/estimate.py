@@ -1,0 +1,225 @@
+"""What a study will take: pictures, time, disk and memory, estimated before anything expensive starts.
+
+Times come from counted work and the measured speed of one matrix product on the device; within a factor of two or so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.architecture.widths import REAL, SD1, FamilyName, Widths
+from engine.devices import device_of
+from engine.shots.samplers import unet_calls
+from engine.shots.shot import Shot
+from search.plan import STAGES
+from search.shots import Rotation
+from search.space.baselines import flats, parents
+from search.suggester import Suggester
+from studies.studyfile.read import StudySpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from engine.checkpoints.checkpoint import Checkpoint
+
+UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
+    "sd1": (1.363e12, 0.244e12),
+    "sd2": (1.363e12, 0.244e12),
+    "sdxl": (3.110e12, 0.068e12),
+}
+"""Work of one guided call (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its square; fits
+the counted 1.607, 2.591 and 16.96 TFLOP of SD1.5 at 512 x 512, 512 x 768 and 1024 x 1536, and 3.178, 4.784 and 21.36 of
+SDXL. SD2 is taken to be as SD1."""
+DECODE_FLOP = 2.5e12
+"""Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
+ENCODE_FLOP = 1.1e12
+"""Work of encoding one of that size."""
+ENLARGE_FLOP = 9.4e12
+"""Work of an ESRGAN model (23 blocks, four times larger) on a picture of 512 x 512 pixels."""
+SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
+"""Part of a large matrix product's speed that a UNet reaches."""
+PASS_SECONDS = {"cpu": 0.07, "cuda": 0.02}
+"""Time of one pass of the UNet that no amount of computing power saves: about 700 small operations on four pictures.
+The CPU's is measured with the demo on two cores; the GPU's is a guess."""
+
+SHEET_BYTES = 0.25
+"""Bytes a pixel of a contact sheet (WebP)."""
+PICTURE_BYTES = 2.0
+"""Bytes a pixel of a picture kept for the finalists' sheet (PNG)."""
+RECORD_BYTES = 40_000
+"""Bytes of a trial's record and features, beside its pictures."""
+LIBRARY_BYTES = 700_000_000
+"""Memory that torch, diffusers and the others take by being there."""
+ACTIVATION_BYTES = 3_500_000_000
+"""Memory of SD1.5's largest moment at 512 x 512 pixels: decoding one picture in fp32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a whole study takes, from its first trial to the proof."""
+
+    trials: int
+    pictures: int
+    """All pictures made: those of the trials (the first of which also calibrate the panel) and of the proof."""
+    seconds: float
+    disk_bytes: int
+    """What the study's folder will hold."""
+    export_bytes: int
+    """One exported checkpoint."""
+    memory_bytes: int
+    """On the device, at its largest moment."""
+    device: str
+    """The kind of device the times are for: cpu or cuda."""
+
+
+def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
+    """Return what a study takes on its device.
+
+    Args:
+        spec: the study.
+        models: by letter, opened.
+    """
+    a = models["A"]
+    device = device_of(spec.device)
+    each = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
+    rotation = Rotation(shots=len(spec.shots), each=each, fresh=spec.fresh_seeds)
+    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
+    trials = suggester.total
+    proofs = len(parents(spec.space)) + len(flats(spec.space)) + spec.finalists + spec.simplify
+    drawn = sum(suggester.trials(stage) * len(spec.drawn(rotation.slots(stage))) for stage in STAGES)
+    pictures = drawn + proofs * len(spec.proof_shots)
+    per_picture = picture_seconds(spec.shots[0], a.widths, device)
+    elements = sum(info.elements for info in a.tensors.values())
+    return Estimate(
+        trials=trials,
+        pictures=pictures,
+        seconds=pictures * per_picture,
+        disk_bytes=_disk(spec, trials, drawn, proofs),
+        export_bytes=2 * elements,
+        memory_bytes=_memory(spec, models, device),
+        device=device.type,
+    )
+
+
+def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
+    """Return the seconds one picture takes, both passes of it, measured work by measured speed."""
+    calls = [_calls(shot, number) for number in range(len(shot.passes))]
+    areas = [_area(one.width, one.height) for one in shot.passes]
+    linear, square = UNET_FLOP[widths.family]
+    steps = sum(count * (linear * area + square * area**2) for count, area in zip(calls, areas, strict=True))
+    unet = steps * _square_mean(widths.unet) / _square_mean(REAL[widths.family].unet)
+    coded = DECODE_FLOP * areas[-1]
+    enlarging = 0.0
+    if shot.hires and not shot.hires.on_latents:
+        coded += DECODE_FLOP * areas[0] + ENCODE_FLOP * _area(shot.target.width, shot.target.height)
+        enlarging = ENLARGE_FLOP * areas[0] if shot.hires.model else 0.0
+    coded *= _square_mean(widths.vae) / _square_mean(SD1.vae)
+    work = (unet + coded + enlarging) / (matrix_speed(device) * SPEED_SHARE[device.type])
+    return work + PASS_SECONDS[device.type] * sum(calls) / 4
+
+
+def _calls(shot: Shot, number: int) -> int:
+    """How often one pass of a shot asks the UNet."""
+    one = shot.passes[number]
+    planned = shot.hires.planned(one.steps) if number and shot.hires else None
+    return unet_calls(one.sampler, one.schedule, one.steps, planned=planned)
+
+
+def _area(width: int, height: int) -> float:
+    return width * height / 512**2
+
+
+def _square_mean(widths: Sequence[int]) -> float:
+    return sum(width * width for width in widths) / len(widths)
+
+
+def matrix_speed(device: torch.device) -> float:
+    """Return the FLOP a second of a matrix product, in the number format that the device renders in."""
+    import torch
+
+    on_gpu = device.type != "cpu"
+    size = 4096 if on_gpu else 768
+    x = torch.ones(size, size, device=device, dtype=torch.float16 if on_gpu else torch.float32)
+    best = min(_seconds_of_product(x) for _ in range(4))
+    return 2 * size**3 / best
+
+
+def _seconds_of_product(x: torch.Tensor) -> float:
+    import torch
+
+    started = time.perf_counter()
+    float((x @ x)[0, 0])  # reading a number waits for the device
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter() - started
+
+
+def _disk(spec: StudySpec, trials: int, drawn: int, proofs: int) -> int:
+    """Bytes of trials that draw so many pictures together, and of so many recipes in the proof."""
+    picture = math.prod(spec.shots[0].picture_size)
+    proved = proofs * sum(math.prod(shot.picture_size) for shot in spec.proof_shots)
+    # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
+    sheets = (2 * drawn * picture + proved) * SHEET_BYTES
+    return int(sheets + proved * PICTURE_BYTES + (trials + proofs) * RECORD_BYTES)
+
+
+def _memory(spec: StudySpec, models: Mapping[str, Checkpoint], device: torch.device) -> int:
+    a = models["A"]
+    resident = sum(info.size for model in models.values() for info in model.tensors.values())
+    elements = sum(info.elements for info in a.tensors.values())
+    live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
+    share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / SD1.vae[0]
+    return int(resident + live + _encoders(spec) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+
+
+def _encoders(spec: StudySpec) -> int:
+    """Bytes of all encoders, and of the largest once more while it is read."""
+    from scorers.catalogue import lookup as catalogue
+    from scorers.panel.registry import sources_of
+
+    settings = spec.panel_settings()
+    names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
+    files = [one.weights for one in sources_of(settings, names).encoders.values() if one.weights.is_file()]
+    sizes = [path.stat().st_size for path in files]
+    return sum(sizes) + max(sizes, default=0)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free on a device, or None where that cannot be told."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return available_ram()
+
+
+def available_ram() -> int | None:
+    """Return the bytes of main memory that a new process can have (Linux says so; elsewhere None)."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123  # a kernel table, not a file of ours
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+def size_text(count: float) -> str:
+    """Return bytes for people: `3.4 GB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def time_text(seconds: float) -> str:
+    """Return a duration for people: `40 s`, `12 min`, `7.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

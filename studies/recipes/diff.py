@@ -1,0 +1,151 @@
+"""What two recipes have otherwise, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import zip_longest
+
+from engine.architecture.widths import FamilyName
+from engine.recipes.blocks import blocks_of
+from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS
+from engine.recipes.recipe import Recipe
+from engine.recipes.steps import FORMS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step, number
+
+NOTHING = "-"
+"""What stands where one of the two has nothing."""
+
+_ONE_BY_ONE = ("alpha", "beta", "elemental", "adjust")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that differs.
+
+    Attributes:
+        step: its number; 0 for the recipe as a whole.
+        what: a field, a block, a rule, a site.
+        first: what the first recipe has.
+        second: what the second has.
+    """
+
+    step: int
+    what: str
+    first: str
+    second: str
+
+
+def differences(first: Recipe, second: Recipe) -> tuple[Difference, ...]:
+    """Everything that two recipes have otherwise; empty exactly where they are equal."""
+    return tuple(_differences(first, second))
+
+
+def _differences(first: Recipe, second: Recipe) -> Iterator[Difference]:
+    for what in ("dialect", "family", "save"):
+        yield from _said(0, what, getattr(first, what), getattr(second, what))
+    for place, (one, other) in enumerate(zip_longest(first.steps, second.steps), start=1):
+        yield from _steps(place, one, other, first.family)
+
+
+def _said(step: int, what: str, first: str, second: str) -> Iterator[Difference]:
+    if first != second:
+        yield Difference(step=step, what=what, first=first, second=second)
+
+
+def _kind(step: Step | None) -> str:
+    if step is None:
+        return NOTHING
+    return {MergeStep: "merge", SelfStep: "self", AdjustStep: "adjust"}[type(step)]
+
+
+def _steps(place: int, first: Step | None, second: Step | None, family: FamilyName) -> Iterator[Difference]:
+    if isinstance(first, MergeStep) and isinstance(second, MergeStep):
+        yield from _merges(place, first, second, family)
+    elif isinstance(first, SelfStep) and isinstance(second, SelfStep):
+        yield from _said(place, "name", first.name or NOTHING, second.name or NOTHING)
+        yield from _mapped(place, _factors(first), _factors(second))
+    elif isinstance(first, AdjustStep) and isinstance(second, AdjustStep):
+        yield from _said(place, "name", first.name or NOTHING, second.name or NOTHING)
+        yield from _mapped(place, _adjust(first.values), _adjust(second.values))
+    else:
+        yield from _said(place, "kind", _kind(first), _kind(second))
+
+
+def _mapped(place: int, first: dict[str, str], second: dict[str, str]) -> Iterator[Difference]:
+    for what in dict.fromkeys([*first, *second]):
+        yield from _said(place, what, first.get(what, NOTHING), second.get(what, NOTHING))
+
+
+def _merges(place: int, first: MergeStep, second: MergeStep, family: FamilyName) -> Iterator[Difference]:
+    for field in fields(MergeStep):
+        if field.name not in _ONE_BY_ONE:
+            yield from _said(place, field.name, _told(getattr(first, field.name)), _told(getattr(second, field.name)))
+    for what in ("alpha", "beta"):
+        yield from _ratios(place, what, getattr(first, what), getattr(second, what), family)
+    yield from _rules(place, first.elemental, second.elemental)
+    yield from _mapped(place, _adjust(first.adjust), _adjust(second.adjust))
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, Filter):
+        return f"{value.kind} {', '.join([*value.blocks, *value.elements])}"
+    if isinstance(value, float):
+        return number(value)
+    return NOTHING if value is None or value == "" else str(value)
+
+
+def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: FamilyName) -> Iterator[Difference]:
+    """By block where one of them is by block; where both are, but of different lengths, as texts."""
+    if not isinstance(first, tuple) and not isinstance(second, tuple):
+        yield from _said(place, what, number(first), number(second))
+        return
+    if isinstance(first, tuple) and isinstance(second, tuple) and len(first) != len(second):
+        yield from _said(place, what, _line(first), _line(second))
+        return
+    rows = [_row(one, other, family) for one, other in ((first, second), (second, first))]
+    before = len(rows[0])
+    found = [*_mapped(place, *({f"{what} {name}": text for name, text in row.items()} for row in rows))]
+    if not found and first != second:  # one number for every block is not the same text
+        found = [*_said(place, what, _ratio(first), _ratio(second))]
+    same = {(one.first, one.second) for one in found}
+    if len(found) == before > 1 and len(same) == 1:
+        found = [Difference(step=place, what=f"{what} of every block", first=found[0].first, second=found[0].second)]
+    yield from found
+
+
+def _row(ratio: Ratio, other: Ratio, family: FamilyName) -> dict[str, str]:
+    if isinstance(ratio, tuple):
+        return dict(zip(FORMS[len(ratio)], map(number, ratio), strict=True))
+    names = FORMS[len(other)] if isinstance(other, tuple) else blocks_of(family)
+    return dict.fromkeys(names, number(ratio))
+
+
+def _ratio(ratio: Ratio) -> str:
+    return _line(ratio) if isinstance(ratio, tuple) else f"{number(ratio)} everywhere"
+
+
+def _line(ratio: tuple[float, ...]) -> str:
+    return ",".join(map(number, ratio))
+
+
+def _rules(place: int, first: str, second: str) -> Iterator[Difference]:
+    """Rule by rule, in their order."""
+    if first == second:
+        return
+    rules = [text.replace("\n", ",").split(",") if text else [] for text in (first, second)]
+    pairs = [*zip_longest(*rules, fillvalue=NOTHING)]
+    for count, (one, other) in enumerate(pairs, start=1):
+        yield from _said(place, f"rule {count}", one, other)
+    if all(one == other for one, other in pairs):  # commas against new lines
+        yield from _said(place, "elemental", repr(first), repr(second))
+
+
+def _factors(step: SelfStep) -> dict[str, str]:
+    return {f"factor of {site}": number(factor) for site, factor in step.factors}
+
+
+def _adjust(values: tuple[float, ...]) -> dict[str, str]:
+    names = SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS
+    return {f"Adjust {name}": number(value) for name, value in zip(names, values, strict=False)}

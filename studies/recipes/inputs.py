@@ -1,0 +1,279 @@
+"""Recipes from wherever they stand: recipe files, merged checkpoints, SuperMerger's history, single texts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from engine.architecture.widths import FamilyName
+from engine.checkpoints.header import Header, read_header
+from engine.errors import RecipeError
+from engine.recipes.adjust import parse_adjust
+from engine.recipes.blocks import BLOCKS
+from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
+from engine.recipes.elemental import parse_elemental
+from engine.recipes.file import read_recipe_file
+from engine.recipes.presets import PRESETS, Weights, parse_presets, read_presets
+from engine.recipes.recipe import Recipe
+from engine.recipes.text import parse_toml
+from engine.supermerger.fields import Fields, Reading, notes_on, step_of
+from engine.supermerger.history import dialect_name, parse_history, recipe_of_row, row_of
+from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
+from studies.errors import StudyError
+
+KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
+STDIN = "-"
+
+_BY_SUFFIX = {".toml": "toml", ".csv": "history", ".safetensors": "metadata", ".json": "metadata"}
+_LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How an input is to be read.
+
+    Attributes:
+        kind: one of ``KINDS``; None: told from the name.
+        dialect: of the text; None: what it says itself, or the family's usual one.
+        family: of the models; None: what it says itself, or SD1.
+        row: ID of a row of the history; negative: from the end.
+        preset: name of one preset of a file.
+        presets: a file of presets of one's own.
+        settings: what else is set in SuperMerger, for single texts.
+    """
+
+    kind: str | None = None
+    dialect: str | None = None
+    family: FamilyName | None = None
+    row: int | None = None
+    preset: str | None = None
+    presets: Path | None = None
+    settings: Fields = field(default_factory=Fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A recipe and what is known of its models.
+
+    Attributes:
+        recipe: the recipe.
+        models: paths by name, where the input has them.
+        names: file names by name.
+        hashes: SHA-256 by name.
+        sources: what the input says of models, by name, for people.
+        notes: what it does not say, or says in vain.
+    """
+
+    recipe: Recipe
+    models: dict[str, Path] = field(default_factory=dict[str, Path])
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
+    sources: dict[str, str] = field(default_factory=dict[str, str])
+    notes: tuple[str, ...] = ()
+
+
+def read_input(source: str, wanted: Wanted) -> Found:
+    """Read a recipe.
+
+    Args:
+        source: a path, ``-`` for standard input, or the text itself where the kind is said.
+        wanted: how to read it.
+
+    Raises:
+        StudyError: it cannot be told what it is, or it cannot be read at all.
+        RecipeError: it is no such text.
+        CheckpointError: it is no checkpoint.
+    """
+    kind = wanted.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
+    if kind is None:
+        raise StudyError(f"{source}: what is it? Say so with --from: {', '.join(KINDS)}")
+    if kind == "toml":
+        return _recipe_file(source)
+    if kind == "metadata" and not _is_text(source):
+        return _checkpoint(Path(source), wanted)
+    text = _text_of(source)
+    if kind == "metadata":
+        return _metadata(text, wanted)
+    return _history(text, source, wanted) if kind == "history" else _single(kind, text, source, wanted)
+
+
+def _is_text(source: str) -> bool:
+    return source == STDIN or not _is_file(source) or Path(source).suffix.lower() != ".safetensors"
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return len(source) < _LONGEST_TEXT and "\n" not in source and Path(source).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _text_of(source: str) -> str:
+    """The text of a file, of standard input, or the argument itself where there is no such file."""
+    if source == STDIN:
+        return _standard_input()
+    if not _is_file(source):
+        if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
+            raise StudyError(f"{source}: there is no such file; check the path")
+        return source
+    try:
+        return Path(source).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise StudyError(f"{source}: cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
+
+
+def _family(wanted: Wanted) -> FamilyName:
+    return wanted.family or "sd1"
+
+
+def _dialect(wanted: Wanted, family: FamilyName) -> Dialect:
+    return dialect_of(wanted.dialect or DEFAULT_DIALECT[family])
+
+
+def _own(wanted: Wanted) -> Mapping[str, Weights]:
+    return read_presets(wanted.presets) if wanted.presets else {}
+
+
+# ------------------------------------------------------------------------------------------------- files of one kind
+
+
+def _recipe_file(source: str) -> Found:
+    """A recipe file, or the canonical text of a recipe, which has no models."""
+    if source != STDIN and _is_file(source) and "models" in parse_toml(_text_of(source), source):
+        content = read_recipe_file(source)
+        return Found(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
+    content = parse_toml(text := _text_of(source), source)
+    if "models" not in content:
+        return Found(recipe=Recipe.parse(text))
+    head = {name: value for name, value in content.items() if name != "models"}
+    models = cast("dict[str, Any]", content["models"] if isinstance(content["models"], dict) else {})
+    return Found(recipe=_of_table(head), models={name: Path(str(path)) for name, path in models.items()})
+
+
+def _of_table(content: dict[str, Any]) -> Recipe:
+    """A recipe from the tables of standard input, whose ``presets`` would have no folder."""
+    from engine.recipes.tables import Mistakes, read_recipe
+
+    mistakes = Mistakes()
+    fields = read_recipe(content, None, mistakes)
+    mistakes.refuse("the recipe")
+    return Recipe(**fields)
+
+
+def _checkpoint(path: Path, wanted: Wanted) -> Found:
+    """Our own recipe in the header, if there is one, else that of another tool."""
+    from engine.merging.metadata import origin_of
+
+    header = read_header(path)
+    if (origin := origin_of(header)) is not None:
+        return Found(
+            recipe=origin.recipe,
+            names=origin.names,
+            hashes=origin.models,
+            sources={name: f"{origin.names[name]} sha256 {sha}" for name, sha in origin.models.items()},
+        )
+    family = wanted.family or _family_in(header, path)
+    try:
+        return _known_hashes(recipe_of_metadata(header.metadata, _dialect(wanted, family), family))
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def _family_in(header: Header, path: Path) -> FamilyName:
+    from engine.architecture.families import family_of
+
+    family = family_of({name: info.shape for name, info in header.tensors.items()})
+    if family is None:
+        raise StudyError(f"{path}: of which family are its models? Say so with --family: sd1, sd2 or sdxl")
+    return family
+
+
+def _known_hashes(reading: Reading) -> Found:
+    """File names and hashes out of ``name sha256 digits``."""
+    parts = {name: text.partition("sha256 ") for name, text in reading.sources.items()}
+    hashes = {name: sha for name, (_, _, sha) in parts.items() if sha}
+    names = {name: first.strip() for name, (first, _, sha) in parts.items() if sha and first.strip()}
+    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
+
+
+def _metadata(text: str, wanted: Wanted) -> Found:
+    """The header's metadata as JSON, or the recipe in it alone."""
+    try:
+        content: object = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"this is no JSON: {error}; paste the metadata whole, from {{ to }}") from None
+    texts: dict[str, str] = {RECIPE_KEY: text}
+    if isinstance(content, dict) and RECIPE_KEY in content:
+        named = cast("dict[str, Any]", content)
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in named.items()}
+    return _known_hashes(recipe_of_metadata(texts, _dialect(wanted, _family(wanted)), _family(wanted)))
+
+
+def _history(text: str, source: str, wanted: Wanted) -> Found:
+    rows = parse_history(text, "standard input" if source == STDIN else source[:80])
+    if wanted.row is None and len(rows) != 1:
+        raise StudyError(f"{source}: has {len(rows)} rows; say which with --id: an ID, or -1 for the last")
+    row = row_of(rows, -1 if wanted.row is None else wanted.row, source)
+    dialect = dialect_of(wanted.dialect or dialect_name(row, _family(wanted)))
+    reading = recipe_of_row(row, dialect, _family(wanted), _own(wanted))
+    hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
+    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
+
+
+# ---------------------------------------------------------------------------------------------------- single texts
+
+
+def _single(kind: str, text: str, source: str, wanted: Wanted) -> Found:
+    """A run with this text and the other settings as they are asked for."""
+    family = _family(wanted)
+    dialect = _dialect(wanted, family)
+    own = _own(wanted)
+    fields = wanted.settings
+    match kind:
+        case "weights":
+            fields = replace(fields, mbw=True, weights_alpha=text.strip())
+        case "preset":
+            found = parse_presets(text, source[:80])
+            fields = replace(fields, mbw=True, weights_alpha=_preset(found, wanted.preset, source))
+            own = {**own, **found}
+        case "elemental":
+            fields = replace(fields, elemental=_rules(text, fields.calculation))
+        case _:
+            fields = replace(fields, adjust=_adjust(text, dialect))
+    step = step_of(fields, dialect, family, own)
+    return Found(recipe=Recipe(steps=(step,), dialect=dialect.name, family=family), notes=notes_on(fields, dialect))
+
+
+def _rules(text: str, calculation: str) -> str:
+    if not parse_elemental(text, calculation):
+        raise RecipeError(f"{text.strip()!r:.60}: there is no elemental rule in it; write OUT05 OUT08:attn1:0.88")
+    return text.strip("\n")
+
+
+def _adjust(text: str, dialect: Dialect) -> str:
+    if not parse_adjust(text.strip(), dialect):
+        names = ", ".join(dialect.adjust_fields)
+        raise RecipeError(f"{text.strip()!r:.60}: this Adjust text changes nothing; write numbers for {names}")
+    return text.strip()
+
+
+def _preset(found: Mapping[str, Weights], name: str | None, source: str) -> str:
+    if name is None and len(found) == 1:
+        return next(iter(found))
+    if name in found or (name in PRESETS and name is not None):
+        return str(name)
+    count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
+    raise StudyError(f"{source:.80}: has {count}; say which with --preset: {', '.join(found) or 'none'}")

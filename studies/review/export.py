@@ -1,0 +1,197 @@
+"""Export of a pinned recipe: the merged checkpoint, and the text to type into SuperMerger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.architecture.widths import VAE
+from engine.checkpoints.header import read_header
+from engine.errors import CheckpointError
+from engine.merging.metadata import Parent, merge_metadata
+from engine.recipes.recipe import Recipe
+from studies.errors import StudyError
+from studies.files import write_text
+from studies.inputs.models import model_hashes, vae_hashes
+from studies.store.pins import Pin
+from studies.studyfile.read import StudySpec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from engine.merging.output import Output
+    from engine.merging.write import Written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote."""
+
+    checkpoint: Written
+    supermerger: Path | None
+    """The recipe as lines to type into SuperMerger; None where the recipe was left out."""
+
+
+def export_pin(
+    spec: StudySpec,
+    pin: Pin,
+    out: Path | None = None,
+    *,
+    output: Output,
+    dtype: str | None = None,
+    with_recipe: bool = True,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Exported:
+    """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
+
+    Args:
+        spec: the study.
+        pin: what to export.
+        out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
+        output: what the file is to be like, but for its dtype; where it names no VAE, one that the search chose among
+            several is baked in.
+        dtype: fp16, bf16 or fp32; default: what the search rounded to.
+        with_recipe: whether the file says what it was made of.
+        overwrite: replace files that are there.
+        progress: called with (bytes written, bytes in all).
+
+    Raises:
+        StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
+        CheckpointError: the file cannot be written.
+    """
+    models = model_hashes(spec)
+    refuse_others(spec, pin, models)
+    if output.vae is None and pin.vae:
+        output = replace(output, vae=spec.vaes.get(pin.vae))
+    if out is None:
+        folder = spec.folder / "exports"
+        folder.mkdir(parents=True, exist_ok=True)
+        out = folder / f"{spec.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
+    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": spec.name, "source": pin.source}
+    return export_recipe(
+        Recipe.parse(pin.recipe),
+        spec.models,
+        models,
+        out,
+        output=replace(output, dtype=dtype or spec.export_dtype),
+        with_recipe=with_recipe,
+        overwrite=overwrite,
+        approval=approval,
+        progress=progress,
+    )
+
+
+def refuse_others(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> None:
+    """Compare the files with those that a recipe was approved with.
+
+    Args:
+        spec: the study.
+        pin: what was approved.
+        models: SHA-256 of every model file as it is, by letter.
+
+    Raises:
+        StudyError: another checkpoint, or another VAE in place of the chosen one.
+    """
+    changed = [f"  {letter}: {spec.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
+    if pin.vae and pin.vae not in spec.vaes:
+        changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
+    elif vae_hashes(spec).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+        changed.append(f"  VAE: {spec.vaes[pin.vae]}")
+    if changed:
+        raise StudyError(
+            "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
+            + "\n".join(changed)
+            + "\nput the old files back, or search and approve with the new ones"
+        )
+
+
+def export_recipe(
+    recipe: Recipe,
+    models: Mapping[str, Path],
+    hashes: Mapping[str, str],
+    out: Path,
+    *,
+    output: Output,
+    with_recipe: bool = True,
+    overwrite: bool = False,
+    approval: Mapping[str, str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Exported:
+    """Write a recipe's checkpoint with recipe and parents in its header, and its SuperMerger text beside it.
+
+    Args:
+        recipe: what to merge.
+        models: path by letter.
+        hashes: SHA-256 by letter.
+        out: the checkpoint.
+        output: what the file is to be like.
+        with_recipe: whether the file says what it was made of, and a text beside it says it too.
+        overwrite: replace files that are there.
+        approval: who approved it, when and why.
+        progress: called with (bytes written, bytes in all).
+
+    Raises:
+        CheckpointError: the file cannot be written, or its text file exists already.
+    """
+    from engine.merging.write import write_checkpoint
+    from engine.supermerger.instructions import instructions
+
+    text = out.with_suffix(".supermerger.txt")
+    if text.exists() and not overwrite:
+        raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
+    if text.is_dir():
+        raise CheckpointError(f"{text}: this is a folder; choose another name for the checkpoint")
+    parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
+    facts = {
+        "dtype": output.dtype,
+        "arithmetic": output.way,
+        "pruned": output.prune,
+        "vae": output.vae.name if output.vae else None,
+    }
+    more = facts | ({"approval": dict(approval)} if approval else {})
+    named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
+    baked = f"  bake in VAE: {output.vae.name}\n" if output.vae else ""
+    words = f"{named}\n{instructions(recipe)}\n{baked}"
+    written = write_checkpoint(
+        recipe,
+        models,
+        out,
+        output=output,
+        metadata=merge_metadata(recipe, parents, more) if with_recipe else {},
+        progress=progress,
+        overwrite=overwrite,
+    )
+    if with_recipe:
+        write_text(text, words)
+    else:
+        text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
+    return Exported(checkpoint=written, supermerger=text if with_recipe else None)
+
+
+def vae_note(spec: StudySpec, output: Output, done: Exported) -> str:
+    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
+
+    A VAE that was chosen among several is in the file, unless another one was asked for.
+    """
+    if spec.vae is None or (output.vae is not None and output.vae.resolve() == spec.vae.resolve()):
+        return ""
+    inside = any(key.startswith(VAE) for key in read_header(done.checkpoint.path).tensors)
+    other = f"or bake it in with --vae {spec.vae} --overwrite" if inside else "for this checkpoint has no other"
+    return (
+        f"the pictures of this study were decoded by {spec.vae.name}, which is not in this checkpoint; choose it where "
+        f"you use the checkpoint, {other}"
+    )
+
+
+def print_export(done: Exported, console: Console) -> None:
+    """Say what an export wrote, with the hashes that other tools show."""
+    written = done.checkpoint
+    for line in (
+        f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
+        f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
+        *([str(done.supermerger)] if done.supermerger else []),
+    ):
+        console.print(line, highlight=False, markup=False)

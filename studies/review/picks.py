@@ -1,0 +1,81 @@
+"""A person's picks between two pictures, kept as they are made: one JSON line each, on the disk before the next."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from studies.errors import StudyError
+
+FILE = "picks.jsonl"
+Answer = Literal["left", "right", "same", "broken"]
+Side = Literal["left", "right", "both", ""]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
+SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
+"""What an answer says for the left picture; a broken picture says nothing of the look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """One answer, with everything that is needed to use it again."""
+
+    left: str
+    """Canonical text of the recipe on the left."""
+    right: str
+    shots: str
+    """Key of the set of shots, see ``studies.store.renders.shots_key``."""
+    index: int
+    """Of the shot within the set."""
+    prompt: str
+    seed: int
+    answer: Answer
+    broken: Side = ""
+    """Which picture is broken, if that was the answer."""
+    by: str = ""
+    at: str = ""
+    """UTC, ISO 8601."""
+    left_vae: str = ""
+    """Word of the VAE that decoded the left picture, where the study chooses among several."""
+    right_vae: str = ""
+    format: int = 1
+
+    @property
+    def share(self) -> float | None:
+        """What the answer says for the left picture, 0 to 1; None: nothing."""
+        return SHARE.get(self.answer)
+
+
+def add_pick(folder: Path, pick: Pick) -> None:
+    """Append an answer to those of a study's folder; it is on the disk when this returns."""
+    path = folder / FILE
+    torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+    line = json.dumps(asdict(pick), ensure_ascii=False) + "\n"
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * torn + line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_picks(folder: Path) -> list[Pick]:
+    """All answers, oldest first; lines that a power cut left unfinished are passed over.
+
+    Raises:
+        StudyError: a whole line is not an answer.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    picks: list[Pick] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue  # torn: written when the power went, never answered for
+        try:
+            picks.append(Pick(**fields))
+        except TypeError as error:
+            raise StudyError(f"{path}, line {number}: not a pick ({error}); delete the line") from error
+    return picks

@@ -1,0 +1,144 @@
+"""What a study has come to, as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+
+from studies.files import replaced
+from studies.night.calibration import OFF
+from studies.night.noise import suggester_of
+from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
+from studies.store.outcome import REPORTED, Outcome, read_outcome
+from studies.store.pins import read_pins
+from studies.store.storage import WORKER, StudyStore, complete
+from studies.store.workers import at_work
+from studies.studyfile.read import StudySpec
+
+
+def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool = False) -> Iterator[Any]:
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
+    trials = store.trials()
+    best = complete(trials)
+    yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
+    yield from _at_work(spec, store)
+    if store.rescored:
+        yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
+    off = store.noted(OFF)
+    if off:
+        yield f"switched off, since noise hides what recipes differ by: {', '.join(off)}"
+    yield pareto_table(best) if pareto else _best_trials(best[:top])
+    failed = [trial for trial in trials if trial.state is TrialState.FAIL]
+    for trial in failed[-5:]:
+        yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
+    if (spec.folder / "outcome.json").exists():
+        outcome = read_outcome(spec.folder)
+        yield standings(outcome)
+        yield from outcome.sentences()
+        yield from outcome.alarms()
+        yield f"contact sheet: {outcome.sheet}"
+    for pin in read_pins(spec.folder):
+        what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
+        yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+
+
+def _at_work(spec: StudySpec, store: StudyStore) -> Iterator[str]:
+    """Who is at work, on what, and how much there is in all."""
+    if workers := at_work(spec.folder):
+        trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
+        doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
+        most = suggester_of(spec, store).total
+        count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
+
+
+def _best_trials(trials: list[FrozenTrial]) -> Table:
+    # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
+    table = Table(
+        title="best trials on the search's own shots (the luckiest are overrated)", box=SIMPLE_HEAD, padding=0
+    )
+    names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
+    fined = ["taken for"] if any(map(_fined, trials)) else []
+    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", *fined):
+        words = heading in ("stage", "recipe", "taken for")
+        table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5)
+    for trial in trials:
+        scores = trial.user_attrs.get("scores", {})
+        error = trial.user_attrs.get("standard_error")
+        table.add_row(
+            str(trial.number),
+            str(trial.user_attrs["stage"]),
+            f"{trial.value:+.2f}",
+            "" if error is None else f"{error:.2f}",
+            *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
+            " ".join([str(trial.user_attrs["recipe_key"])[:8], *filter(None, [trial.user_attrs.get("vae")])]),
+            *([_fined(trial)] if fined else []),
+        )
+    return table
+
+
+def _fined(trial: FrozenTrial) -> str:
+    """What was taken from a trial's score, and for what."""
+    return ", ".join(f"{name} -{taken:.2f}" for name, taken in trial.user_attrs.get("penalties", {}).items())
+
+
+def write_csv(store: StudyStore, path: Path) -> None:
+    """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason."""
+    import pandas as pd
+
+    trials = store.study.get_trials(deepcopy=False)
+    front = non_dominated(aspects_by_number(complete(trials)))
+    rows = [
+        {"trial": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
+        | _columns(trial)
+        | {"pareto": trial.number in front}
+        | {
+            name: trial.user_attrs.get(name)
+            for name in ("stage", "standard_error", "recipe_key", "recipe", "vae", "reason")
+        }
+        for trial in trials
+    ]
+    with replaced(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False)
+
+
+def _columns(trial: FrozenTrial) -> dict[str, float | None]:
+    """Everything that was measured of a trial, by column."""
+    attributes = trial.user_attrs
+    low, high = attributes.get("interval") or (None, None)
+    columns: dict[str, float | None] = {"low": low, "high": high}
+    for name, part in attributes.get("scores", {}).items():
+        columns |= {f"{name}.{field}": number for field, number in part.items()}
+    for name, one in attributes.get("aspects", {}).items():
+        low, high = one["interval"] or (None, None)
+        columns |= {f"aspect {name}": one["value"], f"aspect {name}.low": low, f"aspect {name}.high": high}
+    return columns | {f"taken for {name}": taken for name, taken in attributes.get("penalties", {}).items()}
+
+
+def standings(outcome: Outcome) -> Group:
+    """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
+    rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
+    names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
+    scores = _held_out("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    reports = _held_out("distance of whole sets from the references, and drift; never searched", names)
+    for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
+        decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
+        whose = (str(number) if number > 0 else "", standing.label + decoded)
+        value = "broken" if standing.value is None else f"{standing.value:+.2f}"
+        scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
+        numbers = (standing.numbers.get(name) for name in names)
+        reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))
+    return Group(scores, *([reports] if names else []))
+
+
+def _held_out(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title)
+    for heading in ("", "recipe", *headings):
+        table.add_column(heading, justify="left" if heading == "recipe" else "right")
+    return table

@@ -1,0 +1,1 @@
+"""What a study keeps: trials, renders, outcome, pins, locks."""

@@ -1,0 +1,168 @@
+"""The outcome of a study: how parents, FLAT mixes and finalists did on held-out prompts and seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.recipes.recipe import Recipe
+from studies.candidate import Candidate
+from studies.errors import StudyError
+from studies.files import write_text
+
+REPORTED = ("CMMD", "polynomial MMD", "drift")
+"""Numbers beside a standing that are for the report alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A recipe against another one at equal prompts and seeds, in units of the objective."""
+
+    against: str
+    mean: float
+    low: float
+    """Lower end of the 95 % interval."""
+    high: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the whole interval lies above zero."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] vs {self.against}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One recipe's result on the held-out shots."""
+
+    label: str
+    recipe: str
+    value: float | None
+    """Objective on the held-out shots; None if the pictures are broken."""
+    reasons: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    """A finalist against every parent and the best FLAT mix."""
+    numbers: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """For the report, by name: unbiased CMMD and polynomial MMD to the references, drift."""
+    alarm: str = ""
+    """What a person should look at before trusting the score."""
+    vae: str = ""
+    """The study's word for the VAE that decoded it; "" where it chooses among none."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was rendered."""
+        return Candidate(recipe=Recipe.parse(self.recipe), vae=self.vae)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything the comparison found."""
+
+    models: dict[str, str]
+    """SHA-256 of every model file, by letter."""
+    baselines: tuple[Standing, ...]
+    finalists: tuple[Standing, ...]
+    """Best first; before it, the same made simpler where that cost nothing that could be told."""
+    sheet: str
+    """Path of the finalists' sheet."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the search as a whole."""
+    course: tuple[str, ...] = ()
+    """How the stages of the search ended, and how lucky its best trial was."""
+    simpler: str = ""
+    """What was done to make finalist 1 out of the best one, if that was done."""
+
+    @property
+    def winner(self) -> Standing | None:
+        """The first finalist, if it beats every parent and every FLAT mix beyond the noise; else None."""
+        if not self.finalists:
+            return None
+        best = self.finalists[0]
+        return best if best.comparisons and all(c.is_better for c in best.comparisons) else None
+
+    def finalist(self, number: int) -> tuple[str, Candidate]:
+        """Label and candidate of finalist 1, 2, ...
+
+        Raises:
+            StudyError: there is no such finalist.
+        """
+        if not 1 <= number <= len(self.finalists):
+            raise StudyError(f"no finalist {number}: this study has finalists 1 to {len(self.finalists)}")
+        chosen = self.finalists[number - 1]
+        return chosen.label, chosen.candidate
+
+    def sentences(self) -> list[str]:
+        """The result in words, honest about noise."""
+        if not self.finalists:
+            return [*self.course, "No finalist: no trial ended with a value."]
+        best = self.finalists[0]
+        lines = [*self.course, *([self.simpler] if self.simpler else [])]
+        lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
+        if self.winner is not None:
+            lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
+        else:
+            beaten_not = ", ".join(c.against for c in best.comparisons if not c.is_better)
+            lines.append(
+                f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds, so nothing is "
+                f"recommended instead of {self._best_baseline}."
+            )
+        return lines
+
+    @property
+    def _best_baseline(self) -> str:
+        """Label of the parent or FLAT mix with the best score."""
+        valued = [standing for standing in self.baselines if standing.value is not None]
+        return max(valued, key=lambda standing: standing.value or 0.0).label if valued else "either parent"
+
+    def alarms(self) -> list[str]:
+        """What a person should look at before trusting the scores."""
+        lines = [f"Finalist {n} ({s.label}): {s.alarm}." for n, s in enumerate(self.finalists, start=1) if s.alarm]
+        return [*lines, *self.remarks]
+
+
+def write_outcome(folder: Path, outcome: Outcome) -> None:
+    """Store an outcome in a study's folder."""
+    write_text(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+
+
+def read_outcome(folder: Path) -> Outcome:
+    """The outcome stored in a study's folder.
+
+    Raises:
+        StudyError: there is none yet.
+    """
+    path = folder / "outcome.json"
+    if not path.exists():
+        raise StudyError(f"{folder}: no outcome yet; `recipe-search run` ends with one")
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    return Outcome(
+        models=fields["models"],
+        baselines=_standings(fields["baselines"]),
+        finalists=_standings(fields["finalists"]),
+        sheet=fields["sheet"],
+        remarks=tuple(fields.get("remarks", ())),
+        course=tuple(fields.get("course", ())),
+        simpler=fields.get("simpler", ""),
+    )
+
+
+def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
+    return tuple(
+        Standing(
+            label=row["label"],
+            recipe=row["recipe"],
+            value=row["value"],
+            reasons=tuple(row["reasons"]),
+            comparisons=tuple(Comparison(**fields) for fields in row["comparisons"]),
+            numbers=row.get("numbers", {}),
+            alarm=row.get("alarm", ""),
+            vae=row.get("vae", ""),
+        )
+        for row in rows
+    )

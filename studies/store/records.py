@@ -1,0 +1,30 @@
+"""What a trial's record holds of its verdict, as JSON: the attributes of an Optuna trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scorers.panel.verdict import Verdict
+
+VERDICT = ("standard_error", "interval", "scores", "aspects", "penalties", "remarks")
+"""Names of the attributes that the panel's word is kept under."""
+
+
+def attributes_of(verdict: Verdict) -> dict[str, Any]:
+    """The panel's word as attributes, by the names ``VERDICT``."""
+    values = (
+        verdict.standard_error,
+        verdict.interval,
+        {
+            name: {"raw": part.raw, "scaled": part.scaled, "standard_error": part.standard_error}
+            for name, part in verdict.parts.items()
+        },
+        {
+            name: {"value": one.value, "standard_error": one.standard_error, "interval": one.interval}
+            for name, one in verdict.aspects.items()
+        },
+        {penalty.name: penalty.taken for penalty in verdict.penalties},
+        [penalty.words for penalty in verdict.penalties] + list(verdict.reasons),
+    )
+    return dict(zip(VERDICT, values, strict=True))

@@ -1,0 +1,92 @@
+"""Renders that were made once are kept: features per recipe and set of shots, so that nothing is rendered twice.
+
+A folder per (recipe, set of shots) holds ``features.safetensors`` (embeddings, statistics), and for finalists the
+single pictures. What is found here needs neither a build nor a render: a trial that was killed between its render and
+its record, a recipe that two stages both propose, the parents of the finalists' sheet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.shots.shot import Shot
+from studies.candidate import Candidate
+from studies.drawing.sheets import Picture, cell, read_picture
+from studies.files import replaced
+
+if TYPE_CHECKING:
+    from scorers.features import Features
+
+FEATURES = "features.safetensors"
+NOTHING = "any picture"
+SHEET = "sheet.webp"
+
+
+def shots_key(shots: Sequence[Shot]) -> str:
+    """Twelve hex digits that name a set of shots, in order."""
+    return hashlib.sha256("\n".join(shot.key for shot in shots).encode()).hexdigest()[:12]
+
+
+class RenderStore:
+    """The study's ``renders`` folder."""
+
+    def __init__(self, folder: Path, stamp: str) -> None:
+        """``stamp`` names whatever else the pictures depend on, such as the models; it is part of every path."""
+        self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
+
+    def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
+        """Folder of a candidate's renders of these shots."""
+        return self.folder / shots_key(shots) / candidate.key[:20]
+
+    def load(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> Features | None:
+        """Features kept earlier, or None where there are none with everything that is ``wanted``, by version."""
+        from scorers.features import Features
+
+        path = self.place(candidate, shots) / FEATURES
+        kept = Features.load(path) if path.exists() else None
+        return None if kept is None or kept.lacks(wanted) else kept
+
+    def lacking(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> tuple[str, ...]:
+        """What keeps ``load`` from finding everything that is ``wanted``: names of it, or that nothing is kept."""
+        from scorers.features import Features
+
+        path = self.place(candidate, shots) / FEATURES
+        return Features.load(path).lacks(wanted) if path.exists() else (NOTHING,)
+
+    def keep(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> Path:
+        """Store features; returns the folder."""
+        place = self.place(candidate, shots)
+        place.mkdir(parents=True, exist_ok=True)
+        features.save(place / FEATURES)
+        return place
+
+    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[Picture]) -> None:
+        """Store the pictures, one PNG a shot."""
+        from PIL import Image
+
+        place = self.place(candidate, shots)
+        place.mkdir(parents=True, exist_ok=True)
+        for index, picture in enumerate(pictures):
+            with replaced(place / f"{index:03d}.png") as temporary:
+                Image.fromarray(picture).save(temporary)
+
+    def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[Picture] | None:
+        """The pictures kept by ``keep_pictures``, or None if one is missing."""
+        paths = [self.place(candidate, shots) / f"{index:03d}.png" for index in range(len(shots))]
+        if not all(path.exists() for path in paths):
+            return None
+        return [read_picture(path) for path in paths]
+
+    def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> Picture | None:
+        """One picture as it was kept: by itself, or in the contact sheet; None if it is in neither."""
+        place = self.place(candidate, shots)
+        alone, sheet = place / f"{index:03d}.png", place / SHEET
+        if alone.exists():
+            return read_picture(alone)
+        if not sheet.exists():
+            return None
+        width, height = shots[index].picture_size
+        return cell(read_picture(sheet), index, len(shots), height, width)

@@ -1,0 +1,246 @@
+"""A study's Optuna storage: one journal file and one artifact folder inside the study's own folder.
+
+Optuna's storage is the one truth about trials: parameters, values, user attributes, artifacts. A trial in work names
+its worker (`workers.py`); one whose worker is gone is failed with the reason "interrupted" and does not count as tried,
+and its candidate is taken up again before anything else is proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from search.history import Told
+from search.plan import STAGES, Stage
+from search.suggester import Proposal
+from studies.store.journal import JournalLock
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
+
+INTERRUPTED = "interrupted"
+"""Reason of a trial whose night ended under it; its candidate is tried again."""
+LOST = "lost"
+"""Key of how many times by now a trial's candidate was in work when its worker ended without a word."""
+ATTEMPTS = 3
+"""So many times at most: then it may be the candidate that ends them."""
+WORKER = "worker"
+"""Key of a trial's worker."""
+GIVEN_UP = f"its worker ended without a word each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
+"""Reason of a trial whose candidate was lost too often."""
+INFEASIBLE = "infeasible: "
+"""How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
+
+SLOTS = "slots"
+"""Key of a trial's record of the shots it draws, by their places; none: all of the study."""
+WHOLE = "whole"
+"""Key of the note that a rescored study holds all its trials."""
+ARTIFACT = "artifacts:"
+"""How Optuna's attribute of a trial begins that names one of its pictures."""
+
+
+def _title(name: str, rescored: int) -> str:
+    """What Optuna calls the study, or one of its later scorings."""
+    return f"{name} (rescored {rescored})" if rescored else name
+
+
+class StudyStore:
+    """The Optuna study of a study folder, and its artifacts."""
+
+    def __init__(self, folder: Path, name: str, *, rescored: int | None = None) -> None:
+        """Open, or create where no other process does at the same time.
+
+        Args:
+            folder: of the study.
+            name: of the study.
+            rescored: which of its scorings, 0 being the first; None: the newest that is whole.
+        """
+        self.folder = folder
+        self.name = name
+        artifacts = folder / "artifacts"
+        artifacts.mkdir(parents=True, exist_ok=True)
+        self.artifacts = FileSystemArtifactStore(artifacts)
+        journal = folder / "journal.log"
+        self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
+        sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
+        known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
+        whole = [n for n in range(1, len(known)) if (one := known.get(_title(name, n))) and WHOLE in one.user_attrs]
+        self.rescored = max(whole, default=0) if rescored is None else rescored
+        title = _title(name, self.rescored)
+        self.study = (
+            optuna.load_study(study_name=title, storage=self.storage, sampler=sampler)
+            if title in known
+            else optuna.create_study(study_name=title, storage=self.storage, sampler=sampler, direction="maximize")
+        )
+
+    def successor(self) -> StudyStore:
+        """An empty study beside this one, for the same trials with other scores; `seal` lets it take this one's place.
+
+        What an earlier attempt left of it is deleted.
+        """
+        title = _title(self.name, self.rescored + 1)
+        if title in optuna.get_all_study_names(self.storage):
+            optuna.delete_study(study_name=title, storage=self.storage)
+        return StudyStore(self.folder, self.name, rescored=self.rescored + 1)
+
+    def copy(self, trial: FrozenTrial, value: float | None, attributes: Mapping[str, Any]) -> Trial:
+        """Add a finished trial with other scores, its number and its pictures kept.
+
+        Args:
+            trial: of the study before this one; trials are copied in order.
+            value: None for a trial that has none.
+            attributes: all of its attributes.
+        """
+        pictures = {key: text for key, text in trial.system_attrs.items() if key.startswith(ARTIFACT)}
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        self.study.add_trial(
+            optuna.create_trial(
+                state=state,
+                value=value,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=dict(attributes),
+                system_attrs=pictures,
+            )
+        )
+        added = self.study.get_trials(deepcopy=False)[-1]
+        return Trial(self.study, added._trial_id)  # pyright: ignore[reportPrivateUsage] - as in `_end`
+
+    def seal(self) -> None:
+        """Say that every trial was copied: from now on this study is the one that is opened."""
+        self.note(WHOLE, True)
+
+    @property
+    def number(self) -> int:
+        """The study's number in its storage, as the dashboard's addresses have it."""
+        return self.study._study_id  # pyright: ignore[reportPrivateUsage] - Optuna has no public name for it
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether a study was ever started in the folder."""
+        return (folder / "journal.log").exists()
+
+    def reap(self, alive: Container[str] = ()) -> int:
+        """Fail the trials in work whose workers are gone; returns how many. Only in one's turn.
+
+        A candidate that was in work too often when its worker ended is given up, which its trial's reason says.
+
+        Args:
+            alive: names of the workers whose trials are left alone; none: nobody else is at work.
+        """
+        stale = [trial for trial in self.in_work() if trial.user_attrs.get(WORKER, "") not in alive]
+        for trial in stale:
+            before = [
+                other for other in self._ended() if LOST in other.user_attrs and _candidate(other) == _candidate(trial)
+            ]
+            times = len(before) + 1
+            self._end(trial, INTERRUPTED if times < ATTEMPTS else GIVEN_UP, {LOST: times})
+        return len(stale)
+
+    def interrupt(self, worker: str) -> None:
+        """Mark what a worker has in work as cut short: its candidate is taken up again."""
+        for trial in self.in_work():
+            if trial.user_attrs.get(WORKER) == worker:
+                self._end(trial, INTERRUPTED, {})
+
+    def _end(self, trial: FrozenTrial, reason: str, attributes: Mapping[str, Any]) -> None:
+        number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
+        for key, value in {**attributes, "reason": reason}.items():
+            self.storage.set_trial_user_attr(number, key, value)
+        self.storage.set_trial_state_values(number, TrialState.FAIL)
+
+    def in_work(self) -> list[FrozenTrial]:
+        """Every trial that was begun and has not ended, in order."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+
+    def _ended(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+
+    def trials(self) -> list[FrozenTrial]:
+        """Every trial that ended on its own account, in order."""
+        return [trial for trial in self._ended() if not _is_interrupted(trial)]
+
+    def history(self) -> list[Told]:
+        """What the suggester needs to know: ``trials()`` and those in work; failed and infeasible ones have no value.
+
+        Those in work are told as if they had failed, so that nobody else tries the same.
+        """
+        known = [trial for trial in self.study.get_trials(deepcopy=False) if not _is_interrupted(trial)]
+        return [
+            Told(
+                number=index,
+                stage=str(trial.user_attrs["stage"]),
+                point=dict(trial.params),
+                value=trial.value if trial.state is TrialState.COMPLETE else None,
+                standard_error=trial.user_attrs.get("standard_error"),
+                infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
+                slots=tuple(trial.user_attrs.get(SLOTS, ())),
+            )
+            for index, trial in enumerate(known)
+        ]
+
+    def owed(self, stages: Container[str] = STAGES) -> Proposal | None:
+        """The first candidate of some stages whose trial was cut short and that none took up since, if there is one."""
+        trials = self.study.get_trials(deepcopy=False)
+        cut = [trial for trial in trials if _is_interrupted(trial) and trial.user_attrs["stage"] in stages]
+        taken = {_candidate(trial) for trial in trials if not _is_interrupted(trial)} if cut else ()
+        for trial in cut:
+            if _candidate(trial) not in taken:
+                attributes = trial.user_attrs
+                stage, slots = cast("Stage", attributes["stage"]), tuple(attributes.get(SLOTS, ()))
+                return Proposal(stage=stage, point=dict(trial.params), slots=slots)
+        return None
+
+    def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution], worker: str = "") -> Trial:
+        """Take a proposal into work as a trial of a worker: all of it in one write, and only in one's turn."""
+        trial = optuna.create_trial(
+            state=TrialState.RUNNING,
+            params={name: proposal.point[name] for name in distributions},
+            distributions=dict(distributions),
+            user_attrs={"stage": proposal.stage, SLOTS: list(proposal.slots), WORKER: worker},
+        )
+        return Trial(self.study, self.storage.create_new_trial(self.number, trial))
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """End a trial without a value, for a reason that is kept with it."""
+        trial.set_user_attr("reason", reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def attach(self, trial: Trial, picture: Path) -> str:
+        """Store a picture as an artifact of a trial in work; returns the artifact's id."""
+        return upload_artifact(
+            artifact_store=self.artifacts,
+            file_path=str(picture),
+            study_or_trial=trial,
+            mimetype=f"image/{picture.suffix.lstrip('.')}",
+        )
+
+    def note(self, key: str, value: Any) -> None:
+        """Store a fact about the whole study, as JSON."""
+        self.study.set_user_attr(key, value)
+
+    def noted(self, key: str) -> Any:
+        """A fact stored by ``note``, or None."""
+        return self.study.user_attrs.get(key)
+
+
+def _is_interrupted(trial: FrozenTrial) -> bool:
+    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason") == INTERRUPTED
+
+
+def _candidate(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What a trial tries, and on which shots."""
+    return (*sorted(trial.params.items()), *trial.user_attrs.get(SLOTS, ()))
+
+
+def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials with a value, best first."""
+    done = [trial for trial in trials if trial.state is TrialState.COMPLETE and trial.value is not None]
+    return sorted(done, key=lambda trial: -(trial.value or 0.0))

@@ -1,0 +1,72 @@
+"""Recipes that a study begins with, as a study file names them: recipe files, presets, rows of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.recipes.presets import preset_weights
+from engine.recipes.recipe import MergeStep, Recipe
+from search.errors import SearchError
+from search.plan import Beginning, Plan
+from search.space.space import Space
+from studies.errors import StudyError
+from studies.recipes.inputs import Wanted, read_input
+from studies.studyfile.mistakes import Mistake, Place
+
+
+def with_beginnings(
+    plan: Plan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, mistakes: list[Mistake]
+) -> Plan:
+    """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
+
+    Args:
+        plan: without them.
+        space: that they must lie in.
+        here: folder that paths of recipe files start from.
+        begin: as written.
+        start: as written, or None.
+        mistakes: what is wrong with single ones is added.
+    """
+    texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
+    texts += [(("search", "start"), start)] if start is not None else []
+    found: dict[Place, Beginning] = {}
+    for place, text in texts:
+        try:
+            found[place] = _beginning(text, space, here)
+        except (EngineError, SearchError, StudyError) as error:
+            remedy = 'name a recipe file, a preset such as "GRAD_V", or a row of weights, BASE first, inside [space]'
+            mistakes.append(Mistake(place=place, what=_one_line(error), seen=text, remedy=remedy))
+    beginnings = tuple(one for place, one in found.items() if place != ("search", "start"))
+    return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
+
+
+def _beginning(text: str, space: Space, here: Path) -> Beginning:
+    if text.lower().endswith(".toml"):
+        path = here / Path(text).expanduser()
+        return Beginning(label=path.stem, point=space.encode(read_input(str(path), Wanted(kind="toml")).recipe))
+    label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))
+    wanted = Wanted(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
+    return Beginning(label=label, point=_of_row(read_input(row, wanted).recipe, space))
+
+
+def _of_row(recipe: Recipe, space: Space) -> dict[str, float]:
+    """Return the point with the ratios of a row; everything else rests."""
+    merge = recipe.steps[0]
+    if not isinstance(merge, MergeStep):
+        raise SearchError("there is no row of weights")
+    alpha = space.frame.by_block(merge.alpha)
+    free = {knob.name for knob in space.free}
+    point = space.checked(space.neutral | {name: ratio for name, ratio in alpha.items() if name in free})
+    numbers = space.numbers(point)
+    held = {knob.name: f"tied to {knob.tied}" if knob.tied else f"frozen at {knob.rest:g}" for knob in space.knobs}
+    lost = [f"{name} = {ratio:g} is {held[name]}" for name, ratio in alpha.items() if abs(ratio - numbers[name]) > 1e-6]
+    if lost:
+        raise SearchError(", ".join(lost))
+    return point
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(line.strip().removeprefix("- ") for line in str(error).splitlines())

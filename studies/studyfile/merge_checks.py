@@ -1,0 +1,249 @@
+"""What can be wrong between what a study file says of models, merge and space, each at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import cast
+
+from pydantic_core import PydanticCustomError
+
+from engine.architecture.widths import FamilyName
+from engine.recipes.blocks import Site, blocks_of
+from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Dialect, dialect_of
+from engine.recipes.sites import idle_sites
+from engine.supermerger.fields import beta_by_block, uses_beta
+from search.space.build import suggested_sites
+from search.space.frame import SEPARATE, Frame, models_taken
+from studies.studyfile.mistakes import Mistake, Place, did_you_mean
+from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
+from studies.studyfile.space_values import SUGGESTED, blocks_of_range
+
+NAMES: Mapping[FamilyName, str] = {"sd1": "SD1", "sd2": "SD2", "sdxl": "SDXL"}
+NOT_SEARCHED = {
+    "self": "multiplies A alone by the ratios; choose sites under [space.self]",
+    "plus random": "adds noise, of which there is nothing to search; leave it out",
+}
+"""Calculation modes that a study has no use for, why, and the way out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a study file says of merge and space, with its defaults filled in."""
+
+    merge: MergeTable
+    space: SpaceTable
+    paths: Mapping[str, str] | None
+    """Of the models, by letter; None where the table is wrong."""
+    family: FamilyName
+    dialect: Dialect
+
+    @classmethod
+    def of(cls, merge: MergeTable, space: SpaceTable, paths: Mapping[str, str] | None, seen: FamilyName | None) -> Said:
+        """Fill in family and dialect: what the file says, else what the models were seen to be, else SD1."""
+        guess: FamilyName = "sdxl" if merge.dialect == "head" else "sd1"
+        family = cast("FamilyName", merge.family or seen or guess)
+        return cls(
+            merge=merge,
+            space=space,
+            paths=paths,
+            family=family,
+            dialect=dialect_of(merge.dialect or DEFAULT_DIALECT[family]),
+        )
+
+    @property
+    def modes(self) -> Sequence[str]:
+        """All merge modes that trials may have."""
+        return self.space.choices.mode or [self.merge.mode]
+
+    @property
+    def calculations(self) -> Sequence[str]:
+        """All calculation modes that trials may have."""
+        return self.space.choices.calculation or [self.merge.calculation]
+
+    @property
+    def runs(self) -> list[tuple[str, str]]:
+        """Every mode with every calculation mode, as SuperMerger takes them: trainDifference is Add difference."""
+        pairs = product(self.modes, self.calculations)
+        found = [("Add difference" if c in DIFFERENCE_CALCULATIONS else mode, c) for mode, c in pairs]
+        return list(dict.fromkeys(found))
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The models."""
+        return tuple(self.paths) if self.paths else tuple("ABC"[: max(models_taken(*run) for run in self.runs)])
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """All that has a ratio of its own."""
+        return blocks_of(self.family) + (SEPARATE if self.merge.separate else ())
+
+    @property
+    def second(self) -> SecondTable | None:
+        """The searched second ratios; where the mode has them and nothing is said of them, they are searched."""
+        usual = any(beta_by_block(mode, "normal") for mode, _ in self.runs)
+        return self.space.second or (SecondTable() if usual and self.merge.beta is None else None)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites of Self, the suggested ones in place of their word."""
+        found: list[str] = []
+        for name in self.space.self_.sites:
+            known = Frame(family=self.family, dialect=self.dialect.name)
+            found += suggested_sites(known) if name == SUGGESTED else [name]
+        return tuple(dict.fromkeys(found))
+
+    def frozen(self, table: RatiosTable) -> dict[str, float]:
+        """Ratios that are frozen: BASE too, unless the file says otherwise."""
+        told = "freeze" in table.model_fields_set
+        return {name: value for name, value in table.freeze.items() if told or name not in {*table.bounds, *table.ties}}
+
+
+def space_mistakes(said: Said) -> Iterator[Mistake]:
+    """Every mistake."""
+    yield from _of_words(said)
+    yield from _of_models(said)
+    yield from _of_seconds(said)
+    yield from _of_blocks(said)
+    yield from _of_the_rest(said)
+
+
+def _of_words(said: Said) -> Iterator[Mistake]:
+    merge, dialect, choices = said.merge, said.dialect, said.space.choices
+    for name in ("mode", "calculation"):
+        if name in choices.given and name in merge.model_fields_set:
+            seen, what = getattr(merge, name), f"is decided by space.choices.{name}"
+            yield Mistake(place=("merge", name), what=what, seen=seen, remedy="leave one of them out")
+    if said.family not in dialect.families:
+        what = f"SuperMerger stops with an error when it merges {NAMES[said.family]} in this dialect"
+        remedy = f"write classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
+        yield Mistake(place=("merge", "dialect"), what=what, seen=dialect.name, remedy=remedy)
+    if merge.separate and not (said.family == "sdxl" and dialect.extended):
+        what = f"TIME, OUT and LABEL cannot be told apart in {NAMES[said.family]}, dialect {dialect.name}"
+        remedy = "that takes SDXL in the dialect head; leave it out"
+        yield Mistake(place=("merge", "separate"), what=what, seen=True, remedy=remedy)
+    for number, word in enumerate(said.calculations):
+        chosen: Place = ("space", "choices", "calculation", number)
+        place = chosen if choices.calculation else ("merge", "calculation")
+        if word in NOT_SEARCHED:
+            what, _, remedy = NOT_SEARCHED[word].partition("; ")
+            yield Mistake(place=place, what=what, seen=word, remedy=remedy)
+        elif word not in dialect.calculations:
+            what, remedy = f"is not known in the dialect {dialect.name}", did_you_mean(word, dialect.calculations)
+            yield Mistake(place=place, what=what, seen=word, remedy=remedy)
+    if "gamma" in merge.model_fields_set and "extract" not in said.calculations:
+        what = "means something in the calculation mode extract alone"
+        yield Mistake(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
+
+
+def _of_models(said: Said) -> Iterator[Mistake]:
+    if said.paths is None:
+        return
+    three = [run for run in said.runs if models_taken(*run) == 3]
+    place: Place = ("models", "C")
+    if three and "C" not in said.paths:
+        remedy = 'name the third model, for example C = "models/base.safetensors"'
+        yield Mistake(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
+    elif not three and "C" in said.paths:
+        remedy = 'leave it out, or choose a mode for three, for example mode = "Add difference" under [merge]'
+        what = f"is not used: {' and '.join(map(_called, said.runs))} takes two models"
+        yield Mistake(place=place, what=what, seen=said.paths["C"], remedy=remedy)
+
+
+def _called(run: tuple[str, str]) -> str:
+    mode, calculation = run
+    return calculation if calculation in DIFFERENCE_CALCULATIONS else mode
+
+
+def _of_seconds(said: Said) -> Iterator[Mistake]:
+    beta, second = said.merge.beta, said.space.second
+    used = [run for run in said.runs if uses_beta(*run)]
+    place: Place = ("merge", "beta")
+    if beta is not None and not used:
+        what = f"there is no second ratio in {', '.join(mode for mode, _ in said.runs)}"
+        yield Mistake(place=place, what=what, seen=beta, remedy="leave it out")
+    if beta is not None and second is not None:
+        what = "is one second ratio for all blocks, and [space.second] searches one for each"
+        yield Mistake(place=place, what=what, seen=beta, remedy="leave one of them out")
+    if second is not None and not any(beta_by_block(*run) for run in said.runs):
+        what = f"there is no second ratio by block in {', '.join(map(_called, said.runs))}"
+        remedy = "write beta under [merge]" if used else "leave the table out"
+        yield Mistake(place=("space", "second"), what=what, remedy=remedy)
+    elif said.second is not None and "extract" in said.calculations:
+        what = "extract has one second ratio for all blocks, and one for each block is searched"
+        remedy = "leave extract out, or write beta under [merge] and leave [space.second] out"
+        yield Mistake(place=("space", "choices", "calculation"), what=what, remedy=remedy)
+
+
+def _of_blocks(said: Said) -> Iterator[Mistake]:
+    for name, table in (("blocks", said.space.blocks), ("second", said.space.second)):
+        if table is not None:
+            frozen = said.frozen(table)
+            named = {"bounds": table.bounds, "freeze": frozen, "ties": table.ties}
+            yield from _strays(("space", name), named, said.blocks, said)
+            yield from _twice(("space", name), named)
+    for name, texts in said.space.blocks.groups.items():
+        for number, text in enumerate(texts):
+            try:
+                blocks_of_range(text, said.blocks)
+            except PydanticCustomError as error:
+                told = error.context or {}
+                place: Place = ("space", "blocks", "groups", name, number)
+                what = f"{told['what']} in {NAMES[said.family]}"
+                yield Mistake(place=place, what=what, seen=text, remedy=_listed(said))
+
+
+def _strays(
+    place: Place, named: Mapping[str, Mapping[str, object]], blocks: Sequence[str], said: Said
+) -> Iterator[Mistake]:
+    for key, entries in named.items():
+        leaders = [str(leader) for leader in entries.values()] if key == "ties" else []
+        for name in dict.fromkeys([*entries, *leaders]):
+            if name not in blocks:
+                what = f"{name} is no block with a ratio of its own in {NAMES[said.family]}"
+                yield Mistake(place=(*place, key, name), what=what, remedy=_listed(said))
+
+
+def _listed(said: Said) -> str:
+    """Which blocks there are, and what there could be."""
+    last = len(blocks_of(said.family)) // 2 - 2
+    apart = (
+        "; TIME, OUT and LABEL with separate = true under [merge]"
+        if said.family == "sdxl" and said.dialect.extended
+        else ""
+    )
+    return f"there are BASE, IN00 to IN{last:02d}, M00, OUT00 to OUT{last:02d}{apart}"
+
+
+def _twice(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[Mistake]:
+    """What has bounds, is frozen or tied, two of them."""
+    for key, other in (("bounds", "freeze"), ("bounds", "ties"), ("freeze", "ties")):
+        for name in named[key]:
+            if name in named[other]:
+                what = f"stands under {other} too"
+                yield Mistake(place=(*place, key, name), what=what, remedy="leave it in one of them")
+
+
+def _of_the_rest(said: Said) -> Iterator[Mistake]:
+    """Sites and Adjust fields."""
+    table, sites, fields = said.space.self_, said.sites, said.dialect.adjust_fields
+    named = {"bounds": table.bounds, "freeze": table.freeze, "ties": table.ties}
+    for key, entries in named.items():
+        leaders = table.ties.values() if key == "ties" else ()
+        for name in dict.fromkeys([*entries, *leaders]):
+            if name not in sites:
+                what, remedy = f"{name} is no site of this study", "add it to sites"
+                yield Mistake(place=("space", "self", key, name), what=what, remedy=remedy)
+    yield from _twice(("space", "self"), named)
+    if said.family in said.dialect.families:
+        for site in idle_sites(map(Site.parse, sites), said.family, said.dialect):
+            what = (
+                f"no tensor that Self may multiply belongs to it in {NAMES[said.family]}, dialect {said.dialect.name}"
+            )
+            remedy = "attention lies in the IN and OUT blocks with transformers and in M00"
+            yield Mistake(place=("space", "self", "sites"), what=what, seen=str(site), remedy=remedy)
+    for field in said.space.adjust:
+        if field not in fields:
+            what = f"is no Adjust field of the dialect {said.dialect.name}"
+            yield Mistake(place=("space", "adjust", field), what=what, remedy=did_you_mean(field, fields))

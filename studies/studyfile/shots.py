@@ -1,0 +1,94 @@
+"""The shots that the tables of a study file describe: prompts times seeds, made as `[render]` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.shots.hires import Hires
+from engine.shots.limits import SEED
+from engine.shots.shot import Shot
+from studies.errors import StudyError
+from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, WrittenStudy
+from studies.studyfile.wildcards import with_choices
+
+FRESH = 1_000_003
+"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
+TURNS = 5
+"""More turns than the stages of a search take."""
+
+
+def seed_again(seed: int, turn: int) -> int:
+    """Return the seed of a shot that comes again in turn 1, 2, ..."""
+    return (seed + FRESH * turn) % (SEED[1] + 1)
+
+
+def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+    """The shots of the trials and of the proof.
+
+    Args:
+        written: the study file.
+        wildcards: the folder of lists that choices in prompts are decided with; None: nothing is decided.
+
+    Raises:
+        StudyError: the choices cannot be made, or make the proof show what the trials show.
+    """
+    shots = _shots(written.prompts, written.render)
+    proof_shots = _proof_shots(written.prompts, written.proof, written.render)
+    if wildcards is None:
+        return shots, proof_shots
+    seed = written.study.seed
+    shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in shots)
+    proof_shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in proof_shots)
+    shared = {shot.label for shot in shots if shot in proof_shots}
+    if shared:
+        raise StudyError(
+            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
+            "seeds that no [[prompts]] has"
+        )
+    return shots, proof_shots
+
+
+def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:
+    return tuple(shot_of(prompt.text, prompt.negative, seed, render) for prompt in prompts for seed in prompt.seeds)
+
+
+def _proof_shots(prompts: Sequence[PromptTable], proof: ProofTable, render: RenderTable) -> tuple[Shot, ...]:
+    negatives = {prompt.text: prompt.negative for prompt in prompts}
+    texts = proof_texts(prompts, proof)
+    return tuple(shot_of(text, negatives.get(text), seed, render) for text in texts for seed in proof.seeds)
+
+
+def proof_texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:
+    """Return what the proof shows: its own prompts, or those of the trials, each once."""
+    return proof.prompts if proof.prompts is not None else list(dict.fromkeys(prompt.text for prompt in prompts))
+
+
+def shot_of(text: str, negative: str | None, seed: int, render: RenderTable) -> Shot:
+    """One shot; without a negative of its own it has that of `[render]`.
+
+    Raises:
+        RenderError: `[render.hires]` cannot be made of what `[render]` says.
+    """
+    return Shot(
+        prompt=text,
+        negative=render.negative if negative is None else negative,
+        seed=seed,
+        width=render.width,
+        height=render.height,
+        steps=render.steps,
+        cfg=render.cfg,
+        sampler=render.sampler,
+        schedule=render.schedule,
+        clip_skip=render.clip_skip,
+        eta=render.eta,
+        s_noise=render.s_noise,
+        ensd=render.ensd,
+        rng=render.rng,
+        hires=_hires_of(render.hires) if render.hires else None,
+    )
+
+
+def _hires_of(table: HiresTable) -> Hires:
+    across, down = table.resize
+    return Hires(**table.model_dump(exclude={"resize"}), resize=(across, down))

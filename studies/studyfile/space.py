@@ -1,0 +1,185 @@
+"""The frame and the search space that the tables `[models]`, `[merge]` and `[space]` of a study file describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from engine.architecture.families import family_of
+from engine.architecture.widths import FamilyName
+from engine.checkpoints.header import read_header
+from engine.errors import EngineError
+from search.errors import SearchError
+from search.space.build import GRID, build_space
+from search.space.frame import SEPARATE, Frame
+from search.space.knob import STEP, Knob
+from search.space.space import Space
+from studies.studyfile.merge_checks import Said, space_mistakes
+from studies.studyfile.mistakes import Mistake, Place
+from studies.studyfile.schema_merge import BlocksTable, RatiosTable, SelfTable
+from studies.studyfile.space_values import blocks_of_range
+
+UNNAMED = ("BASE", *SEPARATE)
+"""What rests at 0 in a space unless it is asked for; in a study file, only where it is frozen."""
+
+
+def family_of_files(paths: Sequence[Path]) -> FamilyName | None:
+    """The family of the first file that shows one, told from its header alone; None where none does."""
+    for path in paths:
+        try:
+            header = read_header(path)
+        except EngineError:
+            continue  # what is wrong with a model is the preflight's business
+        if family := family_of({name: info.shape for name, info in header.tensors.items()}):
+            return family
+    return None
+
+
+def space_of(parts: Mapping[str, Any], family: FamilyName | None, mistakes: list[Mistake]) -> Space | None:
+    """Build the search space.
+
+    Args:
+        parts: the tables that are right by themselves, by name.
+        family: what the checkpoints are, where they show it.
+        mistakes: what is wrong is added here.
+
+    Returns:
+        The space; None where there are mistakes.
+    """
+    if "merge" not in parts or "space" not in parts:
+        return None
+    said = Said.of(parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family)
+    found = list(space_mistakes(said))
+    mistakes += found
+    return None if found else _built(said, mistakes)
+
+
+def _built(said: Said, mistakes: list[Mistake]) -> Space | None:
+    try:
+        space = build_space(**_fields(said))
+    except SearchError as error:
+        lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
+        mistakes += [_of_line(line) for line in lines]
+        return None
+    if not space.free:
+        mistakes.append(Mistake(place=("space",), what="everything is frozen", remedy="leave a block free"))
+    mistakes += _impossible(space)
+    return space
+
+
+def _of_line(line: str) -> Mistake:
+    """What the search says of a space, at the table that it speaks of."""
+    tables = (("self:", "self"), ("knob self:", "self"), ("adjust:", "adjust"), ("knob adjust:", "adjust"))
+    found = next((table for start, table in tables if line.startswith(start)), None)
+    place: Place = ("space",) if found is None else ("space", found)
+    what, _, remedy = line.partition("; ")
+    return Mistake(place=place, what=what, remedy=remedy or "change the [space] tables")
+
+
+def _impossible(space: Space) -> Iterator[Mistake]:
+    """What no recipe can be at the ends of the space, whatever the words."""
+    choices = [knob for knob in space.of_kind("choice") if knob.name != "vae"]
+    told: set[str] = set()
+    for words in product(*(range(len(knob.options)) for knob in choices)):
+        chosen = dict(zip((knob.name for knob in choices), map(float, words), strict=True))
+        for ends in ({knob.name: knob.low for knob in space.free}, {knob.name: knob.high for knob in space.free}):
+            try:
+                space.decode(ends | chosen)
+            except (EngineError, SearchError) as error:
+                told.add(str(error))
+    for text in sorted(told):
+        what, _, remedy = text.partition("; ")
+        yield Mistake(place=("space",), what=what, remedy=remedy or "change the [space] tables")
+
+
+# ---------------------------------------------------------------------------------------------- for the fingerprint
+
+
+def said_of_frame(frame: Frame) -> dict[str, str]:
+    """What a frame is otherwise than a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
+    usual = Frame()
+    names = ("family", "dialect", "mode", "calculation", "beta", "gamma", "separate")
+    said = {name: str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)}
+    return {f"merge.{name}": text for name, text in said.items()}
+
+
+def knob_text(knob: Knob) -> str:
+    """What a knob may be; earlier versions said it in the same words."""
+    if knob.frozen is not None:
+        return f"frozen at {knob.frozen:g}"
+    if knob.tied is not None:
+        return f"tied to {knob.tied}"
+    if knob.is_choice:
+        return f"one of {', '.join(knob.options)}"
+    grid = "" if knob.step == GRID.get(knob.kind, STEP) else f", step {knob.step:g}"
+    return f"{knob.low:g} to {knob.high:g}{grid}" + (f", group {knob.group}" if knob.group else "")
+
+
+# ------------------------------------------------------------------------------------------------- what search takes
+
+
+def _fields(said: Said) -> dict[str, Any]:
+    """What `build_space` is called with."""
+    blocks, second, own, adjust = said.space.blocks, said.second, said.space.self_, said.space.adjust
+    single: dict[str, dict[str, Any]] = {"bounds": {}, "freeze": {}, "ties": {}, "steps": {}}
+    _take(single, "", said.blocks, blocks, said.frozen(blocks))
+    if second is not None:
+        _take(single, "beta:", said.blocks, second, said.frozen(second))
+    _take(single, "self:", said.sites, own, own.freeze)
+    for field, (low, high, *step) in adjust.items():
+        single["bounds"][f"adjust:{field}"] = (low, high)
+        single["steps"] |= {f"adjust:{field}": step[0]} if step else {}
+    return {
+        "frame": _frame(said),
+        "ratios": (blocks.low, blocks.high),
+        "seconds": (second.low, second.high) if second else None,
+        "factors": (own.low, own.high),
+        "groups": _groups(blocks, said.blocks),
+        "sites": said.sites,
+        "adjust": list(adjust),
+        "choices": said.space.choices.given,
+        **single,
+    }
+
+
+def _frame(said: Said) -> Frame:
+    return Frame(
+        family=said.family,
+        dialect=said.dialect.name,
+        models=said.letters,
+        mode=said.modes[0],
+        calculation=said.calculations[0],
+        beta=said.merge.beta or 0.0,
+        gamma=said.merge.gamma,
+        separate=said.merge.separate,
+    )
+
+
+def _take(
+    single: dict[str, dict[str, Any]],
+    start: str,
+    names: Iterable[str],
+    table: RatiosTable | SelfTable,
+    freeze: Mapping[str, float],
+) -> None:
+    """Add what a table says of single knobs, whose names begin with `start`."""
+    names = list(names)
+    asked = [name for name in names if name in UNNAMED and name not in {*freeze, *table.ties, *table.bounds}]
+    single["bounds"] |= {start + name: (table.low, table.high) for name in asked}
+    single["bounds"] |= {start + name: (low, high) for name, (low, high, *_) in table.bounds.items()}
+    single["freeze"] |= {start + name: value for name, value in freeze.items()}
+    single["ties"] |= {start + name: start + leader for name, leader in table.ties.items()}
+    if table.step != STEP:
+        single["steps"] |= {start + name: table.step for name in names}
+    single["steps"] |= {start + name: step[0] for name, (_, _, *step) in table.bounds.items() if step}
+
+
+def _groups(table: BlocksTable, blocks: Sequence[str]) -> dict[str, tuple[str, ...]] | None:
+    """The groups that the file names; None: the usual ones."""
+    found = {
+        name: tuple(block for text in texts for block in blocks_of_range(text, blocks))
+        for name, texts in table.groups.items()
+    }
+    return found or None
