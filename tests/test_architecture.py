@@ -129,11 +129,6 @@ def test_modules_are_short_and_named_after_one_thing(path: Path) -> None:
     assert path.name == "__init__.py" or "from __future__ import annotations" in text
 
 
-def test_test_files_have_unique_names() -> None:
-    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
-    assert sorted(names) == sorted(set(names))
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Names in the wheel that hatchling builds from this tree, offline."""

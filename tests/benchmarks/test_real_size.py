@@ -13,7 +13,7 @@ from engine.architecture.layout import shapes
 from engine.architecture.widths import SD1, Widths
 from engine.checkpoints.checkpoint import open_checkpoint
 from tests.benchmarks.real_size import write_real_size
-from tests.engine.test_layout import TINY_SDXL
+from tests.engine.architecture.test_layout import TINY_SDXL
 
 TINY = replace(SD1, unet=(32, 64, 64, 64), vae=(32, 32, 64, 64), text=64, text_layers=2, text_hidden=128)
 

@@ -1,8 +1,7 @@
 """Tiny random SD2 and SDXL checkpoints: diffusers' and transformers' own modules, saved under their original names.
 
-The modules are built here independently of ``engine.architecture.configs``, and written by rules of their own:
-what goes where is the business of ``engine.architecture.keymap_text`` and ``engine.architecture.keymap``, which ``test_keymap``
-compares with diffusers' converters.
+The modules are built here independently of ``engine.architecture.configs``, and written by rules of their own: what
+goes where is ``engine.architecture``'s business, which its ``test_keymap`` compares with diffusers' converters.
 """
 
 from __future__ import annotations

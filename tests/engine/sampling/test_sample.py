@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise, product
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.sampling.sample import sample
+from engine.sampling.schedules import karras, sigmas_for
+from engine.sampling.sigmas import sd1_levels
+from engine.shots.samplers import SAMPLERS, SCHEDULES, Fresh, unet_calls
+from tests.engine.sampling.plain_samplers import plainly, stream
+
+SHAPE = (2, 4, 6, 6)
+SPREAD = 0.7
+SCHEDULED = [name for name, facts in SAMPLERS.items() if facts.automatic]
+ADDING = [name for name, facts in SAMPLERS.items() if facts.fresh is not Fresh.NONE]
+LEVELS = sd1_levels()
+
+
+def unit_noise(seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """The same numbers in either dtype (torch draws others for float64)."""
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def gaussian(x: Tensor, sigma: float) -> Tensor:
+    """The exact denoiser of pictures that are normal with standard deviation SPREAD."""
+    return x * SPREAD**2 / (SPREAD**2 + sigma**2)
+
+
+def wavy(x: Tensor, sigma: float) -> Tensor:
+    """A non-linear denoiser without meaning."""
+    return torch.tanh(x / math.sqrt(1 + sigma**2)) + 0.1 * math.cos(sigma) * torch.sin(3 * x)
+
+
+def levels_of(sampler: str, steps: int, schedule: str = "Automatic") -> tuple[float, ...]:
+    return sigmas_for(sampler, schedule, steps, LEVELS)
+
+
+def noise_of(draw: Callable[[], Tensor]) -> Callable[[float, float], Tensor]:
+    return lambda sigma, target: draw()
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected.double()).norm() / expected.double().norm())
+
+
+# -------------------------------------------------------------------------------------- against plain formulas
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 10, 28])
+@pytest.mark.parametrize("schedule", ["Karras", "Uniform", "KL Optimal", "Align Your Steps", "DDIM"])
+@pytest.mark.parametrize("sampler", SCHEDULED)
+def test_a_walk_is_that_of_the_plain_formulas(sampler: str, schedule: str, steps: int):
+    sigmas = levels_of(sampler, steps, schedule)
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert relative(found, plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE))) < 1e-10
+
+
+@pytest.mark.parametrize("steps", [3, 4, 10, 20, 28])
+@pytest.mark.parametrize("sampler", ["DDIM", "UniPC"])
+def test_so_is_a_walk_on_own_levels(sampler: str, steps: int):
+    sigmas = levels_of(sampler, steps)
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+    assert relative(found, plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE), eta=0.0)) < 1e-10
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.4])
+@pytest.mark.parametrize("sampler", ADDING)
+def test_eta_and_the_factor_on_noise_are_those_of_the_formulas(sampler: str, eta: float):
+    sigmas, factor = levels_of(sampler, 12), 1.0 if sampler == "DDIM" else 0.9
+    found = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=eta, s_noise=factor)
+    expected = plainly(sampler, wavy, unit_noise(), sigmas, stream(SHAPE), eta, factor)
+    assert relative(found, expected) < 1e-10
+    assert relative(found, sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))) > 1e-3
+
+
+def test_ancestral_samplers_without_eta_are_the_plain_ones():
+    for ancestral, plain in (("Euler a", "Euler"), ("DPM2 a", "DPM2")):
+        sigmas = levels_of(plain, 12, "Karras")
+        found = sample(ancestral, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+        expected = sample(plain, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+        assert relative(found, expected) < 1e-10
+
+
+# ------------------------------------------------------------------------------------------- against the maths
+
+
+def exact(start: Tensor, sigmas: tuple[float, ...]) -> Tensor:
+    """For normal pictures the probability flow is x(s) = x0 sqrt((c^2 + s^2) / (c^2 + s0^2))."""
+    return start * math.sqrt((SPREAD**2 + sigmas[-1] ** 2) / (SPREAD**2 + sigmas[0] ** 2))
+
+
+def error(sampler: str, steps: int) -> float:
+    """Of the latent at the lowest trained level, which no schedule's jump to 0 blurs; without fresh noise."""
+    sigmas = karras(LEVELS, steps)[:-1]
+    preserving = sampler in {"DDIM", "UniPC"}
+    found = sample(sampler, gaussian, unit_noise(), sigmas, noise_of(stream(SHAPE)), eta=0.0)
+    start = unit_noise() * (math.hypot(1, sigmas[0]) if preserving else sigmas[0])
+    return relative(found * (math.hypot(1, sigmas[-1]) if preserving else 1), exact(start, sigmas))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "order"),
+    [
+        ("Euler", 1),
+        ("Euler a", 1),
+        ("DDIM", 1),
+        ("Heun", 2),
+        ("DPM2", 2),
+        ("DPM2 a", 2),
+        ("DPM++ 2M", 2),
+        ("DPM++ 2S a", 2),
+        ("DPM++ SDE", 2),
+        ("DPM++ 2M SDE", 2),
+        ("DPM++ 2M SDE Heun", 2),
+        ("DPM++ 3M SDE", 2),  # more but for the first steps, as the next two
+        ("UniPC", 2),
+        ("LMS", 3),
+    ],
+)
+def test_without_fresh_noise_the_exact_solution_is_neared_in_the_order_of_the_sampler(sampler: str, order: int):
+    errors = [error(sampler, steps) for steps in (20, 40, 80, 160, 320)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 1e-2
+    assert math.log2(errors[-2] / errors[-1]) > order - 0.1
+
+
+@pytest.mark.parametrize("sampler", ADDING)
+def test_fresh_noise_keeps_the_law(sampler: str):
+    """Of normal pictures, latents at any level must stay normal with variance c^2 + s^2."""
+    sigmas, preserving = karras(LEVELS, 150)[:-40], sampler == "DDIM"
+    generator = torch.Generator().manual_seed(4)
+
+    def draw(sigma: float = 0, target: float = 0) -> Tensor:
+        return torch.randn(60_000, generator=generator, dtype=torch.float64)
+
+    start = draw() * (1 if preserving else math.hypot(1, SPREAD / sigmas[0]))
+    found = sample(sampler, gaussian, start, sigmas, draw, eta=1.0) * (math.hypot(1, sigmas[-1]) if preserving else 1)
+    assert float(found.std()) == pytest.approx(math.hypot(SPREAD, sigmas[-1]), rel=0.03)
+
+
+@pytest.mark.parametrize("sampler", ["DPM++ 2M", "Euler", "Heun", "DPM2", "LMS"])
+def test_with_one_picture_in_the_world_the_path_is_a_line(sampler: str):
+    """Where the denoiser is constant the equation is linear: x(s) = c + (s / s0) (x0 - c), at any step size."""
+    sigmas, point = karras(LEVELS, 6)[:-1], unit_noise(5)
+    start = unit_noise() * sigmas[0]
+    found = sample(sampler, lambda x, sigma: point, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert relative(found, point + sigmas[-1] / sigmas[0] * (start - point)) < 1e-10
+
+
+# -------------------------------------------------------------------------------------------------- how it asks
+
+
+@pytest.mark.parametrize("steps", [3, 8, 28, 30])
+@pytest.mark.parametrize(
+    ("sampler", "schedule"), [*product(SCHEDULED, SCHEDULES), ("DDIM", "Automatic"), ("UniPC", "Automatic")]
+)
+def test_the_model_is_asked_as_often_as_foretold(sampler: str, steps: int, schedule: str):
+    asked: list[float] = []
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        asked.append(sigma)
+        assert type(sigma) is float
+        assert sigma > 0
+        return wavy(x, sigma)
+
+    sigmas = levels_of(sampler, steps, schedule)
+    sample(sampler, denoise, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    assert len(asked) == unet_calls(sampler, schedule, steps)
+
+
+@pytest.mark.parametrize("sampler", ADDING)
+def test_noise_is_asked_for_ways_down_that_end_above_zero(sampler: str):
+    ways: list[tuple[float, float]] = []
+
+    def noise(sigma: float, target: float) -> Tensor:
+        ways.append((sigma, target))
+        return unit_noise()
+
+    sigmas = levels_of(sampler, 6)
+    sample(sampler, wavy, unit_noise(), sigmas, noise)
+    steps = [way for way in pairwise(sigmas) if way[1]]
+    if sampler == "DPM++ SDE":  # each step looks half way ahead on the same path
+        assert ways[0] == (sigmas[0], pytest.approx(math.sqrt(sigmas[0] * sigmas[1])))
+        assert len(ways) == 2 * len(steps)
+        ways = ways[1::2]
+    assert ways == steps
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_dtype_is_kept_the_start_left_alone_and_float32_stays_close(sampler: str):
+    sigmas = levels_of(sampler, 20)
+    exactly = sample(sampler, wavy, unit_noise(), sigmas, noise_of(stream(SHAPE)))
+    start, draw = unit_noise(dtype=torch.float32), stream(SHAPE)
+    before = start.clone()
+    found = sample(sampler, wavy, start, sigmas, lambda sigma, target: draw().float())
+    assert found.dtype == torch.float32
+    assert torch.equal(start, before)
+    assert relative(found, exactly) < 1e-4
