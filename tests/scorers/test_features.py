@@ -39,7 +39,7 @@ def test_round_trip(features: Features, tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.arrays()[name], values)
     assert loaded.versions == features.versions
     assert (loaded.broken, loaded.slots) == (features.broken, features.slots)
-    assert list(loaded.sound) == [0, 2]
+    assert list(loaded.intact) == [0, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["f.safetensors"]
 
 

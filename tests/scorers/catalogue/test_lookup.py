@@ -13,7 +13,7 @@ from scorers.base import Calibration, Values
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
-from scorers.catalogue.sources import EncoderFiles, Shelf, Sources
+from scorers.catalogue.sources import EncoderFiles, FileFinder, Sources
 from scorers.errors import ScorerError
 from scorers.features import Features
 from scorers.scoring.aspects import FLOORED, PARETO, aspect_of
@@ -129,7 +129,7 @@ def test_files_are_known_by_their_hash() -> None:
 
 
 def sources(*names: str, folder: Path | None = None, main: str = "clip", **files: Path) -> Sources:
-    return Shelf(main, TINY, folder, files).sources(names)
+    return FileFinder(main, TINY, folder, files).sources(names)
 
 
 def put(folder: Path, name: str) -> Path:
@@ -160,9 +160,9 @@ def test_files_are_found_by_their_published_names(tmp_path: Path) -> None:
 def test_the_users_own_files_come_first(tmp_path: Path) -> None:
     put(tmp_path, "sac+logos+ava1-l14-linearMSE.pth")
     mine, clip = put(tmp_path / "else", "mine.pth"), put(tmp_path / "else", "clip.bin")
-    found = Shelf("clip", TINY, tmp_path, {"laion-v2": mine, "clip-l": clip}).sources(["laion"])
+    found = FileFinder("clip", TINY, tmp_path, {"laion-v2": mine, "clip-l": clip}).sources(["laion"])
     assert (found.heads["laion"], found.encoders["clip-l"].weights) == (mine, clip)
-    gone = Shelf("clip", TINY, tmp_path, {"laion": tmp_path / "gone.pth", "clip-l": clip}).sources(["laion"])
+    gone = FileFinder("clip", TINY, tmp_path, {"laion": tmp_path / "gone.pth", "clip-l": clip}).sources(["laion"])
     assert [missing.text for missing in gone.missing] == [
         f"laion: there is no file {tmp_path / 'gone.pth'}; correct its path"
     ]
@@ -206,6 +206,6 @@ def test_names_that_mean_nothing_are_all_told() -> None:
     assert "no head of laion is published for openclip-h, only for clip-l" in str(caught.value)
     for name, message in {"style": "has no file of its own", "clipl": "no scorer 'clipl'"}.items():
         with pytest.raises(ScorerError, match=message):
-            Shelf("clip", {}, None, {name: Path("x")})
+            FileFinder("clip", {}, None, {name: Path("x")})
     with pytest.raises(ScorerError, match="no encoder 'klip'"):
         sources("style", main="klip")

@@ -67,7 +67,7 @@ def test_broken_pictures_make_infeasible_with_reasons_never_zero(
     assert verdict.reasons[0] == "2 of 12 pictures broken"
     assert verdict.reasons[1].startswith("seed 3, ")
     assert why in verdict.reasons[1]
-    assert not verdict.parts
+    assert not verdict.scores
     assert not verdict.penalties
     assert verdict.interval is None
 

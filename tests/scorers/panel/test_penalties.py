@@ -17,7 +17,7 @@ from scorers.encoders.preprocess import load_pictures
 from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features, joined
 from scorers.panel.panel import Panel
-from scorers.panel.penalties import MOST, Collapse, Copies, Excess
+from scorers.panel.penalties import MAX_PENALTY, Collapse, CopiedReferences, StatisticExcess
 from scorers.panel.verdict import Verdict
 from tests.scorers.plain_features import features_of
 
@@ -32,16 +32,16 @@ def judged(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> Callable[[Te
 
 
 def taken(verdict: Verdict) -> dict[str, float]:
-    return {penalty.name: penalty.taken for penalty in verdict.penalties}
+    return {penalty.name: penalty.amount for penalty in verdict.penalties}
 
 
 def words(verdict: Verdict) -> str:
-    return "\n".join(penalty.words for penalty in verdict.penalties)
+    return "\n".join(penalty.reason for penalty in verdict.penalties)
 
 
 def test_the_value_is_the_parts_less_the_penalties(calibrated: Panel, judged: Callable, paint: Paint) -> None:
     verdict = judged((1.8 * (paint(1, 12, 0.5) - 0.5) + 0.5).clamp(0, 1))
-    parts = sum(calibrated.scales[name].counts * part.scaled for name, part in verdict.parts.items())
+    parts = sum(calibrated.scales[name].counts * part.scaled for name, part in verdict.scores.items())
     assert sum(taken(verdict).values()) > 0
     assert verdict.value == pytest.approx(parts - sum(taken(verdict).values()))
     assert verdict.interval is not None
@@ -59,7 +59,7 @@ def test_copied_references_are_fined_however_they_were_saved(
     images = paint(1, 12, 0.5)
     images[3], images[7] = references[0], load_pictures([tmp_path / "again.jpg"])[0]
     verdict = judged(images)
-    assert taken(verdict)["copies"] == pytest.approx(2 / 12 * MOST)
+    assert taken(verdict)["copies"] == pytest.approx(2 / 12 * MAX_PENALTY)
     assert "2 of 12 pictures copy a reference (seeds 3, 7)" in words(verdict)
 
 
@@ -104,11 +104,11 @@ def test_fidelity_far_below_the_worse_parent_is_fined(calibrated: Panel, paint: 
     moved = features.embedding("clip") - 0.4 * said
     moved /= np.linalg.norm(moved, axis=1, keepdims=True)
     wrong = calibrated.judge(replace(features, embeddings={"clip": moved.astype(np.float32)}))
-    parents = [calibrated.judge(calibrated._state.recipes[label]).parts["clip"].scaled for label in ("A", "B")]
-    raw = wrong.parts["clip"].raw - calibrated.judge(features).parts["clip"].raw
+    parents = [calibrated.judge(calibrated._state.recipes[label]).scores["clip"].scaled for label in ("A", "B")]
+    raw = wrong.scores["clip"].raw - calibrated.judge(features).scores["clip"].raw
     short = min(parents) - 1 - raw / calibrated.scales["clip"].sigma
     assert short > 1
-    assert taken(wrong)["clip"] == pytest.approx(min(short, MOST))
+    assert taken(wrong)["clip"] == pytest.approx(min(short, MAX_PENALTY))
     assert f"lies below its floor {min(parents) - 1:+.1f}" in words(wrong)
 
 
@@ -142,9 +142,9 @@ def test_copies_count_in_comparisons(calibrated: Panel, paint: Paint, prompts_of
     images = paint(1, 12, 0.5)
     images[3] = calibrated_references(calibrated)[0]
     copied = calibrated.features(images, prompts_of(1, 12), range(12))
-    parts = calibrated.judge(copied).parts
+    parts = calibrated.judge(copied).scores
     gain = sum(calibrated.scales[name].counts * part.scaled for name, part in parts.items())
-    assert calibrated.compare(copied, plain).mean == pytest.approx(gain - MOST / 12)
+    assert calibrated.compare(copied, plain).mean == pytest.approx(gain - MAX_PENALTY / 12)
 
 
 def random_features(seed: int, count: int, dimensions: int = 16, **others: object) -> Features:
@@ -160,8 +160,8 @@ def test_limits_of_copies_give_way_to_references_that_are_alike() -> None:
     references, recipe = random_features(0, 6), random_features(1, 5)
     series = replace(references, dhash=references.dhash[0] ^ (np.uint64(1) << np.arange(6, dtype=np.uint64)))
     near = replace(recipe, dhash=np.full(5, references.dhash[0] ^ np.uint64(0b1111100000000)))
-    for shown, found in ((references, MOST), (series, 0.0)):
-        copies = Copies("clip")
+    for shown, found in ((references, MAX_PENALTY), (series, 0.0)):
+        copies = CopiedReferences("clip")
         copies.fit(Calibration(recipes={"A": recipe}, references=shown))
         np.testing.assert_array_equal(copies(near), [found] * 5)
 
@@ -172,7 +172,7 @@ def test_an_encoder_that_sees_little_difference_makes_no_copies() -> None:
     blunt /= np.linalg.norm(blunt, axis=1, keepdims=True)
     hashes = rng.integers(0, 2**63, 40).astype(np.uint64)
     seen = random_features(0, 40, embeddings={"clip": blunt.astype(np.float32)}, dhash=hashes)
-    copies = Copies("clip")
+    copies = CopiedReferences("clip")
     copies.fit(Calibration(recipes={"A": seen.take(range(20, 30))}, references=seen.take(range(20))))
     assert float((blunt[30:] @ blunt[:20].T).min()) > 0.95
     assert not copies(seen.take(range(30, 40))).any()
@@ -184,13 +184,13 @@ def test_bands_lie_beyond_everything_that_calibration_shows() -> None:
     rng = np.random.default_rng(0)
     statistics = rng.normal(50, 10, size=(20, len(STATISTICS))).astype(np.float32)
     seen = random_features(0, 20, statistics=statistics)
-    band = Excess("colourfulness")
+    band = StatisticExcess("colourfulness")
     band.fit(Calibration(recipes={"A": seen.take(range(12))}, references=seen.take(range(12, 20))))
     assert not band(seen).any()
     loud = np.zeros((3, len(STATISTICS)), np.float32)
     column, spread = STATISTICS.index("colourfulness"), float(statistics[:, 0].std())
     loud[:, column] = statistics[:, column].max() + np.array([0.4, 1.5, 100]) * spread
-    np.testing.assert_allclose(band(random_features(1, 3, statistics=loud)), [0, 1, MOST], atol=1e-5)
+    np.testing.assert_allclose(band(random_features(1, 3, statistics=loud)), [0, 1, MAX_PENALTY], atol=1e-5)
 
 
 def test_alikeness_is_between_prompts_and_between_seeds_where_there_is_one_prompt() -> None:

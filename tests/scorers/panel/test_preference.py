@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.panel.preference import SHARPNESS, SPREAD, Agreement, Taste, agreement, agreement_on_new, taste
+from scorers.panel.preference import (
+    SHARPNESS,
+    SPREAD,
+    Agreement,
+    PreferenceFit,
+    agreement,
+    agreement_on_new,
+    fit_preferences,
+)
 
 NAMES: tuple[str, ...] = ("style", "clip", "stats", "laion")
 
@@ -18,11 +26,11 @@ def person(seed: int, count: int, true: np.ndarray) -> tuple[np.ndarray, np.ndar
     return pairs, (rng.random(count) < 1 / (1 + np.exp(-odds))).astype(float)
 
 
-def fitted(weights: np.ndarray, pairs: np.ndarray, answers: np.ndarray, pool: np.ndarray) -> Taste:
-    return taste(dict(zip(NAMES, weights, strict=False)), pool, pairs, answers)
+def fitted(weights: np.ndarray, pairs: np.ndarray, answers: np.ndarray, pool: np.ndarray) -> PreferenceFit:
+    return fit_preferences(dict(zip(NAMES, weights, strict=False)), pool, pairs, answers)
 
 
-def right(one: Taste, true: np.ndarray, seed: int = 99) -> float:
+def right(one: PreferenceFit, true: np.ndarray, seed: int = 99) -> float:
     """Share of new pairs on which the fitted weights say what the person's own would."""
     pairs, _ = person(seed, 2000, true)
     return float(np.mean((one.probability(pairs) > 0.5) == (pairs @ true > 0)))
@@ -140,7 +148,7 @@ def test_agreement_on_new_pairs_is_below_that_on_fitted_ones() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         pairs, noise = rng.normal(size=(20, 4)), (rng.random(20) < 0.5).astype(float)
-        fit = taste(weights, pairs, pairs, noise)
+        fit = fit_preferences(weights, pairs, pairs, noise)
         inside.append(agreement(pairs / fit.scale @ fit.centre, noise).share)
         new.append(agreement_on_new(weights, pairs, pairs, noise).share)
     assert np.mean(new) < np.mean(inside) - 0.03

@@ -27,7 +27,7 @@ Prompts = Callable[[int, int], list[str]]
 
 
 def test_few_references_are_refused_or_warned_about(settings: PanelSettings) -> None:
-    with pytest.raises(ScorerError, match="3 reference pictures; 4 at least"):
+    with pytest.raises(ScorerError, match="3 reference pictures; at least 4"):
         Panel.open(replace(settings, references=settings.references[:3]))
     with pytest.warns(ScorerWarning, match="only 5 references"):
         Panel.open(replace(settings, references=settings.references[:5]))

@@ -1,4 +1,4 @@
-"""Whether references are told from renders: .5 where nothing tells them apart, 1 where everything does."""
+"""Whether references are separable from renders: .5 where nothing separates them, 1 where everything does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def world(away: float, seed: int, dimensions: int = 24) -> Calibration:
 
 
 def test_the_direction_is_not_fitted_to_what_it_is_tried_on() -> None:
-    """References like B's pictures come out at chance; scored in sample they would be told from them."""
+    """References like B's pictures come out at chance; scored in sample they would be separable."""
     areas = [separation(world(1.0, seed), "clip").areas["B"] for seed in range(30)]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.06)
 
@@ -28,7 +28,7 @@ def test_far_references_are_told_apart() -> None:
     found = separation(world(6.0, 0), "clip")
     assert min(found.areas.values()) > 0.95
     assert found.defines_direction
-    assert found.text.startswith("references: told from the calibration renders")
+    assert found.text.startswith("references: separable from the calibration renders")
 
 
 def test_references_between_the_recipes_are_told_from_the_far_one_better() -> None:
