@@ -63,7 +63,7 @@ SCORERS: tuple[KnownScorer, ...] = (
     ),
     KnownScorer(
         name="text",
-        rates="closeness to the look that `like` names in words",
+        rates="closeness to the style that `like` gives in words",
         scale="difference of two logits",
         aspect="style",
         kind="words",
@@ -77,7 +77,7 @@ SCORERS: tuple[KnownScorer, ...] = (
     ),
     KnownScorer(
         name="lda",
-        rates="how far along the way to the references, and beyond",
+        rates="how far along the direction to the references, and beyond",
         scale="a projection; no best value",
         aspect="",
         kind="style",

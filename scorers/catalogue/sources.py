@@ -173,8 +173,8 @@ class FileFinder:
             return named
         path = None if named is not None else self._first(files)
         if path is None:
-            looked = named or self._folder or Path()
-            sources.missing.append(MissingFile(name=name, files=() if named else files, searched=looked))
+            searched = named or self._folder or Path()
+            sources.missing.append(MissingFile(name=name, files=() if named else files, searched=searched))
         return path
 
     def _first(self, files: Files) -> Path | None:

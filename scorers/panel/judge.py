@@ -55,7 +55,7 @@ class Judge:
     Attributes:
         recipes: the calibration recipes: same slots in the same order, broken pictures left out.
         base_labels, bases: the recipes that values are measured from: FLAT_50, or all calibration recipes.
-        seen: the slots for which the bases' pictures are known, broken ones too.
+        known_slots: the slots for which the bases' pictures are known, broken ones too.
         scales: by scorer.
     """
 
@@ -71,7 +71,7 @@ class Judge:
         self.recipes = recipes
         self.base_labels = (BASE,) if BASE in recipes else tuple(recipes)
         self.bases = self._all_bases = tuple(recipes[label] for label in self.base_labels)
-        self.seen = set(self.bases[0].slots)
+        self.known_slots = set(self.bases[0].slots)
         self.scales = scales
         self._scorers = tuple(scorers)
         self._picture_penalties = tuple(penalties)
@@ -85,9 +85,9 @@ class Judge:
         if missing:
             raise ScorerError(f"further pictures of {', '.join(missing)} are missing")
         added = [pictures[label] for label in self.base_labels]
-        if len({features.slots for features in added}) > 1 or self.seen & set(added[0].slots):
+        if len({features.slots for features in added}) > 1 or self.known_slots & set(added[0].slots):
             raise ScorerError("further pictures of the bases must be of the same new slots")
-        self.seen |= set(added[0].slots)
+        self.known_slots |= set(added[0].slots)
         intact = [row for row in range(len(added[0])) if not any(features.broken[row] for features in added)]
         pairs = zip(self._all_bases, added, strict=True)
         self._all_bases = tuple(joined([base, new.take(intact)]) for base, new in pairs)

@@ -193,7 +193,7 @@ class Panel:
 
     def has_slots(self, slots: Iterable[Slot]) -> bool:
         """Whether the bases' pictures of all these slots are known, intact or broken."""
-        return self._state.seen.issuperset(slots)
+        return self._state.known_slots.issuperset(slots)
 
     def add_slots(self, pictures: Mapping[str, Features]) -> None:
         """Add the bases' pictures of further slots, so that recipes can be compared with them there too.

@@ -83,7 +83,7 @@ def _from_file(path: Path, attribute: str | None) -> Any:
             for key, value in vars(module).items()
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
-        hint = f"name one: {path.name}:{classes[0]}" if classes else 'it wants score(image, prompt="") or a class'
+        hint = f"name one: {path.name}:{classes[0]}" if classes else 'it needs score(image, prompt="") or a class'
         raise ScorerError(f"{path}: has no {name!r}; {hint}")
     return getattr(module, name)
 

@@ -83,7 +83,9 @@ def test_the_last_scorers_are_never_switched_off(settings: PanelSettings, look: 
     assert panel.switched_off == ()
 
 
-def test_what_an_earlier_calibration_found_is_kept_to(settings: PanelSettings, look: Callable[..., Features]) -> None:
+def test_an_earlier_calibration_decides_what_is_switched_off(
+    settings: PanelSettings, look: Callable[..., Features]
+) -> None:
     recipes = readings(look)
     panel = panel_of(settings, 0.5)
     for off in ((), ("noise",), ("strong",)):
@@ -180,7 +182,7 @@ def test_a_scorer_that_fails_is_named(settings: PanelSettings, look: Callable[..
         Panel.open(settings, extra=[Raising()])
 
 
-def test_a_scorer_may_be_unable_to_say(settings: PanelSettings, look: Callable[..., Features]) -> None:
+def test_a_scorer_may_give_no_number_for_some_pictures(settings: PanelSettings, look: Callable[..., Features]) -> None:
     def some(features: Features) -> np.ndarray:
         return np.where(np.array(features.seeds) % 2, features.statistics[:, 3], np.nan)
 

@@ -1,4 +1,4 @@
-"""The panel's verdicts and comparisons, on scenes with a known amount of a look and a random tiny CLIP."""
+"""The panel's verdicts and comparisons, on scenes with a known amount of a style and a random tiny CLIP."""
 
 from __future__ import annotations
 
@@ -114,13 +114,13 @@ def test_references_are_checked_at_calibration(calibrated: Panel) -> None:
     assert "AUC" in remark
 
 
-def test_likenesses_of_the_baselines_raise_no_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
+def test_distances_of_the_baselines_raise_no_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
     looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
     found = calibrated.reference_distances(looks, list(looks))
     assert found["B"].cmmd == cmmd(looks["B"].embedding("clip"), calibrated.references.embedding("clip"))
     assert found["B"].polynomial_mmd is not None
-    assert max(likeness.drift or 0 for likeness in found.values()) == pytest.approx(1)
-    assert not any(likeness.alarm for likeness in found.values())
+    assert max(one.drift or 0 for one in found.values()) == pytest.approx(1)
+    assert not any(one.alarm for one in found.values())
 
 
 def test_pictures_of_something_else_raise_the_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
@@ -208,8 +208,8 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
             statistics = (
                 base.statistics.mean(0) + brightness + 0.1 * base.statistics.std(0) * rng.normal(size=brightness.shape)
             )
-            told = {"statistics": statistics.astype(np.float32), "prompts": ("a cat",) * count}
-            both.append(features_of(embeddings, **told))
+            given = {"statistics": statistics.astype(np.float32), "prompts": ("a cat",) * count}
+            both.append(features_of(embeddings, **given))
         return both[0], both[1]
 
     truth = calibrated.compare(*draw(20_000)).mean
@@ -217,15 +217,15 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_shares_have_the_value_as_their_mean_and_its_error_as_their_scatter(calibrated: Panel) -> None:
-    for label, shares in calibrated.pseudo_values().items():
+def test_pseudo_values_have_the_value_as_their_mean_and_its_error_as_their_scatter(calibrated: Panel) -> None:
+    for label, values in calibrated.pseudo_values().items():
         verdict = calibrated.judge(calibrated._state.recipes[label])  # pyright: ignore[reportPrivateUsage]
-        assert shares.mean() == pytest.approx(verdict.value, abs=1e-9)
-        error = shares.std(ddof=1) / len(shares) ** 0.5
+        assert values.mean() == pytest.approx(verdict.value, abs=1e-9)
+        error = values.std(ddof=1) / len(values) ** 0.5
         assert error == pytest.approx(verdict.standard_error, abs=1e-9)
 
 
-def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alone(
+def test_added_slots_are_compared_with_the_base_and_others_stay_the_same(
     settings: PanelSettings, paint: Paint, prompts_of: Prompts
 ) -> None:
     panel = Panel.open(settings)

@@ -124,15 +124,15 @@ def test_an_open_pair_tells_more_than_a_clear_one_and_than_no_difference() -> No
     one = fitted(np.ones(4), pool[:0], answers[:0], pool)
     unit = np.diag(one.scale)
     open_pair, clear, same = unit[0] - unit[1], unit.sum(0) * 3, unit[0] * 0
-    told = one.information(np.stack([open_pair, clear, same]))
-    assert told[0] > 10 * told[1] > 0
-    assert told[2] == 0
+    information = one.information(np.stack([open_pair, clear, same]))
+    assert information[0] > 10 * information[1] > 0
+    assert information[2] == 0
 
 
 def test_agreement_leaves_ties_out_and_has_wilsons_interval() -> None:
-    said = np.array([1.0, -1.0, 2.0, 0.0, np.nan, 3.0])
+    predictions = np.array([1.0, -1.0, 2.0, 0.0, np.nan, 3.0])
     answers = np.array([1.0, 0.0, 0.0, 1.0, 1.0, 0.5])
-    found = agreement(said, answers)
+    found = agreement(predictions, answers)
     assert (found.agreed, found.pairs) == (2, 3)
     # Wilson's own formula for 8 of 10, as in Newcombe 1998.
     low, high = Agreement(agreed=8, pairs=10).interval

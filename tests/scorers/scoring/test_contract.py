@@ -223,14 +223,14 @@ def test_one_picture_without_numbers_leaves_the_others(fitted: Fitted) -> None:
     for name, value in holed.items():
         if name.startswith((EMBEDDING, READING)) or name == STATISTICS:
             value[2] = np.nan
-    told = replace(
+    holed_features = replace(
         features,
         embeddings={name: holed[EMBEDDING + name] for name in features.embeddings},
         statistics=holed[STATISTICS],
         readings={name: holed[READING + name] for name in features.readings},
     )
-    assert np.isnan(scorer(told)[2])
-    np.testing.assert_array_equal(np.delete(scorer(told), 2), np.delete(values, 2))
+    assert np.isnan(scorer(holed_features)[2])
+    np.testing.assert_array_equal(np.delete(scorer(holed_features), 2), np.delete(values, 2))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -265,9 +265,9 @@ def test_settings_reach_every_scorer(settings: PanelSettings) -> None:
     panel = Panel.open(replace(settings, weights={"counting": 1.0}), extra=[scorer])
     references = panel.references
     slots = [(f"p{row}", row) for row in range(len(references))]
-    told = replace(references, prompts=tuple(p for p, _ in slots), seeds=tuple(s for _, s in slots))
+    with_slots = replace(references, prompts=tuple(p for p, _ in slots), seeds=tuple(s for _, s in slots))
     recipes = {
-        label: replace(told, statistics=told.statistics * factor)
+        label: replace(with_slots, statistics=with_slots.statistics * factor)
         for label, factor in {"A": 0.9, "FLAT_50": 1.0, "B": 1.1}.items()
     }
     panel.calibrate(recipes)

@@ -73,7 +73,7 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
         ("", "gone.py", "there is no such scorer file; correct its path"),
         ("import nothing_of_that_name", "mine.py", "cannot be loaded: ModuleNotFoundError: No module named"),
         ("def score(:", "mine.py", "cannot be loaded: SyntaxError"),
-        ("x = 1", "mine.py", "has no 'score'; it wants score\\(image, prompt=\"\"\\) or a class"),
+        ("x = 1", "mine.py", "has no 'score'; it needs score\\(image, prompt=\"\"\\) or a class"),
         ("class Red:\n    pass", "mine.py", "has no 'score'; name one: mine.py:Red"),
         ("class Red:\n    pass", "mine.py:Blue", "has no 'Blue'"),
         ("class Red:\n    pass", "mine.py:Red", "is no scorer; it has neither __call__"),
@@ -82,7 +82,7 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
         ("class Red:\n    degree = 3\n    def __call__(self, f):\n        pass", "mine.py:Red", "its degree is 3"),
     ],
 )
-def test_what_cannot_be_a_scorer_is_told(tmp_path: Path, text: str, name: str, message: str) -> None:
+def test_what_cannot_be_a_scorer_is_refused_with_the_reason(tmp_path: Path, text: str, name: str, message: str) -> None:
     written(tmp_path, text)
     with pytest.raises(ScorerError, match=message):
         open_plugin(name, tmp_path)
