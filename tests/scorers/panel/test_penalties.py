@@ -89,7 +89,7 @@ def test_pictures_as_alike_as_the_references_are_no_collapse(
     images = paint(1, 12, 0.5)
     alike = calibrated.features((0.15 * images + 0.85 * images[:1]).clamp(0, 1), prompts_of(1, 12), range(12))
     assert "collapse" in penalties_of(calibrated.judge(alike))
-    other = copy.copy(calibrated)
+    other = copy.deepcopy(calibrated)
     shown = paint(900, 16, 0.5)
     other.references = calibrated.features((0.1 * shown + 0.9 * shown[:1]).clamp(0, 1), [""] * 16, range(16))
     other.calibrate(calibrated._state.recipes)

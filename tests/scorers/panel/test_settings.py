@@ -106,7 +106,7 @@ def test_version_changes_with_a_scorer_and_with_the_calibration(
     calibrated: Panel, look: Callable[..., Features], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, calibration = calibrated.version, calibrated.calibration_version
-    other = copy.copy(calibrated)
+    other = copy.deepcopy(calibrated)
     other.calibrate({"A": look(0.0), "B": look(1.0), "FLAT_50": look(0.5)})
     assert (other.version, other.calibration_version != calibration) == (before, True)
     monkeypatch.setattr("scorers.scoring.style.Style.version", "another")
