@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,12 @@ from scorers.panel.calibration import Scale, measure_scale, on_common_slots, too
 from scorers.panel.judge import Judge
 from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, picture_penalties, statistic_penalties
-from scorers.panel.registry import embeddings_of, open_scorers
+from scorers.panel.registry import embeddings_of, open_scorers, report_embeddings
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
 from scorers.panel.traced import TracedObjective
 from scorers.panel.verdict import PairedDifference, Verdict
 from scorers.reporting.distances import ReferenceDistance, reference_distances
 from scorers.reporting.separation import separation
-from scorers.scoring.aspects import STYLE, aspect_of
 from scorers.scoring.direction import ReferenceDirection
 
 VERSION = "2"
@@ -52,7 +51,7 @@ class Panel:
         """``pictures`` are the references, ``[3, h, w]`` each, in the order of ``settings.references``."""
         self._settings = settings
         self._scorers = tuple(scorers)
-        self._embeddings = _report_embeddings(settings, scorers)
+        self._embeddings = report_embeddings(settings, scorers)
         self._judge: Judge | None = None
         self._direction: ReferenceDirection | None = None
         self.remarks: tuple[str, ...] = ()
@@ -278,33 +277,6 @@ class Panel:
         """
         embedding = self._embeddings.content if self._embeddings else None
         return reference_distances(recipes, self.references, baselines, embedding, self._direction)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReportEmbeddings:
-    """Names of the embeddings that penalties and reports read.
-
-    Attributes:
-        style: compares styles and finds copies.
-        content: compares contents and whole sets.
-    """
-
-    style: str
-    content: str
-
-
-def _report_embeddings(settings: PanelSettings, scorers: Sequence[Scorer]) -> _ReportEmbeddings | None:
-    """The style scorers' embedding for style, the main encoder's for content; None where no scorer reads any.
-
-    Nothing is embedded for penalties and reports alone: they read what the scorers read. Without an embedding only the
-    statistics have penalties.
-    """
-    known = embeddings_of(scorers)
-    if not known:
-        return None
-    styles = embeddings_of([scorer for scorer in scorers if aspect_of(scorer) == STYLE])
-    content = settings.main if settings.main in known else known[0]
-    return _ReportEmbeddings(style=next(iter(styles), known[0]), content=content)
 
 
 def _features_of(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:

@@ -15,6 +15,7 @@ from scorers.encoders.opened import Encoders
 from scorers.errors import ScorerError
 from scorers.features import EMBEDDING
 from scorers.panel.settings import PanelSettings
+from scorers.scoring.aspects import STYLE, aspect_of
 from scorers.scoring.bands import Statistics
 from scorers.scoring.heads import HeadScorer
 from scorers.scoring.plugins import entry_points, open_plugin
@@ -154,3 +155,30 @@ def embeddings_of(scorers: Iterable[Scorer]) -> tuple[str, ...]:
     """Names of the embeddings that the scorers read, each once."""
     needed = (need for scorer in scorers for need in sorted(scorer.needs) if need.startswith(EMBEDDING))
     return tuple(dict.fromkeys(need.removeprefix(EMBEDDING) for need in needed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportEmbeddings:
+    """Names of the embeddings that penalties and reports read.
+
+    Attributes:
+        style: compares styles and finds copies.
+        content: compares contents and whole sets.
+    """
+
+    style: str
+    content: str
+
+
+def report_embeddings(settings: PanelSettings, scorers: Sequence[Scorer]) -> ReportEmbeddings | None:
+    """The style scorers' embedding for style, the main encoder's for content; None where no scorer reads any.
+
+    Nothing is embedded for penalties and reports alone: they read what the scorers read. Without an embedding only the
+    statistics have penalties.
+    """
+    known = embeddings_of(scorers)
+    if not known:
+        return None
+    styles = embeddings_of([scorer for scorer in scorers if aspect_of(scorer) == STYLE])
+    content = settings.main if settings.main in known else known[0]
+    return ReportEmbeddings(style=next(iter(styles), known[0]), content=content)
