@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CheckpointError
+from engine.files import write_text
 from engine.header import read_header
 from engine.metadata import Parent, merge_metadata
 from engine.recipe import Recipe
 from engine.widths import VAE
 from studies.approval import Pin
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.studyfile import StudySpec
 from studies.workshop import model_hashes, vae_hashes
 

@@ -13,8 +13,8 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from engine.files import replaced
 from studies.errors import StudyError
-from studies.files import replaced
 from studies.sheets import Picture
 
 PARAMETERS = "parameters"

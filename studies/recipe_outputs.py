@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RecipeError
+from engine.files import write_text
 from engine.presets import preset_line
 from engine.recipe import Recipe
 from engine.recipe_file import RecipeFile, recipe_file_text
@@ -18,7 +19,6 @@ from engine.supermerger_history import header_line, history_line
 from engine.supermerger_metadata import OWN, run_metadata
 from engine.supermerger_runs import joined_runs
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.recipe_inputs import STDIN, Found
 
 Hashes = Callable[[Iterable[str]], dict[str, str]]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import RecipeError
+from engine.files import write_text
 from engine.recipe import Recipe
 from engine.recipe_file import RecipeFile, recipe_file_text
 from engine.steps import MergeStep
@@ -15,7 +16,6 @@ from engine.supermerger_fields import fields_of
 from engine.supermerger_plot import Plot, expand, queue_of
 from engine.supermerger_series import series_of
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.recipe_inputs import Found
 
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.files import replaced
 from engine.shots import Shot
 from studies.candidate import Candidate
-from studies.files import replaced
 from studies.sheets import Picture, cell, read_picture
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
-from studies.files import replaced
+from engine.files import replaced
 from studies.lettering import Lettering
 
 Picture = npt.NDArray[np.uint8]

@@ -11,9 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
+from engine.files import replaced
 from studies.approval import read_pins
 from studies.calibration import OFF
-from studies.files import replaced
 from studies.noise import suggester_of
 from studies.outcome import REPORTED, Outcome, read_outcome
 from studies.pareto import aspects_by_number, non_dominated, pareto_table

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from engine.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.dialects import MODES, FamilyName
+from engine.files import write_text
 from engine.sampler_names import SAMPLERS, SCHEDULES
 from scorers.catalogue import SCORERS
 from search.layout import DEFAULT_GROUPS, XL_GROUPS
 from search.stages import SAMPLERS as PROPOSERS
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.merge_checks import NOT_SEARCHED
 from studies.space_values import CALCULATIONS
 from studies.written import (

@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 from engine.blocks import ADJUST_FIELDS, BLOCKS
+from engine.files import replaced
 from engine.recipe import Recipe
 from engine.session import Engine
 from engine.shots import Shot
 from engine.steps import AdjustStep, MergeStep
 from search.layout import DEFAULT_GROUPS
-from studies.files import replaced
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import WORLD, write_world
 from studies.workshop import as_bytes
