@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 from engine.adjust import parse_adjust
 from engine.blocks import Site, blocks_of
 from engine.dialects import DEFAULT_DIALECT, DIALECTS, FAMILIES, Dialect, FamilyName
 from engine.elemental import LARGEST
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.presets import Weights, preset_weights
 from engine.steps import FORMS, PREVIOUS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step
 
@@ -270,9 +269,7 @@ def check_names(place: str, table: Table, names: Sequence[str], mistakes: Mistak
     """Note every name of a table that is unknown there."""
     for name in table:
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the names are {', '.join(names)}"
-            mistakes.add(f"{place}{name}", f"is unknown here; {hint}")
+            mistakes.add(f"{place}{name}", f"is unknown here; {did_you_mean(name, names)}")
 
 
 def as_table(place: str, value: object, mistakes: Mistakes) -> Table:

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationInfo
 
+from engine.errors import did_you_mean
 from engine.hires import WEAKEST
 from engine.limits import DENOISE, LATENT_STEP, RNGS, SIDES
-from engine.sampler_names import SAMPLERS, nearest, schedule_mistake, split_name
+from engine.sampler_names import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
 from scorers import catalogue
 from scorers.errors import ScorerError
 from search.knob import NARROWEST
 from search.noise import FEWEST
-from studies.mistakes import did_you_mean, own_error
+from studies.mistakes import own_error
 
 Entry = TypeVar("Entry", int, str)
 
@@ -178,8 +179,7 @@ def second_sampler(name: str) -> str:
 def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
-        close = nearest(name)
-        raise own_error("unknown sampler", did_you_mean(name, [close] if close else SAMPLERS))
+        raise own_error("unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES))
     return parts[0]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import RenderError, did_you_mean
 from engine.hires import UPSCALERS
 from scorers import catalogue
 from studies.candidate import MERGED_VAE
-from studies.mistakes import Mistake, Place, did_you_mean
+from studies.mistakes import Mistake, Place
 from studies.written import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.written_merge import SpaceTable
 from studies.written_shots import FRESH, TURNS, proof_texts, seed_again, shot_of

@@ -11,11 +11,12 @@ from pydantic_core import PydanticCustomError
 
 from engine.blocks import Site, blocks_of
 from engine.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Dialect, FamilyName, dialect_of
+from engine.errors import did_you_mean
 from engine.reach import idle_sites
 from engine.supermerger_fields import beta_by_block, uses_beta
 from search.frame import SEPARATE, Frame, models_taken
 from search.layout import suggested_sites
-from studies.mistakes import Mistake, Place, did_you_mean
+from studies.mistakes import Mistake, Place
 from studies.space_values import SUGGESTED, blocks_of_range
 from studies.written_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
 

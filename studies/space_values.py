@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from engine.blocks import BLOCKS, Site
 from engine.dialects import DIALECTS
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from search.frame import SEPARATE
 from search.knob import DIGITS, NARROWEST
-from studies.mistakes import did_you_mean, own_error
+from studies.mistakes import own_error
 
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""

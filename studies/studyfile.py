@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.errors import did_you_mean
 from engine.recipe import Recipe
 from engine.shots import Shot
 from scorers.sources import EncoderFiles
@@ -21,7 +22,7 @@ from studies.beginnings import with_beginnings
 from studies.candidate import MERGED_VAE, Candidate
 from studies.crosschecks import across, is_file_name, missing_files, path_from
 from studies.errors import StudyError
-from studies.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
+from studies.mistakes import Mistake, from_pydantic, raise_all
 from studies.written import EncoderTable, SearchTable, WrittenStudy
 from studies.written_shots import all_shots, seed_again
 from studies.written_space import family_of_files, knob_text, said_of_frame, space_of

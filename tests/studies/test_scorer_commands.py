@@ -89,7 +89,7 @@ def test_get_says_licence_and_size_and_fetches_what_is_missing(tmp_path: Path, s
 def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
     status, said = run("get", "lion", "imagereward", "--folder", tmp_path)
     assert status == 1
-    assert "no scorer 'lion'; did you mean 'laion'?" in said
+    assert "no scorer 'lion'; did you mean laion?" in said
     assert "'imagereward' is not built in" in said
     assert run("get", "stats", "--folder", tmp_path) == (0, f"everything is in {tmp_path} already\n")
 
