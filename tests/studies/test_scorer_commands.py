@@ -37,11 +37,11 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownScor
     served.mkdir()
     write_head(served / "small.pth", "one linear layer", 512)
     (served / "clip.pt").write_bytes(b"as if it were one")
-    with serving(served) as address:
+    with serving(served) as server:
 
         def published(name: str) -> PublishedFile:
             sha256 = sha256_of(served / name)
-            return PublishedFile(name=name, source=f"{address}/{name}", licence="MIT", sha256=sha256, size=3000)
+            return PublishedFile(name=name, source=f"{server.address}/{name}", licence="MIT", sha256=sha256, size=3000)
 
         known = catalogue.encoder_named("clip-b32")
         assert known is not None
