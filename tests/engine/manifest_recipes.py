@@ -14,7 +14,8 @@ from engine.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES, FamilyName
 from engine.plan import plan_for
 from engine.recipe import Filter, MergeStep, Recipe
 from engine.replay import replay
-from engine.sources import InMemory, half
+from engine.sources import half
+from tests.engine.in_memory import InMemory
 
 Case = Mapping[str, Any]
 Models = Mapping[str, Mapping[str, Tensor]]

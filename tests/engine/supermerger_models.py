@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.recipe import Recipe
 from engine.replay import replay
-from engine.sources import InMemory
+from tests.engine.in_memory import InMemory
 
 
 class Brief(dict[str, dict[str, Tensor]]):

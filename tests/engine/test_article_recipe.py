@@ -9,9 +9,9 @@ import torch
 from engine.recipe import Recipe
 from engine.recipe_file import read_recipe_file
 from engine.replay import replay
-from engine.sources import InMemory
 from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, expected, load_model
+from tests.engine.in_memory import InMemory
 
 FILE = Path(__file__).parents[2] / "studies" / "sample" / "lastpiece_mind.toml"
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import random
 
-from engine.infotext import infotext, parse_infotext
-from engine.prompt_attention import parse_attention, print_attention
+from engine.infotext import infotext
+from engine.prompt_attention import parse_attention
 from engine.prompt_check import check_prompt
 from engine.prompt_chunks import chunks_of
 from engine.prompt_parts import negative_text, prompt_parts
 from engine.prompt_schedule import parse_schedule, print_schedule, schedule
 from engine.shots import Shot
 from engine.tokenizer import END, START
+from tests.engine.attention_text import print_attention
+from tests.engine.infotexts import parse_infotext
 
 COUNT = 4_000
 GRAMMAR = "()[]:|,\\\n#<>_{}"

@@ -11,9 +11,10 @@ import engine.replay
 from engine.errors import RecipeError
 from engine.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.replay import replay
-from engine.sources import SCRATCH_TURNS, InMemory
+from engine.sources import SCRATCH_TURNS
 from tests.engine.closeness import is_same, off
 from tests.engine.golden import CASES, expected, full_sha256, load_model, models_of
+from tests.engine.in_memory import InMemory
 from tests.engine.manifest_recipes import recipe_of, replayed
 
 MADE = [case for case in CASES if "expect_error" not in case]

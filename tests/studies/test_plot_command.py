@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from engine.infotext import parse_infotext, read_fields
+from engine.infotext import read_fields
 from engine.recipe import MergeStep, Recipe
-from engine.recipe_file import RecipeFile, write_recipe_file
+from engine.recipe_file import RecipeFile
 from engine.session import Engine
 from engine.shots import Shot
 from studies.cli import main
@@ -23,6 +23,8 @@ from studies.pictures import parameters_of
 from studies.sample.world import write_world
 from studies.sheets import Picture, read_picture
 from studies.workshop import as_bytes
+from tests.engine.infotexts import parse_infotext
+from tests.engine.recipe_files import write_recipe_file
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "1")
 SHOT: Mapping[str, Any] = {"prompt": "a red cat", "seed": 1, "width": 64, "height": 64, "steps": 1, "cfg": 1.0}

@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 
 from engine.blocks import Site
 from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipe_file import RecipeFile, read_recipe_file
 from engine.steps import AdjustStep, MergeStep, SelfStep
 from studies.cli import main
 from tests.engine.golden import CASES
+from tests.engine.recipe_files import write_recipe_file
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
 CHAIN = Recipe(

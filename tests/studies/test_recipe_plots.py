@@ -7,8 +7,9 @@ from click.testing import CliRunner, Result
 
 from engine.presets import PRESETS
 from engine.recipe import MergeStep, Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipe_file import RecipeFile, read_recipe_file
 from studies.cli import main
+from tests.engine.recipe_files import write_recipe_file
 
 MODELS = {"A": Path("/a.safetensors"), "B": Path("/b.safetensors")}
 

@@ -12,15 +12,17 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine.checkpoint import file_sha256
-from engine.infotext import infotext, parse_infotext
+from engine.infotext import infotext
 from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipe_file import RecipeFile, read_recipe_file
 from engine.session import Engine
 from engine.shots import Shot
 from studies.cli import main
 from studies.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
 from studies.workshop import as_bytes
+from tests.engine.infotexts import parse_infotext
+from tests.engine.recipe_files import write_recipe_file
 from tests.engine.tiny_families import V_MARKS, write_family
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")

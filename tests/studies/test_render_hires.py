@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.hires import Hires
-from engine.infotext import infotext, parse_infotext
+from engine.infotext import infotext
 from engine.recipe import Recipe, SelfStep
 from engine.session import Engine
 from engine.shots import Shot
@@ -19,6 +19,7 @@ from studies.errors import StudyError
 from studies.hires_options import with_hires
 from studies.pictures import parameters_of, save_picture
 from studies.workshop import as_bytes
+from tests.engine.infotexts import parse_infotext
 from tests.engine.test_upscale import esrgan
 from tests.engine.tiny import write_tiny
 from tests.studies.test_render_command import offline, pixels, render

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.checkpoint import file_sha256
 from engine.infotext import read_fields
 from engine.recipe import Recipe
-from engine.recipe_file import RecipeFile, write_recipe_file
+from engine.recipe_file import RecipeFile
 from engine.session import Engine
 from engine.shots import Shot
 from engine.widths import VAE
@@ -31,6 +31,7 @@ from studies.preflight import preflight
 from studies.storage import StudyStore
 from studies.studyfile import StudySpec, read_study_file
 from studies.workshop import Workshop, as_bytes, model_hashes, vae_hashes
+from tests.engine.recipe_files import write_recipe_file
 from tests.studies.sample_study import write_small_study
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "2")
