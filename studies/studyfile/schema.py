@@ -78,7 +78,7 @@ class HiresTable(Written):
     """`[render.hires]`: a second pass over every enlarged picture; empty texts mean what [render] says."""
 
     upscaler: Text = Field(default=SAME.upscaler, examples=["Latent"])
-    """An upscaler's name; the list stands below."""
+    """An upscaler's name as in the WebUI, or the name of a model file in `[render] upscalers`."""
     scale: float = Field(default=SAME.scale, ge=SCALE[0], le=SCALE[1], examples=[2.0])
     """How much larger the second pass is."""
     resize: Annotated[list[int], AfterValidator(checks.resize)] = Field(default=[0, 0], examples=[[1024, 0], 1024])
@@ -111,9 +111,9 @@ class RenderTable(Written):
     sampler: Annotated[str, AfterValidator(checks.sampler)] = Field(
         default=next(iter(SAMPLERS)), examples=["DPM++ 2M Karras"]
     )
-    """A sampler's name; the list stands below. A name with its schedule, `DPM++ 2M Karras`, is read too."""
+    """A sampler's name as in the WebUI; a name with its schedule, `DPM++ 2M Karras`, is read too."""
     schedule: Annotated[str, AfterValidator(checks.schedule)] = Field(default=AUTOMATIC, examples=["Karras"])
-    """A schedule's name; `Automatic` is each sampler's own."""
+    """A schedule's name as in the WebUI; `Automatic` is each sampler's own."""
     rng: Annotated[str, AfterValidator(checks.rng)] = Field(default=RNGS[0], examples=["NV"])
     """Where noise comes from: `CPU`, or `NV` for what a WebUI on an NVIDIA card draws by default."""
     eta: float | None = Field(default=None, ge=ETA[0], le=ETA[1], examples=[1.0])

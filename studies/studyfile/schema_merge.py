@@ -149,6 +149,7 @@ class SpaceTable(Written):
     self_: SelfTable = Field(default=SelfTable(), alias="self")
     """Multipliers on parts of the merged model, as in SuperMerger's Self mode."""
     adjust: dict[AdjustField, Bounds] = Field(default={}, examples=[{"CONT": [-5, 5]}, [-5, 5]])
-    """Adjust values to search, each with its bounds."""
+    """Adjust values to search, each with its bounds: any of `IN`, `OUT`, `OUT2`, `CONT`, `BRI`, `COL1`, `COL2`, `COL3`.
+    Mostly written as a table `[space.adjust]`."""
     choices: ChoicesTable = Field(default=ChoicesTable())
     """Words among which the search chooses, the usual one first. Each choice costs trials."""
