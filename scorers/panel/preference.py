@@ -40,12 +40,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from scorers.features import FloatArray
-from scorers.panel.verdict import NORMAL_95
 
+NORMAL_95 = 1.959963984540054
+"""Half the width of a 95 % interval, in standard deviations of a normal distribution."""
 SHARPNESS = 2.3
 """Standard deviation of a pair's log odds at which a person is 80 % consistent."""
 SPREAD = 0.5
-"""Standard deviation of the prior of a scorer's part in the log odds, per standard deviation of its differences."""
+"""Standard deviation of the prior of each coefficient: log odds per standard deviation of a scorer's differences."""
 STEPS = 50
 """The most steps of Newton's method."""
 
