@@ -1,4 +1,4 @@
-"""A study that version 0.1.0 began, finished and pinned is read, goes on and is exported; its README lists the files."""
+"""A study that version 0.1.0 began, finished and pinned is read, goes on and is exported."""
 
 from __future__ import annotations
 
