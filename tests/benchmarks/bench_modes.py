@@ -26,10 +26,9 @@ def test_modes() -> None:
     for dtype in DTYPES:
         models = {name: parent(seed, dtype) for seed, name in enumerate("ABC")}
         print(f"\n{dtype}, ms for {ELEMENTS} elements")
-        whole = [tuple(models[name].read(key) for name in "AB") for key in KEYS]
-        print(
-            f"torch.lerp into fresh memory {best(lambda whole=whole: [torch.lerp(a, b, 0.3) for a, b in whole]):7.1f}"
-        )
+        pairs = [(models["A"].read(key), models["B"].read(key)) for key in KEYS]
+        plain = best(lambda pairs=pairs: [torch.lerp(a, b, 0.3) for a, b in pairs])
+        print(f"{'torch.lerp, fresh memory':28} {plain:7.1f}")
         for mode in MODES:
             print(f"{mode:28} {best(reading(mode, 'normal', models)):7.1f}")
         if dtype == torch.float16:
