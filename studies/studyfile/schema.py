@@ -14,6 +14,7 @@ from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from search.plan import SAMPLERS as PROPOSERS
+from search.plan import SURROGATE, sampler_of_today
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.validators import FileOwner, Scorer, Seeds, Side, Text, Trials, Weights, Written
@@ -138,8 +139,8 @@ class SearchTable(Written):
     shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(default=AUTO_SHOTS, examples=[8])
     begin: list[Text] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
     start: Text | None = Field(default=None, examples=["mine.toml"])
-    sampler: Annotated[str, AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = Field(
-        default="hill", examples=["hill"]
+    sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
+        Field(default=SURROGATE, examples=[SURROGATE])
     )
     options: Annotated[dict[str, Any], AfterValidator(checks.sampler_options)] = Field(
         default={}, examples=[{"multivariate": True}, True]
