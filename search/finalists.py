@@ -11,7 +11,7 @@ from search.history import Point, TrialRecord, mean_point, top
 from search.plan import STAGES, SearchPlan, Stage
 from search.space.space import Space
 from search.state import SearchState
-from search.trials import Trials
+from search.trials import SearchTrials
 
 MEAN_OF = 10
 """How many of the best recipes the mean of the best is taken over."""
@@ -63,7 +63,7 @@ def optimism(space: Space, history: Sequence[TrialRecord], plan: SearchPlan | No
 
     In units of the objective; None while there are less than three values.
     """
-    trials = Trials(space, plan or SearchPlan(), history)
+    trials = SearchTrials(space, plan or SearchPlan(), history)
     best = top(trials.comparable, 1)
     if len(trials.comparable) < 3 or best[0].value is None:
         return None
@@ -78,10 +78,10 @@ def posterior_means(
     Raises:
         SearchError: a point is not one of the space.
     """
-    return _means(Trials(space, plan or SearchPlan(), history), points)
+    return _means(SearchTrials(space, plan or SearchPlan(), history), points)
 
 
-def _means(trials: Trials, points: Sequence[Point]) -> list[float]:
+def _means(trials: SearchTrials, points: Sequence[Point]) -> list[float]:
     observations = trials.observations()
     if observations is None or not points:
         return [math.nan] * len(points)

@@ -13,7 +13,7 @@ from search.history import TrialRecord, top
 from search.plan import SINGLE, STAGES, SearchPlan, Stage, StageStatus, Status
 from search.space.space import Space
 from search.surrogate.axes import SearchAxis, axes_of, screening_trials
-from search.trials import Trials
+from search.trials import SearchTrials
 
 if TYPE_CHECKING:
     from search.space.knob import Knob
@@ -41,7 +41,7 @@ class SearchState:
             history: all trials, in any order.
             initial: how many different recipes stage `flat` begins with; None: as many as the plan has.
         """
-        self.space, self.plan, self.trials = space, plan, Trials(space, plan, history)
+        self.space, self.plan, self.trials = space, plan, SearchTrials(space, plan, history)
         self._initial = plan.trials("flat") - plan.line if initial is None else initial
         self._starts: dict[Stage | None, dict[str, float]] = {}
         self._statuses: dict[Stage, StageStatus] = {}

@@ -24,7 +24,7 @@ CONSTANT_IN_FLAT = 1e-4
 """Share of what all values of stage `flat` differ by that FLAT mixes may differ by as well and still be constant."""
 
 
-class Trials:
+class SearchTrials:
     """The trials of a search; what follows from them is worked out once."""
 
     def __init__(self, space: Space, plan: SearchPlan, history: Sequence[TrialRecord]) -> None:

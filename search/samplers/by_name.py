@@ -12,7 +12,7 @@ from search.surrogate.subspace import Location, Subspace
 
 if TYPE_CHECKING:
     from search.plan import Stage
-    from search.trials import Trials
+    from search.trials import SearchTrials
 
 
 def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
     return ""
 
 
-def suggest_location(stage: Stage, trials: Trials, subspace: Subspace, seed: int) -> Location:
+def suggest_location(stage: Stage, trials: SearchTrials, subspace: Subspace, seed: int) -> Location:
     """Return what the plan's sampler proposes along the axes, with each combination of words in its turn.
 
     Every trial that lies in the stage's subspace is an observation, whatever stage proposed it; an infeasible one

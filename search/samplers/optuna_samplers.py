@@ -28,7 +28,7 @@ DEFAULT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 """Options of samplers that a search sets unless the plan gives others."""
 
-Observation = tuple[Sequence[float], float]
+ObservedPosition = tuple[Sequence[float], float]
 """A position, 0 to 1 by axis, and its value (larger is better)."""
 
 
@@ -47,7 +47,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 def suggest(
     name: str,
     axes: int,
-    observations: Sequence[Observation],
+    observations: Sequence[ObservedPosition],
     *,
     seed: int,
     number: int,

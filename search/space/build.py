@@ -13,7 +13,7 @@ from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob, KnobKind
 from search.space.space import Space
 
-Bounds = tuple[float, float]
+KnobBounds = tuple[float, float]
 """Smallest and largest value of a knob."""
 
 DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -38,11 +38,11 @@ XL_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Six groups along the UNet of SDXL: halves of IN, the middle, thirds of OUT."""
-RATIO_BOUNDS: Bounds = (0.0, 1.0)
+RATIO_BOUNDS: KnobBounds = (0.0, 1.0)
 """Usual bounds of a block's ratio."""
-SELF_BOUNDS: Bounds = (0.8, 1.2)
+SELF_BOUNDS: KnobBounds = (0.8, 1.2)
 """Usual bounds of a multiplier."""
-ADJUST_BOUNDS: Bounds = (-5.0, 5.0)
+ADJUST_BOUNDS: KnobBounds = (-5.0, 5.0)
 """Usual bounds of an Adjust value."""
 FINE: Mapping[KnobKind, float] = MappingProxyType({"self": 0.5, "adjust": 0.5})
 """How much finer multipliers and Adjust values are searched near the value that changes nothing."""
@@ -52,16 +52,16 @@ GRID: Mapping[KnobKind, float] = MappingProxyType({"adjust": 0.01, "choice": 1.0
 
 def build_space(
     *,
-    ratios: Bounds = RATIO_BOUNDS,
-    bounds: Mapping[str, Bounds] | None = None,
+    ratios: KnobBounds = RATIO_BOUNDS,
+    bounds: Mapping[str, KnobBounds] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     freeze: Mapping[str, float] | None = None,
     sites: Sequence[str | Site] = (),
-    factors: Bounds = SELF_BOUNDS,
+    factors: KnobBounds = SELF_BOUNDS,
     adjust: Sequence[str] = (),
-    adjusts: Bounds = ADJUST_BOUNDS,
+    adjusts: KnobBounds = ADJUST_BOUNDS,
     frame: RecipeFrame | None = None,
-    seconds: Bounds | None = None,
+    seconds: KnobBounds | None = None,
     ties: Mapping[str, str] | None = None,
     steps: Mapping[str, float] | None = None,
     choices: Mapping[str, Sequence[str]] | None = None,
@@ -104,7 +104,7 @@ def build_space(
         for knob in (name, f"beta:{name}"):
             if knob in kinds and not any(knob in asked for asked in (special, group_of, tied)):
                 fixed.setdefault(knob, 0.0)
-    common: dict[KnobKind, Bounds] = {
+    common: dict[KnobKind, KnobBounds] = {
         "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts
     }  # fmt: skip
     _add_unknown_names({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), mistakes)

@@ -43,7 +43,7 @@ LOG_NOISE_UNKNOWN = (-6.0, 3.0)
 """The prior of the logarithm of the noise variance against the variance of the values, where no error is given."""
 LOG_LIMIT = 9.0
 """Farthest that the logarithm of a hyperparameter goes from 0."""
-ITERATIONS = 60
+FIT_ITERATIONS = 60
 """Most steps of L-BFGS-B for the hyperparameters."""
 FIT_MOST = 400
 """Newest trials that hyperparameters are fitted to; predictions use all."""
@@ -93,7 +93,7 @@ def hyperparameters(observations: Observations) -> tuple[float, ...]:
     limits = (-LOG_LIMIT, LOG_LIMIT)
     noise_limits = (density.log_noise[0] - 8, density.log_noise[0] + 4)
     bounds = [limits, noise_limits, *[limits] * (1 + density.columns)]
-    options = {"maxiter": ITERATIONS}
+    options = {"maxiter": FIT_ITERATIONS}
     found = minimize(density.negative_log, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return tuple(float(number) for number in found.x)
 

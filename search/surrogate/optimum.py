@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from search.surrogate.gaussian_process import Array, GaussianProcess, Observations, model_of
-from search.surrogate.subspace import Location, Subspace, Words
+from search.surrogate.subspace import Location, Subspace, ChosenWords
 
 CLOSEST = 20
 """How many of the best trials, as the model sees them, bound a recommendation by their smallest and largest values."""
@@ -16,7 +16,7 @@ STARTS = 5
 """How many of the best trials are averaged for the second start of a local search; the first is the best trial."""
 SEARCHED_WORDS = 2
 """Combinations of words that a local search is run for: those that are best where it starts."""
-ITERATIONS = 60
+SEARCH_ITERATIONS = 60
 """Most steps of L-BFGS-B of one local search."""
 
 
@@ -62,7 +62,7 @@ def effects(observations: Observations, subspace: Subspace) -> list[float]:
 
 
 def _local_optimum(
-    model: GaussianProcess, subspace: Subspace, start: Array, bounds: tuple[Array, Array], words: Words
+    model: GaussianProcess, subspace: Subspace, start: Array, bounds: tuple[Array, Array], words: ChosenWords
 ) -> tuple[float, Location]:
     """Return the highest posterior mean near a start, and its location."""
     if not subspace.axes:
@@ -74,7 +74,7 @@ def _local_optimum(
         mean, gradient = model.posterior_mean_gradient(row)
         return -mean / model.scale, -subspace.gradient_along_axes(gradient, position) / model.scale
 
-    options = {"maxiter": ITERATIONS}
+    options = {"maxiter": SEARCH_ITERATIONS}
     found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=list(zip(*bounds, strict=True)), options=options)
     position = tuple(float(place) for place in np.clip(found.x, *bounds))
     return -float(found.fun) * model.scale, Location(position=position, words=words)

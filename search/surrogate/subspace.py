@@ -16,7 +16,7 @@ from search.surrogate.encoding import EncodedPoint, PointEncoding
 Array = npt.NDArray[np.float64]
 Position = tuple[float, ...]
 """A number from 0 to 1 for every axis."""
-Words = tuple[float, ...]
+ChosenWords = tuple[float, ...]
 """The place of a word for every choice."""
 MOST_COMBINATIONS = 16
 """Most combinations of words that are all considered; where there are more, one choice changes at a time."""
@@ -29,7 +29,7 @@ class Location:
     """A place in a subspace: a position along its axes, and the words of its choices."""
 
     position: Position
-    words: Words = ()
+    words: ChosenWords = ()
     """Empty: the words of the subspace's fixed point."""
 
 
@@ -46,7 +46,7 @@ class Subspace:
     encoding: PointEncoding
     choices: tuple[Knob, ...] = ()
 
-    def rows(self, positions: Array, words: Words = ()) -> Array:
+    def rows(self, positions: Array, words: ChosenWords = ()) -> Array:
         """Return the rows of positions ``(n, axes)``; a knob stops at its own bounds.
 
         Args:
@@ -106,7 +106,7 @@ class Subspace:
                 point[knob.name] = knob.tidy(knob.value(unit))
         return point
 
-    def combinations(self) -> tuple[Words, ...]:
+    def combinations(self) -> tuple[ChosenWords, ...]:
         """Return the words to consider: all combinations, or those that change one choice, `fixed` first."""
         base = dict(self.fixed)
         now = tuple(base[knob.name] for knob in self.choices)
@@ -118,14 +118,14 @@ class Subspace:
             others = [(*now[:n], place, *now[n + 1 :]) for n, words in enumerate(places) for place in words]
         return tuple(dict.fromkeys([now, *others]))
 
-    def words_of(self, row: Array) -> Words:
+    def words_of(self, row: Array) -> ChosenWords:
         """Return the places of a row's words."""
         first = self.encoding.first_columns
         return tuple(
             float(np.argmax(row[first[knob.name] : first[knob.name] + len(knob.options)])) for knob in self.choices
         )
 
-    def _fixed_with(self, words: Words) -> dict[str, float]:
+    def _fixed_with(self, words: ChosenWords) -> dict[str, float]:
         return dict(self.fixed) | dict(zip((knob.name for knob in self.choices), words, strict=False))
 
     @cached_property
