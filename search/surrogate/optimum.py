@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from search.surrogate.gaussian_process import Array, GaussianProcess, Observations, model_of
-from search.surrogate.subspace import Location, Subspace, ChosenWords
+from search.surrogate.subspace import ChosenWords, Location, Subspace
 
 CLOSEST = 20
 """How many of the best trials, as the model sees them, bound a recommendation by their smallest and largest values."""

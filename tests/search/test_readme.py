@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "search" / "README.md"
 
 
 def test_the_example_finds_the_optimum_of_its_objective() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102 - our own README
     best, space = names["best"], names["space"]
@@ -24,7 +24,7 @@ def test_the_example_finds_the_optimum_of_its_objective() -> None:
 
 def test_every_stage_and_every_status_is_explained() -> None:
     text = README.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows == list(STAGES)
     explained = set(re.findall(r"`([a-z ]+)`", text))
     assert set(get_args(Status)) - {"open", "skipped"} <= explained

@@ -259,7 +259,7 @@ def test_a_history_of_another_space_is_refused() -> None:
 def test_reading_a_plan_loads_neither_torch_nor_optuna_nor_numpy() -> None:
     code = """
 import sys
-import search.plan, search.shots, search.simplify, search.space.build
+import search.plan, search.samplers.optuna_samplers, search.shots, search.simplify, search.space.space
 print([name for name in ("torch", "optuna", "numpy", "scipy", "cmaes") if name in sys.modules])
 import search.finalists, search.suggester
 print([name for name in ("torch", "optuna", "cmaes") if name in sys.modules])
