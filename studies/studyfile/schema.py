@@ -202,7 +202,7 @@ class SearchTable(Written):
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
         Field(default=SURROGATE, examples=[SURROGATE])
     )
-    """Who proposes: `surrogate`, our own model (once `hill`), or one of `tpe`, `gp`, `cmaes`, `nsga2`, `qmc`, `random`."""
+    """Who proposes: `surrogate`, our own model (once `hill`), or `tpe`, `gp`, `cmaes`, `nsga2`, `qmc` or `random`."""
     options: Annotated[dict[str, Any], AfterValidator(checks.sampler_options)] = Field(
         default={}, examples=[{"multivariate": True}, True]
     )
