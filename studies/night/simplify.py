@@ -61,7 +61,9 @@ class Simplified:
 class _Trying:
     """One go through the simpler recipes."""
 
-    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[TrialRecord], lead: PairedDifference) -> None:
+    def __init__(
+        self, spec: StudySpec, workshop: Workshop, history: Sequence[TrialRecord], lead: PairedDifference
+    ) -> None:
         self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
         self.rendered = 0
 
