@@ -40,12 +40,13 @@ def _heavy_after(code: str) -> list[str]:
     [
         "import studies.cli.main",
         HELP,
+        "import engine.modes.pair, engine.modes.registry",
         "import search, search.space.space, search.suggester, search.plan, search.finalists",
         "import engine.recipes.recipe, engine.recipes.file, engine.shots.infotext, engine.architecture.layout",
         "import studies.studyfile.read, studies.studyfile.template, studies.preflight.name_clash",
         "import scorers.catalogue.lookup, scorers.catalogue.sources, scorers.catalogue.downloads",
     ],
-    ids=["cli", "help", "search", "engine words", "study file", "catalogue"],
+    ids=["cli", "help", "modes", "search", "engine words", "study file", "catalogue"],
 )
 def test_light_modules_load_nothing_heavy(code: str) -> None:
     assert _heavy_after(code) == []
@@ -69,7 +70,7 @@ def test_import_contracts_hold() -> None:
         ("search", "import torch", "search never reaches torch"),
         ("search", "import optuna", "only search.samplers imports optuna"),
         ("scorers", "import studies.errors", "engine and scorers know neither"),
-        ("engine/recipes", "import engine.merging.rows", "engine, from the ground"),
+        ("engine/recipes", "import engine.merging.folded", "engine, from the ground"),
         ("engine/recipes", "import numpy", "what to merge and what to draw, in words"),
         ("scorers/scoring", "import scorers.panel.panel", "scorers, from the ground"),
         ("search/space", "import search.state", "search, from the ground"),

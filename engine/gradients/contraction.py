@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.errors import RecipeError
 from engine.live.weights import LiveWeights
-from engine.merging.rows import Row
+from engine.modes.rows import Row
 
 UNET = "model.diffusion_model."
 LARGEST_SHIFT = 64

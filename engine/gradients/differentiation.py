@@ -16,7 +16,7 @@ from engine.gradients.denoising_loss import DenoisingLoss, Noised
 from engine.gradients.slopes import Move, slopes_of
 from engine.gradients.traced_renderer import AT_ONCE
 from engine.live.weights import LiveWeights
-from engine.merging.rows import Row
+from engine.modes.rows import Row
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 

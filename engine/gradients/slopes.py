@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.errors import RecipeError
 from engine.merging.folded import Plan
-from engine.merging.rows import Row, combined
+from engine.modes.rows import Row, combined
 from engine.recipes.recipe import Recipe
 
 
@@ -49,7 +49,7 @@ def slopes_of(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]
     if odd := [key for key, row in differing.items() if not (_is_sum(row) and _is_sum(plan.rows[key]))]:
         raise RecipeError(
             f"{name}: {len(odd)} tensors, such as {odd[0]}, are not weighted sums, and their slopes are not known; "
-            "take a recipe of Weight sum, Add difference, Triple sum, sum Twice, Self and Adjust"
+            "take a recipe of calculation mode normal, Self and Adjust"
         )
     return _Differences(plan.rows, step).of(differing)
 

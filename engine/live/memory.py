@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint, Progress
-from engine.merging.rows import Row
+from engine.modes.rows import Row
 from engine.recipes.blocks import BLOCKS, ELEMENTS, block_of
 
 ALIGNMENT = 128  # elements

@@ -20,9 +20,9 @@ from engine.checkpoints.checkpoint import Checkpoint, Progress, has_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.live.memory import Region, load_parents, memory_order
 from engine.live.model import LiveModel
-from engine.merging.evaluate import DTYPES, Arithmetic, Found, prepass
-from engine.merging.folded import Plan, Prepass, plan_for
-from engine.merging.rows import Row
+from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
+from engine.merging.folded import Plan, RunPrepass, plan_for
+from engine.modes.rows import Row
 from engine.recipes.blocks import block_of
 from engine.recipes.recipe import Recipe
 
@@ -61,7 +61,7 @@ class LiveWeights:
         self._built: dict[str, Row] = {}
         self._plan: Plan | None = None
         self._vae_is_merged = True
-        self._prepasses: dict[int, tuple[Prepass, Found]] = {}
+        self._prepasses: dict[int, tuple[RunPrepass, object]] = {}
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
         self._places = {key: live.places(key) for key in self.keys}
         self._addresses = {key: _addresses(places) for key, places in self._places.items()}
@@ -179,15 +179,15 @@ class LiveWeights:
         for number in sorted(plan.prepasses):
             wanted, known = plan.prepasses[number], self._prepasses.pop(number, None)
             if known is None or known[0] != wanted or wanted.runs & stale:
-                known = wanted, prepass(wanted, self._stored, plan.shapes, self._known)
+                known = wanted, do_prepass(wanted, self._stored, plan.shapes, self._known)
                 stale.add(number)
             self._prepasses[number] = known
         return frozenset(stale)
 
     @property
-    def _known(self) -> Found:
-        """What the pre-passes found out."""
-        return Found.of_runs({number: found for number, (_, found) in self._prepasses.items()})
+    def _known(self) -> Known:
+        """What the pre-passes returned."""
+        return {number: known for number, (_, known) in self._prepasses.items()}
 
     def _stored(self, name: str, key: str) -> Tensor:
         """A tensor of a parent's file."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from torch import Tensor
+
 from engine.architecture.widths import LATENT_CHANNELS, TEXT, Shape
 from engine.checkpoints.tensors import same_shape
 from engine.errors import RecipeError
+from engine.modes.record import Operands
 from engine.recipes.blocks import is_merged
 from engine.recipes.dialects import Dialect
 from engine.recipes.steps import MergeStep
@@ -22,6 +25,14 @@ def input_channels(a: Shape, b: Shape) -> bool:
     )
 
 
+def first_channels(operands: Operands[Tensor]) -> Tensor:
+    """The formula of such a convolution: the first, with its leading channels replaced by the second."""
+    whole, part = operands.models
+    found = whole.clone()
+    found[:, : part.shape[1]] = part
+    return found
+
+
 Shapes = Mapping[str, Shape]
 
 _POSITIONS = f"{TEXT}embeddings.position_ids"
@@ -34,7 +45,7 @@ def appended(a: Shapes, b: Shapes) -> list[str]:
 
 def subtracts(run: MergeStep, dialect: Dialect, key: str) -> bool:
     """Whether B - C takes the place of B; since November 2023 only for what is merged."""
-    return run.takes_difference and "model" in key and (is_merged(key) or dialect.native_dtype)
+    return run.pair.subtracts and "model" in key and (is_merged(key) or dialect.native_dtype)
 
 
 def check_shapes(
@@ -57,9 +68,9 @@ def check_shapes(
         return
     shared = [key for key in a if is_merged(key) and key in b]
     odd = [key for key in shared if not same_shape(a[key], b[key])]
-    if run.calculation == "normal":
+    if run.pair.calculation.merges_inputs:
         odd = [key for key in odd if not _merges_inputs(dialect, a[key], b[key])]
-    if c is not None and run.holds_c:
+    if c is not None and run.pair.needs_c:
         odd += [key for key in shared if key in c and not same_shape(c[key], b[key])]
     odd = [key for key in odd if touched(key)]
     if c is not None:  # B - C is made of all keys first

@@ -7,30 +7,17 @@ The sum starts from the term with the largest weight and adds what the others di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from engine.architecture.widths import Shape
-from engine.arithmetic.rounding import lerp_by
-from engine.arithmetic.smoothing import smoothed
-from engine.errors import RecipeError
-from engine.merging.calculations import (
-    CosineRange,
-    Noise,
-    cosine_range,
-    cosine_share,
-    extracted,
-    noise_places,
-    similarities,
-    spliced,
-    train_difference,
-)
-from engine.merging.folded import Prepass
-from engine.merging.rows import Calculated, Row
+from engine.merging.folded import RunPrepass
 from engine.merging.sources import as_shape
+from engine.modes.record import Operands, PrepassKey
+from engine.modes.rows import Calculated, Row
 
 DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
@@ -41,28 +28,11 @@ Read = Callable[[str], Tensor]
 """Gives the tensor of a model by the model's name, for one key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What pre-passes found out.
+Known = Mapping[int, object]
+"""What pre-passes returned, by the number of the run."""
 
-    Attributes:
-        ranges: of the cosine modes, by run.
-        noise: of plus random, by run and key.
-    """
-
-    ranges: Mapping[int, CosineRange]
-    noise: Mapping[int, Mapping[str, Noise]]
-
-    @classmethod
-    def of_runs(cls, found: Mapping[int, Found]) -> Found:
-        """What the pre-passes of several runs found out, by the number of each run."""
-        return cls(
-            ranges={number: one.ranges[0] for number, one in found.items() if one.ranges},
-            noise={number: one.noise[0] for number, one in found.items() if one.noise},
-        )
-
-
-NOTHING = Found(ranges={}, noise={})
+NOTHING: Known = MappingProxyType({})
+"""What is known where no run has a pre-pass."""
 
 
 class Arithmetic:
@@ -98,7 +68,7 @@ class Arithmetic:
             out[start:end].copy_(self._rounded[: end - start].copy_(value))
 
     @torch.no_grad()
-    def evaluate_key(self, key: str, row: Row, read: Read, shape: Shape, out: Tensor, found: Found = NOTHING) -> None:
+    def evaluate_key(self, key: str, row: Row, read: Read, shape: Shape, out: Tensor, known: Known = NOTHING) -> None:
         """Write any row into ``out``, rounded.
 
         Args:
@@ -107,12 +77,12 @@ class Arithmetic:
             read: gives tensors in the shape of their file.
             shape: of the result.
             out: flat.
-            found: what pre-passes found out, where the row needs it.
+            known: what pre-passes returned, where the row needs it.
         """
         if all(isinstance(term, str) for term, _ in row.terms):
             self.evaluate(row, lambda name: read(name).reshape(-1), out)
             return
-        value = _Evaluation(key, read, shape, found, out.device).row(row)
+        value = _Evaluation(key, read, shape, known, out.device).row(row)
         out.copy_(value.reshape(-1).to(self.round_to))
 
     def _weighted(self, terms: list[tuple[Tensor, float]], value: Tensor) -> None:
@@ -143,7 +113,7 @@ def _parted(terms: list[tuple[Tensor, float]]) -> tuple[Tensor, float, list[tupl
     return terms[place][0], 1.0 if abs(total - 1) < 1e-12 else total, rest
 
 
-def find_out(plans: Mapping[int, Prepass], read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Found:
+def known_of(plans: Mapping[int, RunPrepass], read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Known:
     """Do all pre-passes of a plan, in the order of their runs.
 
     Args:
@@ -152,44 +122,45 @@ def find_out(plans: Mapping[int, Prepass], read: Callable[[str, str], Tensor], s
         shapes: of the keys.
 
     Raises:
-        RecipeError: as ``prepass``.
+        RecipeError: as ``do_prepass``.
     """
-    found: dict[int, Found] = {}
+    known: dict[int, object] = {}
     for number in sorted(plans):
-        found[number] = prepass(plans[number], read, shapes, Found.of_runs(found))
-    return Found.of_runs(found)
+        known[number] = do_prepass(plans[number], read, shapes, known)
+    return known
 
 
-def prepass(
-    plan: Prepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape], known: Found = NOTHING
-) -> Found:
-    """Find out what a run has to know of all its keys; the number of the run is 0 in the result.
+def do_prepass(
+    plan: RunPrepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape], known: Known = NOTHING
+) -> object:
+    """Find out what a run has to know of all its keys.
 
     Args:
         plan: of the run.
         read: gives the tensor of a model's name and a key.
         shapes: of the keys.
-        known: what the pre-passes of earlier runs found out.
+        known: what the pre-passes of earlier runs returned.
 
     Raises:
         RecipeError: the models have too few tensors in common to compare.
     """
-    if plan.kind == "plus random":
-        order = ((key, shapes[key], _noise_dtype(plan, row, key, read)) for key, (row,) in plan.pairs)
-        return Found(ranges={}, noise={0: noise_places(order, plan.seed)})
-    collected: list[Tensor] = []
-    for key, rows in plan.pairs:
-        evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known, _CPU)
-        a, b = (evaluation.row(row) for row in rows)
-        collected.append(similarities(plan.kind, a, b).cpu())
-    try:
-        return Found(ranges={0: cosine_range(collected)}, noise={})
-    except ValueError:
-        raise RecipeError(f"{plan.kind}: the models have too few tensors in common to compare; write normal") from None
+    return plan.prepass.find(_prepass_keys(plan, read, shapes, known), plan.seed)
 
 
-def _noise_dtype(plan: Prepass, row: Row, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
-    """Noise is drawn in A's dtype, which decides what the random stream gives."""
+def _prepass_keys(
+    plan: RunPrepass, read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape], known: Known
+) -> Iterator[PrepassKey]:
+    for key, rows in plan.rows:
+        if plan.prepass.compares:
+            evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known, _CPU)
+            tensors = tuple(evaluation.row(row) for row in rows)
+            yield PrepassKey(key=key, shape=shapes[key], tensors=tensors)
+        else:
+            yield PrepassKey(key=key, shape=shapes[key], dtype=_first_dtype(plan, rows[0], key, read))
+
+
+def _first_dtype(plan: RunPrepass, row: Row, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
+    """The dtype of A, which decides what a random stream gives."""
     name = _first_model(row)
     return torch.float16 if plan.half or name is None else read(name, key).dtype
 
@@ -205,8 +176,8 @@ def _first_model(row: Row) -> str | None:
 class _Evaluation:
     """Evaluates rows of one key with whole float32 tensors."""
 
-    def __init__(self, key: str, read: Read, shape: Shape, found: Found, device: torch.device) -> None:
-        self._key, self._read, self._shape, self._found, self._device = key, read, shape, found, device
+    def __init__(self, key: str, read: Read, shape: Shape, known: Known, device: torch.device) -> None:
+        self._key, self._read, self._shape, self._known, self._device = key, read, shape, known, device
 
     def row(self, row: Row) -> Tensor:
         """The value of a row, float32."""
@@ -224,36 +195,24 @@ class _Evaluation:
     def _term(self, term: str | Calculated) -> Tensor:
         if isinstance(term, str):
             return as_shape(self._read(term).float(), self._shape)
-        if term.kind == "input channels":
-            return self._first_channels(term)
-        if term.kind == "plus random":
-            return self._found.noise[term.run][self._key].draw(self._shape).float().to(self._device)
-        first, *rest = (self.row(row) for row in term.rows)
-        return self._calculated(term, first, rest)
+        operands = Operands(
+            models=self._models(term),
+            alpha=term.alpha,
+            beta=term.beta,
+            gamma=term.gamma,
+            key=self._key,
+            shape=self._shape,
+            known=self._known.get(term.run),
+        )
+        value: Tensor = term.formula(operands)
+        return value.float().to(self._device)
 
-    def _calculated(self, term: Calculated, first: Tensor, rest: list[Tensor]) -> Tensor:
-        match term.kind:
-            case "cosineA" | "cosineB" as kind:
-                share = cosine_share(kind, first, rest[0], term.alpha, self._found.ranges[term.run])
-                return lerp_by(rest[0], first, share)
-            case "smoothAdd":
-                return smoothed(first.cpu()).to(first.device)
-            case "tensor" | "tensor2" as kind:
-                return spliced(kind, first, rest[0], term.alpha, term.beta)
-            case "trainDifference":
-                return first + train_difference(first, rest[0], rest[1], term.alpha)
-            case "extract":
-                return extracted(first, rest[0], rest[1], term.alpha, term.beta, term.gamma)
-            case _:  # unless equal
-                changed, b, c = rest
-                return first if torch.equal(b, c) else changed
+    def _models(self, term: Calculated) -> tuple[Tensor, ...]:
+        """The rows of a calculation; those behind the first for its leading input channels alone, if it says so."""
+        rest = self._narrowed(term.channels) if term.channels else self
+        return tuple((rest if number else self).row(row) for number, row in enumerate(term.rows))
 
-    def _first_channels(self, term: Calculated) -> Tensor:
-        whole, part = (row for row in term.rows)
-        count = min(self._read(name).shape[1] for name in part.models)
-        shape = (self._shape[0], count, *self._shape[2:])
-        read = lambda name: self._read(name)[:, :count]  # noqa: E731
-        narrow = _Evaluation(self._key, read, shape, self._found, self._device)
-        found = self.row(whole).clone()
-        found[:, :count] = narrow.row(part)
-        return found
+    def _narrowed(self, channels: int) -> _Evaluation:
+        shape = (self._shape[0], channels, *self._shape[2:])
+        read = lambda name: self._read(name)[:, :channels]  # noqa: E731
+        return _Evaluation(self._key, read, shape, self._known, self._device)

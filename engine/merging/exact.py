@@ -1,36 +1,26 @@
 """Exact replay: a recipe run step by step in SuperMerger's own arithmetic, with its rounding after every step.
 
 Nothing is kept but what is asked for: a tensor is computed when it is read, from tensors of files that are read then.
-The order within a run is SuperMerger's: ratio, calculation, Adjust, and smoothAdd MT at the very end; then come the
-keys that only B has.
+The order within a run is SuperMerger's: ratio, calculation, Adjust, and what a calculation mode does after Adjust; then
+come the keys that only B has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from engine.architecture.widths import FamilyName, Shape
-from engine.arithmetic.rounding import lerp_by, product, times
-from engine.arithmetic.smoothing import smoothed
+from engine.arithmetic.rounding import times
 from engine.errors import RecipeError
-from engine.merging.calculations import (
-    CosineRange,
-    Noise,
-    cosine_range,
-    cosine_share,
-    extracted,
-    noise_places,
-    similarities,
-    spliced,
-    train_difference,
-)
 from engine.merging.compatibility import appended, check_shapes, input_channels, subtracts
-from engine.merging.modes import add_difference, difference, sum_twice, triple_sum, weight_sum
 from engine.merging.ratios import RunSettings
 from engine.merging.sources import SavedAsHalf, Scratch, Source, as_shape
+from engine.modes.record import Operands, PrepassKey, Rounding
+from engine.modes.sums import difference
 from engine.recipes.adjust import ADJUSTED, SHIFTED, factor, shift
 from engine.recipes.blocks import is_merged
 from engine.recipes.dialects import Dialect
@@ -38,7 +28,6 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 
 PIECE = 1 << 17  # elements of one piece of elementwise arithmetic: its temporaries stay in the cache of a core
-_VAE = "first_stage_model"
 
 
 def replay(recipe: Recipe, models: Mapping[str, Source]) -> Replayed:
@@ -71,23 +60,28 @@ class Replayed:
         shapes: of A's keys in their order, then of those that only B has.
 
     Raises:
-        RecipeError: the models do not fit each other, or have too little in common for a cosine mode.
+        RecipeError: the models do not fit each other, or have too little in common for the calculation mode.
     """
 
     def __init__(self, run: MergeStep, sources: Sequence[Source], family: FamilyName, dialect: Dialect) -> None:
         self._run, self._dialect = run, dialect
+        self._modes, self._mode = run.pair, run.pair.calculation
         self._family: FamilyName = family
         self._a, self._b = sources[:2]
         self._c = sources[2] if len(sources) > 2 else None
-        self._native = dialect.native_dtype or run.old_arithmetic
+        self._rounding = Rounding(
+            dialect=dialect.name,
+            native_dtype=dialect.native_dtype,
+            native_sums=dialect.native_sums,
+            old=dialect.native_dtype or run.old_arithmetic,
+        )
         self._settings = RunSettings(run, family, dialect, self._a.shapes)
         self._scratch = Scratch()
         self._last: tuple[str, Tensor] | None = None
         check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))
         more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes)}
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
-        self._range, self._noise = CosineRange(low=0.0, high=1.0), dict[str, Noise]()
-        self._find_out()
+        self._known = self._prepass()
 
     def read(self, key: str) -> Tensor:
         """The value of a key, in the dtype that SuperMerger computes; valid until ``SCRATCH_TURNS`` more are read."""
@@ -99,26 +93,42 @@ class Replayed:
 
     def _value(self, key: str) -> Tensor:
         a = self._a.read(key)
-        ratios = self._settings.ratios(key) if self._takes_part(key) else None
+        ratios = self._settings.ratios(key) if self._is_computed(key) else None
         if ratios is None:
             return a
         b = self._second(key)
-        c = self._c.read(key) if self._c and self._run.holds_c else b
-        if self._run.calculation == "normal" and input_channels(tuple(a.shape), tuple(b.shape)):
-            found = self._first_channels(a, b, c, ratios)
+        c = self._c.read(key) if self._c and self._modes.needs_c else b
+        operands = self._operands(key, (a, b, c), *ratios)
+        if self._mode.merges_inputs and input_channels(tuple(a.shape), tuple(b.shape)):
+            found = self._first_channels(operands)
         else:
-            b, c = as_shape(b, tuple(a.shape)), as_shape(c, tuple(a.shape))
-            found = self._calculated(key, a, b, c, *ratios)
+            operands = replace(operands, models=tuple(as_shape(tensor, tuple(a.shape)) for tensor in (a, b, c)))
+            found = self._calculated(operands)
         if found is None:
             return a
         found = self._adjusted(key, found)
-        if self._run.calculation == "smoothAdd MT":
-            found = found + ratios[0] * smoothed(b.float())
-        return found
+        return self._mode.after_adjust.exact(operands, found) if self._mode.after_adjust else found
 
-    def _takes_part(self, key: str) -> bool:
-        shared = is_merged(key) and key in self._b.shapes
-        return shared and (self._c is None or not self._run.holds_c or key in self._c.shapes)
+    def _operands(self, key: str, models: tuple[Tensor, ...], alpha: float, beta: float) -> Operands[Tensor]:
+        return Operands(
+            models=models,
+            alpha=alpha,
+            beta=beta,
+            gamma=self._run.gamma,
+            key=key,
+            shape=tuple(models[0].shape),
+            known=self._known,
+            rounding=self._rounding,
+        )
+
+    def _is_computed(self, key: str) -> bool:
+        """Whether the run does anything to a key: all the models that it needs have it, and the mode computes it."""
+        if not is_merged(key) or key not in self._b.shapes:
+            return False
+        if self._c is not None and self._modes.needs_c and key not in self._c.shapes:
+            return False
+        ratios = self._settings.ratios(key)
+        return ratios is not None and self._settings.computes(key, ratios[0])
 
     def _second(self, key: str) -> Tensor:
         """B, or B - C in Add difference."""
@@ -126,12 +136,17 @@ class Replayed:
         if self._c is None or not subtracts(self._run, self._dialect, key):
             return b
         c = self._c.read(key) if key in self._c.shapes else None
-        return difference(b, c if c is None else as_shape(c, tuple(b.shape)), self._dialect)
+        return difference(b, c if c is None else as_shape(c, tuple(b.shape)), self._rounding)
 
-    def _first_channels(self, a: Tensor, b: Tensor, c: Tensor, ratios: tuple[float, float]) -> Tensor:
+    def _first_channels(self, operands: Operands[Tensor]) -> Tensor | None:
         """The input convolution of an inpainting model: the channels that B has are merged, the rest is A's."""
+        a, b, c = operands.models
+        count = b.shape[1]
+        merged = self._modes.exact(replace(operands, models=(a[:, :count], b, c)))
+        if merged is None:
+            return None
         found = a.clone()
-        found[:, : b.shape[1]] = self._normal(a[:, : b.shape[1]], b, c, *ratios)
+        found[:, :count] = merged
         return found
 
     def _adjusted(self, key: str, value: Tensor) -> Tensor:
@@ -143,81 +158,43 @@ class Replayed:
             return value + torch.tensor(shift(values, self._family))
         return times(factor(values, key), value)
 
-    # ----------------------------------------------------------------------------------------- calculation modes
-
-    def _calculated(self, key: str, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor | None:
-        """The value before Adjust; None where the run does not touch the key at all."""
-        match self._run.calculation:
-            case "normal":
-                return self._in_pieces(a, b, c, alpha, beta)
-            case "self" | "plus random" as kind:
-                touched = self._settings.multiplies(key, alpha)
-                return (times(alpha, a) if kind == "self" else self._with_noise(key, a, alpha)) if touched else None
-            case "cosineA" | "cosineB":
-                return None if _VAE in key else self._cosine(a, b, alpha)
-            case "tensor" | "tensor2" as kind:
-                return spliced(kind, a, b, alpha, beta)
-            case "extract" | "trainDifference":
-                return self._of_three(a, b, c, alpha, beta)
-            case kind:  # smoothAdd; MT adds after Adjust
-                return a + alpha * smoothed(b.float()) if kind == "smoothAdd" else a
-
-    def _of_three(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor | None:
-        if self._run.calculation == "extract":
-            return extracted(a.float(), b.float(), c.float(), alpha, beta, self._run.gamma).to(a.dtype)
-        if torch.equal(b.float(), c.float()):
+    def _calculated(self, operands: Operands[Tensor]) -> Tensor | None:
+        """The value before Adjust, of large tensors in pieces where that makes no difference."""
+        count = operands.a.numel()
+        if not self._mode.elementwise or count <= PIECE:
+            return self._modes.exact(operands)
+        flat = tuple(tensor.reshape(-1) for tensor in operands.models)
+        first = tuple(tensor[:1] for tensor in flat)
+        probe = self._modes.exact(replace(operands, models=first))
+        for tensor, element in zip(operands.models, first, strict=True):
+            if probe is element:  # a model is given back as it is
+                return tensor
+        if probe is None:
             return None
-        return a + train_difference(a.float(), b.float(), c.float(), alpha)
-
-    def _normal(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor:
-        if self._run.mode == "Weight sum":
-            return weight_sum(a, b, alpha, native=self._native)
-        if self._run.mode == "Add difference":
-            return add_difference(a, b, alpha, self._dialect)
-        if self._run.mode == "Triple sum":
-            return triple_sum(a, b, c, alpha, beta, self._dialect, old=self._native)
-        return sum_twice(a, b, c, alpha, beta, old=self._native)
-
-    def _in_pieces(self, a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float) -> Tensor:
-        """``_normal``, which goes element by element, in pieces of a large tensor."""
-        if a.numel() <= PIECE or (self._run.mode == "Weight sum" and alpha in {0, 1}):
-            return self._normal(a, b, c, alpha, beta)
-        shape, a, b, c = tuple(a.shape), a.reshape(-1), b.reshape(-1), c.reshape(-1)
-        found = self._scratch.like(shape, self._normal(a[:1], b[:1], c[:1], alpha, beta).dtype)
-        for start in range(0, a.numel(), PIECE):
+        found = self._scratch.like(operands.shape, probe.dtype)
+        for start in range(0, count, PIECE):
             piece = slice(start, start + PIECE)
-            found.view(-1)[piece] = self._normal(a[piece], b[piece], c[piece], alpha, beta)
+            part = self._modes.exact(replace(operands, models=tuple(tensor[piece] for tensor in flat)))
+            if part is not None:
+                found.view(-1)[piece] = part
         return found
 
-    def _cosine(self, a: Tensor, b: Tensor, alpha: float) -> Tensor:
-        share = cosine_share(self._run.calculation, a.float(), b.float(), alpha, self._range)
-        if self._native:
-            return product(b, 1 - share) + product(a, share)
-        return lerp_by(b.float(), a.float(), share).to(a.dtype)
-
-    def _find_out(self) -> None:
+    def _prepass(self) -> object:
         """Do the pre-pass before anything is read: in between, it would use the memory of tensors at hand again."""
-        if self._run.calculation in {"cosineA", "cosineB"}:
-            self._range = self._cosine_range()
-        elif self._run.calculation == "plus random":
-            self._noise = self._noise_places()
+        prepass = self._mode.prepass
+        if prepass is None:
+            return None
+        return prepass.find(self._compared() if prepass.compares else self._drawn(), self._run.seed or 0)
 
-    def _cosine_range(self) -> CosineRange:
-        """Of every key with "model" in its name that both have, weight or not, but for the VAE."""
-        kind = self._run.calculation
-        keys = [key for key in self._a.shapes if "model" in key and key in self._b.shapes and _VAE not in key]
-        pairs = ((self._a.read(key).float(), self._second(key).float()) for key in keys)
-        try:
-            return cosine_range([similarities(kind, a, b) for a, b in pairs])
-        except ValueError:
-            raise RecipeError(f"{kind}: the models have too few tensors in common to compare; write normal") from None
+    def _compared(self) -> Iterator[PrepassKey]:
+        """Every key with "model" in its name that A and B have, weight or not."""
+        for key, shape in self._a.shapes.items():
+            if "model" in key and key in self._b.shapes and not self._mode.skips_key(key):
+                tensors = (self._a.read(key).float(), self._second(key).float())
+                yield PrepassKey(key=key, shape=shape, tensors=tensors)
 
-    def _with_noise(self, key: str, a: Tensor, alpha: float) -> Tensor:
-        return a + times(alpha, self._noise[key].draw(tuple(a.shape)))
-
-    def _noise_places(self) -> dict[str, Noise]:
-        """Noise is drawn in the order of A's keys, for those that are touched."""
-        touched = (key for key in self._a.shapes if self._takes_part(key))
-        wanted = [key for key in touched if (r := self._settings.ratios(key)) and self._settings.multiplies(key, r[0])]
-        shapes = ((key, self._a.shapes[key], self._a.read(key).dtype) for key in wanted)
-        return noise_places(shapes, self._run.seed or 0)
+    def _drawn(self) -> Iterator[PrepassKey]:
+        """The keys that are computed, in A's order."""
+        for key, shape in self._a.shapes.items():
+            if self._is_computed(key):
+                yield PrepassKey(key=key, shape=shape, dtype=self._a.read(key).dtype)

@@ -19,7 +19,7 @@ from engine.checkpoints.header import SIZES, TensorInfo
 from engine.checkpoints.tensors import all_finite, same_shape
 from engine.checkpoints.vae import read_vae
 from engine.errors import CheckpointError, RecipeError
-from engine.merging.evaluate import DTYPES, Arithmetic, find_out
+from engine.merging.evaluate import DTYPES, Arithmetic, known_of
 from engine.merging.exact import replay
 from engine.merging.folded import Plan, plan_for
 from engine.merging.sources import Scratch
@@ -159,7 +159,7 @@ class _Folded:
         self._dtype = dtype
         self._scratch = Scratch()
         read = lambda name, key: models[name].read(key)  # noqa: E731
-        self._found = find_out(plan.prepasses, read, plan.shapes)
+        self._known = known_of(plan.prepasses, read, plan.shapes)
 
     def read(self, key: str) -> Tensor:
         row, shape = self._plan.rows[key], self._plan.shapes[key]
@@ -167,7 +167,7 @@ class _Folded:
             return self._models[row.source].read(key)
         value = self._scratch.like(shape, self._dtype)
         read = lambda name: self._models[name].read(key)  # noqa: E731
-        self._arithmetic.evaluate_key(key, row, read, shape, value.view(-1), self._found)
+        self._arithmetic.evaluate_key(key, row, read, shape, value.view(-1), self._known)
         return value
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.record import ANY, limits_text
 from engine.recipes.adjust import ADJUSTED
 from engine.recipes.blocks import ELEMENTAL_NAMES, EXTENDED_BLOCKS, place_of
 from engine.recipes.dialects import Dialect, dialect_of
@@ -25,8 +26,6 @@ Ratios = tuple[float, float]
 Place = tuple[str, str, str]
 """A key, its block, and its extended id (the block again, but for SDXL)."""
 
-_BETA_BY_BLOCK = ("Triple sum", "sum Twice")
-_BETA_CALCULATIONS = ("tensor", "tensor2")
 _EXTENDED = {"CLIPL": 0, "VAE": 0, "CLIPG": 1}
 _RANDOM_OFFSET = 100  # SuperMerger keeps the first numbers for the weights themselves
 _RANDOM_COUNT = {"2023": 2500}
@@ -68,7 +67,7 @@ class RunSettings:
             self._keep_out(run.filter)
         for rule in parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block):
             self._apply(rule)
-        self._check_extract()
+        self._check_limits()
 
     def ratios(self, key: str) -> Ratios | None:
         """Alpha and beta of a key; None where the run does not touch it."""
@@ -78,8 +77,11 @@ class RunSettings:
         """Whether the run does anything to a key."""
         return key in self.table
 
-    def multiplies(self, key: str, alpha: float) -> bool:
-        """Whether Self (or plus random) with this alpha touches the key."""
+    def computes(self, key: str, alpha: float) -> bool:
+        """Whether the calculation mode computes a key with this alpha; else the key stays A's, without Adjust."""
+        mode = self._run.pair.calculation
+        if mode.inputs != "A":
+            return not mode.skips_key(key)
         if any(part in key for part in self._dialect.self_skips):
             return False
         return alpha != 0 or not self._dialect.self_skips_zero
@@ -103,7 +105,7 @@ class RunSettings:
     def _extended_weights(self, alpha: Ratio, beta: Ratio, extended: str) -> Ratios:
         """With two ratios SuperMerger's dialect ``head`` writes that of the second text over the first."""
         first = _extended_ratio(alpha, extended)
-        if self._run.mode in _BETA_BY_BLOCK or self._run.calculation in _BETA_CALCULATIONS:
+        if self._run.pair.beta_by_block:
             return _extended_ratio(beta, extended), _extended_ratio(beta, "CLIPL")
         return first, _extended_ratio(beta, "CLIPL")
 
@@ -145,12 +147,15 @@ class RunSettings:
         count = _RANDOM_COUNT.get(self._dialect.name, _RANDOM_USUAL)
         return np.random.RandomState(self._run.seed).rand(count)  # SuperMerger's stream
 
-    def _check_extract(self) -> None:
-        if self._run.calculation != "extract":
+    def _check_limits(self) -> None:
+        mode = self._run.pair.calculation
+        low, high = mode.alpha_limits
+        if (low, high) == ANY:
             return
         for key, (alpha, _) in self.table.items():
-            if not 0 <= alpha <= 1:
-                raise RecipeError(f"extract: a rule gives {key} the ratio {alpha}; it must be from 0 to 1")
+            if not low <= alpha <= high:
+                limits = limits_text((low, high))
+                raise RecipeError(f"{mode.name}: a rule gives {key} the ratio {alpha}; it must be {limits}")
 
 
 def rule_name(block: str, family: FamilyName) -> str:

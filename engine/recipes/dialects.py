@@ -17,18 +17,10 @@ from dataclasses import dataclass, replace
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
-
-MODES: dict[str, int] = {"Weight sum": 2, "Add difference": 3, "Triple sum": 3, "sum Twice": 3}
-"""Merge modes in SuperMerger's words, and how many models each takes."""
+from engine.modes.registry import calculation_modes
 
 SEVEN_FIELDS = ("IN", "OUT", "OUT2", "CONT", "COL1", "COL2", "COL3")
 EIGHT_FIELDS = ("IN", "OUT", "OUT2", "CONT", "BRI", "COL1", "COL2", "COL3")
-
-_OLD_CALCULATIONS = (
-    "normal", "cosineA", "cosineB", "trainDifference", "smoothAdd", "smoothAdd MT", "tensor", "tensor2", "self"
-)  # fmt: skip
-DIFFERENCE_CALCULATIONS = ("trainDifference", "extract")
-"""Calculation modes that work on A, B and C themselves; SuperMerger then merges as Add difference, whatever is set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +36,6 @@ class Dialect:
         exact_blocks: whether an elemental block name must be the whole name, instead of any part of key and name.
         extended: whether the 110 block ids of SDXL exist.
         adjust_fields: the names of the Adjust fields, in their order.
-        calculations: the calculation modes.
         self_skips: parts of key names that Self never multiplies.
         self_skips_zero: whether a Self factor of 0 leaves a key untouched, instead of making it 0.
         native_dtype: whether sums are made in the dtype of the models, instead of float32.
@@ -61,7 +52,6 @@ class Dialect:
     exact_blocks: bool = False
     extended: bool = False
     adjust_fields: tuple[str, ...] = EIGHT_FIELDS
-    calculations: tuple[str, ...] = (*_OLD_CALCULATIONS, "extract", "plus random")
     self_skips: tuple[str, ...] = ("to_out", "proj_out", "norm")
     self_skips_zero: bool = True
     native_dtype: bool = False
@@ -69,13 +59,17 @@ class Dialect:
     filters: bool = True
     filter_toggles: bool = True
 
+    @property
+    def calculations(self) -> tuple[str, ...]:
+        """The names of its calculation modes."""
+        return tuple(mode.name for mode in calculation_modes().values() if self.name not in mode.not_in)
+
 
 _2023 = Dialect(
     name="2023",
     commit="8e89e81, 2023-10-15",
     families=("sd1", "sd2", "sdxl"),
     adjust_fields=SEVEN_FIELDS,
-    calculations=_OLD_CALCULATIONS,
     self_skips=(),
     self_skips_zero=False,
     native_dtype=True,

@@ -14,8 +14,11 @@ from typing import Literal
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.pair import ModePair, pair_of
+from engine.modes.record import limits_text
+from engine.modes.self_factor import SELF
 from engine.recipes.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
-from engine.recipes.dialects import DIFFERENCE_CALCULATIONS, EIGHT_FIELDS, MODES, SEVEN_FIELDS
+from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS
 from engine.recipes.elemental import LARGEST, parse_elemental
 
 Ratio = float | tuple[float, ...]
@@ -29,8 +32,6 @@ NUMBERED = re.compile(r"step\d+")
 """The name that every step's result has by its number: step1, step2, ..."""
 
 DEFAULTS: dict[str, float | None] = {"beta": 0.0, "gamma": 0.3, "seed": None}
-_BETA_MODES = ("Triple sum", "sum Twice")
-_BETA_CALCULATIONS = ("tensor", "tensor2", "extract")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -64,14 +65,14 @@ class MergeStep:
         models: names of A, B and, where the mode takes three, C: models of the recipe, results of earlier steps, or
             ``previous``.
         alpha: ratio by block; what it weighs depends on the mode (in Weight sum, it is the share of B).
-        beta: second ratio, of Triple sum, sum Twice, tensor, tensor2 and extract.
-        mode: one of ``MODES``.
+        beta: second ratio, of modes that have one.
+        mode: merge mode, one of ``engine.modes.registry``.
         calculation: calculation mode, one of the dialect's.
         elemental: elemental text, see ``engine.recipes.elemental``.
         adjust: seven or eight Adjust fields, or none.
         filter: Include or Exclude.
-        gamma: the option of ``extract``.
-        seed: of ``plus random`` and of random elemental ratios.
+        gamma: the option of some calculation modes.
+        seed: of calculation modes that draw random numbers, and of random elemental ratios.
         extended: SDXL, dialect ``head``: elemental rules speak of the 110 ids.
         old_arithmetic: SuperMerger's option "use old calc method".
         name: what later steps call the result; without one, ``step1``, ``step2``, ... by its place.
@@ -92,10 +93,7 @@ class MergeStep:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise RecipeError(f"there is no merge mode {self.mode!r}; write one of {', '.join(MODES)}")
-        if self.calculation in DIFFERENCE_CALCULATIONS:
-            object.__setattr__(self, "mode", "Add difference")
+        object.__setattr__(self, "mode", self.pair.merge.name)
         _check_models(self)
         for what, ratio in (("alpha", self.alpha), ("beta", self.beta)):
             object.__setattr__(self, what, _ratio(what, ratio))
@@ -105,13 +103,18 @@ class MergeStep:
             object.__setattr__(self, name, DEFAULTS[name])
 
     @property
+    def pair(self) -> ModePair:
+        """The records of its modes."""
+        return pair_of(self.mode, self.calculation)
+
+    @property
     def unused(self) -> tuple[str, ...]:
         """Those of beta, gamma and seed that mean nothing in this mode; they are kept at their defaults."""
         rules = parse_elemental(self.elemental, self.calculation, extended=self.by_extended_block)
         used = {
-            "beta": self.mode in _BETA_MODES or self.calculation in _BETA_CALCULATIONS,
-            "gamma": self.calculation == "extract",
-            "seed": self.calculation == "plus random" or any(isinstance(rule.ratio, str) for rule in rules),
+            "beta": self.pair.uses_beta,
+            "gamma": self.pair.calculation.gamma,
+            "seed": self.pair.calculation.seed or any(isinstance(rule.ratio, str) for rule in rules),
         }
         return tuple(name for name, is_used in used.items() if not is_used)
 
@@ -119,16 +122,6 @@ class MergeStep:
     def by_extended_block(self) -> bool:
         """Whether blocks are meant by their 110 ids."""
         return self.extended or (isinstance(self.alpha, tuple) and len(self.alpha) == len(EXTENDED_BLOCKS))
-
-    @property
-    def takes_difference(self) -> bool:
-        """Whether B stands for B - C (Add difference, but for the calculation modes that work on all three)."""
-        return self.mode == "Add difference" and self.calculation not in DIFFERENCE_CALCULATIONS
-
-    @property
-    def holds_c(self) -> bool:
-        """Whether a key must be in C to be merged."""
-        return self.mode in {"Triple sum", "sum Twice"} or self.calculation in DIFFERENCE_CALCULATIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +188,7 @@ def as_run(step: Step, family: FamilyName) -> MergeStep:
     if isinstance(step, SelfStep):
         rules = elemental(step.factors, family)
         models = (PREVIOUS, PREVIOUS)
-        return MergeStep(models=models, alpha=1.0, calculation="self", elemental=rules, name=step.name)
+        return MergeStep(models=models, alpha=1.0, calculation=SELF.name, elemental=rules, name=step.name)
     if isinstance(step, AdjustStep):
         return MergeStep(models=(PREVIOUS, PREVIOUS), adjust=step.values, name=step.name)
     return step
@@ -258,7 +251,7 @@ def _telling(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
 
 
 def _check_models(step: MergeStep) -> None:
-    needed = MODES[step.mode]
+    needed = step.pair.models
     if len(step.models) != needed:
         raise RecipeError(
             f"{step.mode}, {step.calculation}: takes {needed} models, not {len(step.models)} "
@@ -291,23 +284,25 @@ def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _check_numbers(step: MergeStep) -> None:
-    _numbers((step.gamma,), ("extract",), "gamma")
+    _numbers((step.gamma,), (step.calculation,), "gamma")
     if step.seed is not None and not 0 <= step.seed < 2**32:
         raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
     if step.seed is None and "seed" not in step.unused:
-        raise RecipeError("random ratios and plus random need a seed; write one, such as seed = 1")
-    if step.calculation == "extract":
-        _check_extract(step)
+        what = step.calculation if step.pair.calculation.seed else "a random ratio"
+        raise RecipeError(f"{what} needs a seed; write one, such as seed = 1")
+    _check_limits(step)
 
 
-def _check_extract(step: MergeStep) -> None:
-    alphas = step.alpha if isinstance(step.alpha, tuple) else (step.alpha,)
-    if not isinstance(step.beta, float) or not 0 <= step.beta <= 1 or step.gamma < 0:
-        raise RecipeError(
-            f"extract: beta is {step.beta}, gamma {step.gamma}; beta is one number from 0 to 1, gamma 0 or more"
-        )
-    if not all(0 <= alpha <= 1 for alpha in alphas):
-        raise RecipeError(f"extract: alpha goes up to {max(alphas)}, down to {min(alphas)}; it must be from 0 to 1")
+def _check_limits(step: MergeStep) -> None:
+    mode = step.pair.calculation
+    if mode.beta == "number" and isinstance(step.beta, tuple):
+        raise RecipeError(f"{mode.name}: beta has {len(step.beta)} numbers; it is one number for all blocks")
+    limited = (("alpha", step.alpha, mode.alpha_limits), ("beta", step.beta, mode.beta_limits),
+               ("gamma", step.gamma, mode.gamma_limits))  # fmt: skip
+    for name, value, (low, high) in limited:
+        for number in value if isinstance(value, tuple) else (value,):
+            if name not in step.unused and not low <= number <= high:
+                raise RecipeError(f"{mode.name}: {name} is {number}; it must be {limits_text((low, high))}")
 
 
 def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:

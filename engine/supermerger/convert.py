@@ -171,8 +171,8 @@ def _wishes(candidate: _Candidate, wanted: Effects, thrown: frozenset[str]) -> I
 
 def _indifferent(effects: Effects, key: str) -> bool:
     """Whether no rule changes anything about a tensor."""
-    factors = effects.run.calculation in {"self", "plus random"}
-    return factors and any(part in key for part in effects.dialect.self_skips)
+    alone = effects.run.pair.calculation.inputs == "A"
+    return alone and any(part in key for part in effects.dialect.self_skips)
 
 
 # ------------------------------------------------------------------------------------------ block names written out
@@ -232,9 +232,9 @@ def _sentences(best: _Candidate, wanted: Effects, new: Dialect) -> Iterator[str]
 def _reason(key: str, best: _Candidate, wanted: Effects, new: Dialect) -> str:
     old_effect, new_effect = wanted.by_key[key], best.effects.by_key[key]
     change = f"{_told(old_effect, wanted)} in {wanted.dialect.name}, {_told(new_effect, best.effects)} in {new.name}"
-    calculation = best.run.calculation
-    if calculation in {"self", "plus random"} and any(part in key for part in new.self_skips) and old_effect:
-        return f"{change}, whose {calculation} never touches {', '.join(new.self_skips)}"
+    mode = best.run.pair.calculation
+    if mode.inputs == "A" and any(part in key for part in new.self_skips) and old_effect:
+        return f"{change}, whose {mode.name} never touches {', '.join(new.self_skips)}"
     if best.effects.block_of(key) is None:
         return f"{change}, which never merges these"
     if old_effect and new_effect and old_effect[1] != new_effect[1]:
@@ -245,7 +245,5 @@ def _reason(key: str, best: _Candidate, wanted: Effects, new: Dialect) -> str:
 def _told(effect: Effect, effects: Effects) -> str:
     if effect is None:
         return "as in A"
-    if effects.run.calculation == "self":
-        return f"times {number(effect[0])}"
     beta = f", beta {number(effect[1])}" if effect[1] else ""
-    return f"alpha {number(effect[0])}{beta}"
+    return f"{effects.run.pair.calculation.ratio_noun} {number(effect[0])}{beta}"

@@ -17,17 +17,11 @@ from engine.recipes.blocks import place_of
 from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import parse_elemental
 from engine.recipes.steps import MergeStep
-from engine.supermerger.fields import uses_beta
 
 Effect = tuple[float, float] | None
 """Alpha and beta of a tensor; None where it stays what it is in A."""
 
-_VAE = "first_stage_model"
 _ORDER = 2000  # places in the file, which only random rules ask for, are kept below where SuperMerger's dice end
-_COSINES = ("cosineA", "cosineB")
-_FACTORS = ("self", "plus random")
-_NEVER_A = ("extract", *_COSINES)
-"""With alpha 0 these make something else than A."""
 
 
 @lru_cache(maxsize=8)
@@ -69,17 +63,15 @@ class Effects:
         place = place_of(key, self.family, self.dialect)
         if place is None or self._is_filtered(key):
             return None
-        calculation = self.run.calculation
-        if calculation in _FACTORS:
+        if self.run.pair.calculation.inputs == "A":
             return self._factor_for(key, wanted)
         if wanted is not None:
             return wanted[0] if wanted[1] == self._beta(key) else None
         return 0.0 if is_a(self.run, key, 0.0, self._beta(key)) else None
 
     def _factor_for(self, key: str, wanted: Effect) -> float | None:
-        neutral = 1.0 if self.run.calculation == "self" else 0.0
         if wanted is None:
-            return None if _is_adjusted(self.run, key) else neutral
+            return None if _is_adjusted(self.run, key) else self.run.pair.calculation.neutral
         skipped = any(part in key for part in self.dialect.self_skips)
         return None if skipped or (wanted[0] == 0 and self.dialect.self_skips_zero) else wanted[0]
 
@@ -87,7 +79,7 @@ class Effects:
         """Beta of a tensor, which no rule changes."""
         settings = RunSettings(replace(self.run, filter=None), self.family, self.dialect, [key])
         ratios = settings.ratios(key)
-        return ratios[1] if ratios and uses_beta(self.run.mode, self.run.calculation) else 0.0
+        return ratios[1] if ratios and self.run.pair.uses_beta else 0.0
 
     def _is_filtered(self, key: str) -> bool:
         if not self.run.filter:
@@ -113,24 +105,15 @@ class Effects:
 
 def _effect(run: MergeStep, settings: RunSettings, key: str) -> Effect:
     ratios = settings.ratios(key)
-    if ratios is None or (run.calculation in _COSINES and _VAE in key):
+    if ratios is None or not settings.computes(key, ratios[0]):
         return None
-    alpha, beta = ratios
-    if run.calculation in _FACTORS and not settings.multiplies(key, alpha):
-        return None
-    beta = beta if uses_beta(run.mode, run.calculation) else 0.0
+    alpha, beta = ratios[0], ratios[1] if run.pair.uses_beta else 0.0
     return None if is_a(run, key, alpha, beta) else (alpha, beta)
 
 
 def is_a(run: MergeStep, key: str, alpha: float, beta: float) -> bool:
     """Whether a run with these ratios leaves a tensor what it is in A."""
-    if _is_adjusted(run, key) or run.calculation in _NEVER_A:
-        return False
-    if run.calculation == "self":
-        return alpha == 1
-    if run.calculation in {"tensor", "tensor2"}:
-        return alpha == 0 and 0 <= beta <= 1
-    return alpha == 0 and (beta == 0 or not uses_beta(run.mode, run.calculation))
+    return not _is_adjusted(run, key) and run.pair.calculation.leaves_a(alpha, beta if run.pair.uses_beta else 0.0)
 
 
 def _is_adjusted(run: MergeStep, key: str) -> bool:

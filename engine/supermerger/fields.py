@@ -1,7 +1,7 @@
 """What is set in SuperMerger's window for one run, as the texts and switches that it has there.
 
 mergehistory.csv, the metadata of merged files and X/Y/Z plots all hold these; each is read by way of them. What a mode
-does not use (beta in Weight sum, gamma in all but ``extract``) is not kept in the run that is made of them.
+does not use (beta in Weight sum, gamma in most) is not kept in the run that is made of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Literal
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.pair import pair_of
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
-from engine.recipes.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect
+from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import ignored_segments
 from engine.recipes.presets import Weights
 from engine.recipes.recipe import Recipe
@@ -28,8 +30,6 @@ OLD_ARITHMETIC = "use old calc method"
 GAMMA = 0.3
 """Where its gamma slider stands at first."""
 
-_BETA_BY_BLOCK = ("Triple sum", "sum Twice")
-_BETA_CALCULATIONS = ("tensor", "tensor2")
 _FILTER_NAMES = frozenset({*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"})
 
 
@@ -49,7 +49,7 @@ class Fields:
         elemental: elemental text.
         adjust: Adjust text.
         seed: of dice in weights and rules; None: there is none.
-        gamma: of ``extract``.
+        gamma: slider.
         filter_mode: Off, Include or Exclude.
         filtered: names of blocks and parts of keys that the filter names, mixed.
         extended: "use extended XL".
@@ -95,21 +95,10 @@ def mode_of(text: str) -> str:
     Raises:
         RecipeError: none.
     """
-    for mode, mark in zip(MODES, ("Weight", "Add", "Triple", "Twice"), strict=True):
-        if mark in text:
-            return mode
-    raise RecipeError(f"there is no merge mode {text!r}; write one of {', '.join(MODES)}")
-
-
-def uses_beta(mode: str, calculation: str) -> bool:
-    """Whether a second ratio counts at all."""
-    return beta_by_block(mode, calculation) or calculation == "extract"
-
-
-def beta_by_block(mode: str, calculation: str) -> bool:
-    """Whether the second weights text is read."""
-    difference = calculation in DIFFERENCE_CALCULATIONS
-    return calculation in _BETA_CALCULATIONS or (mode in _BETA_BY_BLOCK and not difference)
+    for name, mode in MERGE_MODES.items():
+        if mode.mark in text:
+            return name
+    raise RecipeError(f"there is no merge mode {text!r}; write one of {', '.join(MERGE_MODES)}")
 
 
 def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
@@ -117,9 +106,9 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
 
     One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
     """
-    mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and beta_by_block(run.mode, run.calculation))
+    by_block = run.pair.beta_by_block
+    mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and by_block)
     alpha, beta = (_row(run.alpha, run.beta, family), _row(run.beta, run.alpha, family)) if mbw else ((), ())
-    by_block = beta_by_block(run.mode, run.calculation)
     chosen = run.filter
     return Fields(
         models=(*run.models, "")[:3],
@@ -171,14 +160,14 @@ def step_of(
     Raises:
         RecipeError: a text cannot be read; with the name of the field and the place in it.
     """
-    mode = "Add difference" if fields.calculation in DIFFERENCE_CALCULATIONS else mode_of(fields.mode)
-    by_block = beta_by_block(mode, fields.calculation)
+    pair = pair_of(mode_of(fields.mode), fields.calculation)
+    by_block = pair.beta_by_block
     alpha = _weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
     beta = _weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
     more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
     return MergeStep(
-        models=_models(fields.models, mode),
-        mode=mode,
+        models=_models(fields.models, pair.models),
+        mode=pair.merge.name,
         calculation=fields.calculation,
         alpha=_ratio(alpha),
         beta=_ratio(beta),
@@ -210,10 +199,10 @@ def _ratio(ratio: WeightsText | float) -> Ratio:
     return ratio.numbers if isinstance(ratio, WeightsText) else ratio
 
 
-def _models(names: tuple[str, ...], mode: str) -> tuple[str, ...]:
+def _models(names: tuple[str, ...], count: int) -> tuple[str, ...]:
     """A, B and, where the mode takes it, C; an empty C is A, as in SuperMerger."""
     a, b, c = (*names, "", "")[:3]
-    return (a, b) if MODES[mode] == 2 else (a, b, c or a)
+    return (a, b) if count == 2 else (a, b, c or a)
 
 
 def _filter(fields: Fields) -> Filter | None:

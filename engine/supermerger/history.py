@@ -35,13 +35,6 @@ CELLS_2023 = 19
 SHORT = 10
 """Digits of a short hash."""
 
-_FORMULAS = {
-    "Weight sum": "A*(1-alpha)+B*alpha",
-    "Add difference": "A+(B-C)*alpha",
-    "Triple sum": "A*(1-alpha-beta)+B*alpha+C*beta",
-    "sum Twice": "(A*(1-alpha)+B*alpha)*(1-beta)+C*beta",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRow:
@@ -103,7 +96,7 @@ def history_line(
     fields = fields_of(run, dialect, family)
     cells = [str(number_of_row), time, name, fields.weights_alpha, fields.weights_beta]
     cells += [_short(model or fields.models[0], hashes) for model in fields.models]
-    cells += [_decimal(fields.alpha), _decimal(fields.beta), f"{fields.mode}:{_FORMULAS[fields.mode]}"]
+    cells += [_decimal(fields.alpha), _decimal(fields.beta), f"{fields.mode}:{run.pair.merge.formula}"]
     cells += [str(fields.mbw), name, str(_save_settings(fields, half=half)), "[]", fields.elemental]
     cells += [fields.calculation, str(-1 if fields.seed is None else fields.seed), fields.adjust]
     if dialect.filters:

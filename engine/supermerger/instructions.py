@@ -8,7 +8,7 @@ from engine.architecture.widths import FamilyName
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, MergeStep, number
-from engine.supermerger.fields import OLD_ARITHMETIC, Fields, beta_by_block, fields_of, uses_beta
+from engine.supermerger.fields import OLD_ARITHMETIC, Fields, fields_of
 from engine.supermerger.runs import Run, joined_runs
 
 _XL_NAMES = "elemental rules call the blocks of SDXL by the 26 names in order, so M00 is IN09 there and OUT00 is IN10"
@@ -72,7 +72,7 @@ def _lines(run: Run, recipe: Recipe, models: Mapping[str, str], *, half: bool) -
             yield f"Model {letter}: {_called(name, models)}"
     yield f"merge mode: {fields.mode}"
     yield f"calculation mode: {fields.calculation}"
-    yield from _ratio_lines(fields)
+    yield from _ratio_lines(fields, run.step)
     if fields.elemental:
         yield "elemental merge:"
         yield from (f"  {line}" for line in fields.elemental.split("\n"))
@@ -88,27 +88,27 @@ def _called(name: str, models: Mapping[str, str]) -> str:
     return f"{name}, {models[name]}" if name in models else name
 
 
-def _ratio_lines(fields: Fields) -> Iterator[str]:
+def _ratio_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
     yield f"use MBW: {'on' if fields.mbw else 'off'}"
     if fields.mbw:
         yield f"weights (BASE first): {fields.weights_alpha}"
     else:
         yield f"alpha: {number(fields.alpha)}"
-    if fields.mbw and beta_by_block(fields.mode, fields.calculation):
+    if fields.mbw and step.pair.beta_by_block:
         yield f"weights beta (BASE first): {fields.weights_beta}"
-    elif uses_beta(fields.mode, fields.calculation):
+    elif step.pair.uses_beta:
         yield f"beta: {number(fields.beta)}"
 
 
 def _more_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
-    if fields.calculation == "extract":
+    mode = step.pair.calculation
+    if mode.gamma:
         yield f"gamma: {number(fields.gamma)}"
     if step.filter:
         yield f"{fields.filter_mode}: blocks {', '.join(step.filter.blocks) or 'none'}"
         yield f"{fields.filter_mode}: elements {','.join(step.filter.elements) or 'none'}"
     if fields.seed is not None:
-        random = fields.calculation == "plus random"
-        yield f"seed: {fields.seed}" + (" (SuperMerger itself draws the noise of plus random anew)" if random else "")
+        yield f"seed: {fields.seed}" + (f" ({mode.seed_note})" if mode.seed_note else "")
     if fields.extended:
         yield "use extended XL: on"
     if fields.old_arithmetic:

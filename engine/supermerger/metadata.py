@@ -14,6 +14,8 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.registry import merge_mode
+from engine.modes.sums import ADD_DIFFERENCE
 from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
@@ -86,7 +88,8 @@ def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, ki
         kind: the type.
     """
     alpha, beta = _numbers(fields.weights_alpha, family), _numbers(fields.weights_beta, family)
-    by_beta = fields.weights_beta if beta is None or fields.mode in {"Weight sum", "Add difference"} else beta[1:]
+    by_block = merge_mode(fields.mode).beta
+    by_beta = beta[1:] if beta and by_block else fields.weights_beta
     segments = [part for part in fields.elemental.replace("\n", ",").split(",") if part]
     return {
         "type": kind,
@@ -284,7 +287,7 @@ def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Diale
         case "weighted sum":
             step = MergeStep(models=(a, b), alpha=multiplier)
         case "add difference":
-            step = MergeStep(models=(a, b, c or a), mode="Add difference", alpha=multiplier)
+            step = MergeStep(models=(a, b, c or a), mode=ADD_DIFFERENCE.name, alpha=multiplier)
         case "no interpolation":
             step = MergeStep(models=(a, a), alpha=0.0)
         case _:

@@ -12,6 +12,8 @@ from itertools import product
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.registry import merge_mode
+from engine.modes.sums import SUM_TWICE
 from engine.recipes.blocks import BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect
 from engine.recipes.presets import Weights
@@ -145,7 +147,7 @@ def _sets_alpha(pinpoints: Mapping[str, str]) -> bool:
 def _with_beta(fields: Fields) -> Fields:
     """A mode with a beta: Weight sum and Add difference silently become sum Twice."""
     mode = mode_of(fields.mode)
-    return replace(fields, mode="sum Twice") if mode in {"Weight sum", "Add difference"} else fields
+    return fields if merge_mode(mode).beta else replace(fields, mode=SUM_TWICE.name)
 
 
 def _joined(first: str, second: str) -> str:

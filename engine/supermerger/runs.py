@@ -1,9 +1,9 @@
-"""The runs that a recipe takes in SuperMerger: its steps, with Adjust drawn into the run before it where it may be.
+"""The runs that a recipe takes in SuperMerger: its steps, with Adjust folded into the preceding run where it may be.
 
 Adjust acts last within a run and on six tensors, which whole models have. In a run of its own it acts on the finished
 model; the two are the same where the run before it touches these six, whatever its ratios. It does not where a filter
-or Self's factor 0 leaves one of them alone, where trainDifference finds it equal in B and C, and in smoothAdd MT, which
-adds after Adjust.
+or Self's factor 0 leaves one of them alone, and in calculation modes that leave some tensors alone or add something
+after Adjust (``joins_adjust``).
 """
 
 from __future__ import annotations
@@ -20,9 +20,6 @@ from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import parse_elemental
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep
-
-_SKIPPING = ("trainDifference", "smoothAdd MT")
-_FACTORS = ("self", "plus random")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +61,12 @@ def _last_use(runs: Sequence[Run], place: int) -> int:
 
 def takes_adjust(run: MergeStep, family: FamilyName, dialect: Dialect) -> bool:
     """Whether Adjust in this run is the same as in a run after it."""
-    if run.adjust or run.calculation in _SKIPPING:
-        return False
-    if run.calculation in _FACTORS and _is_random(run):
+    mode = run.pair.calculation
+    if run.adjust or not mode.joins_adjust or (mode.inputs == "A" and _is_random(run)):
         return False
     settings = RunSettings(run, family, dialect, sorted(ADJUSTED))
     ratios = {key: settings.ratios(key) for key in ADJUSTED if place_of(key, family, dialect)}
-    touched = (ratio is not None and _touches(settings, run, key, ratio[0]) for key, ratio in ratios.items())
-    return all(touched)
-
-
-def _touches(settings: RunSettings, run: MergeStep, key: str, alpha: float) -> bool:
-    return run.calculation not in _FACTORS or settings.multiplies(key, alpha)
+    return all(ratio is not None and settings.computes(key, ratio[0]) for key, ratio in ratios.items())
 
 
 def _is_random(run: MergeStep) -> bool:

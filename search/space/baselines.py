@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.recipes.dialects import DIFFERENCE_CALCULATIONS
+from engine.modes.pair import pair_of
 from engine.recipes.recipe import MergeStep, Recipe
 from search.plan import flat_label, mix_label
 from search.space.frame import RecipeFrame
@@ -41,7 +41,7 @@ def flat_name(space: Space, ratio: float) -> str:
     words = space.words(space.flat(ratio))
     mode, calculation = (words.get(name, getattr(space.frame, name)) for name in ("mode", "calculation"))
     plain = calculation == "normal" and not any(_seconds(space).values()) and not space.frame.beta
-    is_difference = mode == "Add difference" or calculation in DIFFERENCE_CALCULATIONS
+    is_difference = pair_of(mode, calculation).merge.subtracts
     if ratio in (0.0, 1.0) and not (plain and (ratio == 0 or not is_difference)):
         return mix_label(ratio)
     return flat_label(ratio)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import EngineError
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.blocks import Site
-from engine.recipes.dialects import MODES, dialect_of
+from engine.recipes.dialects import dialect_of
 from engine.recipes.recipe import MergeStep, Recipe, SelfStep
 from search.errors import SearchError
 from search.space.frame import RecipeFrame
@@ -66,7 +67,7 @@ def _choice_mistakes(knob: Knob, frame: RecipeFrame) -> list[str]:
         return [f"choice {knob.name} is unknown; there are {', '.join(CHOICES)}"]
     if knob.name == "vae":
         return []
-    known = {"mode": tuple(MODES), "calculation": dialect_of(frame.dialect).calculations}[knob.name]
+    known = {"mode": tuple(MERGE_MODES), "calculation": dialect_of(frame.dialect).calculations}[knob.name]
     mistakes = [
         f"{knob.name} {word!r} is unknown; there are {', '.join(known)}" for word in knob.options if word not in known
     ]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.architecture.widths import FamilyName
+from engine.modes.pair import pair_of
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
-from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, MODES, dialect_of
+from engine.recipes.dialects import DEFAULT_DIALECT, dialect_of
 from engine.recipes.recipe import MergeStep
 from search.errors import SearchError
 
@@ -29,6 +30,7 @@ class RecipeFrame:
     """Family, dialect, models, and what a run does where no knob decides it.
 
     Raises:
+        RecipeError: a mode is unknown.
         SearchError: too few models for the mode, separate ids where the dialect has none, or beside a second ratio.
     """
 
@@ -42,7 +44,7 @@ class RecipeFrame:
     beta: float = 0.0
     """The second ratio of every block, where it means something and the space has no knobs for it."""
     gamma: float = 0.3
-    """The option of calculation mode `extract`."""
+    """The option of some calculation modes."""
     separate: bool = False
     """SDXL in the dialect `head`: TIME, OUT and LABEL have ratios of their own."""
 
@@ -54,10 +56,9 @@ class RecipeFrame:
                 f"TIME, OUT and LABEL cannot have ratios of their own in {self.family}, dialect {self.dialect}; "
                 "that takes SDXL in the dialect head"
             )
-        needed = models_taken(self.mode, self.calculation)
-        if len(self.models) < needed:
-            cause = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
-            raise SearchError(f"{cause} takes {needed} models, not {len(self.models)}; name one more")
+        pair = pair_of(self.mode, self.calculation)
+        if len(self.models) < pair.models:
+            raise SearchError(f"{pair.decisive} takes {pair.models} models, not {len(self.models)}; name one more")
         if self.separate:
             self.run(dict.fromkeys(self.blocks, 0.0), {}, {})
 
@@ -107,7 +108,7 @@ class RecipeFrame:
         mode = words.get("mode", self.mode)
         calculation = words.get("calculation", self.calculation)
         step = MergeStep(
-            models=self.models[: models_taken(mode, calculation)],
+            models=self.models[: pair_of(mode, calculation).models],
             mode=mode,
             calculation=calculation,
             gamma=self.gamma,
@@ -120,11 +121,6 @@ class RecipeFrame:
                 "are separate; leave separate out"
             )
         return step
-
-
-def models_taken(mode: str, calculation: str) -> int:
-    """Return how many models a run takes."""
-    return MODES["Add difference"] if calculation in DIFFERENCE_CALCULATIONS else MODES.get(mode, 2)
 
 
 def _block_of_id(name: str) -> str:

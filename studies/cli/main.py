@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.recipes.dialects import MODES
+from engine.modes.registry import MERGE_MODES
 from studies.cli.command import opened, study_argument, told_plainly
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
@@ -48,7 +48,7 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
 @click.option("-c", "--model-c", default="", help="Checkpoint C, for the modes that take three.")
 @click.option(
-    "--mode", type=click.Choice(list(MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
+    "--mode", type=click.Choice(list(MERGE_MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
 )
 @click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
 @click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")

@@ -236,10 +236,13 @@ def _wanted(
 
 def _letters(*, mode: str, calculation: str, **_others: Any) -> tuple[str, ...]:
     """A and B, and C where the mode takes one; in Self, A twice."""
-    if calculation in {"self", "plus random"}:
+    from engine.modes.pair import pair_of
+    from engine.supermerger.fields import mode_of
+
+    pair = pair_of(mode_of(mode), calculation)
+    if pair.calculation.inputs == "A":
         return "A", "A", ""
-    two = mode == "Weight sum" and calculation not in {"trainDifference", "extract"}
-    return "A", "B", "" if two else "C"
+    return "A", "B", "" if pair.models == 2 else "C"
 
 
 def _placed(found: Found, models: tuple[str, ...]) -> Found:

@@ -12,17 +12,6 @@ from studies.studyfile.read import StudySpec
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
 
-MEANT_FOR = {
-    "cosineA": "Weight sum",
-    "cosineB": "Weight sum",
-    "tensor": "Weight sum",
-    "tensor2": "Weight sum",
-    "smoothAdd": "Add difference",
-    "smoothAdd MT": "Add difference",
-}
-"""The merge mode that a calculation mode is made for, after SuperMerger's description of them; its issue #73 shows what
-cosineA makes of Add difference."""
-
 
 def models_of(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
     """Open and read the models; what is wrong with them is added to the findings."""
@@ -73,11 +62,16 @@ def _marks(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Findin
 
 
 def odd_runs(spec: StudySpec) -> Iterator[Finding]:
-    """Calculation modes beside merge modes that they are not made for."""
+    """Calculation modes beside merge modes that they are not made for, after SuperMerger's description of them.
+
+    SuperMerger's issue #73 shows what cosineA makes of Add difference.
+    """
+    from engine.modes.registry import calculation_mode
+
     choices = {knob.name: knob.options for knob in spec.space.knobs if knob.is_choice}
     frame = spec.space.frame
     for calculation in choices.get("calculation", (frame.calculation,)):
-        meant = MEANT_FOR.get(calculation)
+        meant = calculation_mode(calculation).made_for
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
         if others:
             yield Finding(

@@ -74,7 +74,7 @@ def _merge(step: MergeStep, dialect: Dialect) -> Iterator[Any]:
     if step.filter:
         named = [*step.filter.blocks, *step.filter.elements]
         yield f"{step.filter.kind}: {', '.join(named) or 'nothing'}"
-    if step.calculation == "extract":
+    if "gamma" not in step.unused:
         yield f"gamma: {number(step.gamma)}"
     if step.seed is not None:
         yield f"seed: {step.seed}"

@@ -11,22 +11,18 @@ from pydantic_core import PydanticCustomError
 
 from engine.architecture.widths import FamilyName
 from engine.errors import did_you_mean
+from engine.modes.pair import ModePair, pair_of
+from engine.modes.registry import calculation_mode, calculation_modes
 from engine.recipes.blocks import Site, blocks_of
-from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Dialect, dialect_of
+from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
 from engine.recipes.sites import idle_sites
-from engine.supermerger.fields import beta_by_block, uses_beta
 from search.space.build import suggested_sites
-from search.space.frame import SEPARATE, RecipeFrame, models_taken
+from search.space.frame import SEPARATE, RecipeFrame
 from studies.studyfile.mistakes import Mistake, Place
 from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
 from studies.studyfile.space_values import SUGGESTED, blocks_of_range
 
 NAMES: Mapping[FamilyName, str] = {"sd1": "SD1", "sd2": "SD2", "sdxl": "SDXL"}
-NOT_SEARCHED = {
-    "self": "multiplies A alone by the ratios; choose sites under [space.self]",
-    "plus random": "adds noise, of which there is nothing to search; leave it out",
-}
-"""Calculation modes that a study has no use for, why, and the way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +60,14 @@ class Said:
         return self.space.choices.calculation or [self.merge.calculation]
 
     @property
-    def runs(self) -> list[tuple[str, str]]:
-        """Every mode with every calculation mode, as SuperMerger takes them: trainDifference is Add difference."""
-        pairs = product(self.modes, self.calculations)
-        found = [("Add difference" if c in DIFFERENCE_CALCULATIONS else mode, c) for mode, c in pairs]
-        return list(dict.fromkeys(found))
+    def runs(self) -> list[ModePair]:
+        """Every mode with every calculation mode, as SuperMerger takes them."""
+        return list(dict.fromkeys(pair_of(*names) for names in product(self.modes, self.calculations)))
 
     @property
     def letters(self) -> tuple[str, ...]:
         """The models."""
-        return tuple(self.paths) if self.paths else tuple("ABC"[: max(models_taken(*run) for run in self.runs)])
+        return tuple(self.paths) if self.paths else tuple("ABC"[: max(run.models for run in self.runs)])
 
     @property
     def blocks(self) -> tuple[str, ...]:
@@ -83,7 +77,7 @@ class Said:
     @property
     def second(self) -> SecondTable | None:
         """The searched second ratios; where the mode has them and nothing is said of them, they are searched."""
-        usual = any(beta_by_block(mode, "normal") for mode, _ in self.runs)
+        usual = any(run.merge.beta for run in self.runs)
         return self.space.second or (SecondTable() if usual and self.merge.beta is None else None)
 
     @property
@@ -127,54 +121,54 @@ def _of_words(said: Said) -> Iterator[Mistake]:
     for number, word in enumerate(said.calculations):
         chosen: Place = ("space", "choices", "calculation", number)
         place = chosen if choices.calculation else ("merge", "calculation")
-        if word in NOT_SEARCHED:
-            what, _, remedy = NOT_SEARCHED[word].partition("; ")
+        if unsearched := calculation_mode(word).not_searched:
+            what, remedy = unsearched
             yield Mistake(place=place, what=what, seen=word, remedy=remedy)
         elif word not in dialect.calculations:
             what, remedy = f"is not known in the dialect {dialect.name}", did_you_mean(word, dialect.calculations)
             yield Mistake(place=place, what=what, seen=word, remedy=remedy)
-    if "gamma" in merge.model_fields_set and "extract" not in said.calculations:
-        what = "means something in the calculation mode extract alone"
+    if "gamma" in merge.model_fields_set and not any(calculation_mode(name).gamma for name in said.calculations):
+        names = " and ".join(mode.name for mode in calculation_modes().values() if mode.gamma)
+        what = f"means something in the calculation mode {names} alone"
         yield Mistake(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
 
 
 def _of_models(said: Said) -> Iterator[Mistake]:
     if said.paths is None:
         return
-    three = [run for run in said.runs if models_taken(*run) == 3]
+    three = [run for run in said.runs if run.models == 3]
     place: Place = ("models", "C")
     if three and "C" not in said.paths:
         remedy = 'name the third model, for example C = "models/base.safetensors"'
-        yield Mistake(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
+        yield Mistake(place=place, what=f"is missing: {three[0].decisive} takes three models", remedy=remedy)
     elif not three and "C" in said.paths:
         remedy = 'leave it out, or choose a mode for three, for example mode = "Add difference" under [merge]'
-        what = f"is not used: {' and '.join(map(_called, said.runs))} takes two models"
+        what = f"is not used: {' and '.join(run.decisive for run in said.runs)} takes two models"
         yield Mistake(place=place, what=what, seen=said.paths["C"], remedy=remedy)
-
-
-def _called(run: tuple[str, str]) -> str:
-    mode, calculation = run
-    return calculation if calculation in DIFFERENCE_CALCULATIONS else mode
 
 
 def _of_seconds(said: Said) -> Iterator[Mistake]:
     beta, second = said.merge.beta, said.space.second
-    used = [run for run in said.runs if uses_beta(*run)]
+    used = [run for run in said.runs if run.uses_beta]
     place: Place = ("merge", "beta")
     if beta is not None and not used:
-        what = f"there is no second ratio in {', '.join(mode for mode, _ in said.runs)}"
+        what = f"there is no second ratio in {', '.join(run.merge.name for run in said.runs)}"
         yield Mistake(place=place, what=what, seen=beta, remedy="leave it out")
     if beta is not None and second is not None:
         what = "is one second ratio for all blocks, and [space.second] searches one for each"
         yield Mistake(place=place, what=what, seen=beta, remedy="leave one of them out")
-    if second is not None and not any(beta_by_block(*run) for run in said.runs):
-        what = f"there is no second ratio by block in {', '.join(map(_called, said.runs))}"
+    if second is not None and not any(run.beta_by_block for run in said.runs):
+        what = f"there is no second ratio by block in {', '.join(run.decisive for run in said.runs)}"
         remedy = "write beta under [merge]" if used else "leave the table out"
         yield Mistake(place=("space", "second"), what=what, remedy=remedy)
-    elif said.second is not None and "extract" in said.calculations:
-        what = "extract has one second ratio for all blocks, and one for each block is searched"
-        remedy = "leave extract out, or write beta under [merge] and leave [space.second] out"
+    elif said.second is not None and (single := [name for name in said.calculations if _has_one_beta(name)]):
+        what = f"{single[0]} has one second ratio for all blocks, and one for each block is searched"
+        remedy = f"leave {single[0]} out, or write beta under [merge] and leave [space.second] out"
         yield Mistake(place=("space", "choices", "calculation"), what=what, remedy=remedy)
+
+
+def _has_one_beta(calculation: str) -> bool:
+    return calculation_mode(calculation).beta == "number"
 
 
 def _of_blocks(said: Said) -> Iterator[Mistake]:

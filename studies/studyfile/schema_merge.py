@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.architecture.widths import FAMILIES
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.blocks import ADJUST_FIELDS
-from engine.recipes.dialects import DIALECTS, MODES
+from engine.recipes.dialects import DIALECTS
 from search.space.build import RATIO_BOUNDS, SELF_BOUNDS
 from search.space.knob import STEP
 from studies.studyfile import space_values
@@ -20,8 +21,8 @@ RATIO_LIMITS = (-2.0, 3.0)
 FACTOR_LIMITS = (0.0, 2.0)
 MOST_WORDS = 20
 
-Mode = Annotated[str, AfterValidator(checks.one_of(MODES, "merge mode"))]
-Calculation = Annotated[str, AfterValidator(checks.one_of(space_values.CALCULATIONS, "calculation mode"))]
+Mode = Annotated[str, AfterValidator(checks.one_of(MERGE_MODES, "merge mode"))]
+Calculation = Annotated[str, AfterValidator(space_values.calculation)]
 Dialect = Annotated[str, AfterValidator(checks.one_of(DIALECTS, "dialect"))]
 Family = Annotated[str, AfterValidator(checks.one_of(FAMILIES, "family"))]
 Block = Annotated[str, AfterValidator(checks.one_of(space_values.BLOCK_NAMES, "block"))]

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from engine.errors import RecipeError, did_you_mean
+from engine.modes.registry import calculation_modes
 from engine.recipes.blocks import BLOCKS, Site
-from engine.recipes.dialects import DIALECTS
 from search.space.frame import SEPARATE
 from search.space.knob import DIGITS, NARROWEST
 from studies.studyfile.mistakes import own_error
 
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""
-CALCULATIONS = tuple(dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.calculations))
-"""The calculation modes of any dialect."""
 FINEST = 10.0**-DIGITS
 SUGGESTED = "suggested"
 """Stands for the sites that are suggested for the study's models."""
+
+
+def calculation(word: str) -> str:
+    """Accept the calculation modes of any dialect.
+
+    Raises:
+        PydanticCustomError: it is none.
+    """
+    if word not in calculation_modes():
+        raise own_error("unknown calculation mode", did_you_mean(word, calculation_modes()))
+    return word
 
 
 def blocks_of_range(text: str, known: Sequence[str] = BLOCK_NAMES) -> tuple[str, ...]:

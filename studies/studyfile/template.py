@@ -10,17 +10,15 @@ from pathlib import Path
 
 from engine.architecture.widths import FamilyName
 from engine.files import write_text
+from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.recipes.blocks import ADJUST_FIELDS, ELEMENTS
-from engine.recipes.dialects import MODES
 from engine.shots.samplers import SAMPLERS, SCHEDULES
 from scorers.catalogue.lookup import SCORERS
 from search.plan import SAMPLERS as PROPOSERS
 from search.space.build import DEFAULT_GROUPS, XL_GROUPS
 from studies.errors import StudyError
-from studies.studyfile.merge_checks import NOT_SEARCHED
 from studies.studyfile.schema import DEFAULT_ENCODER, DEFAULT_WEIGHTS, SAME, SCORERS_FOLDER, RenderTable, SearchTable
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
-from studies.studyfile.space_values import CALCULATIONS
 
 _TEXT = """\
 # A study: which checkpoints to merge, which look to search for, and how long.
@@ -199,7 +197,7 @@ def _of_models(c: str, mode: str) -> dict[str, str]:
     return {
         "C": f"C = {_quoted(c)}" if c else third,
         "MODE": f"mode = {_quoted(mode)}" if mode else f"# mode = {_quoted(usual)}",
-        "MODES": ", ".join(f'"{name}"' for name in MODES if name != usual),
+        "MODES": ", ".join(f'"{name}"' for name in MERGE_MODES if name != usual),
     }
 
 
@@ -236,6 +234,8 @@ def _quoted(text: str) -> str:
 def _defaults() -> dict[str, str]:
     """Return every default that the comments mention, from where it is defined."""
     render, merge, blocks, multipliers, search = RenderTable(), MergeTable(), BlocksTable(), SelfTable(), SearchTable()
+    modes = calculation_modes().values()
+    searched = (mode.name for mode in modes if mode.name != merge.calculation and not mode.not_searched)
     return {
         "STEPS": str(render.steps),
         "SAMPLER": _quoted(render.sampler),
@@ -253,7 +253,7 @@ def _defaults() -> dict[str, str]:
         "HIRES_STEPS": str(SAME.steps),
         "DENOISE": str(SAME.denoise),
         "CALCULATION": _quoted(merge.calculation),
-        "CALCULATIONS": _names(n for n in CALCULATIONS if n != merge.calculation and n not in NOT_SEARCHED),
+        "CALCULATIONS": _names(searched),
         "SEPARATE": str(merge.separate).lower(),
         "LEAST": f"{RATIO_LIMITS[0]:g}",
         "MOST": f"{RATIO_LIMITS[1]:g}",

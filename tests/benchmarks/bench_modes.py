@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.merging.exact import replay
-from engine.recipes.dialects import MODES
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.recipe import MergeStep, Recipe
 from tests.engine.in_memory import InMemory
 
@@ -29,7 +29,7 @@ def test_modes() -> None:
         pairs = [(models["A"].read(key), models["B"].read(key)) for key in KEYS]
         plain = best(lambda pairs=pairs: [torch.lerp(a, b, 0.3) for a, b in pairs])
         print(f"{'torch.lerp, fresh memory':28} {plain:7.1f}")
-        for mode in MODES:
+        for mode in MERGE_MODES:
             print(f"{mode:28} {best(reading(mode, 'normal', models)):7.1f}")
         if dtype == torch.float16:
             for calculation in SLOW:
@@ -42,7 +42,7 @@ def parent(seed: int, dtype: torch.dtype) -> InMemory:
 
 
 def reading(mode: str, calculation: str, models: dict[str, InMemory]) -> Callable[[], object]:
-    names = ("A", "B", "C")[: MODES[mode]]
+    names = ("A", "B", "C")[: MERGE_MODES[mode].models]
     step = MergeStep(models=names, mode=mode, calculation=calculation, alpha=0.3, beta=0.2, seed=1)
     recipe = Recipe(steps=(step,), save="computed")
     return lambda: [result.read(key).dtype for result in [replay(recipe, models)] for key in KEYS]

@@ -19,7 +19,7 @@ from engine.gradients.slopes import Move, slopes_of
 from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from engine.merging.folded import Plan
-from engine.merging.rows import Row
+from engine.modes.rows import Row
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from engine.rendering.denoiser import Denoiser

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from engine.architecture.widths import FamilyName
-from engine.merging.evaluate import Arithmetic, find_out
+from engine.merging.evaluate import Arithmetic, known_of
 from engine.merging.exact import replay
 from engine.merging.folded import plan_for
 from engine.merging.sources import half
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
-from engine.recipes.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES
+from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Filter, MergeStep, Recipe
 from tests.engine.in_memory import InMemory
 
@@ -23,6 +24,8 @@ Models = Mapping[str, Mapping[str, Tensor]]
 
 FAMILIES: dict[str, FamilyName] = {"sd15": "sd1", "sd2": "sd2", "sdxl": "sdxl"}
 BETA = ("Triple sum", "sum Twice")
+THREE = ("trainDifference", "extract")
+"""What computes with A, B and C, whatever merge mode is set."""
 
 
 def recipe_of(case: Case) -> Recipe:
@@ -32,11 +35,9 @@ def recipe_of(case: Case) -> Recipe:
     beta: Any = case["beta"]
     if case["use_mbw"]:
         alpha = numbers(case["weights_alpha"])
-        uses_beta = calculation in {"tensor", "tensor2"} or (
-            mode in BETA and calculation not in DIFFERENCE_CALCULATIONS
-        )
-        beta = numbers(case["weights_beta"]) if uses_beta and case.get("weights_beta") else beta
-    three = MODES[mode] == 3 or calculation in DIFFERENCE_CALCULATIONS
+        by_block = calculation in {"tensor", "tensor2"} or (mode in BETA and calculation not in THREE)
+        beta = numbers(case["weights_beta"]) if by_block and case.get("weights_beta") else beta
+    three = MERGE_MODES[mode].models == 3 or calculation in THREE
     step = MergeStep(
         models=("A", "B", "C") if three else ("A", "B"),
         alpha=alpha,
@@ -86,7 +87,7 @@ def folded(recipe: Recipe, models: Mapping[str, InMemory], round_to: torch.dtype
     """Every floating tensor of the folded plan."""
     plan = plan_for(recipe, {name: model.shapes for name, model in models.items()})
     read = lambda name, key: models[name].read(key)  # noqa: E731
-    known = find_out(plan.prepasses, read, plan.shapes)
+    known = known_of(plan.prepasses, read, plan.shapes)
     arithmetic, found = Arithmetic(torch.device("cpu"), round_to), dict[str, Tensor]()
     for key, row in plan.rows.items():
         if all(models[name].read(key).is_floating_point() for name in row.models):

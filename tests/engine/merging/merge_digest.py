@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import torch
 
 from engine.merging.exact import replay
-from engine.recipes.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES
+from engine.modes.registry import MERGE_MODES, calculation_modes
+from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import MergeStep, Recipe
 from tests.engine.in_memory import InMemory
 from tests.engine.merging.golden import full_sha256
@@ -57,12 +58,12 @@ def recipes(kind: str) -> Iterator[Recipe]:
     for dialect in SUMS:
         if kind == "mixed" and dialect == "head_patched":
             continue  # cannot add models of different dtypes
-        for mode in MODES:
+        for mode in MERGE_MODES:
             yield from (_recipe(mode, "normal", dialect, alpha) for alpha in (0.37, 0.81))
     if kind not in CALCULATED:
         return
     for calculation in DIALECTS["classic"].calculations:
-        if calculation not in DIFFERENCE_CALCULATIONS:
+        if calculation_modes()[calculation].inputs != "ABC":
             yield _recipe("Weight sum", calculation, "classic", 0.37)
         yield _recipe("Add difference", calculation, "classic", 0.37)
     yield from (_recipe("Weight sum", calculation, "2023", 0.37) for calculation in NATIVE)
@@ -70,7 +71,7 @@ def recipes(kind: str) -> Iterator[Recipe]:
 
 def _recipe(mode: str, calculation: str, dialect: str, alpha: float) -> Recipe:
     step = MergeStep(
-        models=("A", "B", "C")[: MODES[mode]],
+        models=("A", "B", "C")[: MERGE_MODES[mode].models],
         mode=mode,
         calculation=calculation,
         alpha=alpha,

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.modes.pair import pair_of
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.blocks import EXTENDED_BLOCKS, XL_BLOCKS
-from engine.recipes.dialects import DIALECTS, MODES, Dialect
+from engine.recipes.dialects import DIALECTS, Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import Filter, MergeStep
-from engine.supermerger.fields import uses_beta
 
 numbers = st.one_of(st.sampled_from([0.0, 1.0, 0.35, -0.2, 1.5]), st.floats(-10, 10).map(lambda x: x + 0.0))
 RULES = ("OUT05 OUT08:attn1:0.88", "NOT BASE::0.2", "IN00-IN04:ff.net bias:-1", "M00::R", "OUT01:NOT attn:X", "junk")
@@ -32,17 +33,17 @@ def recipes(draw: st.DrawFn) -> Recipe:
     """Recipes of one run on models A, B and C, with nothing in them that the mode does not use."""
     family: FamilyName = draw(st.sampled_from(["sd1", "sd2", "sdxl"]))
     dialect = draw(st.sampled_from([d for d in DIALECTS.values() if family in d.families]))
-    mode, calculation = draw(st.sampled_from([*MODES])), draw(st.sampled_from(dialect.calculations))
+    mode, calculation = draw(st.sampled_from([*MERGE_MODES])), draw(st.sampled_from(dialect.calculations))
     if calculation in {"trainDifference", "extract"}:
         mode = "Add difference"
     share = st.floats(0, 1) if calculation == "extract" else None
     alpha = draw(ratios(family, dialect) if share is None else share)
-    beta = draw(_like(alpha) if share is None else share) if uses_beta(mode, calculation) else 0.0
+    beta = draw(_like(alpha) if share is None else share) if pair_of(mode, calculation).uses_beta else 0.0
     rules = draw(st.lists(st.sampled_from(RULES if share is None else RULES[:2]), max_size=3))
     elemental = draw(st.sampled_from([",", "\n"])).join(rules)
     random = calculation == "plus random" or any(rule.endswith((":R", ":X")) for rule in rules)
     settings: dict[str, Any] = {
-        "models": draw(st.sampled_from([("A", "B"), ("A", "A")])) + (("C",) if MODES[mode] == 3 else ()),
+        "models": draw(st.sampled_from([("A", "B"), ("A", "A")])) + (("C",) if MERGE_MODES[mode].models == 3 else ()),
         "mode": mode,
         "calculation": calculation,
         "alpha": alpha,

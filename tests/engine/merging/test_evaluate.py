@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tensors import all_finite
-from engine.merging.calculations import noise_places
-from engine.merging.evaluate import CPU_PIECE, Arithmetic, Found
-from engine.merging.rows import Row, calculated, combined, model, scaled
+from engine.merging.evaluate import CPU_PIECE, Arithmetic
+from engine.modes.plus_random import PLUS_RANDOM
+from engine.modes.record import CalculationMode, Operands, PrepassKey
+from engine.modes.rows import Row, combined, model, scaled
+from engine.modes.train_difference import TRAIN_DIFFERENCE
 
 CPU = torch.device("cpu")
 
@@ -38,19 +40,16 @@ def test_a_ratio_mixes(ratio: float) -> None:
     assert torch.allclose(found.double(), exact, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        combined(((model("A"), 1.0), (calculated("plus random", run=1), 0.1))),
-        calculated("trainDifference", model("A"), model("B"), Row(())),
-    ],
-)
-def test_noise_and_zeros_are_made_where_the_models_are(row: Row) -> None:
+@pytest.mark.parametrize("mode", [PLUS_RANDOM, TRAIN_DIFFERENCE], ids=lambda mode: mode.name)
+def test_noise_and_zeros_are_made_where_the_models_are(mode: CalculationMode) -> None:
     """On the device ``meta``, which like a GPU adds nothing that lies on the CPU."""
-    meta, noise = torch.device("meta"), noise_places([("key", (4, 3), torch.float16)], seed=0)
-    found = Found(ranges={}, noise={1: noise})
+    meta, prepass = torch.device("meta"), PLUS_RANDOM.prepass
+    assert mode.folded is not None
+    assert prepass is not None
+    row = mode.folded(Operands(models=(model("A"), model("B"), Row(())), alpha=0.1, run=1))
+    known = {1: prepass.find([PrepassKey(key="key", shape=(4, 3), dtype=torch.float16)], 0)}
     out, tensor = torch.empty(12, device=meta), torch.empty(4, 3, device=meta)
-    Arithmetic(meta, torch.float16).evaluate_key("key", row, lambda _: tensor, (4, 3), out, found)
+    Arithmetic(meta, torch.float16).evaluate_key("key", row, lambda _: tensor, (4, 3), out, known)
 
 
 def test_three_models_are_summed() -> None:

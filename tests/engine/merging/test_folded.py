@@ -6,7 +6,7 @@ from engine.architecture.layout import shapes
 from engine.architecture.widths import REAL, Shape
 from engine.errors import RecipeError
 from engine.merging.folded import Plan, plan_for
-from engine.merging.rows import Calculated, Row, combined, model, scaled
+from engine.modes.rows import Calculated, Row, combined, model, scaled
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
 
@@ -134,9 +134,9 @@ def test_other_calculations_stay_functions() -> None:
     found = plan(MergeStep(alpha=0.3, calculation="cosineA"))
     ((term, weight),) = found.rows[f"{UNET}out.0.weight"].terms
     assert isinstance(term, Calculated)
-    assert (term.kind, term.alpha, weight) == ("cosineA", 0.3, 1.0)
+    assert (term.alpha, term.run, weight) == (0.3, 1, 1.0)
     assert found.rows["first_stage_model.decoder.conv_in.weight"].source == "A"
-    assert {key for key, _ in found.prepasses[1].pairs} == {key for key in SHAPES if "first_stage" not in key}
+    assert {key for key, _ in found.prepasses[1].rows} == {key for key in SHAPES if "first_stage" not in key}
 
 
 def test_a_missing_model_is_named() -> None:

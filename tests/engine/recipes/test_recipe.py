@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RecipeError
+from engine.modes.registry import MERGE_MODES
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, UNET_BLOCKS, XL_BLOCKS, Site
-from engine.recipes.dialects import DIALECTS, MODES
+from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep, Step
 
 FLAT35 = MergeStep(alpha=(0.0, *(0.35 for _ in UNET_BLOCKS)))
@@ -30,7 +31,7 @@ def ratios(*counts: int) -> st.SearchStrategy[Any]:
 def merges(draw: st.DrawFn, dialect: str, family: str) -> MergeStep:
     """Any run that the dialect knows, but for what has rules of its own (extract)."""
     known = DIALECTS[dialect]
-    mode = draw(st.sampled_from([*MODES]))
+    mode = draw(st.sampled_from([*MERGE_MODES]))
     calculation = draw(st.sampled_from([name for name in known.calculations if name != "extract"]))
     if calculation == "trainDifference":
         mode = "Add difference"
@@ -45,7 +46,7 @@ def merges(draw: st.DrawFn, dialect: str, family: str) -> MergeStep:
         elements=st.lists(parts, max_size=2).map(tuple),
     )
     return MergeStep(
-        models=("A", "B", "C")[: MODES[mode]],
+        models=("A", "B", "C")[: MERGE_MODES[mode].models],
         alpha=draw(ratios(*counts, *wide)),
         beta=draw(ratios(*counts)),
         mode=mode,
@@ -183,8 +184,8 @@ BODY = 'format = 1\n[[steps]]\nkind = "merge"\n'
         (BODY + 'models = ["A"]', "takes 2 models, not 1"),
         (BODY + 'models = ["A", "my model"]', "'my model' is no name of a model"),
         (BODY + 'mode = "Sum"', "there is no merge mode 'Sum'"),
-        (BODY + 'calculation = "median"', "step 1: there is no calculation mode 'median' in classic"),
-        (BODY + 'calculation = "plus random"', "random ratios and plus random need a seed"),
+        (BODY + 'calculation = "median"', r"steps\[1\]: there is no calculation mode 'median'"),
+        (BODY + 'calculation = "plus random"', "plus random needs a seed"),
         (BODY + 'elemental = "OUT05:attn1:much"', "elemental segment 1, 'OUT05:attn1:much': 'much' is no ratio"),
         (BODY + 'elemental = "OUT05:x:1,IN05-OUT99:x:1"', "elemental segment 2, .*'IN05-OUT99' is no range of blocks"),
         (BODY + "adjust = [1, 2]", "steps.1..adjust: is 2 numbers; the dialect classic has IN, OUT, OUT2"),

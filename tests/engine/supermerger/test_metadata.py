@@ -80,7 +80,7 @@ def test_metadata_reads_back_but_for_what_it_does_not_record(recipe: Recipe) -> 
     metadata = run_metadata(recipe.runs[0], recipe.rules, recipe.family, MODELS)
     random = step.seed is not None
     if random:
-        with pytest.raises(RecipeError, match="need a seed"):
+        with pytest.raises(RecipeError, match="needs a seed"):
             recipe_of_metadata(metadata, recipe.rules, recipe.family)
         return
     (found,) = recipe_of_metadata(metadata, recipe.rules, recipe.family).recipe.steps

@@ -232,7 +232,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
         (("0,1,2", "-", "--from", "weights"), "the weights are 3 numbers"),
         (("no rules here", "-", "--from", "elemental"), "there is no elemental rule in it"),
         (("0,0,0", "-", "--from", "adjust"), "changes nothing"),
-        (("OUT05:attn1:R", "-", "--from", "elemental"), "need a seed"),
+        (("OUT05:attn1:R", "-", "--from", "elemental"), "needs a seed"),
         (("nothing here", "-", "--from", "preset"), "has no tab or colon"),
         (("chain.toml", "out.toml", "--dialect", "head"), "stops with an error when it merges sd1"),
     ],

@@ -214,7 +214,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             '[merge]\ncalculation = "extract"\n[space.blocks]\nhigh = 1.5',
             True,
-            ["space: extract: alpha goes up to 1.5, down to 0.0; it must be from 0 to 1"],
+            ["space: extract: alpha is 1.5; it must be from 0 to 1"],
         ),
         ("[space.blocks]\nlow = -3", False, ["space.blocks.low: must not be below -2 (-3)"]),
         (

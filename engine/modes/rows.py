@@ -6,8 +6,9 @@ further rows. A whole chain of steps folds into one row a key, so the result is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +56,23 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """What a calculation mode makes of rows.
+    """What a formula makes of rows.
 
     Attributes:
-        kind: the calculation mode, in SuperMerger's words; or ``input channels``: the first row, with its first
-            channels replaced by the second.
-        rows: A, B (or B - C) and, where the mode takes it, C.
+        formula: a function of ``Operands[Tensor]``, see ``engine.modes.record.Formula``.
+        rows: what stands for its models.
         alpha, beta, gamma: its numbers.
-        run: the number of the run, for what is found out about all keys of a run together (the range of cosineA and
-            cosineB, the noise of plus random).
+        run: the number of the run whose pre-pass it needs; else 0.
+        channels: 0, or the number of leading input channels (dim 1) that the rows behind the first are computed for.
     """
 
-    kind: str
+    formula: Callable[..., Any]
     rows: tuple[Row, ...]
     alpha: float = 0.0
     beta: float = 0.0
     gamma: float = 0.0
     run: int = 0
+    channels: int = 0
 
 
 def model(name: str) -> Row:
@@ -102,6 +103,6 @@ def shifted(row: Row, shift: tuple[float, ...]) -> Row:
     return Row(row.terms, total if any(total) else ())
 
 
-def calculated(kind: str, *rows: Row, alpha: float = 0.0, beta: float = 0.0, gamma: float = 0.0, run: int = 0) -> Row:
-    """The row of one calculation."""
-    return Row(((Calculated(kind, rows, alpha, beta, gamma, run), 1.0),))
+def calculated(formula: Callable[..., Any], *rows: Row, run: int = 0, channels: int = 0) -> Row:
+    """The row of one formula without ratios."""
+    return Row(((Calculated(formula, rows, run=run, channels=channels), 1.0),))
