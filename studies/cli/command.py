@@ -12,7 +12,7 @@ import click
 from studies.preflight.name_clash import check_names
 
 if TYPE_CHECKING:
-    from studies.studyfile.read import StudySpec
+    from studies.studyfile.spec import StudySpec
 
 P = ParamSpec("P")
 R = TypeVar("R")

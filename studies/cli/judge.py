@@ -15,7 +15,6 @@ from studies.progress import console
 if TYPE_CHECKING:
     from studies.night.rescore import Rescored
     from studies.review.picking import Picking
-    from studies.studyfile.read import StudySpec
 
 
 @click.command()
@@ -27,13 +26,13 @@ def rescore(study: Path, render: bool) -> None:
     from studies.night.rescore import rescore_study
 
     spec = opened(study)
-    say_rescored(spec, rescore_study(spec, console(), render=render), study)
+    say_rescored(spec.storage.name, rescore_study(spec, console(), render=render), study)
 
 
-def say_rescored(spec: StudySpec, done: Rescored, study: Path) -> None:
+def say_rescored(name: str, done: Rescored, study: Path) -> None:
     """Say what rescoring came to, and what to type next."""
     if not done.changed:
-        click.echo(f"{spec.name}: nothing that judges has changed since the trials were scored")
+        click.echo(f"{name}: nothing that judges has changed since the trials were scored")
         return
     for line in done.changed:
         click.echo(f"changed: {line}")
@@ -57,11 +56,10 @@ def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool) -> N
     """Say which of two pictures is closer to the look you want; your picks weigh the scorers."""
     from studies.review.picking import opened_picking
 
-    spec = opened(study)
     if apply_:
-        _apply(spec, study)
+        _apply(study)
         return
-    with opened_picking(spec, by) as picking:
+    with opened_picking(opened(study), by) as picking:
         _ask(picking, count, view)
         for line in picking.report():
             click.echo(line)
@@ -105,16 +103,17 @@ def has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
 
 
-def _apply(spec: StudySpec, study: Path) -> None:
+def _apply(study: Path) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
     from studies.files import write_text
     from studies.night.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights
 
+    spec = opened(study)
     with opened_picking(spec) as picking:
         weights = picking.fitted()
-    write_text(spec.file, with_weights(spec.file.read_text(encoding="utf-8"), weights))
-    click.echo(f"{spec.file}: {weights_line(weights)}")
+    write_text(spec.storage.file, with_weights(spec.storage.file.read_text(encoding="utf-8"), weights))
+    click.echo(f"{spec.storage.file}: {weights_line(weights)}")
     after = opened(study)
-    say_rescored(after, rescore_study(after, console()), study)
+    say_rescored(after.storage.name, rescore_study(after, console()), study)

@@ -113,9 +113,9 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     from studies.store.opening import open_store
 
     spec = opened(study)
-    store = open_store(spec)
+    store = open_store(spec.storage)
     out = console()
-    for part in overview(spec, store, top=top, pareto=pareto):
+    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -132,7 +132,7 @@ def dashboard(study: Path, host: str, port: int) -> None:
     from studies.store.dashboard import serve
     from studies.store.opening import open_store
 
-    store = open_store(opened(study))
+    store = open_store(opened(study).storage)
     click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C ends it)")
     serve(store, host=host, port=port)
 
@@ -150,7 +150,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
-    pin = approve_recipe(opened(study), finalist=finalist, trial=trial, note=note, by=by)
+    pin = approve_recipe(opened(study).storage, finalist=finalist, trial=trial, note=note, by=by)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
@@ -177,10 +177,12 @@ def export(
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    chosen = latest_pin(spec.folder, pin)
+    chosen = latest_pin(spec.storage.folder, pin)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
-            spec,
+            spec.storage,
+            spec.merge,
+            spec.rendering,
             chosen,
             out,
             output=output,
@@ -190,7 +192,7 @@ def export(
             progress=progress,
         )
     print_export(done, console())
-    if note := vae_note(spec, output, done):
+    if note := vae_note(spec.rendering, output, done):
         click.echo(f"note: {note}")
 
 

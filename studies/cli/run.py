@@ -45,9 +45,9 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
     """
     spec = opened(study)
     if stages:
-        spec = replace(spec, plan=spec.plan.just(stages))
+        spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
     if device is not None:
-        spec = replace(spec, device=device)
+        spec = replace(spec, rendering=replace(spec.rendering, device=device))
     from studies.cli.actions import refuse_unready, search_study
 
     if not checked:
@@ -58,5 +58,5 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
     from studies.night.team import run_team
 
     options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec, workers, options, click.echo):
+    if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
         raise click.exceptions.Exit(1)

@@ -11,7 +11,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
     from studies.night.workshop import Workshop
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 PANEL = "panel"
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: everything that counts, by hash; what the panel is made of; libraries and device."""
+MODELS = "models."
+"""What the names of the models' hashes begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
@@ -33,7 +35,7 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
             changed.
     """
-    inputs = inputs_of(spec, models, workshop)
+    folder, inputs = spec.storage.folder, inputs_of(spec, models, workshop)
     kind = str(workshop.device).partition(":")[0]  # workers on cuda:0 and cuda:1 have the same surroundings
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": kind}
     known = store.noted(INPUTS)
@@ -49,13 +51,13 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
     if differing(known, inputs) == [PANEL]:
         what = judged_otherwise(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
-            f"{spec.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and "
-            f"scores of both would not compare; `recipe-search rescore {spec.file}` judges all trials anew, or put it "
+            f"{folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
+            f"of both would not compare; `recipe-search rescore {spec.storage.file}` judges all trials anew, or put it "
             "back"
         )
     if changed:
         raise StudyError(
-            f"{spec.folder}: this study began with other inputs, and scores of both would not compare:\n"
+            f"{folder}: this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
             + "\nput them back, or give the study another name to start a new one"
         )
@@ -67,10 +69,11 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
 def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
     """Everything that a study's numbers depend on, by name."""
     inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
-    inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
-    inputs |= vae_hashes(spec)
-    inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
-    return inputs | {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
+    inputs |= {f"{MODELS}{letter}": digest for letter, digest in models.items()}
+    inputs |= vae_hashes(spec.rendering, spec.storage)
+    embeddings, upscalers = embedding_hashes(spec.rendering, spec.shots), upscaler_hashes(spec.rendering, spec.shots)
+    inputs |= {f"embeddings.{name}": digest for name, digest in embeddings.items()}
+    return inputs | {f"upscalers.{name}": digest for name, digest in upscalers.items()}
 
 
 def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from search.shots import Noise, Rotation, measured, shots_per_trial
 from search.suggester import Suggester
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
@@ -32,14 +32,14 @@ def doubts(store: StudyStore) -> tuple[str, ...]:
     return (f"{NOTHING_STANDS_OUT[0].upper()}{NOTHING_STANDS_OUT[1:]}. {REMEDY}",) if known["between"] <= 0 else ()
 
 
-def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
+def suggester_of(search: SearchSettings, shots: StudyShots, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
-    rotation = Rotation(shots=len(spec.shots), each=known.get("shots", 0), fresh=known.get("fresh", False))
-    return Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
+    rotation = Rotation(shots=len(shots.trials), each=known.get("shots", 0), fresh=known.get("fresh", False))
+    return search.suggester(rotation)
 
 
-def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) -> None:
+def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: StudyStore, console: Console) -> None:
     """Measure the noise of a calibrated panel, decide which shots trials draw, note both and say so.
 
     What an earlier night decided stays.
@@ -49,21 +49,22 @@ def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) 
     """
     noise = measured([row.tolist() for row in panel.shares().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
-    wanted = spec.shots_per_trial or shots_per_trial(noise, len(spec.shots))
-    shots = known.get("shots", min(wanted, len(spec.shots)))
-    fresh = known.get("fresh", False) if known else spec.fresh_seeds and len(panel.bases) == 1
+    available = len(shots.trials)
+    wanted = search.shots_per_trial or shots_per_trial(noise, available)
+    drawn = known.get("shots", min(wanted, available))
+    fresh = known.get("fresh", False) if known else search.fresh_seeds and len(panel.bases) == 1
     store.note(
         NOISE,
         {
-            "shots": shots,
+            "shots": drawn,
             "fresh": fresh,
             "paired": noise.paired,
             "common": noise.common,
             "between": noise.between,
         },
     )
-    console.print(_said(noise, shots, len(spec.shots), fresh=fresh), highlight=False, markup=False)
-    if spec.fresh_seeds and not fresh:
+    console.print(_said(noise, drawn, available, fresh=fresh), highlight=False, markup=False)
+    if search.fresh_seeds and not fresh:
         console.print(_why_not_fresh(panel), highlight=False, markup=False)
 
 

@@ -25,7 +25,7 @@ from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Rendering, SearchSettings, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -37,7 +37,7 @@ SHEET_ROWS = 6
 
 
 def prove(
-    spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
+    spec: StudySpec, workshop: Workshop, store: StudyStore, hashes: Mapping[str, str], console: Console
 ) -> Outcome:
     """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome.
 
@@ -48,25 +48,31 @@ def prove(
         StudyError: pictures of a finalist, a parent or a FLAT mix cannot be made.
         ScorerError: a scorer failed.
     """
-    history = store.history()
-    points = {finalist.label: finalist.point for finalist in choose(spec.space, history, spec.finalists, spec.plan)}
-    baselines, candidates = baselines_of(spec), {label: spec.candidate(point) for label, point in points.items()}
+    history, search, models = store.history(), spec.search, spec.merge.models
+    chosen = choose(search.space, history, search.finalists, search.plan)
+    points = {finalist.label: finalist.point for finalist in chosen}
+    baselines = baselines_of(search, spec.rendering)
+    candidates = {label: search.candidate(point) for label, point in points.items()}
     looks = _looks(spec, workshop, baselines | candidates, console)
-    standings = _standings(spec, workshop.panel, baselines, looks)
-    rivals = [*spec.models, _best([standing for label, standing in standings.items() if label not in spec.models])]
-    finalists = sorted(_standings(spec, workshop.panel, candidates, looks, rivals).values(), key=_by_value)
+    standings = _standings(workshop.panel, baselines, looks, tuple(baselines))
+    rivals = [*models, _best([standing for label, standing in standings.items() if label not in models])]
+    results = _standings(workshop.panel, candidates, looks, tuple(baselines), rivals)
+    finalists = sorted(results.values(), key=_by_value)
     outcome = Outcome(
-        models=dict(models),
+        models=dict(hashes),
         baselines=tuple(standings.values()),
         finalists=tuple(finalists),
-        sheet=str(spec.folder / "finalists.png"),
+        sheet=str(spec.storage.folder / "finalists.png"),
         remarks=_remarks(store),
-        course=(*_course(spec, store, history), *_promise(spec, history, points, finalists[0], standings)),
+        course=(
+            *_course(search, spec.shots, store, history),
+            *_promise(search, history, points, finalists[0], standings),
+        ),
     )
     if outcome.winner is not None:
         outcome = _simpler(spec, workshop, history, outcome, looks, points[outcome.winner.label], console)
     draw_sheet(spec, workshop, outcome)
-    write_outcome(spec.folder, outcome)
+    write_outcome(spec.storage.folder, outcome)
     return outcome
 
 
@@ -82,12 +88,14 @@ def _simpler(
     """Return the outcome with the winner made simpler in front, if there is such a recipe and it wins as well."""
     panel, won = workshop.panel, outcome.finalists[0]
     lead = min((panel.compare(looks[won.label], looks[c.against]) for c in won.comparisons), key=lambda lead: lead.mean)
-    simple = simplified(spec, workshop, history, point, lead, console)
+    simple = simplified(spec.search, spec.shots, workshop, history, point, lead, console)
     if simple is None:
         return outcome
-    label, candidate = f"{won.label}, simpler", spec.candidate(simple.point)
-    looks = {**looks, label: workshop.make(candidate, spec.proof_shots, pictures=True).features}
-    first = _standings(spec, panel, {label: candidate}, looks, [c.against for c in won.comparisons])[label]
+    label, candidate = f"{won.label}, simpler", spec.search.candidate(simple.point)
+    looks = {**looks, label: workshop.make(candidate, spec.shots.proof, pictures=True).features}
+    baselines = [standing.label for standing in outcome.baselines]
+    rivals = [comparison.against for comparison in won.comparisons]
+    first = _standings(panel, {label: candidate}, looks, baselines, rivals)[label]
     made = replace(
         outcome,
         finalists=(first, *outcome.finalists),
@@ -96,10 +104,10 @@ def _simpler(
     return made if made.winner is not None else outcome
 
 
-def baselines_of(spec: StudySpec) -> dict[str, Candidate]:
+def baselines_of(search: SearchSettings, rendering: Rendering) -> dict[str, Candidate]:
     """What finalists are compared with: the models as they are, then the FLAT mixes."""
-    recipes = parents(spec.space) | flats(spec.space)
-    return {label: spec.baseline(recipe) for label, recipe in recipes.items()}
+    recipes = parents(search.space) | flats(search.space)
+    return {label: rendering.baseline(recipe) for label, recipe in recipes.items()}
 
 
 def _looks(
@@ -110,22 +118,23 @@ def _looks(
     with meter("proving the finalists", len(recipes), console) as bar:
         for label, candidate in recipes.items():
             try:
-                looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
+                looks[label] = workshop.make(candidate, spec.shots.proof, pictures=True).features
             except (EngineError, ScorerError) as error:
-                raise StudyError(f"{spec.name}: the proof's pictures of {label} cannot be made: {error}") from error
+                raise StudyError(
+                    f"{spec.storage.name}: the proof's pictures of {label} cannot be made: {error}"
+                ) from error
             bar.advance(note=label)
     return looks
 
 
 def _standings(
-    spec: StudySpec,
     panel: Panel,
     candidates: Mapping[str, Candidate],
     looks: Mapping[str, Features],
+    baselines: Sequence[str],
     rivals: Sequence[str] = (),
 ) -> dict[str, Standing]:
     """Results of some candidates, beside their rivals' if there are such; ``looks`` holds those of all baselines."""
-    baselines = tuple(baselines_of(spec))
     shown = {label: looks[label] for label in {**dict.fromkeys(baselines), **candidates}}
     likenesses = panel.likenesses(shown, baselines)
     found = {
@@ -142,17 +151,17 @@ def _by_value(standing: Standing) -> float:
     return -standing.value if standing.value is not None else math.inf
 
 
-def _course(spec: StudySpec, store: StudyStore, history: Sequence[Told]) -> tuple[str, ...]:
+def _course(search: SearchSettings, shots: StudyShots, store: StudyStore, history: Sequence[Told]) -> tuple[str, ...]:
     """How the stages ended, what speaks against the scores, and how lucky the best trial was."""
-    lines = [str(ending) for ending in suggester_of(spec, store).endings(history)] + list(doubts(store))
-    luck = optimism(spec.space, history, spec.plan)
+    lines = [str(ending) for ending in suggester_of(search, shots, store).endings(history)] + list(doubts(store))
+    luck = optimism(search.space, history, search.plan)
     if luck is not None:
         lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
     return tuple(lines)
 
 
 def _promise(
-    spec: StudySpec,
+    search: SearchSettings,
     history: Sequence[Told],
     points: Mapping[str, Point],
     first: Standing,
@@ -161,10 +170,10 @@ def _promise(
     """What the search promises of the first finalist beside what was found; nothing where bounds exclude the rival."""
     held = first.comparisons[-1]
     try:
-        flat = spec.space.encode(baselines[held.against].candidate.recipe)
+        flat = search.space.encode(baselines[held.against].candidate.recipe)
     except SearchError:
         return ()
-    mine, theirs = expected(spec.space, history, [points[first.label], flat], spec.plan)
+    mine, theirs = expected(search.space, history, [points[first.label], flat], search.plan)
     promised = f"{mine - theirs:+.2f} is what the search promises of its own pictures"
     return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
 
@@ -204,14 +213,16 @@ def _compare(panel: Panel, looks: Mapping[str, Features], label: str, rival: str
 
 def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
-    shots = spec.proof_shots
+    shots, models = spec.shots.proof, spec.merge.models
     rows = _spread(len(shots), SHEET_ROWS)
-    best_flat = _best([standing for standing in outcome.baselines if standing.label not in spec.models])
-    shown = [s for s in outcome.baselines if s.label in (*spec.models, best_flat)] + list(outcome.finalists)
+    best_flat = _best([standing for standing in outcome.baselines if standing.label not in models])
+    shown = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
-        sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])
+        sheets.Column(
+            title="references", pictures=_references(spec.target.references, len(rows)), lines=["the wanted look"]
+        )
     ]
-    for number, standing in enumerate(shown, start=-len(spec.models)):
+    for number, standing in enumerate(shown, start=-len(models)):
         kept = workshop.renders.pictures(standing.candidate, shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
@@ -226,7 +237,7 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
         columns,
         [shots[row].prompt for row in rows],
         Path(outcome.sheet),
-        title=f"{spec.name}: finalists on held-out prompts and seeds",
+        title=f"{spec.storage.name}: finalists on held-out prompts and seeds",
         caption=outcome.sentences()[-1],
     )
 

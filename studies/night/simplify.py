@@ -16,7 +16,7 @@ from search.simplify import Simpler, complexity, simpler
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.outcome import Comparison
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -61,17 +61,24 @@ class Simplified:
 class _Trying:
     """One go through the simpler recipes."""
 
-    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: Difference) -> None:
-        self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
+    def __init__(
+        self,
+        search: SearchSettings,
+        shots: StudyShots,
+        workshop: Workshop,
+        history: Sequence[Told],
+        lead: Difference,
+    ) -> None:
+        self.search, self.shots, self.workshop, self.history, self.lead = search, shots, workshop, history, lead
         self.rendered = 0
 
     def run(self, point: Point, bar: Meter) -> Simplified | None:
         """Try one after another, each beside the recipe that all began with."""
-        space, kept, now = self.spec.space, list[str](), dict(point)
+        space, kept, now = self.search.space, list[str](), dict(point)
         original = self._look(point)
         tries = simpler(space, point)
         candidate = next(tries, None)
-        while candidate is not None and self.rendered < self.spec.simplify:
+        while candidate is not None and self.rendered < self.search.simplify:
             good = self._is_as_good(candidate, original, point, bar)
             if good:
                 kept.append(candidate.label)
@@ -84,7 +91,7 @@ class _Trying:
         return Simplified(point=now, steps=tuple(kept), digits=digits) if kept else None
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
-        before, after = expected(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
+        before, after = expected(self.search.space, self.history, [point, candidate.point], self.search.plan)
         if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
         self.rendered += 1
@@ -99,11 +106,17 @@ class _Trying:
         return good
 
     def _look(self, point: Point) -> Features:
-        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots, pictures=True).features
+        return self.workshop.make(self.search.candidate(point), self.shots.proof, pictures=True).features
 
 
 def simplified(
-    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: Difference, console: Console
+    search: SearchSettings,
+    shots: StudyShots,
+    workshop: Workshop,
+    history: Sequence[Told],
+    point: Point,
+    lead: Difference,
+    console: Console,
 ) -> Simplified | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 
@@ -111,7 +124,8 @@ def simplified(
     lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up.
 
     Args:
-        spec: the study; it says how many may be rendered.
+        search: it says how many may be rendered.
+        shots: of the study; those of the proof are rendered.
         workshop: with a calibrated panel.
         history: of the search, whose model says what is not worth rendering.
         point: the recommended recipe.
@@ -121,7 +135,7 @@ def simplified(
     Raises:
         EngineError, ScorerError: pictures of the recommended recipe itself cannot be made or judged.
     """
-    if spec.simplify == 0:
+    if search.simplify == 0:
         return None
-    with meter("making the best one simpler", spec.simplify, console) as bar:
-        return _Trying(spec, workshop, history, lead).run(point, bar)
+    with meter("making the best one simpler", search.simplify, console) as bar:
+        return _Trying(search, shots, workshop, history, lead).run(point, bar)

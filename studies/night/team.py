@@ -5,17 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
 
 from studies.night.night import termination_as_interrupt
-from studies.studyfile.read import StudySpec
 
 
-def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
+def run_team(file: Path, device: str, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
     """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each in its own clean way.
 
     Args:
-        spec: the study; where its device is `auto` or `cuda`, the workers get all GPUs in turn.
+        file: the study file.
+        device: the study's; where it is `auto` or `cuda`, the workers get all GPUs in turn.
         workers: how many.
         options: of `recipe-search run`, for each of them.
         say: takes what they say, line by line, with the worker's number before it.
@@ -30,8 +31,8 @@ def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callabl
     readers: list[Thread] = []
     with termination_as_interrupt():
         try:
-            for number, device in enumerate(devices(spec.device, workers), start=1):
-                team.append(_started([str(spec.file), "--device", device, *options]))
+            for number, own in enumerate(devices(device, workers), start=1):
+                team.append(_started([str(file), "--device", own, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
             for process in team:

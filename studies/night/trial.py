@@ -8,19 +8,22 @@ from search.history import Slots
 from studies.candidate import Candidate
 from studies.night.calibration import calibration_recipes
 from studies.night.workshop import Work, Workshop
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.panel.verdict import Verdict
 
 
-def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[Work, Verdict]:
+def tried(
+    search: SearchSettings, shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots
+) -> tuple[Work, Verdict]:
     """Return the pictures' features and what the panel says of them.
 
     Where stages draw fresh seeds, what values are measured from is rendered on these too, once a stage.
 
     Args:
-        spec: the study.
+        search: whose calibration recipes values are measured from.
+        shots: of the study.
         workshop: with a calibrated panel.
         candidate: to try.
         slots: of its stage; none: all shots.
@@ -30,15 +33,10 @@ def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slot
         NotKeptError: something has to be rendered, and this workshop was opened for renders that are kept.
         ScorerError: a scorer failed.
     """
-    fresh = fresh_of(spec, slots)
-    shots, panel = spec.drawn(fresh) if fresh else (), workshop.panel
-    if not panel.knows([(shot.prompt, shot.seed) for shot in shots]):
-        recipes = calibration_recipes(spec)
-        panel.widen({label: workshop.make(recipes[label], shots).features for label in panel.bases})
-    work = workshop.make(candidate, spec.drawn(slots), among=() if fresh else spec.shots)
-    return work, workshop.panel.judge(work.features)
-
-
-def fresh_of(spec: StudySpec, slots: Slots) -> Slots:
-    """Return the places among some that the calibration recipes did not draw."""
-    return tuple(slot for slot in slots if slot >= len(spec.shots))
+    fresh, panel = shots.fresh(slots), workshop.panel
+    new = shots.drawn(fresh) if fresh else ()
+    if not panel.knows([(shot.prompt, shot.seed) for shot in new]):
+        recipes = calibration_recipes(search)
+        panel.widen({label: workshop.make(recipes[label], new).features for label in panel.bases})
+    work = workshop.make(candidate, shots.drawn(slots), among=() if fresh else shots.trials)
+    return work, panel.judge(work.features)

@@ -17,7 +17,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.renders import SHEET, RenderStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class Workshop:
         engine: Engine | None,
         vaes: Mapping[str, Path | None] | None = None,
     ) -> None:
-        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``StudySpec``, the engine's first."""
+        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``Rendering``, the engine's first."""
         self.panel = panel
         self.renders = renders
         self.device = device
@@ -77,33 +77,23 @@ class Workshop:
         from engine.engine import Engine
         from scorers.panel.panel import Panel
 
+        rendering = spec.rendering
         engine = None
         if not kept_on:
             engine = Engine.open(
-                spec.models,
-                device=spec.device,
-                precision=spec.precision,
-                round_to=spec.export_dtype,
-                embeddings=spec.embeddings,
-                prediction=spec.prediction,
-                vae=spec.vae or next(iter(spec.vaes.values()), None),
-                upscalers=spec.upscalers,
+                spec.merge.models,
+                device=rendering.device,
+                precision=rendering.precision,
+                round_to=spec.merge.export_dtype,
+                embeddings=rendering.embeddings,
+                prediction=rendering.prediction,
+                vae=rendering.vae or next(iter(rendering.vaes.values()), None),
+                upscalers=rendering.upscalers,
             )
-        device = engine.device if engine is not None else device_of(spec.device)
+        device = engine.device if engine is not None else device_of(rendering.device)
         panel = Panel.open(spec.panel_settings(), device=str(device))
-        stamp = "\n".join(
-            [
-                *models.values(),
-                *embedding_hashes(spec).values(),
-                *(f"vae {digest}" for digest in vae_hashes(spec).values()),
-                *([spec.prediction] if spec.prediction != "auto" else []),
-                *upscaler_hashes(spec).values(),
-                spec.export_dtype,
-                spec.precision,
-                kept_on or device.type,
-            ]
-        )
-        return cls(panel, RenderStore(spec.folder, stamp), device, engine, spec.vaes)
+        renders = RenderStore(spec.storage.folder, _stamp(spec, models, kept_on or device.type))
+        return cls(panel, renders, device, engine, rendering.vaes)
 
     @property
     def can_render(self) -> bool:
@@ -174,3 +164,20 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
+
+
+def _stamp(spec: StudySpec, models: Mapping[str, str], device: str) -> str:
+    """What kept renders depend on beside recipe and shots; `device` is its kind."""
+    rendering, merge = spec.rendering, spec.merge
+    return "\n".join(
+        [
+            *models.values(),
+            *embedding_hashes(rendering, spec.shots).values(),
+            *(f"vae {digest}" for digest in vae_hashes(rendering, spec.storage).values()),
+            *([rendering.prediction] if rendering.prediction != "auto" else []),
+            *upscaler_hashes(rendering, spec.shots).values(),
+            merge.export_dtype,
+            rendering.precision,
+            device,
+        ]
+    )

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
@@ -16,10 +17,11 @@ from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusa
 from studies.preflight.estimate import Estimate, estimate, free_memory, size_text, time_text
 from studies.preflight.findings import Finding, Level, told
 from studies.preflight.models import models_of, odd_runs, unfit_vaes
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Rendering, StudyShots, StudySpec, Target
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
+    from scorers.panel.settings import PanelSettings
 
 FEWEST_REFERENCES = 4
 """With fewer pictures no style can be told from a subject, unless words say which."""
@@ -35,61 +37,62 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     Returns:
         Errors first, then warnings, then notes; without errors the study can start.
     """
+    space, rendering, shots = spec.search.space, spec.rendering, spec.shots
     found = [
-        *odd_runs(spec),
-        *_prompts(spec),
-        *_references(spec),
-        *_scorers(spec),
-        *_folder(spec),
-        *_device(spec),
-        *_upscalers(spec),
+        *odd_runs(space),
+        *_prompts(shots),
+        *_references(spec.target, spec.storage.file.parent),
+        *_scorers(spec.panel_settings()),
+        *_folder(spec.storage.folder),
+        *_device(rendering),
+        *_upscalers(rendering, shots),
     ]
-    models = models_of(spec, found)
-    found += [*unfit_vaes(spec, models), *_embeddings(spec, models)]
-    if set(models) == set(spec.models):
+    models = models_of(spec.merge, rendering, space.frame.family, found)
+    found += [*unfit_vaes(rendering, models), *_embeddings(rendering, shots, models)]
+    if set(models) == set(spec.merge.models):
         found += _resources(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
 
-def _prompts(spec: StudySpec) -> Iterator[Finding]:
+def _prompts(shots: StudyShots) -> Iterator[Finding]:
     texts: dict[tuple[str, bool], None] = {}
-    for shot in (part for whole in (*spec.shots, *spec.proof_shots) for part in whole.passes):
+    for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"'
         yield from (told("warning", where, remark) for remark in check_prompt(text, negative=negative))
 
 
-def _embeddings(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+def _embeddings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
     """Whether every embedding that a prompt names can be read and suits the models."""
     try:
         for widths in {model.widths for model in models.values()}:
-            refuse_misfits(spec, widths)
-        embedding_hashes(spec)
+            refuse_misfits(rendering, shots, widths)
+        embedding_hashes(rendering, shots)
     except EngineError as error:
         yield told("error", "render.embeddings", error)
 
 
-def _upscalers(spec: StudySpec) -> Iterator[Finding]:
+def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
     """Whether every upscaler that hires fix names can be used."""
     try:
-        refuse_unusable(spec)
+        refuse_unusable(rendering, shots)
     except EngineError as error:
         yield told("error", "render.upscalers", error)
 
 
-def _references(spec: StudySpec) -> Iterator[Finding]:
+def _references(target: Target, here: Path) -> Iterator[Finding]:
     """Missing folders, files that are no pictures, too few of them."""
     from scorers.encoders.preprocess import load_picture
     from scorers.errors import ScorerError
 
     where, good = "target.references", 0
-    for path in spec.references:
+    for path in target.references:
         try:
             load_picture(path)
         except ScorerError as error:
-            remedy = f"name a folder or pictures; paths start from {spec.file.parent}"
+            remedy = f"name a folder or pictures; paths start from {here}"
             yield Finding(
                 level="error",
                 where=where,
@@ -99,24 +102,24 @@ def _references(spec: StudySpec) -> Iterator[Finding]:
         else:
             good += 1
     remedy = f"give {GOOD_REFERENCES} to 40 pictures of the wanted look, of different subjects"
-    needed = 1 if spec.like else FEWEST_REFERENCES
+    needed = 1 if target.like else FEWEST_REFERENCES
     if good < needed:
         yield Finding(
             level="error",
             where=where,
             message=f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
-            remedy=remedy if spec.like else f"{remedy}; or 1 to 3, and name the look in words with like",
+            remedy=remedy if target.like else f"{remedy}; or 1 to 3, and name the look in words with like",
         )
     elif good < GOOD_REFERENCES:
         yield Finding(
             level="warning", where=where, message=f"{_pictures(good)} tell little about a style", remedy=remedy
         )
-    jpegs = sum(path.suffix.lower() in JPEG for path in spec.references)
+    jpegs = sum(path.suffix.lower() in JPEG for path in target.references)
     if jpegs:
         yield Finding(
             level="note",
             where=where,
-            message=f"{jpegs} of {len(spec.references)} are JPEG files; traces of strong compression count as look",
+            message=f"{jpegs} of {len(target.references)} are JPEG files; traces of strong compression count as look",
             remedy="prefer PNG files, or JPEG files of quality 90 and more",
         )
 
@@ -125,13 +128,12 @@ def _pictures(count: int) -> str:
     return {0: "there is no picture", 1: "there is 1 picture"}.get(count, f"{count} pictures")
 
 
-def _scorers(spec: StudySpec) -> Iterator[Finding]:
+def _scorers(settings: PanelSettings) -> Iterator[Finding]:
     """Files of encoders and scorers that are missing, damaged or other ones than they should be; plug-ins too."""
     from scorers.errors import ScorerError
     from scorers.panel.registry import plug_ins, sources_of
     from scorers.panel.verify import verified
 
-    settings = spec.panel_settings()
     try:
         plugged = plug_ins(settings.weights, settings.here)
         names = [name for name in settings.weights if name not in plugged]
@@ -151,14 +153,14 @@ def _scorers(spec: StudySpec) -> Iterator[Finding]:
     yield from (told("warning", "scorers", str(remark.message)) for remark in remarks)
 
 
-def _folder(spec: StudySpec) -> Iterator[Finding]:
+def _folder(folder: Path) -> Iterator[Finding]:
     """A folder that cannot be made or written."""
-    ancestor = spec.folder
+    ancestor = folder
     while not ancestor.exists() and ancestor.parent != ancestor:
         ancestor = ancestor.parent
     remedy = "give [study] folder a place where you may write"
     if not ancestor.is_dir():
-        yield Finding(level="error", where=str(spec.folder), message=f"{ancestor} is a file", remedy=remedy)
+        yield Finding(level="error", where=str(folder), message=f"{ancestor} is a file", remedy=remedy)
         return
     try:
         with tempfile.TemporaryFile(dir=ancestor) as file:
@@ -167,19 +169,19 @@ def _folder(spec: StudySpec) -> Iterator[Finding]:
             os.fsync(file.fileno())
     except OSError as error:
         message = f"cannot be written ({error.strerror})"
-        yield Finding(level="error", where=str(spec.folder), message=message, remedy=remedy)
+        yield Finding(level="error", where=str(folder), message=message, remedy=remedy)
 
 
-def _device(spec: StudySpec) -> Iterator[Finding]:
+def _device(rendering: Rendering) -> Iterator[Finding]:
     """A device that this machine lacks."""
     import torch
 
-    device = device_of(spec.device)
+    device = device_of(rendering.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         message = f"this machine has no {device}"
         yield Finding(level="error", where="device.device", message=message, remedy="write auto or cpu")
-    elif device.type == "cpu" and spec.precision in ("fp16", "bf16"):
-        message = f"{spec.precision} on a CPU is slower than fp32, and less exact"
+    elif device.type == "cpu" and rendering.precision in ("fp16", "bf16"):
+        message = f"{rendering.precision} on a CPU is slower than fp32, and less exact"
         yield Finding(level="warning", where="device.precision", message=message, remedy="write auto")
 
 
@@ -187,15 +189,15 @@ def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequenc
     """Time, disk and memory."""
     if any(finding.where == "device.device" for finding in found):
         return
-    need = estimate(spec, models)
+    need = estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
     speed = f"about {time_text(need.seconds)} on this {need.device}"
     yield Finding(level="note", where="time", message=f"{need.trials} trials, {need.pictures} pictures: {speed}")
-    yield from _disk(spec, need)
-    yield from _memory(spec, need)
+    yield from _disk(spec.storage.folder, need)
+    yield from _memory(spec.rendering.device, need)
 
 
-def _disk(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
-    place = next(path for path in (spec.folder, *spec.folder.parents) if path.exists())
+def _disk(folder: Path, need: Estimate) -> Iterator[Finding]:
+    place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     wanted = f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
     level: Level = "note"
@@ -211,8 +213,8 @@ def _disk(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
     )
 
 
-def _memory(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
-    free = free_memory(device_of(spec.device))
+def _memory(device: str, need: Estimate) -> Iterator[Finding]:
+    free = free_memory(device_of(device))
     short = free is not None and free < need.memory_bytes
     known = "" if free is None else f"; {size_text(free)} are free"
     yield Finding(

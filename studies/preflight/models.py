@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from engine.architecture.widths import FamilyName
 from engine.errors import EngineError
+from search.space.space import Space
 from studies.preflight.findings import Finding, told
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Merge, Rendering
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
@@ -24,25 +26,24 @@ MEANT_FOR = {
 cosineA makes of Add difference."""
 
 
-def models_of(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
+def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: list[Finding]) -> dict[str, Checkpoint]:
     """Open and read the models; what is wrong with them is added to the findings."""
     from engine.architecture.families import TITLES
     from engine.checkpoints.checkpoint import check_finite, open_checkpoint, open_complete
 
     models: dict[str, Checkpoint] = {}
-    family, vae = spec.space.frame.family, spec.merges_vae
-    for letter, path in spec.models.items():
+    for letter, path in merge.models.items():
         try:
             if (seen := open_checkpoint(path).family) != family:
                 wanted = TITLES[family].removeprefix("an ")
                 raise EngineError(f"this is {TITLES[seen]}, and the study is of {wanted}s; take models of one family")
-            models[letter] = open_complete(path, vae=vae)
+            models[letter] = open_complete(path, vae=rendering.merges_vae)
             check_finite(models[letter])
         except EngineError as error:
             found.append(told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
-    if set(models) == set(spec.models):
-        found += _pairs(models, vae=vae)
-        found += _marks(spec, models)
+    if set(models) == set(merge.models):
+        found += _pairs(models, vae=rendering.merges_vae)
+        found += _marks(rendering.prediction, models)
     return models
 
 
@@ -57,12 +58,12 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
             yield told("error", f"models.{first[0]}, models.{letter}", error)
 
 
-def _marks(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
     """Whether the models' marks agree on what their UNets predict."""
     from engine.architecture.families import marks_of
 
     marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
-    if spec.prediction == "auto" and len(set(marks.values())) > 1:
+    if prediction == "auto" and len(set(marks.values())) > 1:
         said = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
         yield Finding(
             level="error",
@@ -72,10 +73,10 @@ def _marks(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Findin
         )
 
 
-def odd_runs(spec: StudySpec) -> Iterator[Finding]:
+def odd_runs(space: Space) -> Iterator[Finding]:
     """Calculation modes beside merge modes that they are not made for."""
-    choices = {knob.name: knob.options for knob in spec.space.knobs if knob.is_choice}
-    frame = spec.space.frame
+    choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
+    frame = space.frame
     for calculation in choices.get("calculation", (frame.calculation,)):
         meant = MEANT_FOR.get(calculation)
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
@@ -88,14 +89,14 @@ def odd_runs(spec: StudySpec) -> Iterator[Finding]:
             )
 
 
-def unfit_vaes(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+def unfit_vaes(rendering: Rendering, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
     """Whether the chosen VAE, or every one to choose from, can decode for the models."""
     from engine.checkpoints.checkpoint import has_vae
     from engine.checkpoints.vae import read_whole_vae
 
     inside = next((model.widths for model in models.values() if has_vae(model)), None)
-    place = "space.choices.vae" if spec.vaes else "render.vae"
-    for path in filter(None, spec.vaes.values() or [spec.vae]):
+    place = "space.choices.vae" if rendering.vaes else "render.vae"
+    for path in filter(None, rendering.vaes.values() or [rendering.vae]):
         try:
             read_whole_vae(path, inside)
         except EngineError as error:

@@ -16,7 +16,7 @@ from studies.errors import StudyError
 from studies.files import write_text
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.store.pins import Pin
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,9 @@ class Exported:
 
 
 def export_pin(
-    spec: StudySpec,
+    storage: Storage,
+    merge: Merge,
+    rendering: Rendering,
     pin: Pin,
     out: Path | None = None,
     *,
@@ -48,7 +50,9 @@ def export_pin(
     """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
 
     Args:
-        spec: the study.
+        storage: of the study.
+        merge: its models, and the number format that the search rounded to.
+        rendering: its VAEs.
         pin: what to export.
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
         output: what the file is to be like, but for its dtype; where it names no VAE, one that the search chose among
@@ -62,21 +66,21 @@ def export_pin(
         StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
         CheckpointError: the file cannot be written.
     """
-    models = model_hashes(spec)
-    refuse_others(spec, pin, models)
+    models = model_hashes(merge, storage)
+    refuse_others(storage, merge, rendering, pin, models)
     if output.vae is None and pin.vae:
-        output = replace(output, vae=spec.vaes.get(pin.vae))
+        output = replace(output, vae=rendering.vaes.get(pin.vae))
     if out is None:
-        folder = spec.folder / "exports"
+        folder = storage.folder / "exports"
         folder.mkdir(parents=True, exist_ok=True)
-        out = folder / f"{spec.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
-    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": spec.name, "source": pin.source}
+        out = folder / f"{storage.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
+    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": storage.name, "source": pin.source}
     return export_recipe(
         Recipe.parse(pin.recipe),
-        spec.models,
+        merge.models,
         models,
         out,
-        output=replace(output, dtype=dtype or spec.export_dtype),
+        output=replace(output, dtype=dtype or merge.export_dtype),
         with_recipe=with_recipe,
         overwrite=overwrite,
         approval=approval,
@@ -84,22 +88,24 @@ def export_pin(
     )
 
 
-def refuse_others(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> None:
+def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin, models: Mapping[str, str]) -> None:
     """Compare the files with those that a recipe was approved with.
 
     Args:
-        spec: the study.
+        storage: of the study.
+        merge: its models.
+        rendering: its VAEs.
         pin: what was approved.
         models: SHA-256 of every model file as it is, by letter.
 
     Raises:
         StudyError: another checkpoint, or another VAE in place of the chosen one.
     """
-    changed = [f"  {letter}: {spec.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
-    if pin.vae and pin.vae not in spec.vaes:
+    changed = [f"  {letter}: {merge.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
+    if pin.vae and pin.vae not in rendering.vaes:
         changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
-    elif vae_hashes(spec).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
-        changed.append(f"  VAE: {spec.vaes[pin.vae]}")
+    elif vae_hashes(rendering, storage).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+        changed.append(f"  VAE: {rendering.vaes[pin.vae]}")
     if changed:
         raise StudyError(
             "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
@@ -171,18 +177,18 @@ def export_recipe(
     return Exported(checkpoint=written, supermerger=text if with_recipe else None)
 
 
-def vae_note(spec: StudySpec, output: Output, done: Exported) -> str:
+def vae_note(rendering: Rendering, output: Output, done: Exported) -> str:
     """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
 
     A VAE that was chosen among several is in the file, unless another one was asked for.
     """
-    if spec.vae is None or (output.vae is not None and output.vae.resolve() == spec.vae.resolve()):
+    if rendering.vae is None or (output.vae is not None and output.vae.resolve() == rendering.vae.resolve()):
         return ""
     inside = any(key.startswith(VAE) for key in read_header(done.checkpoint.path).tensors)
-    other = f"or bake it in with --vae {spec.vae} --overwrite" if inside else "for this checkpoint has no other"
+    other = f"or bake it in with --vae {rendering.vae} --overwrite" if inside else "for this checkpoint has no other"
     return (
-        f"the pictures of this study were decoded by {spec.vae.name}, which is not in this checkpoint; choose it where "
-        f"you use the checkpoint, {other}"
+        f"the pictures of this study were decoded by {rendering.vae.name}, which is not in this checkpoint; choose it "
+        f"where you use the checkpoint, {other}"
     )
 
 

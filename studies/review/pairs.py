@@ -50,6 +50,7 @@ class Gallery:
 
     Attributes:
         names: of the scorers, in the order of all differences.
+        seed: the study's; pairs are drawn by it.
     """
 
     def __init__(self, panel: Panel, renders: RenderStore, seed: int) -> None:
@@ -57,7 +58,7 @@ class Gallery:
         self.names = tuple(panel.scales)
         self._panel = panel
         self._renders = renders
-        self._seed = seed
+        self.seed = seed
         self._shots: dict[str, Sequence[Shot]] = {}
         self._candidates: dict[str, Candidate] = {}
         self._said: dict[tuple[str, str], Matrix] = {}
@@ -102,7 +103,7 @@ class Gallery:
 
     def sample(self, number: int, without: frozenset[Pair]) -> list[Pair]:
         """Pairs drawn at random, the same for the same number, none of ``without``."""
-        draw = random.Random(f"{self._seed}:pairs:{number}")  # noqa: S311 - no secret
+        draw = random.Random(f"{self.seed}:pairs:{number}")  # noqa: S311 - no secret
         every = [
             (shots, one, other, index)
             for shots in self._shots
@@ -110,7 +111,7 @@ class Gallery:
             for index in range(len(self._shots[shots]))
         ]
         drawn = draw.sample(every, min(SHOWN_AT_RANDOM, len(every)))
-        pairs = [sided(shots, one, other, index, self._seed) for shots, one, other, index in drawn]
+        pairs = [sided(shots, one, other, index, self.seed) for shots, one, other, index in drawn]
         return [pair for pair in pairs if pair not in without and self.known(pair)]
 
     def known(self, pair: Pair) -> bool:

@@ -19,15 +19,23 @@ from studies.store.outcome import REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.store.workers import at_work
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, Storage, StudyShots
 
 
-def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool = False) -> Iterator[Any]:
+def overview(
+    storage: Storage,
+    search: SearchSettings,
+    shots: StudyShots,
+    store: StudyStore,
+    *,
+    top: int = 10,
+    pareto: bool = False,
+) -> Iterator[Any]:
     """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
     trials = store.trials()
     best = complete(trials)
-    yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
-    yield from _at_work(spec, store)
+    yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
+    yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
@@ -37,23 +45,22 @@ def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool 
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
-    if (spec.folder / "outcome.json").exists():
-        outcome = read_outcome(spec.folder)
+    if (storage.folder / "outcome.json").exists():
+        outcome = read_outcome(storage.folder)
         yield standings(outcome)
         yield from outcome.sentences()
         yield from outcome.alarms()
         yield f"contact sheet: {outcome.sheet}"
-    for pin in read_pins(spec.folder):
+    for pin in read_pins(storage.folder):
         what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
         yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
 
 
-def _at_work(spec: StudySpec, store: StudyStore) -> Iterator[str]:
-    """Who is at work, on what, and how much there is in all."""
-    if workers := at_work(spec.folder):
+def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
+    """Who is at work, on what, and how many trials there are at most."""
+    if workers := at_work(folder):
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
-        most = suggester_of(spec, store).total
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
         yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
 

@@ -13,10 +13,13 @@ from studies.candidate import MERGED_VAE
 from studies.studyfile.mistakes import Mistake, Place, did_you_mean
 from studies.studyfile.schema import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.studyfile.schema_merge import SpaceTable
-from studies.studyfile.shots import FRESH, TURNS, proof_texts, seed_again, shot_of
+from studies.studyfile.shots import proof_texts, shot_of
+from studies.studyfile.spec import SEED_DISTANCE, seed_in_turn
 
 FEWEST_PROVED = 3
 """Pictures by which two recipes can be compared at least, as ``Panel.compare`` wants them."""
+TURNS = 5
+"""More turns through the shots than the stages of a search take."""
 
 
 def across(parts: Mapping[str, Any]) -> list[Mistake]:
@@ -119,9 +122,10 @@ def _met_again(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iter
     known = {(prompt.text, seed) for prompt in prompts for seed in prompt.seeds}
     known |= {(text, seed) for text in proof_texts(prompts, proof) for seed in proof.seeds} if proof else set()
     for number, prompt in enumerate(prompts):
-        met = [s for s in prompt.seeds if any((prompt.text, seed_again(s, t)) in known for t in range(1, TURNS))]
+        met = [s for s in prompt.seeds if any((prompt.text, seed_in_turn(s, t)) in known for t in range(1, TURNS))]
         if met:
-            what = f"come again as seeds {FRESH} and more above, which another shot of this prompt has (fresh_seeds)"
+            above = f"come again as seeds {SEED_DISTANCE} and more above"
+            what = f"{above}, which another shot of this prompt has (fresh_seeds)"
             yield Mistake(place=("prompts", number, "seeds"), what=what, seen=met, remedy="use seeds nearer together")
 
 

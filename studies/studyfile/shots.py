@@ -6,24 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.shots.hires import Hires
-from engine.shots.limits import SEED
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, WrittenStudy
+from studies.studyfile.spec import StudyShots
 from studies.studyfile.wildcards import with_choices
 
-FRESH = 1_000_003
-"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
-TURNS = 5
-"""More turns than the stages of a search take."""
 
-
-def seed_again(seed: int, turn: int) -> int:
-    """Return the seed of a shot that comes again in turn 1, 2, ..."""
-    return (seed + FRESH * turn) % (SEED[1] + 1)
-
-
-def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+def study_shots(written: WrittenStudy, wildcards: Path | None) -> StudyShots:
     """The shots of the trials and of the proof.
 
     Args:
@@ -36,7 +26,7 @@ def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot
     shots = _shots(written.prompts, written.render)
     proof_shots = _proof_shots(written.prompts, written.proof, written.render)
     if wildcards is None:
-        return shots, proof_shots
+        return StudyShots(trials=shots, proof=proof_shots)
     seed = written.study.seed
     shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in shots)
     proof_shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in proof_shots)
@@ -46,7 +36,7 @@ def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot
             f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
             "seeds that no [[prompts]] has"
         )
-    return shots, proof_shots
+    return StudyShots(trials=shots, proof=proof_shots)
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:

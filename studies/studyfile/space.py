@@ -97,16 +97,22 @@ def _impossible(space: Space) -> Iterator[Mistake]:
 # ---------------------------------------------------------------------------------------------- for the fingerprint
 
 
-def said_of_frame(frame: Frame) -> dict[str, str]:
-    """What a frame is otherwise than a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
+def frame_fingerprint(frame: Frame) -> dict[str, str]:
+    """How a frame differs from a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
     usual = Frame()
     names = ("family", "dialect", "mode", "calculation", "beta", "gamma", "separate")
-    said = {name: str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)}
-    return {f"merge.{name}": text for name, text in said.items()}
+    return {
+        f"merge.{name}": str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)
+    }
 
 
-def knob_text(knob: Knob) -> str:
-    """What a knob may be; earlier versions said it in the same words."""
+def knob_fingerprint(knobs: Iterable[Knob]) -> dict[str, str]:
+    """What every knob may be, by its name."""
+    return {f"space.{knob.name}": _knob_text(knob) for knob in knobs}
+
+
+def _knob_text(knob: Knob) -> str:
+    """What a knob may be; studies begun with earlier versions hold the same words."""
     if knob.frozen is not None:
         return f"frozen at {knob.frozen:g}"
     if knob.tied is not None:

@@ -139,11 +139,11 @@ def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) ->
     assert "disk is full" in full.stderr
     assert "every finished trial is kept" in full.stderr
     assert "Traceback" not in full.stderr
-    kept = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.folder, spec.name).trials()]
+    kept = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.storage.folder, spec.storage.name).trials()]
     assert kept
     after = subprocess.run(run, capture_output=True, text=True, check=False)
     assert after.returncode == 0, after.stderr
-    done = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.folder, spec.name).trials()]
+    done = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.storage.folder, spec.storage.name).trials()]
     assert done[: len(kept)] == kept
     assert len(done) == 23
 

@@ -13,13 +13,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine.architecture.layout import Widths
-from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.shots.shot import Shot
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
 from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.engine.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
 
@@ -252,16 +253,20 @@ def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_war
     assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]
 
 
+def estimated(spec: StudySpec, models: dict[str, Checkpoint]) -> estimate.Estimate:
+    return estimate.estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
+
+
 def test_three_models_are_counted(here: Path) -> None:
     shutil.copyfile(here / "a.safetensors", here / "c.safetensors")
     text = STUDY.replace('B = "b.safetensors"', 'B = "b.safetensors"\nC = "c.safetensors"')
     text = text.replace("[search]", '[merge]\nmode = "Add difference"\n[search]')
     spec = read_study_file(write_study(here, text))
-    models = {letter: open_checkpoint(path) for letter, path in spec.models.items()}
+    models = {letter: open_checkpoint(path) for letter, path in spec.merge.models.items()}
     two = read_study_file(write_study(here, STUDY))
-    more, less = estimate.estimate(spec, models), estimate.estimate(two, {x: models[x] for x in "AB"})
+    more, less = estimated(spec, models), estimated(two, {x: models[x] for x in "AB"})
     assert more.memory_bytes - less.memory_bytes == sum(info.size for info in models["C"].tensors.values())
-    assert more.pictures - less.pictures == len(spec.proof_shots)
+    assert more.pictures - less.pictures == len(spec.shots.proof)
     (here / "c.safetensors").unlink()
     (error,) = errors(look(here, text))
     assert error.where.startswith("models.C")

@@ -174,9 +174,9 @@ def test_a_sitting_asks_about_real_pictures_and_learns_from_the_answers(copied: 
 
     done = CliRunner().invoke(main, ["pick", str(copied), "--apply"])
     assert done.exit_code == 0, done.output
-    written = read_study_file(copied).scorer_weights
+    written = read_study_file(copied).scoring.weights
     assert written == pytest.approx(after, rel=0.01)
-    assert StudyStore(spec.folder, spec.name).rescored == 2
+    assert StudyStore(spec.storage.folder, spec.storage.name).rescored == 2
     assert "trials judged anew" in done.output
 
 
@@ -188,14 +188,14 @@ def test_the_command_keeps_every_answer_until_it_is_stopped(copied: Path) -> Non
     assert "pair 2 of 2:" in first.output
     assert "2 picks: 1 with a broken picture, 0 ties" in first.output
     spec = read_study_file(copied)
-    trials = StudyStore(spec.folder, spec.name).trials()
+    trials = StudyStore(spec.storage.folder, spec.storage.name).trials()
     for word in ("FLAT", "best", *(str(t.user_attrs["recipe_key"])[:8] for t in trials)):
         assert word not in first.output.partition("2 picks")[0], "whoever picks shall not know"
     second = runner.invoke(main, command, input="same\nnonsense\nq\n")
     assert second.exit_code == 0, second.output
     third = runner.invoke(main, command, input="r\n")  # the input ends: as Ctrl+C
     assert third.exit_code == 0, third.output
-    picks = read_picks(spec.folder)
+    picks = read_picks(spec.storage.folder)
     assert [(pick.answer, pick.broken) for pick in picks] == [
         ("left", ""),
         ("broken", "right"),

@@ -205,7 +205,7 @@ def test_seeds_that_fresh_ones_come_to_are_refused(tmp_path: Path, seeds: str, p
     (line,) = mistakes(tmp_path, fresh)
     assert line.startswith("prompts[1].seeds: come again as seeds 1000003 and more above, which another shot")
     assert line.endswith("(fresh_seeds) ([1]); use seeds nearer together")
-    assert read_study_file(write_study(tmp_path, text)).fresh_seeds is False
+    assert read_study_file(write_study(tmp_path, text)).search.fresh_seeds is False
 
 
 def test_a_lone_mistake_is_one_line(tmp_path: Path) -> None:

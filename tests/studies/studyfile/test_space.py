@@ -13,8 +13,9 @@ from engine.recipes.dialects import DIALECTS
 from search.space.build import suggested_sites
 from search.space.frame import Frame
 from studies.errors import StudyError
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
 from studies.studyfile.schema_merge import RATIO_LIMITS
+from studies.studyfile.spec import StudySpec
 from tests.studies.study_text import STUDY, write_study
 
 C = '\nC = "c.safetensors"'
@@ -39,7 +40,7 @@ def mistakes(folder: Path, text: str) -> list[str]:
 
 def knobs(spec: StudySpec) -> dict[str, tuple[float, float, float]]:
     """Low, high and step of every free knob."""
-    return {knob.name: (knob.low, knob.high, knob.step) for knob in spec.space.free}
+    return {knob.name: (knob.low, knob.high, knob.step) for knob in spec.search.space.free}
 
 
 def write_header(path: Path, key: str, shape: tuple[int, ...]) -> None:
@@ -56,15 +57,15 @@ def write_sdxl(path: Path) -> None:
 
 def test_a_plain_file_has_the_plain_frame(tmp_path: Path) -> None:
     spec = read(tmp_path, "")
-    assert spec.space.frame == Frame()
+    assert spec.search.space.frame == Frame()
     assert not any(name.startswith("merge.") for name in spec.fingerprint()), "studies begun before go on"
 
 
 def test_three_models_have_a_second_ratio_where_the_mode_has_one(tmp_path: Path) -> None:
     difference = read(tmp_path, '[merge]\nmode = "Add difference"\ndialect = "2023"', THREE)
-    assert difference.models["C"] == tmp_path / "c.safetensors"
-    assert difference.space.frame == Frame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
-    assert not difference.space.of_kind("second")
+    assert difference.merge.models["C"] == tmp_path / "c.safetensors"
+    assert difference.search.space.frame == Frame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
+    assert not difference.search.space.of_kind("second")
     triple = read(tmp_path, '[merge]\nmode = "Triple sum"', THREE)
     assert knobs(triple)["beta:OUT05"] == (0, 1, 0.001)
     assert "beta:BASE" not in knobs(triple)
@@ -74,8 +75,8 @@ def test_three_models_have_a_second_ratio_where_the_mode_has_one(tmp_path: Path)
     assert (found["beta:BASE"], found["beta:M00"]) == ((0, 0.5, 0.001), (-0.1, 0.3, 0.1))
     assert "beta:OUT05" not in found
     one = read(tmp_path, '[merge]\nmode = "Triple sum"\nbeta = 0.3', THREE)
-    assert not one.space.of_kind("second")
-    assert one.space.decode(one.space.flat(0.2)).runs[0].beta == 0.3
+    assert not one.search.space.of_kind("second")
+    assert one.search.space.decode(one.search.space.flat(0.2)).runs[0].beta == 0.3
 
 
 def test_single_bounds_grids_ties_and_frozen_knobs(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ freeze = { IN00 = 1.5 }
     assert {"OUT08", "IN00"}.isdisjoint(found)
     assert found["adjust:CONT"] == (-5, 5, 0.5)
     assert found["self:OUT05:attn1"] == (0.9, 1, 0.01)
-    own = {knob.name for knob in spec.space.knobs if knob.kind == "self"}
+    own = {knob.name for knob in spec.search.space.knobs if knob.kind == "self"}
     assert own == {f"self:{site}" for site in suggested_sites()}
     assert {"self:OUT04:attn1", "self:OUT08:attn1"}.isdisjoint(found)
 
@@ -110,30 +111,30 @@ def test_the_family_is_seen_in_the_checkpoints(tmp_path: Path) -> None:
     write_sdxl(tmp_path / "b.safetensors")
     text = STUDY.replace('["OUT05:attn1"]', '"suggested"')
     spec = read(tmp_path, "", text)
-    assert (spec.space.frame.family, spec.space.frame.dialect) == ("sdxl", "head")
-    assert len(spec.space.of_kind("block")) == 19
-    assert {knob.name for knob in spec.space.of_kind("self")} == {
+    assert (spec.search.space.frame.family, spec.search.space.frame.dialect) == ("sdxl", "head")
+    assert len(spec.search.space.of_kind("block")) == 19
+    assert {knob.name for knob in spec.search.space.of_kind("self")} == {
         f"self:{site}" for site in suggested_sites(Frame(family="sdxl"))
     }
     apart = read(tmp_path, "[merge]\nseparate = true\n[space.blocks]\nfreeze = { LABEL = 0.1, BASE = 0 }", text)
     assert {"TIME", "OUT"} <= set(knobs(apart))
     assert {"LABEL", "BASE"}.isdisjoint(knobs(apart))
     told = read(tmp_path, '[merge]\nfamily = "sd2"', text)
-    assert (told.space.frame.family, told.space.frame.dialect) == ("sd2", "classic")
+    assert (told.search.space.frame.family, told.search.space.frame.dialect) == ("sd2", "classic")
 
 
 def test_choices_are_words_and_files(tmp_path: Path) -> None:
     table = '[space.choices]\nmode = ["Weight sum", "Add difference"]\nvae = ["merged", "x.safetensors"]'
     spec = read(tmp_path, table, THREE)
-    assert spec.vaes == {"merged": None, "x.safetensors": tmp_path / "x.safetensors"}
-    assert spec.merges_vae
-    point = spec.space.flat(0.5) | {"mode": 1.0, "vae": 1.0}
-    candidate = spec.candidate(point)
+    assert spec.rendering.vaes == {"merged": None, "x.safetensors": tmp_path / "x.safetensors"}
+    assert spec.rendering.merges_vae
+    point = spec.search.space.flat(0.5) | {"mode": 1.0, "vae": 1.0}
+    candidate = spec.search.candidate(point)
     assert (candidate.recipe.runs[0].mode, candidate.vae) == ("Add difference", "x.safetensors")
-    assert candidate.key != spec.candidate(point | {"vae": 0.0}).key
-    assert spec.baseline(candidate.recipe).vae == "merged"
+    assert candidate.key != spec.search.candidate(point | {"vae": 0.0}).key
+    assert spec.rendering.baseline(candidate.recipe).vae == "merged"
     two = read(tmp_path, '[space.choices]\nvae = ["y.pt", "x.safetensors"]')
-    assert not two.merges_vae
+    assert not two.rendering.merges_vae
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_ratios_up_to_the_limits_are_written_and_read_by_supermerger(tmp_path: P
 
     low, high = RATIO_LIMITS
     spec = read(tmp_path, f"[space.blocks]\nlow = {low}\nhigh = {high}")
-    point = {knob.name: ratio if knob.kind == "block" else knob.rest for knob in spec.space.free}
-    alpha = spec.space.decode(point).runs[0].alpha
+    point = {knob.name: ratio if knob.kind == "block" else knob.rest for knob in spec.search.space.free}
+    alpha = spec.search.space.decode(point).runs[0].alpha
     assert isinstance(alpha, tuple)
     assert parse_weights(weights_line(alpha), "sd1", DIALECTS["classic"]).numbers == alpha
