@@ -13,7 +13,7 @@ from engine.merging.output import Output
 from engine.recipes.recipe import Recipe
 from studies.cli.actions import approve_recipe, refuse_unready, search_study
 from studies.progress import bytes_meter
-from studies.review.export import Exported, export_pin, print_export
+from studies.review.export import ExportedFiles, export_pin, print_export
 from studies.sample.world import write_world
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, latest_pin, read_pins
@@ -67,7 +67,7 @@ def _is_pinned(folder: Path) -> bool:
     return bool(pins) and pins[-1].recipe_key == read_outcome(folder).finalist(1)[1].recipe.key
 
 
-def _verify(spec: StudySpec, pin: Pin, done: Exported) -> str:
+def _verify(spec: StudySpec, pin: Pin, done: ExportedFiles) -> str:
     """Load the export afresh, render, and compare with the recipe built in place from the parents."""
     shots, round_to = spec.shots.proof[:8], spec.merge.export_dtype
     device, precision = spec.rendering.device, spec.rendering.precision

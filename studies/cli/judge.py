@@ -13,7 +13,7 @@ from studies.cli.command import opened, study_argument, told_plainly
 from studies.progress import console
 
 if TYPE_CHECKING:
-    from studies.night.rescore import Rescored
+    from studies.night.rescore import RescoreResult
     from studies.review.picking import Picking
 
 
@@ -29,7 +29,7 @@ def rescore(study: Path, render: bool) -> None:
     say_rescored(spec.storage.name, rescore_study(spec, console(), render=render), study)
 
 
-def say_rescored(name: str, done: Rescored, study: Path) -> None:
+def say_rescored(name: str, done: RescoreResult, study: Path) -> None:
     """Say what rescoring came to, and what to type next."""
     if not done.changed:
         click.echo(f"{name}: nothing that judges has changed since the trials were scored")

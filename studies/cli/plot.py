@@ -23,7 +23,7 @@ from studies.progress import console
 
 if TYPE_CHECKING:
     from studies.drawing.grids import Grid
-    from studies.pictures.plot_plan import Place, Plan
+    from studies.pictures.plot_plan import CellPlace, PlotPlan
 
 MOST_PICTURES = 500
 MOST_MEGAPIXELS = 200
@@ -89,9 +89,9 @@ def plot(
     Checkpoint name without values take those of --seed, -p and SOURCE.
     """
     from studies.pictures.plot_render import grid_of, render_plan
-    from studies.pictures.plot_request import Request, planned
+    from studies.pictures.plot_request import PlotRequest, planned
 
-    request = Request(
+    request = PlotRequest(
         axes={letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None},
         sources=sources,
         prompts=prompts,
@@ -121,7 +121,7 @@ def plot(
         raise click.ClickException("these cells stay empty:\n" + "\n".join(broken))
 
 
-def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
+def _refuse_large(plan: PlotPlan, grid: Grid, out: Path, most: int) -> None:
     from studies.errors import StudyError
     from studies.pictures.pictures import refuse_unfit
 
@@ -134,7 +134,7 @@ def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
     refuse_unfit(out, grid.size, plan.infotext())
 
 
-def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
+def _cell_paths(plan: PlotPlan, folder: Path | None) -> dict[CellPlace, Path]:
     """Names that sort as the grid is read, and say where a picture stands in it."""
     if folder is None:
         return {}
@@ -153,7 +153,7 @@ def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
     }
 
 
-def _tell(plan: Plan, grid: Grid) -> None:
+def _tell(plan: PlotPlan, grid: Grid) -> None:
     from studies.pictures.plot_plan import idle_axes
 
     warn_of_prompts([cell.shot for cell in plan.cells])

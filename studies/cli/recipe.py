@@ -12,7 +12,7 @@ from studies.cli.command import told_plainly
 from studies.progress import console
 
 if TYPE_CHECKING:
-    from studies.recipes.inputs import Found, Wanted
+    from studies.recipes.inputs import InputOptions, RecipeInput
 
 _FROM = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
 _TO = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
@@ -107,10 +107,10 @@ def convert(
     """Turn INPUT (a file, - for standard input, or with --from the text itself) into OUTPUT (a file, or -)."""
     from engine.supermerger.metadata import OWN, SUPERMERGER
     from studies.recipes.inputs import STDIN, read_input
-    from studies.recipes.outputs import Form, text_of, write_output
+    from studies.recipes.outputs import TextOptions, text_of, write_output
 
     kind = to or (None if output != STDIN else "toml")
-    form = Form(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
+    form = TextOptions(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
     found = _placed(read_input(source, _wanted(**how)), models)
     _told(found)
     if dialect is not None:
@@ -219,11 +219,11 @@ def _wanted(
     family: Any,
     read_as: str | None,
     **settings: Any,
-) -> Wanted:
+) -> InputOptions:
     from engine.supermerger.fields import Fields
-    from studies.recipes.inputs import Wanted
+    from studies.recipes.inputs import InputOptions
 
-    return Wanted(
+    return InputOptions(
         kind=kind,
         dialect=read_as,
         family=family,
@@ -242,7 +242,7 @@ def _letters(*, mode: str, calculation: str, **_others: Any) -> tuple[str, ...]:
     return "A", "B", "" if two else "C"
 
 
-def _placed(found: Found, models: tuple[str, ...]) -> Found:
+def _placed(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
     """The recipe with the paths that are given for its models."""
     from dataclasses import replace
 
@@ -263,7 +263,7 @@ def _placed(found: Found, models: tuple[str, ...]) -> Found:
     )
 
 
-def _translated(found: Found, dialect: str, *, accept: bool) -> Found:
+def _translated(found: RecipeInput, dialect: str, *, accept: bool) -> RecipeInput:
     from dataclasses import replace
 
     from engine.supermerger.convert import convert as translate
@@ -281,7 +281,7 @@ def _translated(found: Found, dialect: str, *, accept: bool) -> Found:
     return replace(found, recipe=done.recipe)
 
 
-def _hashes(found: Found, wanted: Iterable[str]) -> dict[str, str]:
+def _hashes(found: RecipeInput, wanted: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the models: what the input said, and of files what they have."""
     from studies.inputs.hashes import hashes_of, user_memory
 
@@ -289,19 +289,19 @@ def _hashes(found: Found, wanted: Iterable[str]) -> dict[str, str]:
     return {**found.hashes, **hashes_of(files, user_memory())}
 
 
-def _instructions(found: Found) -> str:
-    from studies.recipes.outputs import Form, text_of
+def _instructions(found: RecipeInput) -> str:
+    from studies.recipes.outputs import TextOptions, text_of
 
-    return text_of(found, "-", Form(kind="instructions"), lambda _: {})
+    return text_of(found, "-", TextOptions(kind="instructions"), lambda _: {})
 
 
-def _told(found: Found) -> None:
+def _told(found: RecipeInput) -> None:
     """Notes on the input, kept out of the way of the output."""
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
 
 
-def _told_guesses(found: Found, output: str, form: Any) -> None:
+def _told_guesses(found: RecipeInput, output: str, form: Any) -> None:
     from studies.recipes.outputs import kind_of, unknown_models
 
     if kind_of(output, form) == "toml" and (guessed := unknown_models(found)):

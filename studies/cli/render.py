@@ -30,7 +30,7 @@ from studies.progress import console
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.shots.shot import Shot
-    from studies.pictures.sources import Source
+    from studies.pictures.sources import PictureSource
 
 MOST_PICTURES = 9999
 """Of one call: what the four digits of the names hold."""
@@ -108,7 +108,7 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
 
 
 def _make(
-    engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
+    engine: Engine, source: PictureSource, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
 ) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""
     from studies.drawing.sheets import as_bytes

@@ -14,7 +14,7 @@ from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
 from studies.files import replaced
 
-Progress = Callable[[int, int], None]
+BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
 
@@ -23,7 +23,7 @@ def user_memory() -> Path:
     return Path(click.get_app_dir("sd-recipe-search")) / "hashes.json"
 
 
-def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | None = None) -> dict[str, str]:
+def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:
     """SHA-256 of every file, by name; two are hashed at a time.
 
     Args:
@@ -54,11 +54,11 @@ def _remember(known: Mapping[str, str], memory: Path) -> None:
         log.warning("%s: cannot be written (%s), so hashes are not remembered", memory, error.strerror)
 
 
-def _hashed(files: Mapping[str, Path], progress: Progress | None) -> dict[str, str]:
+def _hashed(files: Mapping[str, Path], progress: BytesProgress | None) -> dict[str, str]:
     total = sum(path.stat().st_size for path in files.values())
     done = dict.fromkeys(files, 0)
 
-    def told(identity: str) -> Progress:
+    def told(identity: str) -> BytesProgress:
         def tell(so_far: int, _size: int) -> None:
             done[identity] = so_far
             if progress:

@@ -218,7 +218,7 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     best_flat = _best([standing for standing in outcome.baselines if standing.label not in models])
     shown = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
-        sheets.Column(
+        sheets.SheetColumn(
             title="references", pictures=_references(spec.target.references, len(rows)), lines=["the wanted look"]
         )
     ]
@@ -226,7 +226,7 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
         kept = workshop.renders.pictures(standing.candidate, shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
-            sheets.Column(
+            sheets.SheetColumn(
                 title=title,
                 pictures=[kept[row] for row in rows if row < len(kept)],
                 lines=_lines(standing, best_flat),
@@ -248,7 +248,7 @@ def _spread(count: int, shown: int) -> list[int]:
     return [int(i * step) for i in range(min(count, shown))]
 
 
-def _references(paths: tuple[Path, ...], count: int) -> list[sheets.Picture]:
+def _references(paths: tuple[Path, ...], count: int) -> list[sheets.RgbPicture]:
     return [sheets.read_picture(paths[i]) for i in _spread(len(paths), count)]
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescored:
+class RescoreResult:
     """What rescoring came to.
 
     Attributes:
@@ -60,7 +60,7 @@ class Rescored:
     proved: bool = False
 
 
-def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> Rescored:
+def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> RescoreResult:
     """Judge every trial by what the study file says now.
 
     Args:
@@ -90,11 +90,11 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
 
 def _rescored(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
-) -> Rescored:
+) -> RescoreResult:
     inputs = inputs_of(spec, models, workshop)
     changed = _changed(spec.storage, store, inputs, workshop.panel)
     if not changed:
-        return Rescored(changed=())
+        return RescoreResult(changed=())
     store.reap()
     trials = store.study.get_trials(deepcopy=False)
     _refuse_missing(spec.storage, spec.shots, workshop, _needed(spec.search, spec.shots, trials))
@@ -119,7 +119,7 @@ def _rescored(
             prove(spec, workshop, new, models, console)
             proved = True
     moved.sort(key=lambda row: -row[2])
-    return Rescored(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
+    return RescoreResult(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
 
 
 def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:

@@ -40,7 +40,7 @@ def allowed(lead: Difference) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simplified:
+class SimplifiedRecipe:
     """A simpler recipe."""
 
     point: Point
@@ -58,7 +58,7 @@ class Simplified:
         )
 
 
-class _Trying:
+class _SimplerTrials:
     """One go through the simpler recipes."""
 
     def __init__(
@@ -72,7 +72,7 @@ class _Trying:
         self.search, self.shots, self.workshop, self.history, self.lead = search, shots, workshop, history, lead
         self.rendered = 0
 
-    def run(self, point: Point, bar: Meter) -> Simplified | None:
+    def run(self, point: Point, bar: Meter) -> SimplifiedRecipe | None:
         """Try one after another, each beside the recipe that all began with."""
         space, kept, now = self.search.space, list[str](), dict(point)
         original = self._look(point)
@@ -88,7 +88,7 @@ class _Trying:
             except StopIteration:
                 break
         digits = (complexity(space, point), complexity(space, now))
-        return Simplified(point=now, steps=tuple(kept), digits=digits) if kept else None
+        return SimplifiedRecipe(point=now, steps=tuple(kept), digits=digits) if kept else None
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
         before, after = expected(self.search.space, self.history, [point, candidate.point], self.search.plan)
@@ -117,7 +117,7 @@ def simplified(
     point: Point,
     lead: Difference,
     console: Console,
-) -> Simplified | None:
+) -> SimplifiedRecipe | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 
     As good: every one is compared with the recipe itself at equal shots, and may lose half the standard error of its
@@ -138,4 +138,4 @@ def simplified(
     if search.simplify == 0:
         return None
     with meter("making the best one simpler", search.simplify, console) as bar:
-        return _Trying(search, shots, workshop, history, lead).run(point, bar)
+        return _SimplerTrials(search, shots, workshop, history, lead).run(point, bar)

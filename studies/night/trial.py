@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from search.history import Slots
 from studies.candidate import Candidate
 from studies.night.calibration import calibration_recipes
-from studies.night.workshop import Work, Workshop
+from studies.night.workshop import RenderResult, Workshop
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def tried(
     search: SearchSettings, shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots
-) -> tuple[Work, Verdict]:
+) -> tuple[RenderResult, Verdict]:
     """Return the pictures' features and what the panel says of them.
 
     Where stages draw fresh seeds, what values are measured from is rendered on these too, once a stage.

@@ -32,7 +32,7 @@ class NotKeptError(StudyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class RenderResult:
     """What one recipe came to."""
 
     features: Features
@@ -113,7 +113,7 @@ class Workshop:
 
     def make(
         self, candidate: Candidate, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
-    ) -> Work:
+    ) -> RenderResult:
         """Build and render a candidate, unless its renders of these shots are kept already.
 
         Args:
@@ -129,11 +129,11 @@ class Workshop:
         place = self.renders.place(candidate, shots)
         kept = self.renders.load(candidate, shots, self.panel.observer.wanted)
         if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
-            return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
+            return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
         whole = self.renders.load(candidate, among, self.panel.observer.wanted) if among and not pictures else None
         if whole is not None:
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
-            return Work(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
+            return RenderResult(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
         started = time.perf_counter()
         engine = self.engine
         engine.build(candidate.recipe)
@@ -149,7 +149,7 @@ class Workshop:
         if pictures:
             self.renders.keep_pictures(candidate, shots, small)
         self.renders.keep(candidate, shots, features)  # last: what is kept is complete
-        return Work(
+        return RenderResult(
             features=features,
             sheet=place / SHEET,
             seconds={"build": built - started, "render": rendered - built, "look": looked - rendered},

@@ -13,7 +13,7 @@ from studies.progress import console
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.shots.shot import Shot
-    from studies.drawing.sheets import Picture
+    from studies.drawing.sheets import RgbPicture
 
 FIRST_SEED = 1
 MOST_SEEDS = 9999
@@ -130,7 +130,7 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
             click.echo(f"warning: negative: {remark}", err=True)
 
 
-def warn_of_black(picture: Picture, where: str) -> None:
+def warn_of_black(picture: RgbPicture, where: str) -> None:
     """Say so where a picture is black all over."""
     from studies.pictures.pictures import is_black
 

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
 from studies.files import replaced
 
@@ -30,7 +30,7 @@ _LONGEST_EXIF = 65533 - 1024
 """Bytes of text: a JPEG keeps all EXIF in one segment."""
 
 
-def is_black(picture: Picture) -> bool:
+def is_black(picture: RgbPicture) -> bool:
     """Whether a picture ``(height, width, 3)`` uint8 is black all over: what a NaN looks like in many tools.
 
     The limit is the one beyond which a study takes a picture for broken.
@@ -40,7 +40,7 @@ def is_black(picture: Picture) -> bool:
     return int(picture.max()) < 255 * Limits().black
 
 
-def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str = "") -> None:
+def save_picture(picture: RgbPicture, path: Path, *, parameters: str, recipe: str = "") -> None:
     """Write a picture, whole or not at all.
 
     Args:

@@ -15,12 +15,12 @@ from engine.recipes.dialects import Dialect
 from engine.supermerger.axes import Axis as MergeAxis
 from engine.supermerger.axes import axis_values
 from studies.errors import StudyError
-from studies.pictures.plot_kinds import Kind
+from studies.pictures.plot_kinds import AxisKind
 from studies.pictures.plot_values import csv_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class PlotAxis:
     """One axis of a plot.
 
     Attributes:
@@ -31,7 +31,7 @@ class Axis:
     """
 
     letter: str
-    kind: Kind
+    kind: AxisKind
     text: str
     values: tuple[Any, ...]
 
@@ -48,8 +48,8 @@ class Axis:
 
 
 def read_axis(
-    letter: str, kind: Kind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
-) -> Axis | None:
+    letter: str, kind: AxisKind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
+) -> PlotAxis | None:
     """An axis from its text.
 
     Args:
@@ -81,10 +81,10 @@ def read_axis(
         except StudyError as error:
             mistakes.append(f"axis {kind.name}: {error}")
             found = []
-    return Axis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
+    return PlotAxis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
 
 
-def _merge_values(kind: Kind, text: str, rules: Dialect | None, mistakes: list[str]) -> list[str]:
+def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, mistakes: list[str]) -> list[str]:
     if rules is None:
         mistakes.append(f"axis {kind.name} changes a recipe; give a recipe file (.toml), not a checkpoint")
         return []

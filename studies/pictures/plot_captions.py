@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep, Ratio, SelfStep, Step, number
 from engine.supermerger.weights import weights_line
-from studies.pictures.plot_models import Models
+from studies.pictures.plot_models import PlotModels
 
 
-def caption(models: Models) -> list[str]:
+def caption(models: PlotModels) -> list[str]:
     """A paragraph for every recipe: what the axes call it, unless that is the weights themselves, then its steps."""
     named = zip(models.labels, models.sources, strict=True)
     return [_paragraph(label, source.made_by) for label, source in named]

@@ -22,11 +22,11 @@ from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
 from studies.pictures.plot_values import MOST_VALUES, items, numbers, texts, whole_numbers
 
-Fields = Mapping[str, Any]
+ShotSettings = Mapping[str, Any]
 """Settings by the names of ``Shot``."""
-Put = Callable[[Fields, Any, Sequence[Any]], Fields]
+ApplyValue = Callable[[ShotSettings, Any, Sequence[Any]], ShotSettings]
 """Settings, one value and all values of an axis to the new settings."""
-Read = Callable[[str, list[str]], list[Any]]
+ReadValues = Callable[[str, list[str]], list[Any]]
 """A text and a list for mistakes to the values."""
 
 DECIMALS = 8
@@ -34,7 +34,7 @@ DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class AxisKind:
     r"""What an axis can be of.
 
     Attributes:
@@ -50,9 +50,9 @@ class Kind:
 
     name: str
     sort: Literal["shot", "model", "merge", "vae"]
-    read: Read | None = None
+    read: ReadValues | None = None
     lines: bool = False
-    put: Put | None = None
+    put: ApplyValue | None = None
     fields: tuple[str, ...] = ()
     shown: Callable[[Any], str] = str
     bare: bool = False
@@ -61,7 +61,7 @@ class Kind:
 # ---------------------------------------------------------------------------------------------------------- values
 
 
-def _each(read: Callable[[str], list[Any]]) -> Read:
+def _each(read: Callable[[str], list[Any]]) -> ReadValues:
     """Items read one by one; those that cannot be read are mistakes."""
 
     def values(text: str, mistakes: list[str]) -> list[Any]:
@@ -109,11 +109,11 @@ def _rngs(item: str) -> list[str]:
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _put_size(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+def _put_size(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
     return {**fields, "width": value[0], "height": value[1]}
 
 
-def _put_replaced(fields: Fields, value: Any, values: Sequence[Any]) -> Fields:
+def _put_replaced(fields: ShotSettings, value: Any, values: Sequence[Any]) -> ShotSettings:
     """Prompt S/R: the first value is what is searched for, in the prompt and in the negative prompt."""
     old: str = values[0]
     texts: dict[str, str] = {name: fields.get(name, "") for name in ("prompt", "negative")}
@@ -125,7 +125,7 @@ def _put_replaced(fields: Fields, value: Any, values: Sequence[Any]) -> Fields:
     return {**fields, **{name: text.replace(old, value) for name, text in texts.items()}}
 
 
-def _put_ordered(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+def _put_ordered(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
     """Prompt order: the words change places, the text between them stays."""
     prompt: str = fields.get("prompt", "")
     rest, between = prompt, list[str]()
@@ -143,27 +143,35 @@ def _rounded(value: float) -> str:
 
 
 def _setting(
-    name: str, field: str, read: Read, *, shown: Callable[[Any], str] = str, bare: bool = False, lines: bool = False
-) -> Kind:
+    name: str,
+    field: str,
+    read: ReadValues,
+    *,
+    shown: Callable[[Any], str] = str,
+    bare: bool = False,
+    lines: bool = False,
+) -> AxisKind:
     """An axis that replaces one setting."""
 
-    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, field: value}
 
-    return Kind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
+    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
 
 
-def _second(name: str, field: str, read: Read, *, option: str = "", shown: Callable[[Any], str] = str) -> Kind:
+def _second(
+    name: str, field: str, read: ReadValues, *, option: str = "", shown: Callable[[Any], str] = str
+) -> AxisKind:
     """An axis of hires fix; it makes a second pass where there was none, as its option does."""
 
-    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, "hires": replace(fields.get("hires") or Hires(), **{field: value})}
 
-    return Kind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
+    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
 
 
-def _of_models(name: str) -> Kind:
-    return Kind(
+def _of_models(name: str) -> AxisKind:
+    return AxisKind(
         name=name,
         sort="model",
         read=_each(lambda item: [Path(item).expanduser()]),
@@ -177,8 +185,8 @@ def _vaes(item: str) -> list[Path | None]:
     return [None if item.casefold() in {"none", "auto", "automatic"} else Path(item).expanduser()]
 
 
-def _of_merges(name: str) -> Kind:
-    return Kind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
+def _of_merges(name: str) -> AxisKind:
+    return AxisKind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
 
 
 def _spaced(value: str) -> str:
@@ -187,21 +195,21 @@ def _spaced(value: str) -> str:
 
 
 _WORD = _each(lambda item: [item])
-_KINDS = (
+_AXIS_KINDS = (
     _setting("Seed", "seed", _each(whole_numbers)),
     _setting("Steps", "steps", _each(whole_numbers)),
     _setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
     _setting("Prompt", "prompt", _whole_texts, lines=True),
     _setting("Negative prompt", "negative", _whole_texts, lines=True),
-    Kind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
-    Kind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
+    AxisKind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
+    AxisKind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
     _setting("Sampler", "sampler", _WORD, bare=True),
     _setting("Schedule type", "schedule", _each(_schedules)),
     _setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
     _setting("Eta", "eta", _each(numbers), shown=_rounded),
     _setting("ENSD", "ensd", _each(whole_numbers)),
     _setting("Clip skip", "clip_skip", _each(whole_numbers)),
-    Kind(
+    AxisKind(
         name="Size",
         sort="shot",
         read=_each(_size),
@@ -214,25 +222,25 @@ _KINDS = (
     _second("Hires upscaler", "upscaler", _WORD),
     _second("Hires sampler", "sampler", _WORD),
     _second("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
-    Kind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
+    AxisKind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
     _of_models("Checkpoint name"),
     _of_models("Recipe"),
     *(_of_merges(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
+AXIS_KINDS: dict[str, AxisKind] = {kind.name: kind for kind in _AXIS_KINDS}
 """Every kind of axis by its name."""
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> AxisKind:
     """A kind by its name, upper or lower case.
 
     Raises:
         StudyError: there is no such axis.
     """
-    by_fold = {known.casefold(): kind for known, kind in KINDS.items()}
+    by_fold = {known.casefold(): kind for known, kind in AXIS_KINDS.items()}
     folded = " ".join(name.casefold().split())
     if folded in by_fold:
         return by_fold[folded]
     close = get_close_matches(folded, list(by_fold), n=1, cutoff=0.6)
-    hint = f"did you mean {by_fold[close[0]].name}?" if close else f"known here: {', '.join(KINDS)}"
+    hint = f"did you mean {by_fold[close[0]].name}?" if close else f"known here: {', '.join(AXIS_KINDS)}"
     raise StudyError(f"there is no axis {name.strip()!r}; {hint}")

@@ -16,16 +16,16 @@ from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import Recipe
 from engine.supermerger.axes import Axis as MergeAxis
 from studies.errors import StudyError
-from studies.pictures.plot_axes import Axis
-from studies.pictures.sources import Hashes, Source, read_source, recipe_source
-from studies.recipes.inputs import Found, Wanted, read_input
+from studies.pictures.plot_axes import PlotAxis
+from studies.pictures.sources import FileHashes, PictureSource, read_source, recipe_source
+from studies.recipes.inputs import InputOptions, RecipeInput, read_input
 from studies.recipes.plots import cells
 
 RECIPE_FILE = ".toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Models:
+class PlotModels:
     """Everything that a plot builds.
 
     Attributes:
@@ -35,9 +35,9 @@ class Models:
         by_place: number of the source by the places of the values on ``axes``.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[PictureSource, ...]
     labels: tuple[str, ...]
-    axes: tuple[Axis, ...]
+    axes: tuple[PlotAxis, ...]
     by_place: Mapping[tuple[int, ...], int]
 
 
@@ -50,7 +50,7 @@ def rules_of(path: Path) -> Dialect | None:
     return read_recipe_file(path).recipe.rules if path.suffix.lower() == RECIPE_FILE else None
 
 
-def read_models(path: Path, axes: Sequence[Axis], run: int, hashes: Hashes, mistakes: list[str]) -> Models:
+def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHashes, mistakes: list[str]) -> PlotModels:
     """Every model of a plot, each file read once.
 
     Args:
@@ -63,7 +63,7 @@ def read_models(path: Path, axes: Sequence[Axis], run: int, hashes: Hashes, mist
     choosing = [axis for axis in axes if axis.kind.sort in {"model", "merge"}]
     merging = [axis for axis in choosing if axis.kind.sort == "merge"]
     of_files = next((axis for axis in choosing if axis.kind.sort == "model"), None)
-    sources: list[Source] = []
+    sources: list[PictureSource] = []
     labels: list[str] = []
     by_place: dict[tuple[int, ...], int] = {}
     for number, file in enumerate(of_files.values if of_files else [path]):
@@ -78,26 +78,26 @@ def read_models(path: Path, axes: Sequence[Axis], run: int, hashes: Hashes, mist
             sources.append(source)
             words = [axis.labels[at] for axis, at in zip(choosing, key, strict=True)]
             labels.append(", ".join(words) or file.name)
-    return Models(sources=tuple(sources), labels=tuple(labels), axes=tuple(choosing), by_place=by_place)
+    return PlotModels(sources=tuple(sources), labels=tuple(labels), axes=tuple(choosing), by_place=by_place)
 
 
-def _merge_places(merging: Sequence[Axis]) -> Iterator[tuple[int, ...]]:
+def _merge_places(merging: Sequence[PlotAxis]) -> Iterator[tuple[int, ...]]:
     """Places of values in SuperMerger's order, in which the first axis runs fastest."""
     counts = [range(len(axis.values)) for axis in reversed(merging)]
     yield from (place[::-1] for place in product(*counts))
 
 
-def _sources(path: Path, merging: Sequence[Axis], run: int, hashes: Hashes) -> list[Source]:
+def _sources(path: Path, merging: Sequence[PlotAxis], run: int, hashes: FileHashes) -> list[PictureSource]:
     if not merging:
         return [read_source(path, hashes)]
     if path.suffix.lower() != RECIPE_FILE:
         raise StudyError(f"{path}: the axis {merging[0].kind.name} changes a recipe; give a recipe file (.toml)")
-    found = read_input(str(path), Wanted())
+    found = read_input(str(path), InputOptions())
     recipes = cells(found, run, [MergeAxis(kind=axis.kind.name, text=axis.text) for axis in merging])
     return [_merged(path, found, recipe) for recipe in recipes]
 
 
-def _merged(path: Path, found: Found, recipe: Recipe) -> Source:
+def _merged(path: Path, found: RecipeInput, recipe: Recipe) -> PictureSource:
     missing = [name for name in recipe.models if name not in found.models]
     if missing:
         raise StudyError(f"{path}: where are the models {', '.join(missing)}? Name them under [models]")
@@ -107,7 +107,7 @@ def _merged(path: Path, found: Found, recipe: Recipe) -> Source:
 # -------------------------------------------------------------------------------------------------- opened together
 
 
-def engines(sources: Sequence[Source]) -> list[list[int]]:
+def engines(sources: Sequence[PictureSource]) -> list[list[int]]:
     """Numbers of the sources that one engine builds, in the order of their first.
 
     Sources share one where the models of one are among those of the other; memory is never asked for more models than
@@ -124,11 +124,11 @@ def engines(sources: Sequence[Source]) -> list[list[int]]:
     return sorted(([group[0], *sorted(group[1:])] for group in groups), key=min)
 
 
-def _is_within(one: Source, other: Source) -> bool:
+def _is_within(one: PictureSource, other: PictureSource) -> bool:
     return one.round_to == other.round_to and one.models.items() <= other.models.items()
 
 
-def model_mistakes(sources: Sequence[Source], vaes: Sequence[Path | None]) -> list[str]:
+def model_mistakes(sources: Sequence[PictureSource], vaes: Sequence[Path | None]) -> list[str]:
     """What would keep the models from being opened, told from their headers, and the VAEs from decoding for them.
 
     Args:
@@ -150,7 +150,7 @@ def model_mistakes(sources: Sequence[Source], vaes: Sequence[Path | None]) -> li
     return list(found)
 
 
-def _misfits(source: Source, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
+def _misfits(source: PictureSource, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
     for model in models:
         if model.family != source.recipe.family:
             yield f"{model.path}: is {model.family}, and the recipe {source.name} is for {source.recipe.family}"

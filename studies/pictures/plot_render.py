@@ -10,20 +10,20 @@ import numpy as np
 from rich.console import Console
 
 from engine.errors import RenderError
-from studies.drawing.grids import Grid, Label
+from studies.drawing.grids import Grid, GridLabel
 from studies.drawing.lettering import Lettering
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 from studies.pictures.options import open_engine, warn_of_black
 from studies.pictures.pictures import save_picture
 from studies.pictures.plot_captions import caption as caption_of
-from studies.pictures.plot_plan import Cell, Place, Plan
+from studies.pictures.plot_plan import CellPlace, PlotCell, PlotPlan
 from studies.progress import Meter, meter
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-def grid_of(plan: Plan, *, margin: int = 0, font: Path | None = None, caption: bool | None = None) -> Grid:
+def grid_of(plan: PlotPlan, *, margin: int = 0, font: Path | None = None, caption: bool | None = None) -> Grid:
     """The grid of a plan, for its labels and sizes.
 
     Args:
@@ -36,7 +36,7 @@ def grid_of(plan: Plan, *, margin: int = 0, font: Path | None = None, caption: b
         StudyError: the font cannot be read.
     """
     wanted = bool(plan.models.axes) if caption is None else caption
-    columns, rows, parts = ([Label(text=text) for text in plan.labels(letter)] for letter in "XYZ")
+    columns, rows, parts = ([GridLabel(text=text) for text in plan.labels(letter)] for letter in "XYZ")
     return Grid(
         cell=plan.size,
         columns=columns,
@@ -49,10 +49,10 @@ def grid_of(plan: Plan, *, margin: int = 0, font: Path | None = None, caption: b
 
 
 def render_plan(
-    plan: Plan,
+    plan: PlotPlan,
     grid: Grid,
     out: Path,
-    paths: Mapping[Place, Path],
+    paths: Mapping[CellPlace, Path],
     *,
     batch: int,
     how: Mapping[str, Any],
@@ -101,14 +101,14 @@ def render_plan(
     return broken
 
 
-def _save(plan: Plan, cell: Cell, picture: Picture, path: Path) -> None:
+def _save(plan: PlotPlan, cell: PlotCell, picture: RgbPicture, path: Path) -> None:
     recipe = plan.models.sources[cell.source].recipe_text
     save_picture(picture, path, parameters=plan.infotext(cell), recipe=recipe)
 
 
 def _made(
-    engine: Engine, plan: Plan, piece: Sequence[Cell], bar: Meter, broken: list[str]
-) -> list[tuple[Cell, Picture]]:
+    engine: Engine, plan: PlotPlan, piece: Sequence[PlotCell], bar: Meter, broken: list[str]
+) -> list[tuple[PlotCell, RgbPicture]]:
     """The pictures of cells of one size; those that come out broken are told and left out, the others made."""
     from studies.drawing.sheets import as_bytes
 

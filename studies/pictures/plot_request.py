@@ -13,21 +13,21 @@ from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
 from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
 from studies.pictures.options import FIRST_SEED, base_settings
-from studies.pictures.plot_axes import Axis, read_axis
-from studies.pictures.plot_kinds import Kind, kind_of
+from studies.pictures.plot_axes import PlotAxis, read_axis
+from studies.pictures.plot_kinds import AxisKind, kind_of
 from studies.pictures.plot_models import model_mistakes, read_models, rules_of
-from studies.pictures.plot_plan import Plan, plan
-from studies.pictures.sources import SHORT, Hashes
+from studies.pictures.plot_plan import PlotPlan, plan
+from studies.pictures.sources import SHORT, FileHashes
 
 MOST_TOLD = 20
 """Mistakes; a plot can have thousands."""
 
-Named = Mapping[str, tuple[Kind, str | None]]
+NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PlotRequest:
     """What a person asks.
 
     Attributes:
@@ -55,7 +55,7 @@ class Request:
     limit: int
 
 
-def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
+def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[str]]:
     """The plan, and what a person should know of options that do nothing.
 
     Raises:
@@ -83,10 +83,10 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
 # ------------------------------------------------------------------------------------------------------------ axes
 
 
-def _named(texts: Mapping[str, str], mistakes: list[str]) -> Named:
+def _named(texts: Mapping[str, str], mistakes: list[str]) -> NamedAxes:
     if not texts:
         raise StudyError('no axis; give one, such as -x "CFG Scale=5-9(+2)"')
-    found: dict[str, tuple[Kind, str | None]] = {}
+    found: dict[str, tuple[AxisKind, str | None]] = {}
     for letter, text in texts.items():
         name, equals, values = text.partition("=")
         try:
@@ -101,13 +101,13 @@ def _named(texts: Mapping[str, str], mistakes: list[str]) -> Named:
     return found
 
 
-def _clash(one: Kind, other: Kind) -> bool:
+def _clash(one: AxisKind, other: AxisKind) -> bool:
     """Prompt S/R may be there twice, since each changes what the other left."""
     same = one.name == other.name and (one.sort != "shot" or bool(one.fields))
     return same or one.sort == other.sort == "model"
 
 
-def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
+def _axes(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> list[PlotAxis]:
     """In the order X, Y, Z; SuperMerger's are read last, in the words of the first recipe."""
     usual: dict[str, Sequence[Any]] = {
         "Seed": request.seeds,
@@ -115,7 +115,7 @@ def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
         "Checkpoint name": request.sources,
         "Recipe": request.sources,
     }
-    found: dict[str, Axis] = {}
+    found: dict[str, PlotAxis] = {}
     for letter, (kind, text) in sorted(named.items(), key=lambda item: item[1][0].sort == "merge"):
         rules = _rules(found.values(), request, mistakes) if kind.sort == "merge" else None
         axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, mistakes)
@@ -123,7 +123,7 @@ def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
     return [found[letter] for letter in sorted(found)]
 
 
-def _rules(axes: Iterable[Axis], request: Request, mistakes: list[str]) -> Dialect | None:
+def _rules(axes: Iterable[PlotAxis], request: PlotRequest, mistakes: list[str]) -> Dialect | None:
     files = next((axis.values for axis in axes if axis.kind.sort == "model"), request.sources)
     try:
         return rules_of(files[0])
@@ -132,7 +132,7 @@ def _rules(axes: Iterable[Axis], request: Request, mistakes: list[str]) -> Diale
         return None
 
 
-def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
+def _refuse_many(axes: Sequence[PlotAxis], limit: int) -> None:
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
@@ -143,7 +143,7 @@ def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]:
+def _base(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> dict[str, Any]:
     """The settings that no axis changes; several values of one need an axis."""
     kinds = {kind.name for kind, _ in named.values()}
     axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
@@ -162,7 +162,7 @@ def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]
     return {"prompt": "", "seed": FIRST_SEED, **base}
 
 
-def _upscaler_mistakes(plan: Plan, folder: Path | None) -> Iterator[str]:
+def _upscaler_mistakes(plan: PlotPlan, folder: Path | None) -> Iterator[str]:
     used = {cell.shot.hires.model: cell.shot.hires for cell in plan.cells if cell.shot.hires}
     for hires in used.values():
         try:
@@ -171,7 +171,7 @@ def _upscaler_mistakes(plan: Plan, folder: Path | None) -> Iterator[str]:
             yield str(error)
 
 
-def _unused(named: Named, axes: Sequence[Axis], request: Request) -> Iterator[str]:
+def _unused(named: NamedAxes, axes: Sequence[PlotAxis], request: PlotRequest) -> Iterator[str]:
     """Options that do nothing, since an axis has values of its own."""
     options = {*request.given, *(["prompt"] if request.prompts else []), *(["seed"] if request.seeds else [])}
     for axis in axes:

@@ -17,16 +17,16 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from engine.supermerger.metadata import RECIPE_KEY
 from studies.errors import StudyError
-from studies.recipes.inputs import Wanted, read_input
+from studies.recipes.inputs import InputOptions, read_input
 
 SHORT = 10
 """Digits of the hashes that the WebUI writes into pictures."""
 
-Hashes = Callable[[Mapping[str, Path]], Mapping[str, str]]
+FileHashes = Callable[[Mapping[str, Path]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class PictureSource:
     """A model to render.
 
     Attributes:
@@ -67,7 +67,7 @@ class Source:
         )
 
 
-def read_source(path: Path, hashes: Hashes) -> Source:
+def read_source(path: Path, hashes: FileHashes) -> PictureSource:
     """A recipe file, or a checkpoint.
 
     Args:
@@ -88,7 +88,7 @@ def read_source(path: Path, hashes: Hashes) -> Source:
             raise StudyError(f"{path}: what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)")
 
 
-def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Source:
+def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> PictureSource:
     """A recipe, rounded to fp16 as ``merge`` writes it.
 
     Args:
@@ -96,7 +96,7 @@ def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Sour
         recipe: what to build.
         models: path by name, for all that it takes at least.
     """
-    return Source(
+    return PictureSource(
         name=name,
         short_hash=recipe.key[:SHORT],
         recipe=recipe,
@@ -106,12 +106,12 @@ def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Sour
     )
 
 
-def _recipe_file(path: Path) -> Source:
+def _recipe_file(path: Path) -> PictureSource:
     content = read_recipe_file(path)
     return recipe_source(path.stem, content.recipe, content.models)
 
 
-def _checkpoint(path: Path, hashes: Hashes) -> Source:
+def _checkpoint(path: Path, hashes: FileHashes) -> PictureSource:
     """A step that multiplies nothing leaves the checkpoint as it is; so does rounding to fp32.
 
     One of no family known here is refused when it is opened, with the reason.
@@ -119,7 +119,7 @@ def _checkpoint(path: Path, hashes: Hashes) -> Source:
     header = read_header(path)
     family = family_of({name: info.shape for name, info in header.tensors.items()}) or "sd1"
     made_by, notes = _made_by(path, header, family)
-    return Source(
+    return PictureSource(
         name=path.stem,
         short_hash=hashes({"A": path})["A"][:SHORT],
         recipe=Recipe(steps=(SelfStep(factors=()),), family=family),
@@ -135,6 +135,6 @@ def _made_by(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | N
     if not header.metadata.keys() & {METADATA_KEY, RECIPE_KEY}:
         return None, ()
     try:
-        return read_input(str(path), Wanted(family=family)).recipe, ()
+        return read_input(str(path), InputOptions(family=family)).recipe, ()
     except RecipeError as error:
         return None, (f"the recipe in its header is left out of the pictures, as it cannot be read: {error}",)

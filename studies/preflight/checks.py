@@ -14,7 +14,7 @@ from engine.devices import device_of
 from engine.errors import EngineError
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
-from studies.preflight.estimate import Estimate, estimate, free_memory, size_text, time_text
+from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
 from studies.preflight.findings import Finding, Level, told
 from studies.preflight.models import models_of, odd_runs, unfit_vaes
 from studies.studyfile.spec import Rendering, StudyShots, StudySpec, Target
@@ -196,7 +196,7 @@ def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequenc
     yield from _memory(spec.rendering.device, need)
 
 
-def _disk(folder: Path, need: Estimate) -> Iterator[Finding]:
+def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     wanted = f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
@@ -213,7 +213,7 @@ def _disk(folder: Path, need: Estimate) -> Iterator[Finding]:
     )
 
 
-def _memory(device: str, need: Estimate) -> Iterator[Finding]:
+def _memory(device: str, need: StudyEstimate) -> Iterator[Finding]:
     free = free_memory(device_of(device))
     short = free is not None and free < need.memory_bytes
     known = "" if free is None else f"; {size_text(free)} are free"

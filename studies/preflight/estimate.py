@@ -59,7 +59,7 @@ ACTIVATION_BYTES = 3_500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class StudyEstimate:
     """What a whole study takes, from its first trial to the proof."""
 
     trials: int
@@ -82,7 +82,7 @@ def estimate(
     rendering: Rendering,
     settings: PanelSettings,
     models: Mapping[str, Checkpoint],
-) -> Estimate:
+) -> StudyEstimate:
     """Return what a study takes on its device.
 
     Args:
@@ -103,7 +103,7 @@ def estimate(
     pictures = drawn + proofs * len(shots.proof)
     per_picture = picture_seconds(shots.trials[0], a.widths, device)
     elements = sum(info.elements for info in a.tensors.values())
-    return Estimate(
+    return StudyEstimate(
         trials=trials,
         pictures=pictures,
         seconds=pictures * per_picture,

@@ -19,7 +19,7 @@ _ONE_BY_ONE = ("alpha", "beta", "elemental", "adjust")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class RecipeDifference:
     """One thing that differs.
 
     Attributes:
@@ -35,21 +35,21 @@ class Difference:
     second: str
 
 
-def differences(first: Recipe, second: Recipe) -> tuple[Difference, ...]:
+def differences(first: Recipe, second: Recipe) -> tuple[RecipeDifference, ...]:
     """Everything that two recipes have otherwise; empty exactly where they are equal."""
     return tuple(_differences(first, second))
 
 
-def _differences(first: Recipe, second: Recipe) -> Iterator[Difference]:
+def _differences(first: Recipe, second: Recipe) -> Iterator[RecipeDifference]:
     for what in ("dialect", "family", "save"):
         yield from _said(0, what, getattr(first, what), getattr(second, what))
     for place, (one, other) in enumerate(zip_longest(first.steps, second.steps), start=1):
         yield from _steps(place, one, other, first.family)
 
 
-def _said(step: int, what: str, first: str, second: str) -> Iterator[Difference]:
+def _said(step: int, what: str, first: str, second: str) -> Iterator[RecipeDifference]:
     if first != second:
-        yield Difference(step=step, what=what, first=first, second=second)
+        yield RecipeDifference(step=step, what=what, first=first, second=second)
 
 
 def _kind(step: Step | None) -> str:
@@ -58,7 +58,7 @@ def _kind(step: Step | None) -> str:
     return {MergeStep: "merge", SelfStep: "self", AdjustStep: "adjust"}[type(step)]
 
 
-def _steps(place: int, first: Step | None, second: Step | None, family: FamilyName) -> Iterator[Difference]:
+def _steps(place: int, first: Step | None, second: Step | None, family: FamilyName) -> Iterator[RecipeDifference]:
     if isinstance(first, MergeStep) and isinstance(second, MergeStep):
         yield from _merges(place, first, second, family)
     elif isinstance(first, SelfStep) and isinstance(second, SelfStep):
@@ -71,12 +71,12 @@ def _steps(place: int, first: Step | None, second: Step | None, family: FamilyNa
         yield from _said(place, "kind", _kind(first), _kind(second))
 
 
-def _mapped(place: int, first: dict[str, str], second: dict[str, str]) -> Iterator[Difference]:
+def _mapped(place: int, first: dict[str, str], second: dict[str, str]) -> Iterator[RecipeDifference]:
     for what in dict.fromkeys([*first, *second]):
         yield from _said(place, what, first.get(what, NOTHING), second.get(what, NOTHING))
 
 
-def _merges(place: int, first: MergeStep, second: MergeStep, family: FamilyName) -> Iterator[Difference]:
+def _merges(place: int, first: MergeStep, second: MergeStep, family: FamilyName) -> Iterator[RecipeDifference]:
     for field in fields(MergeStep):
         if field.name not in _ONE_BY_ONE:
             yield from _said(place, field.name, _told(getattr(first, field.name)), _told(getattr(second, field.name)))
@@ -96,7 +96,7 @@ def _told(value: object) -> str:
     return NOTHING if value is None or value == "" else str(value)
 
 
-def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: FamilyName) -> Iterator[Difference]:
+def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: FamilyName) -> Iterator[RecipeDifference]:
     """By block where one of them is by block; where both are, but of different lengths, as texts."""
     if not isinstance(first, tuple) and not isinstance(second, tuple):
         yield from _said(place, what, number(first), number(second))
@@ -111,7 +111,9 @@ def _ratios(place: int, what: str, first: Ratio, second: Ratio, family: FamilyNa
         found = [*_said(place, what, _ratio(first), _ratio(second))]
     same = {(one.first, one.second) for one in found}
     if len(found) == before > 1 and len(same) == 1:
-        found = [Difference(step=place, what=f"{what} of every block", first=found[0].first, second=found[0].second)]
+        found = [
+            RecipeDifference(step=place, what=f"{what} of every block", first=found[0].first, second=found[0].second)
+        ]
     yield from found
 
 
@@ -130,7 +132,7 @@ def _line(ratio: tuple[float, ...]) -> str:
     return ",".join(map(number, ratio))
 
 
-def _rules(place: int, first: str, second: str) -> Iterator[Difference]:
+def _rules(place: int, first: str, second: str) -> Iterator[RecipeDifference]:
     """Rule by rule, in their order."""
     if first == second:
         return

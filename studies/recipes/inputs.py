@@ -33,7 +33,7 @@ _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class InputOptions:
     """How an input is to be read.
 
     Attributes:
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class RecipeInput:
     """A recipe and what is known of its models.
 
     Attributes:
@@ -76,7 +76,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def read_input(source: str, wanted: Wanted) -> Found:
+def read_input(source: str, wanted: InputOptions) -> RecipeInput:
     """Read a recipe.
 
     Args:
@@ -135,32 +135,32 @@ def _standard_input() -> str:
         raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
 
 
-def _family(wanted: Wanted) -> FamilyName:
+def _family(wanted: InputOptions) -> FamilyName:
     return wanted.family or "sd1"
 
 
-def _dialect(wanted: Wanted, family: FamilyName) -> Dialect:
+def _dialect(wanted: InputOptions, family: FamilyName) -> Dialect:
     return dialect_of(wanted.dialect or DEFAULT_DIALECT[family])
 
 
-def _own(wanted: Wanted) -> Mapping[str, Weights]:
+def _own(wanted: InputOptions) -> Mapping[str, Weights]:
     return read_presets(wanted.presets) if wanted.presets else {}
 
 
 # ------------------------------------------------------------------------------------------------- files of one kind
 
 
-def _recipe_file(source: str) -> Found:
+def _recipe_file(source: str) -> RecipeInput:
     """A recipe file, or the canonical text of a recipe, which has no models."""
     if source != STDIN and _is_file(source) and "models" in parse_toml(_text_of(source), source):
         content = read_recipe_file(source)
-        return Found(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
+        return RecipeInput(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
     content = parse_toml(text := _text_of(source), source)
     if "models" not in content:
-        return Found(recipe=Recipe.parse(text))
+        return RecipeInput(recipe=Recipe.parse(text))
     head = {name: value for name, value in content.items() if name != "models"}
     models = cast("dict[str, Any]", content["models"] if isinstance(content["models"], dict) else {})
-    return Found(recipe=_of_table(head), models={name: Path(str(path)) for name, path in models.items()})
+    return RecipeInput(recipe=_of_table(head), models={name: Path(str(path)) for name, path in models.items()})
 
 
 def _of_table(content: dict[str, Any]) -> Recipe:
@@ -173,13 +173,13 @@ def _of_table(content: dict[str, Any]) -> Recipe:
     return Recipe(**fields)
 
 
-def _checkpoint(path: Path, wanted: Wanted) -> Found:
+def _checkpoint(path: Path, wanted: InputOptions) -> RecipeInput:
     """Our own recipe in the header, if there is one, else that of another tool."""
     from engine.merging.metadata import origin_of
 
     header = read_header(path)
     if (origin := origin_of(header)) is not None:
-        return Found(
+        return RecipeInput(
             recipe=origin.recipe,
             names=origin.names,
             hashes=origin.models,
@@ -201,15 +201,15 @@ def _family_in(header: Header, path: Path) -> FamilyName:
     return family
 
 
-def _known_hashes(reading: Reading) -> Found:
+def _known_hashes(reading: Reading) -> RecipeInput:
     """File names and hashes out of ``name sha256 digits``."""
     parts = {name: text.partition("sha256 ") for name, text in reading.sources.items()}
     hashes = {name: sha for name, (_, _, sha) in parts.items() if sha}
     names = {name: first.strip() for name, (first, _, sha) in parts.items() if sha and first.strip()}
-    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
 
 
-def _metadata(text: str, wanted: Wanted) -> Found:
+def _metadata(text: str, wanted: InputOptions) -> RecipeInput:
     """The header's metadata as JSON, or the recipe in it alone."""
     try:
         content: object = json.loads(text)
@@ -222,7 +222,7 @@ def _metadata(text: str, wanted: Wanted) -> Found:
     return _known_hashes(recipe_of_metadata(texts, _dialect(wanted, _family(wanted)), _family(wanted)))
 
 
-def _history(text: str, source: str, wanted: Wanted) -> Found:
+def _history(text: str, source: str, wanted: InputOptions) -> RecipeInput:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
     if wanted.row is None and len(rows) != 1:
         raise StudyError(f"{source}: has {len(rows)} rows; say which with --id: an ID, or -1 for the last")
@@ -230,13 +230,13 @@ def _history(text: str, source: str, wanted: Wanted) -> Found:
     dialect = dialect_of(wanted.dialect or dialect_name(row, _family(wanted)))
     reading = recipe_of_row(row, dialect, _family(wanted), _own(wanted))
     hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
-    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
 
 
 # ---------------------------------------------------------------------------------------------------- single texts
 
 
-def _single(kind: str, text: str, source: str, wanted: Wanted) -> Found:
+def _single(kind: str, text: str, source: str, wanted: InputOptions) -> RecipeInput:
     """A run with this text and the other settings as they are asked for."""
     family = _family(wanted)
     dialect = _dialect(wanted, family)
@@ -254,7 +254,9 @@ def _single(kind: str, text: str, source: str, wanted: Wanted) -> Found:
         case _:
             fields = replace(fields, adjust=_adjust(text, dialect))
     step = step_of(fields, dialect, family, own)
-    return Found(recipe=Recipe(steps=(step,), dialect=dialect.name, family=family), notes=notes_on(fields, dialect))
+    return RecipeInput(
+        recipe=Recipe(steps=(step,), dialect=dialect.name, family=family), notes=notes_on(fields, dialect)
+    )
 
 
 def _rules(text: str, calculation: str) -> str:

@@ -19,9 +19,9 @@ from engine.supermerger.metadata import OWN, run_metadata
 from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
 from studies.files import write_text
-from studies.recipes.inputs import STDIN, Found
+from studies.recipes.inputs import STDIN, RecipeInput
 
-Hashes = Callable[[Iterable[str]], dict[str, str]]
+ModelHashes = Callable[[Iterable[str]], dict[str, str]]
 """SHA-256 of models by name, as far as they can be known."""
 
 KINDS = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
@@ -30,7 +30,7 @@ _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".json": "metadata", ".txt": "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class TextOptions:
     """How a recipe is to be written.
 
     Attributes:
@@ -46,7 +46,7 @@ class Form:
     metadata_type: str = OWN
 
 
-def kind_of(output: str, form: Form) -> str:
+def kind_of(output: str, form: TextOptions) -> str:
     """What is to be written.
 
     Raises:
@@ -57,7 +57,7 @@ def kind_of(output: str, form: Form) -> str:
     raise StudyError(f"{output}: what shall it be? Say so with --to: {', '.join(KINDS)}")
 
 
-def text_of(found: Found, output: str, form: Form, hashes: Hashes) -> str:
+def text_of(found: RecipeInput, output: str, form: TextOptions, hashes: ModelHashes) -> str:
     """The text to write, with its last newline.
 
     Args:
@@ -86,7 +86,7 @@ def text_of(found: Found, output: str, form: Form, hashes: Hashes) -> str:
             return _single(kind, recipe, form)
 
 
-def _recipe_file(found: Found, folder: Path) -> str:
+def _recipe_file(found: RecipeInput, folder: Path) -> str:
     guessed = {name: folder / f"{found.names.get(name, name)}" for name in found.recipe.models}
     models = {name: found.models.get(name, _with_suffix(guessed[name])) for name in found.recipe.models}
     return recipe_file_text(RecipeFile(recipe=found.recipe, models=models), folder)
@@ -96,7 +96,7 @@ def _with_suffix(path: Path) -> Path:
     return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
 
 
-def unknown_models(found: Found) -> list[str]:
+def unknown_models(found: RecipeInput) -> list[str]:
     """The models whose paths a recipe file can only guess."""
     return [name for name in found.recipe.models if name not in found.models]
 
@@ -104,7 +104,7 @@ def unknown_models(found: Found) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------- one run
 
 
-def _chosen(recipe: Recipe, form: Form, has: Callable[[MergeStep], bool], what: str) -> MergeStep:
+def _chosen(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bool], what: str) -> MergeStep:
     """The run that is asked for, or the only one that has what is asked for."""
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
@@ -118,7 +118,7 @@ def _chosen(recipe: Recipe, form: Form, has: Callable[[MergeStep], bool], what: 
     return runs[numbers[0] - 1]
 
 
-def _single(kind: str, recipe: Recipe, form: Form) -> str:
+def _single(kind: str, recipe: Recipe, form: TextOptions) -> str:
     if kind == "elemental":
         return f"{_chosen(recipe, form, lambda run: bool(run.elemental), 'elemental rules').elemental}\n"
     if kind == "adjust":
@@ -132,7 +132,7 @@ def _single(kind: str, recipe: Recipe, form: Form) -> str:
     return f"{fields_of(run, recipe.rules, recipe.family).weights_alpha}\n"
 
 
-def _history_row(recipe: Recipe, form: Form, hashes: Hashes, output: str) -> str:
+def _history_row(recipe: Recipe, form: TextOptions, hashes: ModelHashes, output: str) -> str:
     run = _chosen(recipe, form, lambda run: True, "a run")
     return history_line(
         run,
@@ -146,7 +146,7 @@ def _history_row(recipe: Recipe, form: Form, hashes: Hashes, output: str) -> str
     )
 
 
-def _metadata(found: Found, form: Form, hashes: Hashes) -> str:
+def _metadata(found: RecipeInput, form: TextOptions, hashes: ModelHashes) -> str:
     import json
 
     recipe = found.recipe

@@ -16,7 +16,7 @@ from engine.supermerger.plot import Plot, expand, queue_of
 from engine.supermerger.series import series_of
 from studies.errors import StudyError
 from studies.files import write_text
-from studies.recipes.inputs import Found
+from studies.recipes.inputs import RecipeInput
 
 
 def axis_lines(recipes: Sequence[Recipe]) -> list[str]:
@@ -32,7 +32,7 @@ def axis_lines(recipes: Sequence[Recipe]) -> list[str]:
     return lines
 
 
-def cells(found: Found, run: int, axes: Sequence[Axis]) -> list[Recipe]:
+def cells(found: RecipeInput, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     """The recipe of every cell of a plot, in SuperMerger's order; seeds and prompts make no recipes of their own.
 
     Args:
@@ -63,7 +63,7 @@ def _with(recipe: Recipe, run: int, before: MergeStep, after: MergeStep) -> Reci
     return replace(recipe, steps=tuple(steps))
 
 
-def write_cells(found: Found, recipes: Sequence[Recipe], folder: Path, *, overwrite: bool) -> list[Path]:
+def write_cells(found: RecipeInput, recipes: Sequence[Recipe], folder: Path, *, overwrite: bool) -> list[Path]:
     """A recipe file for each cell, numbered in their order.
 
     Raises:

@@ -11,12 +11,12 @@ from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Dialect
 from engine.recipes.elemental import Rule, ignored_segments, parse_elemental
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep, Step, number
-from studies.recipes.inputs import Found
+from studies.recipes.inputs import RecipeInput
 
 _ROW = 12  # blocks to a row
 
 
-def overview(found: Found) -> Iterator[Any]:
+def overview(found: RecipeInput) -> Iterator[Any]:
     """Lines and tables for a rich console: the whole recipe, then notes on it."""
     recipe = found.recipe
     dialect = recipe.rules

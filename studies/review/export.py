@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+class ExportedFiles:
     """What an export wrote."""
 
     checkpoint: Written
@@ -46,7 +46,7 @@ def export_pin(
     with_recipe: bool = True,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Exported:
+) -> ExportedFiles:
     """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
 
     Args:
@@ -125,7 +125,7 @@ def export_recipe(
     overwrite: bool = False,
     approval: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Exported:
+) -> ExportedFiles:
     """Write a recipe's checkpoint with recipe and parents in its header, and its SuperMerger text beside it.
 
     Args:
@@ -174,10 +174,10 @@ def export_recipe(
         write_text(text, words)
     else:
         text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
-    return Exported(checkpoint=written, supermerger=text if with_recipe else None)
+    return ExportedFiles(checkpoint=written, supermerger=text if with_recipe else None)
 
 
-def vae_note(rendering: Rendering, output: Output, done: Exported) -> str:
+def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
     """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
 
     A VAE that was chosen among several is in the file, unless another one was asked for.
@@ -192,7 +192,7 @@ def vae_note(rendering: Rendering, output: Output, done: Exported) -> str:
     )
 
 
-def print_export(done: Exported, console: Console) -> None:
+def print_export(done: ExportedFiles, console: Console) -> None:
     """Say what an export wrote, with the hashes that other tools show."""
     written = done.checkpoint
     for line in (

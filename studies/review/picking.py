@@ -20,7 +20,7 @@ from studies.night.calibration import OFF, fit
 from studies.night.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
 from studies.night.workshop import Workshop
 from studies.review.pairs import Gallery, Pair, most_telling, pair_of, sided
-from studies.review.picks import Answer, Pick, Side, add_pick, read_picks
+from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.weights_text import weights_line
 from studies.store.opening import open_store
 from studies.store.outcome import read_outcome
@@ -64,7 +64,7 @@ class Picking:
         sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
         return chosen
 
-    def answer(self, pair: Pair, said: Answer, broken: Side = "") -> None:
+    def answer(self, pair: Pair, said: Answer, broken: BrokenSide = "") -> None:
         """Keep a person's answer."""
         shot = self.gallery.shot(pair)
         left, right = self.gallery.candidate(pair.left), self.gallery.candidate(pair.right)

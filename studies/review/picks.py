@@ -12,7 +12,7 @@ from studies.errors import StudyError
 
 FILE = "picks.jsonl"
 Answer = Literal["left", "right", "same", "broken"]
-Side = Literal["left", "right", "both", ""]
+BrokenSide = Literal["left", "right", "both", ""]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
 """What an answer says for the left picture; a broken picture says nothing of the look."""
@@ -32,7 +32,7 @@ class Pick:
     prompt: str
     seed: int
     answer: Answer
-    broken: Side = ""
+    broken: BrokenSide = ""
     """Which picture is broken, if that was the answer."""
     by: str = ""
     at: str = ""

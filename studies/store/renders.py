@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
-from studies.drawing.sheets import Picture, cell, read_picture
+from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.files import replaced
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class RenderStore:
         features.save(place / FEATURES)
         return place
 
-    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[Picture]) -> None:
+    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[RgbPicture]) -> None:
         """Store the pictures, one PNG a shot."""
         from PIL import Image
 
@@ -73,14 +73,14 @@ class RenderStore:
             with replaced(place / f"{index:03d}.png") as temporary:
                 Image.fromarray(picture).save(temporary)
 
-    def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[Picture] | None:
+    def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[RgbPicture] | None:
         """The pictures kept by ``keep_pictures``, or None if one is missing."""
         paths = [self.place(candidate, shots) / f"{index:03d}.png" for index in range(len(shots))]
         if not all(path.exists() for path in paths):
             return None
         return [read_picture(path) for path in paths]
 
-    def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> Picture | None:
+    def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> RgbPicture | None:
         """One picture as it was kept: by itself, or in the contact sheet; None if it is in neither."""
         place = self.place(candidate, shots)
         alone, sheet = place / f"{index:03d}.png", place / SHEET

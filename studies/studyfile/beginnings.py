@@ -13,7 +13,7 @@ from search.errors import SearchError
 from search.plan import Beginning, Plan
 from search.space.space import Space
 from studies.errors import StudyError
-from studies.recipes.inputs import Wanted, read_input
+from studies.recipes.inputs import InputOptions, read_input
 from studies.studyfile.mistakes import Mistake, Place
 
 
@@ -46,9 +46,9 @@ def with_beginnings(
 def _beginning(text: str, space: Space, here: Path) -> Beginning:
     if text.lower().endswith(".toml"):
         path = here / Path(text).expanduser()
-        return Beginning(label=path.stem, point=space.encode(read_input(str(path), Wanted(kind="toml")).recipe))
+        return Beginning(label=path.stem, point=space.encode(read_input(str(path), InputOptions(kind="toml")).recipe))
     label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))
-    wanted = Wanted(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
+    wanted = InputOptions(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
     return Beginning(label=label, point=_of_row(read_input(row, wanted).recipe, space))
 
 

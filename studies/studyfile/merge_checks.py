@@ -29,7 +29,7 @@ NOT_SEARCHED = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class MergeSettings:
     """What a study file says of merge and space, with its defaults filled in."""
 
     merge: MergeTable
@@ -40,7 +40,9 @@ class Said:
     dialect: Dialect
 
     @classmethod
-    def of(cls, merge: MergeTable, space: SpaceTable, paths: Mapping[str, str] | None, seen: FamilyName | None) -> Said:
+    def of(
+        cls, merge: MergeTable, space: SpaceTable, paths: Mapping[str, str] | None, seen: FamilyName | None
+    ) -> MergeSettings:
         """Fill in family and dialect: what the file says, else what the models were seen to be, else SD1."""
         guess: FamilyName = "sdxl" if merge.dialect == "head" else "sd1"
         family = cast("FamilyName", merge.family or seen or guess)
@@ -100,30 +102,30 @@ class Said:
         return {name: value for name, value in table.freeze.items() if told or name not in {*table.bounds, *table.ties}}
 
 
-def space_mistakes(said: Said) -> Iterator[Mistake]:
+def space_mistakes(settings: MergeSettings) -> Iterator[Mistake]:
     """Every mistake."""
-    yield from _of_words(said)
-    yield from _of_models(said)
-    yield from _of_seconds(said)
-    yield from _of_blocks(said)
-    yield from _of_the_rest(said)
+    yield from _of_words(settings)
+    yield from _of_models(settings)
+    yield from _of_seconds(settings)
+    yield from _of_blocks(settings)
+    yield from _of_the_rest(settings)
 
 
-def _of_words(said: Said) -> Iterator[Mistake]:
-    merge, dialect, choices = said.merge, said.dialect, said.space.choices
+def _of_words(settings: MergeSettings) -> Iterator[Mistake]:
+    merge, dialect, choices = settings.merge, settings.dialect, settings.space.choices
     for name in ("mode", "calculation"):
         if name in choices.given and name in merge.model_fields_set:
             seen, what = getattr(merge, name), f"is decided by space.choices.{name}"
             yield Mistake(place=("merge", name), what=what, seen=seen, remedy="leave one of them out")
-    if said.family not in dialect.families:
-        what = f"SuperMerger stops with an error when it merges {NAMES[said.family]} in this dialect"
+    if settings.family not in dialect.families:
+        what = f"SuperMerger stops with an error when it merges {NAMES[settings.family]} in this dialect"
         remedy = f"write classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
         yield Mistake(place=("merge", "dialect"), what=what, seen=dialect.name, remedy=remedy)
-    if merge.separate and not (said.family == "sdxl" and dialect.extended):
-        what = f"TIME, OUT and LABEL cannot be told apart in {NAMES[said.family]}, dialect {dialect.name}"
+    if merge.separate and not (settings.family == "sdxl" and dialect.extended):
+        what = f"TIME, OUT and LABEL cannot be told apart in {NAMES[settings.family]}, dialect {dialect.name}"
         remedy = "that takes SDXL in the dialect head; leave it out"
         yield Mistake(place=("merge", "separate"), what=what, seen=True, remedy=remedy)
-    for number, word in enumerate(said.calculations):
+    for number, word in enumerate(settings.calculations):
         chosen: Place = ("space", "choices", "calculation", number)
         place = chosen if choices.calculation else ("merge", "calculation")
         if word in NOT_SEARCHED:
@@ -132,23 +134,23 @@ def _of_words(said: Said) -> Iterator[Mistake]:
         elif word not in dialect.calculations:
             what, remedy = f"is not known in the dialect {dialect.name}", did_you_mean(word, dialect.calculations)
             yield Mistake(place=place, what=what, seen=word, remedy=remedy)
-    if "gamma" in merge.model_fields_set and "extract" not in said.calculations:
+    if "gamma" in merge.model_fields_set and "extract" not in settings.calculations:
         what = "means something in the calculation mode extract alone"
         yield Mistake(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
 
 
-def _of_models(said: Said) -> Iterator[Mistake]:
-    if said.paths is None:
+def _of_models(settings: MergeSettings) -> Iterator[Mistake]:
+    if settings.paths is None:
         return
-    three = [run for run in said.runs if models_taken(*run) == 3]
+    three = [run for run in settings.runs if models_taken(*run) == 3]
     place: Place = ("models", "C")
-    if three and "C" not in said.paths:
+    if three and "C" not in settings.paths:
         remedy = 'name the third model, for example C = "models/base.safetensors"'
         yield Mistake(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
-    elif not three and "C" in said.paths:
+    elif not three and "C" in settings.paths:
         remedy = 'leave it out, or choose a mode for three, for example mode = "Add difference" under [merge]'
-        what = f"is not used: {' and '.join(map(_called, said.runs))} takes two models"
-        yield Mistake(place=place, what=what, seen=said.paths["C"], remedy=remedy)
+        what = f"is not used: {' and '.join(map(_called, settings.runs))} takes two models"
+        yield Mistake(place=place, what=what, seen=settings.paths["C"], remedy=remedy)
 
 
 def _called(run: tuple[str, str]) -> str:
@@ -156,61 +158,61 @@ def _called(run: tuple[str, str]) -> str:
     return calculation if calculation in DIFFERENCE_CALCULATIONS else mode
 
 
-def _of_seconds(said: Said) -> Iterator[Mistake]:
-    beta, second = said.merge.beta, said.space.second
-    used = [run for run in said.runs if uses_beta(*run)]
+def _of_seconds(settings: MergeSettings) -> Iterator[Mistake]:
+    beta, second = settings.merge.beta, settings.space.second
+    used = [run for run in settings.runs if uses_beta(*run)]
     place: Place = ("merge", "beta")
     if beta is not None and not used:
-        what = f"there is no second ratio in {', '.join(mode for mode, _ in said.runs)}"
+        what = f"there is no second ratio in {', '.join(mode for mode, _ in settings.runs)}"
         yield Mistake(place=place, what=what, seen=beta, remedy="leave it out")
     if beta is not None and second is not None:
         what = "is one second ratio for all blocks, and [space.second] searches one for each"
         yield Mistake(place=place, what=what, seen=beta, remedy="leave one of them out")
-    if second is not None and not any(beta_by_block(*run) for run in said.runs):
-        what = f"there is no second ratio by block in {', '.join(map(_called, said.runs))}"
+    if second is not None and not any(beta_by_block(*run) for run in settings.runs):
+        what = f"there is no second ratio by block in {', '.join(map(_called, settings.runs))}"
         remedy = "write beta under [merge]" if used else "leave the table out"
         yield Mistake(place=("space", "second"), what=what, remedy=remedy)
-    elif said.second is not None and "extract" in said.calculations:
+    elif settings.second is not None and "extract" in settings.calculations:
         what = "extract has one second ratio for all blocks, and one for each block is searched"
         remedy = "leave extract out, or write beta under [merge] and leave [space.second] out"
         yield Mistake(place=("space", "choices", "calculation"), what=what, remedy=remedy)
 
 
-def _of_blocks(said: Said) -> Iterator[Mistake]:
-    for name, table in (("blocks", said.space.blocks), ("second", said.space.second)):
+def _of_blocks(settings: MergeSettings) -> Iterator[Mistake]:
+    for name, table in (("blocks", settings.space.blocks), ("second", settings.space.second)):
         if table is not None:
-            frozen = said.frozen(table)
+            frozen = settings.frozen(table)
             named = {"bounds": table.bounds, "freeze": frozen, "ties": table.ties}
-            yield from _strays(("space", name), named, said.blocks, said)
+            yield from _strays(("space", name), named, settings.blocks, settings)
             yield from _twice(("space", name), named)
-    for name, texts in said.space.blocks.groups.items():
+    for name, texts in settings.space.blocks.groups.items():
         for number, text in enumerate(texts):
             try:
-                blocks_of_range(text, said.blocks)
+                blocks_of_range(text, settings.blocks)
             except PydanticCustomError as error:
                 told = error.context or {}
                 place: Place = ("space", "blocks", "groups", name, number)
-                what = f"{told['what']} in {NAMES[said.family]}"
-                yield Mistake(place=place, what=what, seen=text, remedy=_listed(said))
+                what = f"{told['what']} in {NAMES[settings.family]}"
+                yield Mistake(place=place, what=what, seen=text, remedy=_listed(settings))
 
 
 def _strays(
-    place: Place, named: Mapping[str, Mapping[str, object]], blocks: Sequence[str], said: Said
+    place: Place, named: Mapping[str, Mapping[str, object]], blocks: Sequence[str], settings: MergeSettings
 ) -> Iterator[Mistake]:
     for key, entries in named.items():
         leaders = [str(leader) for leader in entries.values()] if key == "ties" else []
         for name in dict.fromkeys([*entries, *leaders]):
             if name not in blocks:
-                what = f"{name} is no block with a ratio of its own in {NAMES[said.family]}"
-                yield Mistake(place=(*place, key, name), what=what, remedy=_listed(said))
+                what = f"{name} is no block with a ratio of its own in {NAMES[settings.family]}"
+                yield Mistake(place=(*place, key, name), what=what, remedy=_listed(settings))
 
 
-def _listed(said: Said) -> str:
+def _listed(settings: MergeSettings) -> str:
     """Which blocks there are, and what there could be."""
-    last = len(blocks_of(said.family)) // 2 - 2
+    last = len(blocks_of(settings.family)) // 2 - 2
     apart = (
         "; TIME, OUT and LABEL with separate = true under [merge]"
-        if said.family == "sdxl" and said.dialect.extended
+        if settings.family == "sdxl" and settings.dialect.extended
         else ""
     )
     return f"there are BASE, IN00 to IN{last:02d}, M00, OUT00 to OUT{last:02d}{apart}"
@@ -225,9 +227,9 @@ def _twice(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[
                 yield Mistake(place=(*place, key, name), what=what, remedy="leave it in one of them")
 
 
-def _of_the_rest(said: Said) -> Iterator[Mistake]:
+def _of_the_rest(settings: MergeSettings) -> Iterator[Mistake]:
     """Sites and Adjust fields."""
-    table, sites, fields = said.space.self_, said.sites, said.dialect.adjust_fields
+    table, sites, fields = settings.space.self_, settings.sites, settings.dialect.adjust_fields
     named = {"bounds": table.bounds, "freeze": table.freeze, "ties": table.ties}
     for key, entries in named.items():
         leaders = table.ties.values() if key == "ties" else ()
@@ -236,14 +238,13 @@ def _of_the_rest(said: Said) -> Iterator[Mistake]:
                 what, remedy = f"{name} is no site of this study", "add it to sites"
                 yield Mistake(place=("space", "self", key, name), what=what, remedy=remedy)
     yield from _twice(("space", "self"), named)
-    if said.family in said.dialect.families:
-        for site in idle_sites(map(Site.parse, sites), said.family, said.dialect):
-            what = (
-                f"no tensor that Self may multiply belongs to it in {NAMES[said.family]}, dialect {said.dialect.name}"
-            )
+    if settings.family in settings.dialect.families:
+        for site in idle_sites(map(Site.parse, sites), settings.family, settings.dialect):
+            where = f"{NAMES[settings.family]}, dialect {settings.dialect.name}"
+            what = f"no tensor that Self may multiply belongs to it in {where}"
             remedy = "attention lies in the IN and OUT blocks with transformers and in M00"
             yield Mistake(place=("space", "self", "sites"), what=what, seen=str(site), remedy=remedy)
-    for field in said.space.adjust:
+    for field in settings.space.adjust:
         if field not in fields:
-            what = f"is no Adjust field of the dialect {said.dialect.name}"
+            what = f"is no Adjust field of the dialect {settings.dialect.name}"
             yield Mistake(place=("space", "adjust", field), what=what, remedy=did_you_mean(field, fields))

@@ -17,7 +17,7 @@ from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
 from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
 from studies.studyfile.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
-from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, TargetTable, WrittenStudy
+from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
 from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, Target
@@ -47,7 +47,7 @@ def read_study_file(path: Path) -> StudySpec:
     raise_all(path.name, mistakes)
     if space is None or plan is None:
         raise AssertionError("a study file without mistakes has a space and a plan")
-    return _resolve(WrittenStudy.model_validate(data), space, plan, path)
+    return _resolve(StudyTables.model_validate(data), space, plan, path)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _validate(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
     """Return every table that is right by itself, by name, and the mistakes of all others."""
-    fields = WrittenStudy.model_fields
+    fields = StudyTables.model_fields
     mistakes = [
         Mistake(place=(name,), what="unknown table or key", remedy=did_you_mean(name, fields))
         for name in data
@@ -83,7 +83,7 @@ def _validate(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
             try:
                 parts[name] = TypeAdapter[Any](field.rebuild_annotation()).validate_python(data[name])
             except ValidationError as error:
-                mistakes += from_pydantic(WrittenStudy, error, (name,))
+                mistakes += from_pydantic(StudyTables, error, (name,))
     return parts, mistakes
 
 
@@ -91,7 +91,7 @@ def _absent(name: str) -> str:
     return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
 
 
-def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> StudySpec:
+def _resolve(written: StudyTables, space: Space, plan: Plan, file: Path) -> StudySpec:
     here, study = file.parent, written.study
     return StudySpec(
         storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
@@ -117,7 +117,7 @@ def _target(table: TargetTable, here: Path) -> Target:
     return Target(sources=sources, references=_pictures(sources), like=table.like or "", unlike=table.unlike or "")
 
 
-def _rendering(written: WrittenStudy, here: Path) -> Rendering:
+def _rendering(written: StudyTables, here: Path) -> Rendering:
     render, device = written.render, written.device
     return Rendering(
         vae=_path_or_none(here, render.vae),

@@ -16,7 +16,16 @@ from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from search.plan import SAMPLERS as PROPOSERS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
-from studies.studyfile.validators import FileOwner, Scorer, Seeds, Side, Text, Trials, Weights, Written
+from studies.studyfile.validators import (
+    FileOwner,
+    Scorer,
+    Seeds,
+    Side,
+    StudyFileTable,
+    Text,
+    Trials,
+    Weights,
+)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 PREDICTIONS = ("auto", "epsilon", "v")
@@ -29,7 +38,7 @@ MOST_SEED = 2**32 - 1
 """Largest seed of a study: what numpy's and Optuna's generators take."""
 
 
-class StudyTable(Written):
+class StudyTable(StudyFileTable):
     """`[study]`: the study's name, seed and folder."""
 
     name: Annotated[str, AfterValidator(checks.folder_name)] = Field(examples=["my-mix"])
@@ -37,7 +46,7 @@ class StudyTable(Written):
     folder: Text | None = Field(default=None, examples=["runs/my-mix"])
 
 
-class ModelsTable(Written):
+class ModelsTable(StudyFileTable):
     """`[models]`: the parents, as paths."""
 
     A: Text = Field(examples=["models/illustration.safetensors"])
@@ -50,7 +59,7 @@ class ModelsTable(Written):
         return {letter: path for letter, path in (("A", self.A), ("B", self.B), ("C", self.C)) if path is not None}
 
 
-class TargetTable(Written):
+class TargetTable(StudyFileTable):
     """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
 
     references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
@@ -64,7 +73,7 @@ SAME = Hires()
 """A second pass at its defaults."""
 
 
-class HiresTable(Written):
+class HiresTable(StudyFileTable):
     """`[render.hires]`: a second pass over every enlarged picture; empty texts mean what [render] says."""
 
     upscaler: Text = Field(default=SAME.upscaler, examples=["Latent"])
@@ -79,7 +88,7 @@ class HiresTable(Written):
     negative: str = Field(default="", examples=["lowres"])
 
 
-class RenderTable(Written):
+class RenderTable(StudyFileTable):
     """`[render]`: how every picture is made."""
 
     width: Side = Field(default=512, examples=[512])
@@ -106,7 +115,7 @@ class RenderTable(Written):
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
 
 
-class PromptTable(Written):
+class PromptTable(StudyFileTable):
     """One `[[prompts]]`: a text and the seeds it is rendered with."""
 
     text: Text = Field(examples=["a girl in a garden"])
@@ -114,7 +123,7 @@ class PromptTable(Written):
     seeds: Seeds = Field(examples=[[1, 2]])
 
 
-class ProofTable(Written):
+class ProofTable(StudyFileTable):
     """`[proof]`: what the finalists are rendered with and no trial has seen."""
 
     prompts: Annotated[list[Text], Field(min_length=1), AfterValidator(checks.different)] | None = Field(
@@ -123,7 +132,7 @@ class ProofTable(Written):
     seeds: Seeds = Field(examples=[[101, 102]])
 
 
-class SearchTable(Written):
+class SearchTable(StudyFileTable):
     """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
     groups: Trials = Field(default=10, examples=[10])
@@ -148,7 +157,7 @@ class SearchTable(Written):
     simplify: int = Field(default=16, ge=0, le=1000, examples=[16])
 
 
-class EncoderTable(Written):
+class EncoderTable(StudyFileTable):
     """`[scorers] encoder`: an encoder of one's own, by its two files; or, as `known`, the name that was written."""
 
     config: str = Field(default="", examples=["ViT-L-14"])
@@ -156,7 +165,7 @@ class EncoderTable(Written):
     known: str = ""
 
 
-class ScorersTable(Written):
+class ScorersTable(StudyFileTable):
     """`[scorers]`: the encoder that looks at the pictures, what each scorer weighs, and where their files are."""
 
     encoder: Annotated[EncoderTable, BeforeValidator(checks.encoder)] = Field(
@@ -170,7 +179,7 @@ class ScorersTable(Written):
     files: dict[FileOwner, Text] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
 
 
-class DeviceTable(Written):
+class DeviceTable(StudyFileTable):
     """`[device]`: where the pictures are made, and in which number format."""
 
     device: Annotated[str, AfterValidator(checks.device)] = Field(default="auto", examples=["auto"])
@@ -179,7 +188,7 @@ class DeviceTable(Written):
     )
 
 
-class WrittenStudy(Written):
+class StudyTables(StudyFileTable):
     """The whole file."""
 
     study: StudyTable

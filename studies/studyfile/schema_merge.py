@@ -13,7 +13,7 @@ from search.space.build import RATIO_BOUNDS, SELF_BOUNDS
 from search.space.knob import STEP
 from studies.studyfile import space_values
 from studies.studyfile import validators as checks
-from studies.studyfile.validators import Finite, Text, UpperBound, Written
+from studies.studyfile.validators import Finite, StudyFileTable, Text, UpperBound
 
 RATIO_LIMITS = (-2.0, 3.0)
 """Ratios that SuperMerger can be told: the widest limits that its block sliders can be given."""
@@ -38,7 +38,7 @@ FactorBounds = Annotated[Bounds, AfterValidator(space_values.within(*FACTOR_LIMI
 AdjustField = Annotated[str, AfterValidator(checks.one_of(ADJUST_FIELDS, "Adjust field"))]
 
 
-class MergeTable(Written):
+class MergeTable(StudyFileTable):
     """`[merge]`: what every trial does, in the words of recipe files, where no choice decides it."""
 
     mode: Mode = Field(default="Weight sum", examples=["Add difference"])
@@ -50,7 +50,7 @@ class MergeTable(Written):
     gamma: float = Field(default=0.3, ge=0, le=100, examples=[0.3])
 
 
-class RatiosTable(Written):
+class RatiosTable(StudyFileTable):
     """What the tables of both ratios have in common."""
 
     low: Ratio = Field(default=RATIO_BOUNDS[0], examples=[0.0])
@@ -73,7 +73,7 @@ class SecondTable(RatiosTable):
     """`[space.second]`: the second ratio of every block, for three models; groups are those of the first."""
 
 
-class SelfTable(Written):
+class SelfTable(StudyFileTable):
     """`[space.self]`: sites whose weights are multiplied."""
 
     sites: Annotated[list[SiteName], BeforeValidator(space_values.suggested)] = Field(
@@ -89,7 +89,7 @@ class SelfTable(Written):
     ties: dict[SiteName, SiteName] = Field(default={}, examples=[{"OUT08:attn1": "OUT05:attn1"}, "OUT05:attn1"])
 
 
-class ChoicesTable(Written):
+class ChoicesTable(StudyFileTable):
     """`[space.choices]`: words among which the search chooses; the first of each is where it starts."""
 
     mode: Annotated[list[Mode], Field(min_length=2), AfterValidator(checks.different)] | None = Field(
@@ -109,7 +109,7 @@ class ChoicesTable(Written):
         return {name: words for name, words in found.items() if words is not None}
 
 
-class SpaceTable(Written):
+class SpaceTable(StudyFileTable):
     """`[space]`: every searched number, and every choice."""
 
     blocks: BlocksTable = Field(default=BlocksTable())

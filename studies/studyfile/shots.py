@@ -8,12 +8,12 @@ from pathlib import Path
 from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, WrittenStudy
+from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, StudyTables
 from studies.studyfile.spec import StudyShots
 from studies.studyfile.wildcards import with_choices
 
 
-def study_shots(written: WrittenStudy, wildcards: Path | None) -> StudyShots:
+def study_shots(written: StudyTables, wildcards: Path | None) -> StudyShots:
     """The shots of the trials and of the proof.
 
     Args:

@@ -16,7 +16,7 @@ from search.space.build import GRID, build_space
 from search.space.frame import SEPARATE, Frame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
-from studies.studyfile.merge_checks import Said, space_mistakes
+from studies.studyfile.merge_checks import MergeSettings, space_mistakes
 from studies.studyfile.mistakes import Mistake, Place
 from studies.studyfile.schema_merge import BlocksTable, RatiosTable, SelfTable
 from studies.studyfile.space_values import blocks_of_range
@@ -50,15 +50,17 @@ def space_of(parts: Mapping[str, Any], family: FamilyName | None, mistakes: list
     """
     if "merge" not in parts or "space" not in parts:
         return None
-    said = Said.of(parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family)
-    found = list(space_mistakes(said))
+    settings = MergeSettings.of(
+        parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family
+    )
+    found = list(space_mistakes(settings))
     mistakes += found
-    return None if found else _built(said, mistakes)
+    return None if found else _built(settings, mistakes)
 
 
-def _built(said: Said, mistakes: list[Mistake]) -> Space | None:
+def _built(settings: MergeSettings, mistakes: list[Mistake]) -> Space | None:
     try:
-        space = build_space(**_fields(said))
+        space = build_space(**_fields(settings))
     except SearchError as error:
         lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
         mistakes += [_of_line(line) for line in lines]
@@ -126,40 +128,40 @@ def _knob_text(knob: Knob) -> str:
 # ------------------------------------------------------------------------------------------------- what search takes
 
 
-def _fields(said: Said) -> dict[str, Any]:
+def _fields(settings: MergeSettings) -> dict[str, Any]:
     """What `build_space` is called with."""
-    blocks, second, own, adjust = said.space.blocks, said.second, said.space.self_, said.space.adjust
+    blocks, second, own, adjust = settings.space.blocks, settings.second, settings.space.self_, settings.space.adjust
     single: dict[str, dict[str, Any]] = {"bounds": {}, "freeze": {}, "ties": {}, "steps": {}}
-    _take(single, "", said.blocks, blocks, said.frozen(blocks))
+    _take(single, "", settings.blocks, blocks, settings.frozen(blocks))
     if second is not None:
-        _take(single, "beta:", said.blocks, second, said.frozen(second))
-    _take(single, "self:", said.sites, own, own.freeze)
+        _take(single, "beta:", settings.blocks, second, settings.frozen(second))
+    _take(single, "self:", settings.sites, own, own.freeze)
     for field, (low, high, *step) in adjust.items():
         single["bounds"][f"adjust:{field}"] = (low, high)
         single["steps"] |= {f"adjust:{field}": step[0]} if step else {}
     return {
-        "frame": _frame(said),
+        "frame": _frame(settings),
         "ratios": (blocks.low, blocks.high),
         "seconds": (second.low, second.high) if second else None,
         "factors": (own.low, own.high),
-        "groups": _groups(blocks, said.blocks),
-        "sites": said.sites,
+        "groups": _groups(blocks, settings.blocks),
+        "sites": settings.sites,
         "adjust": list(adjust),
-        "choices": said.space.choices.given,
+        "choices": settings.space.choices.given,
         **single,
     }
 
 
-def _frame(said: Said) -> Frame:
+def _frame(settings: MergeSettings) -> Frame:
     return Frame(
-        family=said.family,
-        dialect=said.dialect.name,
-        models=said.letters,
-        mode=said.modes[0],
-        calculation=said.calculations[0],
-        beta=said.merge.beta or 0.0,
-        gamma=said.merge.gamma,
-        separate=said.merge.separate,
+        family=settings.family,
+        dialect=settings.dialect.name,
+        models=settings.letters,
+        mode=settings.modes[0],
+        calculation=settings.calculations[0],
+        beta=settings.merge.beta or 0.0,
+        gamma=settings.merge.gamma,
+        separate=settings.merge.separate,
     )
 
 

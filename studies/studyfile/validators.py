@@ -18,7 +18,7 @@ from search.shots import FEWEST
 from search.space.knob import NARROWEST
 from studies.studyfile.mistakes import did_you_mean, own_error
 
-Entry = TypeVar("Entry", int, str)
+ListEntry = TypeVar("ListEntry", int, str)
 
 
 def one_of(choices: Iterable[str], noun: str) -> Callable[[str], str]:
@@ -68,7 +68,7 @@ def filled(text: str) -> str:
     return text
 
 
-def different(values: list[Entry]) -> list[Entry]:
+def different(values: list[ListEntry]) -> list[ListEntry]:
     """Accept entries of which none comes twice."""
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
@@ -244,7 +244,7 @@ FileOwner = Annotated[str, AfterValidator(file_owner)]
 Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
 
 
-class Written(BaseModel):
+class StudyFileTable(BaseModel):
     """What all tables share: no unknown keys, no quiet conversions."""
 
     # Of a key's `examples`, the first is for the key itself, the second for an entry of its table.

@@ -18,8 +18,8 @@ from engine.recipes.recipe import MergeStep, Recipe
 from engine.shots.infotext import parse_infotext, read_fields
 from engine.shots.shot import Shot
 from studies.cli.main import main
-from studies.drawing.grids import Grid, Label
-from studies.drawing.sheets import Picture, as_bytes, read_picture
+from studies.drawing.grids import Grid, GridLabel
+from studies.drawing.sheets import RgbPicture, as_bytes, read_picture
 from studies.pictures.pictures import parameters_of
 from studies.sample.world import write_world
 
@@ -77,7 +77,9 @@ def plot(*words: object, status: int = 0) -> Result:
     return found
 
 
-def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None) -> list[Picture]:
+def alone(
+    world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None
+) -> list[RgbPicture]:
     """The pictures as the engine makes them, one by one."""
     models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
     with Engine.open(models, device="cpu", round_to=round_to, vae=vae) as engine:
@@ -85,7 +87,7 @@ def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae
         return [as_bytes(engine.render([shot]))[0] for shot in shots]
 
 
-def part(sheet: Picture, left: int, top: int, width: int = 64, height: int = 64) -> Picture:
+def part(sheet: RgbPicture, left: int, top: int, width: int = 64, height: int = 64) -> RgbPicture:
     return sheet[top : top + height, left : left + width]
 
 
@@ -149,8 +151,8 @@ def test_supermergers_axis_beside_sizes_as_a_webp_with_the_weights_below(world: 
     assert fields["Z Values"] == "\n".join(weights)
     assert parse_infotext(parameters_of(out)) == shots[0]
     sheet = read_picture(out)
-    titles = [Label(text=f"mbw alpha: {line.replace(',', ', ')}") for line in weights]
-    columns = [Label(text="Size: 64x64"), Label(text="Size: 64x72")]
+    titles = [GridLabel(text=f"mbw alpha: {line.replace(',', ', ')}") for line in weights]
+    columns = [GridLabel(text="Size: 64x64"), GridLabel(text="Size: 64x72")]
     width, height = Grid(cell=(64, 72), columns=columns, parts=titles).size
     assert sheet.shape[1] == width
     assert sheet.shape[0] > height + 5 * 12

@@ -18,8 +18,8 @@ from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night import proof, simplify
 from studies.night.calibration import OFF, fit
-from studies.night.simplify import Simplified, allowed, simplified
-from studies.night.workshop import Work, Workshop
+from studies.night.simplify import SimplifiedRecipe, allowed, simplified
+from studies.night.workshop import RenderResult, Workshop
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
@@ -40,7 +40,7 @@ class Parts:
     def look(self, point: Point) -> Features:
         return self.workshop.make(self.spec.search.candidate(point), self.spec.shots.proof, pictures=True).features
 
-    def simpler(self, point: Point, lead: Difference) -> Simplified | None:
+    def simpler(self, point: Point, lead: Difference) -> SimplifiedRecipe | None:
         return simplified(self.spec.search, self.spec.shots, self.workshop, self.store.history(), point, lead, QUIET)
 
 
@@ -61,7 +61,7 @@ def breaking(
     """Some recipes have no pictures; returns those that were rendered or would have been, as they come."""
     made, asked = workshop.make, list[Candidate]()
 
-    def make(candidate: Candidate, *given: object, **named: object) -> Work:
+    def make(candidate: Candidate, *given: object, **named: object) -> RenderResult:
         asked.append(candidate)
         if broken(candidate):
             raise EngineError("the picture is not finite")
@@ -89,7 +89,7 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
         finalists=(Standing(label="best", recipe=recipe, value=1.0, comparisons=(against,)),),
         sheet="",
     )
-    offered = Simplified(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
+    offered = SimplifiedRecipe(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
     monkeypatch.setattr(proof, "simplified", lambda *_: offered)
     after = proof._simpler(spec, parts.workshop, (), before, looks, middle, QUIET)
     assert (after != before) is won

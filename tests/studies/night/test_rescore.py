@@ -19,7 +19,7 @@ from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
 from studies.night.night import Night
-from studies.night.rescore import Rescored, rescore_study
+from studies.night.rescore import RescoreResult, rescore_study
 from studies.night.workshop import Workshop
 from studies.store.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, StudyStore
@@ -144,7 +144,7 @@ def test_words_judge_the_pictures_that_are_kept(copied: Path, opened: list[str])
 def test_nothing_changed_writes_nothing(copied: Path) -> None:
     spec = read_study_file(copied)
     before = (spec.storage.folder / "journal.log").read_bytes()
-    assert rescore_study(spec, QUIET) == Rescored(changed=())
+    assert rescore_study(spec, QUIET) == RescoreResult(changed=())
     assert (spec.storage.folder / "journal.log").read_bytes() == before
 
 

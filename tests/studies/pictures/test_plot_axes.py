@@ -15,16 +15,16 @@ from engine.recipes.recipe import Recipe
 from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.pictures.plot_axes import Axis, read_axis
-from studies.pictures.plot_kinds import KINDS, kind_of
-from studies.pictures.plot_models import Models
-from studies.pictures.plot_plan import Plan, idle_axes, plan, script_pairs
-from studies.pictures.sources import Source
+from studies.pictures.plot_axes import PlotAxis, read_axis
+from studies.pictures.plot_kinds import AXIS_KINDS, kind_of
+from studies.pictures.plot_models import PlotModels
+from studies.pictures.plot_plan import PlotPlan, idle_axes, plan, script_pairs
+from studies.pictures.sources import PictureSource
 
 BASE: Mapping[str, Any] = {"prompt": "a red cat, grey fur", "negative": "grey", "seed": 7}
 
 
-def axis(text: str, letter: str = "X", usual: Sequence[Any] = ()) -> Axis:
+def axis(text: str, letter: str = "X", usual: Sequence[Any] = ()) -> PlotAxis:
     name, equals, values = text.partition("=")
     mistakes: list[str] = []
     found = read_axis(letter, kind_of(name), values if equals else None, usual, dialect_of("classic"), mistakes)
@@ -40,16 +40,16 @@ def wrong(text: str) -> list[str]:
     return mistakes
 
 
-def models(*sources: str) -> Models:
+def models(*sources: str) -> PlotModels:
     recipe = Recipe.flat(0.5)
     found = [
-        Source(name=name, short_hash="0", recipe=recipe, models={}, made_by=recipe, round_to="fp16")
+        PictureSource(name=name, short_hash="0", recipe=recipe, models={}, made_by=recipe, round_to="fp16")
         for name in sources or ["half"]
     ]
-    return Models(sources=tuple(found), labels=sources, axes=(), by_place={(): 0})
+    return PlotModels(sources=tuple(found), labels=sources, axes=(), by_place={(): 0})
 
 
-def planned(*texts: str, **base: Any) -> Plan:
+def planned(*texts: str, **base: Any) -> PlotPlan:
     axes = [axis(text, letter) for text, letter in zip(texts, "XYZ", strict=False)]
     mistakes: list[str] = []
     found = plan(axes, {**BASE, **base}, models(), mistakes)
@@ -69,7 +69,7 @@ def refused(*texts: str, **base: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["CFG Scale", "cfg scale", " CFG  SCALE "])
 def test_names_may_be_written_in_any_case(name: str) -> None:
-    assert kind_of(name) is KINDS["CFG Scale"]
+    assert kind_of(name) is AXIS_KINDS["CFG Scale"]
 
 
 def test_an_unknown_axis_is_told_with_what_may_be_meant() -> None:

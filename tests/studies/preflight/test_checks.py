@@ -253,7 +253,7 @@ def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_war
     assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]
 
 
-def estimated(spec: StudySpec, models: dict[str, Checkpoint]) -> estimate.Estimate:
+def estimated(spec: StudySpec, models: dict[str, Checkpoint]) -> estimate.StudyEstimate:
     return estimate.estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
 
 
