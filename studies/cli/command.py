@@ -31,8 +31,8 @@ def opened(study: Path) -> StudySpec:
     return read_study_file(study / "study.toml" if study.is_dir() else study)
 
 
-def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
+def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Show the project's own errors and a stop by the user as plain messages, without a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

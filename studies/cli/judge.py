@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.command import opened, plain_errors, study_argument
 from studies.progress import console
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @study_argument
 @click.option("--render", is_flag=True, help="Make pictures again whose features lack something that is read now.")
-@told_plainly
+@plain_errors
 def rescore(study: Path, render: bool) -> None:
     """Judge all trials anew by the study file as it is now (references, weights, scorers), without rendering."""
     from studies.night.rescore import rescore_study
@@ -51,7 +51,7 @@ def say_rescored(name: str, done: RescoreResult, study: Path) -> None:
 @click.option("--by", help="Who picks; default: your login name.")
 @click.option("--view/--no-view", default=True, help="Open every pair in the picture viewer, where there is a display.")
 @click.option("--apply", "apply_", is_flag=True, help="Ask nothing: put the fitted weights into the file, and rescore.")
-@told_plainly
+@plain_errors
 def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool) -> None:
     """Say which of two pictures is closer to the look you want; your picks weigh the scorers."""
     from studies.review.picking import opened_picking

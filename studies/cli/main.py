@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.recipes.dialects import MODES
-from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
 from studies.cli.plot import plot
@@ -34,7 +34,7 @@ def main(verbose: bool) -> None:
 @main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("recipe-search-demo"), show_default=True)
 @click.option("--approve/--no-approve", default=True, help="Also approve and export the result, as you would.")
-@told_plainly
+@plain_errors
 def demo(folder: Path, approve: bool) -> None:
     """Search a recipe for the two tiny checkpoints that ship with the project; a few minutes on two cores."""
     from studies.cli.demo import run_demo
@@ -53,7 +53,7 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
 @click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
-@told_plainly
+@plain_errors
 def init(
     study: Path,
     model_a: str,
@@ -85,7 +85,7 @@ def init(
 
 @main.command()
 @study_argument
-@told_plainly
+@plain_errors
 def check(study: Path) -> None:
     """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.preflight.checks import preflight
@@ -106,7 +106,7 @@ def check(study: Path) -> None:
     "--pareto", is_flag=True, help="The trials that no other beats in style, fidelity and aesthetics at once."
 )
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
-@told_plainly
+@plain_errors
 def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.review.show import overview, write_csv
@@ -126,7 +126,7 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 @study_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
 @click.option("--port", default=8080, show_default=True)
-@told_plainly
+@plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
     """Open optuna-dashboard on the study."""
     from studies.store.dashboard import serve
@@ -143,7 +143,7 @@ def dashboard(study: Path, host: str, port: int) -> None:
 @click.option("--trial", type=int, help="A trial instead of a finalist.")
 @click.option("--note", required=True, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
-@told_plainly
+@plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
     from studies.cli.actions import approve_recipe
@@ -161,7 +161,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 @click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
 @output_options
-@told_plainly
+@plain_errors
 def export(
     study: Path,
     pin: int | None,
@@ -201,7 +201,7 @@ def export(
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
 @output_options
-@told_plainly
+@plain_errors
 def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
     """Build a checkpoint from a recipe file, bit for bit as SuperMerger would, without a search."""
     from dataclasses import replace
@@ -233,7 +233,7 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@told_plainly
+@plain_errors
 def doctor(folder: Path | None) -> None:
     """Report on this installation: versions, device, disk, name clashes."""
     from studies.preflight.doctor import examine, is_healthy

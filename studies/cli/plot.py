@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.pictures.hires_options import HIRES_OPTIONS
 from studies.pictures.options import (
     ENGINE_OPTIONS,
@@ -54,7 +54,7 @@ _PLOT_OPTIONS = (
 @with_options(SHOT_OPTIONS)
 @with_options(HIRES_OPTIONS)
 @with_options(ENGINE_OPTIONS)
-@told_plainly
+@plain_errors
 def plot(
     sources: tuple[Path, ...],
     out: Path,

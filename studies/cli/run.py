@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from search.plan import STAGES, Stage
-from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.command import opened, plain_errors, study_argument
 from studies.progress import console
 
 
@@ -37,7 +37,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Run so many of these at once, on all GPUs in turn.")
 @click.option("--checked", is_flag=True, hidden=True, help="One of several workers, for which the command looked.")
-@told_plainly
+@plain_errors
 def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
     """Search; run the same command again to go on after a stop.
 

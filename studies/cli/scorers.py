@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.progress import console
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 
@@ -30,7 +30,7 @@ def scorers() -> None:
 
 @scorers.command("list")
 @folder_option
-@told_plainly
+@plain_errors
 def list_(folder: Path | None) -> None:
     """List every known scorer and encoder: what it is, its files and licences, and whether they are there."""
     from studies.cli.scorer_tables import encoder_table, scorer_table
@@ -45,7 +45,7 @@ def list_(folder: Path | None) -> None:
 @scorers.command()
 @click.argument("names", nargs=-1, required=True)
 @folder_option
-@told_plainly
+@plain_errors
 def get(names: tuple[str, ...], folder: Path | None) -> None:
     """Download the files that scorers or encoders need and that are not there yet; says licence and size first.
 
@@ -55,16 +55,16 @@ def get(names: tuple[str, ...], folder: Path | None) -> None:
     from studies.progress import bytes_meter
 
     place = folder or Path(SCORERS_FOLDER)
-    wanted = _wanted(names, place)
+    missing_files = _missing_files(names, place)
     out = console()
-    for file in wanted:
+    for file in missing_files:
         out.print(_announced(file), highlight=False, markup=False)
-    for file in wanted:
+    for file in missing_files:
         with bytes_meter(file.name, out) as progress:
             sha256 = download(file, place, progress)
         checked = "as published" if len(file.sha256) == len(sha256) else f"SHA-256 {sha256}, not known in full here"
         out.print(f"{place / file.name}: {checked}", highlight=False, markup=False)
-    if not wanted:
+    if not missing_files:
         out.print(f"everything is in {place} already", highlight=False, markup=False)
 
 
@@ -74,7 +74,7 @@ def _announced(file: PublishedFile) -> str:
     return f"{file.name}: {size_text(file.size)}, licence {file.licence}, from {file.source}"
 
 
-def _wanted(names: Iterable[str], folder: Path) -> list[PublishedFile]:
+def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     """The first choice for every file that is missing, each once; an encoder's name stands for its own file."""
     from scorers.catalogue import lookup as catalogue
     from scorers.catalogue.sources import Shelf
@@ -100,7 +100,7 @@ def _wanted(names: Iterable[str], folder: Path) -> list[PublishedFile]:
 @scorers.command()
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @folder_option
-@told_plainly
+@plain_errors
 def check(study: Path | None, folder: Path | None) -> None:
     """Open and verify the files of a STUDY, or all known files of a folder: hash, architecture, fingerprint."""
     from scorers.panel.verify import verified

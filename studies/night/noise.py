@@ -50,8 +50,8 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
     noise = measured([row.tolist() for row in panel.shares().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
     available = len(shots.trials)
-    wanted = search.shots_per_trial or shots_per_trial(noise, available)
-    drawn = known.get("shots", min(wanted, available))
+    shots_asked = search.shots_per_trial or shots_per_trial(noise, available)
+    drawn = known.get("shots", min(shots_asked, available))
     fresh = known.get("fresh", False) if known else search.fresh_seeds and len(panel.bases) == 1
     store.note(
         NOISE,
@@ -63,7 +63,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
             "between": noise.between,
         },
     )
-    console.print(_said(noise, drawn, available, fresh=fresh), highlight=False, markup=False)
+    console.print(_noise_line(noise, drawn, available, fresh=fresh), highlight=False, markup=False)
     if search.fresh_seeds and not fresh:
         console.print(_why_not_fresh(panel), highlight=False, markup=False)
 
@@ -78,8 +78,8 @@ def _why_not_fresh(panel: Panel) -> str:
     )
 
 
-def _said(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:
-    """What was found, for people."""
+def _noise_line(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:
+    """The noise and what follows from it, for people."""
     error = noise.of_trial(shots)
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
     of += ", with new seeds when all were drawn" if fresh else ""

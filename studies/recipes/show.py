@@ -13,22 +13,22 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep, Step, number
 from studies.recipes.inputs import RecipeInput
 
-_ROW = 12  # blocks to a row
+_BLOCKS_A_ROW = 12  # blocks to a row
 
 
-def overview(found: RecipeInput) -> Iterator[Any]:
+def overview(source: RecipeInput) -> Iterator[Any]:
     """Lines and tables for a rich console: the whole recipe, then notes on it."""
-    recipe = found.recipe
+    recipe = source.recipe
     dialect = recipe.rules
     yield f"recipe {recipe.key}"
     yield f"SuperMerger's dialect {dialect.name} (commit {dialect.commit}), {recipe.family}, saved {_saved(recipe)}"
     for name in recipe.models:
-        yield f"model {name}: {found.models.get(name) or found.sources.get(name) or 'any'}"
+        yield f"model {name}: {source.models.get(name) or source.sources.get(name) or 'any'}"
     for place, step in enumerate(recipe.steps, start=1):
         yield ""
         yield f"step {place}{f', {step.name}' if step.name else ''}: {_title(step)}"
         yield from _step(step, dialect)
-    for note in found.notes:
+    for note in source.notes:
         yield f"note: {note}"
 
 
@@ -58,7 +58,7 @@ def _step(step: Step, dialect: Dialect) -> Iterator[Any]:
             table.add_row(site.block, site.element or "all of it", number(factor))
         yield table
     elif isinstance(step, AdjustStep):
-        yield _adjust(step.values)
+        yield _adjust_table(step.values)
     else:
         yield from _merge(step, dialect)
 
@@ -70,7 +70,7 @@ def _merge(step: MergeStep, dialect: Dialect) -> Iterator[Any]:
     if step.elemental:
         yield from _elemental(step)
     if step.adjust:
-        yield _adjust(step.adjust)
+        yield _adjust_table(step.adjust)
     if step.filter:
         named = [*step.filter.blocks, *step.filter.elements]
         yield f"{step.filter.kind}: {', '.join(named) or 'nothing'}"
@@ -97,20 +97,20 @@ def _ratio(name: str, ratio: Ratio) -> Iterator[Any]:
 def _blocks(name: str, names: Sequence[str], ratio: Sequence[float]) -> Table:
     """Rows of blocks of one kind, names above numbers."""
     table = Table.grid(padding=(0, 1))
-    for _ in range(_ROW + 1):
+    for _ in range(_BLOCKS_A_ROW + 1):
         table.add_column(justify="right", no_wrap=True)
-    for row in _rows(names):
+    for row in _block_rows(names):
         table.add_row(name, *(block for _, block in row))
         table.add_row("", *(number(round(ratio[place], 4)) for place, _ in row))
         name = ""
     return table
 
 
-def _rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+def _block_rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
     row: list[tuple[int, str]] = []
     for place, name in enumerate(names):
         kind = name.rstrip("0123456789")
-        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == _ROW):
+        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == _BLOCKS_A_ROW):
             yield row
             row = []
         row.append((place, name))
@@ -138,7 +138,7 @@ def _ratio_text(rule: Rule) -> str:
     return rule.ratio if isinstance(rule.ratio, str) else number(rule.ratio)
 
 
-def _adjust(values: Sequence[float]) -> Table:
+def _adjust_table(values: Sequence[float]) -> Table:
     names = SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS
     table = _table(*names, title="Adjust")
     table.add_row(*map(number, values))

@@ -48,11 +48,11 @@ def _beginning(text: str, space: Space, here: Path) -> Beginning:
         path = here / Path(text).expanduser()
         return Beginning(label=path.stem, point=space.encode(read_input(str(path), InputOptions(kind="toml")).recipe))
     label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))
-    wanted = InputOptions(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
-    return Beginning(label=label, point=_of_row(read_input(row, wanted).recipe, space))
+    options = InputOptions(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
+    return Beginning(label=label, point=_point_of_row(read_input(row, options).recipe, space))
 
 
-def _of_row(recipe: Recipe, space: Space) -> dict[str, float]:
+def _point_of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     """Return the point with the ratios of a row; everything else rests."""
     merge = recipe.steps[0]
     if not isinstance(merge, MergeStep):
