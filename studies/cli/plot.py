@@ -14,7 +14,7 @@ from studies.pictures.options import (
     SHOT_OPTIONS,
     file_hashes,
     read_seeds,
-    refuse_written,
+    refuse_existing,
     taken_from,
     warn_of_prompts,
     with_options,
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from studies.pictures.plot_plan import CellPlace, PlotPlan
 
 MOST_PICTURES = 500
+"""The most pictures of a plot unless an option says more."""
 MOST_MEGAPIXELS = 200
-"""The WebUI's own limit."""
+"""The most megapixels of a grid unless an option says more; the WebUI's own limit."""
 
 _PATH = click.Path(path_type=Path)
 _AXIS = "AXIS=VALUES"
@@ -39,10 +40,16 @@ _PLOT_OPTIONS = (
     click.option("--run", type=int, default=1, show_default=True, help="Which step SuperMerger's axes change."),
     click.option("--margin", type=click.IntRange(0, 500), default=0, show_default=True, help="Pixels between cells."),
     click.option("--caption/--no-caption", default=None, help="Block weights below.  [default: if over recipes]"),
-    click.option("--font", type=_PATH, help="For all text; a TrueType or OpenType file."),
-    click.option("--limit", type=click.IntRange(1), default=MOST_PICTURES, show_default=True, help="Most pictures."),
+    click.option("--font", type=_PATH, help="Font for all text; a TrueType or OpenType file."),
     click.option(
-        "--max-megapixels", type=click.IntRange(1), default=MOST_MEGAPIXELS, show_default=True, help="Of the grid."
+        "--limit", type=click.IntRange(1), default=MOST_PICTURES, show_default=True, help="The most pictures."
+    ),
+    click.option(
+        "--max-megapixels",
+        type=click.IntRange(1),
+        default=MOST_MEGAPIXELS,
+        show_default=True,
+        help="The most megapixels of the grid.",
     ),
 )
 
@@ -106,10 +113,10 @@ def plot(
     plan, notes = planned(request, file_hashes)
     grid = grid_of(plan, margin=margin, font=font, caption=caption)
     _refuse_large(plan, grid, out, max_megapixels)
-    refuse_written([out], overwrite=overwrite)
+    refuse_existing([out], overwrite=overwrite)
     paths = _cell_paths(plan, cells)
     if paths:
-        refuse_written([*paths.values()], overwrite=overwrite)
+        refuse_existing([*paths.values()], overwrite=overwrite)
     for note in notes:
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
@@ -161,10 +168,10 @@ def _tell(plan: PlotPlan, grid: Grid) -> None:
         for note in source.notes:
             click.echo(f"note: {source.name}: {note}", err=True)
     for axis in idle_axes(plan):
-        click.echo(f"note: the axis {axis.kind.name} changes nothing: nothing in this plot depends on it", err=True)
+        click.echo(f"note: the axis {axis.kind.name} changes nothing in this plot", err=True)
     if lacking := grid.lacking():
         click.echo(
-            f"warning: no font here has {' '.join(lacking)}, which show as boxes; --font names another", err=True
+            f"warning: no font here has {' '.join(lacking)}, which show as boxes; name another with --font", err=True
         )
     width, height = grid.size
     click.echo(f"{len(plan.cells)} pictures of {len(plan.models.sources)} models, a grid of {width}x{height}")

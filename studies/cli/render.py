@@ -18,7 +18,7 @@ from studies.pictures.options import (
     file_hashes,
     open_engine,
     read_seeds,
-    refuse_written,
+    refuse_existing,
     taken_from,
     vae_digits,
     warn_of_black,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from studies.pictures.sources import PictureSource
 
 MOST_PICTURES = 9999
-"""Of one call: what the four digits of the names hold."""
+"""The most pictures of one call: their names have four digits."""
 
 
 @click.command()
@@ -68,7 +68,7 @@ def render(
     shots = shots_of(prompts, seeds, with_hires(given, taken, prompted=bool(prompts)), taken)
     refuse_unknown_upscaler(shots[0].hires, upscalers)
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
-    refuse_written(paths, overwrite=overwrite)
+    refuse_existing(paths, overwrite=overwrite)
     warn_of_prompts(shots)
     source = read_source(recipe, file_hashes)
     for note in source.notes:
@@ -76,7 +76,7 @@ def render(
     folders = {"embeddings": embeddings, "upscalers": upscalers}
     how = {"device": device, "precision": precision, "prediction": prediction, **folders}
     with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
-        _make(engine, source, shots, paths, batch, vae)
+        _render_all(engine, source, shots, paths, batch, vae)
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))
 
 
@@ -84,13 +84,13 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     """Every prompt with every seed.
 
     Args:
-        prompts: none: that of the picture.
-        seeds: texts such as "1-4"; none: that of the picture, or 1.
+        prompts: if empty, that of the picture.
+        seeds: texts such as "1-4"; if empty, that of the picture, or 1.
         given: settings by the names of ``Shot``.
-        taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
+        taken: settings of a picture; a sampler that is given also replaces its schedule and its eta.
 
     Raises:
-        StudyError: no prompt, seeds that are none, or too many pictures.
+        StudyError: no prompt, wrong seeds, or too many pictures.
         RenderError: a setting is out of its range.
     """
     from engine.shots.shot import Shot
@@ -107,7 +107,7 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     return [Shot(**fields) for fields in every]
 
 
-def _make(
+def _render_all(
     engine: Engine, source: PictureSource, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
 ) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""

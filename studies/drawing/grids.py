@@ -19,8 +19,9 @@ from studies.drawing.sheets import RgbPicture
 
 INK, PALE, PAPER = (0, 0, 0), (153, 153, 153), (255, 255, 255)
 STRIKE = 4
-"""Width of the line through a label that does not hold."""
+"""Width in pixels of the line through an inactive label."""
 SMALLEST_CAPTION = 12
+"""Font size in pixels below which captions are not set."""
 
 PixelSize = tuple[int, int]
 """Width and height."""
@@ -28,11 +29,11 @@ PixelSize = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridLabel:
-    """What a column, a row or a part of a grid is called."""
+    """The label of a column, a row or a part of a grid."""
 
     text: str = ""
     active: bool = True
-    """Otherwise grey and struck through."""
+    """False: grey and struck through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class LabelledCells:
 
     @property
     def gap(self) -> int:
-        """Between two lines of a label."""
+        """Pixels between two lines of a label."""
         return self.letter // 2
 
     @cached_property
@@ -85,7 +86,7 @@ class LabelledCells:
 
     @property
     def size(self) -> PixelSize:
-        """Of the whole, labels included."""
+        """Width and height of the whole, labels included."""
         across, down = len(self.columns), len(self.rows)
         width = self.left + across * self.cell[0] + (across - 1) * self.margin
         return width, self.top + down * self.cell[1] + (down - 1) * self.margin
@@ -177,7 +178,7 @@ class Grid:
 
     @property
     def size(self) -> PixelSize:
-        """Of the whole picture."""
+        """Width and height of the whole picture."""
         width, height = self.outer.size
         lines = len(self._caption_lines)
         return width, height + (lines * self._advance + self.small if lines else 0)

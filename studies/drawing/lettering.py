@@ -45,7 +45,7 @@ class Lettering:
     """Fonts by size, for texts in any script."""
 
     def __init__(self, chosen: Path | None = None) -> None:
-        """Take ``chosen`` before all other fonts.
+        """Prefer the font file ``chosen`` to all others.
 
         Raises:
             StudyError: it cannot be read as a font.
@@ -62,7 +62,7 @@ class Lettering:
         return _opened(self._name(text), size)
 
     def lacking(self, texts: Iterable[str]) -> str:
-        """The characters that will show as boxes, each once."""
+        """The characters that no font has, which will show as boxes, once each."""
         found = (character for text in texts for character in _lacking(self._name(text), text))
         return "".join(dict.fromkeys(found))
 
@@ -77,7 +77,7 @@ class Lettering:
 
     def _others(self) -> Iterator[str]:
         yield from self._first[1:]
-        yield from _there()
+        yield from _installed()
 
 
 def _checked(path: Path) -> str:
@@ -95,12 +95,12 @@ def _opened(name: str, size: int) -> FreeTypeFont:
 
 
 @cache
-def _there() -> tuple[str, ...]:
+def _installed() -> tuple[str, ...]:
     """The fonts of ``SYSTEM_FONTS`` that this machine has."""
-    return tuple(name for name in SYSTEM_FONTS if _is_there(name))
+    return tuple(name for name in SYSTEM_FONTS if _is_installed(name))
 
 
-def _is_there(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         _opened(name, _PROBE)
     except OSError:

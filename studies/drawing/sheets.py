@@ -50,7 +50,7 @@ def read_picture(path: Path) -> RgbPicture:
 
 
 def _columns(count: int, height: int, width: int) -> int:
-    """Of a near-square grid."""
+    """Number of columns of a near-square grid."""
     return math.ceil(math.sqrt(count * height / width))
 
 
@@ -75,7 +75,7 @@ def cell(sheet: RgbPicture, index: int, count: int, height: int, width: int) -> 
 
 
 def pair(left: RgbPicture, right: RgbPicture, path: Path) -> None:
-    """Write two pictures side by side and nothing else: whoever looks shall not know which is which."""
+    """Write two pictures side by side and nothing else: nobody who sees them can know which is which."""
     height, width = left.shape[:2]
     sheet = Image.new("RGB", (2 * width + 3 * GAP, height + 2 * GAP), PAPER)
     for place, picture in enumerate((left, right)):

@@ -20,14 +20,14 @@ from studies.files import replaced
 PARAMETERS = "parameters"
 RECIPE = "merge_recipe"
 SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-"""The most pixels that a format has to a side, by the endings of names."""
+"""The most pixels to a side that a format can hold, by the ending of the file name."""
 QUALITY = 90
-"""Of JPEG and WebP, 0 to 100."""
+"""Quality of JPEG and WebP files, 0 to 100."""
 
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE = b"UNICODE\x00"
 _LONGEST_EXIF = 65533 - 1024
-"""Bytes of text: a JPEG keeps all EXIF in one segment."""
+"""The most bytes of text in a JPEG, which keeps all EXIF in one segment."""
 
 
 def is_black(picture: RgbPicture) -> bool:
@@ -56,13 +56,13 @@ def save_picture(picture: RgbPicture, path: Path, *, parameters: str, recipe: st
     refuse_unfit(path, (width, height), parameters)
     try:
         with replaced(path) as temporary:
-            Image.fromarray(picture).save(temporary, **_form(path, parameters, recipe))
+            Image.fromarray(picture).save(temporary, **_save_options(path, parameters, recipe))
     except OSError as error:
         raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder and the disk") from error
 
 
 def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
-    """Look whether the format of a name can hold a picture.
+    """Check that the format of a file name can hold a picture.
 
     Args:
         path: the name.
@@ -70,22 +70,22 @@ def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
         parameters: its text.
 
     Raises:
-        StudyError: it cannot, or it is no format that is known here.
+        StudyError: it cannot, or the format is not known here.
     """
     suffix = path.suffix.lower()
     most = SIDES.get(suffix)
     if most is None:
-        raise StudyError(f"{path}: which format is that? Let the name end in {', '.join(SIDES)}")
+        raise StudyError(f"{path}: which format? The name must end in {', '.join(SIDES)}")
     if max(size) > most:
         raise StudyError(
-            f"{path}: would be {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side; let the "
-            "name end in .png"
+            f"{path}: would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side; choose "
+            "a name that ends in .png"
         )
-    if suffix != ".png" and len(_comment(parameters)) > _LONGEST_EXIF:
-        raise StudyError(f"{path}: the text of the picture is too long for {suffix}; let the name end in .png")
+    if suffix != ".png" and len(_exif_comment(parameters)) > _LONGEST_EXIF:
+        raise StudyError(f"{path}: the text of the picture is too long for {suffix}; choose a name that ends in .png")
 
 
-def _form(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
+def _save_options(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
     if path.suffix.lower() == ".png":
         chunks = PngInfo()
         chunks.add_text(PARAMETERS, parameters)
@@ -93,11 +93,11 @@ def _form(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
             chunks.add_text(RECIPE, recipe)
         return {"pnginfo": chunks}
     exif = Image.Exif()
-    exif.get_ifd(_EXIF)[_USER_COMMENT] = _comment(parameters)
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = _exif_comment(parameters)
     return {"exif": exif, "quality": QUALITY}
 
 
-def _comment(text: str) -> bytes:
+def _exif_comment(text: str) -> bytes:
     return _UNICODE + text.encode("utf-16-be", "surrogatepass")
 
 
@@ -105,7 +105,7 @@ def parameters_of(path: Path) -> str:
     """The WebUI's text in a picture.
 
     Raises:
-        StudyError: it is no picture, or it has no such text.
+        StudyError: it is not a picture, or has no such text.
     """
     try:
         with Image.open(path) as image:

@@ -55,9 +55,9 @@ def read_axis(
     Args:
         letter: X, Y or Z.
         kind: what it is of.
-        text: its values; None: ``usual``, which options gave.
-        usual: values for a text that is left out.
-        rules: of SuperMerger's axes: whose words their values are.
+        text: its values; None: take ``usual``, which options gave.
+        usual: the values to take where `text` is None.
+        rules: the dialect that the values of SuperMerger's axes are written in.
         mistakes: what is wrong is added here.
 
     Returns:
@@ -89,7 +89,7 @@ def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, mistakes: li
         mistakes.append(f"axis {kind.name} changes a recipe; give a recipe file (.toml), not a checkpoint")
         return []
     if "|" in text:
-        mistakes.append(f"axis {kind.name}: | parts its values into several plots; make one after the other")
+        mistakes.append(f"axis {kind.name}: | separates the values of several plots; draw one plot at a time")
         return []
     try:
         return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))

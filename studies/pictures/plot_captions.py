@@ -11,7 +11,7 @@ from studies.pictures.plot_models import PlotModels
 
 
 def caption(models: PlotModels) -> list[str]:
-    """A paragraph for every recipe: what the axes call it, unless that is the weights themselves, then its steps."""
+    """A paragraph for every recipe: its label on the axes, unless that is the weights themselves, then its steps."""
     named = zip(models.labels, models.sources, strict=True)
     return [_paragraph(label, source.made_by) for label, source in named]
 

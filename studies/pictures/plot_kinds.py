@@ -25,12 +25,12 @@ from studies.pictures.plot_values import MOST_VALUES, items, numbers, texts, who
 ShotSettings = Mapping[str, Any]
 """Settings by the names of ``Shot``."""
 ApplyValue = Callable[[ShotSettings, Any, Sequence[Any]], ShotSettings]
-"""Settings, one value and all values of an axis to the new settings."""
+"""Returns the settings with one value of an axis put in; the last argument has all values of that axis."""
 ReadValues = Callable[[str, list[str]], list[Any]]
-"""A text and a list for mistakes to the values."""
+"""Reads the values out of a text; what is wrong is added to the list."""
 
 DECIMALS = 8
-"""To which labels round, as the WebUI's."""
+"""Digits after the point to which labels round, as the WebUI's do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def _each(read: Callable[[str], list[Any]]) -> ReadValues:
 def _size(item: str) -> list[tuple[int, int]]:
     found = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", item)
     if found is None:
-        raise StudyError("is no size; write width and height, such as 512x768")
+        raise StudyError("is not a size; write width and height, such as 512x768")
     return [(int(found[1]), int(found[2]))]
 
 
@@ -142,7 +142,7 @@ def _rounded(value: float) -> str:
     return str(round(value, DECIMALS))
 
 
-def _setting(
+def _shot_setting(
     name: str,
     field: str,
     read: ReadValues,
@@ -159,7 +159,7 @@ def _setting(
     return AxisKind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
 
 
-def _second(
+def _hires_setting(
     name: str, field: str, read: ReadValues, *, option: str = "", shown: Callable[[Any], str] = str
 ) -> AxisKind:
     """An axis of hires fix; it makes a second pass where there was none, as its option does."""
@@ -170,7 +170,7 @@ def _second(
     return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
 
 
-def _of_models(name: str) -> AxisKind:
+def _model_axis(name: str) -> AxisKind:
     return AxisKind(
         name=name,
         sort="model",
@@ -185,7 +185,7 @@ def _vaes(item: str) -> list[Path | None]:
     return [None if item.casefold() in {"none", "auto", "automatic"} else Path(item).expanduser()]
 
 
-def _of_merges(name: str) -> AxisKind:
+def _merge_axis(name: str) -> AxisKind:
     return AxisKind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
 
 
@@ -194,21 +194,21 @@ def _spaced(value: str) -> str:
     return ", ".join(part.strip() for part in value.replace("\n", " / ").split(",")) or "none"
 
 
-_WORD = _each(lambda item: [item])
+_WORDS = _each(lambda item: [item])
 _AXIS_KINDS = (
-    _setting("Seed", "seed", _each(whole_numbers)),
-    _setting("Steps", "steps", _each(whole_numbers)),
-    _setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
-    _setting("Prompt", "prompt", _whole_texts, lines=True),
-    _setting("Negative prompt", "negative", _whole_texts, lines=True),
+    _shot_setting("Seed", "seed", _each(whole_numbers)),
+    _shot_setting("Steps", "steps", _each(whole_numbers)),
+    _shot_setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
+    _shot_setting("Prompt", "prompt", _whole_texts, lines=True),
+    _shot_setting("Negative prompt", "negative", _whole_texts, lines=True),
     AxisKind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
     AxisKind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
-    _setting("Sampler", "sampler", _WORD, bare=True),
-    _setting("Schedule type", "schedule", _each(_schedules)),
-    _setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
-    _setting("Eta", "eta", _each(numbers), shown=_rounded),
-    _setting("ENSD", "ensd", _each(whole_numbers)),
-    _setting("Clip skip", "clip_skip", _each(whole_numbers)),
+    _shot_setting("Sampler", "sampler", _WORDS, bare=True),
+    _shot_setting("Schedule type", "schedule", _each(_schedules)),
+    _shot_setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
+    _shot_setting("Eta", "eta", _each(numbers), shown=_rounded),
+    _shot_setting("ENSD", "ensd", _each(whole_numbers)),
+    _shot_setting("Clip skip", "clip_skip", _each(whole_numbers)),
     AxisKind(
         name="Size",
         sort="shot",
@@ -217,15 +217,15 @@ _AXIS_KINDS = (
         fields=("width", "height"),
         shown=lambda size: f"{size[0]}x{size[1]}",
     ),
-    _setting("RNG source", "rng", _each(_rngs)),
-    _second("Hires steps", "steps", _each(whole_numbers)),
-    _second("Hires upscaler", "upscaler", _WORD),
-    _second("Hires sampler", "sampler", _WORD),
-    _second("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
+    _shot_setting("RNG source", "rng", _each(_rngs)),
+    _hires_setting("Hires steps", "steps", _each(whole_numbers)),
+    _hires_setting("Hires upscaler", "upscaler", _WORDS),
+    _hires_setting("Hires sampler", "sampler", _WORDS),
+    _hires_setting("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
     AxisKind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
-    _of_models("Checkpoint name"),
-    _of_models("Recipe"),
-    *(_of_merges(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
+    _model_axis("Checkpoint name"),
+    _model_axis("Recipe"),
+    *(_merge_axis(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
 )
 AXIS_KINDS: dict[str, AxisKind] = {kind.name: kind for kind in _AXIS_KINDS}
 """Every kind of axis by its name."""

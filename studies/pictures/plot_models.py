@@ -30,7 +30,7 @@ class PlotModels:
 
     Attributes:
         sources: each model once.
-        labels: what the axes say of each; its file's name where they say nothing.
+        labels: of each, as the axes have it; its file's name where no axis chooses a model.
         axes: those that choose a model, in the order X, Y, Z.
         by_place: number of the source by the places of the values on ``axes``.
     """
@@ -68,7 +68,7 @@ def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHash
     by_place: dict[tuple[int, ...], int] = {}
     for number, file in enumerate(of_files.values if of_files else [path]):
         try:
-            made = _sources(file, merging, run, hashes)
+            made = _sources_of_file(file, merging, run, hashes)
         except (EngineError, StudyError) as error:
             mistakes.append(f"axis {of_files.kind.name}, {error}" if of_files else str(error))
             continue
@@ -87,17 +87,17 @@ def _merge_places(merging: Sequence[PlotAxis]) -> Iterator[tuple[int, ...]]:
     yield from (place[::-1] for place in product(*counts))
 
 
-def _sources(path: Path, merging: Sequence[PlotAxis], run: int, hashes: FileHashes) -> list[PictureSource]:
+def _sources_of_file(path: Path, merging: Sequence[PlotAxis], run: int, hashes: FileHashes) -> list[PictureSource]:
     if not merging:
         return [read_source(path, hashes)]
     if path.suffix.lower() != RECIPE_FILE:
         raise StudyError(f"{path}: the axis {merging[0].kind.name} changes a recipe; give a recipe file (.toml)")
     found = read_input(str(path), InputOptions())
     recipes = cells(found, run, [MergeAxis(kind=axis.kind.name, text=axis.text) for axis in merging])
-    return [_merged(path, found, recipe) for recipe in recipes]
+    return [_merged_source(path, found, recipe) for recipe in recipes]
 
 
-def _merged(path: Path, found: RecipeInput, recipe: Recipe) -> PictureSource:
+def _merged_source(path: Path, found: RecipeInput, recipe: Recipe) -> PictureSource:
     missing = [name for name in recipe.models if name not in found.models]
     if missing:
         raise StudyError(f"{path}: where are the models {', '.join(missing)}? Name them under [models]")
@@ -129,7 +129,7 @@ def _is_within(one: PictureSource, other: PictureSource) -> bool:
 
 
 def model_mistakes(sources: Sequence[PictureSource], vaes: Sequence[Path | None]) -> list[str]:
-    """What would keep the models from being opened, told from their headers, and the VAEs from decoding for them.
+    """What would keep the models from being opened, as their headers show, and the VAEs from decoding for them.
 
     Args:
         sources: all that is built.
@@ -144,13 +144,13 @@ def model_mistakes(sources: Sequence[PictureSource], vaes: Sequence[Path | None]
             except CheckpointError as error:
                 found[str(error)] = None
         models = [opened[path] for path in source.models.values() if path in opened]
-        found |= dict.fromkeys(_misfits(source, models, vae=None in vaes))
+        found |= dict.fromkeys(_model_misfits(source, models, vae=None in vaes))
     for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
         found |= dict.fromkeys(_vae_misfits(vaes, widths))
     return list(found)
 
 
-def _misfits(source: PictureSource, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
+def _model_misfits(source: PictureSource, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
     for model in models:
         if model.family != source.recipe.family:
             yield f"{model.path}: is {model.family}, and the recipe {source.name} is for {source.recipe.family}"

@@ -18,7 +18,7 @@ from studies.pictures.plot_models import PlotModels, engines
 LETTERS = ("X", "Y", "Z")
 SCRIPT = "X/Y/Z plot"
 SEED = "Seed"
-"""The values of this axis are written twice: as they were typed, and each for itself."""
+"""The axis whose values are written twice into a picture: as they were typed, and one by one."""
 
 CellPlace = tuple[int, int, int]
 """Column, row and part of a cell, from 0."""
@@ -65,7 +65,7 @@ class PlotPlan:
 
     def labels(self, letter: str) -> list[str]:
         """Of the axis X, Y or Z; one empty label where there is none."""
-        axis = _of(self.axes, letter)
+        axis = _axis_of(self.axes, letter)
         return axis.labels if axis else [""]
 
     def where(self, cell: PlotCell) -> str:
@@ -86,7 +86,7 @@ class PlotPlan:
         return list(dict.fromkeys(cell.vae for cell in self.cells))
 
     def orders(self, batch: int) -> Iterator[tuple[list[int], list[list[PlotCell]]]]:
-        """What to do, so that no engine is opened twice, no recipe built twice, and VAEs change seldom.
+        """The order of work, in which no engine is opened twice, no recipe built twice, and VAEs change seldom.
 
         Yields:
             Numbers of the sources that one engine builds, the one that takes the most models first; then their cells in
@@ -122,7 +122,7 @@ def plan(
         vae: what decodes where no axis says it.
     """
     of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
-    counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
+    counts = [len(axis.values) if (axis := _axis_of(axes, letter)) else 1 for letter in LETTERS]
     wrong: dict[str, list[CellPlace]] = {}
     found: list[PlotCell] = []
     for z, y, x in product(*map(range, reversed(counts))):
@@ -131,21 +131,21 @@ def plan(
         try:
             shot = Shot(**_settings(axes, base, place))
         except (EngineError, StudyError) as error:
-            for line in _lines(error):
+            for line in _error_lines(error):
                 wrong.setdefault(line, []).append(place)
             continue
         if source is not None:
-            own = _value(of_vaes, place) if of_vaes else vae
+            own = _value_at(of_vaes, place) if of_vaes else vae
             found.append(PlotCell(place=place, source=source, vae=own, shot=shot))
-    mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
+    mistakes += [_with_values(line, places, axes) for line, places in wrong.items()]
     return PlotPlan(axes=tuple(axes), models=models, cells=tuple(found))
 
 
-def _of(axes: Sequence[PlotAxis], letter: str) -> PlotAxis | None:
+def _axis_of(axes: Sequence[PlotAxis], letter: str) -> PlotAxis | None:
     return next((axis for axis in axes if axis.letter == letter), None)
 
 
-def _value(axis: PlotAxis, place: CellPlace) -> Any:
+def _value_at(axis: PlotAxis, place: CellPlace) -> Any:
     return axis.values[place[LETTERS.index(axis.letter)]]
 
 
@@ -154,40 +154,40 @@ def _settings(axes: Sequence[PlotAxis], base: ShotSettings, place: CellPlace) ->
     fields = base
     for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
         if axis.kind.put:
-            fields = axis.kind.put(fields, _value(axis, place), axis.values)
+            fields = axis.kind.put(fields, _value_at(axis, place), axis.values)
     return dict(fields)
 
 
-def _lines(error: Exception) -> list[str]:
+def _error_lines(error: Exception) -> list[str]:
     head, *lines = str(error).splitlines()
     before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
     return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
 
 
-def _blamed(line: str, places: Sequence[CellPlace], axes: Sequence[PlotAxis]) -> str:
-    """A mistake with the values that all its cells, and only some cells, have."""
+def _with_values(line: str, places: Sequence[CellPlace], axes: Sequence[PlotAxis]) -> str:
+    """A mistake, with those axis values that all its cells share and other cells do not have."""
     words: list[str] = []
     for axis in axes:
         at = sorted({place[LETTERS.index(axis.letter)] for place in places})
-        if len(at) < len(axis.values) or line.startswith(_beginnings(axis)):
+        if len(at) < len(axis.values) or line.startswith(_setting_prefixes(axis)):
             words.append(axis.where(at))
     return f"{' and '.join(words)}: {line}" if words else line
 
 
-def _beginnings(axis: PlotAxis) -> tuple[str, ...]:
-    """How mistakes begin that are of the settings of an axis."""
+def _setting_prefixes(axis: PlotAxis) -> tuple[str, ...]:
+    """How mistakes about the settings of an axis begin."""
     names = [field.replace("_", " ") for field in axis.kind.fields]
     return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
 
 
 def idle_axes(plan: PlotPlan) -> Iterator[PlotAxis]:
     """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
-    looks: dict[CellPlace, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
+    contents: dict[CellPlace, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
     for axis in plan.axes:
         at = LETTERS.index(axis.letter)
         by_others: dict[tuple[int, ...], set[object]] = {}
-        for place, look in looks.items():
-            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(look)
+        for place, content in contents.items():
+            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(content)
         if len(axis.values) > 1 and all(len(found) == 1 for found in by_others.values()):
             yield axis
 

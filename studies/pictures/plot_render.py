@@ -1,4 +1,4 @@
-"""Rendering a plan: every engine opened once, every recipe built once, every picture put where it belongs."""
+"""Rendering a plot: every engine opened once, every recipe built once, every picture put into its cell."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def grid_of(plan: PlotPlan, *, margin: int = 0, font: Path | None = None, captio
         plan: what will be rendered.
         margin: pixels between cells.
         font: a font of a person's own.
-        caption: whether the recipes stand below; None: where an axis chooses them.
+        caption: whether the recipes stand below; None: if an axis chooses recipes.
 
     Raises:
         StudyError: the font cannot be read.
     """
-    wanted = bool(plan.models.axes) if caption is None else caption
+    captioned = bool(plan.models.axes) if caption is None else caption
     columns, rows, parts = ([GridLabel(text=text) for text in plan.labels(letter)] for letter in "XYZ")
     return Grid(
         cell=plan.size,
@@ -43,7 +43,7 @@ def grid_of(plan: PlotPlan, *, margin: int = 0, font: Path | None = None, captio
         rows=rows,
         parts=parts,
         margin=margin,
-        caption=caption_of(plan.models) if wanted else (),
+        caption=caption_of(plan.models) if captioned else (),
         lettering=Lettering(font),
     )
 
@@ -89,13 +89,13 @@ def render_plan(
                     if piece[0].vae != vae:
                         vae = piece[0].vae
                         engine.use_vae(vae)
-                    for cell, picture in _made(engine, plan, piece, bar, broken):
+                    for cell, picture in _rendered(engine, plan, piece, bar, broken):
                         grid.put(sheet, cell.place, picture)
                         warn_of_black(picture, plan.where(cell))
                         if cell.place in paths:
                             _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):
-        raise RenderError("no picture came out whole:\n" + broken[0])
+        raise RenderError("every picture came out broken:\n" + broken[0])
     recipe = plan.models.sources[plan.cells[0].source].recipe_text
     save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
     return broken
@@ -106,17 +106,17 @@ def _save(plan: PlotPlan, cell: PlotCell, picture: RgbPicture, path: Path) -> No
     save_picture(picture, path, parameters=plan.infotext(cell), recipe=recipe)
 
 
-def _made(
+def _rendered(
     engine: Engine, plan: PlotPlan, piece: Sequence[PlotCell], bar: Meter, broken: list[str]
 ) -> list[tuple[PlotCell, RgbPicture]]:
-    """The pictures of cells of one size; those that come out broken are told and left out, the others made."""
+    """The pictures of cells of one size; those that come out broken are noted and left out, the others rendered."""
     from studies.drawing.sheets import as_bytes
 
     try:
         pictures = as_bytes(engine.render([cell.shot for cell in piece]))
     except RenderError as error:
         if len(piece) > 1:
-            return [made for cell in piece for made in _made(engine, plan, [cell], bar, broken)]
+            return [rendered for cell in piece for rendered in _rendered(engine, plan, [cell], bar, broken)]
         broken.append(f"  {plan.where(piece[0])}: {error}")
         pictures = []
     bar.advance(len(piece))

@@ -1,4 +1,4 @@
-"""From what a person asks of a plot to its plan, or to everything that is wrong with it at once."""
+"""From the options of a plot to its plan, or to everything that is wrong with them at once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from studies.pictures.plot_models import model_mistakes, read_models, rules_of
 from studies.pictures.plot_plan import PlotPlan, plan
 from studies.pictures.sources import SHORT, FileHashes
 
-MOST_TOLD = 20
-"""Mistakes; a plot can have thousands."""
+MOST_SHOWN = 20
+"""The most mistakes that one message lists; a plot can have thousands."""
 
 NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
@@ -28,7 +28,7 @@ NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlotRequest:
-    """What a person asks.
+    """The options of a plot.
 
     Attributes:
         axes: X, Y and Z as ``AXIS=VALUES``, those that there are.
@@ -59,31 +59,31 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
     """The plan, and what a person should know of options that do nothing.
 
     Raises:
-        StudyError: it cannot be rendered; all that is wrong is said at once.
+        StudyError: it cannot be rendered; the message lists everything that is wrong.
     """
     mistakes: list[str] = []
-    named = _named(request.axes, mistakes)
-    axes = _axes(named, request, mistakes)
+    named = _named_axes(request.axes, mistakes)
+    axes = _read_axes(named, request, mistakes)
     _refuse_many(axes, request.limit)
-    base = _base(named, request, mistakes)
+    base = _base_settings(named, request, mistakes)
     models = read_models(request.sources[0], axes, request.run, hashes, mistakes)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
     mistakes += model_mistakes(models.sources, vaes)
     found = plan(axes, base, models, mistakes, vae=request.vae)
     mistakes += _upscaler_mistakes(found, request.upscalers)
     if mistakes:
-        more = len(mistakes) - MOST_TOLD
-        lines = mistakes[:MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
+        more = len(mistakes) - MOST_SHOWN
+        lines = mistakes[:MOST_SHOWN] + ([f"and {more} more"] if more > 0 else [])
         raise StudyError("nothing was rendered:\n" + "\n".join(f"  {line}" for line in lines))
     files = {str(path): path for path in vaes if path}
     digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
-    return replace(found, vae_hashes=digits), list(_unused(named, axes, request))
+    return replace(found, vae_hashes=digits), list(_unused_options(named, axes, request))
 
 
 # ------------------------------------------------------------------------------------------------------------ axes
 
 
-def _named(texts: Mapping[str, str], mistakes: list[str]) -> NamedAxes:
+def _named_axes(texts: Mapping[str, str], mistakes: list[str]) -> NamedAxes:
     if not texts:
         raise StudyError('no axis; give one, such as -x "CFG Scale=5-9(+2)"')
     found: dict[str, tuple[AxisKind, str | None]] = {}
@@ -107,7 +107,7 @@ def _clash(one: AxisKind, other: AxisKind) -> bool:
     return same or one.sort == other.sort == "model"
 
 
-def _axes(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> list[PlotAxis]:
+def _read_axes(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> list[PlotAxis]:
     """In the order X, Y, Z; SuperMerger's are read last, in the words of the first recipe."""
     usual: dict[str, Sequence[Any]] = {
         "Seed": request.seeds,
@@ -117,13 +117,13 @@ def _axes(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> list[P
     }
     found: dict[str, PlotAxis] = {}
     for letter, (kind, text) in sorted(named.items(), key=lambda item: item[1][0].sort == "merge"):
-        rules = _rules(found.values(), request, mistakes) if kind.sort == "merge" else None
+        rules = _dialect_of_first(found.values(), request, mistakes) if kind.sort == "merge" else None
         axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, mistakes)
         found |= {letter: axis} if axis else {}
     return [found[letter] for letter in sorted(found)]
 
 
-def _rules(axes: Iterable[PlotAxis], request: PlotRequest, mistakes: list[str]) -> Dialect | None:
+def _dialect_of_first(axes: Iterable[PlotAxis], request: PlotRequest, mistakes: list[str]) -> Dialect | None:
     files = next((axis.values for axis in axes if axis.kind.sort == "model"), request.sources)
     try:
         return rules_of(files[0])
@@ -136,14 +136,14 @@ def _refuse_many(axes: Sequence[PlotAxis], limit: int) -> None:
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        said = f"{sizes} = {count}" if len(axes) > 1 else sizes
-        raise StudyError(f"{said} pictures are more than {limit}; take fewer values, or --limit {count}")
+        counted = f"{sizes} = {count}" if len(axes) > 1 else sizes
+        raise StudyError(f"{counted} pictures are more than {limit}; take fewer values, or --limit {count}")
 
 
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _base(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> dict[str, Any]:
+def _base_settings(named: NamedAxes, request: PlotRequest, mistakes: list[str]) -> dict[str, Any]:
     """The settings that no axis changes; several values of one need an axis."""
     kinds = {kind.name for kind, _ in named.values()}
     axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
@@ -171,7 +171,7 @@ def _upscaler_mistakes(plan: PlotPlan, folder: Path | None) -> Iterator[str]:
             yield str(error)
 
 
-def _unused(named: NamedAxes, axes: Sequence[PlotAxis], request: PlotRequest) -> Iterator[str]:
+def _unused_options(named: NamedAxes, axes: Sequence[PlotAxis], request: PlotRequest) -> Iterator[str]:
     """Options that do nothing, since an axis has values of its own."""
     options = {*request.given, *(["prompt"] if request.prompts else []), *(["seed"] if request.seeds else [])}
     for axis in axes:

@@ -1,4 +1,4 @@
-"""What pictures are made of outside a study: a recipe file, or a checkpoint as it is."""
+"""The models that are rendered outside a study: a recipe file, or a checkpoint as it is."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class PictureSource:
     """A model to render.
 
     Attributes:
-        name: what pictures call it: the file's, without its ending.
+        name: in pictures; that of the file, without its ending.
         short_hash: ten digits: of a checkpoint's SHA-256, or of a recipe's key.
         recipe: what to build.
         models: path by name, for all that the recipe takes.
-        made_by: the recipe of the model, which for a checkpoint is what its header says; None if nothing.
+        made_by: the recipe of the model; of a checkpoint, the one in its header; None if there is none.
         round_to: the number format of what is built.
-        notes: what a person should know.
+        notes: for people.
     """
 
     name: str
@@ -81,18 +81,18 @@ def read_source(path: Path, hashes: FileHashes) -> PictureSource:
     """
     match path.suffix.lower():
         case ".toml":
-            return _recipe_file(path)
+            return _from_recipe_file(path)
         case ".safetensors":
-            return _checkpoint(path, hashes)
+            return _from_checkpoint(path, hashes)
         case _:
-            raise StudyError(f"{path}: what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)")
+            raise StudyError(f"{path}: unknown kind of file; give a recipe file (.toml) or a checkpoint (.safetensors)")
 
 
 def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> PictureSource:
     """A recipe, rounded to fp16 as ``merge`` writes it.
 
     Args:
-        name: what pictures call its model.
+        name: of the model, in pictures.
         recipe: what to build.
         models: path by name, for all that it takes at least.
     """
@@ -106,19 +106,19 @@ def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Pict
     )
 
 
-def _recipe_file(path: Path) -> PictureSource:
+def _from_recipe_file(path: Path) -> PictureSource:
     content = read_recipe_file(path)
     return recipe_source(path.stem, content.recipe, content.models)
 
 
-def _checkpoint(path: Path, hashes: FileHashes) -> PictureSource:
+def _from_checkpoint(path: Path, hashes: FileHashes) -> PictureSource:
     """A step that multiplies nothing leaves the checkpoint as it is; so does rounding to fp32.
 
     One of no family known here is refused when it is opened, with the reason.
     """
     header = read_header(path)
     family = family_of({name: info.shape for name, info in header.tensors.items()}) or "sd1"
-    made_by, notes = _made_by(path, header, family)
+    made_by, notes = _recipe_in_header(path, header, family)
     return PictureSource(
         name=path.stem,
         short_hash=hashes({"A": path})["A"][:SHORT],
@@ -130,7 +130,7 @@ def _checkpoint(path: Path, hashes: FileHashes) -> PictureSource:
     )
 
 
-def _made_by(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | None, tuple[str, ...]]:
+def _recipe_in_header(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | None, tuple[str, ...]]:
     """The recipe in a header; one that cannot be read is a note and keeps no picture from being made."""
     if not header.metadata.keys() & {METADATA_KEY, RECIPE_KEY}:
         return None, ()
