@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from scorers.panel.panel import Panel
 
 OFF = "switched off"
-"""Key of the study's note of the scorers that its first calibration switched off; later nights keep to it."""
+"""Key of the study's note of the scorers that its first calibration switched off; later nights use the same."""
 
 
 def calibrate(
     merge: Merge, search: SearchSettings, shots: StudyShots, workshop: Workshop, store: StudyStore, console: Console
 ) -> None:
-    """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out.
+    """Render the calibration recipes, unless they are kept, fit the panel to them, and print the result.
 
     Raises:
         StudyError, EngineError, ScorerError: as ``fit``.
@@ -58,33 +58,33 @@ def fit(
 
     Raises:
         StudyError: all of them make the same pictures.
-        EngineError, ScorerError: their pictures cannot be made or judged.
+        EngineError, ScorerError: their pictures cannot be rendered or judged.
     """
     recipes = calibration_recipes(search)
     with meter("calibrating the panel", len(recipes), console) as bar:
-        looks: dict[str, Features] = {}
+        features: dict[str, Features] = {}
         for label, candidate in recipes.items():
-            looks[label] = workshop.make(candidate, shots.trials).features
+            features[label] = workshop.make(candidate, shots.trials).features
             bar.advance(note=label)
-    _refuse_sameness(merge, list(looks.values()))
-    workshop.panel.calibrate(looks, off)
+    _refuse_sameness(merge, list(features.values()))
+    workshop.panel.calibrate(features, off)
 
 
-def _refuse_sameness(merge: Merge, looks: Sequence[Features]) -> None:
+def _refuse_sameness(merge: Merge, features: Sequence[Features]) -> None:
     """Refuse a study whose recipes all make the same pictures: there is nothing to find in it."""
-    first, *others = looks
-    if not all(look.resembles(first) for look in others):
+    first, *others = features
+    if not all(one.resembles(first) for one in others):
         return
     names = " and ".join(f"{letter} ({path.name})" for letter, path in merge.models.items())
     raise StudyError(
-        f"all {len(looks)} calibration recipes make the same pictures: {names} are one model, as far as pictures show, "
-        "or the knobs of [space] move nothing; there is nothing to find. Mix other models, widen [space], or add "
+        f"all {len(features)} calibration recipes make the same pictures: {names} make the same pictures too, or the "
+        "knobs of [space] change nothing, so there is nothing to search for; take other models, widen [space], or add "
         "[space.adjust]"
     )
 
 
 def report_lines(panel: Panel) -> list[str]:
-    """What calibration found out, for people."""
+    """The results of calibration, for people."""
     lines = [*panel.remarks, *(scale.text for scale in panel.scales.values())]
     off = panel.switched_off
     if off:

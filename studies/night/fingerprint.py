@@ -1,4 +1,4 @@
-"""What a study's numbers depend on. It is stored with the first trial, and a night with other inputs is refused."""
+"""The inputs of a study's numbers: stored in its first night; a later night with other inputs is refused."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PANEL = "panel"
+"""Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
-"""Keys of the study's notes: everything that counts, by hash; what the panel is made of; libraries and device."""
+"""Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
 MODELS = "models."
 """What the names of the models' hashes begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
@@ -49,7 +50,7 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         for name in differing(known, inputs)
     ]
     if differing(known, inputs) == [PANEL]:
-        what = judged_otherwise(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
+        what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
             f"{folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
             f"of both would not compare; `recipe-search rescore {spec.storage.file}` judges all trials anew, or put it "
@@ -76,8 +77,8 @@ def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) ->
     return inputs | {f"upscalers.{name}": digest for name, digest in upscalers.items()}
 
 
-def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two panels, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
+def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How two panels differ, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
     lines: list[str] = []
     for name in differing(before, now) if before else ():
         old, new = before.get(name), now.get(name)
@@ -85,8 +86,8 @@ def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))
             lines.append(f"{name}: {come} new, {gone} gone")
         elif isinstance(old, dict) and isinstance(new, dict):
-            said = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
-            lines.append(f"{name}: {', '.join(said)}")
+            texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
+            lines.append(f"{name}: {', '.join(texts)}")
         else:
             lines.append(f"{name}: {old} -> {new}")
     return lines

@@ -1,6 +1,6 @@
 """One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
 
-The order of a trial is: pictures and features, then the record, then Optuna is told. Whatever ends the night between
+The order of a trial is: pictures and features, then the record, then Optuna's value. Whatever ends the night between
 two of these loses at most the trial in flight, and the next night finds its renders kept.
 """
 
@@ -44,9 +44,9 @@ log = logging.getLogger(__name__)
 FAILURES_IN_A_ROW = 5
 """Failed trials in a row after which the night gives up."""
 PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and of how many trials."""
+"""Key of the study's note of when the last proof was made, and after how many trials."""
 POLL_S = 2.0
-"""Seconds between two looks at whether trials of other workers have ended."""
+"""Seconds between two checks whether trials of other workers have ended."""
 
 
 class Night:
@@ -98,7 +98,7 @@ class Night:
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
         try:
-            with held(folder, "proof", busy=_elsewhere):
+            with held(folder, "proof", busy=_raise_busy):
                 return self._prove(workshop, store, models, worker)
         except BusyError as busy:
             self._saying(str(busy))()
@@ -107,7 +107,7 @@ class Night:
     def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: Worker) -> Outcome:
         trials, last = len(store.trials()), store.noted(PROVED)
         if last and last["trials"] == trials and last["at"] > worker.since:
-            _elsewhere()
+            _raise_busy()
         outcome = prove(self.spec, workshop, store, models, self.console)
         store.note(PROVED, {"at": time.time(), "trials": trials})
         return outcome
@@ -132,12 +132,12 @@ class Night:
             failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
             if failures >= FAILURES_IN_A_ROW:
                 raise StudyError(
-                    f"{self.spec.storage.name}: {failures} trials in a row failed, the last with: "
-                    f"{trial.user_attrs.get('reason')}; mend that and run the same command again"
+                    f"{self.spec.storage.name}: {failures} trials in a row failed, the last one with: "
+                    f"{trial.user_attrs.get('reason')}; fix that and run the same command again"
                 )
 
     def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
-        """Trials to run, until there is none and none is in work: that of a worker that dies is to be done again."""
+        """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
         suggester, bounds = self._suggester(store), distributions(self.spec.search.space)
         planned = [stage for stage in STAGES if suggester.trials(stage)]
         while True:
@@ -188,8 +188,8 @@ class Night:
         return True
 
 
-def _elsewhere() -> None:
-    raise BusyError("the search is over; the proof is another worker's, and recipe-search show has it when it is made")
+def _raise_busy() -> None:
+    raise BusyError("the search is over; another worker makes the proof, and recipe-search show has it when it is done")
 
 
 @contextmanager
@@ -211,12 +211,12 @@ def termination_as_interrupt() -> Generator[None]:
 
 @contextmanager
 def disk_errors_named(folder: Path) -> Generator[None]:
-    """Say of a full or unwritable disk what it is and that nothing is lost."""
+    """Turn a full or unwritable disk into a message that also says that nothing is lost."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"{folder}: the disk is full; every finished trial is kept: free some space, run again"
+            message = f"{folder}: the disk is full; every finished trial is kept: free some space and run again"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             message = f"{error.filename or folder}: cannot be written ({error.strerror}); every finished trial is kept"
         else:

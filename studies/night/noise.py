@@ -22,12 +22,12 @@ NOISE = "noise"
 """Key of the study's note of the measured noise."""
 
 
-NOTHING_STANDS_OUT = "what the calibration recipes differ by does not stand out of the noise of their pictures"
-REMEDY = "The search has little to go by: give more prompts, more references of one look, or a wider [space]."
+NOTHING_STANDS_OUT = "the differences between the calibration recipes are no larger than the noise of their pictures"
+REMEDY = "The search can hardly tell recipes apart: give more prompts, more references of one look, or a wider [space]."
 
 
 def doubts(store: StudyStore) -> tuple[str, ...]:
-    """Return what the measured noise says against a study's scores as a whole, for people."""
+    """Return why the measured noise makes a study's scores doubtful as a whole, for people."""
     known: dict[str, Any] = store.noted(NOISE) or {"between": 1}
     return (f"{NOTHING_STANDS_OUT[0].upper()}{NOTHING_STANDS_OUT[1:]}. {REMEDY}",) if known["between"] <= 0 else ()
 
@@ -40,7 +40,7 @@ def suggester_of(search: SearchSettings, shots: StudyShots, store: StudyStore) -
 
 
 def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: StudyStore, console: Console) -> None:
-    """Measure the noise of a calibrated panel, decide which shots trials draw, note both and say so.
+    """Measure the noise of a calibrated panel, decide which shots trials draw, note both and print them.
 
     What an earlier night decided stays.
 
@@ -71,9 +71,9 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
 def _why_not_fresh(panel: Panel) -> str:
     """Why stages do not draw fresh seeds, for people."""
     if len(panel.bases) == 1:
-        return "fresh_seeds is not followed: this study began without it; give it another name to start a new one"
+        return "fresh_seeds has no effect: this study began without it; give it another name to start a new one"
     return (
-        "fresh_seeds is not followed: scores are measured from FLAT_50, which bounds or frozen blocks exclude here, so "
+        "fresh_seeds has no effect: scores are measured from FLAT_50, which bounds or frozen blocks exclude here, so "
         f"that all {len(panel.bases)} calibration recipes would have to be rendered with every new set of seeds"
     )
 
@@ -84,10 +84,11 @@ def _noise_line(noise: Noise, shots: int, available: int, *, fresh: bool) -> str
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
     of += ", with new seeds when all were drawn" if fresh else ""
     if noise.between <= 0:
-        return f"noise: a trial draws {of}, and {NOTHING_STANDS_OUT}. {REMEDY}"
+        return f"noise: a trial draws {of}; {NOTHING_STANDS_OUT}. {REMEDY}"
     share = error / noise.between
-    line = f"noise: a trial draws {of}; its score strays by {error:.2f}, {share:.0%} of what recipes differ by"
+    spread = f"{share:.0%} of the spread between recipes"
+    line = f"noise: a trial draws {of}; its score has a standard error of {error:.2f}, {spread}"
     if share > 0.5:
         more = math.ceil(4 * share**2 * shots)
-        line += f". That is much: {more} shots would halve what recipes differ by, so add prompts or seeds"
+        line += f". That is a lot: {more} shots would bring it down to half of that spread, so add prompts or seeds"
     return line

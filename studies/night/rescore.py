@@ -1,4 +1,4 @@
-"""Judging a whole study anew without rendering: other references, weights or scorers, the same pictures.
+"""Rescoring: judging a whole study again, by other references, weights or scorers, without rendering.
 
 Optuna's finished trials are frozen, so a rescored study is a second one in the same storage: every trial is copied with
 its number, its parameters, its pictures and the new score. It takes the place of the first once it is whole, and a
@@ -24,7 +24,7 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
+from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, panel_changes
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescoreResult:
-    """What rescoring came to.
+    """The result of rescoring.
 
     Attributes:
-        changed: what judges otherwise than before, in words; empty: nothing, and nothing was written.
-        trials: that were judged.
+        changed: what changed in the panel, in words; empty: nothing, and nothing was written.
+        trials: how many were judged.
         moved: the trials with a value before and after, best first by the new values: number, before, after.
         proved: whether the finalists' renders were all there, so that there is a new outcome.
     """
@@ -61,7 +61,7 @@ class RescoreResult:
 
 
 def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> RescoreResult:
-    """Judge every trial by what the study file says now.
+    """Judge every trial by the study file as it is now.
 
     Args:
         spec: the study.
@@ -123,7 +123,7 @@ def _rescored(
 
 
 def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:
-    """What judges otherwise than in the study so far, in words."""
+    """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
         raise StudyError(f"{storage.folder}: no trial was made yet; recipe-search run {storage.file}")
@@ -131,13 +131,13 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:
         raise StudyError(
-            f"{storage.folder}: more changed than what judges the pictures, and the pictures would be others:\n"
+            f"{storage.folder}: rescoring needs the same pictures, and other inputs than the panel changed:\n"
             + "\n".join(others)
             + "\nput it back, or give the study another name to start a new one"
         )
     if PANEL not in names:
         return []
-    return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
+    return panel_changes(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
 
 
 def _needed(search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
@@ -165,7 +165,7 @@ def _was_judged(trial: FrozenTrial) -> bool:
 def _refuse_missing(
     storage: Storage, shots: StudyShots, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]
 ) -> None:
-    """Say which features lack what, and the way out; a workshop that can render makes them."""
+    """Refuse features that lack something, unless the workshop can render them again."""
     if workshop.can_render:
         return
     lacking = [(found, slots) for one, slots in needed if (found := _lacking(shots, workshop, one, slots))]

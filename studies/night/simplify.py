@@ -1,4 +1,4 @@
-"""The recommended recipe made simpler, as long as held-out pictures do not tell it from itself."""
+"""Simpler versions of the recommended recipe that held-out pictures do not distinguish from it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from scorers.panel.verdict import Difference
 
 LOSS = 0.5
-"""A simpler recipe may lose this part of the standard error of the lead,"""
+"""The most that a simpler recipe may lose, as a part of the standard error of the lead."""
 SHARE = 0.1
-"""and this part of the lead, whichever is less."""
+"""The most that a simpler recipe may lose, as a part of the lead itself; the smaller of both limits counts."""
 DOUBT = 1.0
-"""What the model expects to lose more than so many standard errors is not rendered."""
+"""A recipe is not rendered if the model expects it to lose more than so many standard errors above that limit."""
 
 
 def allowed(lead: Difference) -> float:
@@ -45,12 +45,12 @@ class SimplifiedRecipe:
 
     point: Point
     steps: tuple[str, ...]
-    """What was done."""
+    """What was simplified, in order."""
     digits: tuple[int, int]
-    """How much there was to read, and is."""
+    """Number of digits in the recipe before and after."""
 
     def sentence(self, loss: Comparison) -> str:
-        """Return what was done and what it cost, for people."""
+        """Return the steps and their cost, for people."""
         before, after = self.digits
         return (
             f"Finalist 1 is {loss.against} made simpler, {after} digits instead of {before} ({'; '.join(self.steps)}): "
@@ -59,7 +59,7 @@ class SimplifiedRecipe:
 
 
 class _SimplerTrials:
-    """One go through the simpler recipes."""
+    """One pass through the simpler recipes of one recipe."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class _SimplerTrials:
     def run(self, point: Point, bar: Meter) -> SimplifiedRecipe | None:
         """Try one after another, each beside the recipe that all began with."""
         space, kept, now = self.search.space, list[str](), dict(point)
-        original = self._look(point)
+        original = self._features(point)
         tries = simpler(space, point)
         candidate = next(tries, None)
         while candidate is not None and self.rendered < self.search.simplify:
@@ -97,15 +97,16 @@ class _SimplerTrials:
         self.rendered += 1
         panel = self.workshop.panel
         try:
-            look = self._look(candidate.point)
-            good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -allowed(self.lead)
-        except (EngineError, ScorerError) as error:  # it is but an offer: the winner stands without it
+            features = self._features(candidate.point)
+            sound = panel.judge(features).value is not None
+            good = sound and panel.compare(features, original).mean >= -allowed(self.lead)
+        except (EngineError, ScorerError) as error:  # optional: the winner stands without it
             bar.advance(note=f"{candidate.label}: {error}")
             return False
         bar.advance(note=f"{candidate.label}: {'kept' if good else 'not as good'}")
         return good
 
-    def _look(self, point: Point) -> Features:
+    def _features(self, point: Point) -> Features:
         return self.workshop.make(self.search.candidate(point), self.shots.proof, pictures=True).features
 
 
@@ -124,12 +125,12 @@ def simplified(
     lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up.
 
     Args:
-        search: it says how many may be rendered.
+        search: its limit says how many may be rendered.
         shots: of the study; those of the proof are rendered.
         workshop: with a calibrated panel.
-        history: of the search, whose model says what is not worth rendering.
+        history: of the search, from which its model is fitted.
         point: the recommended recipe.
-        lead: of it.
+        lead: of that recipe.
         console: takes the progress.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A team, several workers of a study, each a process and mostly a GPU of its own, started and stopped together."""
+"""Several workers of one study, each a process with, where possible, a GPU of its own; started and stopped together."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from studies.night.night import termination_as_interrupt
 
 
 def run_team(file: Path, device: str, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each in its own clean way.
+    """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each cleanly.
 
     Args:
         file: the study file.
         device: the study's; where it is `auto` or `cuda`, the workers get all GPUs in turn.
         workers: how many.
         options: of `recipe-search run`, for each of them.
-        say: takes what they say, line by line, with the worker's number before it.
+        say: takes their output, line by line, with the worker's number before it.
 
     Returns:
         Whether all ended well.

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def tried(
     search: SearchSettings, shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots
 ) -> tuple[RenderResult, Verdict]:
-    """Return the pictures' features and what the panel says of them.
+    """Return the pictures' features and the panel's verdict.
 
-    Where stages draw fresh seeds, what values are measured from is rendered on these too, once a stage.
+    Where stages draw fresh seeds, the recipe that values are measured from is rendered on these too, once a stage.
 
     Args:
         search: whose calibration recipes values are measured from.

@@ -1,4 +1,4 @@
-"""From a recipe to its features: build, render, look, keep; engine, panel and render store, open together."""
+"""From a recipe to its features: build, render, measure, store; engine, panel and render store, open together."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class NotKeptError(StudyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderResult:
-    """What one recipe came to."""
+    """What a recipe was rendered to."""
 
     features: Features
     sheet: Path
     """Contact sheet of the pictures."""
     seconds: dict[str, float]
-    """Time of ``build``, ``render`` and ``look``; empty if everything was kept from before."""
+    """Seconds of ``build``, ``render`` and ``look`` (features); empty if everything was kept from before."""
 
 
 class Workshop:
@@ -97,7 +97,7 @@ class Workshop:
 
     @property
     def can_render(self) -> bool:
-        """Whether recipes that are not kept can be made."""
+        """Whether recipes whose renders are not kept can be rendered."""
         return self._engine is not None
 
     @property
@@ -142,7 +142,7 @@ class Workshop:
         images = engine.render(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
-        looked = time.perf_counter()
+        measured = time.perf_counter()
         place.mkdir(parents=True, exist_ok=True)
         small = as_bytes(images)
         sheets.grid(small, place / SHEET)
@@ -152,7 +152,7 @@ class Workshop:
         return RenderResult(
             features=features,
             sheet=place / SHEET,
-            seconds={"build": built - started, "render": rendered - built, "look": looked - rendered},
+            seconds={"build": built - started, "render": rendered - built, "look": measured - rendered},
         )
 
     def _decode_with(self, vae: str) -> None:

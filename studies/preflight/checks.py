@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from scorers.panel.settings import PanelSettings
 
 FEWEST_REFERENCES = 4
-"""With fewer pictures no style can be told from a subject, unless words say which."""
+"""The fewest references: with fewer, a style cannot be separated from a subject, unless words name it."""
 GOOD_REFERENCES = 8
+"""The number of references below which the check warns."""
 JPEG = (".jpg", ".jpeg")
 
 
 def preflight(spec: StudySpec) -> tuple[Finding, ...]:
-    """Look at everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
+    """Check everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
 
     Nothing is written but a temporary file to try the study's folder, and that is removed again.
 
@@ -101,26 +102,24 @@ def _references(target: Target, here: Path) -> Iterator[Finding]:
             )
         else:
             good += 1
-    remedy = f"give {GOOD_REFERENCES} to 40 pictures of the wanted look, of different subjects"
+    remedy = f"give {GOOD_REFERENCES} to 40 pictures of the target look, of different subjects"
     needed = 1 if target.like else FEWEST_REFERENCES
     if good < needed:
         yield Finding(
             level="error",
             where=where,
             message=f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
-            remedy=remedy if target.like else f"{remedy}; or 1 to 3, and name the look in words with like",
+            remedy=remedy if target.like else f"{remedy}; or 1 to 3 pictures, with the look in words (like)",
         )
     elif good < GOOD_REFERENCES:
-        yield Finding(
-            level="warning", where=where, message=f"{_pictures(good)} tell little about a style", remedy=remedy
-        )
+        yield Finding(level="warning", where=where, message=f"{_pictures(good)} show little of a style", remedy=remedy)
     jpegs = sum(path.suffix.lower() in JPEG for path in target.references)
     if jpegs:
         yield Finding(
             level="note",
             where=where,
-            message=f"{jpegs} of {len(target.references)} are JPEG files; traces of strong compression count as look",
-            remedy="prefer PNG files, or JPEG files of quality 90 and more",
+            message=f"{jpegs} of {len(target.references)} are JPEG files; artefacts of strong compression count as part of the look",
+            remedy="use PNG files, or JPEG files of quality 90 and more",
         )
 
 
@@ -129,7 +128,7 @@ def _pictures(count: int) -> str:
 
 
 def _scorers(settings: PanelSettings) -> Iterator[Finding]:
-    """Files of encoders and scorers that are missing, damaged or other ones than they should be; plug-ins too."""
+    """Files of encoders and scorers, and plug-ins, that are missing, damaged or not the right ones."""
     from scorers.errors import ScorerError
     from scorers.panel.registry import plug_ins, sources_of
     from scorers.panel.verify import verified
@@ -147,7 +146,7 @@ def _scorers(settings: PanelSettings) -> Iterator[Finding]:
         found = list(verified(sources))
     for one in found:
         if one.problem:
-            yield Finding(level="error", where="scorers", message=one.problem, remedy="see [scorers]")
+            yield Finding(level="error", where="scorers", message=one.problem, remedy="check [scorers]")
         elif one.remark:
             yield told("warning", f"scorers: {one.path}", one.remark)
     yield from (told("warning", "scorers", str(remark.message)) for remark in remarks)
@@ -158,7 +157,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
     ancestor = folder
     while not ancestor.exists() and ancestor.parent != ancestor:
         ancestor = ancestor.parent
-    remedy = "give [study] folder a place where you may write"
+    remedy = "set [study] folder to a place where you may write"
     if not ancestor.is_dir():
         yield Finding(level="error", where=str(folder), message=f"{ancestor} is a file", remedy=remedy)
         return
@@ -181,7 +180,7 @@ def _device(rendering: Rendering) -> Iterator[Finding]:
         message = f"this machine has no {device}"
         yield Finding(level="error", where="device.device", message=message, remedy="write auto or cpu")
     elif device.type == "cpu" and rendering.precision in ("fp16", "bf16"):
-        message = f"{rendering.precision} on a CPU is slower than fp32, and less exact"
+        message = f"{rendering.precision} on a CPU is slower than fp32 and less exact"
         yield Finding(level="warning", where="device.precision", message=message, remedy="write auto")
 
 
@@ -199,7 +198,9 @@ def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequenc
 def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
-    wanted = f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
+    needed_bytes = (
+        f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
+    )
     level: Level = "note"
     if free < need.disk_bytes:
         level = "error"
@@ -208,7 +209,7 @@ def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     yield Finding(
         level=level,
         where=f"disk: {place}",
-        message=f"{wanted}; {size_text(free)} are free",
+        message=f"{needed_bytes}; {size_text(free)} are free",
         remedy="" if level == "note" else "free some space, or move [study] folder",
     )
 

@@ -1,4 +1,4 @@
-"""What a person, or someone helping them, wants to know of an installation when something does not work."""
+"""`recipe-search doctor`: facts about an installation, for when something does not work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIBRARIES = (
     "rich",
 )
 LITTLE_DISK = 10_000_000_000
-"""Bytes below which a night with full-size checkpoints gets tight."""
+"""Free bytes below which a night with full-size checkpoints may run out of disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ def _device() -> Iterator[Fact]:
             value = f"{torch.cuda.get_device_name(index)}, {size_text(free)} of {size_text(total)} free"
             yield Fact(name=f"device cuda:{index}", value=value)
     else:
-        remedy = "right for the demo; full-size checkpoints want a GPU"
+        remedy = "right for the demo; full-size checkpoints need a GPU"
         yield Fact(name="device", value="cpu only", state="look", remedy=remedy)
 
 
@@ -145,7 +145,7 @@ def _machine(place: Path) -> Iterator[Fact]:
         name="disk",
         value=f"{size_text(free)} free at {place}",
         state="look" if tight else "ok",
-        remedy="a night with full-size checkpoints wants more" if tight else "",
+        remedy="a night with full-size checkpoints needs more" if tight else "",
     )
     script = shutil.which("recipe-search")
     ours = Path(sysconfig.get_path("scripts"))

@@ -33,7 +33,7 @@ UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
 }
 """Work of one guided call (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its square; fits
 the counted 1.607, 2.591 and 16.96 TFLOP of SD1.5 at 512 x 512, 512 x 768 and 1024 x 1536, and 3.178, 4.784 and 21.36 of
-SDXL. SD2 is taken to be as SD1."""
+SDXL. SD2 counts as SD1."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 ENCODE_FLOP = 1.1e12
@@ -199,7 +199,7 @@ def _encoders(settings: PanelSettings) -> int:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the bytes that are free on a device, or None where that cannot be told."""
+    """Return the bytes that are free on a device, or None where the system does not say."""
     import torch
 
     if device.type == "cuda":

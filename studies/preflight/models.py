@@ -1,4 +1,4 @@
-"""What can be wrong with the models of a study, with its VAEs, and with what it makes of them."""
+"""Checks of the models of a study, of its VAEs, and of its merge modes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ MEANT_FOR = {
     "smoothAdd": "Add difference",
     "smoothAdd MT": "Add difference",
 }
-"""The merge mode that a calculation mode is made for, after SuperMerger's description of them; its issue #73 shows what
-cosineA makes of Add difference."""
+"""The merge mode that a calculation mode is made for, after SuperMerger's description of them."""
 
 
 def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: list[Finding]) -> dict[str, Checkpoint]:
@@ -35,8 +34,8 @@ def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: lis
     for letter, path in merge.models.items():
         try:
             if (seen := open_checkpoint(path).family) != family:
-                wanted = TITLES[family].removeprefix("an ")
-                raise EngineError(f"this is {TITLES[seen]}, and the study is of {wanted}s; take models of one family")
+                title = TITLES[family].removeprefix("an ")
+                raise EngineError(f"this is {TITLES[seen]}, and the study merges {title}s; take models of one family")
             models[letter] = open_complete(path, vae=rendering.merges_vae)
             check_finite(models[letter])
         except EngineError as error:
@@ -59,16 +58,16 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
 
 
 def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
-    """Whether the models' marks agree on what their UNets predict."""
+    """Whether the models are all marked for the same prediction of their UNets."""
     from engine.architecture.families import marks_of
 
     marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
     if prediction == "auto" and len(set(marks.values())) > 1:
-        said = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
+        listed = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
         yield Finding(
             level="error",
             where="models",
-            message=f"they are marked for different predictions ({said}), and a mix of those predicts neither",
+            message=f"they are marked for different predictions ({listed}), and their merge would predict neither",
             remedy='take models of one kind, or write prediction = "epsilon" or "v" under [render]',
         )
 
@@ -84,7 +83,7 @@ def odd_runs(space: Space) -> Iterator[Finding]:
             yield Finding(
                 level="warning",
                 where="merge",
-                message=f"{calculation} is made for {meant}, not for {', '.join(others)}, which may give noise",
+                message=f"{calculation} is made for {meant}; with {', '.join(others)} it may give noise",
                 remedy=f'write mode = "{meant}", or another calculation mode',
             )
 

@@ -32,7 +32,7 @@ def strangers(found: dict[str, Path | None] | None = None) -> dict[str, Path | N
     """Return the packages that do not lie beside this one, with the place they come from.
 
     Args:
-        found: what `origins` returned; by default asked anew.
+        found: what `origins` returned; by default, called again.
     """
     found = origins() if found is None else found
     return {name: place for name, place in found.items() if place != HOME / name}

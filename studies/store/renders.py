@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FEATURES = "features.safetensors"
 NOTHING = "any picture"
+"""Stands among what is lacking where nothing is kept at all."""
 SHEET = "sheet.webp"
 
 
@@ -34,27 +35,27 @@ class RenderStore:
     """The study's ``renders`` folder."""
 
     def __init__(self, folder: Path, stamp: str) -> None:
-        """``stamp`` names whatever else the pictures depend on, such as the models; it is part of every path."""
+        """``stamp`` is text on which pictures depend besides, such as hashes of models; it is part of every path."""
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
         """Folder of a candidate's renders of these shots."""
         return self.folder / shots_key(shots) / candidate.key[:20]
 
-    def load(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> Features | None:
-        """Features kept earlier, or None where there are none with everything that is ``wanted``, by version."""
+    def load(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> Features | None:
+        """Features kept earlier, or None where there are none with everything that is ``needed``, by version."""
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
         kept = Features.load(path) if path.exists() else None
-        return None if kept is None or kept.lacks(wanted) else kept
+        return None if kept is None or kept.lacks(needed) else kept
 
-    def lacking(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> tuple[str, ...]:
-        """What keeps ``load`` from finding everything that is ``wanted``: names of it, or that nothing is kept."""
+    def lacking(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> tuple[str, ...]:
+        """What keeps ``load`` from finding everything that is ``needed``: their names, or ``NOTHING``."""
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
-        return Features.load(path).lacks(wanted) if path.exists() else (NOTHING,)
+        return Features.load(path).lacks(needed) if path.exists() else (NOTHING,)
 
     def keep(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> Path:
         """Store features; returns the folder."""

@@ -133,7 +133,7 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
     assert parts.simpler(fine, lead) is not None
     assert len(asked) > 1
     count, whole = len(asked), parts.spec
-    parts.spec = replace(whole, simplify=0)
+    parts.spec = replace(whole, search=replace(whole.search, simplify=0))
     try:
         assert parts.simpler(fine, lead) is None
     finally:
@@ -158,9 +158,9 @@ def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_o
         for label, one in proof.baselines_of(spec.search, spec.rendering).items()
     }
     points = {"best": spec.search.space.flat(0.5)}
-    (line,) = proof._promise(spec.search, history, points, first, baselines)
+    (line,) = proof._expectation_lines(spec.search, history, points, first, baselines)
     assert line.startswith("best against FLAT_75: ")
     assert line.endswith("+0.50 what held-out ones say.")
     copied.write_text(copied.read_text().replace("[space.self]", "[space.blocks]\nhigh = 0.7\n\n[space.self]"))
     narrow = read_study_file(copied)
-    assert proof._promise(narrow.search, history, points, first, baselines) == ()
+    assert proof._expectation_lines(narrow.search, history, points, first, baselines) == ()
