@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class StudyError(Exception):
-    """A study file, a study or its folder is not as it must be; the message says what, where and the way out."""
+    """A study file, a study or its folder is wrong; the message says what, where and the way out."""

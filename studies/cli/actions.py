@@ -1,4 +1,4 @@
-"""What the commands do once the study file is read: search, open, approve, report."""
+"""The work of the commands once the study file is read: search, approve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from studies.studyfile.spec import Storage, StudySpec
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
-    """Look at everything that would fail, and say what is wrong or doubtful.
+    """Check everything that would fail, and print errors and warnings.
 
     Raises:
         StudyError: the check found an error.
@@ -29,15 +29,15 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
-        raise StudyError(f"{spec.storage.file}: nothing was started; mend the errors above")
+        raise StudyError(f"{spec.storage.file}: nothing was started; fix the errors above")
 
 
 def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
-    """Search, prove, and say what to do next; `refuse_unready` comes before.
+    """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
-        shown_as: the study as the person named it, for the commands to type.
+        shown_as: the study as it was typed, for the commands to type next.
         console: takes progress and results.
 
     Returns:
@@ -57,7 +57,7 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
-        else "look at it; more prompts, or another [space], may find something. To have one of these all the same:",
+        else "more prompts or another [space] may find a better one. To approve one of these anyway:",
         highlight=False,
         markup=False,
     )
@@ -69,7 +69,7 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
 
 
 def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
-    """Pin a finalist (the first unless said otherwise) or a trial.
+    """Pin a finalist (by default the first) or a trial.
 
     Raises:
         StudyError: there is no such finalist or trial.

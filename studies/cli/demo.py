@@ -31,7 +31,7 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
     Args:
         folder: of the sample world and the study; made if need be.
         console: takes progress and results.
-        approve: type the last two commands for the person.
+        approve: run the last two commands too.
     """
     started = time.monotonic()
     console.print(f"writing the sample world to {folder}", highlight=False)
@@ -48,8 +48,8 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
 
 
 def _approve_and_export(spec: StudySpec, console: Console) -> None:
-    """What a person would type; in the demo nobody has looked, and the pin says so."""
-    console.print("the demo types both for you:", highlight=False)
+    """Approve and export as a person would; the pin says that nobody looked."""
+    console.print("the demo does both for you:", highlight=False)
     if not _is_pinned(spec.storage.folder):
         approve_recipe(spec.storage, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
     pin = latest_pin(spec.storage.folder)
@@ -73,10 +73,10 @@ def _verify(spec: StudySpec, pin: Pin, done: ExportedFiles) -> str:
     device, precision = spec.rendering.device, spec.rendering.precision
     with Engine.open(spec.merge.models, round_to=round_to, device=device, precision=precision) as parents:
         parents.build(Recipe.parse(pin.recipe))
-        wanted = parents.render(shots)
+        expected = parents.render(shots)
     exported = {"A": done.checkpoint.path, "B": done.checkpoint.path}
     with Engine.open(exported, round_to=round_to, device=device, precision=precision) as afresh:
         afresh.build(Recipe.flat(0.0))
-        made = afresh.render(shots)
-    worst = float((wanted - made).abs().max()) * 255
-    return "the same pictures, bit for bit" if worst == 0 else f"pictures within {worst:.2f} of 255 grey levels"
+        rendered = afresh.render(shots)
+    largest = float((expected - rendered).abs().max()) * 255
+    return "the same pictures, bit for bit" if largest == 0 else f"pictures within {largest:.2f} of 255 grey levels"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sd-recipe-search")
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+@click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
     """Search Stable Diffusion merge recipes: checkpoints, a target look and a night in; an approved recipe out."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
@@ -50,8 +50,8 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option(
     "--mode", type=click.Choice(list(MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
 )
-@click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
-@click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
+@click.option("--references", default="references", show_default=True, help="Folder of pictures of the target look.")
+@click.option("--encoder", default="clip-l", show_default=True, help="Encoder for style and prompts; see scorers list.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
 @plain_errors
 def init(
@@ -87,7 +87,7 @@ def init(
 @study_argument
 @plain_errors
 def check(study: Path) -> None:
-    """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
+    """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.preflight.checks import preflight
     from studies.preflight.findings import is_fatal
 
@@ -101,11 +101,13 @@ def check(study: Path) -> None:
 
 @main.command()
 @study_argument
-@click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@click.option("--top", default=10, show_default=True, help="Number of trials to list.")
 @click.option(
-    "--pareto", is_flag=True, help="The trials that no other beats in style, fidelity and aesthetics at once."
+    "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
-@click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
+@click.option(
+    "--csv", type=click.Path(path_type=Path), help="Also write all trials with every parameter and score to this file."
+)
 @plain_errors
 def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
@@ -133,7 +135,7 @@ def dashboard(study: Path, host: str, port: int) -> None:
     from studies.store.opening import open_store
 
     store = open_store(opened(study).storage)
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C ends it)")
+    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
     serve(store, host=host, port=port)
 
 

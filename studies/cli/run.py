@@ -32,11 +32,13 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "stages",
     multiple=True,
     type=click.Choice(STAGES[1:]),
-    help="Only this stage now, after flat; may be given again. The others' turns stay open.",
+    help="Only this stage now, after flat; may be given several times. The other stages stay open.",
 )
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
-@click.option("--workers", type=click.IntRange(min=1), help="Run so many of these at once, on all GPUs in turn.")
-@click.option("--checked", is_flag=True, hidden=True, help="One of several workers, for which the command looked.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes to run at once, on all GPUs in turn.")
+@click.option(
+    "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
+)
 @plain_errors
 def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
     """Search; run the same command again to go on after a stop.

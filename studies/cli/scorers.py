@@ -25,14 +25,14 @@ folder_option = click.option(
 
 @click.group()
 def scorers() -> None:
-    """Encoders and scorers: list what is known, get their files, check those that are there."""
+    """Encoders and scorers: list the known ones, download their files, check files."""
 
 
 @scorers.command("list")
 @folder_option
 @plain_errors
 def list_(folder: Path | None) -> None:
-    """List every known scorer and encoder: what it is, its files and licences, and whether they are there."""
+    """List every known scorer and encoder: what it is, its files and licences, and whether you have them."""
     from studies.cli.scorer_tables import encoder_table, scorer_table
 
     place = folder or Path(SCORERS_FOLDER)
@@ -47,7 +47,7 @@ def list_(folder: Path | None) -> None:
 @folder_option
 @plain_errors
 def get(names: tuple[str, ...], folder: Path | None) -> None:
-    """Download the files that scorers or encoders need and that are not there yet; says licence and size first.
+    """Download the files that scorers or encoders need and you do not have; shows licence and size first.
 
     NAMES are those of `recipe-search scorers list`, such as laion, rating@openclip-h or csd.
     """
@@ -58,24 +58,24 @@ def get(names: tuple[str, ...], folder: Path | None) -> None:
     missing_files = _missing_files(names, place)
     out = console()
     for file in missing_files:
-        out.print(_announced(file), highlight=False, markup=False)
+        out.print(_file_line(file), highlight=False, markup=False)
     for file in missing_files:
         with bytes_meter(file.name, out) as progress:
             sha256 = download(file, place, progress)
         checked = "as published" if len(file.sha256) == len(sha256) else f"SHA-256 {sha256}, not known in full here"
         out.print(f"{place / file.name}: {checked}", highlight=False, markup=False)
     if not missing_files:
-        out.print(f"everything is in {place} already", highlight=False, markup=False)
+        out.print(f"{place} already has everything", highlight=False, markup=False)
 
 
-def _announced(file: PublishedFile) -> str:
+def _file_line(file: PublishedFile) -> str:
     from studies.preflight.estimate import size_text
 
     return f"{file.name}: {size_text(file.size)}, licence {file.licence}, from {file.source}"
 
 
 def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
-    """The first choice for every file that is missing, each once; an encoder's name stands for its own file."""
+    """The first choice for every file that is missing, once each; an encoder's name stands for its own file."""
     from scorers.catalogue import lookup as catalogue
     from scorers.catalogue.sources import Shelf
     from scorers.errors import ScorerError
@@ -118,7 +118,7 @@ def check(study: Path | None, folder: Path | None) -> None:
         else:
             click.echo(f"ok: {one.name}: {one.path}: {one.identity}" + (f"; {one.remark}" if one.remark else ""))
     if not (sources.encoders or sources.heads or bad):
-        click.echo("there is no file to check")
+        click.echo("no file to check")
     if bad:
         raise click.exceptions.Exit(1)
 

@@ -118,7 +118,7 @@ def _references(target: Target, here: Path) -> Iterator[Finding]:
         yield Finding(
             level="note",
             where=where,
-            message=f"{jpegs} of {len(target.references)} are JPEG files; artefacts of strong compression count as part of the look",
+            message=f"{jpegs} of {len(target.references)} are JPEG files; strong compression counts as look",
             remedy="use PNG files, or JPEG files of quality 90 and more",
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedFiles:
-    """What an export wrote."""
+    """The files that an export wrote."""
 
     checkpoint: Written
     supermerger: Path | None
@@ -55,11 +55,11 @@ def export_pin(
         rendering: its VAEs.
         pin: what to export.
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
-        output: what the file is to be like, but for its dtype; where it names no VAE, one that the search chose among
+        output: form of the file, but for its dtype; where it names no VAE, one that the search chose among
             several is baked in.
         dtype: fp16, bf16 or fp32; default: what the search rounded to.
-        with_recipe: whether the file says what it was made of.
-        overwrite: replace files that are there.
+        with_recipe: whether the file names its parents and recipe.
+        overwrite: replace files that exist.
         progress: called with (bytes written, bytes in all).
 
     Raises:
@@ -89,7 +89,7 @@ def export_pin(
 
 
 def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin, models: Mapping[str, str]) -> None:
-    """Compare the files with those that a recipe was approved with.
+    """Refuse files that differ from those that a recipe was approved with.
 
     Args:
         storage: of the study.
@@ -110,7 +110,7 @@ def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin
         raise StudyError(
             "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
             + "\n".join(changed)
-            + "\nput the old files back, or search and approve with the new ones"
+            + "\nrestore the old files, or search and approve with the new ones"
         )
 
 
@@ -133,9 +133,9 @@ def export_recipe(
         models: path by letter.
         hashes: SHA-256 by letter.
         out: the checkpoint.
-        output: what the file is to be like.
-        with_recipe: whether the file says what it was made of, and a text beside it says it too.
-        overwrite: replace files that are there.
+        output: form of the file.
+        with_recipe: whether the file names its parents and recipe, with a text beside it.
+        overwrite: replace files that exist.
         approval: who approved it, when and why.
         progress: called with (bytes written, bytes in all).
 
@@ -147,9 +147,9 @@ def export_recipe(
 
     text = out.with_suffix(".supermerger.txt")
     if text.exists() and not overwrite:
-        raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
+        raise CheckpointError(f"{text}: already exists; choose another name, or add --overwrite")
     if text.is_dir():
-        raise CheckpointError(f"{text}: this is a folder; choose another name for the checkpoint")
+        raise CheckpointError(f"{text}: is a folder; choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,
@@ -178,7 +178,7 @@ def export_recipe(
 
 
 def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
-    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
+    """A note on an export whose study decoded with a VAE that is not in the file; "" where it is, or there was none.
 
     A VAE that was chosen among several is in the file, unless another one was asked for.
     """
@@ -193,7 +193,7 @@ def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
 
 
 def print_export(done: ExportedFiles, console: Console) -> None:
-    """Say what an export wrote, with the hashes that other tools show."""
+    """Print what an export wrote, with the hashes that other tools show."""
     written = done.checkpoint
     for line in (
         f"{written.path}  ({written.bytes / 1e6:.1f} MB)",

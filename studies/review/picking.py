@@ -1,4 +1,4 @@
-"""A sitting of picks: pairs of kept pictures for a person, what the answers say of the scorers, and better weights."""
+"""Picking between pairs of kept pictures: the questions, what the answers show of the scorers, and fitted weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
 from studies.night.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
 from studies.night.workshop import Workshop
-from studies.review.pairs import Gallery, Pair, most_telling, pair_of, sided
+from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
 from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.weights_text import weights_line
 from studies.store.opening import open_store
@@ -28,11 +28,11 @@ from studies.store.storage import SLOTS, complete
 from studies.studyfile.spec import Storage, StudySpec
 
 FEWEST_PICKS = 10
-"""From so many on, weights that were fitted to picks are better than those of before."""
+"""The fewest picks from which fitted weights are better than the present ones."""
 
 
 class Picking:
-    """One sitting; every answer is on the disk before the next pair is asked for."""
+    """One session; every answer is on the disk before the next pair is asked."""
 
     def __init__(
         self, storage: Storage, gallery: Gallery, all_weights: Mapping[str, float], weights: dict[str, float], by: str
@@ -59,7 +59,7 @@ class Picking:
         pairs = self.gallery.sample(len(self.picks) + 1, asked)
         if not pairs:
             return None
-        chosen = most_telling(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
+        chosen = most_informative(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
         self.pair_file.parent.mkdir(parents=True, exist_ok=True)
         sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
         return chosen
@@ -86,13 +86,13 @@ class Picking:
         self.picks.append(pick)
 
     def usable(self) -> tuple[list[Pair], Vector]:
-        """The pairs that say something and whose pictures hang here, with what was said for the left one."""
-        told = [(pair_of(pick), pick.share) for pick in self.picks]
-        known = [(pair, share) for pair, share in told if share is not None and self.gallery.known(pair)]
+        """The pairs with an answer and pictures that are still kept, with the share for the left one."""
+        answered = [(pair_of(pick), pick.share) for pick in self.picks]
+        known = [(pair, share) for pair, share in answered if share is not None and self.gallery.known(pair)]
         return [pair for pair, _ in known], np.array([share for _, share in known], dtype=np.float64)
 
     def taste(self) -> Taste:
-        """The person's weights, as far as the picks tell."""
+        """The person's weights, as far as the picks show."""
         pairs, answers = self.usable()
         pool = self.gallery.differences(self._pool)[:, self._columns]
         return taste(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
@@ -106,8 +106,8 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{self.storage.folder}: {count} picks that can be used; from {FEWEST_PICKS} on they are worth "
-                f"more than the weights that are there: recipe-search pick {self.storage.file}"
+                f"{self.storage.folder}: {count} usable picks; weights can be fitted to {FEWEST_PICKS} or more: "
+                f"recipe-search pick {self.storage.file}"
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
@@ -116,7 +116,7 @@ class Picking:
         return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:
-        """What the picks say, line by line."""
+        """The result of the picks, line by line."""
         pairs, answers = self.usable()
         broken = sum(pick.answer == "broken" for pick in self.picks)
         lost = len(self.picks) - broken - len(pairs)
@@ -132,10 +132,11 @@ class Picking:
         force = np.array(list(self.weights.values()))
         yield f"the weights in force agree on {agreement(seen @ force, answers)}"
         if len(pairs) >= FEWEST_PICKS:
-            yield f"weights fitted to your picks agree on {self._on_new(seen, answers)}, each pair left out of its fit"
+            held_out = self._held_out_agreement(seen, answers)
+            yield f"weights fitted to your picks agree on {held_out}, each pair left out of its own fit"
             yield f"for [scorers]: {weights_line(self.fitted())}"
 
-    def _on_new(self, seen: np.ndarray, answers: Vector) -> Agreement:
+    def _held_out_agreement(self, seen: np.ndarray, answers: Vector) -> Agreement:
         return agreement_on_new(self.weights, self.gallery.differences(self._pool)[:, self._columns], seen, answers)
 
 
@@ -159,17 +160,17 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = complete(store.trials())
         gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots.trials)
-        for slots in sorted({told.slots for told in store.history() if told.slots}):
+        for slots in sorted({answered.slots for answered in store.history() if answered.slots}):
             own = [trial for trial in best if tuple(trial.user_attrs.get(SLOTS, ())) == slots]
             gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.shots.drawn(slots))
-        gallery.hang(_proved(spec.storage.folder), spec.shots.proof)
+        gallery.hang(_proved_candidates(spec.storage.folder), spec.shots.proof)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
         yield Picking(spec.storage, gallery, spec.scoring.weights, weights, by or getpass.getuser())
     finally:
         workshop.close()
 
 
-def _proved(folder: Path) -> list[Candidate]:
+def _proved_candidates(folder: Path) -> list[Candidate]:
     """The finalists and what they were compared with, if there is an outcome."""
     if not (folder / "outcome.json").exists():
         return []

@@ -1,4 +1,4 @@
-"""A person's picks between two pictures, kept as they are made: one JSON line each, on the disk before the next."""
+"""A person's picks between two pictures, kept as they are made: one JSON line each, on the disk before the next one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Literal["left", "right", "same", "broken"]
 BrokenSide = Literal["left", "right", "both", ""]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
-"""What an answer says for the left picture; a broken picture says nothing of the look."""
+"""Share of an answer for the left picture; a broken picture gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Pick:
 
     @property
     def share(self) -> float | None:
-        """What the answer says for the left picture, 0 to 1; None: nothing."""
+        """Share for the left picture, 0 to 1; None: the answer gives none."""
         return SHARE.get(self.answer)
 
 
@@ -73,7 +73,7 @@ def read_picks(folder: Path) -> list[Pick]:
         try:
             fields = json.loads(line)
         except ValueError:
-            continue  # torn: written when the power went, never answered for
+            continue  # unfinished: a power cut left it
         try:
             picks.append(Pick(**fields))
         except TypeError as error:

@@ -125,7 +125,7 @@ def test_every_set_of_shots_hangs_where_pictures_are_picked_from(
         shots_key(rotated.shots.drawn(told.slots)) for told in store_of(rotated).history() if told.value is not None
     }
     with opened_picking(rotated) as picking:
-        hung = {key for key, _ in picking.gallery._said}
+        hung = {key for key, _ in picking.gallery._contributions}
     assert hung >= drawn | {shots_key(rotated.shots.proof)}
 
 
