@@ -216,11 +216,10 @@ def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
 
 def _memory(device: str, need: StudyEstimate) -> Iterator[Finding]:
     free = free_memory(device_of(device))
-    short = free is not None and free < need.memory_bytes
-    known = "" if free is None else f"; {size_text(free)} are free"
+    short = free < need.memory_bytes
     yield Finding(
         level="warning" if short else "note",
         where=f"memory: {need.device}",
-        message=f"about {size_text(need.memory_bytes)}{known}",
+        message=f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
         remedy="close other programs, or make smaller pictures" if short else "",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.errors import did_you_mean
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import Plan
 from search.space.space import Space
@@ -16,7 +17,7 @@ from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
 from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
-from studies.studyfile.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
+from studies.studyfile.mistakes import Mistake, from_pydantic, raise_all
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of

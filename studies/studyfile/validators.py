@@ -9,14 +9,15 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import SAMPLERS, nearest, schedule_mistake, split_name
+from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from search.shots import FEWEST
 from search.space.knob import NARROWEST
-from studies.studyfile.mistakes import did_you_mean, own_error
+from studies.studyfile.mistakes import own_error
 
 ListEntry = TypeVar("ListEntry", int, str)
 
@@ -178,8 +179,7 @@ def second_sampler(name: str) -> str:
 def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
-        close = nearest(name)
-        raise own_error("unknown sampler", did_you_mean(name, [close] if close else SAMPLERS))
+        raise own_error("unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES))
     return parts[0]
 
 
