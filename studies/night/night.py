@@ -183,7 +183,7 @@ class Night:
             bar.advance(note=f"trial {trial.number} infeasible")
             return True
         store.study.tell(trial, verdict.value)
-        best = max((told.value for told in store.history() if told.value is not None), default=verdict.value)
+        best = max((one.value for one in store.history() if one.value is not None), default=verdict.value)
         bar.advance(note=f"{proposal.stage}: {verdict.value:+.2f}, best {best:+.2f}")
         return True
 

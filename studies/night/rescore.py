@@ -115,7 +115,7 @@ def _rescored(
     _set_aside(spec.storage.folder, store.rescored)
     proved = False
     with suppress(NotKeptError):
-        if any(told.value is not None for told in new.history()):
+        if any(one.value is not None for one in new.history()):
             prove(spec, workshop, new, models, console)
             proved = True
     moved.sort(key=lambda row: -row[2])
@@ -184,11 +184,11 @@ def _refuse_missing(
 
 def _lacking(shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
-    wanted = workshop.panel.observer.wanted
+    needed_versions = workshop.panel.observer.wanted
     inside = slots and not shots.fresh(slots)
-    if inside and not workshop.renders.lacking(candidate, shots.trials, wanted):
+    if inside and not workshop.renders.lacking(candidate, shots.trials, needed_versions):
         return ()
-    return workshop.renders.lacking(candidate, shots.drawn(slots), wanted)
+    return workshop.renders.lacking(candidate, shots.drawn(slots), needed_versions)
 
 
 def _judge(

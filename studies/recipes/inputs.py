@@ -64,7 +64,7 @@ class RecipeInput:
         models: paths by name, where the input has them.
         names: file names by name.
         hashes: SHA-256 by name.
-        sources: what the input says of models, by name, for people.
+        sources: the input's descriptions of models, by name, for people.
         notes: what it leaves open, or names without effect.
     """
 
@@ -216,7 +216,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"this is no JSON: {error}; paste the metadata whole, from {{ to }}") from None
+        raise RecipeError(f"this is not JSON: {error}; paste all of the metadata, from {{ to }}") from None
     texts: dict[str, str] = {RECIPE_KEY: text}
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)

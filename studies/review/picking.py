@@ -64,7 +64,7 @@ class Picking:
         sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
         return chosen
 
-    def answer(self, pair: Pair, said: Answer, broken: BrokenSide = "") -> None:
+    def answer(self, pair: Pair, choice: Answer, broken: BrokenSide = "") -> None:
         """Keep a person's answer."""
         shot = self.gallery.shot(pair)
         left, right = self.gallery.candidate(pair.left), self.gallery.candidate(pair.right)
@@ -77,7 +77,7 @@ class Picking:
             index=pair.index,
             prompt=shot.prompt,
             seed=shot.seed,
-            answer=said,
+            answer=choice,
             broken=broken,
             by=self._by,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
