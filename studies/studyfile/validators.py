@@ -247,5 +247,7 @@ Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
 class StudyFileTable(BaseModel):
     """What all tables share: no unknown keys, no quiet conversions."""
 
-    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
+    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
+    # the field's own type says less.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
