@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from studies.files import write_text
+from engine.files import write_text
 from studies.studyfile.mistakes import shown
-from studies.studyfile.schema import WrittenStudy
+from studies.studyfile.schema import StudyTables
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- Made by `python -m studies.studyfile.reference --write`; change the schema, not these tables. -->\n"
@@ -31,7 +31,7 @@ Schema = Mapping[str, Any]
 
 def key_tables() -> str:
     """Return Markdown: a heading, a sentence and a table of keys for every table of a study file."""
-    whole = WrittenStudy.model_json_schema()
+    whole = StudyTables.model_json_schema()
     return "\n".join(
         section
         for name, field in whole["properties"].items()
