@@ -232,16 +232,16 @@ def side(pixels: int) -> int:
 
 MOST_TRIALS = 100_000
 
-Text = Annotated[str, AfterValidator(filled)]
-Side = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(side)]
+FilledText = Annotated[str, AfterValidator(filled)]
+PictureSide = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(side)]
 ShotSeed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
-Seeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(different)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+ShotSeeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(different)]
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
 UpperBound = Annotated[float, AfterValidator(above_low)]
-Scorer = Annotated[str, AfterValidator(scorer)]
-Weights = Annotated[dict[Scorer, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(weighed)]
+ScorerName = Annotated[str, AfterValidator(scorer)]
+ScorerWeights = Annotated[dict[ScorerName, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(weighed)]
 FileOwner = Annotated[str, AfterValidator(file_owner)]
-Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
+TrialCount = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
 
 
 class StudyFileTable(BaseModel):
