@@ -227,7 +227,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         ),
         (("half.toml", "o.png", "-x", "Seed=1-90", "--max-megapixels", "9"), "or --max-megapixels 27"),
         (("half.toml", "o.webp", "-x", "Seed=1-90"), ".webp files have at most 16383 to a side"),
-        (("half.toml", "o.gif", "-x", "Seed=1-2"), "which format is that?"),
+        (("half.toml", "o.gif", "-x", "Seed=1-2"), "which format?"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),

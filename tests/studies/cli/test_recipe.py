@@ -223,7 +223,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
     ("words", "message"),
     [
         (("chain.toml", "out.xyz"), "what shall it be? Say so with --to"),
-        (("chain.toml", "chain.toml"), "exists already"),
+        (("chain.toml", "chain.toml"), "already exists"),
         (("chain.toml", "-", "--to", "history"), "say which one with --run"),
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),

@@ -213,13 +213,16 @@ def test_the_pairs_are_those_of_the_webui() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Steps=a,5,b-c", ["axis Steps, value 'a' is no whole number", "axis Steps, value 'b-c' is no whole number"]),
-        ("CFG Scale=x", ["axis CFG Scale, value 'x' is no number and no range"]),
-        ("Size=512", ["axis Size, value '512' is no size; write width and height"]),
+        (
+            "Steps=a,5,b-c",
+            ["axis Steps, value 'a' is neither a whole number", "axis Steps, value 'b-c' is neither a whole number"],
+        ),
+        ("CFG Scale=x", ["axis CFG Scale, value 'x' is neither a number nor a range"]),
+        ("Size=512", ["axis Size, value '512' is not a size; write width and height"]),
         ("Seed=", ["axis Seed: has no values"]),
-        ('Sampler="a', ["axis Sampler: '\"a' is no list"]),
+        ('Sampler="a', ["axis Sampler: '\"a' is not a list"]),
         ("Prompt order=" + ",".join("abcdefgh"), ["8 words have 40320 orders or more"]),
-        ("mbw alpha=FLAT_25|FLAT_50", ["axis mbw alpha: | parts its values into several plots"]),
+        ("mbw alpha=FLAT_25|FLAT_50", ["axis mbw alpha: | separates the values of several plots"]),
         ("pinpoint adjust=CONT,NOSE", ["axis pinpoint adjust, value 2: 'NOSE' is no Adjust field"]),
     ],
 )
