@@ -63,15 +63,15 @@ class Lettering:
 
     def lacking(self, texts: Iterable[str]) -> str:
         """The characters that no font has, which will show as boxes, once each."""
-        found = (character for text in texts for character in _lacking(self._name(text), text))
+        found = (character for text in texts for character in _lacking_characters(self._name(text), text))
         return "".join(dict.fromkeys(found))
 
     def _name(self, text: str) -> str:
-        best, fewest = self._first[0], len(_lacking(self._first[0], text))
+        best, fewest = self._first[0], len(_lacking_characters(self._first[0], text))
         for name in self._others():
             if not fewest:
                 break
-            if (count := len(_lacking(name, text))) < fewest:
+            if (count := len(_lacking_characters(name, text))) < fewest:
                 best, fewest = name, count
         return best
 
@@ -108,7 +108,7 @@ def _is_installed(name: str) -> bool:
     return True
 
 
-def _lacking(name: str, text: str) -> list[str]:
+def _lacking_characters(name: str, text: str) -> list[str]:
     return [character for character in dict.fromkeys(text) if not _has(name, character)]
 
 

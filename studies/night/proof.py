@@ -223,7 +223,9 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     shown = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
         sheets.SheetColumn(
-            title="references", pictures=_references(spec.target.references, len(rows)), lines=["the target look"]
+            title="references",
+            pictures=_reference_pictures(spec.target.references, len(rows)),
+            lines=["the target look"],
         )
     ]
     for number, standing in enumerate(shown, start=-len(models)):
@@ -252,7 +254,7 @@ def _spread_indices(count: int, shown: int) -> list[int]:
     return [int(i * step) for i in range(min(count, shown))]
 
 
-def _references(paths: tuple[Path, ...], count: int) -> list[sheets.RgbPicture]:
+def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbPicture]:
     return [sheets.read_picture(paths[i]) for i in _spread_indices(len(paths), count)]
 
 

@@ -18,7 +18,7 @@ def caption(models: PlotModels) -> list[str]:
 
 def _paragraph(label: str, recipe: Recipe | None) -> str:
     runs = recipe.runs if recipe else ()
-    in_label = any(isinstance(run.alpha, tuple) and _ratio_text(run.alpha) in label for run in runs)
+    in_label = any(isinstance(run.alpha, tuple) and _spaced_ratios(run.alpha) in label for run in runs)
     return _recipe_text(recipe) if in_label else f"{label}: {_recipe_text(recipe)}"
 
 
@@ -35,24 +35,24 @@ def _step_texts(step: Step) -> Iterator[str]:
     if isinstance(step, SelfStep):
         yield "Self " + ", ".join(f"{site} {number(factor)}" for site, factor in step.factors)
     elif isinstance(step, AdjustStep):
-        yield f"Adjust {_ratio_text(step.values)}"
+        yield f"Adjust {_spaced_ratios(step.values)}"
     else:
         yield from _run_texts(step)
 
 
 def _run_texts(step: MergeStep) -> Iterator[str]:
     calculation = f", {step.calculation}" if step.calculation != "normal" else ""
-    yield f"{step.mode}{calculation} of {', '.join(step.models)}, alpha {_ratio_text(step.alpha)}"
+    yield f"{step.mode}{calculation} of {', '.join(step.models)}, alpha {_spaced_ratios(step.alpha)}"
     if step.beta:
-        yield f"beta {_ratio_text(step.beta)}"
+        yield f"beta {_spaced_ratios(step.beta)}"
     if step.elemental:
         yield "elemental " + ", ".join(part.strip() for part in step.elemental.replace("\n", ",").split(","))
     if step.adjust:
-        yield f"Adjust {_ratio_text(step.adjust)}"
+        yield f"Adjust {_spaced_ratios(step.adjust)}"
     if step.filter:
         yield f"{step.filter.kind} {' '.join([*step.filter.blocks, *step.filter.elements]) or 'nothing'}"
 
 
-def _ratio_text(ratio: Ratio) -> str:
+def _spaced_ratios(ratio: Ratio) -> str:
     """Numbers as SuperMerger's box takes them, with blanks where lines may break."""
     return weights_line(ratio).replace(",", ", ") if isinstance(ratio, tuple) else number(ratio)

@@ -17,7 +17,7 @@ from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusa
 from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
 from studies.preflight.findings import Finding, Level, told
 from studies.preflight.models import models_of, odd_runs, unfit_vaes
-from studies.studyfile.spec import Rendering, StudyShots, StudySpec, Target
+from studies.studyfile.spec import Rendering, StudyShots, StudySpec, TargetLook
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
@@ -83,7 +83,7 @@ def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
         yield told("error", "render.upscalers", error)
 
 
-def _references(target: Target, here: Path) -> Iterator[Finding]:
+def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
     """Missing folders, files that are no pictures, too few of them."""
     from scorers.encoders.preprocess import load_picture
     from scorers.errors import ScorerError

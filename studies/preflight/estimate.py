@@ -109,9 +109,9 @@ def estimate(
         trials=trials,
         pictures=pictures,
         seconds=pictures * per_picture,
-        disk_bytes=_disk(shots, trials, drawn, proofs),
+        disk_bytes=_disk_bytes(shots, trials, drawn, proofs),
         export_bytes=2 * elements,
-        memory_bytes=_memory(shots.trials[0], rendering.precision, settings, models, device),
+        memory_bytes=_memory_bytes(shots.trials[0], rendering.precision, settings, models, device),
         device=device.type,
     )
 
@@ -169,7 +169,7 @@ def _seconds_of_product(x: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
-def _disk(shots: StudyShots, trials: int, drawn: int, proofs: int) -> int:
+def _disk_bytes(shots: StudyShots, trials: int, drawn: int, proofs: int) -> int:
     """Bytes of trials that draw so many pictures together, and of so many recipes in the proof."""
     picture = math.prod(shots.trials[0].picture_size)
     proved = proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
@@ -178,7 +178,7 @@ def _disk(shots: StudyShots, trials: int, drawn: int, proofs: int) -> int:
     return int(sheets + proved * PICTURE_BYTES + (trials + proofs) * RECORD_BYTES)
 
 
-def _memory(
+def _memory_bytes(
     shot: Shot, precision: str, settings: PanelSettings, models: Mapping[str, Checkpoint], device: torch.device
 ) -> int:
     a = models["A"]
@@ -186,10 +186,10 @@ def _memory(
     elements = sum(info.elements for info in a.tensors.values())
     live = elements * (4 if device.type == "cpu" or precision == "fp32" else 2)
     share = _area(*shot.picture_size) * a.widths.vae[0] / SD1.vae[0]
-    return int(resident + live + _encoders(settings) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+    return int(resident + live + _encoder_bytes(settings) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
 
 
-def _encoders(settings: PanelSettings) -> int:
+def _encoder_bytes(settings: PanelSettings) -> int:
     """Bytes of all encoders, and of the largest once more while it is read."""
     from scorers.catalogue import lookup as catalogue
     from scorers.panel.registry import sources_of

@@ -26,7 +26,7 @@ def overview(source: RecipeInput) -> Iterator[Any]:
         yield f"model {name}: {source.models.get(name) or source.sources.get(name) or 'any'}"
     for place, step in enumerate(recipe.steps, start=1):
         yield ""
-        yield f"step {place}{f', {step.name}' if step.name else ''}: {_title(step)}"
+        yield f"step {place}{f', {step.name}' if step.name else ''}: {_step_title(step)}"
         yield from _step(step, dialect)
     for note in source.notes:
         yield f"note: {note}"
@@ -36,14 +36,14 @@ def _saved(recipe: Recipe) -> str:
     return "as fp16 after each step" if recipe.save == "fp16" else "as computed after each step"
 
 
-def _table(*headings: str, title: str | None = None) -> Table:
+def _recipe_table(*headings: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
-def _title(step: Step) -> str:
+def _step_title(step: Step) -> str:
     if isinstance(step, SelfStep):
         return "self, factors on the result so far"
     if isinstance(step, AdjustStep):
@@ -53,7 +53,7 @@ def _title(step: Step) -> str:
 
 def _step(step: Step, dialect: Dialect) -> Iterator[Any]:
     if isinstance(step, SelfStep):
-        table = _table("block", "element", "factor")
+        table = _recipe_table("block", "element", "factor")
         for site, factor in step.factors:
             table.add_row(site.block, site.element or "all of it", number(factor))
         yield table
@@ -118,9 +118,9 @@ def _block_rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
 
 
 def _elemental(step: MergeStep) -> Iterator[Any]:
-    table = _table("blocks", "elements", "ratio", title="elemental rules, the last one that fits wins")
+    table = _recipe_table("blocks", "elements", "ratio", title="elemental rules, the last one that fits wins")
     for rule in parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block):
-        table.add_row(_tokens(rule, "blocks"), _tokens(rule, "elements"), _ratio_text(rule))
+        table.add_row(_tokens(rule, "blocks"), _tokens(rule, "elements"), _rule_ratio_text(rule))
     if table.row_count:
         yield table
     for segment in ignored_segments(step.elemental, step.calculation):
@@ -134,12 +134,12 @@ def _tokens(rule: Rule, what: str) -> str:
     return ("all but " if getattr(rule, f"not_{what}") else "") + " ".join(word or "(any)" for word in words)
 
 
-def _ratio_text(rule: Rule) -> str:
+def _rule_ratio_text(rule: Rule) -> str:
     return rule.ratio if isinstance(rule.ratio, str) else number(rule.ratio)
 
 
 def _adjust_table(values: Sequence[float]) -> Table:
     names = SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS
-    table = _table(*names, title="Adjust")
+    table = _recipe_table(*names, title="Adjust")
     table.add_row(*map(number, values))
     return table

@@ -143,8 +143,8 @@ def read_outcome(folder: Path) -> Outcome:
     fields = json.loads(path.read_text(encoding="utf-8"))
     return Outcome(
         models=fields["models"],
-        baselines=_standings(fields["baselines"]),
-        finalists=_standings(fields["finalists"]),
+        baselines=_standings_of_rows(fields["baselines"]),
+        finalists=_standings_of_rows(fields["finalists"]),
         sheet=fields["sheet"],
         remarks=tuple(fields.get("remarks", ())),
         course=tuple(fields.get("course", ())),
@@ -152,7 +152,7 @@ def read_outcome(folder: Path) -> Outcome:
     )
 
 
-def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
+def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
             label=row["label"],

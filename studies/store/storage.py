@@ -46,7 +46,7 @@ ARTIFACT = "artifacts:"
 """How Optuna's attribute of a trial begins that names one of its pictures."""
 
 
-def _title(name: str, rescored: int) -> str:
+def _optuna_name(name: str, rescored: int) -> str:
     """The name in Optuna of the study, or of one of its later scorings."""
     return f"{name} (rescored {rescored})" if rescored else name
 
@@ -71,9 +71,11 @@ class StudyStore:
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
-        whole = [n for n in range(1, len(known)) if (one := known.get(_title(name, n))) and WHOLE in one.user_attrs]
+        whole = [
+            n for n in range(1, len(known)) if (one := known.get(_optuna_name(name, n))) and WHOLE in one.user_attrs
+        ]
         self.rescored = max(whole, default=0) if rescored is None else rescored
-        title = _title(name, self.rescored)
+        title = _optuna_name(name, self.rescored)
         self.study = (
             optuna.load_study(study_name=title, storage=self.storage, sampler=sampler)
             if title in known
@@ -85,7 +87,7 @@ class StudyStore:
 
         What an earlier attempt left of it is deleted.
         """
-        title = _title(self.name, self.rescored + 1)
+        title = _optuna_name(self.name, self.rescored + 1)
         if title in optuna.get_all_study_names(self.storage):
             optuna.delete_study(study_name=title, storage=self.storage)
         return StudyStore(self.folder, self.name, rescored=self.rescored + 1)

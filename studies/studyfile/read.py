@@ -21,7 +21,7 @@ from studies.studyfile.mistakes import Mistake, from_pydantic, raise_all
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, Target
+from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, TargetLook
 
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 """Endings of the files that count as pictures in a folder of references."""
@@ -113,9 +113,9 @@ def _resolve(written: StudyTables, space: Space, plan: Plan, file: Path) -> Stud
     )
 
 
-def _target(table: TargetTable, here: Path) -> Target:
+def _target(table: TargetTable, here: Path) -> TargetLook:
     sources = tuple(path_from(here, text) for text in table.references)
-    return Target(sources=sources, references=_pictures(sources), like=table.like or "", unlike=table.unlike or "")
+    return TargetLook(sources=sources, references=_pictures(sources), like=table.like or "", unlike=table.unlike or "")
 
 
 def _rendering(written: StudyTables, here: Path) -> Rendering:

@@ -62,7 +62,7 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class TargetLook:
     """The look that the search is after."""
 
     sources: tuple[Path, ...]
@@ -201,7 +201,7 @@ class Scoring:
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
 
-    def panel_settings(self, target: Target, shots: StudyShots) -> PanelSettings:
+    def panel_settings(self, target: TargetLook, shots: StudyShots) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
         from scorers.panel.settings import PanelSettings
         from scorers.scoring.text_axis import NEUTRAL
@@ -228,7 +228,7 @@ class StudySpec:
 
     storage: Storage
     merge: Merge
-    target: Target
+    target: TargetLook
     rendering: Rendering
     shots: StudyShots
     search: SearchSettings
