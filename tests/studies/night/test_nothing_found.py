@@ -70,7 +70,7 @@ def test_scores_of_pure_chance_have_no_winner(tmp_path: Path) -> None:
     spec, outcome = night_of(study_of(tmp_path, ("[scorers]", '[scorers]\nweights = { "chance.py" = 1.0 }')))
     assert outcome.winner is None
     assert not outcome.simpler
-    assert "so nothing is recommended instead of " in outcome.sentences()[-1]
+    assert "so none is recommended instead of " in outcome.sentences()[-1]
     noise = StudyStore(spec.storage.folder, spec.storage.name).noted(NOISE)
     assert noise["between"] < noise["paired"]
 
@@ -79,4 +79,4 @@ def test_knobs_that_hardly_move_anything_have_no_winner(tmp_path: Path) -> None:
     still = "[space.blocks]\nlow = 0.3\nhigh = 0.31\n"
     _, outcome = night_of(study_of(tmp_path, (NO_KNOBS, still)))
     assert outcome.winner is None
-    assert "so nothing is recommended instead of " in outcome.sentences()[-1]
+    assert "so none is recommended instead of " in outcome.sentences()[-1]

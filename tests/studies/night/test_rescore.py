@@ -209,9 +209,9 @@ def test_the_command_says_what_moved(copied: Path) -> None:
     said = CliRunner().invoke(main, ["rescore", str(copied)])
     assert said.exit_code == 0, said.output
     assert "changed: weights: clip 0.2 -> none" in said.output
-    assert "13 trials judged anew; the best now:" in said.output
+    assert "13 trials judged again; the best now:" in said.output
     again = CliRunner().invoke(main, ["rescore", str(copied)])
-    assert "nothing that judges has changed" in again.output
+    assert "no scorer, weight or reference has changed" in again.output
     shown = CliRunner().invoke(main, ["show", str(copied), "--pareto", "--csv", str(copied.parent / "all.csv")])
     assert shown.exit_code == 0, shown.output
     assert "scores are those of rescoring 1" in shown.output

@@ -162,7 +162,7 @@ def test_few_references_are_a_warning(here: Path) -> None:
     findings = look(here)
     assert not is_fatal(findings)
     (warning,) = [finding for finding in findings if finding.where == "target.references"]
-    assert warning.line.startswith("warning: target.references: 5 pictures tell little about a style; give 8 to 40")
+    assert warning.line.startswith("warning: target.references: 5 pictures show little of a style; give 8 to 40")
 
 
 def test_words_make_few_references_enough(here: Path) -> None:
@@ -170,7 +170,7 @@ def test_words_make_few_references_enough(here: Path) -> None:
         (here / "wanted" / f"{number}.png").unlink()
     (wrong,) = errors(look(here))
     assert wrong.message == "2 pictures, 4 are needed"
-    assert "name the look in words with like" in wrong.remedy
+    assert "with the look in words (like)" in wrong.remedy
     assert not is_fatal(look(here, STUDY.replace("[target]\n", '[target]\nlike = "a flat drawing"\n')))
 
 
@@ -204,7 +204,9 @@ def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("studies.preflight.checks.tempfile.TemporaryFile", refuse)
     (error,) = errors(look(here))
-    assert error.line.endswith("cannot be written (Permission denied); give [study] folder a place where you may write")
+    assert error.line.endswith(
+        "cannot be written (Permission denied); set [study] folder to a place where you may write"
+    )
 
 
 def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +250,7 @@ def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_war
     choices = '[space.choices]\nmode = ["Weight sum", "Add difference"]\ncalculation = ["normal", "cosineA"]\n[search]'
     (found,) = [finding for finding in look(here, text.replace("[search]", choices)) if finding.where == "merge"]
     assert found.level == "warning"
-    assert found.message == "cosineA is made for Weight sum, not for Add difference, which may give noise"
+    assert found.message == "cosineA is made for Weight sum; with Add difference it may give noise"
     assert found.remedy == 'write mode = "Weight sum", or another calculation mode'
     smooth = '[merge]\nmode = "Add difference"\ncalculation = "smoothAdd"\n[search]'
     assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]

@@ -198,7 +198,7 @@ def test_a_sitting_asks_about_real_pictures_and_learns_from_the_answers(copied: 
     written = read_study_file(copied).scoring.weights
     assert written == pytest.approx(after, rel=0.01)
     assert StudyStore(spec.storage.folder, spec.storage.name).rescored == 2
-    assert "trials judged anew" in done.output
+    assert "trials judged again" in done.output
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -226,7 +226,7 @@ def test_the_command_keeps_every_answer_until_it_is_stopped(copied: Path) -> Non
     assert {pick.by for pick in picks} == {"tester"}
     refused = runner.invoke(main, ["pick", str(copied), "--apply"])
     assert refused.exit_code == 1
-    assert "3 picks that can be used; from 10 on" in refused.output
+    assert "3 usable picks; weights can be fitted to 10" in refused.output
 
 
 def test_a_study_file_that_judges_otherwise_is_rescored_first(copied: Path) -> None:
