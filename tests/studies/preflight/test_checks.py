@@ -204,7 +204,8 @@ def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("studies.preflight.checks.tempfile.TemporaryFile", refuse)
     (error,) = errors(look(here))
-    assert error.line.endswith(
+    text = "cannot be written (Permission denied); set [study] folder to a place where you may write"
+    assert error.line.endswith(text)
         "cannot be written (Permission denied); set [study] folder to a place where you may write"
     )
 
