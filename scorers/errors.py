@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from engine.errors import ProblemError
 
-class ScorerError(Exception):
-    """A scorer, its files or its pictures cannot be used; the message says which, why, and the way out."""
+
+class ScorerError(ProblemError):
+    """A scorer, its files or its pictures cannot be used."""
 
 
 class ScorerWarning(UserWarning):

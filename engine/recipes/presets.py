@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import Named, Problems, RecipeError
 from engine.recipes.blocks import UNET_BLOCKS
 
 Weights = tuple[float, ...]
@@ -111,18 +111,18 @@ def preset_weights(name: str, own: Mapping[str, Weights] | None = None) -> Weigh
     if (found := known.get(name.strip())) is not None:
         return found
     close = get_close_matches(name.strip(), known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
-    raise RecipeError(f"there is no preset {name!r}{hint}")
+    remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    raise RecipeError(f"there is no preset {name!r}", remedy=remedy)
 
 
-def parse_presets(text: str, where: str = "presets") -> dict[str, Weights]:
+def parse_presets(text: str, where: Path | str = "presets") -> dict[str, Weights]:
     """Presets of SuperMerger's ``mbwpresets.txt``, or of another tool's list of the same form.
 
     Raises:
         RecipeError: lines that are no preset; all of them at once, each with its number.
     """
     found: dict[str, Weights] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith(_HEADER):
             continue
@@ -131,9 +131,8 @@ def parse_presets(text: str, where: str = "presets") -> dict[str, Weights]:
             found[name.strip()] = tuple(float(word) for word in numbers.split(","))
         except ValueError:
             reason = "has something that is no number" if separator else "has no tab or colon behind the name"
-            mistakes.append(f"{where}, line {number}: {line.strip()!r} {reason}; write NAME<TAB>0,0.25,...")
-    if mistakes:
-        raise RecipeError("\n".join(mistakes))
+            problems.add((Named(f"line {number}"),), f"{line.strip()!r} {reason}", "write NAME<TAB>0,0.25,...")
+    problems.raise_as(RecipeError, where)
     return found
 
 
@@ -144,11 +143,11 @@ def read_presets(path: Path | str) -> dict[str, Weights]:
         RecipeError: it cannot be read, or has lines that are no preset.
     """
     try:
-        return parse_presets(Path(path).read_text(encoding="utf-8"), str(path))
+        return parse_presets(Path(path).read_text(encoding="utf-8"), Path(path))
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise RecipeError(f"cannot be read ({error.strerror})", place=(Path(path),), remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is not UTF-8 text; a preset file is plain text") from error
+        raise RecipeError("is not UTF-8 text", place=(Path(path),), remedy="a preset file is plain text") from error
 
 
 def preset_line(name: str, weights: Weights) -> str:

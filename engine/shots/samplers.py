@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 
-from engine.errors import RenderError
+from engine.errors import Problem, RenderError
 
 AUTOMATIC = "Automatic"
 SCHEDULES: tuple[str, ...] = (
@@ -142,32 +142,35 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     """
     parts = split_name(sampler)
     if parts is None:
-        raise RenderError(_unknown_sampler(sampler))
-    mistake = schedule_mistake(sampler, schedule)
-    if mistake:
-        raise RenderError(f'schedule = "{schedule}": {mistake[0]}; {mistake[1]}')
+        raise RenderError.of([_unknown_sampler(sampler)])
+    problem = schedule_problem(sampler, schedule)
+    if problem:
+        raise RenderError.of([problem])
     return parts if schedule == AUTOMATIC else (parts[0], schedule)
 
 
-def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
-    """What is wrong about a schedule beside a known sampler, and the way out; None if nothing is."""
+def schedule_problem(sampler: str, schedule: str) -> Problem | None:
+    """What is wrong about a schedule beside a known sampler; None if nothing is."""
     parts = split_name(sampler)
+    what, remedy = "", ""
     if schedule not in SCHEDULES:
         close = get_close_matches(schedule.title(), SCHEDULES, n=1, cutoff=0.5)
-        return "unknown schedule", f"did you mean {close[0]}?" if close else f"known here: {', '.join(SCHEDULES)}"
-    if parts is None or schedule in {AUTOMATIC, parts[1]}:
+        what = "unknown schedule"
+        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(SCHEDULES)}"
+    elif parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
-    if parts[1] != AUTOMATIC:
-        return f"the sampler's name says {parts[1]} already", f'write sampler = "{parts[0]}", or leave schedule out'
-    if not SAMPLERS[parts[0]].automatic:
-        return f"{parts[0]} has noise levels of its own", "leave schedule out"
-    return None
+    elif parts[1] != AUTOMATIC:
+        what = f"the sampler's name says {parts[1]} already"
+        remedy = f'write sampler = "{parts[0]}", or leave schedule out'
+    elif not SAMPLERS[parts[0]].automatic:
+        what, remedy = f"{parts[0]} has noise levels of its own", "leave schedule out"
+    return Problem(place=("schedule",), what=what, seen=schedule, remedy=remedy) if what else None
 
 
-def _unknown_sampler(name: str) -> str:
+def _unknown_sampler(name: str) -> Problem:
     near = nearest(name)
-    hint = f'did you mean "{near}"?' if near else f"known here: {', '.join(SAMPLERS)}"
-    return f'sampler = "{name}": unknown sampler; {hint}'
+    remedy = f'did you mean "{near}"?' if near else f"known here: {', '.join(SAMPLERS)}"
+    return Problem(place=("sampler",), what="unknown sampler", seen=name, remedy=remedy)
 
 
 def resolved(sampler: str, schedule: str) -> str:

@@ -43,20 +43,24 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
             sha256 = _fetched(file, target, progress)
         if file.is_file_of(sha256) is False:
             raise ScorerError(
-                f"{file.source}: came with SHA-256 {sha256}, not {file.sha256}; it is another file than is known here, "
-                "and was thrown away"
+                f"{file.source}: came with SHA-256 {sha256}, not {file.sha256}",
+                remedy="it is another file than is known here, and was thrown away",
             )
         temporary.replace(path)
     except urllib.error.HTTPError as error:
         error.close()
         raise ScorerError(
-            f"{file.source}: the server says {error.code} {error.reason}; fetch it by hand into {path}"
+            f"{file.source}: the server says {error.code} {error.reason}", remedy=f"fetch it by hand into {path}"
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
-        raise ScorerError(f"{file.source}: cannot be fetched ({reason}); fetch it by hand into {path}") from error
+        raise ScorerError(
+            f"{file.source}: cannot be fetched ({reason})", remedy=f"fetch it by hand into {path}"
+        ) from error
     except OSError as error:
-        raise ScorerError(f"{path}: cannot be written ({error.strerror}); name a folder where you may write") from error
+        raise ScorerError(
+            f"cannot be written ({error.strerror})", place=(path,), remedy="name a folder where you may write"
+        ) from error
     finally:
         if temporary.exists():  # where the folder is a file, even asking to remove it would fail
             temporary.unlink()
@@ -80,5 +84,5 @@ def _fetched(file: PublishedFile, target: IO[bytes], progress: Progress | None) 
     target.flush()
     os.fsync(target.fileno())
     if total and done != total:
-        raise ScorerError(f"{file.source}: {done} of {total} bytes came; try again")
+        raise ScorerError(f"{file.source}: {done} of {total} bytes came", remedy="try again")
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.errors import Named
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.published import KnownEncoder, KnownScorer, PublishedFile
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
@@ -75,19 +76,23 @@ def choice(text: str) -> Choice:
     name, at, through = text.partition("@")
     scorer, encoder = _SCORERS.get(name), _ENCODERS.get(through)
     if scorer is None:
-        raise ScorerError(_unknown("scorer", name, _SCORERS))
+        raise _unknown("scorer", name, _SCORERS)
     if at and encoder is None:
-        raise ScorerError(f"{text!r}: {_unknown('encoder', through, _ENCODERS)}")
+        raise _unknown("encoder", through, _ENCODERS).under(Named(repr(text)))
     if at and (scorer.encoder or scorer.kind == "statistics"):
-        raise ScorerError(f"{text!r}: {scorer.name} takes no other encoder; write {scorer.name!r}")
+        raise ScorerError(
+            f"{scorer.name} takes no other encoder", place=(Named(repr(text)),), remedy=f"write {scorer.name!r}"
+        )
     return Choice(text=text, scorer=scorer, encoder=encoder.name if encoder else "")
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> ScorerError:
     if kind == "scorer" and name in NOT_OFFERED:
-        return f"scorer {name!r} is not built in ({NOT_OFFERED[name]}); plug in a file with score(image, prompt)"
+        what = f"scorer {name!r} is not built in ({NOT_OFFERED[name]})"
+        return ScorerError(what, remedy="plug in a file with score(image, prompt)")
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f"no {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
+    remedy = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+    return ScorerError(f"no {kind} {name!r}", remedy=remedy)
 
 
 def file_owner(name: str) -> str:
@@ -101,7 +106,7 @@ def file_owner(name: str) -> str:
         return encoder.name
     wanted = choice(name)
     if wanted.scorer.kind != "head":
-        raise ScorerError(f"{name!r} has no file of its own; name the file of its encoder")
+        raise ScorerError(f"{name!r} has no file of its own", remedy="name the file of its encoder")
     return wanted.plain
 
 
@@ -112,7 +117,7 @@ def check_encoder_name(name: str) -> None:
         ScorerError: with the nearest name, or all.
     """
     if name not in _ENCODERS:
-        raise ScorerError(_unknown("encoder", name, _ENCODERS))
+        raise _unknown("encoder", name, _ENCODERS)
 
 
 def published() -> Iterator[tuple[KnownEncoder | KnownScorer, PublishedFile]]:

@@ -23,7 +23,7 @@ from studies.progress import console
 
 if TYPE_CHECKING:
     from studies.drawing.grids import Grid
-    from studies.pictures.plot_plan import Place, Plan
+    from studies.pictures.plot_plan import CellPlace, Plan
 
 MOST_PICTURES = 500
 MOST_MEGAPIXELS = 200
@@ -134,7 +134,7 @@ def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
     refuse_unfit(out, grid.size, plan.infotext())
 
 
-def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
+def _cell_paths(plan: Plan, folder: Path | None) -> dict[CellPlace, Path]:
     """Names that sort as the grid is read, and say where a picture stands in it."""
     if folder is None:
         return {}

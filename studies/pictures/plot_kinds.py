@@ -16,6 +16,7 @@ from math import factorial
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.errors import Named, Problems
 from engine.shots.hires import Hires
 from engine.shots.samplers import SCHEDULES
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
@@ -26,8 +27,8 @@ Fields = Mapping[str, Any]
 """Settings by the names of ``Shot``."""
 Put = Callable[[Fields, Any, Sequence[Any]], Fields]
 """Settings, one value and all values of an axis to the new settings."""
-Read = Callable[[str, list[str]], list[Any]]
-"""A text and a list for mistakes to the values."""
+Read = Callable[[str, Problems], list[Any]]
+"""From a text to the values; what is wrong with any of them is collected."""
 
 DECIMALS = 8
 """To which labels round, as the WebUI's."""
@@ -62,15 +63,13 @@ class Kind:
 
 
 def _each(read: Callable[[str], list[Any]]) -> Read:
-    """Items read one by one; those that cannot be read are mistakes."""
+    """Items read one by one; those that cannot be read are problems."""
 
-    def values(text: str, mistakes: list[str]) -> list[Any]:
+    def values(text: str, problems: Problems) -> list[Any]:
         found: list[Any] = []
         for item in items(text):
-            try:
+            with problems.collecting(Named(f"value {item!r}")):
                 found += read(item)
-            except StudyError as error:
-                mistakes.append(f"value {item!r} {error}")
         return found
 
     return values
@@ -79,20 +78,19 @@ def _each(read: Callable[[str], list[Any]]) -> Read:
 def _size(item: str) -> list[tuple[int, int]]:
     found = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", item)
     if found is None:
-        raise StudyError("is no size; write width and height, such as 512x768")
+        raise StudyError("is no size", remedy="write width and height, such as 512x768")
     return [(int(found[1]), int(found[2]))]
 
 
-def _whole_texts(text: str, _mistakes: list[str]) -> list[str]:
+def _whole_texts(text: str, _problems: Problems) -> list[str]:
     return texts(text)
 
 
-def _orders(text: str, mistakes: list[str]) -> list[tuple[str, ...]]:
+def _orders(text: str, problems: Problems) -> list[tuple[str, ...]]:
     words = items(text)
     if factorial(min(len(words), 20)) > MOST_VALUES:
-        mistakes.append(
-            f"{len(words)} words have {factorial(min(len(words), 20))} orders or more; take at most 7 words"
-        )
+        what = f"{len(words)} words have {factorial(min(len(words), 20))} orders or more"
+        problems.add((), what, "take at most 7 words")
         return []
     return list(permutations(words))
 
@@ -119,8 +117,8 @@ def _put_replaced(fields: Fields, value: Any, values: Sequence[Any]) -> Fields:
     texts: dict[str, str] = {name: fields.get(name, "") for name in ("prompt", "negative")}
     if not old or not any(old in text for text in texts.values()):
         raise StudyError(
-            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt; its first value is the text that "
-            "is searched for"
+            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt",
+            remedy="its first value is the text that is searched for",
         )
     return {**fields, **{name: text.replace(old, value) for name, text in texts.items()}}
 
@@ -235,4 +233,4 @@ def kind_of(name: str) -> Kind:
         return by_fold[folded]
     close = get_close_matches(folded, list(by_fold), n=1, cutoff=0.6)
     hint = f"did you mean {by_fold[close[0]].name}?" if close else f"known here: {', '.join(KINDS)}"
-    raise StudyError(f"there is no axis {name.strip()!r}; {hint}")
+    raise StudyError(f"there is no axis {name.strip()!r}", remedy=hint)

@@ -8,9 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import Named, Problem, ProblemError, Problems
 from engine.shots.shot import Shot
-from studies.errors import StudyError
 from studies.pictures.plot_axes import Axis
 from studies.pictures.plot_kinds import Fields
 from studies.pictures.plot_models import Models, engines
@@ -20,7 +19,7 @@ SCRIPT = "X/Y/Z plot"
 SEED = "Seed"
 """The values of this axis are written twice: as they were typed, and each for itself."""
 
-Place = tuple[int, int, int]
+CellPlace = tuple[int, int, int]
 """Column, row and part of a cell, from 0."""
 
 
@@ -35,7 +34,7 @@ class Cell:
         shot: what it shows.
     """
 
-    place: Place
+    place: CellPlace
     source: int
     vae: Path | None
     shot: Shot
@@ -109,33 +108,33 @@ class Plan:
             yield from (alike[key][start : start + batch] for start in range(0, len(alike[key]), batch))
 
 
-def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str], *, vae: Path | None = None) -> Plan:
+def plan(axes: Sequence[Axis], base: Fields, models: Models, problems: Problems, *, vae: Path | None = None) -> Plan:
     """Every cell of a plot.
 
     Args:
         axes: of the plot, in the order X, Y, Z.
         base: the settings that no axis changes, by the names of ``Shot``.
         models: read for these axes.
-        mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+        problems: what cannot be rendered is added here, with the axis and the value at fault.
         vae: what decodes where no axis says it.
     """
     of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
     counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
-    wrong: dict[str, list[Place]] = {}
+    wrong: dict[str, tuple[Problem, list[CellPlace]]] = {}
     found: list[Cell] = []
     for z, y, x in product(*map(range, reversed(counts))):
         place = (x, y, z)
         source = models.by_place.get(tuple(place[LETTERS.index(axis.letter)] for axis in models.axes))
         try:
             shot = Shot(**_settings(axes, base, place))
-        except (EngineError, StudyError) as error:
-            for line in _lines(error):
-                wrong.setdefault(line, []).append(place)
+        except ProblemError as error:
+            for problem in error.problems:
+                wrong.setdefault(str(problem), (problem, []))[1].append(place)
             continue
         if source is not None:
             own = _value(of_vaes, place) if of_vaes else vae
             found.append(Cell(place=place, source=source, vae=own, shot=shot))
-    mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
+    problems.found += [_blamed(problem, places, axes) for problem, places in wrong.values()]
     return Plan(axes=tuple(axes), models=models, cells=tuple(found))
 
 
@@ -143,11 +142,11 @@ def _of(axes: Sequence[Axis], letter: str) -> Axis | None:
     return next((axis for axis in axes if axis.letter == letter), None)
 
 
-def _value(axis: Axis, place: Place) -> Any:
+def _value(axis: Axis, place: CellPlace) -> Any:
     return axis.values[place[LETTERS.index(axis.letter)]]
 
 
-def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any]:
+def _settings(axes: Sequence[Axis], base: Fields, place: CellPlace) -> dict[str, Any]:
     """Values that replace a setting whole come first, then those that change what is there, each in the axes' order."""
     fields = base
     for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
@@ -156,31 +155,25 @@ def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any
     return dict(fields)
 
 
-def _lines(error: Exception) -> list[str]:
-    head, *lines = str(error).splitlines()
-    before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
-    return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
-
-
-def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
-    """A mistake with the values that all its cells, and only some cells, have."""
+def _blamed(problem: Problem, places: Sequence[CellPlace], axes: Sequence[Axis]) -> Problem:
+    """A problem at the values that all its cells, and only some cells, have."""
     words: list[str] = []
     for axis in axes:
         at = sorted({place[LETTERS.index(axis.letter)] for place in places})
-        if len(at) < len(axis.values) or line.startswith(_beginnings(axis)):
+        if len(at) < len(axis.values) or problem.place in _settings_of(axis):
             words.append(axis.where(at))
-    return f"{' and '.join(words)}: {line}" if words else line
+    return problem.under(Named(" and ".join(words))) if words else problem
 
 
-def _beginnings(axis: Axis) -> tuple[str, ...]:
-    """How mistakes begin that are of the settings of an axis."""
-    names = [field.replace("_", " ") for field in axis.kind.fields]
-    return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
+def _settings_of(axis: Axis) -> list[tuple[str, ...]]:
+    """The settings of an axis as problems of shots name them, of both passes where the second follows the first."""
+    names = [(field, field.removeprefix("hires_")) for field in axis.kind.fields]
+    return [place for field, name in names for place in ((field,), ("hires", name))]
 
 
 def idle_axes(plan: Plan) -> Iterator[Axis]:
     """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
-    looks: dict[Place, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
+    looks: dict[CellPlace, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
     for axis in plan.axes:
         at = LETTERS.index(axis.letter)
         by_others: dict[tuple[int, ...], set[object]] = {}

@@ -16,7 +16,7 @@ from studies.drawing.sheets import Picture
 from studies.pictures.options import open_engine, warn_of_black
 from studies.pictures.pictures import save_picture
 from studies.pictures.plot_captions import caption as caption_of
-from studies.pictures.plot_plan import Cell, Place, Plan
+from studies.pictures.plot_plan import Cell, CellPlace, Plan
 from studies.progress import Meter, meter
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def render_plan(
     plan: Plan,
     grid: Grid,
     out: Path,
-    paths: Mapping[Place, Path],
+    paths: Mapping[CellPlace, Path],
     *,
     batch: int,
     how: Mapping[str, Any],

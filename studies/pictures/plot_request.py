@@ -8,21 +8,21 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import Problem, Problems
 from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
 from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
 from studies.pictures.options import FIRST_SEED, base_settings
 from studies.pictures.plot_axes import Axis, read_axis
 from studies.pictures.plot_kinds import Kind, kind_of
-from studies.pictures.plot_models import model_mistakes, read_models, rules_of
+from studies.pictures.plot_models import model_problems, read_models, rules_of
 from studies.pictures.plot_plan import Plan, plan
 from studies.pictures.sources import SHORT, Hashes
 
 MOST_TOLD = 20
-"""Mistakes; a plot can have thousands."""
+"""Problems that are told; a plot can have thousands."""
 
-Named = Mapping[str, tuple[Kind, str | None]]
+NamedAxes = Mapping[str, tuple[Kind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
 
 
@@ -61,20 +61,19 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
     Raises:
         StudyError: it cannot be rendered; all that is wrong is said at once.
     """
-    mistakes: list[str] = []
-    named = _named(request.axes, mistakes)
-    axes = _axes(named, request, mistakes)
+    problems = Problems()
+    named = _named(request.axes, problems)
+    axes = _axes(named, request, problems)
     _refuse_many(axes, request.limit)
-    base = _base(named, request, mistakes)
-    models = read_models(request.sources[0], axes, request.run, hashes, mistakes)
+    base = _base(named, request, problems)
+    models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
-    mistakes += model_mistakes(models.sources, vaes)
-    found = plan(axes, base, models, mistakes, vae=request.vae)
-    mistakes += _upscaler_mistakes(found, request.upscalers)
-    if mistakes:
-        more = len(mistakes) - MOST_TOLD
-        lines = mistakes[:MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
-        raise StudyError("nothing was rendered:\n" + "\n".join(f"  {line}" for line in lines))
+    problems.found += model_problems(models.sources, vaes)
+    found = plan(axes, base, models, problems, vae=request.vae)
+    _add_upscaler_problems(found, request.upscalers, problems)
+    if more := problems.found[MOST_TOLD:]:
+        problems.found[MOST_TOLD:] = [Problem(what=f"and {len(more)} more")]
+    problems.raise_as(StudyError, "the plot")
     files = {str(path): path for path in vaes if path}
     digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
     return replace(found, vae_hashes=digits), list(_unused(named, axes, request))
@@ -83,21 +82,17 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
 # ------------------------------------------------------------------------------------------------------------ axes
 
 
-def _named(texts: Mapping[str, str], mistakes: list[str]) -> Named:
+def _named(texts: Mapping[str, str], problems: Problems) -> NamedAxes:
     if not texts:
-        raise StudyError('no axis; give one, such as -x "CFG Scale=5-9(+2)"')
+        raise StudyError("no axis", remedy='give one, such as -x "CFG Scale=5-9(+2)"')
     found: dict[str, tuple[Kind, str | None]] = {}
     for letter, text in texts.items():
         name, equals, values = text.partition("=")
-        try:
+        with problems.collecting():
             kind = kind_of(name)
-        except StudyError as error:
-            mistakes.append(str(error))
-            continue
-        if any(_clash(kind, other) for other, _ in found.values()):
-            mistakes.append(f"two axes set what {kind.name} sets; choose another for one of them")
-            continue
-        found[letter] = kind, values if equals else None
+            if any(_clash(kind, other) for other, _ in found.values()):
+                raise StudyError(f"two axes set what {kind.name} sets", remedy="choose another for one of them")
+            found[letter] = kind, values if equals else None
     return found
 
 
@@ -107,7 +102,7 @@ def _clash(one: Kind, other: Kind) -> bool:
     return same or one.sort == other.sort == "model"
 
 
-def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
+def _axes(named: NamedAxes, request: Request, problems: Problems) -> list[Axis]:
     """In the order X, Y, Z; SuperMerger's are read last, in the words of the first recipe."""
     usual: dict[str, Sequence[Any]] = {
         "Seed": request.seeds,
@@ -117,19 +112,17 @@ def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
     }
     found: dict[str, Axis] = {}
     for letter, (kind, text) in sorted(named.items(), key=lambda item: item[1][0].sort == "merge"):
-        rules = _rules(found.values(), request, mistakes) if kind.sort == "merge" else None
-        axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, mistakes)
+        rules = _rules(found.values(), request, problems) if kind.sort == "merge" else None
+        axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, problems)
         found |= {letter: axis} if axis else {}
     return [found[letter] for letter in sorted(found)]
 
 
-def _rules(axes: Iterable[Axis], request: Request, mistakes: list[str]) -> Dialect | None:
+def _rules(axes: Iterable[Axis], request: Request, problems: Problems) -> Dialect | None:
     files = next((axis.values for axis in axes if axis.kind.sort == "model"), request.sources)
-    try:
+    with problems.collecting():
         return rules_of(files[0])
-    except EngineError as error:
-        mistakes.append(str(error))
-        return None
+    return None
 
 
 def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
@@ -137,13 +130,13 @@ def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
         said = f"{sizes} = {count}" if len(axes) > 1 else sizes
-        raise StudyError(f"{said} pictures are more than {limit}; take fewer values, or --limit {count}")
+        raise StudyError(f"{said} pictures are more than {limit}", remedy=f"take fewer values, or --limit {count}")
 
 
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]:
+def _base(named: NamedAxes, request: Request, problems: Problems) -> dict[str, Any]:
     """The settings that no axis changes; several values of one need an axis."""
     kinds = {kind.name for kind, _ in named.values()}
     axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
@@ -154,24 +147,22 @@ def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]
         if values and name not in kinds:
             base[field] = values[0]
             if len(values) > 1:
-                mistakes.append(f"{len(values)} values for {field} and no axis for them; add -x {name}")
+                problems.add((), f"{len(values)} values for {field} and no axis for them", f"add -x {name}")
     if not base.get("prompt") and "Prompt" not in kinds:
-        mistakes.append('nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
+        problems.add((), 'nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
     if len(request.sources) > 1 and not any(kind.sort == "model" for kind, _ in named.values()):
-        mistakes.append(f"{len(request.sources)} models and no axis for them; add -x Recipe")
+        problems.add((), f"{len(request.sources)} models and no axis for them", "add -x Recipe")
     return {"prompt": "", "seed": FIRST_SEED, **base}
 
 
-def _upscaler_mistakes(plan: Plan, folder: Path | None) -> Iterator[str]:
+def _add_upscaler_problems(plan: Plan, folder: Path | None, problems: Problems) -> None:
     used = {cell.shot.hires.model: cell.shot.hires for cell in plan.cells if cell.shot.hires}
     for hires in used.values():
-        try:
+        with problems.collecting():
             refuse_unknown_upscaler(hires, folder)
-        except (EngineError, StudyError) as error:
-            yield str(error)
 
 
-def _unused(named: Named, axes: Sequence[Axis], request: Request) -> Iterator[str]:
+def _unused(named: NamedAxes, axes: Sequence[Axis], request: Request) -> Iterator[str]:
     """Options that do nothing, since an axis has values of its own."""
     options = {*request.given, *(["prompt"] if request.prompts else []), *(["seed"] if request.seeds else [])}
     for axis in axes:

@@ -85,7 +85,7 @@ def read_source(path: Path, hashes: Hashes) -> Source:
         case ".safetensors":
             return _checkpoint(path, hashes)
         case _:
-            raise StudyError(f"{path}: what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)")
+            raise StudyError("what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)", place=(path,))
 
 
 def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Source:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError
-from studies.preflight.findings import Finding, told
+from engine.errors import EngineError, Named
+from studies.preflight.findings import Finding, errors_at
 from studies.studyfile.read import StudySpec
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def models_of(spec: StudySpec, found: list[Finding]) -> dict[str, Checkpoint]:
     for letter, path in spec.models.items():
         try:
             if (seen := open_checkpoint(path).family) != family:
-                wanted = TITLES[family].removeprefix("an ")
-                raise EngineError(f"this is {TITLES[seen]}, and the study is of {wanted}s; take models of one family")
+                what = f"this is {TITLES[seen]}, and the study is of {TITLES[family].removeprefix('an ')}s"
+                raise EngineError(what, place=(path,), remedy="take models of one family")
             models[letter] = open_complete(path, vae=vae)
             check_finite(models[letter])
         except EngineError as error:
-            found.append(told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
+            found += errors_at(error, "models", letter)
     if set(models) == set(spec.models):
         found += _pairs(models, vae=vae)
         found += _marks(spec, models)
@@ -54,7 +54,7 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
         try:
             check_pair(first[1], model, vae=vae)
         except EngineError as error:
-            yield told("error", f"models.{first[0]}, models.{letter}", error)
+            yield from errors_at(error, Named(f"models.{first[0]}, models.{letter}"))
 
 
 def _marks(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
@@ -64,11 +64,11 @@ def _marks(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Findin
     marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
     if spec.prediction == "auto" and len(set(marks.values())) > 1:
         said = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
-        yield Finding(
-            level="error",
-            where="models",
-            message=f"they are marked for different predictions ({said}), and a mix of those predicts neither",
-            remedy='take models of one kind, or write prediction = "epsilon" or "v" under [render]',
+        yield Finding.of(
+            "error",
+            ("models",),
+            f"they are marked for different predictions ({said}), and a mix of those predicts neither",
+            'take models of one kind, or write prediction = "epsilon" or "v" under [render]',
         )
 
 
@@ -80,11 +80,11 @@ def odd_runs(spec: StudySpec) -> Iterator[Finding]:
         meant = MEANT_FOR.get(calculation)
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
         if others:
-            yield Finding(
-                level="warning",
-                where="merge",
-                message=f"{calculation} is made for {meant}, not for {', '.join(others)}, which may give noise",
-                remedy=f'write mode = "{meant}", or another calculation mode',
+            yield Finding.of(
+                "warning",
+                ("merge",),
+                f"{calculation} is made for {meant}, not for {', '.join(others)}, which may give noise",
+                f'write mode = "{meant}", or another calculation mode',
             )
 
 
@@ -94,9 +94,9 @@ def unfit_vaes(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Iterator[Fi
     from engine.checkpoints.vae import read_whole_vae
 
     inside = next((model.widths for model in models.values() if has_vae(model)), None)
-    place = "space.choices.vae" if spec.vaes else "render.vae"
+    place = ("space", "choices", "vae") if spec.vaes else ("render", "vae")
     for path in filter(None, spec.vaes.values() or [spec.vae]):
         try:
             read_whole_vae(path, inside)
         except EngineError as error:
-            yield told("error", f"{place}: {path}", str(error).removeprefix(f"{path}: "))
+            yield from errors_at(error, *place)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
-from engine.errors import RecipeError
+from engine.errors import Problems, RecipeError
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -118,21 +118,21 @@ def _text_of(source: str) -> str:
         return _standard_input()
     if not _is_file(source):
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
-            raise StudyError(f"{source}: there is no such file; check the path")
+            raise StudyError(f"{source}: there is no such file", remedy="check the path")
         return source
     try:
         return Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise StudyError(f"{source}: cannot be read ({error.strerror}); check the path") from error
+        raise StudyError(f"{source}: cannot be read ({error.strerror})", remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError(f"{source}: is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def _standard_input() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError("standard input is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def _family(wanted: Wanted) -> FamilyName:
@@ -165,11 +165,11 @@ def _recipe_file(source: str) -> Found:
 
 def _of_table(content: dict[str, Any]) -> Recipe:
     """A recipe from the tables of standard input, whose ``presets`` would have no folder."""
-    from engine.recipes.tables import Mistakes, read_recipe
+    from engine.recipes.tables import read_recipe
 
-    mistakes = Mistakes()
-    fields = read_recipe(content, None, mistakes)
-    mistakes.refuse("the recipe")
+    problems = Problems()
+    fields = read_recipe(content, None, problems)
+    problems.raise_as(RecipeError, "the recipe")
     return Recipe(**fields)
 
 
@@ -189,7 +189,7 @@ def _checkpoint(path: Path, wanted: Wanted) -> Found:
     try:
         return _known_hashes(recipe_of_metadata(header.metadata, _dialect(wanted, family), family))
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise error.under(path) from error
 
 
 def _family_in(header: Header, path: Path) -> FamilyName:
@@ -197,7 +197,7 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError(f"{path}: of which family are its models? Say so with --family: sd1, sd2 or sdxl")
+        raise StudyError("of which family are its models? Say so with --family: sd1, sd2 or sdxl", place=(path,))
     return family
 
 
@@ -214,7 +214,7 @@ def _metadata(text: str, wanted: Wanted) -> Found:
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"this is no JSON: {error}; paste the metadata whole, from {{ to }}") from None
+        raise RecipeError(f"this is no JSON: {error}", remedy="paste the metadata whole, from { to }") from None
     texts: dict[str, str] = {RECIPE_KEY: text}
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
@@ -225,7 +225,7 @@ def _metadata(text: str, wanted: Wanted) -> Found:
 def _history(text: str, source: str, wanted: Wanted) -> Found:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
     if wanted.row is None and len(rows) != 1:
-        raise StudyError(f"{source}: has {len(rows)} rows; say which with --id: an ID, or -1 for the last")
+        raise StudyError(f"{source}: has {len(rows)} rows", remedy="say which with --id: an ID, or -1 for the last")
     row = row_of(rows, -1 if wanted.row is None else wanted.row, source)
     dialect = dialect_of(wanted.dialect or dialect_name(row, _family(wanted)))
     reading = recipe_of_row(row, dialect, _family(wanted), _own(wanted))
@@ -259,14 +259,18 @@ def _single(kind: str, text: str, source: str, wanted: Wanted) -> Found:
 
 def _rules(text: str, calculation: str) -> str:
     if not parse_elemental(text, calculation):
-        raise RecipeError(f"{text.strip()!r:.60}: there is no elemental rule in it; write OUT05 OUT08:attn1:0.88")
+        raise RecipeError(
+            f"{text.strip()!r:.60}: there is no elemental rule in it", remedy="write OUT05 OUT08:attn1:0.88"
+        )
     return text.strip("\n")
 
 
 def _adjust(text: str, dialect: Dialect) -> str:
     if not parse_adjust(text.strip(), dialect):
         names = ", ".join(dialect.adjust_fields)
-        raise RecipeError(f"{text.strip()!r:.60}: this Adjust text changes nothing; write numbers for {names}")
+        raise RecipeError(
+            f"{text.strip()!r:.60}: this Adjust text changes nothing", remedy=f"write numbers for {names}"
+        )
     return text.strip()
 
 
@@ -276,4 +280,4 @@ def _preset(found: Mapping[str, Weights], name: str | None, source: str) -> str:
     if name in found or (name in PRESETS and name is not None):
         return str(name)
     count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
-    raise StudyError(f"{source:.80}: has {count}; say which with --preset: {', '.join(found) or 'none'}")
+    raise StudyError(f"{source:.80}: has {count}", remedy=f"say which with --preset: {', '.join(found) or 'none'}")

@@ -43,8 +43,8 @@ def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot
     shared = {shot.label for shot in shots if shot in proof_shots}
     if shared:
         raise StudyError(
-            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
-            "seeds that no [[prompts]] has"
+            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}",
+            remedy="use seeds that no [[prompts]] has",
         )
     return shots, proof_shots
 

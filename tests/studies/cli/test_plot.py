@@ -233,7 +233,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
 )
-def test_mistakes_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_problems_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     paths = [str(tmp_path / word) if word.startswith("o.") else word for word in words]
     extra = () if "-p" in words else ("-p", "a red cat")
     assert said in plot(*paths, *extra, status=1).output

@@ -226,7 +226,7 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("sample-clip.safetensors", "-p", "a"), "sample-clip.safetensors"),
     ],
 )
-def test_mistakes_are_told_plainly(world: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_problems_are_told_plainly(world: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     recipe, *others = (str(world / word) if Path(word).suffix else word for word in words)
     done = render(recipe, tmp_path, *others, status=1)
     assert said in done.output

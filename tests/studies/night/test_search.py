@@ -164,7 +164,7 @@ def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
         ('start = "ALL_B"', "search.start: BASE = 1 is frozen at 0"),
     ],
 )
-def test_mistakes_of_the_search_table_are_told_with_a_way_out(tmp_path: Path, written: str, says: str) -> None:
+def test_problems_of_the_search_table_are_told_with_a_way_out(tmp_path: Path, written: str, says: str) -> None:
     study = write_small_study(tmp_path)
     study.write_text(study.read_text().replace("[search]", f"[search]\n{written}"))
     with pytest.raises(StudyError) as told:
