@@ -88,7 +88,8 @@ def value_text(value: object, limit: int = 60) -> str:
         text = "[" + ", ".join(value_text(entry) for entry in cast("Sequence[object]", value)) + "]"
     elif isinstance(value, dict):
         pairs = cast("dict[object, object]", value).items()
-        text = "{ " + ", ".join(f"{key} = {value_text(entry)}" for key, entry in pairs) + " }"
+        inside = ", ".join(f"{key} = {value_text(entry)}" for key, entry in pairs)
+        text = f"{{ {inside} }}" if inside else "{}"
     else:
         text = str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from engine.errors import RenderError
+from engine.errors import Named, RenderError
 from studies.drawing.grids import Grid, Label
 from studies.drawing.lettering import Lettering
 from studies.drawing.sheets import Picture
@@ -57,7 +57,7 @@ def render_plan(
     batch: int,
     how: Mapping[str, Any],
     console: Console,
-) -> list[str]:
+) -> list[RenderError]:
     """Render all cells, save each that has a path, and write the grid.
 
     Args:
@@ -76,7 +76,7 @@ def render_plan(
         RenderError: every cell is broken.
     """
     sheet = grid.blank()
-    broken: list[str] = []
+    broken: list[RenderError] = []
     with meter("rendering", len(plan.cells), console) as bar:
         for group, pieces in plan.orders(batch):
             first = plan.models.sources[group[0]]
@@ -95,7 +95,7 @@ def render_plan(
                         if cell.place in paths:
                             _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):
-        raise RenderError("no picture came out whole:\n" + broken[0])
+        raise RenderError(f"no picture came out whole:\n  {broken[0]}")
     recipe = plan.models.sources[plan.cells[0].source].recipe_text
     save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
     return broken
@@ -107,7 +107,7 @@ def _save(plan: Plan, cell: Cell, picture: Picture, path: Path) -> None:
 
 
 def _made(
-    engine: Engine, plan: Plan, piece: Sequence[Cell], bar: Meter, broken: list[str]
+    engine: Engine, plan: Plan, piece: Sequence[Cell], bar: Meter, broken: list[RenderError]
 ) -> list[tuple[Cell, Picture]]:
     """The pictures of cells of one size; those that come out broken are told and left out, the others made."""
     from studies.drawing.sheets import as_bytes
@@ -117,7 +117,7 @@ def _made(
     except RenderError as error:
         if len(piece) > 1:
             return [made for cell in piece for made in _made(engine, plan, [cell], bar, broken)]
-        broken.append(f"  {plan.where(piece[0])}: {error}")
+        broken.append(error.under(Named(plan.where(piece[0]))))
         pictures = []
     bar.advance(len(piece))
     return list(zip(piece, pictures, strict=False))
