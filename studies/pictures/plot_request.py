@@ -73,7 +73,7 @@ def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
     _add_upscaler_problems(found, request.upscalers, problems)
     if more := problems.found[MOST_TOLD:]:
         problems.found[MOST_TOLD:] = [Problem(what=f"and {len(more)} more")]
-    problems.raise_as(StudyError, "the plot")
+    problems.raise_as(StudyError, "nothing was rendered")
     files = {str(path): path for path in vaes if path}
     digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
     return replace(found, vae_hashes=digits), list(_unused(named, axes, request))

@@ -107,9 +107,9 @@ def test_choices_in_the_second_pass_are_made_too(tmp_path: Path) -> None:
         ('sampler = "DDIM"\nschedule = "Beta"', "", ".schedule: DDIM has noise levels of its own"),
         ("steps = 151", "", ".steps: must not be above 150 (151)"),
         ('scaling = "x"', "", '.scaling: unknown key ("x"); did you mean scale?'),
-        ('sampler = "DDIM"\nsteps = 2', "", ": hires steps = 2: DDIM needs at least 3 in a second pass; "),
-        ('schedule = "Karras"', 'sampler = "UniPC"', ': hires schedule = "Karras": UniPC has noise'),
-        ("resize = [4096, 0]", "", ": hires: the picture would be 4096x8192: its sides must be 64 to 4096"),
+        ('sampler = "DDIM"\nsteps = 2', "", ".steps: DDIM needs at least 3 in a second pass (2); "),
+        ('schedule = "Karras"', 'sampler = "UniPC"', ".schedule: UniPC has noise"),
+        ("resize = [4096, 0]", "", ": the picture would be 4096x8192: its sides must be 64 to 4096"),
         ('upscaler = "Lanczoz"', "", ".upscaler: is no upscaler without a file, and there is no folder of files"),
     ],
 )

@@ -158,7 +158,7 @@ def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
         ("options = { seed2 = 1 }", "search.options: sampler hill takes no options"),
         ('sampler = "tpe"\noptions = { multivariat = true }', "search.options: sampler tpe: "),
         ('sampler = "cmaes"\noptions = { sigmoid = 1 }', "search.options: sampler cmaes: "),
-        ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W'; did you mean GRAD_V?"),
+        ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W' (\"GRAD_W\"); did you mean GRAD_V?"),
         ('begin = ["GRAD_V", "0,0.1,0.2"]', "search.begin[2]: "),
         ('begin = ["lost.toml"]', "search.begin[1]: "),
         ('start = "ALL_B"', "search.start: BASE = 1 is frozen at 0"),
