@@ -199,7 +199,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     for said in (
         "axis CFG Scale: value 'x': is no number",
         "axis CFG Scale, value '99.0': cfg: must be",
-        "axis Recipe, none.toml: cannot be read",
+        "axis Recipe: none.toml: cannot be read",
         'did you mean "Euler"?',
         "2 values for seed and no axis for them; add -x Seed",
     ):
