@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -192,3 +193,20 @@ class RecipeError(EngineError):
 
 class RenderError(EngineError):
     """A picture cannot be made, or came out broken."""
+
+
+def did_you_mean(word: str, known: Iterable[str], also: Iterable[str] = (), otherwise: str = "") -> str:
+    """The way out for an unknown word: the known one that it looks most like, upper or lower case, or all of them.
+
+    Args:
+        word: as it was written.
+        known: what it can be.
+        also: what it can be too, without being named among all.
+        otherwise: what to say where none looks like it; by default, all that are known.
+    """
+    listed = tuple(known)
+    by_fold = {name.casefold(): name for name in (*listed, *also)}
+    close = get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {by_fold[close[0]]}?"
+    return otherwise or f"known here: {', '.join(listed)}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import Place, Problems, RecipeError
+from engine.errors import Place, Problems, RecipeError, did_you_mean
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
@@ -250,9 +249,7 @@ def check_names(place: Place, table: Table, names: Sequence[str], problems: Prob
     """Note every name of a table that is unknown there."""
     for name in table:
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the names are {', '.join(names)}"
-            problems.add((*place, name), "is unknown here", hint)
+            problems.add((*place, name), "is unknown here", did_you_mean(name, names))
 
 
 def as_table(place: Place, value: object, problems: Problems) -> Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import Problem, RenderError
+from engine.errors import Problem, RenderError, did_you_mean
 from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
 from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
 
@@ -147,7 +147,7 @@ def _problems(hires: Hires) -> Iterator[Problem]:
     if hires.sampler:
         yield from _sampler_problems(hires)
     elif hires.schedule and hires.schedule not in SCHEDULES:
-        remedy = f"known here: {', '.join(SCHEDULES)}"
+        remedy = did_you_mean(hires.schedule, SCHEDULES)
         yield Problem(place=("schedule",), what="unknown schedule", seen=hires.schedule, remedy=remedy)
 
 

@@ -8,10 +8,9 @@ both, as it had them before ("DPM++ 2M Karras"). The facts are those of WebUI 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 
-from engine.errors import Problem, RenderError
+from engine.errors import Problem, RenderError, did_you_mean
 
 AUTOMATIC = "Automatic"
 SCHEDULES: tuple[str, ...] = (
@@ -127,13 +126,6 @@ def split_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def nearest(name: str) -> str | None:
-    """The known sampler name, old or new, that an unknown one looks most like; None if none does."""
-    by_fold = {known.casefold(): known for known in (*SAMPLERS, *OLD_NAMES)}
-    close = get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return by_fold[close[0]] if close else None
-
-
 def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     """A sampler, named the old or the new way, and a schedule, as the WebUI names them apart.
 
@@ -142,9 +134,9 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     """
     parts = split_name(sampler)
     if parts is None:
-        raise RenderError.of([_unknown_sampler(sampler)])
-    problem = schedule_problem(sampler, schedule)
-    if problem:
+        remedy = did_you_mean(sampler, SAMPLERS, also=OLD_NAMES)
+        raise RenderError("unknown sampler", place=("sampler",), seen=sampler, remedy=remedy)
+    if problem := schedule_problem(sampler, schedule):
         raise RenderError.of([problem])
     return parts if schedule == AUTOMATIC else (parts[0], schedule)
 
@@ -154,9 +146,7 @@ def schedule_problem(sampler: str, schedule: str) -> Problem | None:
     parts = split_name(sampler)
     what, remedy = "", ""
     if schedule not in SCHEDULES:
-        close = get_close_matches(schedule.title(), SCHEDULES, n=1, cutoff=0.5)
-        what = "unknown schedule"
-        remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(SCHEDULES)}"
+        what, remedy = "unknown schedule", did_you_mean(schedule, SCHEDULES)
     elif parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
     elif parts[1] != AUTOMATIC:
@@ -165,12 +155,6 @@ def schedule_problem(sampler: str, schedule: str) -> Problem | None:
     elif not SAMPLERS[parts[0]].automatic:
         what, remedy = f"{parts[0]} has noise levels of its own", "leave schedule out"
     return Problem(place=("schedule",), what=what, seen=schedule, remedy=remedy) if what else None
-
-
-def _unknown_sampler(name: str) -> Problem:
-    near = nearest(name)
-    remedy = f'did you mean "{near}"?' if near else f"known here: {', '.join(SAMPLERS)}"
-    return Problem(place=("sampler",), what="unknown sampler", seen=name, remedy=remedy)
 
 
 def resolved(sampler: str, schedule: str) -> str:

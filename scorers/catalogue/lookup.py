@@ -6,12 +6,11 @@ end in ``.py`` or ``.py:Class`` are plug-ins, see ``scorers.scoring.plugins``.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.errors import Named
+from engine.errors import Named, did_you_mean
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.published import KnownEncoder, KnownScorer, PublishedFile
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
@@ -90,9 +89,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> ScorerError:
     if kind == "scorer" and name in NOT_OFFERED:
         what = f"scorer {name!r} is not built in ({NOT_OFFERED[name]})"
         return ScorerError(what, remedy="plug in a file with score(image, prompt)")
-    close = difflib.get_close_matches(name, list(known), n=1)
-    remedy = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-    return ScorerError(f"no {kind} {name!r}", remedy=remedy)
+    return ScorerError(f"no {kind} {name!r}", remedy=did_you_mean(name, known))
 
 
 def file_owner(name: str) -> str:

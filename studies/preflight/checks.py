@@ -207,11 +207,10 @@ def _disk(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
 
 def _memory(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
     free = free_memory(device_of(spec.device))
-    short = free is not None and free < need.memory_bytes
-    known = "" if free is None else f"; {size_text(free)} are free"
+    short = free < need.memory_bytes
     yield Finding.of(
         "warning" if short else "note",
         (Named("memory"), Named(str(need.device))),
-        f"about {size_text(need.memory_bytes)}{known}",
+        f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
         "close other programs, or make smaller pictures" if short else "",
     )

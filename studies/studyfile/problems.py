@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from engine.errors import Place, Problem, value_text
+from engine.errors import Place, Problem, did_you_mean, value_text
 
 OWN_ERROR = "recipe_search"
 """Type of the errors that our own validators raise; their context holds the `problems`."""
@@ -35,14 +34,6 @@ _LIMITS = {
     "less_than_equal": ("le", "must not be above"),
     "multiple_of": ("multiple_of", "must be a multiple of"),
 }
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a way out for an unknown word: the nearest known one, or all of them."""
-    names = list(known)
-    by_fold = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return f"did you mean {by_fold[close[0]]}?" if close else f"known here: {', '.join(names)}"
 
 
 def own_error(what: str, remedy: str) -> PydanticCustomError:

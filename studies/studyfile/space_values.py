@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.dialects import DIALECTS
 from search.space.frame import SEPARATE
 from search.space.knob import DIGITS, NARROWEST
-from studies.studyfile.problems import did_you_mean, own_error, own_errors
+from studies.studyfile.problems import own_error, own_errors
 
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""

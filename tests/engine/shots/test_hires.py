@@ -201,7 +201,7 @@ def test_enlarging_to_other_pixels_is_another_picture_though_its_latents_are_as_
         ({"denoise": 1.1}, r"hires.denoise: must be a number from 0.0 to 1.0 \(1.1\)"),
         ({"denoise": 0.001}, r"hires.denoise: must be 0, or 0.01 to 1.0 \(0.001\)"),
         ({"cfg": 0.5}, r"hires.cfg: must be a number from 1.0.*\(0.5\)"),
-        ({"sampler": "Eular"}, r'hires.sampler: unknown sampler \("Eular"\); did you mean "Euler"'),
+        ({"sampler": "Eular"}, r'hires.sampler: unknown sampler \("Eular"\); did you mean Euler'),
         ({"sampler": "LMS Karras", "schedule": "Beta"}, r"the sampler's name says Karras already"),
         ({"schedule": "karas"}, r'hires.schedule: unknown schedule.*\("karas"\)'),
     ],

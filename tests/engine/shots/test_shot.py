@@ -84,7 +84,7 @@ def test_a_shot_is_frozen():
         ({"clip_skip": 13}, r"clip_skip: .* from 1 to 12 \(13\)"),
         (
             {"sampler": "DPM++ 2M Karas"},
-            r'sampler: unknown .* \("DPM\+\+ 2M Karas"\); did you mean "DPM\+\+ 2M Karras"\?',
+            r'sampler: unknown .* \("DPM\+\+ 2M Karas"\); did you mean DPM\+\+ 2M Karras\?',
         ),
         ({"schedule": "karas"}, r'schedule: unknown schedule \("karas"\); did you mean Karras\?'),
         (
