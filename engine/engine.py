@@ -16,7 +16,7 @@ from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.checkpoint import Progress as BytesRead
 from engine.checkpoints.vae import read_whole_vae, vae_levels
-from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
+from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError
 from engine.gradients.denoising_loss import DenoisingLoss, Noised
 from engine.gradients.differentiation import Differentiation, Loss, Slopes
 from engine.gradients.slopes import Move
@@ -269,15 +269,12 @@ def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
     if not models:
         raise EngineError("no models to open. Name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for name, path in models.items():
-        try:
+        with problems.collecting(name):
             checkpoints[name] = open_complete(path, vae=vae)
             check_pair(next(iter(checkpoints.values())), checkpoints[name], vae=vae)
-        except CheckpointError as error:
-            mistakes.append(f"{name}: {error}")
-    if mistakes:
-        raise CheckpointError("\n".join(mistakes))
+    problems.raise_as(CheckpointError)
     return checkpoints
 
 

@@ -112,7 +112,7 @@ def said(name: str, say: Callable[[], Any], count: int) -> Values:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
     if values.shape != (count,) or np.isinf(values).any():
         raise ScorerError(
-            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures; "
-            "one number a picture is wanted, NaN where it cannot say"
+            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures",
+            remedy="one number a picture is wanted, NaN where it cannot say",
         )
     return values

@@ -46,7 +46,7 @@ def choose(space: Space, history: Sequence[Told], count: int, plan: Plan | None 
         SearchError: less than one finalist is wanted, or no trial has a value.
     """
     if count < 1:
-        raise SearchError(f"{count} finalists were asked for; ask for at least 1")
+        raise SearchError(f"{count} finalists were asked for", remedy="ask for at least 1")
     if not top(history, 1):
         raise SearchError(f"none of the {len(history)} trials has a value, so there is nothing to choose from")
     chosen: dict[tuple[float, ...], Finalist] = {}

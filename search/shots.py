@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from search.errors import SearchError, refuse
+from engine.errors import Problems
+from search.errors import SearchError
 from search.history import Slots
 from search.plan import STAGES, Stage
 
@@ -60,7 +61,7 @@ def measured(values: Sequence[Sequence[float]]) -> Noise:
             f"noise is measured from recipes on the same 2 shots or more, not from {list(map(len, values))}"
         )
     if not all(math.isfinite(number) for row in values for number in row):
-        raise SearchError("a value is not finite, so the noise cannot be measured; leave broken pictures out")
+        raise SearchError("a value is not finite, so the noise cannot be measured", remedy="leave broken pictures out")
     rows = [math.fsum(row) / shots for row in values]
     columns = [math.fsum(column) / recipes for column in zip(*values, strict=True)]
     middle = math.fsum(rows) / recipes
@@ -89,7 +90,7 @@ def shots_per_trial(noise: Noise, available: int) -> int:
         SearchError: there is no shot.
     """
     if available < 1:
-        raise SearchError("there are no shots; add a prompt")
+        raise SearchError("there are no shots", remedy="add a prompt")
     if noise.between <= 0:
         return available
     wanted = math.ceil((noise.paired / (AIM * noise.between)) ** 2)
@@ -125,10 +126,14 @@ class Rotation:
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
 
     def __post_init__(self) -> None:
-        mistakes = [f"{name} = {n} is negative" for name, n in (("shots", self.shots), ("each", self.each)) if n < 0]
+        problems = Problems()
+        for name, count in (("shots", self.shots), ("each", self.each)):
+            if count < 0:
+                problems.add((), f"{name} = {count} is negative")
         if self.each > self.shots:
-            mistakes.append(f"{self.each} shots per trial, but the study has {self.shots}; give it more prompts")
-        refuse("the rotation of shots", mistakes)
+            what = f"{self.each} shots per trial, but the study has {self.shots}"
+            problems.add((), what, "give it more prompts")
+        problems.raise_as(SearchError, "the rotation of shots")
 
     def slots(self, stage: Stage) -> Slots:
         """Return the places of a stage's shots, in order; empty: all of them."""

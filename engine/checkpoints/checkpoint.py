@@ -72,7 +72,9 @@ class Checkpoint:
         try:
             return safe_open(str(self.path), framework="pt")
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{self.path}: cannot be opened ({error}); fetch the file again") from error
+            raise CheckpointError(
+                f"cannot be opened ({error})", place=(self.path,), remedy="fetch the file again"
+            ) from error
 
 
 def usual_name(name: str) -> str:
@@ -104,11 +106,13 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     keys = {usual_name(name): info.shape for name, info in header.tensors.items()}
     family = family_of(keys)
     if family is None:
-        raise CheckpointError(f"{path}: this is {foreign(keys)}; an SD1, SD2 or SDXL checkpoint is needed")
+        raise CheckpointError(
+            f"this is {foreign(keys)}", place=(path,), remedy="an SD1, SD2 or SDXL checkpoint is needed"
+        )
     checkpoint = Checkpoint(path, header, family)
     wrong = [f"{key} ({info.dtype})" for key, info in checkpoint.tensors.items() if not _is_usable(key, info)]
     if wrong:
-        raise CheckpointError(f"{path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
+        raise CheckpointError(f"only {', '.join(FLOATS)} can be merged, not {named(wrong)}", place=(path,))
     return checkpoint
 
 
@@ -129,7 +133,7 @@ def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
     """
     checkpoint = open_checkpoint(path)
     if reason := no_pictures(checkpoint.widths):
-        raise CheckpointError(f"{path}: {reason}")
+        raise CheckpointError(reason, place=(Path(path),))
     _check_complete(checkpoint, vae=vae)
     return checkpoint
 
@@ -148,14 +152,17 @@ def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
-            f"{checkpoint.path}: {len(missing)} tensors are missing: {named(missing)}; {_advice(missing)}"
+            f"{len(missing)} tensors are missing: {named(missing)}",
+            place=(checkpoint.path,),
+            remedy=_advice(missing),
         )
     odd = [key for key, shape in expected.items() if not same_shape(found[key].shape, shape)]
     if odd:
         first = min(odd)
         raise CheckpointError(
-            f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
-            f"({first} is {found[first].shape}, {expected[first]} is needed)"
+            f"{len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
+            f"({first} is {found[first].shape}, {expected[first]} is needed)",
+            place=(checkpoint.path,),
         )
 
 
@@ -211,8 +218,9 @@ def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> No
             progress(done, total)
     if broken:
         raise CheckpointError(
-            f"{checkpoint.path}: {len(broken)} tensors hold NaN or infinite weights: {named(broken)}; the file is "
-            "broken (often by a merge in fp16), take another version of it"
+            f"{len(broken)} tensors hold NaN or infinite weights: {named(broken)}",
+            place=(checkpoint.path,),
+            remedy="the file is broken (often by a merge in fp16), take another version of it",
         )
 
 
@@ -232,5 +240,5 @@ def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
                 if progress:
                     progress(done, total)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,)) from error
     return digest.hexdigest()

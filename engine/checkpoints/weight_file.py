@@ -29,7 +29,7 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
         RenderError: The folder is not there.
     """
     if not folder.is_dir():
-        raise RenderError(f"{folder}: there is no such folder of {what}. Name one, or leave the setting out")
+        raise RenderError(f"there is no such folder of {what}. Name one, or leave the setting out", place=(folder,))
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
 
 
@@ -51,7 +51,7 @@ def _safe(path: Path, what: str) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise RenderError(f"{path}: cannot be read as safetensors ({error}). Get the {what} again") from error
+        raise RenderError(f"cannot be read as safetensors ({error}). Get the {what} again", place=(path,)) from error
 
 
 def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any]:
@@ -60,11 +60,12 @@ def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise RenderError(
-            f"{path}: needs code of its own to be read, which is never run here. Convert it to .safetensors with a "
-            "tool you trust, or get it in that form"
+            "needs code of its own to be read, which is never run here. Convert it to .safetensors with a tool you "
+            "trust, or get it in that form",
+            place=(path,),
         ) from error
     except _DAMAGED as error:
-        raise RenderError(f"{path}: cannot be read as a PyTorch file ({error}). Get the {what} again") from error
+        raise RenderError(f"cannot be read as a PyTorch file ({error}). Get the {what} again", place=(path,)) from error
     if not isinstance(content, Mapping):
-        raise RenderError(f"{path}: holds a {type(content).__name__}, no {what}. Move it elsewhere")
+        raise RenderError(f"holds a {type(content).__name__}, no {what}. Move it elsewhere", place=(path,))
     return cast("Mapping[str, Any]", content)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint, Progress, open_checkpoint
 from engine.checkpoints.header import header_bytes
-from engine.errors import CheckpointError, RecipeError
+from engine.errors import CheckpointError, Problems, RecipeError
 from engine.files import replaced
 from engine.merging.output import MergedTensors, Output
 from engine.merging.sources import SCRATCH_TURNS
@@ -97,20 +97,17 @@ def open_parents(recipe: Recipe, models: Mapping[str, Path]) -> dict[str, Checkp
     if unknown := sorted({*recipe.models} - {*models}):
         raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(models)}")
     found: dict[str, Checkpoint] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for name in recipe.models:
-        try:
+        with problems.collecting():
             found[name] = open_checkpoint(models[name])
-        except CheckpointError as error:
-            mistakes.append(str(error))
-            continue
-        if found[name].family != recipe.family:
-            mistakes.append(
-                f"{models[name]}: this is a model of the family {found[name].family}, and the recipe is for "
-                f'{recipe.family}; write family = "{found[name].family}" in the recipe, or take other models'
-            )
-    if mistakes:
-        raise CheckpointError("\n".join(mistakes))
+            if found[name].family != recipe.family:
+                problems.add(
+                    (models[name],),
+                    f"this is a model of the family {found[name].family}, and the recipe is for {recipe.family}",
+                    f'write family = "{found[name].family}" in the recipe, or take other models',
+                )
+    problems.raise_as(CheckpointError)
     return found
 
 

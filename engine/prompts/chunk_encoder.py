@@ -131,7 +131,8 @@ def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]
     if not bool(factor.isfinite()):
         raise RenderError(
             "the weights of a prompt leave a mean of 0 or no number, which cannot be scaled back to the mean before "
-            f"them; the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one"
+            "them",
+            remedy=f"the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one",
         )
     return {chunk: value * factor.float() for chunk, value in after.items()}
 

@@ -40,7 +40,9 @@ def read_embedding(path: Path) -> dict[str, Tensor]:
         _check(path, name, value)
     if len({len(value) for value in found.values()}) != 1:
         counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
-        raise RenderError(f"{path}: different numbers of vectors for the two text encoders ({counts}). Get it again")
+        raise RenderError(
+            f"different numbers of vectors for the two text encoders ({counts}). Get it again", place=(path,)
+        )
     return {name: value.detach().float() for name, value in found.items()}
 
 
@@ -55,14 +57,19 @@ def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         return {SINGLE: torch.atleast_2d(next(iter(tensors.values())))}
     listed = ", ".join(sorted(map(str, inner))[:5]) or "nothing"
     raise RenderError(
-        f"{path}: holds {listed}; an embedding holds one tensor, or {PAIR[0]} and {PAIR[1]}. Move the file "
-        "elsewhere if it is none"
+        f"holds {listed}",
+        place=(path,),
+        remedy=f"an embedding holds one tensor, or {PAIR[0]} and {PAIR[1]}. Move the file elsewhere if it is none",
     )
 
 
 def _check(path: Path, name: str, value: Tensor) -> None:
     if value.ndim != 2 or not value.is_floating_point() or not value.numel():
         kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
-        raise RenderError(f"{path}: {name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again")
+        raise RenderError(
+            f"{name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again", place=(path,)
+        )
     if not bool(value.isfinite().all()):
-        raise RenderError(f"{path}: {name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again")
+        raise RenderError(
+            f"{name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again", place=(path,)
+        )

@@ -73,7 +73,9 @@ class EmbeddingFolder:
         if name not in self._known:
             ids = token_ids(name)
             if ids not in self._files:
-                raise RenderError(f'{self.folder}: holds no embedding "{name}". Put its file there, or name another')
+                raise RenderError(
+                    f'holds no embedding "{name}". Put its file there, or name another', place=(self.folder,)
+                )
             self._known[name] = read_embedding(self._file(ids))
         return self._known[name]
 
@@ -115,6 +117,7 @@ class EmbeddingFolder:
         if others:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in (first, *others))
             raise RenderError(
-                f'{self.folder}: several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere'
+                f'several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere',
+                place=(self.folder,),
             )
         return first

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from engine.checkpoints.weight_file import read_weights, weight_files
-from engine.errors import RenderError
+from engine.errors import RenderError, first_line
 from engine.rendering.tiles import tiled
 from engine.rendering.upscale import Enlarge, Picture
 from engine.shots.hires import UPSCALERS
@@ -71,12 +71,15 @@ class UpscalerFolder:
             return found[0]
         if found:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in found)
-            raise RenderError(f'{self.folder}: several upscalers are called "{name}": {listed}. Move all but one away')
+            raise RenderError(
+                f'several upscalers are called "{name}": {listed}. Move all but one away', place=(self.folder,)
+            )
         wanted = f"{spellings[1]}.pth or .safetensors"
         there = f"it has {', '.join(self.names)}" if self._files else "it has none"
         raise RenderError(
-            f'{self.folder}: holds no upscaler "{name}" ({there}). Put {wanted} there, or choose another; without a '
-            f"file: {', '.join(UPSCALERS)}"
+            f'holds no upscaler "{name}" ({there}). Put {wanted} there, or choose another',
+            place=(self.folder,),
+            remedy=f"without a file: {', '.join(UPSCALERS)}",
         )
 
     def hashes(self, names: Iterable[str]) -> dict[str, str]:
@@ -111,15 +114,20 @@ def _descriptor(path: Path) -> ImageModelDescriptor[Any]:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ImportError as error:
-        raise RenderError(f"{path}: upscaler models need the package spandrel. Install it: {INSTALL}") from error
+        raise RenderError(f"upscaler models need the package spandrel. Install it: {INSTALL}", place=(path,)) from error
     state = read_weights(path, "upscaler")
     try:
         model = ModelLoader().load_from_state_dict(canonicalize_state_dict(dict(state)))
     except (UnsupportedModelError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderError(f"{path}: is no upscaler that spandrel knows ({reason:.200}). Choose another") from error
+        raise RenderError(
+            f"is no upscaler that spandrel knows ({first_line(error):.200}). Choose another", place=(path,)
+        ) from error
     if not isinstance(model, ImageModelDescriptor) or model.purpose != "SR":
-        raise RenderError(f"{path}: is a model ({model.architecture.name}) that does not enlarge. Choose another")
+        raise RenderError(
+            f"is a model ({model.architecture.name}) that does not enlarge. Choose another", place=(path,)
+        )
     if (model.input_channels, model.output_channels) != (3, 3):
-        raise RenderError(f"{path}: takes {model.input_channels} channels, no RGB pictures. Choose another upscaler")
+        raise RenderError(
+            f"takes {model.input_channels} channels, no RGB pictures. Choose another upscaler", place=(path,)
+        )
     return model.float().eval()

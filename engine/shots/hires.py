@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import RenderError, did_you_mean
+from engine.errors import Problem, RenderError, did_you_mean
 from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
 from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
 
@@ -88,9 +88,8 @@ class Hires:
     negative: str = ""
 
     def __post_init__(self) -> None:
-        mistakes = list(_mistakes(self))
-        if mistakes:
-            raise RenderError("hires refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        if problems := [problem.under("hires") for problem in _problems(self)]:
+            raise RenderError.of(problems, "the shot")
         object.__setattr__(self, "upscaler", known_upscaler(self.upscaler))
         if self.sampler:
             sampler, schedule = normalised(self.sampler, self.schedule or AUTOMATIC)
@@ -135,39 +134,41 @@ def known_upscaler(name: str) -> str:
     return _BY_FOLD.get(name.casefold().strip(), name)
 
 
-def _mistakes(hires: Hires) -> Iterator[str]:
+def _problems(hires: Hires) -> Iterator[Problem]:
     if not hires.upscaler.strip():
-        yield f'upscaler = "{hires.upscaler}": must be one of {", ".join(UPSCALERS)}, or the name of a model file'
+        what = f"must be one of {', '.join(UPSCALERS)}, or the name of a model file"
+        yield Problem(place=("upscaler",), what=what, seen=hires.upscaler)
     yield from out_of_range("scale", hires.scale, SCALE, whole=False)
-    yield from _wrong_resize(hires.resize)
+    yield from _resize_problems(hires.resize)
     yield from out_of_range("steps", hires.steps, (0, STEPS[1]), whole=True)
-    yield from _wrong_denoise(hires.denoise)
+    yield from _denoise_problems(hires.denoise)
     if hires.cfg is not None:
         yield from out_of_range("cfg", hires.cfg, CFG, whole=False)
     if hires.sampler:
-        yield from _wrong_sampler(hires)
+        yield from _sampler_problems(hires)
     elif hires.schedule and hires.schedule not in SCHEDULES:
-        yield f'schedule = "{hires.schedule}": unknown schedule; {did_you_mean(hires.schedule, SCHEDULES)}'
+        remedy = did_you_mean(hires.schedule, SCHEDULES)
+        yield Problem(place=("schedule",), what="unknown schedule", seen=hires.schedule, remedy=remedy)
 
 
-def _wrong_denoise(denoise: float) -> Iterator[str]:
+def _denoise_problems(denoise: float) -> Iterator[Problem]:
     wrong = list(out_of_range("denoise", denoise, DENOISE, whole=False))
     yield from wrong
     if not wrong and 0 < denoise < WEAKEST:
-        yield f"denoise = {denoise!r}: must be 0, or {WEAKEST} to {DENOISE[1]}"
+        yield Problem(place=("denoise",), what=f"must be 0, or {WEAKEST} to {DENOISE[1]}", seen=denoise)
 
 
-def _wrong_sampler(hires: Hires) -> Iterator[str]:
+def _sampler_problems(hires: Hires) -> Iterator[Problem]:
     try:
         normalised(hires.sampler, hires.schedule or AUTOMATIC)
     except RenderError as error:
-        yield str(error)
+        yield from error.problems
 
 
-def _wrong_resize(resize: tuple[int, int]) -> Iterator[str]:
+def _resize_problems(resize: tuple[int, int]) -> Iterator[Problem]:
     if type(resize) is not tuple or len(resize) != 2:
-        yield f"resize = {resize!r}: must be a width and a height, such as (1024, 0)"
+        yield Problem(place=("resize",), what="must be a width and a height, such as [1024, 0]", seen=resize)
         return
     for name, side in zip(("width", "height"), resize, strict=True):
         if type(side) is not int or side:
-            yield from out_of_range(f"resize {name}", side, SIDES, whole=True)
+            yield from (problem.under("resize") for problem in out_of_range(name, side, SIDES, whole=True))

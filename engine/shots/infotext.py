@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import Problems, RenderError
 from engine.recipes.steps import number
 from engine.shots.hires import Hires
 from engine.shots.infotext_hires import HIRES_KEYS, SAME, SAMPLER, has_hires, hires_pairs, hires_settings
@@ -126,7 +126,8 @@ def read_fields(text: str) -> dict[str, str]:
     if len(pairs) < FEWEST_PAIRS:
         raise RenderError(
             f"{last.strip()!r:.80}: the last line of a picture's text must hold its settings, such as "
-            '"Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"; take a picture that a WebUI saved'
+            '"Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"',
+            remedy="take a picture that a WebUI saved",
         )
     prompt, negative = _prompts(lines)
     return {PROMPT: prompt, NEGATIVE: negative} | {name: _plain(value.strip()) for name, value in pairs}
@@ -136,10 +137,9 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     """What the fields say of a shot, by the names of ``Shot``; what they do not say has the WebUI's default.
 
     Raises:
-        RenderError: numbers that are none, or hires fix that cannot be made; all mistakes are named.
+        RenderError: numbers that are none, or hires fix that cannot be made; all problems are named.
     """
-    mistakes: list[str] = []
-    later: list[str] = []
+    problems, later = Problems(), Problems()
     found: dict[str, Any] = {"prompt": fields.get(PROMPT, ""), "negative": fields.get(NEGATIVE, "")}
     found |= sampler_settings(fields)
     found["rng"] = GPU if fields.get("RNG", "GPU") == "GPU" else fields["RNG"]
@@ -147,11 +147,11 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     names = {**_NUMBERS, _eta_name(found.get("sampler", ""), hires.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():
         if name in fields:
-            found[field] = number_of(name, fields[name], int if name in _WHOLE else float, mistakes)
+            found[field] = number_of(name, fields[name], int if name in _WHOLE else float, problems)
     if "Size" in fields:
-        found["width"], found["height"] = size_of("Size", fields["Size"], mistakes)
-    if mistakes := mistakes + later:
-        raise RenderError("the picture's text cannot be read:\n" + "\n".join(f"  {line}" for line in mistakes))
+        found["width"], found["height"] = size_of("Size", fields["Size"], problems)
+    problems.found += later.found
+    problems.raise_as(RenderError, "the picture's text")
     return found | ({"hires": Hires(**hires)} if hires else {})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.errors import Problems
 from engine.recipes.steps import number
 from engine.shots.infotext_values import number_of, sampler_settings, size_of
 from engine.shots.samplers import AUTOMATIC, split_name
@@ -56,22 +57,22 @@ def hires_pairs(shot: Shot) -> dict[str, str]:
     }
 
 
-def hires_settings(fields: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
+def hires_settings(fields: Mapping[str, str], problems: Problems) -> dict[str, Any]:
     """What the fields say of a second pass, by the names of ``Hires``; nothing where there was none.
 
     Args:
         fields: As ``engine.shots.infotext.read_fields`` gives them.
-        mistakes: Numbers that are none are added.
+        problems: Numbers that are none are added.
     """
     if not has_hires(fields):
         return {}
     found: dict[str, Any] = {}
     for name, (field, kind) in _NUMBERS.items():
         if name in fields:
-            found[field] = number_of(name, fields[name], kind, mistakes)
+            found[field] = number_of(name, fields[name], kind, problems)
     if RESIZE in fields:
-        found["resize"] = size_of(RESIZE, fields[RESIZE], mistakes)
-    if "cfg" in found and found["cfg"] == number_of("CFG scale", fields.get("CFG scale", "7"), float, []):
+        found["resize"] = size_of(RESIZE, fields[RESIZE], problems)
+    if "cfg" in found and found["cfg"] == number_of("CFG scale", fields.get("CFG scale", "7"), float, Problems()):
         del found["cfg"]
     words = {UPSCALER: "upscaler", PROMPT: "prompt", NEGATIVE: "negative"}
     return found | {field: fields[name] for name, field in words.items() if name in fields} | _sampler(fields)

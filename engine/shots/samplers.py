@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.errors import RenderError, did_you_mean
+from engine.errors import Problem, RenderError, did_you_mean
 
 AUTOMATIC = "Automatic"
 SCHEDULES: tuple[str, ...] = (
@@ -135,25 +135,26 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     parts = split_name(sampler)
     if parts is None:
         remedy = did_you_mean(sampler, SAMPLERS, also=OLD_NAMES)
-        raise RenderError(f'sampler = "{sampler}": unknown sampler; {remedy}')
-    mistake = schedule_mistake(sampler, schedule)
-    if mistake:
-        raise RenderError(f'schedule = "{schedule}": {mistake[0]}; {mistake[1]}')
+        raise RenderError("unknown sampler", place=("sampler",), seen=sampler, remedy=remedy)
+    if problem := schedule_problem(sampler, schedule):
+        raise RenderError.of([problem])
     return parts if schedule == AUTOMATIC else (parts[0], schedule)
 
 
-def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
-    """What is wrong about a schedule beside a known sampler, and the way out; None if nothing is."""
+def schedule_problem(sampler: str, schedule: str) -> Problem | None:
+    """What is wrong about a schedule beside a known sampler; None if nothing is."""
     parts = split_name(sampler)
+    what, remedy = "", ""
     if schedule not in SCHEDULES:
-        return "unknown schedule", did_you_mean(schedule, SCHEDULES)
-    if parts is None or schedule in {AUTOMATIC, parts[1]}:
+        what, remedy = "unknown schedule", did_you_mean(schedule, SCHEDULES)
+    elif parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
-    if parts[1] != AUTOMATIC:
-        return f"the sampler's name says {parts[1]} already", f'write sampler = "{parts[0]}", or leave schedule out'
-    if not SAMPLERS[parts[0]].automatic:
-        return f"{parts[0]} has noise levels of its own", "leave schedule out"
-    return None
+    elif parts[1] != AUTOMATIC:
+        what = f"the sampler's name says {parts[1]} already"
+        remedy = f'write sampler = "{parts[0]}", or leave schedule out'
+    elif not SAMPLERS[parts[0]].automatic:
+        what, remedy = f"{parts[0]} has noise levels of its own", "leave schedule out"
+    return Problem(place=("schedule",), what=what, seen=schedule, remedy=remedy) if what else None
 
 
 def resolved(sampler: str, schedule: str) -> str:

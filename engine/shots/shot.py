@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import Problem, RenderError
 from engine.shots.hires import Hires, Target
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, LATENT_STEP, RNGS, S_NOISE, SEED, SIDES, STEPS, out_of_range
 from engine.shots.samplers import (
@@ -21,7 +21,7 @@ from engine.shots.samplers import (
     fewest_steps,
     normalised,
     resolved,
-    schedule_mistake,
+    schedule_problem,
 )
 
 
@@ -71,9 +71,8 @@ class Shot:
     hires: Hires | None = None
 
     def __post_init__(self) -> None:
-        mistakes = list(_mistakes(self)) or list(_wrong_second(self))
-        if mistakes:
-            raise RenderError("shot refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        if problems := list(_problems(self)) or list(_second_problems(self)):
+            raise RenderError.of(problems, "the shot")
         sampler, schedule = normalised(self.sampler, self.schedule)
         object.__setattr__(self, "sampler", sampler)
         object.__setattr__(self, "schedule", schedule)
@@ -199,9 +198,9 @@ def _share_eta(sampler: str, other: str) -> bool:
     return bool(SAMPLERS[sampler].automatic) == bool(SAMPLERS[other].automatic)
 
 
-def _mistakes(shot: Shot) -> Iterator[str]:
+def _problems(shot: Shot) -> Iterator[Problem]:
     for name in ("width", "height"):
-        yield from _wrong_side(name, getattr(shot, name))
+        yield from _side_problems(name, getattr(shot, name))
     yield from out_of_range("steps", shot.steps, STEPS, whole=True)
     yield from out_of_range("cfg", shot.cfg, CFG, whole=False)
     yield from out_of_range("clip_skip", shot.clip_skip, CLIP_SKIP, whole=True)
@@ -211,53 +210,58 @@ def _mistakes(shot: Shot) -> Iterator[str]:
     if shot.eta is not None:
         yield from out_of_range("eta", shot.eta, ETA, whole=False)
     if shot.rng not in RNGS:
-        yield f'rng = "{shot.rng}": must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
-    yield from _wrong_sampler(shot)
+        what = 'must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
+        yield Problem(place=("rng",), what=what, seen=shot.rng)
+    yield from _sampler_problems(shot)
 
 
-def _wrong_sampler(shot: Shot) -> Iterator[str]:
+def _sampler_problems(shot: Shot) -> Iterator[Problem]:
     try:
         facts = SAMPLERS[normalised(shot.sampler, shot.schedule)[0]]
     except RenderError as error:
-        yield str(error)
+        yield from error.problems
         return
     if type(shot.steps) is int and STEPS[0] <= shot.steps < facts.fewest:
-        yield f"steps = {shot.steps}: {facts.name} needs at least {facts.fewest}"
+        yield Problem(place=("steps",), what=f"{facts.name} needs at least {facts.fewest}", seen=shot.steps)
 
 
-def _wrong_side(name: str, value: int) -> Iterator[str]:
+def _side_problems(name: str, value: int) -> Iterator[Problem]:
     wrong = list(out_of_range(name, value, SIDES, whole=True))
     yield from wrong
     if not wrong and value % LATENT_STEP:
         below = value - value % LATENT_STEP
-        nearest = f"{below} and {below + LATENT_STEP}"
-        yield f"{name} = {value}: must be a multiple of {LATENT_STEP}; the nearest are {nearest}"
+        nearest = f"the nearest are {below} and {below + LATENT_STEP}"
+        yield Problem(place=(name,), what=f"must be a multiple of {LATENT_STEP}", seen=value, remedy=nearest)
 
 
-def _wrong_second(shot: Shot) -> Iterator[str]:
+def _second_problems(shot: Shot) -> Iterator[Problem]:
     """What is wrong between a shot and its second pass, each of them right by itself."""
     hires = shot.hires
     if hires is None:
         return
     width, height = shot.picture_size
     if not all(SIDES[0] <= side <= SIDES[1] for side in (width, height)):
-        yield f"hires: the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+        what = f"the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+        yield Problem(place=("hires",), what=what)
     sampler = hires.sampler or normalised(shot.sampler, shot.schedule)[0]
-    mistake = schedule_mistake(sampler, hires.schedule) if hires.schedule else None
-    if mistake:
-        yield f'hires schedule = "{hires.schedule}": {mistake[0]}; {mistake[1]}'
+    problem = schedule_problem(sampler, hires.schedule) if hires.schedule else None
+    if problem:
+        yield problem.under("hires")
     elif hires.denoise:
-        yield from _wrong_steps(shot, hires, sampler)
+        yield from _second_steps_problems(shot, hires, sampler)
 
 
-def _wrong_steps(shot: Shot, hires: Hires, sampler: str) -> Iterator[str]:
+def _second_steps_problems(shot: Shot, hires: Hires, sampler: str) -> Iterator[Problem]:
     steps = hires.steps or shot.steps
     fewest = fewest_steps(sampler, second=True)
     if steps < fewest:
-        yield f"hires steps = {steps}: {sampler} needs at least {fewest} in a second pass"
+        what = f"{sampler} needs at least {fewest} in a second pass"
+        yield Problem(place=("hires", "steps"), what=what, seen=steps)
     schedule = hires.schedule or normalised(shot.sampler, shot.schedule)[1]
     if counts_times(sampler, schedule) and hires.planned(steps) > TIMES:
-        yield (
-            f"hires denoise = {hires.denoise}: {steps} of {hires.planned(steps)} planned steps, and {sampler} here has "
-            f"at most {TIMES}; give at least {math.ceil(1000 * steps / TIMES) / 1000}"
+        yield Problem(
+            place=("hires", "denoise"),
+            what=f"{steps} of {hires.planned(steps)} planned steps, and {sampler} here has at most {TIMES}",
+            seen=hires.denoise,
+            remedy=f"give at least {math.ceil(1000 * steps / TIMES) / 1000}",
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIFFERENCE_CALCULATIONS, MODES, Dialect
@@ -98,7 +98,7 @@ def mode_of(text: str) -> str:
     for mode, mark in zip(MODES, ("Weight", "Add", "Triple", "Twice"), strict=True):
         if mark in text:
             return mode
-    raise RecipeError(f"there is no merge mode {text!r}; write one of {', '.join(MODES)}")
+    raise RecipeError(f"there is no merge mode {text!r}", remedy=f"write one of {', '.join(MODES)}")
 
 
 def uses_beta(mode: str, calculation: str) -> bool:
@@ -203,7 +203,7 @@ def _weights(
     try:
         return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side)
     except RecipeError as error:
-        raise RecipeError(f"weights {side}: {error}") from None
+        raise error.under(Named(f"weights {side}")) from None
 
 
 def _ratio(ratio: WeightsText | float) -> Ratio:

@@ -95,11 +95,13 @@ class Observer:
         if len(shape) != 4 or shape[1] != 3 or not images.is_floating_point() or shape[0] == 0:
             raise ScorerError(f"pictures must be float [n, 3, h, w] with n > 0, not {images.dtype} {shape}")
         if not shape[0] == len(prompts) == len(seeds):
-            raise ScorerError(f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds; one of each is wanted")
+            raise ScorerError(
+                f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds", remedy="one of each is wanted"
+            )
         twice = [slot for slot, count in Counter(zip(prompts, seeds, strict=True)).items() if count > 1]
         if twice:
             raise ScorerError(
-                f"two pictures of one slot, prompt {twice[0][0]!r} and seed {twice[0][1]}; give other seeds"
+                f"two pictures of one slot, prompt {twice[0][0]!r} and seed {twice[0][1]}", remedy="give other seeds"
             )
         low, high = float(images.nan_to_num(0.5, 0.5, 0.5).min()), float(images.nan_to_num(0.5, 0.5, 0.5).max())
         if low < -0.01 or high > 1.01:

@@ -140,7 +140,7 @@ class Judge:
         """
         used = features.take(features.sound)
         if len(used) < 2:
-            raise ScorerError(f"{len(used)} sound picture(s); a recipe is judged by 2 at least")
+            raise ScorerError(f"{len(used)} sound picture(s)", remedy="a recipe is judged by 2 at least")
         known = {slot: row for row, slot in enumerate(self._wide[0].slots)}
         shared = [row for row, slot in enumerate(used.slots) if slot in known]
         if len(shared) < 2:
@@ -212,7 +212,9 @@ class Judge:
         """See ``Panel.compare``."""
         left, right = _common(a, b)
         if len(left) < 3:
-            raise ScorerError(f"{len(left)} slots (prompt and seed) in common; 3 at least are needed to compare")
+            raise ScorerError(
+                f"{len(left)} slots (prompt and seed) in common", remedy="3 at least are needed to compare"
+            )
         offs = {scorer.name: rate(scorer, left) - rate(scorer, right) for scorer in self._scorers}
         degrees = {scorer.name: scorer.degree for scorer in self._scorers}
         means = {s.name: np.array([mean_of(s, offs[s.name])]) for s in self._scorers if self.scales[s.name].counts}

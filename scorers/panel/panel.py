@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.errors import Problems
 from scorers.base import Calibration, Looking, Scorer
 from scorers.catalogue.tensor_files import sha256_of
 from scorers.encoders.preprocess import load_pictures
@@ -114,7 +115,9 @@ class Panel:
     @property
     def _state(self) -> Judge:
         if self._judge is None:
-            raise ScorerError("the panel is not calibrated yet; call calibrate() with the features of some recipes")
+            raise ScorerError(
+                "the panel is not calibrated yet", remedy="call calibrate() with the features of some recipes"
+            )
         return self._judge
 
     def features(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Features:
@@ -141,7 +144,7 @@ class Panel:
         """
         lacking = features.lacks(self.observer.wanted)
         if lacking:
-            raise ScorerError(f"kept features lack {', '.join(lacking)}; look at the pictures again")
+            raise ScorerError(f"kept features lack {', '.join(lacking)}", remedy="look at the pictures again")
         return guards.marked(features, self._limits)
 
     def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
@@ -284,7 +287,9 @@ def _seen(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor])
         ScorerError: pictures that show nothing; all are named.
     """
     parts = [observer.see(picture[None], [""], [number]) for number, picture in enumerate(pictures)]
-    empty = [f"{path}: {part.broken[0]}" for path, part in zip(paths, parts, strict=True) if part.broken[0]]
-    if empty:
-        raise ScorerError(f"{len(empty)} of the reference pictures show nothing:\n  " + "\n  ".join(empty))
+    problems = Problems()
+    for path, part in zip(paths, parts, strict=True):
+        if part.broken[0]:
+            problems.add((path,), f"shows nothing: {part.broken[0]}")
+    problems.raise_as(ScorerError, "the references")
     return joined(parts)

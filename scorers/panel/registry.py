@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from engine.errors import Named, Problems
 from scorers.base import Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import Sources
@@ -62,7 +63,7 @@ def opened(
     plugged = plug_ins(names, settings.here)
     sources = sources_of(settings, [name for name in names if name not in plugged], [*plugged.values(), *extra])
     if sources.missing:
-        raise ScorerError("\n".join(missing.text for missing in sources.missing))
+        raise ScorerError.of(missing.problem for missing in sources.missing)
     encoders = Encoders.open(sources.encoders, device, sources.prompted)
     means = Means(encoders=encoders, sources=sources, like=settings.like, unlike=settings.unlike)
     _check_needs([*plugged.values(), *extra], means.encoders)
@@ -77,16 +78,13 @@ def plug_ins(names: Iterable[str], here: Path) -> dict[str, Scorer]:
     Raises:
         ScorerError: plug-ins that cannot be loaded; all are named.
     """
-    points, found, wrong = offered(), dict[str, Scorer](), list[str]()
+    points, found, problems = offered(), dict[str, Scorer](), Problems()
     for name in names:
         if not catalogue.is_plugin(name) and (name not in points or catalogue.scorer_named(name)):
             continue
-        try:
+        with problems.collecting():
             found[name] = open_plugin(name, here)
-        except ScorerError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ScorerError("\n".join(wrong))
+    problems.raise_as(ScorerError)
     return found
 
 
@@ -105,7 +103,7 @@ def _check_needs(scorers: Iterable[Scorer], encoders: Encoders) -> None:
             try:
                 encoders[name]
             except ScorerError as error:
-                raise ScorerError(f"scorer {scorer.name!r}: {error}") from error
+                raise error.under(Named(f"scorer {scorer.name!r}")) from error
 
 
 def made(names: Iterable[str], means: Means) -> list[Scorer]:
@@ -115,14 +113,11 @@ def made(names: Iterable[str], means: Means) -> list[Scorer]:
         ScorerError: scorers that cannot be made; all are named.
     """
     scorers: list[Scorer] = []
-    wrong: list[str] = []
+    problems = Problems()
     for name in names:
-        try:
+        with problems.collecting():
             scorers.append(_made(catalogue.choice(name), means))
-        except ScorerError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ScorerError("\n".join(wrong))
+    problems.raise_as(ScorerError)
     return scorers
 
 

@@ -77,7 +77,9 @@ class TracedObjective:
         statistics = measure(images.float(), self._observer.size)
         rows = self._sound(images.detach(), statistics.detach())
         if len(rows) < FEWEST:
-            raise ScorerError(f"{len(rows)} sound picture(s) of {len(images)}; a recipe is judged by {FEWEST} at least")
+            raise ScorerError(
+                f"{len(rows)} sound picture(s) of {len(images)}", remedy=f"a recipe is judged by {FEWEST} at least"
+            )
         seen = Seen(
             embeddings={name: self._observer.trace(images[rows], name) for name in self._embeddings},
             # measured again, since a broken picture's gradient may not be finite even where it counts for nothing
@@ -103,7 +105,7 @@ def _part(scorer: Scorer) -> Contribution:
         return lambda seen: _statistics(scorer, seen.statistics)
     if isinstance(scorer, TextAxis):
         return lambda seen: _words(scorer, _embedding(scorer, seen))
-    raise ScorerError(f"scorer {scorer.name!r} has no gradient; give it weight 0, or search without gradients")
+    raise ScorerError(f"scorer {scorer.name!r} has no gradient", remedy="give it weight 0, or search without gradients")
 
 
 def _embedding(scorer: Scorer, seen: Seen) -> Tensor:

@@ -45,7 +45,9 @@ class Way:
         direction = root @ root.T @ away.mean(0)
         length = float(np.linalg.norm(direction))
         if length < 1e-12:
-            raise ScorerError("lda: the references' mean is that of the calibration recipes; there is no direction")
+            raise ScorerError(
+                "lda: the references' mean is that of the calibration recipes", remedy="there is no direction"
+            )
         # Without the references' own scatter, which makes their mean look farther away than the look is.
         squared = max(unbiased_square(away @ root), LEAST_SHARE * float(away.mean(0) @ direction))
         return cls(look=look, start=start, direction=direction / length, unit=squared / length)

@@ -61,7 +61,9 @@ def open_plugin(name: str, here: Path) -> Scorer:
         return _wrapped(_from_file(path, match["attribute"]), name, _file_version(path))
     point = offered().get(name)
     if point is None:
-        raise ScorerError(f"no scorer {name!r}; there are {', '.join(sorted(offered())) or 'no entry points'}")
+        raise ScorerError(
+            f"no scorer {name!r}", remedy=f"there are {', '.join(sorted(offered())) or 'no entry points'}"
+        )
     release = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
     return _wrapped(_loaded(f"entry point {name} ({point.value})", point.load), name, release)
 
@@ -72,7 +74,7 @@ def _file_version(path: Path) -> str:
 
 def _from_file(path: Path, attribute: str | None) -> Any:
     if not path.is_file():
-        raise ScorerError(f"{path}: there is no such scorer file; correct its path")
+        raise ScorerError("there is no such scorer file", place=(path,), remedy="correct its path")
     module = _loaded(str(path), lambda: _module(path))
     wanted = attribute or FUNCTION
     if not hasattr(module, wanted):
@@ -82,7 +84,7 @@ def _from_file(path: Path, attribute: str | None) -> Any:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         hint = f"name one: {path.name}:{classes[0]}" if classes else 'it wants score(image, prompt="") or a class'
-        raise ScorerError(f"{path}: has no {wanted!r}; {hint}")
+        raise ScorerError(f"has no {wanted!r}", place=(path,), remedy=hint)
     return getattr(module, wanted)
 
 
@@ -112,7 +114,7 @@ def _wrapped(found: Any, name: str, version: str) -> Scorer:
         found = _loaded(name, found)
     looks = callable(getattr(found, "look", None))
     if not looks and not callable(found):
-        raise ScorerError(f"{name}: is no scorer; it has neither __call__(features) nor look(images, prompts)")
+        raise ScorerError(f"{name}: is no scorer", remedy="it has neither __call__(features) nor look(images, prompts)")
     return (LookingPlugin if looks else Plugin)(found, name, version)
 
 
@@ -163,9 +165,11 @@ class Plugin:
         self._inner = inner
         strange = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
         if strange:
-            raise ScorerError(f"{name}: needs {strange[0]!r}; there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME")
+            raise ScorerError(
+                f"{name}: needs {strange[0]!r}", remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME"
+            )
         if self.degree not in {1, 2}:
-            raise ScorerError(f"{name}: its degree is {self.degree!r}; it must be 1 or 2")
+            raise ScorerError(f"{name}: its degree is {self.degree!r}", remedy="it must be 1 or 2")
 
     def fit(self, calibration: Calibration) -> None:
         """Let it learn, if it wants to."""

@@ -46,7 +46,7 @@ class Along:
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
         if self._way is None:
-            raise ScorerError("lda: not fitted yet; calibrate the panel first")
+            raise ScorerError("lda: not fitted yet", remedy="calibrate the panel first")
         return (self._way.look(features) - self._way.start) @ self._way.direction / self._way.unit
 
 
@@ -83,7 +83,7 @@ class Margin:
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
         if self._references is None or self._hub is None:
-            raise ScorerError("margin: not fitted yet; calibrate the panel first")
+            raise ScorerError("margin: not fitted yet", remedy="calibrate the panel first")
         x = features.embedding(self._embedding).astype(np.float64)
         near = _nearest(2 * (x @ self._references.T) - self._hub, NEAREST)
         return near - np.array([self._among(row, slot) for row, slot in zip(x, features.slots, strict=True)])

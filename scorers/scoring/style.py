@@ -121,7 +121,7 @@ class Style:
     def fitted(self) -> tuple[Look, Metric]:
         """How pictures are looked at, and the metric; raises ``ScorerError`` before ``fit``."""
         if self._look is None or self._metric is None:
-            raise ScorerError("style: not fitted yet; calibrate the panel first")
+            raise ScorerError("style: not fitted yet", remedy="calibrate the panel first")
         return self._look, self._metric
 
     def __call__(self, features: Features) -> Values:

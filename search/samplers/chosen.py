@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import Problem
 from search.surrogate.subspace import Position, Subspace
 
 if TYPE_CHECKING:
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from search.state import Course
 
 
-def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
-    """Return what is wrong with the options of a sampler, or nothing; it is made once to find out."""
+def options_problem(sampler: str, options: Mapping[str, Any]) -> Problem | None:
+    """Return what is wrong with the options of a sampler, or None; it is made once to find out."""
+    remedy = "write options as Optuna, or the package cmaes, names them"
     if not options:
-        return ""
+        return None
     if sampler == "hill":
-        return "sampler hill takes no options"
+        return Problem(what="sampler hill takes no options", remedy=remedy)
     try:
         if sampler == "cmaes":
             from search.samplers.cma_es import suggest as evolved
@@ -30,8 +32,8 @@ def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
 
             suggest(sampler, 2, (), seed=0, number=0, options=options)
     except (TypeError, ValueError, AssertionError) as error:
-        return f"sampler {sampler}: {error}"
-    return ""
+        return Problem(what=f"sampler {sampler}: {error}", remedy=remedy)
+    return None
 
 
 def place(plan: Plan, stage: Stage, course: Course, where: Subspace, seed: int) -> tuple[Position, Position]:

@@ -51,13 +51,13 @@ class Frame:
         rules = dialect_of(self.dialect)
         if self.separate and not (self.family == "sdxl" and rules.extended):
             raise SearchError(
-                f"TIME, OUT and LABEL cannot be told apart in {self.family}, dialect {self.dialect}; that takes SDXL "
-                "in the dialect head"
+                f"TIME, OUT and LABEL cannot be told apart in {self.family}, dialect {self.dialect}",
+                remedy="that takes SDXL in the dialect head",
             )
         needed = models_taken(self.mode, self.calculation)
         if len(self.models) < needed:
             said = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
-            raise SearchError(f"{said} takes {needed} models, not {len(self.models)}; name one more")
+            raise SearchError(f"{said} takes {needed} models, not {len(self.models)}", remedy="name one more")
         if self.separate:
             self.run(dict.fromkeys(self.blocks, 0.0), {}, {})
 
@@ -89,7 +89,7 @@ class Frame:
             ratios = tuple(ratio for block, ratio in zip(BLOCKS, ratios, strict=True) if block in XL_BLOCKS)
         names = tuple(map(_block_of_id, EXTENDED_BLOCKS)) if self.separate else self.blocks
         if len(ratios) != len(names):
-            raise SearchError(f"the recipe has {len(ratios)} ratios; this space has {len(names)}")
+            raise SearchError(f"the recipe has {len(ratios)} ratios", remedy=f"this space has {len(names)}")
         return dict(zip(names, ratios, strict=True))
 
     def run(self, alpha: Mapping[str, float], beta: Mapping[str, float], words: Mapping[str, str]) -> MergeStep:
@@ -117,7 +117,8 @@ class Frame:
         if self.separate and "beta" not in step.unused:
             raise SearchError(
                 f"{mode}, {calculation}: SuperMerger writes the second ratio over the first where TIME, OUT and LABEL "
-                "are separate; leave separate out"
+                "are separate",
+                remedy="leave separate out",
             )
         return step
 

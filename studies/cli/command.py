@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from studies.preflight.name_clash import check_names
+from studies.preflight.name_clash import NameClashError, check_names
 
 if TYPE_CHECKING:
     from studies.studyfile.spec import StudySpec
@@ -36,15 +36,15 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from engine.errors import EngineError
-        from scorers.errors import ScorerError
-        from search.errors import SearchError
-        from studies.errors import StudyError
-
         try:
             check_names()
+        except NameClashError as error:
+            raise click.ClickException(str(error)) from error
+        from engine.errors import ProblemError  # ours for sure
+
+        try:
             return command(*args, **kwargs)
-        except (EngineError, ScorerError, SearchError, StudyError) as error:
+        except ProblemError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)

@@ -125,7 +125,7 @@ def plot(
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console())
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:
-        raise click.ClickException("these cells stay empty:\n" + "\n".join(broken))
+        raise click.ClickException("\n".join(["these cells stay empty:", *(f"  {error}" for error in broken)]))
 
 
 def _refuse_large(plan: PlotPlan, grid: Grid, out: Path, most: int) -> None:

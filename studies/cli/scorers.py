@@ -76,24 +76,20 @@ def _file_line(file: PublishedFile) -> str:
 
 def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     """The first choice for every file that is missing, once each; an encoder's name stands for its own file."""
+    from engine.errors import Problems
     from scorers.catalogue import lookup as catalogue
     from scorers.catalogue.sources import Shelf
-    from scorers.errors import ScorerError
     from studies.errors import StudyError
 
     shelf = Shelf(DEFAULT_ENCODER, {}, folder, {})
     found: dict[str, PublishedFile] = {}
-    wrong: list[str] = []
+    problems = Problems()
     for name in names:
         encoder = catalogue.encoder_named(name)
-        try:
+        with problems.collecting():
             sources = shelf.sources([], [encoder.name]) if encoder else shelf.sources([name])
-        except ScorerError as error:
-            wrong.append(str(error))
-            continue
-        found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
-    if wrong:
-        raise StudyError("\n".join(wrong))
+            found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
+    problems.raise_as(StudyError)
     return list(found.values())
 
 
@@ -108,18 +104,18 @@ def check(study: Path | None, folder: Path | None) -> None:
     if study is not None and folder is not None:
         raise click.UsageError("give a study or --folder, not both")
     sources = _of_study(study) if study is not None else _of_folder(folder or Path(SCORERS_FOLDER))
-    bad = [missing.text for missing in sources.missing]
-    for text in bad:
-        click.echo(f"error: {text}")
+    problems = [missing.problem for missing in sources.missing]
+    for problem in problems:
+        click.echo(f"error: {problem}")
     for one in verified(sources):
-        if one.problem:
-            bad.append(one.problem)
-            click.echo(f"error: {one.name}: {one.problem}")
-        else:
+        problems += one.problems
+        for problem in one.problems:
+            click.echo(f"error: {one.name}: {problem}")
+        if not one.problems:
             click.echo(f"ok: {one.name}: {one.path}: {one.identity}" + (f"; {one.remark}" if one.remark else ""))
-    if not (sources.encoders or sources.heads or bad):
+    if not (sources.encoders or sources.heads or problems):
         click.echo("no file to check")
-    if bad:
+    if problems:
         raise click.exceptions.Exit(1)
 
 
@@ -127,7 +123,8 @@ def _of_study(study: Path) -> Sources:
     from scorers.panel.registry import plug_ins, sources_of
     from studies.studyfile.read import read_study_file
 
-    settings = read_study_file(study / "study.toml" if study.is_dir() else study).panel_settings()
+    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
+    settings = spec.scoring.panel_settings(spec.target, spec.shots)
     plugged = plug_ins(settings.weights, settings.here)
     return sources_of(settings, [name for name in settings.weights if name not in plugged], plugged.values())
 

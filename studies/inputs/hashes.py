@@ -75,7 +75,7 @@ def _identity(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 
 

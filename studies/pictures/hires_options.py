@@ -61,7 +61,7 @@ def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: 
     own = {field: given[name] for name, field in _OPTIONS.items() if name in given}
     if given.get("no_hires"):
         if own:
-            raise StudyError(f"--no-hires: {_option_names(own)} is given too; leave one of them out")
+            raise StudyError(f"--no-hires: and yet {_option_names(own)} is given", remedy="leave one of them out")
         return others | {"hires": None}
     if isinstance(own.get("resize"), str):
         own["resize"] = _size(own["resize"])
@@ -116,7 +116,7 @@ def refuse_unknown_upscaler(hires: Hires | None, folder: Path | None) -> None:
 
     if folder is None:
         raise StudyError(
-            f'--hires-upscaler "{hires.model}": takes a model file; name its folder with --upscalers, or choose one of '
-            f"{', '.join(UPSCALERS)}"
+            f'--hires-upscaler "{hires.model}": takes a model file',
+            remedy=f"name its folder with --upscalers, or choose one of {', '.join(UPSCALERS)}",
         )
     UpscalerFolder(folder).path(hires.model)

@@ -97,7 +97,7 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
         if last < first:
             raise StudyError(f"--seed {piece}: write a whole number from 0, or a range such as 1-4")
         if last - first >= MOST_SEEDS:
-            raise StudyError(f"--seed {piece}: has {last - first + 1} seeds; at most {MOST_SEEDS} are allowed")
+            raise StudyError(f"--seed {piece}: these are {last - first + 1} seeds", remedy=f"at most {MOST_SEEDS}")
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
 
@@ -150,11 +150,15 @@ def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"{folder}: the folder cannot be made ({error.strerror}); choose another") from error
+        raise StudyError(
+            f"cannot be made a folder ({error.strerror})", place=(folder,), remedy="choose another"
+        ) from error
     there = [path.name for path in paths if path.exists()]
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise StudyError(f"{folder}: already holds {there[0]}{more}; choose another folder, or add --overwrite")
+        raise StudyError(
+            f"holds {there[0]}{more} already", place=(folder,), remedy="choose another folder, or give --overwrite"
+        )
 
 
 def vae_digits(vae: Path | None) -> str:

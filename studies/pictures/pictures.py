@@ -58,7 +58,9 @@ def save_picture(picture: RgbPicture, path: Path, *, parameters: str, recipe: st
         with replaced(path) as temporary:
             Image.fromarray(picture).save(temporary, **_save_options(path, parameters, recipe))
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder and the disk") from error
+        raise StudyError(
+            f"cannot be written ({error.strerror})", place=(path,), remedy="check the folder and the disk"
+        ) from error
 
 
 def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
@@ -75,14 +77,17 @@ def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
     suffix = path.suffix.lower()
     most = SIDES.get(suffix)
     if most is None:
-        raise StudyError(f"{path}: which format? The name must end in {', '.join(SIDES)}")
+        raise StudyError(f"which format? The name must end in {', '.join(SIDES)}", place=(path,))
     if max(size) > most:
         raise StudyError(
-            f"{path}: would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side; choose "
-            "a name that ends in .png"
+            f"would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side",
+            place=(path,),
+            remedy="choose a name that ends in .png",
         )
     if suffix != ".png" and len(_exif_comment(parameters)) > _LONGEST_EXIF:
-        raise StudyError(f"{path}: the text of the picture is too long for {suffix}; choose a name that ends in .png")
+        raise StudyError(
+            f"the text of the picture is too long for {suffix}", place=(path,), remedy="choose a name that ends in .png"
+        )
 
 
 def _save_options(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
@@ -112,11 +117,12 @@ def parameters_of(path: Path) -> str:
             image.load()  # a text may stand behind the pixels
             text = image.info.get(PARAMETERS) or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
     except (OSError, SyntaxError, ValueError) as error:
-        raise StudyError(f"{path}: cannot be read as a picture ({error}); check the path") from error
+        raise StudyError(f"cannot be read as a picture ({error})", place=(path,), remedy="check the path") from error
     if not isinstance(text, str):
         raise StudyError(
-            f'{path}: has no text "{PARAMETERS}", in which a WebUI says how it made a picture; take the file as it was '
-            "saved, since most websites and programs drop the text"
+            f'has no text "{PARAMETERS}", in which a WebUI says how it made a picture',
+            place=(path,),
+            remedy="take the file as it was saved, since most websites and programs drop the text",
         )
     return text
 

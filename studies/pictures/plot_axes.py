@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import RecipeError
+from engine.errors import Named, Problems
 from engine.recipes.dialects import Dialect
 from engine.supermerger.axes import Axis as MergeAxis
 from engine.supermerger.axes import axis_values
-from studies.errors import StudyError
-from studies.pictures.plot_kinds import AxisKind
+from studies.pictures.plot_kinds import AxisKind, ReadValues
 from studies.pictures.plot_values import csv_text
 
 
@@ -48,7 +47,7 @@ class PlotAxis:
 
 
 def read_axis(
-    letter: str, kind: AxisKind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
+    letter: str, kind: AxisKind, text: str | None, usual: Sequence[Any], rules: Dialect | None, problems: Problems
 ) -> PlotAxis | None:
     """An axis from its text.
 
@@ -58,41 +57,43 @@ def read_axis(
         text: its values; None: take ``usual``, which options gave.
         usual: the values to take where `text` is None.
         rules: the dialect that the values of SuperMerger's axes are written in.
-        mistakes: what is wrong is added here.
+        problems: what is wrong is added here.
 
     Returns:
         The axis with the values that could be read; None if there are none.
     """
+    where = Named(f"axis {kind.name}")
     if text is not None and kind.lines:
         text = text.replace("\\n", "\n")
     if text is None:
         found, text = list(usual), csv_text(usual)
         if not found:
-            mistakes.append(f"axis {kind.name} has no values; write them behind a =")
+            problems.add((where,), "has no values", "write them behind a =")
     elif kind.read is None:
-        found = _merge_values(kind, text, rules, mistakes)
+        found = _merge_values(kind, text, rules, problems)
     else:
-        try:
-            wrong: list[str] = []
-            found = kind.read(text, wrong)
-            mistakes += [f"axis {kind.name}, {mistake}" for mistake in wrong]
-            if not found and not wrong:
-                raise StudyError("has no values; write them behind a =")
-        except StudyError as error:
-            mistakes.append(f"axis {kind.name}: {error}")
-            found = []
+        found = _read_values(kind.read, text, where, problems)
     return PlotAxis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
 
 
-def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, mistakes: list[str]) -> list[str]:
+def _read_values(read: ReadValues, text: str, where: Named, problems: Problems) -> list[Any]:
+    own, found = Problems(), list[Any]()
+    with own.collecting():
+        found = read(text, own)
+    if not found and not own:
+        own.add((), "has no values", "write them behind a =")
+    problems.found += [problem.under(where) for problem in own.found]
+    return found
+
+
+def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, problems: Problems) -> list[str]:
+    where = Named(f"axis {kind.name}")
     if rules is None:
-        mistakes.append(f"axis {kind.name} changes a recipe; give a recipe file (.toml), not a checkpoint")
+        problems.add((where,), "changes a recipe", "give a recipe file (.toml), not a checkpoint")
         return []
     if "|" in text:
-        mistakes.append(f"axis {kind.name}: | separates the values of several plots; draw one plot at a time")
+        problems.add((where,), "| parts its values into several plots", "make one after the other")
         return []
-    try:
+    with problems.collecting():
         return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))
-    except RecipeError as error:
-        mistakes.append(str(error))
-        return []
+    return []

@@ -15,7 +15,7 @@ from math import factorial
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.errors import did_you_mean
+from engine.errors import Named, Problems, did_you_mean
 from engine.shots.hires import Hires
 from engine.shots.samplers import SCHEDULES
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
@@ -26,8 +26,8 @@ ShotSettings = Mapping[str, Any]
 """Settings by the names of ``Shot``."""
 ApplyValue = Callable[[ShotSettings, Any, Sequence[Any]], ShotSettings]
 """Returns the settings with one value of an axis put in; the last argument has all values of that axis."""
-ReadValues = Callable[[str, list[str]], list[Any]]
-"""Reads the values out of a text; what is wrong is added to the list."""
+ReadValues = Callable[[str, Problems], list[Any]]
+"""From a text to the values; what is wrong with any of them is collected."""
 
 DECIMALS = 8
 """Digits after the point to which labels round, as the WebUI's do."""
@@ -62,15 +62,13 @@ class AxisKind:
 
 
 def _each(read: Callable[[str], list[Any]]) -> ReadValues:
-    """Items read one by one; those that cannot be read are mistakes."""
+    """Items read one by one; those that cannot be read are problems."""
 
-    def values(text: str, mistakes: list[str]) -> list[Any]:
+    def values(text: str, problems: Problems) -> list[Any]:
         found: list[Any] = []
         for item in items(text):
-            try:
+            with problems.collecting(Named(f"value {item!r}")):
                 found += read(item)
-            except StudyError as error:
-                mistakes.append(f"value {item!r} {error}")
         return found
 
     return values
@@ -79,20 +77,19 @@ def _each(read: Callable[[str], list[Any]]) -> ReadValues:
 def _size(item: str) -> list[tuple[int, int]]:
     found = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", item)
     if found is None:
-        raise StudyError("is not a size; write width and height, such as 512x768")
+        raise StudyError("is no size", remedy="write width and height, such as 512x768")
     return [(int(found[1]), int(found[2]))]
 
 
-def _whole_texts(text: str, _mistakes: list[str]) -> list[str]:
+def _whole_texts(text: str, _problems: Problems) -> list[str]:
     return texts(text)
 
 
-def _orders(text: str, mistakes: list[str]) -> list[tuple[str, ...]]:
+def _orders(text: str, problems: Problems) -> list[tuple[str, ...]]:
     words = items(text)
     if factorial(min(len(words), 20)) > MOST_VALUES:
-        mistakes.append(
-            f"{len(words)} words have {factorial(min(len(words), 20))} orders or more; take at most 7 words"
-        )
+        what = f"{len(words)} words have {factorial(min(len(words), 20))} orders or more"
+        problems.add((), what, "take at most 7 words")
         return []
     return list(permutations(words))
 
@@ -119,8 +116,8 @@ def _put_replaced(fields: ShotSettings, value: Any, values: Sequence[Any]) -> Sh
     texts: dict[str, str] = {name: fields.get(name, "") for name in ("prompt", "negative")}
     if not old or not any(old in text for text in texts.values()):
         raise StudyError(
-            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt; its first value is the text that "
-            "is searched for"
+            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt",
+            remedy="its first value is the text that is searched for",
         )
     return {**fields, **{name: text.replace(old, value) for name, text in texts.items()}}
 
@@ -241,4 +238,4 @@ def kind_of(name: str) -> AxisKind:
     folded = " ".join(name.casefold().split())
     if folded in by_fold:
         return by_fold[folded]
-    raise StudyError(f"there is no axis {name.strip()!r}; {did_you_mean(folded, AXIS_KINDS)}")
+    raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(folded, AXIS_KINDS))

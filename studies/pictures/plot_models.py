@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.architecture.widths import Widths
 from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae
-from engine.errors import CheckpointError, EngineError
+from engine.errors import Named, Problem, Problems
 from engine.recipes.dialects import Dialect
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import Recipe
@@ -50,7 +50,7 @@ def rules_of(path: Path) -> Dialect | None:
     return read_recipe_file(path).recipe.rules if path.suffix.lower() == RECIPE_FILE else None
 
 
-def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHashes, mistakes: list[str]) -> PlotModels:
+def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHashes, problems: Problems) -> PlotModels:
     """Every model of a plot, each file read once.
 
     Args:
@@ -58,7 +58,7 @@ def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHash
         axes: of the plot.
         run: which step of a recipe SuperMerger's axes change, from 1.
         hashes: gives the SHA-256 of checkpoints, by name.
-        mistakes: what is wrong with any file is added here; its cells then have no source.
+        problems: what is wrong with any file is added here; its cells then have no source.
     """
     choosing = [axis for axis in axes if axis.kind.sort in {"model", "merge"}]
     merging = [axis for axis in choosing if axis.kind.sort == "merge"]
@@ -67,12 +67,10 @@ def read_models(path: Path, axes: Sequence[PlotAxis], run: int, hashes: FileHash
     labels: list[str] = []
     by_place: dict[tuple[int, ...], int] = {}
     for number, file in enumerate(of_files.values if of_files else [path]):
-        try:
+        made: list[PictureSource] = []
+        with problems.collecting(*([Named(f"axis {of_files.kind.name}")] if of_files else [])):
             made = _sources_of_file(file, merging, run, hashes)
-        except (EngineError, StudyError) as error:
-            mistakes.append(f"axis {of_files.kind.name}, {error}" if of_files else str(error))
-            continue
-        for place, source in zip(_merge_places(merging), made, strict=True):
+        for place, source in zip(_merge_places(merging), made, strict=bool(made)):
             key = tuple(number if axis is of_files else place[merging.index(axis)] for axis in choosing)
             by_place[key] = len(sources)
             sources.append(source)
@@ -91,7 +89,9 @@ def _sources_of_file(path: Path, merging: Sequence[PlotAxis], run: int, hashes: 
     if not merging:
         return [read_source(path, hashes)]
     if path.suffix.lower() != RECIPE_FILE:
-        raise StudyError(f"{path}: the axis {merging[0].kind.name} changes a recipe; give a recipe file (.toml)")
+        raise StudyError(
+            f"the axis {merging[0].kind.name} changes a recipe", place=(path,), remedy="give a recipe file (.toml)"
+        )
     found = read_input(str(path), InputOptions())
     recipes = cells(found, run, [MergeAxis(kind=axis.kind.name, text=axis.text) for axis in merging])
     return [_merged_source(path, found, recipe) for recipe in recipes]
@@ -100,7 +100,7 @@ def _sources_of_file(path: Path, merging: Sequence[PlotAxis], run: int, hashes: 
 def _merged_source(path: Path, found: RecipeInput, recipe: Recipe) -> PictureSource:
     missing = [name for name in recipe.models if name not in found.models]
     if missing:
-        raise StudyError(f"{path}: where are the models {', '.join(missing)}? Name them under [models]")
+        raise StudyError(f"where are the models {', '.join(missing)}? Name them under [models]", place=(path,))
     return recipe_source(path.stem, recipe, found.models)
 
 
@@ -128,7 +128,7 @@ def _is_within(one: PictureSource, other: PictureSource) -> bool:
     return one.round_to == other.round_to and one.models.items() <= other.models.items()
 
 
-def model_mistakes(sources: Sequence[PictureSource], vaes: Sequence[Path | None]) -> list[str]:
+def model_problems(sources: Sequence[PictureSource], vaes: Sequence[Path | None]) -> list[Problem]:
     """What would keep the models from being opened, as their headers show, and the VAEs from decoding for them.
 
     Args:
@@ -136,35 +136,29 @@ def model_mistakes(sources: Sequence[PictureSource], vaes: Sequence[Path | None]
         vaes: all that decodes; None: the models' own.
     """
     opened: dict[Path, Checkpoint] = {}
-    found: dict[str, None] = {}
+    problems = Problems()
     for source in sources:
         for path in source.models.values():
-            try:
+            with problems.collecting():
                 opened[path] = opened[path] if path in opened else open_complete(path, vae=None in vaes)
-            except CheckpointError as error:
-                found[str(error)] = None
         models = [opened[path] for path in source.models.values() if path in opened]
-        found |= dict.fromkeys(_model_misfits(source, models, vae=None in vaes))
+        _add_misfits(source, models, problems, vae=None in vaes)
     for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
-        found |= dict.fromkeys(_vae_misfits(vaes, widths))
-    return list(found)
+        _add_vae_misfits(vaes, widths, problems)
+    return list({str(problem): problem for problem in problems.found}.values())
 
 
-def _model_misfits(source: PictureSource, models: Sequence[Checkpoint], *, vae: bool) -> Iterator[str]:
+def _add_misfits(source: PictureSource, models: Sequence[Checkpoint], problems: Problems, *, vae: bool) -> None:
     for model in models:
         if model.family != source.recipe.family:
-            yield f"{model.path}: is {model.family}, and the recipe {source.name} is for {source.recipe.family}"
+            what = f"is {model.family}, and the recipe {source.name} is for {source.recipe.family}"
+            problems.add((model.path,), what)
     for model in models[1:]:
-        try:
+        with problems.collecting():
             check_pair(models[0], model, vae=vae)
-        except CheckpointError as error:
-            yield str(error)
 
 
-def _vae_misfits(vaes: Sequence[Path | None], widths: Widths | None) -> Iterator[str]:
-    for path in vaes:
-        try:
-            if path:
-                read_whole_vae(path, widths)
-        except CheckpointError as error:
-            yield str(error)
+def _add_vae_misfits(vaes: Sequence[Path | None], widths: Widths | None, problems: Problems) -> None:
+    for path in filter(None, vaes):
+        with problems.collecting():
+            read_whole_vae(path, widths)

@@ -8,9 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import Named, Problem, ProblemError, Problems
 from engine.shots.shot import Shot
-from studies.errors import StudyError
 from studies.pictures.plot_axes import PlotAxis
 from studies.pictures.plot_kinds import ShotSettings
 from studies.pictures.plot_models import PlotModels, engines
@@ -110,7 +109,7 @@ class PlotPlan:
 
 
 def plan(
-    axes: Sequence[PlotAxis], base: ShotSettings, models: PlotModels, mistakes: list[str], *, vae: Path | None = None
+    axes: Sequence[PlotAxis], base: ShotSettings, models: PlotModels, problems: Problems, *, vae: Path | None = None
 ) -> PlotPlan:
     """Every cell of a plot.
 
@@ -118,26 +117,26 @@ def plan(
         axes: of the plot, in the order X, Y, Z.
         base: the settings that no axis changes, by the names of ``Shot``.
         models: read for these axes.
-        mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+        problems: what cannot be rendered is added here, with the axis and the value at fault.
         vae: what decodes where no axis says it.
     """
     of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
     counts = [len(axis.values) if (axis := _axis_of(axes, letter)) else 1 for letter in LETTERS]
-    wrong: dict[str, list[CellPlace]] = {}
+    wrong: dict[str, tuple[Problem, list[CellPlace]]] = {}
     found: list[PlotCell] = []
     for z, y, x in product(*map(range, reversed(counts))):
         place = (x, y, z)
         source = models.by_place.get(tuple(place[LETTERS.index(axis.letter)] for axis in models.axes))
         try:
             shot = Shot(**_settings(axes, base, place))
-        except (EngineError, StudyError) as error:
-            for line in _error_lines(error):
-                wrong.setdefault(line, []).append(place)
+        except ProblemError as error:
+            for problem in error.problems:
+                wrong.setdefault(str(problem), (problem, []))[1].append(place)
             continue
         if source is not None:
             own = _value_at(of_vaes, place) if of_vaes else vae
             found.append(PlotCell(place=place, source=source, vae=own, shot=shot))
-    mistakes += [_with_values(line, places, axes) for line, places in wrong.items()]
+    problems.found += [_with_values(problem, places, axes) for problem, places in wrong.values()]
     return PlotPlan(axes=tuple(axes), models=models, cells=tuple(found))
 
 
@@ -158,26 +157,20 @@ def _settings(axes: Sequence[PlotAxis], base: ShotSettings, place: CellPlace) ->
     return dict(fields)
 
 
-def _error_lines(error: Exception) -> list[str]:
-    head, *lines = str(error).splitlines()
-    before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
-    return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
-
-
-def _with_values(line: str, places: Sequence[CellPlace], axes: Sequence[PlotAxis]) -> str:
-    """A mistake, with those axis values that all its cells share and other cells do not have."""
+def _with_values(problem: Problem, places: Sequence[CellPlace], axes: Sequence[PlotAxis]) -> Problem:
+    """A problem at the values that all its cells, and only some cells, have."""
     words: list[str] = []
     for axis in axes:
         at = sorted({place[LETTERS.index(axis.letter)] for place in places})
-        if len(at) < len(axis.values) or line.startswith(_setting_prefixes(axis)):
+        if len(at) < len(axis.values) or problem.place in _settings_of(axis):
             words.append(axis.where(at))
-    return f"{' and '.join(words)}: {line}" if words else line
+    return problem.under(Named(" and ".join(words))) if words else problem
 
 
-def _setting_prefixes(axis: PlotAxis) -> tuple[str, ...]:
-    """How mistakes about the settings of an axis begin."""
-    names = [field.replace("_", " ") for field in axis.kind.fields]
-    return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
+def _settings_of(axis: PlotAxis) -> list[tuple[str, ...]]:
+    """The settings of an axis as problems of shots name them, of both passes where the second follows the first."""
+    names = [(field, field.removeprefix("hires_")) for field in axis.kind.fields]
+    return [place for field, name in names for place in ((field,), ("hires", name))]
 
 
 def idle_axes(plan: PlotPlan) -> Iterator[PlotAxis]:

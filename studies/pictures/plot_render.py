@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from engine.errors import RenderError
+from engine.errors import Named, RenderError
 from studies.drawing.grids import Grid, GridLabel
 from studies.drawing.lettering import Lettering
 from studies.drawing.sheets import RgbPicture
@@ -57,7 +57,7 @@ def render_plan(
     batch: int,
     how: Mapping[str, Any],
     console: Console,
-) -> list[str]:
+) -> list[RenderError]:
     """Render all cells, save each that has a path, and write the grid.
 
     Args:
@@ -76,7 +76,7 @@ def render_plan(
         RenderError: every cell is broken.
     """
     sheet = grid.blank()
-    broken: list[str] = []
+    broken: list[RenderError] = []
     with meter("rendering", len(plan.cells), console) as bar:
         for group, pieces in plan.orders(batch):
             first = plan.models.sources[group[0]]
@@ -95,7 +95,7 @@ def render_plan(
                         if cell.place in paths:
                             _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):
-        raise RenderError("every picture came out broken:\n" + broken[0])
+        raise RenderError(f"every picture came out broken:\n  {broken[0]}")
     recipe = plan.models.sources[plan.cells[0].source].recipe_text
     save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
     return broken
@@ -107,7 +107,7 @@ def _save(plan: PlotPlan, cell: PlotCell, picture: RgbPicture, path: Path) -> No
 
 
 def _rendered(
-    engine: Engine, plan: PlotPlan, piece: Sequence[PlotCell], bar: Meter, broken: list[str]
+    engine: Engine, plan: PlotPlan, piece: Sequence[PlotCell], bar: Meter, broken: list[RenderError]
 ) -> list[tuple[PlotCell, RgbPicture]]:
     """The pictures of cells of one size; those that come out broken are noted and left out, the others rendered."""
     from studies.drawing.sheets import as_bytes
@@ -117,7 +117,7 @@ def _rendered(
     except RenderError as error:
         if len(piece) > 1:
             return [rendered for cell in piece for rendered in _rendered(engine, plan, [cell], bar, broken)]
-        broken.append(f"  {plan.where(piece[0])}: {error}")
+        broken.append(error.under(Named(plan.where(piece[0]))))
         pictures = []
     bar.advance(len(piece))
     return list(zip(piece, pictures, strict=False))

@@ -29,7 +29,9 @@ def items(text: str) -> list[str]:
     try:
         return [item.strip() for row in csv.reader(StringIO(text), skipinitialspace=True, strict=True) for item in row]
     except csv.Error as error:
-        raise StudyError(f"{text!r} is not a list ({error}); quotes come in pairs around a whole value") from error
+        raise StudyError(
+            f"{text!r} is not a list ({error})", remedy="quotes come in pairs around a whole value"
+        ) from error
 
 
 def texts(text: str) -> list[str]:
@@ -78,14 +80,14 @@ def _expanded(item: str, read: Callable[[str], Decimal], what: str, examples: st
         first, last = read(found[1]), read(found[2])
         step = read(found[3]) if found[3] else Decimal(1)
     except (TypeError, ValueError):
-        raise StudyError(f"is neither a {what} nor a range; write {examples}") from None
+        raise StudyError(f"is no {what} and no range", remedy=f"write {examples}") from None
     return _evenly(first, last, int(found[4])) if found[4] else _in_steps(first, last, step)
 
 
 def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
     if not step or (last - first) * step < 0:
         corrected = f"{first}-{last}({'+' if last > first else '-'}{abs(step) or 1})"
-        raise StudyError(f"never comes to its end; write {corrected}")
+        raise StudyError("never comes to its end", remedy=f"write {corrected}")
     count = int((last - first) / step) + 1
     _refuse_many(count)
     return [first + place * step for place in range(count)]
@@ -94,10 +96,10 @@ def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
 def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
     _refuse_many(count)
     if count == 0:
-        raise StudyError("is an empty range; write how many values in the brackets, such as [4]")
+        raise StudyError("is a range of no values", remedy="write how many in the brackets, such as [4]")
     return [first + (last - first) * place / max(count - 1, 1) for place in range(count)]
 
 
 def _refuse_many(count: int) -> None:
     if count > MOST_VALUES:
-        raise StudyError(f"has {count} values; at most {MOST_VALUES} are allowed")
+        raise StudyError(f"are {count} values", remedy=f"at most {MOST_VALUES}")

@@ -85,7 +85,7 @@ def read_source(path: Path, hashes: FileHashes) -> PictureSource:
         case ".safetensors":
             return _from_checkpoint(path, hashes)
         case _:
-            raise StudyError(f"{path}: unknown kind of file; give a recipe file (.toml) or a checkpoint (.safetensors)")
+            raise StudyError("what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)", place=(path,))
 
 
 def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> PictureSource:

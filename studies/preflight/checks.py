@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
-from studies.preflight.findings import Finding, Level, told
+from studies.preflight.findings import Finding, Level, errors_at
 from studies.preflight.models import models_of, odd_runs, unfit_vaes
 from studies.studyfile.spec import Rendering, StudyShots, StudySpec, TargetLook
 
@@ -28,6 +28,8 @@ FEWEST_REFERENCES = 4
 GOOD_REFERENCES = 8
 """The number of references below which the check warns."""
 JPEG = (".jpg", ".jpeg")
+DEVICE = ("device", "device")
+"""The key of the device in a study file."""
 
 
 def preflight(spec: StudySpec) -> tuple[Finding, ...]:
@@ -43,7 +45,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
         *odd_runs(space),
         *_prompts(shots),
         *_references(spec.target, spec.storage.file.parent),
-        *_scorers(spec.panel_settings()),
+        *_scorers(spec.scoring.panel_settings(spec.target, shots)),
         *_folder(spec.storage.folder),
         *_device(rendering),
         *_upscalers(rendering, shots),
@@ -61,8 +63,9 @@ def _prompts(shots: StudyShots) -> Iterator[Finding]:
     for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
-        where = f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"'
-        yield from (told("warning", where, remark) for remark in check_prompt(text, negative=negative))
+        where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
+        for remark in check_prompt(text, negative=negative):
+            yield Finding(level="warning", problem=remark.under(where))
 
 
 def _embeddings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
@@ -72,7 +75,7 @@ def _embeddings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Ch
             refuse_misfits(rendering, shots, widths)
         embedding_hashes(rendering, shots)
     except EngineError as error:
-        yield told("error", "render.embeddings", error)
+        yield from errors_at(error, "render", "embeddings")
 
 
 def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
@@ -80,7 +83,7 @@ def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
     try:
         refuse_unusable(rendering, shots)
     except EngineError as error:
-        yield told("error", "render.upscalers", error)
+        yield from errors_at(error, "render", "upscalers")
 
 
 def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
@@ -88,38 +91,36 @@ def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
     from scorers.encoders.preprocess import load_picture
     from scorers.errors import ScorerError
 
-    where, good = "target.references", 0
+    where, good = ("target", "references"), 0
     for path in target.references:
         try:
             load_picture(path)
         except ScorerError as error:
-            remedy = f"name a folder or pictures; paths start from {here}"
-            yield Finding(
-                level="error",
-                where=where,
-                message=str(error),
-                remedy=remedy if not path.exists() else "remove it, or save it as PNG or JPEG",
-            )
+            remedy = "remove it, or save it as PNG or JPEG"
+            if not path.exists():
+                remedy = f"name a folder or pictures; paths start from {here}"
+            for problem in error.problems:
+                yield Finding(level="error", problem=problem.under(*where).advised(remedy))
         else:
             good += 1
     remedy = f"give {GOOD_REFERENCES} to 40 pictures of the target look, of different subjects"
     needed = 1 if target.like else FEWEST_REFERENCES
     if good < needed:
-        yield Finding(
-            level="error",
-            where=where,
-            message=f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
-            remedy=remedy if target.like else f"{remedy}; or 1 to 3 pictures, with the look in words (like)",
+        yield Finding.of(
+            "error",
+            where,
+            f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
+            remedy if target.like else f"{remedy}; or 1 to 3 pictures, with the look in words (like)",
         )
     elif good < GOOD_REFERENCES:
-        yield Finding(level="warning", where=where, message=f"{_pictures(good)} show little of a style", remedy=remedy)
+        yield Finding.of("warning", where, f"{_pictures(good)} show little of a style", remedy)
     jpegs = sum(path.suffix.lower() in JPEG for path in target.references)
     if jpegs:
-        yield Finding(
-            level="note",
-            where=where,
-            message=f"{jpegs} of {len(target.references)} are JPEG files; strong compression counts as look",
-            remedy="use PNG files, or JPEG files of quality 90 and more",
+        yield Finding.of(
+            "note",
+            where,
+            f"{jpegs} of {len(target.references)} are JPEG files; strong compression counts as look",
+            "use PNG files, or JPEG files of quality 90 and more",
         )
 
 
@@ -138,18 +139,19 @@ def _scorers(settings: PanelSettings) -> Iterator[Finding]:
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:
-        yield from (told("error", "scorers", line) for line in str(error).splitlines())
+        yield from errors_at(error, "scorers")
         return
-    yield from (told("error", "scorers", missing.text) for missing in sources.missing)
+    for missing in sources.missing:
+        yield Finding(level="error", problem=missing.problem.under("scorers"))
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         found = list(verified(sources))
     for one in found:
-        if one.problem:
-            yield Finding(level="error", where="scorers", message=one.problem, remedy="check [scorers]")
-        elif one.remark:
-            yield told("warning", f"scorers: {one.path}", one.remark)
-    yield from (told("warning", "scorers", str(remark.message)) for remark in remarks)
+        for problem in one.problems:
+            yield Finding(level="error", problem=problem.under("scorers").advised("see [scorers]"))
+        if one.remark and not one.problems:
+            yield Finding.of("warning", ("scorers", one.path), one.remark)
+    yield from (Finding.of("warning", ("scorers",), str(remark.message)) for remark in remarks)
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
@@ -159,7 +161,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
         ancestor = ancestor.parent
     remedy = "set [study] folder to a place where you may write"
     if not ancestor.is_dir():
-        yield Finding(level="error", where=str(folder), message=f"{ancestor} is a file", remedy=remedy)
+        yield Finding.of("error", (folder,), f"{ancestor} is a file", remedy)
         return
     try:
         with tempfile.TemporaryFile(dir=ancestor) as file:
@@ -167,8 +169,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        message = f"cannot be written ({error.strerror})"
-        yield Finding(level="error", where=str(folder), message=message, remedy=remedy)
+        yield Finding.of("error", (folder,), f"cannot be written ({error.strerror})", remedy)
 
 
 def _device(rendering: Rendering) -> Iterator[Finding]:
@@ -177,20 +178,20 @@ def _device(rendering: Rendering) -> Iterator[Finding]:
 
     device = device_of(rendering.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        message = f"this machine has no {device}"
-        yield Finding(level="error", where="device.device", message=message, remedy="write auto or cpu")
+        yield Finding.of("error", DEVICE, f"this machine has no {device}", "write auto or cpu")
     elif device.type == "cpu" and rendering.precision in ("fp16", "bf16"):
-        message = f"{rendering.precision} on a CPU is slower than fp32 and less exact"
-        yield Finding(level="warning", where="device.precision", message=message, remedy="write auto")
+        what = f"{rendering.precision} on a CPU is slower than fp32 and less exact"
+        yield Finding.of("warning", ("device", "precision"), what, "write auto")
 
 
 def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding]) -> Iterator[Finding]:
     """Time, disk and memory."""
-    if any(finding.where == "device.device" for finding in found):
+    if any(finding.problem.place == DEVICE for finding in found):
         return
-    need = estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
+    settings = spec.scoring.panel_settings(spec.target, spec.shots)
+    need = estimate(spec.search, spec.shots, spec.rendering, settings, models)
     speed = f"about {time_text(need.seconds)} on this {need.device}"
-    yield Finding(level="note", where="time", message=f"{need.trials} trials, {need.pictures} pictures: {speed}")
+    yield Finding.of("note", (Named("time"),), f"{need.trials} trials, {need.pictures} pictures: {speed}")
     yield from _disk(spec.storage.folder, need)
     yield from _memory(spec.rendering.device, need)
 
@@ -206,20 +207,16 @@ def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
         level = "error"
     elif free < need.disk_bytes + need.export_bytes:
         level = "warning"
-    yield Finding(
-        level=level,
-        where=f"disk: {place}",
-        message=f"{needed_bytes}; {size_text(free)} are free",
-        remedy="" if level == "note" else "free some space, or move [study] folder",
-    )
+    remedy = "" if level == "note" else "free some space, or move [study] folder"
+    yield Finding.of(level, (Named("disk"), place), f"{needed_bytes}; {size_text(free)} are free", remedy)
 
 
 def _memory(device: str, need: StudyEstimate) -> Iterator[Finding]:
     free = free_memory(device_of(device))
     short = free < need.memory_bytes
-    yield Finding(
-        level="warning" if short else "note",
-        where=f"memory: {need.device}",
-        message=f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
-        remedy="close other programs, or make smaller pictures" if short else "",
+    yield Finding.of(
+        "warning" if short else "note",
+        (Named("memory"), Named(str(need.device))),
+        f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
+        "close other programs, or make smaller pictures" if short else "",
     )

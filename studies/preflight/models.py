@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from engine.architecture.widths import FamilyName
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from search.space.space import Space
-from studies.preflight.findings import Finding, told
+from studies.preflight.findings import Finding, errors_at
 from studies.studyfile.spec import Merge, Rendering
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: lis
     for letter, path in merge.models.items():
         try:
             if (seen := open_checkpoint(path).family) != family:
-                title = TITLES[family].removeprefix("an ")
-                raise EngineError(f"this is {TITLES[seen]}, and the study merges {title}s; take models of one family")
+                what = f"this is {TITLES[seen]}, and the study is of {TITLES[family].removeprefix('an ')}s"
+                raise EngineError(what, place=(path,), remedy="take models of one family")
             models[letter] = open_complete(path, vae=rendering.merges_vae)
             check_finite(models[letter])
         except EngineError as error:
-            found.append(told("error", f"models.{letter}: {path}", str(error).removeprefix(f"{path}: ")))
+            found += errors_at(error, "models", letter)
     if set(models) == set(merge.models):
         found += _pairs(models, vae=rendering.merges_vae)
         found += _marks(rendering.prediction, models)
@@ -54,7 +54,7 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
         try:
             check_pair(first[1], model, vae=vae)
         except EngineError as error:
-            yield told("error", f"models.{first[0]}, models.{letter}", error)
+            yield from errors_at(error, Named(f"models.{first[0]}, models.{letter}"))
 
 
 def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
@@ -64,11 +64,11 @@ def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Findin
     marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
     if prediction == "auto" and len(set(marks.values())) > 1:
         listed = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
-        yield Finding(
-            level="error",
-            where="models",
-            message=f"they are marked for different predictions ({listed}), and their merge would predict neither",
-            remedy='take models of one kind, or write prediction = "epsilon" or "v" under [render]',
+        yield Finding.of(
+            "error",
+            ("models",),
+            f"they are marked for different predictions ({listed}), and their merge would predict neither",
+            'take models of one kind, or write prediction = "epsilon" or "v" under [render]',
         )
 
 
@@ -80,11 +80,11 @@ def odd_runs(space: Space) -> Iterator[Finding]:
         meant = MEANT_FOR.get(calculation)
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
         if others:
-            yield Finding(
-                level="warning",
-                where="merge",
-                message=f"{calculation} is made for {meant}; with {', '.join(others)} it may give noise",
-                remedy=f'write mode = "{meant}", or another calculation mode',
+            yield Finding.of(
+                "warning",
+                ("merge",),
+                f"{calculation} is made for {meant}; with {', '.join(others)} it may give noise",
+                f'write mode = "{meant}", or another calculation mode',
             )
 
 
@@ -94,9 +94,9 @@ def unfit_vaes(rendering: Rendering, models: Mapping[str, Checkpoint]) -> Iterat
     from engine.checkpoints.vae import read_whole_vae
 
     inside = next((model.widths for model in models.values() if has_vae(model)), None)
-    place = "space.choices.vae" if rendering.vaes else "render.vae"
+    place = ("space", "choices", "vae") if rendering.vaes else ("render", "vae")
     for path in filter(None, rendering.vaes.values() or [rendering.vae]):
         try:
             read_whole_vae(path, inside)
         except EngineError as error:
-            yield told("error", f"{place}: {path}", str(error).removeprefix(f"{path}: "))
+            yield from errors_at(error, *place)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
-from engine.errors import RecipeError
+from engine.errors import Problems, RecipeError
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -118,21 +118,21 @@ def _text_of(source: str) -> str:
         return _standard_input()
     if not _is_file(source):
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
-            raise StudyError(f"{source}: there is no such file; check the path")
+            raise StudyError(f"{source}: there is no such file", remedy="check the path")
         return source
     try:
         return Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise StudyError(f"{source}: cannot be read ({error.strerror}); check the path") from error
+        raise StudyError(f"{source}: cannot be read ({error.strerror})", remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError(f"{source}: is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def _standard_input() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError("standard input is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def _family(options: InputOptions) -> FamilyName:
@@ -160,18 +160,17 @@ def _from_recipe_file(source: str) -> RecipeInput:
         return RecipeInput(recipe=Recipe.parse(text))
     head = {name: value for name, value in content.items() if name != "models"}
     models = cast("dict[str, Any]", content["models"] if isinstance(content["models"], dict) else {})
-    return RecipeInput(
-        recipe=_recipe_from_tables(head), models={name: Path(str(path)) for name, path in models.items()}
-    )
+    paths = {name: Path(str(path)) for name, path in models.items()}
+    return RecipeInput(recipe=_recipe_from_tables(head), models=paths)
 
 
 def _recipe_from_tables(content: dict[str, Any]) -> Recipe:
     """A recipe from the tables of standard input, whose ``presets`` would have no folder."""
-    from engine.recipes.tables import Mistakes, read_recipe
+    from engine.recipes.tables import read_recipe
 
-    mistakes = Mistakes()
-    fields = read_recipe(content, None, mistakes)
-    mistakes.refuse("the recipe")
+    problems = Problems()
+    fields = read_recipe(content, None, problems)
+    problems.raise_as(RecipeError, "the recipe")
     return Recipe(**fields)
 
 
@@ -191,7 +190,7 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
     try:
         return _with_hashes(recipe_of_metadata(header.metadata, _dialect(options, family), family))
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise error.under(path) from error
 
 
 def _family_in(header: Header, path: Path) -> FamilyName:
@@ -199,7 +198,7 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError(f"{path}: of which family are its models? Name it with --family: sd1, sd2 or sdxl")
+        raise StudyError("of which family are its models? Say so with --family: sd1, sd2 or sdxl", place=(path,))
     return family
 
 
@@ -216,7 +215,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"this is not JSON: {error}; paste all of the metadata, from {{ to }}") from None
+        raise RecipeError(f"this is no JSON: {error}", remedy="paste the metadata whole, from { to }") from None
     texts: dict[str, str] = {RECIPE_KEY: text}
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
@@ -227,7 +226,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
     if options.row is None and len(rows) != 1:
-        raise StudyError(f"{source}: has {len(rows)} rows; choose one with --id: an ID, or -1 for the last")
+        raise StudyError(f"{source}: has {len(rows)} rows", remedy="say which with --id: an ID, or -1 for the last")
     row = row_of(rows, -1 if options.row is None else options.row, source)
     dialect = dialect_of(options.dialect or dialect_name(row, _family(options)))
     reading = recipe_of_row(row, dialect, _family(options), _own_presets(options))
@@ -256,21 +255,24 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
         case _:
             fields = replace(fields, adjust=_checked_adjust(text, dialect))
     step = step_of(fields, dialect, family, own)
-    return RecipeInput(
-        recipe=Recipe(steps=(step,), dialect=dialect.name, family=family), notes=notes_on(fields, dialect)
-    )
+    recipe = Recipe(steps=(step,), dialect=dialect.name, family=family)
+    return RecipeInput(recipe=recipe, notes=notes_on(fields, dialect))
 
 
 def _checked_rules(text: str, calculation: str) -> str:
     if not parse_elemental(text, calculation):
-        raise RecipeError(f"{text.strip()!r:.60}: it has no elemental rule; write OUT05 OUT08:attn1:0.88")
+        raise RecipeError(
+            f"{text.strip()!r:.60}: there is no elemental rule in it", remedy="write OUT05 OUT08:attn1:0.88"
+        )
     return text.strip("\n")
 
 
 def _checked_adjust(text: str, dialect: Dialect) -> str:
     if not parse_adjust(text.strip(), dialect):
         names = ", ".join(dialect.adjust_fields)
-        raise RecipeError(f"{text.strip()!r:.60}: this Adjust text changes nothing; write numbers for {names}")
+        raise RecipeError(
+            f"{text.strip()!r:.60}: this Adjust text changes nothing", remedy=f"write numbers for {names}"
+        )
     return text.strip()
 
 
@@ -280,4 +282,4 @@ def _chosen_preset(found: Mapping[str, Weights], name: str | None, source: str) 
     if name in found or (name in PRESETS and name is not None):
         return str(name)
     count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
-    raise StudyError(f"{source:.80}: has {count}; choose one with --preset: {', '.join(found) or 'none'}")
+    raise StudyError(f"{source:.80}: has {count}", remedy=f"say which with --preset: {', '.join(found) or 'none'}")

@@ -109,12 +109,12 @@ def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bo
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
         if not 1 <= form.run <= len(runs):
-            raise StudyError(f"there is no run {form.run}; the recipe takes {len(runs)} in SuperMerger")
+            raise StudyError(f"there is no run {form.run}", remedy=f"the recipe takes {len(runs)} in SuperMerger")
         return runs[form.run - 1]
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:
         where = f"runs {', '.join(map(str, numbers))}" if numbers else f"none of its {len(runs)} runs"
-        raise StudyError(f"the recipe has {what} in {where}; choose one with --run")
+        raise StudyError(f"the recipe has {what} in {where}", remedy="say which one with --run")
     return runs[numbers[0] - 1]
 
 
@@ -126,7 +126,9 @@ def _single_text(kind: str, recipe: Recipe, form: TextOptions) -> str:
         return f"{fields_of(run, recipe.rules, recipe.family).adjust}\n"
     run = _chosen_run(recipe, form, lambda run: isinstance(run.alpha, tuple), "block weights")
     if not isinstance(run.alpha, tuple):
-        raise RecipeError("the run has one ratio for all blocks and no weights; write alpha in SuperMerger instead")
+        raise RecipeError(
+            "the run has one ratio for all blocks and no weights", remedy="write alpha in SuperMerger instead"
+        )
     if kind == "preset":
         return f"{preset_line(form.name or 'MY_PRESET', run.alpha)}\n"
     return f"{fields_of(run, recipe.rules, recipe.family).weights_alpha}\n"
@@ -168,8 +170,8 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
     """
     path = Path(output)
     if path.exists() and not overwrite:
-        raise StudyError(f"{path}: already exists; choose another name, or add --overwrite")
+        raise StudyError("exists already", place=(path,), remedy="choose another name, or ask for --overwrite")
     try:
         write_text(path, text)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        raise StudyError(f"cannot be written ({error.strerror})", place=(path,), remedy="check the folder") from error

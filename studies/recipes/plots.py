@@ -46,7 +46,9 @@ def cells(source: RecipeInput, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     """
     recipe = source.recipe
     if not 1 <= run <= len(recipe.steps):
-        raise StudyError(f"--run {run}: the recipe has {len(recipe.steps)} steps; write 1 to {len(recipe.steps)}")
+        raise StudyError(
+            f"--run {run}: the recipe has {len(recipe.steps)} steps", remedy=f"write 1 to {len(recipe.steps)}"
+        )
     step = recipe.runs[run - 1]
     padded = [*axes, Axis(), Axis()]
     plot = Plot(fields=fields_of(step, recipe.rules, recipe.family), x=padded[0], y=padded[1], z=padded[2])
@@ -74,14 +76,16 @@ def write_cells(source: RecipeInput, recipes: Sequence[Recipe], folder: Path, *,
     width = len(str(len(recipes)))
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
     if not overwrite and (there := [str(path) for path in paths if path.exists()]):
-        raise StudyError(f"{', '.join(there[:3])}: already exists; choose another folder, or add --overwrite")
+        raise StudyError(f"{', '.join(there[:3])}: there already", remedy="choose another folder, or --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, recipe in zip(paths, recipes, strict=True):
             models = {name: source.models[name] for name in recipe.models}
             write_text(path, recipe_file_text(RecipeFile(recipe=recipe, models=models), folder))
     except OSError as error:
-        raise StudyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+        raise StudyError(
+            f"cannot be written ({error.strerror})", place=(folder,), remedy="choose another folder"
+        ) from error
     return paths
 
 
@@ -93,5 +97,5 @@ def parse_axis(text: str) -> Axis:
     """
     kind, equals, values = text.partition("=")
     if not equals:
-        raise RecipeError(f'{text!r} is not an axis; write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
+        raise RecipeError(f"{text!r} is no axis", remedy='write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
     return Axis(kind=kind.strip(), text=values.replace("\\n", "\n"))

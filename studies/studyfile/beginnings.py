@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import Place, Problem, ProblemError, Problems
 from engine.recipes.presets import preset_weights
 from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
 from search.plan import Beginning, Plan
 from search.space.space import Space
-from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, read_input
-from studies.studyfile.mistakes import Mistake, Place
 
 
 def with_beginnings(
-    plan: Plan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, mistakes: list[Mistake]
+    plan: Plan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, problems: Problems
 ) -> Plan:
     """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
 
@@ -28,7 +26,7 @@ def with_beginnings(
         here: folder that paths of recipe files start from.
         begin: as written.
         start: as written, or None.
-        mistakes: what is wrong with single ones is added.
+        problems: what is wrong with single ones is added.
     """
     texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
     texts += [(("search", "start"), start)] if start is not None else []
@@ -36,9 +34,8 @@ def with_beginnings(
     for place, text in texts:
         try:
             found[place] = _beginning(text, space, here)
-        except (EngineError, SearchError, StudyError) as error:
-            remedy = 'name a recipe file, a preset such as "GRAD_V", or a row of weights, BASE first, inside [space]'
-            mistakes.append(Mistake(place=place, what=_one_line(error), seen=text, remedy=remedy))
+        except ProblemError as error:
+            problems.found += [_at(place, text, problem) for problem in error.problems]
     beginnings = tuple(one for place, one in found.items() if place != ("search", "start"))
     return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
 
@@ -68,5 +65,8 @@ def _point_of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     return point
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(line.strip().removeprefix("- ") for line in str(error).splitlines())
+def _at(place: Place, text: str, problem: Problem) -> Problem:
+    """What is wrong with a recipe, where the study file names it; the value is what stands there."""
+    seen = text if not problem.place else problem.seen
+    remedy = 'name a recipe file, a preset such as "GRAD_V", or a row of weights, BASE first, inside [space]'
+    return replace(problem, seen=seen).under(*place).advised(remedy)

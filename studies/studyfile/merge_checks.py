@@ -10,21 +10,21 @@ from typing import cast
 from pydantic_core import PydanticCustomError
 
 from engine.architecture.widths import FamilyName
-from engine.errors import did_you_mean
+from engine.errors import Place, Problem, did_you_mean
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Dialect, dialect_of
 from engine.recipes.sites import idle_sites
 from engine.supermerger.fields import beta_by_block, uses_beta
 from search.space.build import suggested_sites
 from search.space.frame import SEPARATE, Frame, models_taken
-from studies.studyfile.mistakes import Mistake, Place
+from studies.studyfile.problems import problems_of
 from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
 from studies.studyfile.space_values import SUGGESTED, blocks_of_range
 
 NAMES: Mapping[FamilyName, str] = {"sd1": "SD1", "sd2": "SD2", "sdxl": "SDXL"}
 NOT_SEARCHED = {
-    "self": "multiplies A alone by the ratios; choose sites under [space.self]",
-    "plus random": "adds noise, of which there is nothing to search; leave it out",
+    "self": ("multiplies A alone by the ratios", "choose sites under [space.self]"),
+    "plus random": ("adds noise, of which there is nothing to search", "leave it out"),
 }
 """Calculation modes that a study has no use for, why, and the way out."""
 
@@ -103,8 +103,8 @@ class MergeSettings:
         return {name: value for name, value in table.freeze.items() if told or name not in {*table.bounds, *table.ties}}
 
 
-def space_mistakes(settings: MergeSettings) -> Iterator[Mistake]:
-    """Every mistake."""
+def space_problems(settings: MergeSettings) -> Iterator[Problem]:
+    """Everything that is wrong."""
     yield from _of_words(settings)
     yield from _of_models(settings)
     yield from _of_seconds(settings)
@@ -112,46 +112,46 @@ def space_mistakes(settings: MergeSettings) -> Iterator[Mistake]:
     yield from _of_the_rest(settings)
 
 
-def _of_words(settings: MergeSettings) -> Iterator[Mistake]:
+def _of_words(settings: MergeSettings) -> Iterator[Problem]:
     merge, dialect, choices = settings.merge, settings.dialect, settings.space.choices
     for name in ("mode", "calculation"):
         if name in choices.given and name in merge.model_fields_set:
             seen, what = getattr(merge, name), f"is decided by space.choices.{name}"
-            yield Mistake(place=("merge", name), what=what, seen=seen, remedy="leave one of them out")
+            yield Problem(place=("merge", name), what=what, seen=seen, remedy="leave one of them out")
     if settings.family not in dialect.families:
         what = f"SuperMerger stops with an error when it merges {NAMES[settings.family]} in this dialect"
         remedy = f"write classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
-        yield Mistake(place=("merge", "dialect"), what=what, seen=dialect.name, remedy=remedy)
+        yield Problem(place=("merge", "dialect"), what=what, seen=dialect.name, remedy=remedy)
     if merge.separate and not (settings.family == "sdxl" and dialect.extended):
         what = f"TIME, OUT and LABEL cannot be told apart in {NAMES[settings.family]}, dialect {dialect.name}"
         remedy = "that takes SDXL in the dialect head; leave it out"
-        yield Mistake(place=("merge", "separate"), what=what, seen=True, remedy=remedy)
+        yield Problem(place=("merge", "separate"), what=what, seen=True, remedy=remedy)
     for number, word in enumerate(settings.calculations):
         chosen: Place = ("space", "choices", "calculation", number)
         place = chosen if choices.calculation else ("merge", "calculation")
         if word in NOT_SEARCHED:
-            what, _, remedy = NOT_SEARCHED[word].partition("; ")
-            yield Mistake(place=place, what=what, seen=word, remedy=remedy)
+            what, remedy = NOT_SEARCHED[word]
+            yield Problem(place=place, what=what, seen=word, remedy=remedy)
         elif word not in dialect.calculations:
             what, remedy = f"is not known in the dialect {dialect.name}", did_you_mean(word, dialect.calculations)
-            yield Mistake(place=place, what=what, seen=word, remedy=remedy)
+            yield Problem(place=place, what=what, seen=word, remedy=remedy)
     if "gamma" in merge.model_fields_set and "extract" not in settings.calculations:
         what = "means something in the calculation mode extract alone"
-        yield Mistake(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
+        yield Problem(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
 
 
-def _of_models(settings: MergeSettings) -> Iterator[Mistake]:
+def _of_models(settings: MergeSettings) -> Iterator[Problem]:
     if settings.paths is None:
         return
     three = [run for run in settings.runs if models_taken(*run) == 3]
     place: Place = ("models", "C")
     if three and "C" not in settings.paths:
         remedy = 'name the third model, for example C = "models/base.safetensors"'
-        yield Mistake(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
+        yield Problem(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
     elif not three and "C" in settings.paths:
         remedy = 'leave it out, or choose a mode for three, for example mode = "Add difference" under [merge]'
         what = f"is not used: {' and '.join(map(_called, settings.runs))} takes two models"
-        yield Mistake(place=place, what=what, seen=settings.paths["C"], remedy=remedy)
+        yield Problem(place=place, what=what, seen=settings.paths["C"], remedy=remedy)
 
 
 def _called(run: tuple[str, str]) -> str:
@@ -159,27 +159,27 @@ def _called(run: tuple[str, str]) -> str:
     return calculation if calculation in DIFFERENCE_CALCULATIONS else mode
 
 
-def _of_seconds(settings: MergeSettings) -> Iterator[Mistake]:
+def _of_seconds(settings: MergeSettings) -> Iterator[Problem]:
     beta, second = settings.merge.beta, settings.space.second
     used = [run for run in settings.runs if uses_beta(*run)]
     place: Place = ("merge", "beta")
     if beta is not None and not used:
         what = f"there is no second ratio in {', '.join(mode for mode, _ in settings.runs)}"
-        yield Mistake(place=place, what=what, seen=beta, remedy="leave it out")
+        yield Problem(place=place, what=what, seen=beta, remedy="leave it out")
     if beta is not None and second is not None:
         what = "is one second ratio for all blocks, and [space.second] searches one for each"
-        yield Mistake(place=place, what=what, seen=beta, remedy="leave one of them out")
+        yield Problem(place=place, what=what, seen=beta, remedy="leave one of them out")
     if second is not None and not any(beta_by_block(*run) for run in settings.runs):
         what = f"there is no second ratio by block in {', '.join(map(_called, settings.runs))}"
         remedy = "write beta under [merge]" if used else "leave the table out"
-        yield Mistake(place=("space", "second"), what=what, remedy=remedy)
+        yield Problem(place=("space", "second"), what=what, remedy=remedy)
     elif settings.second is not None and "extract" in settings.calculations:
         what = "extract has one second ratio for all blocks, and one for each block is searched"
         remedy = "leave extract out, or write beta under [merge] and leave [space.second] out"
-        yield Mistake(place=("space", "choices", "calculation"), what=what, remedy=remedy)
+        yield Problem(place=("space", "choices", "calculation"), what=what, remedy=remedy)
 
 
-def _of_blocks(settings: MergeSettings) -> Iterator[Mistake]:
+def _of_blocks(settings: MergeSettings) -> Iterator[Problem]:
     for name, table in (("blocks", settings.space.blocks), ("second", settings.space.second)):
         if table is not None:
             frozen = settings.frozen(table)
@@ -191,21 +191,21 @@ def _of_blocks(settings: MergeSettings) -> Iterator[Mistake]:
             try:
                 blocks_of_range(text, settings.blocks)
             except PydanticCustomError as error:
-                told = error.context or {}
                 place: Place = ("space", "blocks", "groups", name, number)
-                what = f"{told['what']} in {NAMES[settings.family]}"
-                yield Mistake(place=place, what=what, seen=text, remedy=_listed(settings))
+                for problem in problems_of(error):
+                    what = f"{problem.what} in {NAMES[settings.family]}"
+                    yield Problem(place=place, what=what, seen=text, remedy=_listed(settings))
 
 
 def _strays(
     place: Place, named: Mapping[str, Mapping[str, object]], blocks: Sequence[str], settings: MergeSettings
-) -> Iterator[Mistake]:
+) -> Iterator[Problem]:
     for key, entries in named.items():
         leaders = [str(leader) for leader in entries.values()] if key == "ties" else []
         for name in dict.fromkeys([*entries, *leaders]):
             if name not in blocks:
                 what = f"{name} is no block with a ratio of its own in {NAMES[settings.family]}"
-                yield Mistake(place=(*place, key, name), what=what, remedy=_listed(settings))
+                yield Problem(place=(*place, key, name), what=what, remedy=_listed(settings))
 
 
 def _listed(settings: MergeSettings) -> str:
@@ -219,16 +219,16 @@ def _listed(settings: MergeSettings) -> str:
     return f"there are BASE, IN00 to IN{last:02d}, M00, OUT00 to OUT{last:02d}{apart}"
 
 
-def _twice(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[Mistake]:
+def _twice(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:
     """What has bounds, is frozen or tied, two of them."""
     for key, other in (("bounds", "freeze"), ("bounds", "ties"), ("freeze", "ties")):
         for name in named[key]:
             if name in named[other]:
                 what = f"stands under {other} too"
-                yield Mistake(place=(*place, key, name), what=what, remedy="leave it in one of them")
+                yield Problem(place=(*place, key, name), what=what, remedy="leave it in one of them")
 
 
-def _of_the_rest(settings: MergeSettings) -> Iterator[Mistake]:
+def _of_the_rest(settings: MergeSettings) -> Iterator[Problem]:
     """Sites and Adjust fields."""
     table, sites, fields = settings.space.self_, settings.sites, settings.dialect.adjust_fields
     named = {"bounds": table.bounds, "freeze": table.freeze, "ties": table.ties}
@@ -237,15 +237,15 @@ def _of_the_rest(settings: MergeSettings) -> Iterator[Mistake]:
         for name in dict.fromkeys([*entries, *leaders]):
             if name not in sites:
                 what, remedy = f"{name} is no site of this study", "add it to sites"
-                yield Mistake(place=("space", "self", key, name), what=what, remedy=remedy)
+                yield Problem(place=("space", "self", key, name), what=what, remedy=remedy)
     yield from _twice(("space", "self"), named)
     if settings.family in settings.dialect.families:
         for site in idle_sites(map(Site.parse, sites), settings.family, settings.dialect):
             where = f"{NAMES[settings.family]}, dialect {settings.dialect.name}"
             what = f"no tensor that Self may multiply belongs to it in {where}"
             remedy = "attention lies in the IN and OUT blocks with transformers and in M00"
-            yield Mistake(place=("space", "self", "sites"), what=what, seen=str(site), remedy=remedy)
+            yield Problem(place=("space", "self", "sites"), what=what, seen=str(site), remedy=remedy)
     for field in settings.space.adjust:
         if field not in fields:
             what = f"is no Adjust field of the dialect {settings.dialect.name}"
-            yield Mistake(place=("space", "adjust", field), what=what, remedy=did_you_mean(field, fields))
+            yield Problem(place=("space", "adjust", field), what=what, remedy=did_you_mean(field, fields))

@@ -1,4 +1,4 @@
-"""Reading a study file: TOML as a person wrote it becomes a `StudySpec`, or every mistake is told at once."""
+"""Reading a study file: TOML as a person wrote it becomes a `StudySpec`, or every problem is told at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.errors import did_you_mean
+from engine.errors import Problems, did_you_mean
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import Plan
 from search.space.space import Space
@@ -17,7 +17,7 @@ from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
 from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
-from studies.studyfile.mistakes import Mistake, from_pydantic, raise_all
+from studies.studyfile.problems import from_pydantic
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
@@ -34,20 +34,21 @@ def read_study_file(path: Path) -> StudySpec:
         path: the TOML file; paths inside it are relative to its folder.
 
     Raises:
-        StudyError: not there, not TOML, or with mistakes; all of them, one a line.
+        StudyError: not there, not TOML, or with problems; all of them, one a line.
     """
     path = path.expanduser().absolute()
     data = _toml(path)
-    parts, mistakes = _validate(data)
-    mistakes += across(parts)
+    problems = Problems()
+    parts = _validate(data, problems)
+    problems.found += across(parts)
     models = parts["models"].paths.values() if "models" in parts else ()
-    space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), mistakes)
-    plan = _plan(parts["search"], space, path.parent, mistakes) if space and "search" in parts else None
-    if mistakes:
-        mistakes += missing_files(parts, path.parent)
-    raise_all(path.name, mistakes)
+    space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
+    plan = _plan(parts["search"], space, path.parent, problems) if space and "search" in parts else None
+    if problems:
+        problems.found += missing_files(parts, path.parent)
+    problems.raise_as(StudyError, Path(path.name))
     if space is None or plan is None:
-        raise AssertionError("a study file without mistakes has a space and a plan")
+        raise AssertionError("a study file without problems has a space and a plan")
     return _resolve(StudyTables.model_validate(data), space, plan, path)
 
 
@@ -55,37 +56,40 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StudyError(f"{path}: there is no such study file; `recipe-search init` writes one") from None
+        raise StudyError(
+            "there is no such study file", place=(path,), remedy="`recipe-search init` writes one"
+        ) from None
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: is no UTF-8 text (byte {error.start}); save it as UTF-8") from error
+        raise StudyError(f"is no UTF-8 text (byte {error.start})", place=(path,), remedy="save it as UTF-8") from error
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror}); name a study file you may read") from error
+        raise StudyError(
+            f"cannot be read ({error.strerror})", place=(path,), remedy="name a study file you may read"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(
-            f"{path.name}: is no TOML: {error}; texts stand in quotes, Windows paths in 'single' ones"
+            f"is no TOML: {error}",
+            place=(Path(path.name),),
+            remedy="texts stand in quotes, Windows paths in 'single' ones",
         ) from error
 
 
-def _validate(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
-    """Return every table that is right by itself, by name, and the mistakes of all others."""
+def _validate(data: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
+    """Return every table that is right by itself, by name; what is wrong with the others is added to the problems."""
     fields = StudyTables.model_fields
-    mistakes = [
-        Mistake(place=(name,), what="unknown table or key", remedy=did_you_mean(name, fields))
-        for name in data
-        if name not in fields
-    ]
+    for name in (name for name in data if name not in fields):
+        problems.add((name,), "unknown table or key", did_you_mean(name, fields))
     parts: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in data and not field.is_required():
             parts[name] = field.get_default()
         elif name not in data:
-            mistakes.append(Mistake(place=(name,), what="is missing", remedy=_absent(name)))
+            problems.add((name,), "is missing", _absent(name))
         else:
             try:
                 parts[name] = TypeAdapter[Any](field.rebuild_annotation()).validate_python(data[name])
             except ValidationError as error:
-                mistakes += from_pydantic(StudyTables, error, (name,))
-    return parts, mistakes
+                problems.found += from_pydantic(StudyTables, error, (name,))
+    return parts
 
 
 def _absent(name: str) -> str:
@@ -162,8 +166,8 @@ def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _plan(table: SearchTable, space: Space, here: Path, mistakes: list[Mistake]) -> Plan:
-    """Return the plan of the search; mistakes are added to the list."""
+def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> Plan:
+    """Return the plan of the search; what is wrong is added to the problems."""
     plan = Plan(
         groups=table.groups,
         blocks=table.blocks,
@@ -176,4 +180,4 @@ def _plan(table: SearchTable, space: Space, here: Path, mistakes: list[Mistake])
         sampler=table.sampler,
         options=table.options,
     )
-    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, mistakes=mistakes)
+    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, problems=problems)

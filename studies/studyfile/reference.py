@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.errors import value_text
 from engine.files import write_text
-from studies.studyfile.mistakes import shown
 from studies.studyfile.schema import StudyTables
 
 README = Path(__file__).with_name("README.md")
@@ -76,7 +76,7 @@ def _model(field: Schema) -> str | None:
 
 def _row(key: str, field: Schema, *, required: bool) -> str:
     default = field.get("default")
-    given = "required" if required else "" if default in (None, [], {}) else f"`{shown(default, limit=200)}`"
+    given = "required" if required else "" if default in (None, [], {}) else f"`{value_text(default, limit=200)}`"
     cells = (f"`{key}`", field.get("written") or _value(field), given, _text(field))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

@@ -33,8 +33,8 @@ def study_shots(written: StudyTables, wildcards: Path | None) -> StudyShots:
     shared = {shot.label for shot in shots if shot in proof_shots}
     if shared:
         raise StudyError(
-            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
-            "seeds that no [[prompts]] has"
+            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}",
+            remedy="use seeds that no [[prompts]] has",
         )
     return StudyShots(trials=shots, proof=proof_shots)
 

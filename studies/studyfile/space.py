@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,17 @@ from typing import Any
 from engine.architecture.families import family_of
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import read_header
-from engine.errors import EngineError
-from search.errors import SearchError
+from engine.errors import EngineError, Problem, Problems
 from search.space.build import GRID, build_space
 from search.space.frame import SEPARATE, Frame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
-from studies.studyfile.merge_checks import MergeSettings, space_mistakes
-from studies.studyfile.mistakes import Mistake, Place
+from studies.studyfile.merge_checks import MergeSettings, space_problems
 from studies.studyfile.schema_merge import BlocksTable, RatiosTable, SelfTable
 from studies.studyfile.space_values import blocks_of_range
 
+REMEDY = "change the [space] tables"
+"""The way out of what the search says of a space without naming one."""
 UNNAMED = ("BASE", *SEPARATE)
 """What rests at 0 in a space unless it is asked for; in a study file, only where it is frozen."""
 
@@ -37,63 +38,49 @@ def family_of_files(paths: Sequence[Path]) -> FamilyName | None:
     return None
 
 
-def space_of(parts: Mapping[str, Any], family: FamilyName | None, mistakes: list[Mistake]) -> Space | None:
+def space_of(parts: Mapping[str, Any], family: FamilyName | None, problems: Problems) -> Space | None:
     """Build the search space.
 
     Args:
         parts: the tables that are right by themselves, by name.
         family: what the checkpoints are, where they show it.
-        mistakes: what is wrong is added here.
+        problems: what is wrong is added here.
 
     Returns:
-        The space; None where there are mistakes.
+        The space; None where there are problems.
     """
     if "merge" not in parts or "space" not in parts:
         return None
-    settings = MergeSettings.of(
-        parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family
-    )
-    found = list(space_mistakes(settings))
-    mistakes += found
-    return None if found else _built(settings, mistakes)
+    paths = parts["models"].paths if "models" in parts else None
+    settings = MergeSettings.of(parts["merge"], parts["space"], paths, family)
+    found = list(space_problems(settings))
+    problems.found += found
+    return None if found else _built(settings, problems)
 
 
-def _built(settings: MergeSettings, mistakes: list[Mistake]) -> Space | None:
-    try:
+def _built(settings: MergeSettings, problems: Problems) -> Space | None:
+    before = len(problems)
+    with problems.collecting("space"):
         space = build_space(**_fields(settings))
-    except SearchError as error:
-        lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
-        mistakes += [_of_line(line) for line in lines]
-        return None
-    if not space.free:
-        mistakes.append(Mistake(place=("space",), what="everything is frozen", remedy="leave a block free"))
-    mistakes += _impossible(space)
-    return space
+        if not space.free:
+            problems.add(("space",), "everything is frozen", "leave a block free")
+        problems.found += _impossible(space)
+        return space
+    problems.found[before:] = [problem.advised(REMEDY) for problem in problems.found[before:]]
+    return None
 
 
-def _of_line(line: str) -> Mistake:
-    """What the search says of a space, at the table that it speaks of."""
-    tables = (("self:", "self"), ("knob self:", "self"), ("adjust:", "adjust"), ("knob adjust:", "adjust"))
-    found = next((table for start, table in tables if line.startswith(start)), None)
-    place: Place = ("space",) if found is None else ("space", found)
-    what, _, remedy = line.partition("; ")
-    return Mistake(place=place, what=what, remedy=remedy or "change the [space] tables")
-
-
-def _impossible(space: Space) -> Iterator[Mistake]:
+def _impossible(space: Space) -> list[Problem]:
     """What no recipe can be at the ends of the space, whatever the words."""
     choices = [knob for knob in space.of_kind("choice") if knob.name != "vae"]
-    told: set[str] = set()
+    problems = Problems()
     for words in product(*(range(len(knob.options)) for knob in choices)):
         chosen = dict(zip((knob.name for knob in choices), map(float, words), strict=True))
         for ends in ({knob.name: knob.low for knob in space.free}, {knob.name: knob.high for knob in space.free}):
-            try:
+            with problems.collecting():
                 space.decode(ends | chosen)
-            except (EngineError, SearchError) as error:
-                told.add(str(error))
-    for text in sorted(told):
-        what, _, remedy = text.partition("; ")
-        yield Mistake(place=("space",), what=what, remedy=remedy or "change the [space] tables")
+    found = {str(problem): replace(problem, place=("space",)).advised(REMEDY) for problem in problems.found}
+    return [found[text] for text in sorted(found)]
 
 
 # ---------------------------------------------------------------------------------------------- for the fingerprint

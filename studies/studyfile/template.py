@@ -220,12 +220,14 @@ def write_template(path: Path, text: str) -> None:
         StudyError: the file is there already, or its folder cannot be written.
     """
     if path.exists():
-        raise StudyError(f"{path}: is there already; remove it first, or name another file")
+        raise StudyError("is there already", place=(path,), remedy="remove it first, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); name a place where you may write") from error
+        raise StudyError(
+            f"cannot be written ({error.strerror})", place=(path,), remedy="name a place where you may write"
+        ) from error
 
 
 def _quoted(text: str) -> str:

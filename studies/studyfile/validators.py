@@ -12,12 +12,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
+from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from search.shots import FEWEST
 from search.space.knob import NARROWEST
-from studies.studyfile.mistakes import own_error
+from studies.studyfile.problems import own_error, own_errors
 
 ListEntry = TypeVar("ListEntry", int, str)
 
@@ -45,11 +45,11 @@ def shots_per_trial(value: object) -> object:
 
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Accept options that the table's `sampler` has."""
-    from search.samplers.chosen import options_mistake
+    from search.samplers.chosen import options_problem
 
-    mistake = options_mistake(info.data.get("sampler", "hill"), options)
-    if mistake:
-        raise own_error(mistake, "write options as Optuna, or the package cmaes, names them")
+    problem = options_problem(info.data.get("sampler", "hill"), options)
+    if problem:
+        raise own_errors([problem])
     return options
 
 
@@ -97,7 +97,7 @@ def above_low(high: float, info: ValidationInfo) -> float:
 def scorer(name: str) -> str:
     """Accept the name of a known scorer, of a plug-in's file, or of a scorer that an installed package offers."""
     if not _plugged(name):
-        _told(lambda: catalogue.choice(name))
+        _known_to_scorers(lambda: catalogue.choice(name))
     return name
 
 
@@ -107,14 +107,14 @@ def _plugged(name: str) -> bool:
 
 def file_owner(name: str) -> str:
     """Accept the name of an encoder, or of a scorer that has a file."""
-    _told(lambda: catalogue.file_owner(name))
+    _known_to_scorers(lambda: catalogue.file_owner(name))
     return name
 
 
 def encoder(value: object) -> object:
     """Turn the name of a known encoder into a table, and accept a table of two files as it is."""
     if isinstance(value, str):
-        _told(lambda: catalogue.check_encoder_name(value))
+        _known_to_scorers(lambda: catalogue.check_encoder_name(value))
         return {"known": value}
     if isinstance(value, dict) and set(value) == {"config", "weights"} and all(value.values()):
         return value
@@ -124,13 +124,12 @@ def encoder(value: object) -> object:
     )
 
 
-def _told(look: Callable[[], object]) -> None:
+def _known_to_scorers(look_up: Callable[[], object]) -> None:
     """Turn what the scorers say of a name into an error of ours."""
     try:
-        look()
+        look_up()
     except ScorerError as error:
-        what, _, remedy = str(error).partition("; ")
-        raise own_error(what, remedy) from None
+        raise own_errors(error.problems) from None
 
 
 def weighed(weights: dict[str, float]) -> dict[str, float]:
@@ -185,17 +184,17 @@ def _sampler(name: str) -> str:
 
 def schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow."""
-    mistake = schedule_mistake(info.data.get("sampler", next(iter(SAMPLERS))), name)
-    if mistake:
-        raise own_error(*mistake)
+    problem = schedule_problem(info.data.get("sampler", next(iter(SAMPLERS))), name)
+    if problem:
+        raise own_errors([problem])
     return name
 
 
 def second_schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow, or none; without a sampler, any schedule."""
-    mistake = schedule_mistake(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
-    if mistake:
-        raise own_error(*mistake)
+    problem = schedule_problem(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
+    if problem:
+        raise own_errors([problem])
     return name
 
 

@@ -37,7 +37,9 @@ def expanded(text: str, *, folder: Path, seed: int, shot_seed: int) -> str:
         StudyError: there is no such folder, or the text cannot be read.
     """
     if not folder.is_dir():
-        raise StudyError(f"render.wildcards: {folder}: there is no such folder; name the folder of your lists")
+        raise StudyError(
+            "there is no such folder", place=("render", "wildcards", folder), remedy="name the folder of your lists"
+        )
     if not _SYNTAX.search(text):
         return text
     with warnings.catch_warnings():
@@ -66,8 +68,9 @@ def _drawn(text: str, folder: Path, seed: int) -> str:
         return str(generator.generate(text, 1)[0])
     except (ParseBaseException, ValueError, RecursionError) as error:
         raise StudyError(
-            f'prompts: the choices of "{text}" cannot be read ({error}); close every {{, take % and $ out, and let no '
-            "list name itself"
+            f'the choices of "{text}" cannot be read ({error})',
+            place=("prompts",),
+            remedy="close every {, take % and $ out, and let no list name itself",
         ) from error
 
 

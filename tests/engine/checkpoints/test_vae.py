@@ -178,12 +178,11 @@ def test_a_chosen_vae_decodes_as_if_it_were_baked_in(files: Path, engine: Engine
 def test_models_without_a_vae_need_a_file(files: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         Engine.open(pair(files, "-"), device="cpu")
-    lines = str(caught.value).splitlines()
-    assert [line.split(": ")[0] for line in lines] == ["A", "B"]
-    for line in lines:
-        assert f"248 tensors are missing: {VAE}" in line
-        assert line.endswith(
-            "; give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
+    assert [problem.place[0] for problem in caught.value.problems] == ["A", "B"]
+    for problem in caught.value.problems:
+        assert f"248 tensors are missing: {VAE}" in problem.what
+        assert problem.remedy == (
+            "give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
         )
 
 

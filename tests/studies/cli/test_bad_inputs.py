@@ -92,7 +92,7 @@ def test_references_that_are_no_pictures_are_all_named(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_five_mistakes_of_a_study_file_are_told_at_once(tmp_path: Path) -> None:
+def test_five_problems_of_a_study_file_are_told_at_once(tmp_path: Path) -> None:
     study = write_small_study(tmp_path)
     text = study.read_text()
     for good, bad in (

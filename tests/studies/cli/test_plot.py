@@ -201,9 +201,9 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     words = ("-x", "CFG Scale=5,99,x", "-y", "Recipe=half.toml,none.toml", "-z", "Sampler=Eular,Euler")
     done = plot("half.toml", out, *words, *SMALL, "--seed", "1-2", status=1)
     for said in (
-        "axis CFG Scale, value 'x' is no number",
-        "axis CFG Scale, value '99.0': cfg = 99.0",
-        "axis Recipe, none.toml: cannot be read",
+        "axis CFG Scale: value 'x': is no number",
+        "axis CFG Scale, value '99.0': cfg: must be",
+        "axis Recipe: none.toml: cannot be read",
         "did you mean Euler?",
         "2 values for seed and no axis for them; add -x Seed",
     ):
@@ -219,7 +219,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "Sampeler=Euler"), "did you mean Sampler?"),
         (("half.toml", "o.png", "-x", "Seed=1", "-y", "Seed=2"), "two axes set what Seed sets"),
         (("half.toml", "o.png", "-x", "Recipe=half.toml", "-y", "Checkpoint name=half.toml"), "two axes set what"),
-        (("half.toml", "o.png", "-x", "Seed"), "axis Seed has no values"),
+        (("half.toml", "o.png", "-x", "Seed"), "axis Seed: has no values"),
         (("half.toml", "quarter.toml", "o.png", "-x", "Seed=1"), "2 models and no axis for them; add -x Recipe"),
         (
             ("half.toml", "o.png", "-x", "Seed=1-600"),
@@ -229,7 +229,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.webp", "-x", "Seed=1-90"), ".webp files have at most 16383 to a side"),
         (("half.toml", "o.gif", "-x", "Seed=1-2"), "which format?"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
-        (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha changes a recipe; give a recipe file"),
+        (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
         (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
@@ -237,7 +237,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
 )
-def test_mistakes_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_problems_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     paths = [str(tmp_path / word) if word.startswith("o.") else word for word in words]
     extra = () if "-p" in words else ("-p", "a red cat")
     assert said in plot(*paths, *extra, status=1).output

@@ -56,7 +56,7 @@ def width_of(checkpoint: Path) -> int:
 
 
 def embedding_findings(spec: StudySpec) -> list[Finding]:
-    return [finding for finding in preflight(spec) if finding.where == "render.embeddings"]
+    return [finding for finding in preflight(spec) if finding.where.startswith("render.embeddings")]
 
 
 # ------------------------------------------------------------------------------------------------------- the study
@@ -72,7 +72,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
     (tmp_path / "words").rename(tmp_path / "others")
     (gone,) = embedding_findings(spec)
-    assert (gone.level, "no such folder of embeddings" in gone.message) == ("error", True)
+    assert (gone.level, "no such folder of embeddings" in gone.problem.what) == ("error", True)
     text = spec.storage.file.read_text().replace("finalists = 2", "finalists = 0")
     spec.storage.file.write_text(text)
     with pytest.raises(StudyError, match=r"render\.embeddings: there is no such file"):
@@ -90,10 +90,10 @@ def test_embeddings_of_another_width_or_damaged_are_errors(tmp_path: Path) -> No
     spec = small_study(tmp_path)
     write_embeddings(tmp_path / "words", 7)
     (wrong,) = embedding_findings(spec)
-    assert (wrong.level, "width 7" in wrong.message) == ("error", True)
+    assert (wrong.level, "width 7" in wrong.problem.what) == ("error", True)
     (tmp_path / "words" / "EasyNegativeV2.safetensors").write_bytes(b"broken")
     (broken,) = embedding_findings(spec)
-    assert (broken.level, "cannot be read" in broken.message) == ("error", True)
+    assert (broken.level, "cannot be read" in broken.problem.what) == ("error", True)
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:

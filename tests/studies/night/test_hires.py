@@ -1,4 +1,4 @@
-"""Hires fix in a study file: the table, its mistakes, what is checked and estimated, what a changed file does."""
+"""Hires fix in a study file: the table, its problems, what is checked and estimated, what a changed file does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.engine.rendering.test_upscale import esrgan
 from tests.studies.night.test_embeddings import write_embeddings
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study
-from tests.studies.studyfile.test_mistakes import mistakes
+from tests.studies.studyfile.test_problems import problems
 
 CPU = torch.device("cpu")
 
@@ -108,25 +108,25 @@ def test_choices_in_the_second_pass_are_made_too(tmp_path: Path) -> None:
         ('sampler = "DDIM"\nschedule = "Beta"', "", ".schedule: DDIM has noise levels of its own"),
         ("steps = 151", "", ".steps: must not be above 150 (151)"),
         ('scaling = "x"', "", '.scaling: unknown key ("x"); did you mean scale?'),
-        ('sampler = "DDIM"\nsteps = 2', "", ": hires steps = 2: DDIM needs at least 3 in a second pass; "),
-        ('schedule = "Karras"', 'sampler = "UniPC"', ': hires schedule = "Karras": UniPC has noise'),
-        ("resize = [4096, 0]", "", ": hires: the picture would be 4096x8192: its sides must be 64 to 4096"),
+        ('sampler = "DDIM"\nsteps = 2', "", ".steps: DDIM needs at least 3 in a second pass (2); "),
+        ('schedule = "Karras"', 'sampler = "UniPC"', ".schedule: UniPC has noise"),
+        ("resize = [4096, 0]", "", ": the picture would be 4096x8192: its sides must be 64 to 4096"),
         ('upscaler = "Lanczoz"', "", ".upscaler: is no upscaler without a file, and there is no folder of files"),
     ],
 )
-def test_mistakes_are_told_with_the_way_out(tmp_path: Path, table: str, render: str, said: str) -> None:
-    (line,) = mistakes(tmp_path, with_table(STUDY, table, render).replace("height = 64", "height = 128"))
+def test_problems_are_told_with_the_way_out(tmp_path: Path, table: str, render: str, said: str) -> None:
+    (line,) = problems(tmp_path, with_table(STUDY, table, render).replace("height = 64", "height = 128"))
     assert line.startswith(f"render.hires{said}")
 
 
 def test_a_misspelt_upscaler_is_recognised(tmp_path: Path) -> None:
-    (line,) = mistakes(tmp_path, with_table(STUDY, 'upscaler = "Lanczoz"'))
+    (line,) = problems(tmp_path, with_table(STUDY, 'upscaler = "Lanczoz"'))
     assert line.endswith('("Lanczoz"); set [render] upscalers to the folder of the file, or did you mean Lanczos?')
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     text = with_table(STUDY, 'scale = "x"\nsteps = -1\ncfg = 99.0').replace("width = 64", "width = 65")
-    assert len(mistakes(tmp_path, text)) == 4
+    assert len(problems(tmp_path, text)) == 4
 
 
 def test_the_template_shows_the_table_and_its_lines_work(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_second_pass_counts_in_time_and_disk_and_memory(tmp_path: Path, monkey
     assert latent < seconds(Hires(upscaler="Lanczos")) < seconds(Hires(upscaler="4x")) < 1.3 * latent
     assert seconds(Hires(denoise=0.0)) < 1.5 * base
     plain, large = small_study(tmp_path / "a", "scale = 1.0"), small_study(tmp_path / "b", "scale = 4.0")
-    (one, other) = ({f.where.split(":")[0]: f.message for f in preflight(spec)} for spec in (plain, large))
+    (one, other) = ({f.where.split(":")[0]: f.problem.what for f in preflight(spec)} for spec in (plain, large))
     assert one["disk"] != other["disk"]
     assert one["memory"] != other["memory"]
 

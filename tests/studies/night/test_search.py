@@ -161,13 +161,13 @@ def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
         ("options = { seed2 = 1 }", "search.options: sampler hill takes no options"),
         ('sampler = "tpe"\noptions = { multivariat = true }', "search.options: sampler tpe: "),
         ('sampler = "cmaes"\noptions = { sigmoid = 1 }', "search.options: sampler cmaes: "),
-        ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W'; did you mean GRAD_V?"),
+        ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W' (\"GRAD_W\"); did you mean GRAD_V?"),
         ('begin = ["GRAD_V", "0,0.1,0.2"]', "search.begin[2]: "),
         ('begin = ["lost.toml"]', "search.begin[1]: "),
         ('start = "ALL_B"', "search.start: BASE = 1 is frozen at 0"),
     ],
 )
-def test_mistakes_of_the_search_table_are_told_with_a_way_out(tmp_path: Path, written: str, says: str) -> None:
+def test_problems_of_the_search_table_are_told_with_a_way_out(tmp_path: Path, written: str, says: str) -> None:
     study = write_small_study(tmp_path)
     study.write_text(study.read_text().replace("[search]", f"[search]\n{written}"))
     with pytest.raises(StudyError) as told:

@@ -116,14 +116,14 @@ def test_a_bad_vae_is_found_before_the_night(world: Path, tmp_path: Path) -> Non
     ):
         (error,) = findings(study(world, tmp_path / name, f'vae = "{name}"'))
         assert error.where == f"render.vae: {world / name}"
-        assert said in error.message
-        assert error.remedy
+        assert said in error.problem.what
+        assert error.problem.remedy
 
 
 def test_models_without_a_vae_need_one(world: Path, tmp_path: Path) -> None:
     lacking = findings(study(world, tmp_path / "lacking", "", bare=True))
     assert [error.where.partition(":")[0] for error in lacking] == ["models.A", "models.B"]
-    assert all("give a VAE file (option --vae, or vae under [render])" in error.remedy for error in lacking)
+    assert all("give a VAE file (option --vae, or vae under [render])" in error.problem.remedy for error in lacking)
     assert findings(study(world, tmp_path / "given", 'vae = "lighter.safetensors"', bare=True)) == []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import Problems
 from engine.recipes.dialects import dialect_of
 from engine.recipes.recipe import Recipe
 from engine.shots.hires import Hires
@@ -26,18 +27,18 @@ BASE: Mapping[str, Any] = {"prompt": "a red cat, grey fur", "negative": "grey", 
 
 def axis(text: str, letter: str = "X", usual: Sequence[Any] = ()) -> PlotAxis:
     name, equals, values = text.partition("=")
-    mistakes: list[str] = []
-    found = read_axis(letter, kind_of(name), values if equals else None, usual, dialect_of("classic"), mistakes)
-    assert mistakes == []
+    problems = Problems()
+    found = read_axis(letter, kind_of(name), values if equals else None, usual, dialect_of("classic"), problems)
+    assert problems.found == []
     assert found is not None
     return found
 
 
 def wrong(text: str) -> list[str]:
     name, _, values = text.partition("=")
-    mistakes: list[str] = []
-    read_axis("X", kind_of(name), values, (), dialect_of("classic"), mistakes)
-    return mistakes
+    problems = Problems()
+    read_axis("X", kind_of(name), values, (), dialect_of("classic"), problems)
+    return list(map(str, problems.found))
 
 
 def models(*sources: str) -> PlotModels:
@@ -51,17 +52,17 @@ def models(*sources: str) -> PlotModels:
 
 def planned(*texts: str, **base: Any) -> PlotPlan:
     axes = [axis(text, letter) for text, letter in zip(texts, "XYZ", strict=False)]
-    mistakes: list[str] = []
-    found = plan(axes, {**BASE, **base}, models(), mistakes)
-    assert mistakes == []
+    problems = Problems()
+    found = plan(axes, {**BASE, **base}, models(), problems)
+    assert problems.found == []
     return found
 
 
 def refused(*texts: str, **base: Any) -> list[str]:
     axes = [axis(text, letter) for text, letter in zip(texts, "XYZ", strict=False)]
-    mistakes: list[str] = []
-    plan(axes, {**BASE, **base}, models(), mistakes)
-    return mistakes
+    problems = Problems()
+    plan(axes, {**BASE, **base}, models(), problems)
+    return list(map(str, problems.found))
 
 
 # ---------------------------------------------------------------------------------------------------- names, labels
@@ -207,7 +208,7 @@ def test_the_pairs_are_those_of_the_webui() -> None:
     }
 
 
-# -------------------------------------------------------------------------------------------------------- mistakes
+# -------------------------------------------------------------------------------------------------------- problems
 
 
 @pytest.mark.parametrize(
@@ -215,10 +216,10 @@ def test_the_pairs_are_those_of_the_webui() -> None:
     [
         (
             "Steps=a,5,b-c",
-            ["axis Steps, value 'a' is neither a whole number", "axis Steps, value 'b-c' is neither a whole number"],
+            ["axis Steps: value 'a': is neither a whole number", "axis Steps: value 'b-c': is neither a whole number"],
         ),
-        ("CFG Scale=x", ["axis CFG Scale, value 'x' is neither a number nor a range"]),
-        ("Size=512", ["axis Size, value '512' is not a size; write width and height"]),
+        ("CFG Scale=x", ["axis CFG Scale: value 'x': is neither a number nor a range"]),
+        ("Size=512", ["axis Size: value '512': is not a size; write width and height"]),
         ("Seed=", ["axis Seed: has no values"]),
         ('Sampler="a', ["axis Sampler: '\"a' is not a list"]),
         ("Prompt order=" + ",".join("abcdefgh"), ["8 words have 40320 orders or more"]),
@@ -229,43 +230,45 @@ def test_the_pairs_are_those_of_the_webui() -> None:
 def test_values_that_cannot_be_read_are_all_told(text: str, said: list[str]) -> None:
     found = wrong(text)
     assert len(found) == len(said)
-    assert all(words in mistake for words, mistake in zip(said, found, strict=True))
+    assert all(words in line for words, line in zip(said, found, strict=True))
 
 
 def test_merges_need_a_recipe() -> None:
-    mistakes: list[str] = []
-    assert read_axis("X", kind_of("alpha"), "0.5", (), None, mistakes) is None
-    assert mistakes == ["axis alpha changes a recipe; give a recipe file (.toml), not a checkpoint"]
+    problems = Problems()
+    assert read_axis("X", kind_of("alpha"), "0.5", (), None, problems) is None
+    assert list(map(str, problems.found)) == [
+        "axis alpha: changes a recipe; give a recipe file (.toml), not a checkpoint"
+    ]
 
 
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (("CFG Scale=5,99", "Seed=1-2"), ["axis CFG Scale, value '99.0': cfg = 99.0: must be a number from 1.0 to 30"]),
-        (("Seed=1-2", "CFG Scale=99"), ["axis CFG Scale, value '99.0': cfg = 99.0: must be"]),
-        (("Sampler=Eular,Euler",), ["axis Sampler, value 'Eular': sampler = \"Eular\": unknown sampler; did you mean"]),
-        (("Clip skip=0-13[2]",), ["value '0': clip_skip = 0: must be", "value '13': clip_skip = 13: must be"]),
-        (("Size=100x64,64x64",), ["axis Size, value '100x64': width = 100: must be a multiple of 8"]),
+        (("CFG Scale=5,99", "Seed=1-2"), ["axis CFG Scale, value '99.0': cfg: must be a number from 1.0 to 30.0 (99"]),
+        (("Seed=1-2", "CFG Scale=99"), ["axis CFG Scale, value '99.0': cfg: must be"]),
+        (("Sampler=Eular,Euler",), ["axis Sampler, value 'Eular': sampler: unknown sampler (\"Eular\"); did you mean"]),
+        (("Clip skip=0-13[2]",), ["value '0': clip_skip: must be", "value '13': clip_skip: must be"]),
+        (("Size=100x64,64x64",), ["axis Size, value '100x64': width: must be a multiple of 8 (100)"]),
         (
             ("Sampler=DDIM,Euler", "Schedule type=Karras,Automatic"),
-            ["axis Sampler, value 'DDIM' and axis Schedule type, value 'Karras': schedule = \"Karras\": DDIM"],
+            ["axis Sampler, value 'DDIM' and axis Schedule type, value 'Karras': schedule: DDIM"],
         ),
         (("Prompt S/R=dog,cat",), ["Prompt S/R did not find 'dog' in the prompt or the negative prompt"]),
         (("Prompt S/R=red,blue", "Prompt=red cat,dog"), ["axis Prompt, value 'dog': Prompt S/R did not find 'red'"]),
-        (("Denoising=0.5,2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be a number from 0.0 to 1.0"]),
-        (("Denoising=2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be"]),
-        (("Hires steps=200",), ["axis Hires steps, value '200': hires steps = 200: must be"]),
+        (("Denoising=0.5,2",), ["axis Denoising, value '2.0': hires.denoise: must be a number from 0.0 to 1.0 (2.0)"]),
+        (("Denoising=2",), ["axis Denoising, value '2.0': hires.denoise: must be"]),
+        (("Hires steps=200",), ["axis Hires steps, value '200': hires.steps: must be"]),
         (("Prompt order=red,dog",), ["Prompt order did not find 'dog'"]),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_honoured_are_told_with_their_axis(texts: tuple[str, ...], said: list[str]) -> None:
     found = refused(*texts)
     assert len(found) == len(said), found
-    assert all(words in mistake for words, mistake in zip(said, found, strict=True)), found
+    assert all(words in line for words, line in zip(said, found, strict=True)), found
 
 
 def test_a_setting_that_no_axis_has_is_told_alone() -> None:
-    assert refused("Seed=1-2", steps=999) == ["steps = 999: must be a whole number from 1 to 150"]
+    assert refused("Seed=1-2", steps=999) == ["steps: must be a whole number from 1 to 150 (999)"]
 
 
 def test_paths_keep_their_backslashes() -> None:

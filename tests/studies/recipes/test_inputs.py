@@ -62,7 +62,7 @@ def test_single_texts_read_back_as_they_were_printed(kind: str, recipe: Recipe) 
         ("toml", "format = 1\nfamily sd1", "line 2, column 8"),
     ],
 )
-def test_mistakes_have_their_place(kind: str, text: str, message: str) -> None:
+def test_problems_have_their_place(kind: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         read_input(text, InputOptions(kind=kind))
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import place_text, value_text
 from engine.recipes.blocks import BLOCKS
 from scorers.catalogue.sources import EncoderFiles
 from studies.errors import StudyError
-from studies.studyfile.mistakes import path_text, shown
 from studies.studyfile.read import read_study_file
 from studies.studyfile.space_values import blocks_of_range
 from studies.studyfile.spec import StudySpec
@@ -133,7 +133,7 @@ def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
         read_study_file(write_study(tmp_path, STUDY.replace("[scorers]", more), width="0"))
     for place in (
         'scorers.files.csd: there is no such file ("csd.bin")',
-        'mine.py:Red: there is no such file ("mine.py")',
+        '"mine.py:Red": there is no such file ("mine.py")',
     ):
         assert place in str(caught.value)
 
@@ -199,6 +199,6 @@ def test_ranges_hold_both_ends_and_all_between(first: int, last: int) -> None:
 
 
 def test_places_and_values_are_written_as_people_do() -> None:
-    assert path_text(("prompts", 1, "seeds", 0)) == "prompts[2].seeds[1]"
-    assert shown({"a": [1, True, "x"]}) == '{ a = [1, true, "x"] }'
-    assert len(shown("y" * 500)) == 60
+    assert place_text(("prompts", 1, "seeds", 0)) == "prompts[2].seeds[1]"
+    assert value_text({"a": [1, True, "x"]}) == '{ a = [1, true, "x"] }'
+    assert len(value_text("y" * 500)) == 60

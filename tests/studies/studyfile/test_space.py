@@ -1,8 +1,9 @@
-"""What a study file says of models, merge and space: read, and every mistake told at its place."""
+"""What a study file says of models, merge and space: read, and every problem told at its place."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,13 @@ def read(folder: Path, tables: str, text: str = STUDY) -> StudySpec:
     return read_study_file(write_study(folder, with_tables(text, tables)))
 
 
-def mistakes(folder: Path, text: str) -> list[str]:
-    """The lines of the error that a study file gives, but for those of files that are not there."""
+def problems(folder: Path, text: str) -> list[str]:
+    """What is wrong in a study file, within it; but for files that are not there."""
     with pytest.raises(StudyError) as caught:
         read_study_file(write_study(folder, text))
-    lines = [line for line in str(caught.value).splitlines() if line.startswith("study.toml: ")]
-    return [line.removeprefix("study.toml: ") for line in lines if "no such file" not in line]
+    assert {problem.place[0] for problem in caught.value.problems} == {Path("study.toml")}
+    lines = [str(replace(problem, place=problem.place[1:])) for problem in caught.value.problems]
+    return [line for line in lines if "no such file" not in line]
 
 
 def knobs(spec: StudySpec) -> dict[str, tuple[float, float, float]]:
@@ -158,7 +160,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
     assert prints[0].get(said) != prints[1].get(said)
 
 
-# ------------------------------------------------------------------------------------------------------- mistakes
+# ------------------------------------------------------------------------------------------------------- problems
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nstep = 0.5\nbounds = { M00 = [0, 0.2] }",
             False,
-            ["space: knob M00: step 0.5 is no grid for 0..0.2; change the [space] tables"],
+            ["space.blocks.M00: step 0.5 is no grid for 0..0.2; change the [space] tables"],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04', TIME = 'IN00' }",
@@ -242,7 +244,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04' }",
             False,
-            ["space: OUT05 is tied to IN05, which is tied itself or of another kind; name another one"],
+            ["space.blocks.OUT05: is tied to IN05, which is tied itself or of another kind; name another one"],
         ),
         (
             "[space.blocks]\nbounds = { M00 = [0, 0.5] }\nfreeze = { M00 = 0.1 }",
@@ -261,8 +263,8 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         ),
     ],
 )
-def test_each_mistake_of_merge_and_space(tmp_path: Path, tables: str, three: bool, expected: list[str]) -> None:
-    lines = mistakes(tmp_path, with_tables(THREE if three else STUDY, tables))
+def test_each_problem_of_merge_and_space(tmp_path: Path, tables: str, three: bool, expected: list[str]) -> None:
+    lines = problems(tmp_path, with_tables(THREE if three else STUDY, tables))
     assert len(lines) == len(expected), lines
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
     assert all("; " in line for line in lines)
@@ -283,13 +285,13 @@ bounds = { IN11 = [0, 1] }
 """
     text = STUDY.replace('["OUT05:attn1"]', '["OUT08:attn1"]\nfreeze = { "OUT04:attn1" = 0.9 }')
     text = text.replace("CONT = [-5, 5]", "BRI = [-5, 5]")
-    lines = mistakes(tmp_path, with_tables(text, tables))
+    lines = problems(tmp_path, with_tables(text, tables))
     expected = [
         "models.C: is missing: Triple sum takes three models; name the third model",
         "space.blocks.freeze.OUT10: OUT10 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
         "space.second.bounds.IN11: IN11 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
         'space.blocks.groups.Y[2]: unknown block OUT11 in SDXL ("OUT11"); there are BASE, IN00 to IN08, M00',
-        "space.self.freeze.OUT04:attn1: OUT04:attn1 is no site of this study; add it to sites",
+        'space.self.freeze."OUT04:attn1": OUT04:attn1 is no site of this study; add it to sites',
         "space.self.sites: no tensor that Self may multiply belongs to it in SDXL, dialect 2023",
         "space.adjust.BRI: is no Adjust field of the dialect 2023; known here: IN, OUT, OUT2, CONT, COL1, COL2, COL3",
     ]
@@ -298,7 +300,7 @@ bounds = { IN11 = [0, 1] }
 
 def test_second_ratios_beside_separate_ids_are_refused(tmp_path: Path) -> None:
     write_sdxl(tmp_path / "a.safetensors")
-    (line,) = mistakes(tmp_path, with_tables(THREE, '[merge]\nmode = "Triple sum"\nseparate = true'))
+    (line,) = problems(tmp_path, with_tables(THREE, '[merge]\nmode = "Triple sum"\nseparate = true'))
     assert line.startswith("space: Triple sum, normal: SuperMerger writes the second ratio over the first where TIME")
     assert line.endswith("; leave separate out")
 
@@ -306,7 +308,7 @@ def test_second_ratios_beside_separate_ids_are_refused(tmp_path: Path) -> None:
 def test_models_and_vaes_are_named_once(tmp_path: Path) -> None:
     text = THREE.replace('"c.safetensors"', '"b.safetensors"').replace("[render]\n", '[render]\nvae = "x.pt"\n')
     tables = '[space.choices]\nmode = ["Triple sum", "sum Twice"]\nvae = ["merged", "y.pt"]'
-    assert mistakes(tmp_path, with_tables(text, tables)) == [
+    assert problems(tmp_path, with_tables(text, tables)) == [
         'models.C: is the same file as B ("b.safetensors"); name different checkpoints',
         'render.vae: is decided by space.choices.vae ("x.pt"); leave one of them out',
     ]

@@ -111,7 +111,7 @@ def test_shots_hold_the_words_and_a_changed_list_changes_the_study(lists: Path, 
 def test_without_the_key_signs_stay_and_are_told(tmp_path: Path) -> None:
     spec = read_study_file(write_study(tmp_path, STUDY.replace("a cat on grass", "a {red|blue} cat")))
     assert spec.shots.trials[0].prompt == "a {red|blue} cat"
-    assert any('"{red|blue}" looks like a choice' in finding.message for finding in preflight(spec))
+    assert any('"{red|blue}" looks like a choice' in finding.problem.what for finding in preflight(spec))
 
 
 def test_a_proof_that_draws_a_shot_of_the_search_is_refused(lists: Path, tmp_path: Path) -> None:
