@@ -6,4 +6,4 @@ from engine.errors import ProblemError
 
 
 class StudyError(ProblemError):
-    """A study file, a study or its folder is not as it must be."""
+    """A study file, a study or its folder is wrong."""

@@ -61,10 +61,10 @@ def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: 
     own = {field: given[name] for name, field in _OPTIONS.items() if name in given}
     if given.get("no_hires"):
         if own:
-            raise StudyError(f"--no-hires: and yet {_option_names(own)} is given", remedy="leave one of them out")
+            raise StudyError(f"--no-hires: {_option_names(own)} is given too", remedy="leave one of them out")
         return others | {"hires": None}
     if isinstance(own.get("resize"), str):
-        own["resize"] = _size(own["resize"])
+        own["resize"] = _parsed_size(own["resize"])
     replaced = {*others, *(["prompt"] if prompted else [])}
     hires = _hires_with_options(taken.get("hires"), own, replaced)
     return others if hires is None else others | {"hires": hires}
@@ -87,7 +87,7 @@ def _hires_with_options(taken: Hires | None, own: Mapping[str, Any], replaced: C
     return replace(taken, **{**dropped, **own})
 
 
-def _size(text: str) -> tuple[int, int]:
+def _parsed_size(text: str) -> tuple[int, int]:
     from studies.errors import StudyError
 
     found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())

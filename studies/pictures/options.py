@@ -97,7 +97,9 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
         if last < first:
             raise StudyError(f"--seed {piece}: write a whole number from 0, or a range such as 1-4")
         if last - first >= MOST_SEEDS:
-            raise StudyError(f"--seed {piece}: these are {last - first + 1} seeds", remedy=f"at most {MOST_SEEDS}")
+            raise StudyError(
+                f"--seed {piece}: has {last - first + 1} seeds", remedy=f"at most {MOST_SEEDS} are allowed"
+            )
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
 
@@ -151,7 +153,7 @@ def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudyError(
-            f"cannot be made a folder ({error.strerror})", place=(folder,), remedy="choose another"
+            f"the folder cannot be made ({error.strerror})", place=(folder,), remedy="choose another"
         ) from error
     there = [path.name for path in paths if path.exists()]
     if there and not overwrite:

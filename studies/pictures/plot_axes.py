@@ -92,7 +92,7 @@ def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, problems: Pr
         problems.add((where,), "changes a recipe", "give a recipe file (.toml), not a checkpoint")
         return []
     if "|" in text:
-        problems.add((where,), "| parts its values into several plots", "make one after the other")
+        problems.add((where,), "| separates the values of several plots", "draw one plot at a time")
         return []
     with problems.collecting():
         return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))

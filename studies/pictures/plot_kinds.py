@@ -77,7 +77,7 @@ def _each(read: Callable[[str], list[Any]]) -> ReadValues:
 def _size(item: str) -> list[tuple[int, int]]:
     found = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", item)
     if found is None:
-        raise StudyError("is no size", remedy="write width and height, such as 512x768")
+        raise StudyError("is not a size", remedy="write width and height, such as 512x768")
     return [(int(found[1]), int(found[2]))]
 
 

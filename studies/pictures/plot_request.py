@@ -20,7 +20,7 @@ from studies.pictures.plot_plan import PlotPlan, plan
 from studies.pictures.sources import SHORT, FileHashes
 
 MOST_SHOWN = 20
-"""Problems that are told; a plot can have thousands."""
+"""The most problems that one message lists; a plot can have thousands."""
 
 NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
@@ -64,7 +64,7 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
     problems = Problems()
     named = _named_axes(request.axes, problems)
     axes = _read_axes(named, request, problems)
-    _refuse_many(axes, request.limit)
+    _refuse_many_pictures(axes, request.limit)
     base = _base_settings(named, request, problems)
     models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
@@ -125,7 +125,7 @@ def _dialect_of_first(axes: Iterable[PlotAxis], request: PlotRequest, problems: 
     return None
 
 
-def _refuse_many(axes: Sequence[PlotAxis], limit: int) -> None:
+def _refuse_many_pictures(axes: Sequence[PlotAxis], limit: int) -> None:
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)

@@ -80,7 +80,7 @@ def _expanded(item: str, read: Callable[[str], Decimal], what: str, examples: st
         first, last = read(found[1]), read(found[2])
         step = read(found[3]) if found[3] else Decimal(1)
     except (TypeError, ValueError):
-        raise StudyError(f"is no {what} and no range", remedy=f"write {examples}") from None
+        raise StudyError(f"is neither a {what} nor a range", remedy=f"write {examples}") from None
     return _evenly(first, last, int(found[4])) if found[4] else _in_steps(first, last, step)
 
 
@@ -89,17 +89,17 @@ def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
         corrected = f"{first}-{last}({'+' if last > first else '-'}{abs(step) or 1})"
         raise StudyError("never comes to its end", remedy=f"write {corrected}")
     count = int((last - first) / step) + 1
-    _refuse_many(count)
+    _refuse_many_values(count)
     return [first + place * step for place in range(count)]
 
 
 def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
-    _refuse_many(count)
+    _refuse_many_values(count)
     if count == 0:
         raise StudyError("is a range of no values", remedy="write how many in the brackets, such as [4]")
     return [first + (last - first) * place / max(count - 1, 1) for place in range(count)]
 
 
-def _refuse_many(count: int) -> None:
+def _refuse_many_values(count: int) -> None:
     if count > MOST_VALUES:
         raise StudyError(f"are {count} values", remedy=f"at most {MOST_VALUES}")

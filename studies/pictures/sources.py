@@ -85,7 +85,11 @@ def read_source(path: Path, hashes: FileHashes) -> PictureSource:
         case ".safetensors":
             return _from_checkpoint(path, hashes)
         case _:
-            raise StudyError("what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)", place=(path,))
+            raise StudyError(
+                "unknown kind of file",
+                place=(path,),
+                remedy="give a recipe file (.toml) or a checkpoint (.safetensors)",
+            )
 
 
 def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> PictureSource:

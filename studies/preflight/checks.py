@@ -43,22 +43,22 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     space, rendering, shots = spec.search.space, spec.rendering, spec.shots
     found = [
         *odd_runs(space),
-        *_prompts(shots),
-        *_references(spec.target, spec.storage.file.parent),
-        *_scorers(spec.scoring.panel_settings(spec.target, shots)),
-        *_folder(spec.storage.folder),
-        *_device(rendering),
-        *_upscalers(rendering, shots),
+        *_prompt_findings(shots),
+        *_reference_findings(spec.target, spec.storage.file.parent),
+        *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
+        *_folder_findings(spec.storage.folder),
+        *_device_findings(rendering),
+        *_upscaler_findings(rendering, shots),
     ]
     models = models_of(spec.merge, rendering, space.frame.family, found)
-    found += [*unfit_vaes(rendering, models), *_embeddings(rendering, shots, models)]
+    found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
-        found += _resources(spec, models, found)
+        found += _resource_findings(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
 
-def _prompts(shots: StudyShots) -> Iterator[Finding]:
+def _prompt_findings(shots: StudyShots) -> Iterator[Finding]:
     texts: dict[tuple[str, bool], None] = {}
     for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
@@ -68,7 +68,7 @@ def _prompts(shots: StudyShots) -> Iterator[Finding]:
             yield Finding(level="warning", problem=remark.under(where))
 
 
-def _embeddings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+def _embedding_findings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
     """Whether every embedding that a prompt names can be read and suits the models."""
     try:
         for widths in {model.widths for model in models.values()}:
@@ -78,7 +78,7 @@ def _embeddings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Ch
         yield from errors_at(error, "render", "embeddings")
 
 
-def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
+def _upscaler_findings(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
     """Whether every upscaler that hires fix names can be used."""
     try:
         refuse_unusable(rendering, shots)
@@ -86,7 +86,7 @@ def _upscalers(rendering: Rendering, shots: StudyShots) -> Iterator[Finding]:
         yield from errors_at(error, "render", "upscalers")
 
 
-def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
+def _reference_findings(target: TargetLook, here: Path) -> Iterator[Finding]:
     """Missing folders, files that are no pictures, too few of them."""
     from scorers.encoders.preprocess import load_picture
     from scorers.errors import ScorerError
@@ -109,11 +109,11 @@ def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
         yield Finding.of(
             "error",
             where,
-            f"{_pictures(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
+            f"{_picture_count(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
             remedy if target.like else f"{remedy}; or 1 to 3 pictures, with the look in words (like)",
         )
     elif good < GOOD_REFERENCES:
-        yield Finding.of("warning", where, f"{_pictures(good)} show little of a style", remedy)
+        yield Finding.of("warning", where, f"{_picture_count(good)} show little of a style", remedy)
     jpegs = sum(path.suffix.lower() in JPEG for path in target.references)
     if jpegs:
         yield Finding.of(
@@ -124,11 +124,11 @@ def _references(target: TargetLook, here: Path) -> Iterator[Finding]:
         )
 
 
-def _pictures(count: int) -> str:
+def _picture_count(count: int) -> str:
     return {0: "there is no picture", 1: "there is 1 picture"}.get(count, f"{count} pictures")
 
 
-def _scorers(settings: PanelSettings) -> Iterator[Finding]:
+def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
     """Files of encoders and scorers, and plug-ins, that are missing, damaged or not the right ones."""
     from scorers.errors import ScorerError
     from scorers.panel.registry import plug_ins, sources_of
@@ -154,7 +154,7 @@ def _scorers(settings: PanelSettings) -> Iterator[Finding]:
     yield from (Finding.of("warning", ("scorers",), str(remark.message)) for remark in remarks)
 
 
-def _folder(folder: Path) -> Iterator[Finding]:
+def _folder_findings(folder: Path) -> Iterator[Finding]:
     """A folder that cannot be made or written."""
     ancestor = folder
     while not ancestor.exists() and ancestor.parent != ancestor:
@@ -172,7 +172,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
         yield Finding.of("error", (folder,), f"cannot be written ({error.strerror})", remedy)
 
 
-def _device(rendering: Rendering) -> Iterator[Finding]:
+def _device_findings(rendering: Rendering) -> Iterator[Finding]:
     """A device that this machine lacks."""
     import torch
 
@@ -184,7 +184,9 @@ def _device(rendering: Rendering) -> Iterator[Finding]:
         yield Finding.of("warning", ("device", "precision"), what, "write auto")
 
 
-def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding]) -> Iterator[Finding]:
+def _resource_findings(
+    spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding]
+) -> Iterator[Finding]:
     """Time, disk and memory."""
     if any(finding.problem.place == DEVICE for finding in found):
         return
@@ -192,11 +194,11 @@ def _resources(spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequenc
     need = estimate(spec.search, spec.shots, spec.rendering, settings, models)
     speed = f"about {time_text(need.seconds)} on this {need.device}"
     yield Finding.of("note", (Named("time"),), f"{need.trials} trials, {need.pictures} pictures: {speed}")
-    yield from _disk(spec.storage.folder, need)
-    yield from _memory(spec.rendering.device, need)
+    yield from _disk_findings(spec.storage.folder, need)
+    yield from _memory_findings(spec.rendering.device, need)
 
 
-def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
+def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     needed_bytes = (
@@ -211,7 +213,7 @@ def _disk(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     yield Finding.of(level, (Named("disk"), place), f"{needed_bytes}; {size_text(free)} are free", remedy)
 
 
-def _memory(device: str, need: StudyEstimate) -> Iterator[Finding]:
+def _memory_findings(device: str, need: StudyEstimate) -> Iterator[Finding]:
     free = free_memory(device_of(device))
     short = free < need.memory_bytes
     yield Finding.of(

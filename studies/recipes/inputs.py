@@ -198,7 +198,7 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError("of which family are its models? Say so with --family: sd1, sd2 or sdxl", place=(path,))
+        raise StudyError("of which family are its models? Name it with --family: sd1, sd2 or sdxl", place=(path,))
     return family
 
 
@@ -215,7 +215,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"this is no JSON: {error}", remedy="paste the metadata whole, from { to }") from None
+        raise RecipeError(f"this is not JSON: {error}", remedy="paste all of the metadata, from { to }") from None
     texts: dict[str, str] = {RECIPE_KEY: text}
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
@@ -226,7 +226,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
     if options.row is None and len(rows) != 1:
-        raise StudyError(f"{source}: has {len(rows)} rows", remedy="say which with --id: an ID, or -1 for the last")
+        raise StudyError(f"{source}: has {len(rows)} rows", remedy="choose one with --id: an ID, or -1 for the last")
     row = row_of(rows, -1 if options.row is None else options.row, source)
     dialect = dialect_of(options.dialect or dialect_name(row, _family(options)))
     reading = recipe_of_row(row, dialect, _family(options), _own_presets(options))
@@ -261,9 +261,7 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
 
 def _checked_rules(text: str, calculation: str) -> str:
     if not parse_elemental(text, calculation):
-        raise RecipeError(
-            f"{text.strip()!r:.60}: there is no elemental rule in it", remedy="write OUT05 OUT08:attn1:0.88"
-        )
+        raise RecipeError(f"{text.strip()!r:.60}: it has no elemental rule", remedy="write OUT05 OUT08:attn1:0.88")
     return text.strip("\n")
 
 
@@ -282,4 +280,4 @@ def _chosen_preset(found: Mapping[str, Weights], name: str | None, source: str) 
     if name in found or (name in PRESETS and name is not None):
         return str(name)
     count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
-    raise StudyError(f"{source:.80}: has {count}", remedy=f"say which with --preset: {', '.join(found) or 'none'}")
+    raise StudyError(f"{source:.80}: has {count}", remedy=f"choose one with --preset: {', '.join(found) or 'none'}")

@@ -114,7 +114,7 @@ def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bo
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:
         where = f"runs {', '.join(map(str, numbers))}" if numbers else f"none of its {len(runs)} runs"
-        raise StudyError(f"the recipe has {what} in {where}", remedy="say which one with --run")
+        raise StudyError(f"the recipe has {what} in {where}", remedy="choose one with --run")
     return runs[numbers[0] - 1]
 
 
@@ -170,7 +170,7 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
     """
     path = Path(output)
     if path.exists() and not overwrite:
-        raise StudyError("exists already", place=(path,), remedy="choose another name, or ask for --overwrite")
+        raise StudyError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
     try:
         write_text(path, text)
     except OSError as error:

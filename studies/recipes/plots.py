@@ -76,7 +76,7 @@ def write_cells(source: RecipeInput, recipes: Sequence[Recipe], folder: Path, *,
     width = len(str(len(recipes)))
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
     if not overwrite and (there := [str(path) for path in paths if path.exists()]):
-        raise StudyError(f"{', '.join(there[:3])}: there already", remedy="choose another folder, or --overwrite")
+        raise StudyError(f"{', '.join(there[:3])}: already exists", remedy="choose another folder, or add --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, recipe in zip(paths, recipes, strict=True):
@@ -97,5 +97,5 @@ def parse_axis(text: str) -> Axis:
     """
     kind, equals, values = text.partition("=")
     if not equals:
-        raise RecipeError(f"{text!r} is no axis", remedy='write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
+        raise RecipeError(f"{text!r} is not an axis", remedy='write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
     return Axis(kind=kind.strip(), text=values.replace("\\n", "\n"))

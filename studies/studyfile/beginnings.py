@@ -21,11 +21,11 @@ def with_beginnings(
     """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
 
     Args:
-        plan: without them.
-        space: that they must lie in.
+        plan: without these recipes.
+        space: in which they must lie.
         here: folder that paths of recipe files start from.
-        begin: as written.
-        start: as written, or None.
+        begin: the texts of `begin`.
+        start: the text of `start`, or None.
         problems: what is wrong with single ones is added.
     """
     texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
@@ -53,7 +53,7 @@ def _point_of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     """Return the point with the ratios of a row; everything else rests."""
     merge = recipe.steps[0]
     if not isinstance(merge, MergeStep):
-        raise SearchError("there is no row of weights")
+        raise SearchError("it has no row of weights")
     alpha = space.frame.by_block(merge.alpha)
     free = {knob.name for knob in space.free}
     point = space.checked(space.neutral | {name: ratio for name, ratio in alpha.items() if name in free})

@@ -1,4 +1,4 @@
-"""What can be wrong between the values of a study file; of merge and space, see `studies.studyfile.merge_checks`."""
+"""Checks between the values of a study file; for merge and space see `studies.studyfile.merge_checks`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from studies.studyfile.shots import proof_texts, shot_of
 from studies.studyfile.spec import SEED_DISTANCE, seed_in_turn
 
 FEWEST_PROVED = 3
-"""Pictures by which two recipes can be compared at least, as ``Panel.compare`` needs them."""
+"""The fewest pictures by which two recipes can be compared, as ``Panel.compare`` needs them."""
 TURNS = 5
 """More turns through the shots than the stages of a search take."""
 
@@ -29,16 +29,16 @@ def across(parts: Mapping[str, Any]) -> list[Problem]:
     if "render" in parts and "space" in parts:
         problems += _two_vaes(parts["render"], parts["space"])
     if "render" in parts:
-        problems += _second_pass(parts["render"])
+        problems += _hires_problems(parts["render"])
     target: TargetTable | None = parts.get("target")
     if target is not None and target.unlike is not None and target.like is None:
-        what = "says what the look is told from, but not the look"
+        what = "is set, but not like, against which it is set"
         problems.append(Problem(place=("target", "unlike"), what=what, seen=target.unlike, remedy="add like"))
     prompts: list[PromptTable] = parts.get("prompts", [])
     proof: ProofTable | None = parts.get("proof")
-    problems += _repeated(prompts) + _peeking(prompts, proof) + _too_few(prompts, proof)
+    problems += _repeated_pictures(prompts) + _shared_with_proof(prompts, proof) + _too_few_pictures(prompts, proof)
     if "search" in parts and parts["search"].fresh_seeds:
-        problems += _met_again(prompts, proof)
+        problems += _seeds_that_meet(prompts, proof)
     return problems
 
 
@@ -57,7 +57,7 @@ def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:
         yield Problem(place=("render", "vae"), what=what, seen=render.vae, remedy="leave one of them out")
 
 
-def _second_pass(render: RenderTable) -> list[Problem]:
+def _hires_problems(render: RenderTable) -> list[Problem]:
     """Return what [render.hires] cannot make of [render], and a model file that has no folder."""
     if render.hires is None:
         return []
@@ -67,12 +67,12 @@ def _second_pass(render: RenderTable) -> list[Problem]:
         return [problem.under("render").advised("change [render.hires] or [render]") for problem in error.problems]
     if hires is not None and hires.model and render.upscalers is None:
         remedy = f"set [render] upscalers to the folder of the file, or {did_you_mean(hires.model, UPSCALERS)}"
-        what = "is no upscaler without a file, and there is no folder of files"
+        what = "is not a built-in upscaler, and no folder of upscaler files is set"
         return [Problem(place=("render", "hires", "upscaler"), what=what, seen=hires.model, remedy=remedy)]
     return []
 
 
-def _repeated(prompts: Sequence[PromptTable]) -> list[Problem]:
+def _repeated_pictures(prompts: Sequence[PromptTable]) -> list[Problem]:
     """Return a problem for every picture that two [[prompts]] would both make."""
     first: dict[tuple[str, str | None, int], int] = {}
     problems: list[Problem] = []
@@ -89,7 +89,7 @@ def _repeated(prompts: Sequence[PromptTable]) -> list[Problem]:
     return problems
 
 
-def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Problem]:
+def _shared_with_proof(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Problem]:
     """Return a problem if the proof would show pictures that the search has seen."""
     if proof is None:
         return []
@@ -99,20 +99,20 @@ def _peeking(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[P
     )
     if not shared:
         return []
-    what = "the proof shares prompts and seeds with [[prompts]], so it would prove nothing"
+    what = "the proof shares prompts and seeds with [[prompts]], so it would not be independent"
     return [Problem(place=("proof", "seeds"), what=what, seen=shared, remedy="use seeds that no [[prompts]] has")]
 
 
-def _too_few(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Problem]:
+def _too_few_pictures(prompts: Sequence[PromptTable], proof: ProofTable | None) -> list[Problem]:
     """Return a problem if the proof has too few pictures to compare recipes by."""
     count = 0 if proof is None else len(proof_texts(prompts, proof)) * len(proof.seeds)
     if proof is None or not prompts or count >= FEWEST_PROVED:
         return []
-    what = f"gives {count} picture{'s' * (count > 1)}, and recipes are compared by {FEWEST_PROVED} at least"
+    what = f"gives {count} picture{'s' * (count > 1)}, and comparing recipes takes at least {FEWEST_PROVED}"
     return [Problem(place=("proof", "seeds"), what=what, seen=proof.seeds, remedy="add seeds, or prompts")]
 
 
-def _met_again(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iterator[Problem]:
+def _seeds_that_meet(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iterator[Problem]:
     """Return a problem for every prompt whose seeds come, with fresh seeds, to those of another shot of its text."""
     known = {(prompt.text, seed) for prompt in prompts for seed in prompt.seeds}
     known |= {(text, seed) for text in proof_texts(prompts, proof) for seed in proof.seeds} if proof else set()
@@ -125,7 +125,7 @@ def _met_again(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iter
 
 
 def missing_files(parts: Mapping[str, Any], here: Path) -> list[Problem]:
-    """Return a problem for every path of the file's right tables that leads nowhere."""
+    """Return a problem for every path in a valid table that leads nowhere."""
     named: list[tuple[Place, str]] = []
     if "models" in parts:
         named += [(("models", letter), text) for letter, text in parts["models"].paths.items()]
@@ -147,7 +147,7 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Problem]:
 
 
 def _scorer_files(table: ScorersTable) -> list[tuple[Place, str]]:
-    """Every file that the table names; those that are looked for by name are the preflight's business."""
+    """Every file that the table names; the preflight looks for those that are found by name."""
     named: list[tuple[Place, str]] = [(("scorers", "files", name), text) for name, text in table.files.items()]
     plugins = ((name, catalogue.PLUGIN.fullmatch(name)) for name in table.weights)
     named += [(("scorers", "weights", name), match["path"]) for name, match in plugins if match is not None]

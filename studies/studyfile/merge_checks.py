@@ -1,4 +1,4 @@
-"""What can be wrong between what a study file says of models, merge and space, each at its place."""
+"""Checks between the tables `[models]`, `[merge]` and `[space]` of a study file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NOT_SEARCHED = {
     "self": ("multiplies A alone by the ratios", "choose sites under [space.self]"),
     "plus random": ("adds noise, of which there is nothing to search", "leave it out"),
 }
-"""Calculation modes that a study has no use for, why, and the way out."""
+"""Calculation modes that a study cannot search, why, and the way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeSettings:
-    """What a study file says of merge and space, with its defaults filled in."""
+    """The tables `[merge]` and `[space]` with their defaults filled in."""
 
     merge: MergeTable
     space: SpaceTable
@@ -44,7 +44,7 @@ class MergeSettings:
     def of(
         cls, merge: MergeTable, space: SpaceTable, paths: Mapping[str, str] | None, seen: FamilyName | None
     ) -> MergeSettings:
-        """Fill in family and dialect: what the file says, else what the models were seen to be, else SD1."""
+        """Fill in family and dialect: those of the file, else those that the models show, else SD1."""
         guess: FamilyName = "sdxl" if merge.dialect == "head" else "sd1"
         family = cast("FamilyName", merge.family or seen or guess)
         return cls(
@@ -79,12 +79,12 @@ class MergeSettings:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """All that has a ratio of its own."""
+        """Every block with a ratio of its own."""
         return blocks_of(self.family) + (SEPARATE if self.merge.separate else ())
 
     @property
     def second(self) -> SecondTable | None:
-        """The searched second ratios; where the mode has them and nothing is said of them, they are searched."""
+        """The searched second ratios; where the mode has them and the file leaves them open, they are searched."""
         usual = any(beta_by_block(mode, "normal") for mode, _ in self.runs)
         return self.space.second or (SecondTable() if usual and self.merge.beta is None else None)
 
@@ -99,20 +99,22 @@ class MergeSettings:
 
     def frozen(self, table: RatiosTable) -> dict[str, float]:
         """Ratios that are frozen: BASE too, unless the file says otherwise."""
-        told = "freeze" in table.model_fields_set
-        return {name: value for name, value in table.freeze.items() if told or name not in {*table.bounds, *table.ties}}
+        explicit = "freeze" in table.model_fields_set
+        return {
+            name: value for name, value in table.freeze.items() if explicit or name not in {*table.bounds, *table.ties}
+        }
 
 
 def space_problems(settings: MergeSettings) -> Iterator[Problem]:
     """Everything that is wrong."""
-    yield from _of_words(settings)
-    yield from _of_models(settings)
-    yield from _of_seconds(settings)
-    yield from _of_blocks(settings)
-    yield from _of_the_rest(settings)
+    yield from _mode_problems(settings)
+    yield from _model_problems(settings)
+    yield from _second_problems(settings)
+    yield from _block_problems(settings)
+    yield from _self_and_adjust_problems(settings)
 
 
-def _of_words(settings: MergeSettings) -> Iterator[Problem]:
+def _mode_problems(settings: MergeSettings) -> Iterator[Problem]:
     merge, dialect, choices = settings.merge, settings.dialect, settings.space.choices
     for name in ("mode", "calculation"):
         if name in choices.given and name in merge.model_fields_set:
@@ -123,7 +125,7 @@ def _of_words(settings: MergeSettings) -> Iterator[Problem]:
         remedy = f"write classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
         yield Problem(place=("merge", "dialect"), what=what, seen=dialect.name, remedy=remedy)
     if merge.separate and not (settings.family == "sdxl" and dialect.extended):
-        what = f"TIME, OUT and LABEL cannot be told apart in {NAMES[settings.family]}, dialect {dialect.name}"
+        what = f"TIME, OUT and LABEL have no separate ratios in {NAMES[settings.family]}, dialect {dialect.name}"
         remedy = "that takes SDXL in the dialect head; leave it out"
         yield Problem(place=("merge", "separate"), what=what, seen=True, remedy=remedy)
     for number, word in enumerate(settings.calculations):
@@ -136,30 +138,30 @@ def _of_words(settings: MergeSettings) -> Iterator[Problem]:
             what, remedy = f"is not known in the dialect {dialect.name}", did_you_mean(word, dialect.calculations)
             yield Problem(place=place, what=what, seen=word, remedy=remedy)
     if "gamma" in merge.model_fields_set and "extract" not in settings.calculations:
-        what = "means something in the calculation mode extract alone"
+        what = "counts only in the calculation mode extract"
         yield Problem(place=("merge", "gamma"), what=what, seen=merge.gamma, remedy="leave it out")
 
 
-def _of_models(settings: MergeSettings) -> Iterator[Problem]:
+def _model_problems(settings: MergeSettings) -> Iterator[Problem]:
     if settings.paths is None:
         return
     three = [run for run in settings.runs if models_taken(*run) == 3]
     place: Place = ("models", "C")
     if three and "C" not in settings.paths:
         remedy = 'name the third model, for example C = "models/base.safetensors"'
-        yield Problem(place=place, what=f"is missing: {_called(three[0])} takes three models", remedy=remedy)
+        yield Problem(place=place, what=f"is missing: {_mode_name(three[0])} takes three models", remedy=remedy)
     elif not three and "C" in settings.paths:
         remedy = 'leave it out, or choose a mode for three, for example mode = "Add difference" under [merge]'
-        what = f"is not used: {' and '.join(map(_called, settings.runs))} takes two models"
+        what = f"is not used: {' and '.join(map(_mode_name, settings.runs))} takes two models"
         yield Problem(place=place, what=what, seen=settings.paths["C"], remedy=remedy)
 
 
-def _called(run: tuple[str, str]) -> str:
+def _mode_name(run: tuple[str, str]) -> str:
     mode, calculation = run
     return calculation if calculation in DIFFERENCE_CALCULATIONS else mode
 
 
-def _of_seconds(settings: MergeSettings) -> Iterator[Problem]:
+def _second_problems(settings: MergeSettings) -> Iterator[Problem]:
     beta, second = settings.merge.beta, settings.space.second
     used = [run for run in settings.runs if uses_beta(*run)]
     place: Place = ("merge", "beta")
@@ -170,7 +172,7 @@ def _of_seconds(settings: MergeSettings) -> Iterator[Problem]:
         what = "is one second ratio for all blocks, and [space.second] searches one for each"
         yield Problem(place=place, what=what, seen=beta, remedy="leave one of them out")
     if second is not None and not any(beta_by_block(*run) for run in settings.runs):
-        what = f"there is no second ratio by block in {', '.join(map(_called, settings.runs))}"
+        what = f"there is no second ratio by block in {', '.join(map(_mode_name, settings.runs))}"
         remedy = "write beta under [merge]" if used else "leave the table out"
         yield Problem(place=("space", "second"), what=what, remedy=remedy)
     elif settings.second is not None and "extract" in settings.calculations:
@@ -179,13 +181,13 @@ def _of_seconds(settings: MergeSettings) -> Iterator[Problem]:
         yield Problem(place=("space", "choices", "calculation"), what=what, remedy=remedy)
 
 
-def _of_blocks(settings: MergeSettings) -> Iterator[Problem]:
+def _block_problems(settings: MergeSettings) -> Iterator[Problem]:
     for name, table in (("blocks", settings.space.blocks), ("second", settings.space.second)):
         if table is not None:
             frozen = settings.frozen(table)
             named = {"bounds": table.bounds, "freeze": frozen, "ties": table.ties}
-            yield from _strays(("space", name), named, settings.blocks, settings)
-            yield from _twice(("space", name), named)
+            yield from _unknown_names(("space", name), named, settings.blocks, settings)
+            yield from _double_problems(("space", name), named)
     for name, texts in settings.space.blocks.groups.items():
         for number, text in enumerate(texts):
             try:
@@ -194,21 +196,21 @@ def _of_blocks(settings: MergeSettings) -> Iterator[Problem]:
                 place: Place = ("space", "blocks", "groups", name, number)
                 for problem in problems_of(error):
                     what = f"{problem.what} in {NAMES[settings.family]}"
-                    yield Problem(place=place, what=what, seen=text, remedy=_listed(settings))
+                    yield Problem(place=place, what=what, seen=text, remedy=_known_blocks(settings))
 
 
-def _strays(
+def _unknown_names(
     place: Place, named: Mapping[str, Mapping[str, object]], blocks: Sequence[str], settings: MergeSettings
 ) -> Iterator[Problem]:
     for key, entries in named.items():
         leaders = [str(leader) for leader in entries.values()] if key == "ties" else []
         for name in dict.fromkeys([*entries, *leaders]):
             if name not in blocks:
-                what = f"{name} is no block with a ratio of its own in {NAMES[settings.family]}"
-                yield Problem(place=(*place, key, name), what=what, remedy=_listed(settings))
+                what = f"{name} is not a block with a ratio of its own in {NAMES[settings.family]}"
+                yield Problem(place=(*place, key, name), what=what, remedy=_known_blocks(settings))
 
 
-def _listed(settings: MergeSettings) -> str:
+def _known_blocks(settings: MergeSettings) -> str:
     """Which blocks there are, and what there could be."""
     last = len(blocks_of(settings.family)) // 2 - 2
     apart = (
@@ -219,16 +221,16 @@ def _listed(settings: MergeSettings) -> str:
     return f"there are BASE, IN00 to IN{last:02d}, M00, OUT00 to OUT{last:02d}{apart}"
 
 
-def _twice(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:
+def _double_problems(place: Place, named: Mapping[str, Mapping[str, object]]) -> Iterator[Problem]:
     """What has bounds, is frozen or tied, two of them."""
     for key, other in (("bounds", "freeze"), ("bounds", "ties"), ("freeze", "ties")):
         for name in named[key]:
             if name in named[other]:
-                what = f"stands under {other} too"
+                what = f"is under {other} too"
                 yield Problem(place=(*place, key, name), what=what, remedy="leave it in one of them")
 
 
-def _of_the_rest(settings: MergeSettings) -> Iterator[Problem]:
+def _self_and_adjust_problems(settings: MergeSettings) -> Iterator[Problem]:
     """Sites and Adjust fields."""
     table, sites, fields = settings.space.self_, settings.sites, settings.dialect.adjust_fields
     named = {"bounds": table.bounds, "freeze": table.freeze, "ties": table.ties}
@@ -236,9 +238,9 @@ def _of_the_rest(settings: MergeSettings) -> Iterator[Problem]:
         leaders = table.ties.values() if key == "ties" else ()
         for name in dict.fromkeys([*entries, *leaders]):
             if name not in sites:
-                what, remedy = f"{name} is no site of this study", "add it to sites"
+                what, remedy = f"{name} is not a site of this study", "add it to sites"
                 yield Problem(place=("space", "self", key, name), what=what, remedy=remedy)
-    yield from _twice(("space", "self"), named)
+    yield from _double_problems(("space", "self"), named)
     if settings.family in settings.dialect.families:
         for site in idle_sites(map(Site.parse, sites), settings.family, settings.dialect):
             where = f"{NAMES[settings.family]}, dialect {settings.dialect.name}"
@@ -247,5 +249,5 @@ def _of_the_rest(settings: MergeSettings) -> Iterator[Problem]:
             yield Problem(place=("space", "self", "sites"), what=what, seen=str(site), remedy=remedy)
     for field in settings.space.adjust:
         if field not in fields:
-            what = f"is no Adjust field of the dialect {settings.dialect.name}"
+            what = f"is not an Adjust field of the dialect {settings.dialect.name}"
             yield Problem(place=("space", "adjust", field), what=what, remedy=did_you_mean(field, fields))

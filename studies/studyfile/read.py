@@ -1,4 +1,4 @@
-"""Reading a study file: TOML as a person wrote it becomes a `StudySpec`, or every problem is told at once."""
+"""Reading a study file: a TOML text becomes a `StudySpec`, or an error with every problem."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ def _toml(path: Path) -> dict[str, Any]:
             "there is no such study file", place=(path,), remedy="`recipe-search init` writes one"
         ) from None
     except UnicodeDecodeError as error:
-        raise StudyError(f"is no UTF-8 text (byte {error.start})", place=(path,), remedy="save it as UTF-8") from error
+        raise StudyError(f"is not UTF-8 text (byte {error.start})", place=(path,), remedy="save it as UTF-8") from error
     except OSError as error:
         raise StudyError(
             f"cannot be read ({error.strerror})", place=(path,), remedy="name a study file you may read"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise StudyError(
-            f"is no TOML: {error}",
+            f"is not TOML: {error}",
             place=(Path(path.name),),
             remedy="texts stand in quotes, Windows paths in 'single' ones",
         ) from error
 
 
 def _validate(data: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
-    """Return every table that is right by itself, by name; what is wrong with the others is added to the problems."""
+    """Return every table that is valid by itself, by name; what is wrong with the others is added to the problems."""
     fields = StudyTables.model_fields
     for name in (name for name in data if name not in fields):
         problems.add((name,), "unknown table or key", did_you_mean(name, fields))
@@ -96,37 +96,39 @@ def _absent(name: str) -> str:
     return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
 
 
-def _resolve(written: StudyTables, space: Space, plan: Plan, file: Path) -> StudySpec:
-    here, study = file.parent, written.study
+def _resolve(tables: StudyTables, space: Space, plan: Plan, file: Path) -> StudySpec:
+    here, study = file.parent, tables.study
     return StudySpec(
         storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
-        merge=Merge(models={letter: path_from(here, text) for letter, text in written.models.paths.items()}),
-        target=_target(written.target, here),
-        rendering=_rendering(written, here),
-        shots=study_shots(written, _path_or_none(here, written.render.wildcards)),
+        merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
+        target=_target(tables.target, here),
+        rendering=_rendering(tables, here),
+        shots=study_shots(tables, _path_or_none(here, tables.render.wildcards)),
         search=SearchSettings(
             seed=study.seed,
             space=space,
             plan=plan,
-            shots_per_trial=written.search.shots,
-            fresh_seeds=written.search.fresh_seeds,
-            finalists=written.search.finalists,
-            simplify=written.search.simplify,
+            shots_per_trial=tables.search.shots,
+            fresh_seeds=tables.search.fresh_seeds,
+            finalists=tables.search.finalists,
+            simplify=tables.search.simplify,
         ),
-        scoring=_scoring(written.scorers, here),
+        scoring=_scoring(tables.scorers, here),
     )
 
 
 def _target(table: TargetTable, here: Path) -> TargetLook:
     sources = tuple(path_from(here, text) for text in table.references)
-    return TargetLook(sources=sources, references=_pictures(sources), like=table.like or "", unlike=table.unlike or "")
+    return TargetLook(
+        sources=sources, references=_picture_files(sources), like=table.like or "", unlike=table.unlike or ""
+    )
 
 
-def _rendering(written: StudyTables, here: Path) -> Rendering:
-    render, device = written.render, written.device
+def _rendering(tables: StudyTables, here: Path) -> Rendering:
+    render, device = tables.render, tables.device
     return Rendering(
         vae=_path_or_none(here, render.vae),
-        vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in written.space.choices.vae or ()},
+        vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in tables.space.choices.vae or ()},
         prediction=render.prediction,
         embeddings=_path_or_none(here, render.embeddings),
         upscalers=_path_or_none(here, render.upscalers),
@@ -157,7 +159,7 @@ def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
     return EncoderFiles(config=config, weights=path_from(here, table.weights))
 
 
-def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
+def _picture_files(sources: Sequence[Path]) -> tuple[Path, ...]:
     """Return the files, every folder replaced by the pictures in it."""
     found: list[Path] = []
     for source in sources:

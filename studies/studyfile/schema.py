@@ -1,4 +1,4 @@
-"""The study file as it is written: one pydantic model a table, with ranges, defaults and an example for each key.
+"""The schema of a study file: one pydantic model a table, with ranges, defaults and an example for each key.
 
 A value is checked here as far as it can be checked on its own; what concerns several values (a proof that shares a
 shot with the search) is the business of `studies.studyfile.crosschecks`.

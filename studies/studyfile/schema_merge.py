@@ -1,4 +1,4 @@
-"""The tables `[merge]` and `[space]` of a study file as they are written: what a trial merges, and what is searched."""
+"""The schema of the tables `[merge]` and `[space]`: what a trial merges, and what is searched."""
 
 from __future__ import annotations
 

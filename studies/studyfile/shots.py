@@ -13,21 +13,21 @@ from studies.studyfile.spec import StudyShots
 from studies.studyfile.wildcards import with_choices
 
 
-def study_shots(written: StudyTables, wildcards: Path | None) -> StudyShots:
+def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
     """The shots of the trials and of the proof.
 
     Args:
-        written: the study file.
+        tables: the tables of the study file.
         wildcards: the folder of lists that choices in prompts are decided with; None: nothing is decided.
 
     Raises:
         StudyError: the choices cannot be made, or make the proof show what the trials show.
     """
-    shots = _shots(written.prompts, written.render)
-    proof_shots = _proof_shots(written.prompts, written.proof, written.render)
+    shots = _shots(tables.prompts, tables.render)
+    proof_shots = _proof_shots(tables.prompts, tables.proof, tables.render)
     if wildcards is None:
         return StudyShots(trials=shots, proof=proof_shots)
-    seed = written.study.seed
+    seed = tables.study.seed
     shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in shots)
     proof_shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in proof_shots)
     shared = {shot.label for shot in shots if shot in proof_shots}

@@ -23,11 +23,11 @@ from studies.studyfile.space_values import blocks_of_range
 REMEDY = "change the [space] tables"
 """The way out of what the search says of a space without naming one."""
 UNNAMED = ("BASE", *SEPARATE)
-"""What rests at 0 in a space unless it is asked for; in a study file, only where it is frozen."""
+"""Names that rest at 0 in a space unless they are asked for; in a study file, only where they are frozen."""
 
 
 def family_of_files(paths: Sequence[Path]) -> FamilyName | None:
-    """The family of the first file that shows one, told from its header alone; None where none does."""
+    """The family of the first file whose header shows one; None where none does."""
     for path in paths:
         try:
             header = read_header(path)
@@ -42,8 +42,8 @@ def space_of(parts: Mapping[str, Any], family: FamilyName | None, problems: Prob
     """Build the search space.
 
     Args:
-        parts: the tables that are right by themselves, by name.
-        family: what the checkpoints are, where they show it.
+        parts: the tables that are valid by themselves, by name.
+        family: of the checkpoints, where they show it.
         problems: what is wrong is added here.
 
     Returns:
@@ -71,7 +71,7 @@ def _built(settings: MergeSettings, problems: Problems) -> Space | None:
 
 
 def _impossible(space: Space) -> list[Problem]:
-    """What no recipe can be at the ends of the space, whatever the words."""
+    """Combinations at the ends of the space that no recipe can have, for every choice of words."""
     choices = [knob for knob in space.of_kind("choice") if knob.name != "vae"]
     problems = Problems()
     for words in product(*(range(len(knob.options)) for knob in choices)):
@@ -116,7 +116,7 @@ def _knob_text(knob: Knob) -> str:
 
 
 def _fields(settings: MergeSettings) -> dict[str, Any]:
-    """What `build_space` is called with."""
+    """The arguments of `build_space`."""
     blocks, second, own, adjust = settings.space.blocks, settings.second, settings.space.self_, settings.space.adjust
     single: dict[str, dict[str, Any]] = {"bounds": {}, "freeze": {}, "ties": {}, "steps": {}}
     _take(single, "", settings.blocks, blocks, settings.frozen(blocks))
