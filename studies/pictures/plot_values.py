@@ -96,10 +96,10 @@ def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
 def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
     _refuse_many_values(count)
     if count == 0:
-        raise StudyError("is a range of no values", remedy="write how many in the brackets, such as [4]")
+        raise StudyError("is an empty range", remedy="write how many values in the brackets, such as [4]")
     return [first + (last - first) * place / max(count - 1, 1) for place in range(count)]
 
 
 def _refuse_many_values(count: int) -> None:
     if count > MOST_VALUES:
-        raise StudyError(f"are {count} values", remedy=f"at most {MOST_VALUES}")
+        raise StudyError(f"has {count} values", remedy=f"at most {MOST_VALUES} are allowed")

@@ -32,7 +32,7 @@ def across(parts: Mapping[str, Any]) -> list[Problem]:
         problems += _hires_problems(parts["render"])
     target: TargetTable | None = parts.get("target")
     if target is not None and target.unlike is not None and target.like is None:
-        what = "is set, but not like, against which it is set"
+        what = "means nothing without like"
         problems.append(Problem(place=("target", "unlike"), what=what, seen=target.unlike, remedy="add like"))
     prompts: list[PromptTable] = parts.get("prompts", [])
     proof: ProofTable | None = parts.get("proof")

@@ -156,7 +156,7 @@ def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) ->
         (("export", "{study}"), "nothing is approved yet"),
         (("show", "{study}"), "has not been run yet"),
         (("merge", "{study}", "{out}"), "format"),
-        (("init", "{study}"), "is there already"),
+        (("init", "{study}"), "already exists"),
     ],
 )
 def test_commands_out_of_turn_say_what_to_do(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

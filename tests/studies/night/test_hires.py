@@ -111,7 +111,7 @@ def test_choices_in_the_second_pass_are_made_too(tmp_path: Path) -> None:
         ('sampler = "DDIM"\nsteps = 2', "", ".steps: DDIM needs at least 3 in a second pass (2); "),
         ('schedule = "Karras"', 'sampler = "UniPC"', ".schedule: UniPC has noise"),
         ("resize = [4096, 0]", "", ": the picture would be 4096x8192: its sides must be 64 to 4096"),
-        ('upscaler = "Lanczoz"', "", ".upscaler: is no upscaler without a file, and there is no folder of files"),
+        ('upscaler = "Lanczoz"', "", ".upscaler: is not a built-in upscaler, and no folder of upscaler files is set"),
     ],
 )
 def test_problems_are_told_with_the_way_out(tmp_path: Path, table: str, render: str, said: str) -> None:

@@ -12,7 +12,7 @@ from studies.studyfile.read import read_study_file
 from tests.studies.study_text import STUDY, write_study
 
 PEEKING = (
-    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would prove nothing ([2]); "
+    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would not be independent ([2]); "
     "use seeds that no [[prompts]] has"
 )
 
@@ -28,9 +28,7 @@ def problems(folder: Path, text: str) -> list[str]:
 
 def test_unlike_alone_is_a_problem(tmp_path: Path) -> None:
     text = STUDY.replace("[target]\n", '[target]\nunlike = "photo"\n')
-    assert problems(tmp_path, text) == [
-        'target.unlike: says what the look is told from, but not the look ("photo"); add like'
-    ]
+    assert problems(tmp_path, text) == ['target.unlike: means nothing without like ("photo"); add like']
 
 
 def test_five_problems_are_all_reported(tmp_path: Path) -> None:
@@ -64,7 +62,7 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
             'nmae = "mix"',
             ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?'],
         ),
-        ('name = "mix"', 'name = "a/b"', ['study.name: is no name for a folder ("a/b")']),
+        ('name = "mix"', 'name = "a/b"', ['study.name: is not a name for a folder ("a/b")']),
         (
             "[models]",
             "[model]",
@@ -116,7 +114,7 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
             ["space.adjust.CONT: must be a list in square brackets (5); write for example CONT"],
         ),
         ("[search]", "[device]\ndevice = 'gpu'\n[search]", ['device.device: unknown device ("gpu")']),
-        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: no scorer counts ({ style = 0 })"]),
+        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: every weight is 0 ({ style = 0 })"]),
         (
             "[scorers]",
             "[scorers]\nweights = {styl = 1}",
@@ -125,7 +123,7 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         (
             "[scorers]",
             '[scorers]\nweights = { laion = 1, sac = 1, "mine.py" = 1 }',
-            ["scorers.weights: laion is there twice, by several names ({ laion = 1"],
+            ["scorers.weights: laion is given twice, by two names ({ laion = 1"],
         ),
         (
             "[scorers]",
@@ -186,7 +184,7 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         (
             "[proof]\n",
             '[proof]\nprompts = ["a tree"]\n',
-            ["proof.seeds: gives 2 pictures, and recipes are compared by 3"],
+            ["proof.seeds: gives 2 pictures, and comparing recipes takes at least 3"],
         ),
     ],
 )

@@ -155,10 +155,10 @@ def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot be read"):
         read_study_file(tmp_path)
     (tmp_path / "bad.toml").write_text("[study\n")
-    with pytest.raises(StudyError, match=r"is no TOML: .*line 1"):
+    with pytest.raises(StudyError, match=r"is not TOML: .*line 1"):
         read_study_file(tmp_path / "bad.toml")
     (tmp_path / "latin.toml").write_bytes(b'[study]\nname = "\xe9"\n')
-    with pytest.raises(StudyError, match=r"is no UTF-8 text \(byte 16\)"):
+    with pytest.raises(StudyError, match=r"is not UTF-8 text \(byte 16\)"):
         read_study_file(tmp_path / "latin.toml")
 
 

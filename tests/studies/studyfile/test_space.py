@@ -194,9 +194,9 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[merge]\nseparate = true",
             False,
-            ["merge.separate: TIME, OUT and LABEL cannot be told apart in SD1, dialect classic (true); that"],
+            ["merge.separate: TIME, OUT and LABEL have no separate ratios in SD1, dialect classic (true); that"],
         ),
-        ("[merge]\ngamma = 0.5", False, ["merge.gamma: means something in the calculation mode extract alone (0.5)"]),
+        ("[merge]\ngamma = 0.5", False, ["merge.gamma: counts only in the calculation mode extract (0.5)"]),
         ("[merge]\nbeta = 0.5", False, ["merge.beta: there is no second ratio in Weight sum (0.5); leave it out"]),
         (
             '[merge]\nmode = "Triple sum"\nbeta = 0.5\n[space.second]\nhigh = 0.5',
@@ -239,7 +239,9 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04', TIME = 'IN00' }",
             False,
-            ["space.blocks.ties.TIME: TIME is no block with a ratio of its own in SD1; there are BASE, IN00 to IN11"],
+            [
+                "space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00 to IN1"
+            ],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04' }",
@@ -249,7 +251,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nbounds = { M00 = [0, 0.5] }\nfreeze = { M00 = 0.1 }",
             False,
-            ["space.blocks.bounds.M00: stands under freeze too; leave it in one of them"],
+            ["space.blocks.bounds.M00: is under freeze too; leave it in one of them"],
         ),
         (
             '[space.choices]\nmode = ["Weight sum"]\ncalculation = ["normal", "normal"]',
@@ -288,12 +290,12 @@ bounds = { IN11 = [0, 1] }
     lines = problems(tmp_path, with_tables(text, tables))
     expected = [
         "models.C: is missing: Triple sum takes three models; name the third model",
-        "space.blocks.freeze.OUT10: OUT10 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
-        "space.second.bounds.IN11: IN11 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
+        "space.blocks.freeze.OUT10: OUT10 is not a block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
+        "space.second.bounds.IN11: IN11 is not a block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
         'space.blocks.groups.Y[2]: unknown block OUT11 in SDXL ("OUT11"); there are BASE, IN00 to IN08, M00',
-        'space.self.freeze."OUT04:attn1": OUT04:attn1 is no site of this study; add it to sites',
+        'space.self.freeze."OUT04:attn1": OUT04:attn1 is not a site of this study; add it to sites',
         "space.self.sites: no tensor that Self may multiply belongs to it in SDXL, dialect 2023",
-        "space.adjust.BRI: is no Adjust field of the dialect 2023; known here: IN, OUT, OUT2, CONT, COL1, COL2, COL3",
+        "space.adjust.BRI: is not an Adjust field of the dialect 2023; known here: IN, OUT, OUT2, CONT, COL1, COL2, C",
     ]
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 

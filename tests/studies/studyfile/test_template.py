@@ -49,7 +49,7 @@ def test_any_path_is_quoted_rightly(tmp_path: Path, name: str) -> None:
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text("mine")
-    with pytest.raises(StudyError, match="is there already"):
+    with pytest.raises(StudyError, match="already exists"):
         write_template(path, "new")
     assert path.read_text() == "mine"
     with pytest.raises(StudyError, match="cannot be written"):
