@@ -239,9 +239,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04', TIME = 'IN00' }",
             False,
-            [
-                "space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00"
-            ],
+            ["space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00"],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04' }",
