@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.errors import SearchError
 from search.finalists import choose, expected, optimism
@@ -30,7 +30,7 @@ from studies.studyfile.read import StudySpec
 if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.panel import Panel
-    from scorers.reporting.likeness import Likeness
+    from scorers.reporting.distances import ReferenceDistance
 
 SHEET_ROWS = 6
 """Prompts shown on the finalists' sheet."""
@@ -112,7 +112,8 @@ def _looks(
             try:
                 looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
             except (EngineError, ScorerError) as error:
-                raise StudyError(f"{spec.name}: the proof's pictures of {label} cannot be made: {error}") from error
+                where = (Named(spec.name), Named(f"the proof's pictures of {label} cannot be made"))
+                raise StudyError.of(problem.under(*where) for problem in error.problems) from error
             bar.advance(note=label)
     return looks
 
@@ -127,7 +128,7 @@ def _standings(
     """Results of some candidates, beside their rivals' if there are such; ``looks`` holds those of all baselines."""
     baselines = tuple(baselines_of(spec))
     shown = {label: looks[label] for label in {**dict.fromkeys(baselines), **candidates}}
-    likenesses = panel.likenesses(shown, baselines)
+    likenesses = panel.reference_distances(shown, baselines)
     found = {
         label: _standing(panel, label, candidate, looks[label], likenesses[label])
         for label, candidate in candidates.items()
@@ -169,7 +170,7 @@ def _promise(
     return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
 
 
-def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: Likeness) -> Standing:
+def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: ReferenceDistance) -> Standing:
     verdict = panel.judge(look)
     numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
     return Standing(

@@ -134,7 +134,7 @@ def plan(axes: Sequence[Axis], base: Fields, models: Models, problems: Problems,
         if source is not None:
             own = _value(of_vaes, place) if of_vaes else vae
             found.append(Cell(place=place, source=source, vae=own, shot=shot))
-    problems.found += [_blamed(problem, places, axes) for problem, places in wrong.values()]
+    problems.extend([_blamed(problem, places, axes) for problem, places in wrong.values()])
     return Plan(axes=tuple(axes), models=models, cells=tuple(found))
 
 

@@ -53,7 +53,7 @@ def space_of(parts: Mapping[str, Any], family: FamilyName | None, problems: Prob
         return None
     said = Said.of(parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family)
     found = list(space_problems(said))
-    problems.found += found
+    problems.extend(found)
     return None if found else _built(said, problems)
 
 
@@ -63,7 +63,7 @@ def _built(said: Said, problems: Problems) -> Space | None:
         space = build_space(**_fields(said))
         if not space.free:
             problems.add(("space",), "everything is frozen", "leave a block free")
-        problems.found += _impossible(space)
+        problems.extend(_impossible(space))
         return space
     problems.found[before:] = [problem.advised(REMEDY) for problem in problems.found[before:]]
     return None
