@@ -138,7 +138,7 @@ def _message(problems: Sequence[Problem], subject: Path | str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Problems:
-    """Collects problems, so that all of them are told at once."""
+    """Collects problems, so that all of them are told at once, each once."""
 
     found: list[Problem] = field(default_factory=list[Problem])
 
@@ -147,7 +147,13 @@ class Problems:
 
     def add(self, place: Place, what: str, remedy: str = "", *, seen: object = MISSING) -> None:
         """Add one; see `Problem` for the parts."""
-        self.found.append(Problem(place=place, what=what, seen=seen, remedy=remedy))
+        self.extend([Problem(place=place, what=what, seen=seen, remedy=remedy)])
+
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add some; those that are there already are not added again."""
+        for problem in problems:
+            if problem not in self.found:
+                self.found.append(problem)
 
     def collecting(self, *place: str | int | Path | Named) -> _Collecting:
         """Return a block whose error is not raised: it ends the block, and its problems are added, at a place."""
@@ -170,7 +176,7 @@ class _Collecting:
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if not isinstance(error, ProblemError):
             return False
-        self.problems.found += [problem.under(*self.place) for problem in error.problems]
+        self.problems.extend(problem.under(*self.place) for problem in error.problems)
         return True
 
 

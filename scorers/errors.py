@@ -1,4 +1,4 @@
-"""What the scorers raise and warn about."""
+"""Errors and warnings of the scorers."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class ScorerError(ProblemError):
 
 
 class ScorerWarning(UserWarning):
-    """The scores can be had, but mean less than they should; the message says why."""
+    """Scores are computed, but are less reliable than they should be; the message says why."""

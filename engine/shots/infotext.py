@@ -150,7 +150,7 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
             found[field] = number_of(name, fields[name], int if name in _WHOLE else float, problems)
     if "Size" in fields:
         found["width"], found["height"] = size_of("Size", fields["Size"], problems)
-    problems.found += later.found
+    problems.extend(later.found)
     problems.raise_as(RenderError, "the picture's text")
     return found | ({"hires": Hires(**hires)} if hires else {})
 

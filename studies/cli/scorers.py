@@ -78,10 +78,10 @@ def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     """The first choice for every file that is missing, once each; an encoder's name stands for its own file."""
     from engine.errors import Problems
     from scorers.catalogue import lookup as catalogue
-    from scorers.catalogue.sources import Shelf
+    from scorers.catalogue.sources import FileFinder
     from studies.errors import StudyError
 
-    shelf = Shelf(DEFAULT_ENCODER, {}, folder, {})
+    shelf = FileFinder(DEFAULT_ENCODER, {}, folder, {})
     found: dict[str, PublishedFile] = {}
     problems = Problems()
     for name in names:
@@ -120,12 +120,11 @@ def check(study: Path | None, folder: Path | None) -> None:
 
 
 def _of_study(study: Path) -> Sources:
-    from scorers.panel.registry import plug_ins, sources_of
+    from scorers.panel.registry import load_plugins, sources_of
     from studies.studyfile.read import read_study_file
 
-    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
-    settings = spec.scoring.panel_settings(spec.target, spec.shots)
-    plugged = plug_ins(settings.weights, settings.here)
+    settings = read_study_file(study / "study.toml" if study.is_dir() else study).panel_settings()
+    plugged = load_plugins(settings.weights, settings.here)
     return sources_of(settings, [name for name in settings.weights if name not in plugged], plugged.values())
 
 

@@ -47,7 +47,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
     Raises:
         ScorerError: the panel is not calibrated, or a scorer failed.
     """
-    noise = measured([row.tolist() for row in panel.shares().values()])
+    noise = measured([row.tolist() for row in panel.pseudo_values().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
     available = len(shots.trials)
     shots_asked = search.shots_per_trial or shots_per_trial(noise, available)

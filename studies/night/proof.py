@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.errors import SearchError
 from search.finalists import choose, expected, optimism
@@ -30,7 +30,7 @@ from studies.studyfile.spec import Rendering, SearchSettings, StudyShots, StudyS
 if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.panel import Panel
-    from scorers.reporting.likeness import Likeness
+    from scorers.reporting.distances import ReferenceDistance
 
 SHEET_ROWS = 6
 """The most prompts on the finalists' sheet."""
@@ -122,9 +122,8 @@ def _features_of(
             try:
                 features[label] = workshop.make(candidate, spec.shots.proof, pictures=True).features
             except (EngineError, ScorerError) as error:
-                raise StudyError(
-                    f"{spec.storage.name}: the proof's pictures of {label} cannot be made: {error}"
-                ) from error
+                where = (Named(spec.storage.name), Named(f"the proof's pictures of {label} cannot be made"))
+                raise StudyError.of(problem.under(*where) for problem in error.problems) from error
             bar.advance(note=label)
     return features
 
@@ -138,7 +137,7 @@ def _standings(
 ) -> dict[str, Standing]:
     """Results of some candidates, compared with rivals if there are any; ``features`` are theirs and all baselines'."""
     compared = {label: features[label] for label in {**dict.fromkeys(baselines), **candidates}}
-    likenesses = panel.likenesses(compared, baselines)
+    likenesses = panel.reference_distances(compared, baselines)
     found = {
         label: _standing(panel, label, candidate, features[label], likenesses[label])
         for label, candidate in candidates.items()
@@ -182,7 +181,7 @@ def _expectation_lines(
     return (f"{first.label} against {held.against}: {leads}.",)
 
 
-def _standing(panel: Panel, label: str, candidate: Candidate, own: Features, likeness: Likeness) -> Standing:
+def _standing(panel: Panel, label: str, candidate: Candidate, own: Features, likeness: ReferenceDistance) -> Standing:
     verdict = panel.judge(own)
     numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
     return Standing(

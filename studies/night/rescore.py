@@ -184,7 +184,7 @@ def _refuse_missing(
 
 def _lacking(shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
-    needed_versions = workshop.panel.observer.wanted
+    needed_versions = workshop.panel.observer.versions
     inside = slots and not shots.fresh(slots)
     if inside and not workshop.renders.lacking(candidate, shots.trials, needed_versions):
         return ()

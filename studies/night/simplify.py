@@ -20,7 +20,7 @@ from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.features import Features
-    from scorers.panel.verdict import Difference
+    from scorers.panel.verdict import PairedDifference
 
 LOSS = 0.5
 """The most that a simpler recipe may lose, as a part of the standard error of the lead."""
@@ -30,7 +30,7 @@ DOUBT = 1.0
 """A recipe is not rendered if the model expects it to lose more than so many standard errors above that limit."""
 
 
-def allowed(lead: Difference) -> float:
+def allowed(lead: PairedDifference) -> float:
     """Return what a simpler recipe may lose, in objective units.
 
     Args:
@@ -67,7 +67,7 @@ class _SimplerTrials:
         shots: StudyShots,
         workshop: Workshop,
         history: Sequence[Told],
-        lead: Difference,
+        lead: PairedDifference,
     ) -> None:
         self.search, self.shots, self.workshop, self.history, self.lead = search, shots, workshop, history, lead
         self.rendered = 0
@@ -116,7 +116,7 @@ def simplified(
     workshop: Workshop,
     history: Sequence[Told],
     point: Point,
-    lead: Difference,
+    lead: PairedDifference,
     console: Console,
 ) -> SimplifiedRecipe | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.

@@ -35,8 +35,8 @@ def tried(
     """
     fresh, panel = shots.fresh(slots), workshop.panel
     new = shots.drawn(fresh) if fresh else ()
-    if not panel.knows([(shot.prompt, shot.seed) for shot in new]):
+    if not panel.has_slots([(shot.prompt, shot.seed) for shot in new]):
         recipes = calibration_recipes(search)
-        panel.widen({label: workshop.make(recipes[label], new).features for label in panel.bases})
+        panel.add_slots({label: workshop.make(recipes[label], new).features for label in panel.bases})
     work = workshop.make(candidate, shots.drawn(slots), among=() if fresh else shots.trials)
     return work, panel.judge(work.features)

@@ -159,7 +159,7 @@ def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise StudyError(
-            f"holds {there[0]}{more} already", place=(folder,), remedy="choose another folder, or give --overwrite"
+            f"already holds {there[0]}{more}", place=(folder,), remedy="choose another folder, or add --overwrite"
         )
 
 

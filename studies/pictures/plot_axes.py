@@ -82,7 +82,7 @@ def _read_values(read: ReadValues, text: str, where: Named, problems: Problems) 
         found = read(text, own)
     if not found and not own:
         own.add((), "has no values", "write them behind a =")
-    problems.found += [problem.under(where) for problem in own.found]
+    problems.extend([problem.under(where) for problem in own.found])
     return found
 
 

@@ -145,7 +145,7 @@ def model_problems(sources: Sequence[PictureSource], vaes: Sequence[Path | None]
         _add_misfits(source, models, problems, vae=None in vaes)
     for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
         _add_vae_misfits(vaes, widths, problems)
-    return list({str(problem): problem for problem in problems.found}.values())
+    return problems.found
 
 
 def _add_misfits(source: PictureSource, models: Sequence[Checkpoint], problems: Problems, *, vae: bool) -> None:

@@ -136,7 +136,7 @@ def plan(
         if source is not None:
             own = _value_at(of_vaes, place) if of_vaes else vae
             found.append(PlotCell(place=place, source=source, vae=own, shot=shot))
-    problems.found += [_with_values(problem, places, axes) for problem, places in wrong.values()]
+    problems.extend([_with_values(problem, places, axes) for problem, places in wrong.values()])
     return PlotPlan(axes=tuple(axes), models=models, cells=tuple(found))
 
 

@@ -68,7 +68,7 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
     base = _base_settings(named, request, problems)
     models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
-    problems.found += model_problems(models.sources, vaes)
+    problems.extend(model_problems(models.sources, vaes))
     found = plan(axes, base, models, problems, vae=request.vae)
     _add_upscaler_problems(found, request.upscalers, problems)
     if more := problems.found[MOST_SHOWN:]:

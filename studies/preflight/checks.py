@@ -131,11 +131,11 @@ def _picture_count(count: int) -> str:
 def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
     """Files of encoders and scorers, and plug-ins, that are missing, damaged or not the right ones."""
     from scorers.errors import ScorerError
-    from scorers.panel.registry import plug_ins, sources_of
+    from scorers.panel.registry import load_plugins, sources_of
     from scorers.panel.verify import verified
 
     try:
-        plugged = plug_ins(settings.weights, settings.here)
+        plugged = load_plugins(settings.weights, settings.here)
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:

@@ -18,7 +18,8 @@ import numpy as np
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from scorers.errors import ScorerError
-from scorers.panel.preference import Matrix, Taste
+from scorers.features import FloatArray
+from scorers.panel.preference import PreferenceFit
 from studies.candidate import Candidate
 from studies.review.picks import Pick
 from studies.store.renders import RenderStore, shots_key
@@ -61,7 +62,7 @@ class Gallery:
         self.seed = seed
         self._shots: dict[str, Sequence[Shot]] = {}
         self._candidates: dict[str, Candidate] = {}
-        self._contributions: dict[tuple[str, str], Matrix] = {}
+        self._contributions: dict[tuple[str, str], FloatArray] = {}
 
     def hang(self, candidates: Sequence[Candidate], shots: Sequence[Shot]) -> None:
         """Add the kept pictures of candidates, the best first; those whose features lack something are left out."""
@@ -73,9 +74,9 @@ class Gallery:
                 self._candidates[one.key] = one
                 self._contributions[key, one.key] = contributions
 
-    def _contributions_of(self, candidate: Candidate, shots: Sequence[Shot]) -> Matrix | None:
+    def _contributions_of(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
         """``(n, k)``: every scorer's contribution to every picture's score."""
-        kept = self._renders.load(candidate, shots, self._panel.observer.wanted)
+        kept = self._renders.load(candidate, shots, self._panel.observer.versions)
         if kept is None:
             return None
         try:
@@ -121,7 +122,7 @@ class Gallery:
             contributions is not None and not np.isnan(contributions[pair.index]).all() for contributions in both
         )
 
-    def differences(self, pairs: Sequence[Pair]) -> Matrix:
+    def differences(self, pairs: Sequence[Pair]) -> FloatArray:
         """``(n, k)``, left minus right in the scorers' units; 0 where a scorer has no value."""
         rows = [
             self._contributions[p.shots, p.left][p.index] - self._contributions[p.shots, p.right][p.index]
@@ -145,7 +146,7 @@ def pair_of(pick: Pick) -> Pair:
     return Pair(left=left.key, right=right.key, shots=pick.shots, index=pick.index)
 
 
-def most_informative(pairs: Sequence[Pair], differences: Matrix, taste: Taste) -> Pair:
+def most_informative(pairs: Sequence[Pair], differences: FloatArray, taste: PreferenceFit) -> Pair:
     """The pair whose answer informs most about the weights, among those whose answer is open."""
     share = taste.probability(differences)
     information = taste.information(differences)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from scorers.panel.preference import Agreement, Taste, Vector, agreement, agreement_on_new, taste
+from scorers.features import FloatArray
+from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
 from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
@@ -85,17 +86,17 @@ class Picking:
         add_pick(self.storage.folder, pick)
         self.picks.append(pick)
 
-    def usable(self) -> tuple[list[Pair], Vector]:
+    def usable(self) -> tuple[list[Pair], FloatArray]:
         """The pairs with an answer and pictures that are still kept, with the share for the left one."""
         answered = [(pair_of(pick), pick.share) for pick in self.picks]
         known = [(pair, share) for pair, share in answered if share is not None and self.gallery.known(pair)]
         return [pair for pair, _ in known], np.array([share for _, share in known], dtype=np.float64)
 
-    def taste(self) -> Taste:
+    def taste(self) -> PreferenceFit:
         """The person's weights, as far as the picks show."""
         pairs, answers = self.usable()
         pool = self.gallery.differences(self._pool)[:, self._columns]
-        return taste(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
+        return fit_preferences(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
 
     def fitted(self) -> dict[str, float]:
         """Weights for the study file: those in force, moved by the picks, with the same sum; all others as they are.
@@ -112,7 +113,7 @@ class Picking:
         try:
             moved = self.taste().weights(sum(self.weights.values()))
         except ArithmeticError as error:
-            raise StudyError(f"{self.storage.folder}: {error}") from error
+            raise StudyError(str(error), place=(self.storage.folder,)) from error
         return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:
@@ -136,7 +137,7 @@ class Picking:
             yield f"weights fitted to your picks agree on {held_out}, each pair left out of its own fit"
             yield f"for [scorers]: {weights_line(self.fitted())}"
 
-    def _held_out_agreement(self, seen: np.ndarray, answers: Vector) -> Agreement:
+    def _held_out_agreement(self, seen: np.ndarray, answers: FloatArray) -> Agreement:
         return agreement_on_new(self.weights, self.gallery.differences(self._pool)[:, self._columns], seen, answers)
 
 

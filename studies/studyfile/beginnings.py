@@ -35,7 +35,7 @@ def with_beginnings(
         try:
             found[place] = _beginning(text, space, here)
         except ProblemError as error:
-            problems.found += [_at(place, text, problem) for problem in error.problems]
+            problems.extend([_at(place, text, problem) for problem in error.problems])
     beginnings = tuple(one for place, one in found.items() if place != ("search", "start"))
     return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
 

@@ -40,12 +40,12 @@ def read_study_file(path: Path) -> StudySpec:
     data = _toml(path)
     problems = Problems()
     parts = _validate(data, problems)
-    problems.found += across(parts)
+    problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
     plan = _plan(parts["search"], space, path.parent, problems) if space and "search" in parts else None
     if problems:
-        problems.found += missing_files(parts, path.parent)
+        problems.extend(missing_files(parts, path.parent))
     problems.raise_as(StudyError, Path(path.name))
     if space is None or plan is None:
         raise AssertionError("a study file without problems has a space and a plan")
@@ -88,7 +88,7 @@ def _validate(data: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
             try:
                 parts[name] = TypeAdapter[Any](field.rebuild_annotation()).validate_python(data[name])
             except ValidationError as error:
-                problems.found += from_pydantic(StudyTables, error, (name,))
+                problems.extend(from_pydantic(StudyTables, error, (name,)))
     return parts
 
 

@@ -54,7 +54,7 @@ def space_of(parts: Mapping[str, Any], family: FamilyName | None, problems: Prob
     paths = parts["models"].paths if "models" in parts else None
     settings = MergeSettings.of(parts["merge"], parts["space"], paths, family)
     found = list(space_problems(settings))
-    problems.found += found
+    problems.extend(found)
     return None if found else _built(settings, problems)
 
 
@@ -64,7 +64,7 @@ def _built(settings: MergeSettings, problems: Problems) -> Space | None:
         space = build_space(**_fields(settings))
         if not space.free:
             problems.add(("space",), "everything is frozen", "leave a block free")
-        problems.found += _impossible(space)
+        problems.extend(_impossible(space))
         return space
     problems.found[before:] = [problem.advised(REMEDY) for problem in problems.found[before:]]
     return None

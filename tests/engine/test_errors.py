@@ -113,6 +113,14 @@ def test_problems_are_collected_at_places_and_raised_together() -> None:
     )
 
 
+def test_a_problem_is_collected_once() -> None:
+    problems = Problems()
+    problems.extend([WIDTH, WIDTH])
+    with problems.collecting():
+        raise RecipeError.of([WIDTH])
+    assert problems.found == [WIDTH]
+
+
 def test_other_errors_are_not_collected() -> None:
     problems = Problems()
     with pytest.raises(KeyError), problems.collecting("a"):
