@@ -181,7 +181,7 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     out.write_text("precious")
     refused = command("merge", str(recipe), str(out))
     assert refused.exit_code == 1
-    assert "already exists" in refused.output
+    assert "exists already" in refused.output
     assert out.read_text() == "precious"
     text = tmp_path / "merged.supermerger.txt"
     text.mkdir()

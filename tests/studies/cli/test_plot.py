@@ -201,7 +201,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     words = ("-x", "CFG Scale=5,99,x", "-y", "Recipe=half.toml,none.toml", "-z", "Sampler=Eular,Euler")
     done = plot("half.toml", out, *words, *SMALL, "--seed", "1-2", status=1)
     for said in (
-        "axis CFG Scale: value 'x': is no number",
+        "axis CFG Scale: value 'x': is neither a number",
         "axis CFG Scale, value '99.0': cfg: must be",
         "axis Recipe: none.toml: cannot be read",
         "did you mean Euler?",

@@ -111,7 +111,7 @@ def test_show_reads_standard_input() -> None:
         (("nothing.xyz",), "what kind of file is it? Name it with --from"),
         (("nothing.csv", "--id", "1"), "there is no such file"),
         (("nothing.safetensors",), "there is no such file"),
-        (("-", "--from", "metadata"), "this is no JSON"),
+        (("-", "--from", "metadata"), "this is not JSON"),
     ],
 )
 def test_show_names_what_is_wrong(words: tuple[str, ...], message: str) -> None:
