@@ -251,7 +251,7 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
     words = ("-x", "Seed=1-2", *SMALL)
     assert "already holds grid.png" in plot("half.toml", tmp_path / "grid.png", *words, status=1).output
     done = plot("half.toml", tmp_path / "new.png", *words, "--cells", tmp_path / "cells", status=1)
-    assert "holds x2.png already" in done.output
+    assert "already holds x2.png" in done.output
     assert (tmp_path / "grid.png").read_text() == (tmp_path / "cells" / "x2.png").read_text() == "precious"
 
 
