@@ -171,7 +171,7 @@ def test_features_that_are_gone_are_counted(copied: Path) -> None:
 
 def test_other_inputs_than_the_panels_are_refused(copied: Path) -> None:
     copied.write_text(copied.read_text().replace("seed = 3", "seed = 4"))
-    with pytest.raises(StudyError, match=r"more changed than what judges[\s\S]*study.seed: was 3, is 4"):
+    with pytest.raises(StudyError, match=r"rescoring needs the same pictures[\s\S]*study.seed: was 3, is 4"):
         rescore_study(read_study_file(copied), QUIET)
 
 

@@ -244,7 +244,7 @@ def test_the_proof_is_made_by_one_worker(copied: Path) -> None:
     spec, words = read_study_file(copied), io.StringIO()
     with held(spec.storage.folder, "proof"):
         assert Night(spec, Console(file=words, width=200)).run() is None
-    assert "the search is over; the proof is another worker's" in words.getvalue()
+    assert "the search is over; another worker makes the proof" in words.getvalue()
     store = StudyStore(spec.storage.folder, spec.storage.name)
     store.note(PROVED, {"at": time.time() + 3600, "trials": len(store.trials())})  # by one that began after us
     assert Night(spec, Console(quiet=True)).run() is None
@@ -267,5 +267,5 @@ def test_the_workers_of_a_command_do_not_look_again(copied: Path) -> None:
     for picture in sorted((copied.parent / "references").glob("*.png"))[4:]:
         picture.unlink()
     aloud, quiet = (CliRunner().invoke(main, ["run", str(copied), *more]).output for more in ((), ("--checked",)))
-    assert "4 pictures tell little" in " ".join(aloud.split())
-    assert "4 pictures tell little" not in " ".join(quiet.split())
+    assert "4 pictures show little" in " ".join(aloud.split())
+    assert "4 pictures show little" not in " ".join(quiet.split())
