@@ -1,13 +1,13 @@
 """MAKE IT: recipe to weights to pictures, on one device.
 
-A notebook imports from here; each name is loaded where it is defined when it is first asked for, so that recipes and
+What a notebook needs can be imported from here. Every name is loaded when it is first asked for, so that recipes and
 shots do not wait for torch.
 
 * ``Engine`` opens the parents, builds recipes and renders shots.
-* ``Recipe`` and its steps ``MergeStep``, ``SelfStep`` (of ``Site`` and factor) and ``AdjustStep``: what to merge.
-* ``read_recipe_file`` returns a ``RecipeFile``: a recipe and the paths of its models.
-* ``Shot``, with ``Hires`` for a second pass: what to draw.
-* ``write_checkpoint`` merges a recipe into a file, as ``Output`` says.
+* ``Recipe`` and its steps ``MergeStep``, ``SelfStep`` (factors by ``Site``) and ``AdjustStep`` say what to merge.
+* ``read_recipe_file`` returns a ``RecipeFile``: a recipe, and the paths of its models.
+* ``Shot`` is what to draw, ``Hires`` its second pass.
+* ``write_checkpoint`` merges a recipe into a file; ``Output`` says in which form.
 * ``EngineError`` is the root of all errors.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
     from engine.shots.hires import Hires
     from engine.shots.shot import Shot
-else:  # a type checker that saw `__getattr__` would let every misspelt name pass
+else:  # type checkers do not see this, so that a misspelt name stays an error for them
     _MODULES = {
         "AdjustStep": "engine.recipes.steps",
         "Engine": "engine.engine",
@@ -61,7 +61,7 @@ else:  # a type checker that saw `__getattr__` would let every misspelt name pas
     }
 
     def __getattr__(name: str) -> object:
-        """Import a name from its module (PEP 562)."""
+        """Import a name from its module when it is first asked for (PEP 562)."""
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_MODULES[name]), name)
