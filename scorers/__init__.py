@@ -1,13 +1,14 @@
-"""Pictures in, numbers out: how close a recipe's pictures come to the wanted look.
+"""Pictures in, numbers out: how close a recipe's pictures come to the reference pictures.
 
-What a notebook needs can be imported from here. Every name is loaded when it is first asked for.
+What a notebook needs can be imported from here. Every name is loaded when it is first asked for. Nothing here knows
+models, recipes or study files.
 
-* ``Panel`` judges recipes by their pictures; ``PanelSettings`` say what it is made of, with ``EncoderFiles`` for an
-  encoder of your own.
-* ``Features`` are what is kept of a recipe's pictures, a ``Verdict`` is what the panel says of them.
-* ``load_pictures`` reads picture files.
-* ``Scorer`` and ``Looking`` are what a scorer of your own may be; it learns from a ``Calibration``.
-* ``ScorerError`` is what is raised, ``ScorerWarning`` what is warned of.
+* ``Panel`` judges recipes by their pictures. ``PanelSettings`` say what it is made of; ``EncoderFiles`` name an encoder
+  of your own.
+* ``Features`` are what is kept of a recipe's pictures; ``load_pictures`` reads picture files.
+* ``Verdict`` is what the panel says of a recipe.
+* ``Scorer`` and ``ImageScorer`` are the two forms of a scorer of your own; a ``Calibration`` is what it learns from.
+* ``ScorerError`` and ``ScorerWarning`` are what can go wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = [
     "Calibration",
     "EncoderFiles",
     "Features",
-    "Looking",
+    "ImageScorer",
     "Panel",
     "PanelSettings",
     "Scorer",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from scorers.base import Calibration, Looking, Scorer
+    from scorers.base import Calibration, ImageScorer, Scorer
     from scorers.catalogue.sources import EncoderFiles
     from scorers.encoders.preprocess import load_pictures
     from scorers.errors import ScorerError, ScorerWarning
@@ -43,7 +44,7 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
         "Calibration": "scorers.base",
         "EncoderFiles": "scorers.catalogue.sources",
         "Features": "scorers.features",
-        "Looking": "scorers.base",
+        "ImageScorer": "scorers.base",
         "Panel": "scorers.panel.panel",
         "PanelSettings": "scorers.panel.settings",
         "Scorer": "scorers.base",

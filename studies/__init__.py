@@ -1,6 +1,7 @@
-"""Keep it: study files, nights, storage, sheets, approval, exports, and the command line.
+"""Study files, nights, storage, pictures outside a study, and the command line.
 
-What a notebook needs can be imported from here. Every name is loaded when it is first asked for.
+What a notebook needs can be imported from here. Every name is loaded when it is first asked for. README.md has the
+commands, and a study's folder.
 
 * ``read_study_file`` returns a ``StudySpec``: a study file with every default filled in.
 * ``Night`` runs a study, or goes on with it; ``rescore_study`` judges its trials again.
