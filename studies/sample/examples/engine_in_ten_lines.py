@@ -1,7 +1,7 @@
 """The engine in ten lines: merge two models in memory, and render two pictures of the result.
 
-Run it with ``python -m studies.sample.examples.engine_in_ten_lines``. It writes the two models of the sample world and
-two PNG files into the current folder.
+Run it with ``python -m studies.sample.examples.engine_in_ten_lines``. It writes the sample world's models and two PNG
+files into the folder it is run in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A scorer of one's own: this file is the plug-in, and a script that judges the pictures of two recipes with it.
+"""A scorer of your own: this file is the plug-in, and a script that judges two mixes with it.
 
-Run it with ``python -m studies.sample.examples.own_scorer``. In a study file, the scorer is
-``weights = { stats = 1, "own_scorer.py:Warm" = 0.5 }``.
+Run it with ``python -m studies.sample.examples.own_scorer``. It writes the sample world's models and references into
+the folder it is run in. A study file names the scorer so: ``weights = { style = 1, "own_scorer.py:Warm" = 0.5 }``.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from pathlib import Path
 from torch import Tensor
 
 from engine import Engine, Recipe, Shot
-from scorers import Panel, PanelSettings
+from scorers import EncoderFiles, Features, Panel, PanelSettings
 from studies.sample.world import write_world
 
 
 class Warm:
-    """How warm the colours of pictures are: the mean of red less blue, -1 to 1."""
+    """How warm the colours are: the mean of red less blue, from -1 to 1; more is better."""
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Return one number for each picture of ``images``, ``[n, 3, h, w]`` in 0..1; more is better."""
+        """Return one number for each of the pictures ``[n, 3, h, w]``, which are in 0..1."""
         return (images[:, 0] - images[:, 2]).mean((1, 2)).cpu()
 
 
 def main() -> None:
     """Calibrate a panel on A, B and FLAT_50, and judge two other mixes."""
     world = write_world(Path("sample-world"))
-    subjects = ("cat", "house", "tree", "face")
-    shots = [Shot(prompt=f"a red {subject}", seed=1, width=96, height=96, steps=6) for subject in subjects]
-    ratios = {"A": 0.0, "B": 1.0, "FLAT_50": 0.5, "FLAT_25": 0.25, "FLAT_75": 0.75}
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
-        pictures: dict[str, Tensor] = {}
-        for label, ratio in ratios.items():
-            engine.build(Recipe.flat(ratio))
-            pictures[label] = engine.render(shots)
-    references = tuple(sorted(world.references.glob("*.png")))
-    own = f"{Path(__file__).name}:Warm"
-    settings = PanelSettings(references=references, weights={"stats": 1.0, own: 0.5}, here=Path(__file__).parent)
+    settings = PanelSettings(
+        encoders={"clip": EncoderFiles(config=world.clip_config, weights=world.clip_weights)},
+        references=tuple(sorted(world.references.glob("*.png"))),
+        weights={"style": 1.0, "own_scorer.py:Warm": 0.5},
+        here=Path(__file__).parent,
+    )
     panel = Panel.open(settings)
-    prompts, seeds = [shot.prompt for shot in shots], [shot.seed for shot in shots]
-    features = {label: panel.features(images, prompts, seeds) for label, images in pictures.items()}
-    panel.calibrate({label: features[label] for label in ("A", "B", "FLAT_50")})
+    prompts, seeds = ["a red cat", "a red house", "a red tree", "a red face"], [1, 2, 3, 4]
+    shots = [Shot(prompt=p, seed=s, width=96, height=96, steps=6) for p, s in zip(prompts, seeds, strict=True)]
+    features: dict[str, Features] = {}
+    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+        for label, ratio in {"A": 0.0, "FLAT_25": 0.25, "FLAT_50": 0.5, "FLAT_75": 0.75, "B": 1.0}.items():
+            engine.build(Recipe.flat(ratio))
+            features[label] = panel.features(engine.render(shots), prompts, seeds)
+    panel.calibrate({label: features[label] for label in ("A", "FLAT_50", "B")})
     for label in ("FLAT_25", "FLAT_75"):
         verdict = panel.judge(features[label])
-        print(f"{label}: objective {verdict.value:+.2f}, beside FLAT_50")
+        print(f"{label}: objective {verdict.value:+.2f}, and that of FLAT_50 is 0")
         for name, score in verdict.scores.items():
             print(f"    {name}: {score.raw:+.3f} in its own unit, {score.scaled:+.2f} standard deviations from FLAT_50")
 
