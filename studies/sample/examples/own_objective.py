@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search import Plan, Suggester, Told, build_space
+from search import SearchPlan, Suggester, TrialRecord, build_space
 
 OPTIMUM = {"IN04": 0.8, "OUT05": 0.1, "OUT08": 0.6}
 """The ratios that the search is to find; those of all other blocks make no difference."""
@@ -22,12 +22,12 @@ def objective(point: Mapping[str, float]) -> float:
 def main() -> None:
     """Try what the suggester proposes until the search is over."""
     space = build_space()
-    suggester = Suggester(space=space, plan=Plan(groups=8, blocks=30, refine=10), seed=1)
-    history: list[Told] = []
+    suggester = Suggester(space=space, plan=SearchPlan(groups=8, blocks=30, refine=10), seed=1)
+    history: list[TrialRecord] = []
     while (proposal := suggester.next(history)) is not None:
         value = objective(proposal.point)
-        history.append(Told(number=len(history), stage=proposal.stage, point=proposal.point, value=value))
-    print(*suggester.endings(history), sep="\n")
+        history.append(TrialRecord(number=len(history), stage=proposal.stage, point=proposal.point, value=value))
+    print(*suggester.statuses(history), sep="\n")
     best = max(objective(trial.point) for trial in history)
     print(f"The best of {len(history)} trials has the objective {best:.4f}. What the search recommends:")
     point = suggester.recommended(history)
