@@ -17,20 +17,20 @@ from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_
 from engine.checkpoints.checkpoint import Progress as BytesRead
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
-from engine.gradients.denoising_loss import DenoisingLoss, Noised
-from engine.gradients.differentiation import Differentiation, Loss, Slopes
-from engine.gradients.slopes import Move
-from engine.gradients.traced_renderer import AT_ONCE
 from engine.live.model import LiveModel
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
+from engine.rendering.denoiser import Denoiser
+from engine.rendering.renderer import Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import Progress as PicturesDone
 from engine.shots.shot import Shot
 
-TEXT_BLOCK = BLOCKS[0]  # BASE holds the text encoder
+TEXT_BLOCK = BLOCKS[0]
+"""The block that holds the text encoder: BASE."""
+CLOSED = "the engine is closed. Open a new one"
 
 
 class Engine:
@@ -57,7 +57,7 @@ class Engine:
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = DenoisingLoss(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
         self._ready = False
 
     @classmethod
@@ -124,7 +124,7 @@ class Engine:
             EngineError: The engine is closed.
             RecipeError: The recipe takes a model that was not opened, or is for another family.
         """
-        weights = self._opened_weights()
+        weights = self.weights
         if recipe.family != weights.live.family.name:
             raise RecipeError(
                 f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
@@ -149,7 +149,7 @@ class Engine:
             CheckpointError: The file is missing, damaged, not whole, of another architecture, or holds NaN; or there
                 is no VAE in the models to merge. The VAE stays as it was.
         """
-        weights = self._opened_weights()
+        weights = self.weights
         vae = None if path is None else read_whole_vae(path, weights.live.family.widths)
         ready, self._ready = self._ready, False  # an interrupted change leaves a VAE of two parts
         try:
@@ -174,72 +174,35 @@ class Engine:
             RenderError: No recipe was built, or the shots cannot be rendered, or came out broken: see
                 ``Renderer.render``.
         """
-        self._opened_weights()
-        if not self._ready:
-            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
-        return self._renderer.render(shots, progress=progress)
+        return self._built_renderer().render(shots, progress=progress)
 
-    def slopes(
-        self,
-        recipe: Recipe,
-        moves: Mapping[str, Move],
-        shots: Sequence[Shot],
-        loss: Loss,
-        *,
-        last: int = 1,
-        at_once: int = AT_ONCE,
-        thrifty: bool = False,
-    ) -> Slopes:
-        """Build a recipe, render shots, and differentiate a loss of the pictures by numbers of the recipe.
-
-        Args:
-            recipe: Weighted sums, Self and Adjust.
-            moves: By a name of your own, the recipe with one number moved; BASE's ratio cannot be among them.
-            shots: At least one, all of one size.
-            loss: From pictures ``(n, 3, height, width)`` to a differentiable scalar.
-            last: Through how many of the last steps.
-            at_once: How many pictures go through the model together: memory grows with it.
-            thrifty: Least memory, for one more forward pass through what is differentiated.
-
-        Raises:
-            EngineError: As ``build`` and ``render``; a number whose slope is not known.
-        """
-        return self._differentiation(recipe, moves).of_pictures(
-            shots, loss, last=last, at_once=at_once, thrifty=thrifty
-        )
-
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Latents of pictures ``(n, 3, h, w)`` from 0 to 1, by the VAE of the recipe built last, for ``Noised``.
+    @property
+    def weights(self) -> LiveWeights:
+        """The live model and its parents, for what stands above the Engine; only ``build`` may change them.
 
         Raises:
             EngineError: The engine is closed.
-            RenderError: Other shapes.
         """
-        self._opened_weights()
-        return self._renderer.encoded(pictures)
+        if self._weights is None:
+            raise EngineError(CLOSED)
+        return self._weights
 
-    def denoising_errors(self, recipe: Recipe, noised: Noised) -> Tensor:
-        """Build a recipe and return its denoising loss on each picture, ``(n,)``.
+    @property
+    def denoiser(self) -> Denoiser:
+        """The guided denoiser of the recipe built last, for what stands above the Engine.
 
         Raises:
-            EngineError: As ``build``.
+            EngineError: The engine is closed.
+            RenderError: No recipe was built.
         """
-        self.build(recipe)
-        return self._renderer.errors(noised)
+        return self._built_renderer().denoiser
 
-    def denoising_slopes(
-        self, recipe: Recipe, moves: Mapping[str, Move], noised: Noised, *, thrifty: bool = False
-    ) -> Slopes:
-        """Build a recipe and differentiate its mean denoising loss by numbers of the recipe; see ``slopes``.
-
-        Raises:
-            EngineError: As ``slopes``.
-        """
-        return self._differentiation(recipe, moves).of_denoising(noised, thrifty=thrifty)
-
-    def _differentiation(self, recipe: Recipe, moves: Mapping[str, Move]) -> Differentiation:
-        self.build(recipe)
-        return Differentiation(self._opened_weights(), self._renderer, recipe, moves)
+    def _built_renderer(self) -> Renderer:
+        if self._weights is None:
+            raise EngineError(CLOSED)
+        if not self._ready:
+            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+        return self._renderer
 
     def close(self) -> None:
         """Give the memory back. Closing twice is fine."""
@@ -249,11 +212,6 @@ class Engine:
         del self._renderer
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _opened_weights(self) -> LiveWeights:
-        if self._weights is None:
-            raise EngineError("the engine is closed. Open a new one")
-        return self._weights
 
     def __enter__(self) -> Self:
         return self

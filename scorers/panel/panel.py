@@ -26,7 +26,6 @@ from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, excesses, fines
 from scorers.panel.registry import embeddings_of, opened
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
-from scorers.panel.traced import TracedObjective
 from scorers.panel.verdict import Difference, Verdict
 from scorers.reporting.likeness import Likeness, likenesses
 from scorers.reporting.separation import separation
@@ -42,6 +41,8 @@ class Panel:
     Attributes:
         references: features of the reference pictures.
         observer: looks at pictures.
+        scorers: built-in and further ones, those that do not count too; fitted once the panel is calibrated.
+        limits: what counts as a broken picture.
         remarks: what calibration found out about the references, in words.
     """
 
@@ -50,14 +51,14 @@ class Panel:
     ) -> None:
         """``pictures`` are the references."""
         self._settings = settings
-        self._scorers = tuple(scorers)
+        self.scorers = tuple(scorers)
         self._views = _views(settings, scorers)
         self._judge: Judge | None = None
         self._way: Way | None = None
         self.remarks: tuple[str, ...] = ()
         self.observer = observer
         self.references = _seen(observer, settings.references, pictures)
-        self._limits = guards.Limits.around(self.references.statistics)
+        self.limits = guards.Limits.around(self.references.statistics)
 
     @classmethod
     def open(cls, settings: PanelSettings, device: str | torch.device = "cpu", extra: Sequence[Scorer] = ()) -> Panel:
@@ -90,7 +91,7 @@ class Panel:
             "penalties": PENALTIES_VERSION,
             "keep": sorted(self._settings.keep),
             "sees": dict(self.observer.wanted),
-            "scorers": {scorer.name: scorer.version for scorer in self._scorers},
+            "scorers": {scorer.name: scorer.version for scorer in self.scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
             "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
@@ -141,7 +142,7 @@ class Panel:
         Raises:
             ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer failed.
         """
-        return self.observer.see(images, prompts, seeds, self._limits)
+        return self.observer.see(images, prompts, seeds, self.limits)
 
     def reviewed(self, features: Features) -> Features:
         """Features kept from before, with what this panel calls broken.
@@ -152,7 +153,7 @@ class Panel:
         lacking = features.lacks(self.observer.wanted)
         if lacking:
             raise ScorerError(f"kept features lack {', '.join(lacking)}; look at the pictures again")
-        return guards.marked(features, self._limits)
+        return guards.marked(features, self.limits)
 
     def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
         """Fit the scorers, measure their units and noise, and switch off those that cannot rank recipes.
@@ -170,13 +171,13 @@ class Panel:
         views = self._views
         fined = fines(views.style) if views else excesses()
         collapse = Collapse(views.content) if views else None
-        for scorer in (*self._scorers, *fined, *([collapse] if collapse else [])):
+        for scorer in (*self.scorers, *fined, *([collapse] if collapse else [])):
             scorer.fit(calibration)
         weights = self._settings.weights
-        scales = {scorer.name: scale_of(scorer, weights[scorer.name], same) for scorer in self._scorers}
+        scales = {scorer.name: scale_of(scorer, weights[scorer.name], same) for scorer in self.scorers}
         silent = unable(scales.values(), self._settings.keep) if off is None else off
         scales = {name: replace(scale, off=name in silent) for name, scale in scales.items()}
-        self._judge = Judge(self._scorers, scales, fined, collapse, same)
+        self._judge = Judge(self.scorers, scales, fined, collapse, same)
         self.remarks, self._way = (), None
         if views and "style" in scales and len(self.references) >= FEWEST_REFERENCES:
             self.remarks = (separation(calibration, views.style).text,)
@@ -216,16 +217,6 @@ class Panel:
             ScorerError: the panel is not calibrated, a scorer failed, or fewer than 2 pictures are sound.
         """
         return self._state.judge(features)
-
-    def traced(self) -> TracedObjective:
-        """The objective as a differentiable function of pictures.
-
-        Raises:
-            ScorerError: the panel is not calibrated, or a scorer that counts is not differentiable.
-        """
-        weights = {name: scale.counts / scale.sigma for name, scale in self.scales.items() if scale.counts}
-        scorers = [scorer for scorer in self._scorers if scorer.name in weights]
-        return TracedObjective(self.observer, scorers, weights, self._limits)
 
     def compare(self, a: Features, b: Features) -> Difference:
         """How much better ``a`` is than ``b``, over the slots that both have, sound in both; parts are not floored.

@@ -2,7 +2,7 @@
 
 By hand: ``python -m tests.benchmarks.gradient_memory``. Modules of the released widths on torch's meta device, one
 picture with guidance, differentiated through its last step: the decoding, then one UNet call, each with a backward pass
-of its own as ``engine.gradients.traced_renderer`` has them. Attention counts as a fused kernel that keeps queries,
+of its own as ``engine.gradients.tracing`` has them. Attention counts as a fused kernel that keeps queries,
 keys, values, result and one number a row. Real allocators need some more: the workspaces of kernels, and what lies
 between blocks.
 """
@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 from engine.architecture.configs import Family
 from engine.architecture.widths import REAL, FamilyName
-from engine.gradients.traced_renderer import again
+from engine.gradients.tracing import recomputed
 from engine.live.model import LiveModel
 
 GIB = 2**30
@@ -115,8 +115,8 @@ def measure(name: FamilyName, *, thrifty: bool) -> dict[str, float]:
 
     with fused_attention():
         found = {
-            "UNet call": peak_of(lambda: again(call, latents)),
-            "decoding": peak_of(lambda: again(lambda x: vae.decode(x).sample, latents)),
+            "UNet call": peak_of(lambda: recomputed(call, latents)),
+            "decoding": peak_of(lambda: recomputed(lambda x: vae.decode(x).sample, latents)),
         }
     for hook in hooks:
         hook.remove()

@@ -231,7 +231,7 @@ def test_marks_say_what_is_predicted(marked: Path, files: dict[str, list[Path]])
 
 def facts(models: dict[str, Path], prediction: str = "auto") -> tuple[str, bool]:
     with Engine.open(models, device="cpu", prediction=prediction) as engine:
-        family = engine._opened_weights().live.family
+        family = engine.weights.live.family
         return family.prediction, family.zero_terminal_snr
 
 

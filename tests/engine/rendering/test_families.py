@@ -18,6 +18,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 from engine.architecture.configs import Family, Prediction
 from engine.prompts.conditioner import Conditioner, Request
 from engine.prompts.encoders import towers_of
+from engine.rendering.first_pass import first_pass
 from engine.rendering.renderer import Renderer
 from engine.sampling.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
 from engine.shots.shot import Shot
@@ -190,7 +191,8 @@ def test_a_perfect_v_model_brings_the_clean_latents_back(
     )
     family = replace(family_of("sd2", "v"), zero_terminal_snr=zero_terminal)
     shot = replace(SHOT, sampler=sampler, steps=steps)
-    found = Renderer(model, family)._sample([shot])
+    denoiser = Renderer(model, family).denoiser
+    found = first_pass([shot], denoiser.of([shot]), denoiser.levels, denoiser.device)
     assert float((found - clean).abs().max()) < 2e-3
 
 

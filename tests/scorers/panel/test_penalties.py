@@ -99,7 +99,7 @@ def test_pictures_as_alike_as_the_references_are_no_collapse(
 def test_fidelity_far_below_the_worse_parent_is_fined(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
     """Embeddings moved away from what the prompts say."""
     features = calibrated.features(paint(1, 12, 0.5), prompts_of(1, 12), range(12))
-    fidelity = next(scorer for scorer in calibrated._scorers if scorer.name == "clip")
+    fidelity = next(scorer for scorer in calibrated.scorers if scorer.name == "clip")
     said = np.stack([fidelity._known[prompt] for prompt in features.prompts])  # pyright: ignore[reportAttributeAccessIssue]
     moved = features.embedding("clip") - 0.4 * said
     moved /= np.linalg.norm(moved, axis=1, keepdims=True)

@@ -17,8 +17,8 @@ from torch import Tensor
 from scorers.base import Scorer
 from scorers.errors import ScorerError
 from scorers.extraction import guards
-from scorers.extraction.observer import Observer
 from scorers.extraction.statistics import measure
+from scorers.panel.panel import Panel
 from scorers.panel.registry import embeddings_of
 from scorers.scoring.bands import Statistics
 from scorers.scoring.prompt_match import Fidelity, plain_prompt
@@ -41,23 +41,20 @@ Contribution = Callable[[Seen], Tensor]
 """A recipe's value, a scalar of float64."""
 
 
-class TracedObjective:
-    """The objective of some pictures of one recipe; made by ``Panel.traced``.
+class DifferentiableObjective:
+    """A panel's objective of some pictures of one recipe, as its calibration stands now.
 
     Args:
-        observer: of the panel.
-        scorers: fitted; those that count.
-        weights: by scorer, its weight over its unit.
-        limits: what counts as broken.
+        panel: calibrated.
 
     Raises:
-        ScorerError: a scorer of an unknown kind, which has no gradient.
+        ScorerError: the panel is not calibrated, or a scorer that counts has no gradient.
     """
 
-    def __init__(
-        self, observer: Observer, scorers: Sequence[Scorer], weights: Mapping[str, float], limits: guards.Limits
-    ) -> None:
-        self._observer, self._weights, self._limits = observer, weights, limits
+    def __init__(self, panel: Panel) -> None:
+        self._observer, self._limits = panel.observer, panel.limits
+        self._weights = {name: scale.counts / scale.sigma for name, scale in panel.scales.items() if scale.counts}
+        scorers = [scorer for scorer in panel.scorers if scorer.name in self._weights]
         self._embeddings = embeddings_of(scorers)
         self._parts = {scorer.name: _part(scorer) for scorer in scorers}
 
