@@ -16,6 +16,7 @@ from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.checkpoint import Progress as BytesRead
 from engine.checkpoints.vae import read_whole_vae, vae_levels
+from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.live.model import LiveModel
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
@@ -78,7 +79,7 @@ class Engine:
 
         Args:
             models: Checkpoint files by the names recipes use for them, such as A and B.
-            device: "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
+            device: "cpu", "cuda", "cuda:1", ..., or "auto": a GPU where there is one; see ``device_of``.
             precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
@@ -94,7 +95,7 @@ class Engine:
                 first; or the VAE cannot be used.
             EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder cannot be had.
         """
-        where = _device(device)
+        where = device_of(device)
         chosen = _precision(precision, where)
         _known("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
@@ -253,23 +254,6 @@ def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
     told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
     zero_terminal = ZERO_TERMINAL_MARK in marks[first]
     return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise EngineError(f'device = "{name}" is not known. Choose auto, cpu, cuda or cuda:1, ...') from error
-    if device.type not in {"cpu", "cuda"}:
-        raise EngineError(f'device = "{name}" is not supported. Choose auto, cpu, cuda or cuda:1, ...')
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise EngineError(
-            f'device = "{name}": torch sees {torch.cuda.device_count()} CUDA devices here. Choose auto or cpu, or '
-            "install a torch build for your GPU"
-        )
-    return device
 
 
 def _precision(name: str, device: torch.device) -> str:

@@ -145,7 +145,7 @@ def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:
     ("choice", "said"),
     [
         ({"device": "gpu"}, 'device = "gpu" is not known'),
-        ({"device": "meta"}, 'device = "meta" is not supported'),
+        ({"device": "meta"}, 'device = "meta" is not known'),
         ({"device": "cuda:99"}, r"torch sees \d+ CUDA devices"),
         ({"precision": "fp8"}, "precision = .* Choose one of auto, fp16, bf16, fp32"),
         ({"round_to": "int8"}, "round_to = .* Choose one of fp16, bf16, fp32"),
