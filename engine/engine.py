@@ -11,10 +11,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from engine.architecture.configs import PREDICTIONS, Family, Prediction
+from engine.architecture.configs import PREDICTIONS, ModelFamily, Prediction
 from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
-from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
-from engine.checkpoints.checkpoint import Progress as BytesRead
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
@@ -26,7 +25,7 @@ from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
 from engine.rendering.renderer import Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
-from engine.rendering.vae_codec import Progress as PicturesDone
+from engine.rendering.vae_codec import PicturesDone
 from engine.shots.shot import Shot
 
 TEXT_BLOCK = BLOCKS[0]
@@ -97,11 +96,11 @@ class Engine:
         """
         where = device_of(device)
         chosen = _precision(precision, where)
-        _known("round_to", round_to, tuple(DTYPES))
+        _check_choice("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
-        checkpoints = _opened(models, vae=vae is None)
-        family = _family(checkpoints, prediction)
+        checkpoints = _open_parents(models, vae=vae is None)
+        family = _family_of_models(checkpoints, prediction)
         tensors = None
         if vae is not None:
             inside = has_vae(next(iter(checkpoints.values())))
@@ -223,7 +222,7 @@ class Engine:
         self.close()
 
 
-def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
+def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
     """All parents, with a VAE inside or not, each checked against the first; what is wrong with any is said at once."""
     if not models:
         raise EngineError("no models to open. Name at least one checkpoint")
@@ -240,9 +239,9 @@ def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
     return checkpoints
 
 
-def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
+def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) -> ModelFamily:
     """What the models are and predict, by their marks or as told; marks have to agree."""
-    _known("prediction", prediction, ("auto", *PREDICTIONS))
+    _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
     marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
     if prediction == "auto" and len(set(marks.values())) > 1:
         said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
@@ -253,16 +252,16 @@ def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
     first = next(iter(checkpoints))
     told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
     zero_terminal = ZERO_TERMINAL_MARK in marks[first]
-    return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
+    return ModelFamily(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
 
 
 def _precision(name: str, device: torch.device) -> str:
-    _known("precision", name, ("auto", *DTYPES))
+    _check_choice("precision", name, ("auto", *DTYPES))
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
 
 
-def _known(what: str, name: str, choices: tuple[str, ...]) -> None:
+def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:
     if name not in choices:
         raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')

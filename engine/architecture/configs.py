@@ -19,7 +19,7 @@ HEAD_WIDTH = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class ModelFamily:
     """The facts that rendering needs of a model, and the configurations of its modules.
 
     Attributes:

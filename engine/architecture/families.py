@@ -78,7 +78,7 @@ def family_of(keys: Mapping[str, Shape]) -> FamilyName | None:
         return "sd2"
     if any(key.startswith("cond_stage_model.") for key in keys):
         return "sd1"
-    return _CONTEXTS.get(_size(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
+    return _CONTEXTS.get(_dimension(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
 
 
 def variant_of(keys: Mapping[str, Shape]) -> Variant:
@@ -110,14 +110,14 @@ def read_widths(keys: Mapping[str, Shape]) -> Widths:
     """The widths that the shapes show; where a telling key is missing, the family's own, so that it can be named."""
     family = family_of(keys) or "sd1"
     real = REAL[family]
-    unet = [_size(keys, f"{UNET}input_blocks.{n}.0.in_layers.2.weight", 0, w) for n, w in _first_of_level(real)]
-    vae = [_size(keys, f"{VAE}encoder.down.{i}.block.0.conv1.weight", 0, real.vae[i]) for i in range(4)]
+    unet = [_dimension(keys, f"{UNET}input_blocks.{n}.0.in_layers.2.weight", 0, w) for n, w in _first_of_level(real)]
+    vae = [_dimension(keys, f"{VAE}encoder.down.{i}.block.0.conv1.weight", 0, real.vae[i]) for i in range(4)]
     return replace(
         real,
         unet=tuple(unet),
         depths=tuple(_depth(keys, number, real.depths[i]) for i, (number, _) in enumerate(_first_of_level(real))),
         inputs=_inputs(keys),
-        vector=_size(keys, _LABEL, 1, real.vector),
+        vector=_dimension(keys, _LABEL, 1, real.vector),
         vae=(vae[0], vae[1], vae[2], vae[3]),
         **_text_widths(keys, real),
     )
@@ -137,30 +137,30 @@ def _depth(keys: Mapping[str, Shape], block: int, default: int) -> int:
 
 def _text_widths(keys: Mapping[str, Shape], real: Widths) -> dict[str, int]:
     if real.family == "sd2":
-        width, layers, hidden = _openclip(keys, SD2_TEXT, (real.text, real.text_layers, real.text_hidden))
+        width, layers, hidden = _openclip_widths(keys, SD2_TEXT, (real.text, real.text_layers, real.text_hidden))
         tables = f"{SD2_TEXT}token_embedding.weight", f"{SD2_TEXT}positional_embedding"
     else:
         prefix = TEXT if real.family == "sd1" else SDXL_TEXT_L
         tables = f"{prefix}embeddings.token_embedding.weight", f"{prefix}embeddings.position_embedding.weight"
-        width = _size(keys, tables[0], 1, real.text)
+        width = _dimension(keys, tables[0], 1, real.text)
         layers = _count(keys, f"{prefix}encoder.layers.", real.text_layers)
-        hidden = _size(keys, f"{prefix}encoder.layers.0.mlp.fc1.weight", 0, real.text_hidden)
+        hidden = _dimension(keys, f"{prefix}encoder.layers.0.mlp.fc1.weight", 0, real.text_hidden)
     found = {"text": width, "text_layers": layers, "text_hidden": hidden}
     if real.family == "sdxl":
-        second = _openclip(keys, SDXL_TEXT_G, (real.text_g, real.text_g_layers, real.text_g_hidden))
+        second = _openclip_widths(keys, SDXL_TEXT_G, (real.text_g, real.text_g_layers, real.text_g_hidden))
         found |= dict(zip(("text_g", "text_g_layers", "text_g_hidden"), second, strict=True))
-    found["vocabulary"] = _size(keys, tables[0], 0, real.vocabulary)
-    found["positions"] = _size(keys, tables[1], 0, real.positions)
+    found["vocabulary"] = _dimension(keys, tables[0], 0, real.vocabulary)
+    found["positions"] = _dimension(keys, tables[1], 0, real.positions)
     return found
 
 
-def _openclip(keys: Mapping[str, Shape], prefix: str, real: tuple[int, int, int]) -> tuple[int, int, int]:
+def _openclip_widths(keys: Mapping[str, Shape], prefix: str, real: tuple[int, int, int]) -> tuple[int, int, int]:
     """Width, layers and hidden width of an OpenCLIP encoder."""
     blocks = f"{prefix}transformer.resblocks."
     return (
-        _size(keys, f"{prefix}token_embedding.weight", 1, real[0]),
+        _dimension(keys, f"{prefix}token_embedding.weight", 1, real[0]),
         _count(keys, blocks, real[1]),
-        _size(keys, f"{blocks}0.mlp.c_fc.weight", 0, real[2]),
+        _dimension(keys, f"{blocks}0.mlp.c_fc.weight", 0, real[2]),
     )
 
 
@@ -169,10 +169,10 @@ def _marked(keys: Iterable[str], marks: tuple[tuple[str, str], ...]) -> str | No
 
 
 def _inputs(keys: Mapping[str, Shape]) -> int:
-    return _size(keys, _FIRST, 1, LATENT_CHANNELS)
+    return _dimension(keys, _FIRST, 1, LATENT_CHANNELS)
 
 
-def _size(keys: Mapping[str, Shape], key: str, place: int, default: int) -> int:
+def _dimension(keys: Mapping[str, Shape], key: str, place: int, default: int) -> int:
     shape = keys.get(key, ())
     return shape[place] if len(shape) > place else default
 

@@ -62,9 +62,9 @@ _VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "
 def fills(key: str, widths: Widths) -> tuple[Fill, ...]:
     """The parameters that an LDM key fills in a model of these widths; none for buffers, EMA and unused layers."""
     if key.startswith(UNET):
-        return _made("unet", _unet(key.removeprefix(UNET)))
+        return _single_fill("unet", _unet(key.removeprefix(UNET)))
     if key.startswith(VAE):
-        return _made("vae", _vae(key.removeprefix(VAE)))
+        return _single_fill("vae", _vae(key.removeprefix(VAE)))
     for component, encoder in zip(ENCODERS, widths.encoders, strict=False):
         if key.startswith(encoder.prefix):
             parts = text_parts(key.removeprefix(encoder.prefix), encoder)
@@ -98,7 +98,7 @@ def _inverse() -> dict[tuple[Component, str], str]:
     return {(fill.component, fill.name): key for key in shapes(widest) for fill in fills(key, widest)}
 
 
-def _made(component: Component, name: str | None) -> tuple[Fill, ...]:
+def _single_fill(component: Component, name: str | None) -> tuple[Fill, ...]:
     return (Fill(component=component, name=name),) if name else ()
 
 
@@ -117,18 +117,18 @@ def _unet(name: str) -> str | None:
         return _inner(f"mid_block.{_MIDDLE[number]}", tail) if number in _MIDDLE else None
     if side in {"input_blocks", "output_blocks"} and rest.count(".") > 2:
         block, part, tail = rest.split(".", 2)
-        return _down(int(block), part, tail) if side == "input_blocks" else _up(int(block), part, tail)
+        return _input_block(int(block), part, tail) if side == "input_blocks" else _output_block(int(block), part, tail)
     return None
 
 
-def _down(number: int, part: str, tail: str) -> str | None:
+def _input_block(number: int, part: str, tail: str) -> str | None:
     level, place = divmod(number - 1, 3)
     if tail.startswith("op."):
         return f"down_blocks.{level}.downsamplers.0.conv.{tail.removeprefix('op.')}"
     return _inner(f"down_blocks.{level}.{_layer(part)}.{place}", tail)
 
 
-def _up(number: int, part: str, tail: str) -> str | None:
+def _output_block(number: int, part: str, tail: str) -> str | None:
     level, place = divmod(number, 3)
     if tail.startswith("conv."):
         return f"up_blocks.{level}.upsamplers.0.{tail}"

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.architecture.widths import Entry
+from engine.architecture.widths import NamedShape
 
 
-def norm(name: str, width: int) -> Iterator[Entry]:
+def norm(name: str, width: int) -> Iterator[NamedShape]:
     """A normalisation of ``width`` channels."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)
 
 
-def linear(name: str, width: int, out: int, *, bias: bool = True) -> Iterator[Entry]:
+def linear(name: str, width: int, out: int, *, bias: bool = True) -> Iterator[NamedShape]:
     """A matrix from ``width`` to ``out`` channels."""
     yield f"{name}.weight", (out, width)
     if bias:
         yield f"{name}.bias", (out,)
 
 
-def conv(name: str, width: int, out: int, side: int = 3) -> Iterator[Entry]:
+def conv(name: str, width: int, out: int, side: int = 3) -> Iterator[NamedShape]:
     """A square convolution from ``width`` to ``out`` channels."""
     yield f"{name}.weight", (out, width, side, side)
     yield f"{name}.bias", (out,)

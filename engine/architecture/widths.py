@@ -17,7 +17,7 @@ END = 49407
 
 EncoderKind = Literal["clip", "openclip"]
 Shape = tuple[int, ...]
-Entry = tuple[str, Shape]
+NamedShape = tuple[str, Shape]
 """The name of a tensor and its shape."""
 
 UNET = "model.diffusion_model."
@@ -95,9 +95,9 @@ class Widths:
 
     def __str__(self) -> str:
         second = f" and {self.text_g} x {self.text_g_layers}" if self.text_g else ""
-        depths = f" with depths {_row(self.depths)}" if self.family == "sdxl" else ""
+        depths = f" with depths {_comma_separated(self.depths)}" if self.family == "sdxl" else ""
         text = f"text {self.text} x {self.text_layers}{second} layers"
-        return f"UNet {_row(self.unet)}{depths}, VAE {_row(self.vae)}, {text}"
+        return f"UNet {_comma_separated(self.unet)}{depths}, VAE {_comma_separated(self.vae)}, {text}"
 
     @property
     def context(self) -> int:
@@ -159,5 +159,5 @@ REAL: dict[FamilyName, Widths] = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}
 """The released widths of each family."""
 
 
-def _row(widths: tuple[int, ...]) -> str:
+def _comma_separated(widths: tuple[int, ...]) -> str:
     return ",".join(str(width) for width in widths)

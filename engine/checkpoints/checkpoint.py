@@ -23,7 +23,7 @@ from engine.recipes.blocks import is_merged
 if TYPE_CHECKING:
     from torch import Tensor
 
-Progress = Callable[[int, int], None]
+BytesRead = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
 FLOATS = ("F16", "BF16", "F32")
@@ -193,7 +193,7 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
         )
 
 
-def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> None:
+def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> None:
     """Read every weight and look for NaN and infinity.
 
     Raises:
@@ -216,7 +216,7 @@ def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> No
         )
 
 
-def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
+def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
 
     Raises:

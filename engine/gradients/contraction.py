@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.architecture.widths import UNET
 from engine.errors import RecipeError
 from engine.live.weights import LiveWeights
 from engine.merging.rows import Row
 
-UNET = "model.diffusion_model."
-"""How the keys of the UNet begin."""
 LARGEST_SHIFT = 64
 """Gradients of tensors up to this size are kept whole: rows may add a number to every single element of a bias."""
 

@@ -59,7 +59,7 @@ class Tracer:
         Raises:
             RenderError: As ``Renderer.render``; or ``last`` or ``at_once`` is less than 1, or a shot has a second pass.
         """
-        _check(shots, last, at_once)
+        _check_traceable(shots, last, at_once)
         width, height = picture_size_of(shots)
         pictures = torch.empty(len(shots), 3, height, width, device=self._denoiser.device)
         most = min(at_once, most_at_once(width * height, self._denoiser.device))
@@ -133,7 +133,7 @@ def recomputing_blocks(model: TracedModel, *, thrifty: bool) -> Generator[None]:
             part.disable_gradient_checkpointing()
 
 
-def _check(shots: Sequence[Shot], last: int, at_once: int) -> None:
+def _check_traceable(shots: Sequence[Shot], last: int, at_once: int) -> None:
     if last < 1 or at_once < 1:
         raise RenderError(
             f"the last {last} steps of {at_once} pictures at once cannot be differentiated; write 1 or more of both"

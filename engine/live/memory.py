@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import Checkpoint, Progress
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint
 from engine.merging.rows import Row
 from engine.recipes.blocks import BLOCKS, ELEMENTS, block_of
 
@@ -85,7 +85,7 @@ class Region:
         return slice(self.starts[run[0]], self.starts[run[-1]] + self.sizes[run[-1]])
 
 
-def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], progress: Progress | None) -> None:
+def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], progress: BytesRead | None) -> None:
     """One buffer per file and region; two names for one file share theirs."""
     loaded: dict[tuple[Path, int], Tensor] = {}
     files = {checkpoint.path.resolve(): checkpoint for checkpoint in checkpoints.values()}

@@ -11,7 +11,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.families import no_pictures
 from engine.architecture.keymap import ENCODERS, Component, Fill, fills
 from engine.architecture.layout import Shape, Widths, shapes
@@ -38,11 +38,11 @@ class LiveModel:
     vae: AutoencoderKL
     text_encoder: CLIPTextModel
     text_encoder_g: CLIPTextModelWithProjection | None
-    family: Family
+    family: ModelFamily
     shapes: dict[str, Shape]
 
     @classmethod
-    def empty(cls, widths: Widths | Family) -> LiveModel:
+    def empty(cls, widths: Widths | ModelFamily) -> LiveModel:
         """A model of these widths with parameters that have no memory yet.
 
         Args:
@@ -51,7 +51,7 @@ class LiveModel:
         Raises:
             RenderError: the UNet wants more than latents, as inpainting models do.
         """
-        family = widths if isinstance(widths, Family) else Family(widths=widths)
+        family = widths if isinstance(widths, ModelFamily) else ModelFamily(widths=widths)
         if reason := no_pictures(family.widths):
             raise RenderError(reason)
         with torch.device("meta"):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.architecture.layout import VAE
 from engine.architecture.widths import Shape
-from engine.checkpoints.checkpoint import Checkpoint, Progress, has_vae
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.live.memory import Region, load_parents, memory_order
 from engine.live.model import LiveModel
@@ -76,7 +76,7 @@ class LiveWeights:
         dtype: torch.dtype,
         round_to: str = "fp16",
         vae: Mapping[str, Tensor] | None = None,
-        progress: Progress | None = None,
+        progress: BytesRead | None = None,
     ) -> LiveWeights:
         """Read the parents into memory and make the parameters of ``live`` views of the live buffers.
 

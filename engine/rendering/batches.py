@@ -21,7 +21,12 @@ def most_at_once(pixels: int, device: torch.device) -> int:
 
 
 def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None]) -> int:
-    """Do the work on even pieces of at most ``most`` numbers, halving the pieces whenever memory runs out.
+    """Do the work on even pieces of at most ``most`` numbers; halve the pieces whenever memory runs out.
+
+    Args:
+        numbers: All numbers.
+        most: How many numbers a piece may have, at least 1.
+        work: Done for each piece; again, in smaller pieces, where it ran out of memory.
 
     Returns:
         The most that may be tried next time: ``most``, or what fitted after halving.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.widths import SD1
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import towers_of
@@ -16,7 +16,7 @@ from engine.rendering.batches import MOST_SHOTS, in_pieces, most_at_once
 from engine.rendering.denoiser import Denoiser, UnetModel
 from engine.rendering.first_pass import first_pass, groups_of, picture_size_of
 from engine.rendering.second_pass import SecondPass
-from engine.rendering.vae_codec import Codec, Progress, VaeModel, refuse_broken
+from engine.rendering.vae_codec import Codec, PicturesDone, VaeModel, refuse_broken
 from engine.sampling.sigmas import levels_of
 from engine.shots.shot import Shot
 
@@ -50,12 +50,12 @@ class Renderer:
     def __init__(
         self,
         model: RenderModel,
-        family: Family | None = None,
+        family: ModelFamily | None = None,
         *,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
     ) -> None:
-        family = family or Family(widths=SD1)
+        family = family or ModelFamily(widths=SD1)
         self._conditioner = Conditioner(towers_of(model, family), embeddings)
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
         self.denoiser = Denoiser(model, family, levels, self._conditioner)
@@ -67,7 +67,7 @@ class Renderer:
         """Drop the remembered conditioning: the text encoder's weights have changed."""
         self._conditioner.forget()
 
-    def render(self, shots: Sequence[Shot], *, progress: Progress | None = None) -> Tensor:
+    def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
         """Make the pictures.
 
         A picture depends on its shot and the weights; the batch it is rendered in changes it only by rounding.
@@ -93,7 +93,7 @@ class Renderer:
         return pictures
 
     def _render_group(
-        self, shots: Sequence[Shot], group: list[int], pictures: Tensor, progress: Progress | None
+        self, shots: Sequence[Shot], group: list[int], pictures: Tensor, progress: PicturesDone | None
     ) -> None:
         """Fill in the pictures of shots that take the same steps."""
 

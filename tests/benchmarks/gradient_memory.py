@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.widths import REAL, FamilyName
 from engine.gradients.tracing import recomputed
 from engine.live.model import LiveModel
@@ -95,7 +95,7 @@ def peak_of(work: Callable[[], Tensor]) -> float:
 
 def measure(name: FamilyName, *, thrifty: bool) -> dict[str, float]:
     """GiB of the UNet call, of the decoding, and of contracting the largest gradient."""
-    live = LiveModel.empty(Family(widths=REAL[name]))
+    live = LiveModel.empty(ModelFamily(widths=REAL[name]))
     unet: Any = live.unet.half().requires_grad_(True)
     vae: Any = live.vae
     for part in (unet, vae) if thrifty else ():
@@ -130,7 +130,7 @@ def _free(parameter: Tensor) -> None:
 
 def weights_of(name: FamilyName) -> tuple[float, float]:
     """GiB of one model's UNet and text encoders in half precision, and of its VAE in single precision."""
-    live = LiveModel.empty(Family(widths=REAL[name]))
+    live = LiveModel.empty(ModelFamily(widths=REAL[name]))
     sizes = {part: sum(p.numel() for p in module.parameters()) for part, module in live.modules.items()}
     vae = sizes.pop("vae")
     return 2 * sum(sizes.values()) / GIB, 4 * vae / GIB

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.gradients.contraction import UNET, Contraction
+from engine.architecture.widths import UNET
+from engine.gradients.contraction import Contraction
 from engine.gradients.derivatives import row_derivatives
 from engine.live.weights import LiveWeights
 from engine.merging.folded import Plan
