@@ -26,18 +26,12 @@ class ModelFamily:
         widths: the widths of this file.
         prediction: what the UNet predicts.
         zero_terminal_snr: whether it was trained on a schedule that ends in pure noise.
-        latent_factor: picture pixels per latent pixel, along a side.
-        train_steps, beta_start, beta_end: the noise schedule, with the square roots of beta evenly spaced.
     """
 
     widths: Widths
     prediction: Prediction = "epsilon"
     zero_terminal_snr: bool = False
     latent_channels: int = LATENT_CHANNELS
-    latent_factor: int = 8
-    train_steps: int = 1000
-    beta_start: float = 0.00085
-    beta_end: float = 0.012
 
     @property
     def name(self) -> FamilyName:

@@ -81,15 +81,6 @@ def family_of(keys: Mapping[str, Shape]) -> FamilyName | None:
     return _CONTEXTS.get(_dimension(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
 
 
-def variant_of(keys: Mapping[str, Shape]) -> Variant:
-    """What the UNet reads besides the latents: nothing, a mask and a picture, or a picture.
-
-    Raises:
-        KeyError: a number of channels that no known model reads; ``foreign`` names these.
-    """
-    return _VARIANTS[_inputs(keys)]
-
-
 def marks_of(keys: Iterable[str]) -> frozenset[str]:
     """Which of ``v_pred`` and ``ztsnr`` an SDXL file carries; SD2 files have no such marks."""
     return frozenset({V_MARK, ZERO_TERMINAL_MARK}.intersection(keys))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -113,11 +112,6 @@ class LiveModel:
         rest = [name for part in self.modules.values() for name, buffer in part.named_buffers() if buffer.is_meta]
         if rest:
             raise RuntimeError(f"these buffers were never filled: {rest}")
-
-    def unfilled(self) -> Iterator[str]:
-        """Parameters without memory: none, once every key is bound."""
-        for component, module in self.modules.items():
-            yield from (f"{component}.{name}" for name, value in module.named_parameters() if value.is_meta)
 
     def _fills(self, key: str) -> tuple[Fill, ...]:
         found = fills(key, self.family.widths)

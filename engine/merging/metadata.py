@@ -112,18 +112,12 @@ class Origin:
     names: dict[str, str]
 
 
-def read_origin(path: Path | str) -> Origin | None:
-    """The recipe that a checkpoint of this project carries; None where it carries none.
+def origin_of(header: Header) -> Origin | None:
+    """The recipe that a checkpoint of this project carries in its header; None where it carries none.
 
     Raises:
-        CheckpointError: the file cannot be read.
         RecipeError: its recipe cannot be read.
     """
-    return origin_of(read_header(Path(path)))
-
-
-def origin_of(header: Header) -> Origin | None:
-    """The same, from a header."""
     own = unpacked(header.metadata.get(METADATA_KEY))
     if not isinstance(own, dict) or "recipe" not in own:
         return None

@@ -1,4 +1,4 @@
-"""Where the tensors of a run come from: files, tensors in memory, or what an earlier run made."""
+"""Where the tensors of a run come from: files, or what an earlier run made."""
 
 from __future__ import annotations
 
@@ -23,18 +23,6 @@ class Source(Protocol):
     def read(self, key: str) -> Tensor:
         """A tensor on the CPU, in its own dtype; its memory may be used again ``SCRATCH_TURNS`` tensors later."""
         ...
-
-
-class InMemory:
-    """Tensors in a dictionary."""
-
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = tensors
-        self.shapes: dict[str, Shape] = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-
-    def read(self, key: str) -> Tensor:
-        """The tensor itself."""
-        return self._tensors[key]
 
 
 class SavedAsHalf:

@@ -24,6 +24,7 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, open_checkpoint
 from engine.checkpoints.header import header_bytes
 from engine.errors import CheckpointError, RecipeError
+from engine.files import replaced
 from engine.merging.output import MergedTensors, Output
 from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import Recipe
@@ -136,16 +137,13 @@ def _write(
     free = shutil.disk_usage(out.parent).free
     if free < size:
         raise _no_room(out, size, free)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        whole, data = _stream(part, head, tensors, _reporter(progress, size))
-        if out.exists() and not overwrite:
-            raise CheckpointError(f"{out}: appeared while its checkpoint was being built; choose another name")
-        part.replace(out)
+        with replaced(out, suffix="") as part:  # a program that lists checkpoints does not see half a one
+            whole, data = _stream(part, head, tensors, _reporter(progress, size))
+            if out.exists() and not overwrite:
+                raise CheckpointError(f"{out}: appeared while its checkpoint was being built; choose another name")
     except OSError as error:
         raise _failed(out, size, error) from error
-    finally:
-        part.unlink(missing_ok=True)  # gone already where all went well
     _sync_folder(out.parent)
     return Written(path=out, sha256=whole, autov2=whole[:10], autov3=data, bytes=size)
 
@@ -170,7 +168,6 @@ def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable
             done += _finished(running, leave=SCRATCH_TURNS - 2)  # one more is being made
             report(done)
         report(done + _finished(running, leave=0))
-        os.fsync(file.fileno())
     return whole.hexdigest(), data.hexdigest()
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from itertools import pairwise
 
 STRONGER = 1.1
 """The factor of a pair of round brackets; square brackets divide by it."""
@@ -55,15 +53,6 @@ def parse_attention(text: str) -> tuple[Piece, ...]:
     for match in _SIGNS.finditer(text):
         reader.read(match)
     return tuple(piece for piece in _neighbours_joined(reader.finished()) if piece.text)
-
-
-def print_attention(pieces: Iterable[Piece]) -> str:
-    """Return a text that ``parse_attention`` turns into these pieces again, as long as all weights are finite."""
-    pieces = tuple(pieces)
-    separators = [_separator(left, right) for left, right in pairwise(pieces)]
-    swallowing = BREAK in pieces
-    printed = [_piece_text(piece, swallowing=swallowing) for piece in pieces]
-    return "".join(text + gap for text, gap in zip(printed, [*separators, ""], strict=bool(pieces)))
 
 
 def unmatched_brackets(text: str) -> tuple[str, ...]:
@@ -139,21 +128,3 @@ def _neighbours_joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
             current = piece
     if current is not None:
         yield current
-
-
-def _separator(left: Piece, right: Piece) -> str:
-    """The text between two neighbours: if they have one weight, a piece without words, of another weight."""
-    if left.weight != right.weight:
-        return ""
-    return r"(\:2)" if left.weight == 0 else r"(\:0)"
-
-
-def _piece_text(piece: Piece, *, swallowing: bool) -> str:
-    """One piece as text; where a BREAK removes the space around it, brackets keep space at a text's ends."""
-    if piece == BREAK:
-        return " BREAK "
-    escaped = re.sub(r"[\\()\[\]]", r"\\\g<0>", piece.text)
-    words = re.sub(r"\bBREAK\b", r"BRE\\AK", escaped)  # a word with that name: the backslash is dropped in reading
-    if piece.weight == 1 and not (swallowing and piece.text != piece.text.strip()):
-        return words
-    return f"({words}:{Decimal(repr(piece.weight)):f})"

@@ -6,7 +6,6 @@ names a file of presets of one's own.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,24 +112,6 @@ def _presets(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Weigh
 
 
 # --------------------------------------------------------------------------------------------------------- writing
-
-
-def write_recipe_file(path: Path | str, content: RecipeFile, *, overwrite: bool = False) -> None:
-    """Write a recipe file that reads back as the same recipe and models.
-
-    Raises:
-        RecipeError: the file exists and may not be overwritten, or cannot be written.
-    """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise RecipeError(f"{path}: exists already; choose another name, or ask for it to be overwritten")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(recipe_file_text(content, path.parent), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RecipeError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
 
 
 def recipe_file_text(content: RecipeFile, folder: Path) -> str:

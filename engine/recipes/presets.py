@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.blocks import UNET_BLOCKS
 
 Weights = tuple[float, ...]
@@ -110,9 +109,7 @@ def preset_weights(name: str, own: Mapping[str, Weights] | None = None) -> Weigh
     known = {**PRESETS, **(own or {})}
     if (found := known.get(name.strip())) is not None:
         return found
-    close = get_close_matches(name.strip(), known, n=1)
-    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
-    raise RecipeError(f"there is no preset {name!r}{hint}")
+    raise RecipeError(f"there is no preset {name!r}; {did_you_mean(name.strip(), known)}")
 
 
 def parse_presets(text: str, where: str = "presets") -> dict[str, Weights]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
@@ -271,9 +270,7 @@ def check_names(place: str, table: Table, names: Sequence[str], mistakes: Mistak
     """Note every name of a table that is unknown there."""
     for name in table:
         if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the names are {', '.join(names)}"
-            mistakes.add(f"{place}{name}", f"is unknown here; {hint}")
+            mistakes.add(f"{place}{name}", f"is unknown here; {did_you_mean(name, names)}")
 
 
 def as_table(place: str, value: object, mistakes: Mistakes) -> Table:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import RenderError
+from engine.errors import RenderError, did_you_mean
 from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
 from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
 
@@ -147,7 +147,7 @@ def _mistakes(hires: Hires) -> Iterator[str]:
     if hires.sampler:
         yield from _wrong_sampler(hires)
     elif hires.schedule and hires.schedule not in SCHEDULES:
-        yield f'schedule = "{hires.schedule}": unknown schedule; known here: {", ".join(SCHEDULES)}'
+        yield f'schedule = "{hires.schedule}": unknown schedule; {did_you_mean(hires.schedule, SCHEDULES)}'
 
 
 def _wrong_denoise(denoise: float) -> Iterator[str]:

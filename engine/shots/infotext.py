@@ -115,19 +115,6 @@ def _in_quotes(value: str) -> str:
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def parse_infotext(text: str) -> Shot:
-    """The shot of a picture, from the text that a WebUI or ``infotext`` wrote.
-
-    Raises:
-        RenderError: it is no such text, or it says something that cannot be rendered here.
-    """
-    fields = read_fields(text)
-    found = shot_settings(fields)
-    if "seed" not in found:
-        raise RenderError(f"the picture's text has no Seed, only {', '.join(fields)}; give a seed of your own")
-    return Shot(**found)
-
-
 def read_fields(text: str) -> dict[str, str]:
     """Every pair by its key, and ``Prompt`` and ``Negative prompt``.
 

@@ -8,10 +8,9 @@ both, as it had them before ("DPM++ 2M Karras"). The facts are those of WebUI 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 
-from engine.errors import RenderError
+from engine.errors import RenderError, did_you_mean
 
 AUTOMATIC = "Automatic"
 SCHEDULES: tuple[str, ...] = (
@@ -127,13 +126,6 @@ def split_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def nearest(name: str) -> str | None:
-    """The known sampler name, old or new, that an unknown one looks most like; None if none does."""
-    by_fold = {known.casefold(): known for known in (*SAMPLERS, *OLD_NAMES)}
-    close = get_close_matches(name.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return by_fold[close[0]] if close else None
-
-
 def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     """A sampler, named the old or the new way, and a schedule, as the WebUI names them apart.
 
@@ -142,7 +134,8 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     """
     parts = split_name(sampler)
     if parts is None:
-        raise RenderError(_unknown_sampler(sampler))
+        remedy = did_you_mean(sampler, SAMPLERS, also=OLD_NAMES)
+        raise RenderError(f'sampler = "{sampler}": unknown sampler; {remedy}')
     mistake = schedule_mistake(sampler, schedule)
     if mistake:
         raise RenderError(f'schedule = "{schedule}": {mistake[0]}; {mistake[1]}')
@@ -153,8 +146,7 @@ def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
     """What is wrong about a schedule beside a known sampler, and the way out; None if nothing is."""
     parts = split_name(sampler)
     if schedule not in SCHEDULES:
-        close = get_close_matches(schedule.title(), SCHEDULES, n=1, cutoff=0.5)
-        return "unknown schedule", f"did you mean {close[0]}?" if close else f"known here: {', '.join(SCHEDULES)}"
+        return "unknown schedule", did_you_mean(schedule, SCHEDULES)
     if parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
     if parts[1] != AUTOMATIC:
@@ -162,12 +154,6 @@ def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
     if not SAMPLERS[parts[0]].automatic:
         return f"{parts[0]} has noise levels of its own", "leave schedule out"
     return None
-
-
-def _unknown_sampler(name: str) -> str:
-    near = nearest(name)
-    hint = f'did you mean "{near}"?' if near else f"known here: {', '.join(SAMPLERS)}"
-    return f'sampler = "{name}": unknown sampler; {hint}'
 
 
 def resolved(sampler: str, schedule: str) -> str:

@@ -1,4 +1,4 @@
-"""SuperMerger's X/Y/Z plots: which merges and which pictures a plot comes to, in which order.
+"""SuperMerger's X/Y/Z plots: which merges a plot comes to, in which order.
 
 X runs fastest, then Y, then Z. Every cell merges anew, but where the X axis is the seed or a prompt: there one merge
 makes the pictures of a whole row.
@@ -6,7 +6,7 @@ makes the pictures of a whole row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -22,9 +22,6 @@ from engine.supermerger.weights import parse_weights, weights_line
 
 _NO_AXIS = Axis()
 
-RANDOM_SEED = -1
-"""SuperMerger draws one seed for the whole plot, or for the entry of the axis."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plot:
@@ -35,24 +32,12 @@ class Plot:
         x: fastest.
         y: slower.
         z: slowest.
-        prompt: of the pictures.
-        seed: of the pictures.
     """
 
     fields: Fields
     x: Axis
     y: Axis = _NO_AXIS
     z: Axis = _NO_AXIS
-    prompt: str = ""
-    seed: int = RANDOM_SEED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """A picture of the model merged last."""
-
-    prompt: str
-    seed: int
 
 
 def queue_of(plot: Plot) -> tuple[Plot, ...]:
@@ -71,8 +56,8 @@ def queue_of(plot: Plot) -> tuple[Plot, ...]:
 
 def expand(
     plot: Plot, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
-) -> tuple[MergeStep | Picture, ...]:
-    """Everything that SuperMerger does for a plot, in its order.
+) -> tuple[MergeStep, ...]:
+    """Every merge that SuperMerger makes for a plot, in its order.
 
     Args:
         plot: without ``|``; see ``queue_of``.
@@ -85,17 +70,9 @@ def expand(
     """
     _check(plot)
     reader = _Cells(plot, dialect, family, own)
-    rows = product(*(axis_values(axis, dialect) for axis in (plot.z, plot.y)))
-    columns = axis_values(plot.x, dialect)
-    return tuple(call for z, y in rows for call in _row(reader, columns, y, z))
-
-
-def _row(reader: _Cells, columns: Sequence[str], y: str, z: str) -> Iterator[MergeStep | Picture]:
-    for number, x in enumerate(columns):
-        run, picture = reader.cell(x, y, z)
-        if number == 0 or reader.plot.x.kind not in PICTURES_ONLY:
-            yield run
-        yield picture
+    z, y, x = (axis_values(axis, dialect) for axis in (plot.z, plot.y, plot.x))
+    columns = x[:1] if plot.x.kind in PICTURES_ONLY else x
+    return tuple(reader.cell(*values) for values in product(z, y, columns))
 
 
 def _check(plot: Plot) -> None:
@@ -117,8 +94,8 @@ class _Cells:
         self.plot, self._dialect, self._own = plot, dialect, own
         self._family: FamilyName = family
 
-    def cell(self, x: str, y: str, z: str) -> tuple[MergeStep, Picture]:
-        """The run and the picture of a cell."""
+    def cell(self, z: str, y: str, x: str) -> MergeStep:
+        """The merge of a cell."""
         axes = ((self.plot.z.kind, z), (self.plot.y.kind, y), (self.plot.x.kind, x))
         values = {kind: value for kind, value in axes if kind != NONE}
         fields, later = self.plot.fields, {kind: value for kind, value in values.items() if kind in PINPOINTS}
@@ -128,8 +105,7 @@ class _Cells:
             fields = _SETTERS[kind](fields, value)
         for kind, value in later.items():
             fields = self._pinpointed(fields, kind, value, values)
-        picture = Picture(prompt=values.get("prompt", self.plot.prompt), seed=_seed(values, self.plot.seed))
-        return step_of(fields, self._dialect, self._family, self._own), picture
+        return step_of(fields, self._dialect, self._family, self._own)
 
     def _pinpointed(self, fields: Fields, kind: str, value: str, values: Mapping[str, str]) -> Fields:
         match kind:
@@ -237,7 +213,3 @@ def _chosen(value: str, blocks: Sequence[str]) -> set[str]:
         first, last = sorted(blocks.index(end) for end in (ends[0], ends[-1]))
         found |= {*blocks[first : last + 1]}
     return {*blocks} - found if inverted else found
-
-
-def _seed(values: Mapping[str, str], usual: int) -> int:
-    return int(float(values["seed"])) if "seed" in values else usual

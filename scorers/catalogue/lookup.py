@@ -6,7 +6,6 @@ end in ``.py`` or ``.py:Class`` are plug-ins, see ``scorers.scoring.plugins``.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.published import KnownEncoder, KnownScorer, PublishedFile
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
-from scorers.errors import ScorerError
+from scorers.errors import ScorerError, did_you_mean
 
 PLUGIN = re.compile(r"(?P<path>.+\.py)(?::(?P<attribute>[^\W\d]\w*))?")
 """A plug-in's name: a file, and perhaps what in it is meant."""
@@ -86,8 +85,7 @@ def choice(text: str) -> Choice:
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     if kind == "scorer" and name in NOT_OFFERED:
         return f"scorer {name!r} is not built in ({NOT_OFFERED[name]}); plug in a file with score(image, prompt)"
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"no {kind} {name!r}; " + (f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}")
+    return f"no {kind} {name!r}; {did_you_mean(name, known)}"
 
 
 def file_owner(name: str) -> str:

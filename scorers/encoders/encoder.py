@@ -138,10 +138,6 @@ class Encoder:
         parts = [self._seen(chunk, views) for chunk in images.split(CHUNK)]
         return {view: torch.cat([part[view] for part in parts]) for view in views}
 
-    def embed_images(self, images: Tensor) -> Tensor:
-        """The encoder's own embedding alone, see ``embed``."""
-        return self.embed(images, (OWN,))[OWN]
-
     def trace(self, images: Tensor, view: str) -> Tensor:
         """One embedding as ``embed`` gives it, all pictures at once, with gradients to them if they ask for any."""
         return self._seen(images, (view,))[view]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import KnownEncoder
 from scorers.encoders.preprocess import RESIZES
-from scorers.errors import ScorerError
+from scorers.errors import ScorerError, did_you_mean
 
 SHOWN = 5
 
@@ -102,11 +101,8 @@ def _from_name(name: str) -> EncoderConfig:
 
     known: list[str] = [*(encoder.name for encoder in catalogue.ENCODERS), *open_clip.list_models()]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = (
-            f"; did you mean {' or '.join(near)}?" if near else "; give a JSON file or one of open_clip.list_models()"
-        )
-        raise ScorerError(f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture{hint}")
+        remedy = did_you_mean(name, known, otherwise="give a JSON file or one of open_clip.list_models()")
+        raise ScorerError(f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture; {remedy}")
     tags = open_clip.list_pretrained_tags_by_model(name)
     published = [_published(open_clip.get_pretrained_cfg(name, tag)) for tag in tags]
     agreed = published[0] if published and all(entry == published[0] for entry in published) else {}

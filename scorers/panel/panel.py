@@ -103,16 +103,6 @@ class Panel:
         return hashlib.sha256(json.dumps(self.made_of, sort_keys=True).encode()).hexdigest()
 
     @property
-    def calibration_version(self) -> str:
-        """Hash of the calibration recipes' features, on which a verdict's zero and unit depend."""
-        digest = hashlib.sha256()
-        for label, features in sorted(self._state.recipes.items()):
-            digest.update(json.dumps([label, features.slots]).encode())
-            for name, values in sorted(features.arrays().items()):
-                digest.update(name.encode() + values.tobytes())
-        return digest.hexdigest()
-
-    @property
     def scales(self) -> Mapping[str, Scale]:
         """Every scorer's unit, noise and signal-to-noise ratio, as calibration found them."""
         return self._state.scales

@@ -40,10 +40,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scorers.panel.verdict import NORMAL_95
-
 Matrix = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float64]
+NORMAL_95 = 1.959963984540054
+"""Half the width of a 95 % interval, in standard deviations of a normal distribution."""
 SHARPNESS = 2.3
 """Standard deviation of a pair's log odds at which a person is 80 % consistent."""
 SPREAD = 0.5

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import stdtrit
 
 Row = npt.NDArray[np.float64]
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,24 +125,6 @@ def jackknife(influences: Row) -> float | None:
 
 
 def interval(mean: float, standard_error: float, pictures: int) -> Difference:
-    """95 % interval from Student's distribution with ``pictures - 1`` degrees of freedom."""
-    half = student_95(pictures - 1) * standard_error
+    """95 % interval from Student's t distribution with ``pictures - 1`` degrees of freedom."""
+    half = float(stdtrit(pictures - 1, 0.975)) * standard_error
     return Difference(mean=mean, standard_error=standard_error, low=mean - half, high=mean + half)
-
-
-def student_95(degrees: int) -> float:
-    """97.5 % quantile of Student's distribution, within 0.5 % from 3 degrees of freedom on.
-
-    Cornish-Fisher expansion in 1 / degrees (Abramowitz and Stegun 26.7.5); exact for 1 and 2.
-    """
-    if degrees <= 2:
-        return {1: 12.7062, 2: 4.3027}[max(1, degrees)]
-    z, v = NORMAL_95, degrees
-    terms = (
-        z,
-        (z**3 + z) / 4 / v,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96 / v**2,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384 / v**3,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160 / v**4,
-    )
-    return sum(terms)

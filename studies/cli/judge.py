@@ -107,7 +107,7 @@ def has_display() -> bool:
 
 def _apply(spec: StudySpec, study: Path) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
-    from studies.files import write_text
+    from engine.files import write_text
     from studies.night.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights

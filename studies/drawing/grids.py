@@ -7,11 +7,10 @@ that; labels of rows have three quarters of a cell's width; a line that is too w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 from PIL import Image, ImageDraw
 
 from studies.drawing.lettering import Lettering
@@ -223,26 +222,6 @@ class Grid:
         return [
             line for text in self.caption for line in wrapped(text, self._caption_width, self.small, self.lettering)
         ]
-
-
-def draw_grid(grid: Grid, pictures: Sequence[Picture]) -> Picture:
-    """The whole picture.
-
-    Args:
-        grid: what is written, and where.
-        pictures: X runs fastest, then Y, then Z; each ``(height, width, 3)`` uint8 RGB, at most a cell's size.
-    """
-    sheet = grid.blank()
-    for place, picture in zip(places(grid), pictures, strict=True):
-        grid.put(sheet, place, picture)
-    return np.asarray(sheet)
-
-
-def places(grid: Grid) -> Iterator[tuple[int, int, int]]:
-    """Column, row and part of every cell, in the order of pictures."""
-    for z in range(len(grid.parts)):
-        for y in range(len(grid.rows)):
-            yield from ((x, y, z) for x in range(len(grid.columns)))
 
 
 def wrapped(text: str, allowed: int, letter: int, lettering: Lettering) -> list[str]:

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
+from engine.files import replaced
 from studies.drawing.lettering import Lettering
-from studies.files import replaced
 
 Picture = npt.NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ import click
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from studies.files import replaced
+from engine.files import replaced
 
 Progress = Callable[[int, int], None]
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from engine.files import replaced
 from studies.drawing.sheets import Picture
 from studies.errors import StudyError
-from studies.files import replaced
 
 PARAMETERS = "parameters"
 RECIPE = "merge_recipe"

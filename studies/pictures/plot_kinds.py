@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import permutations
 from math import factorial
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.errors import did_you_mean
 from engine.shots.hires import Hires
 from engine.shots.samplers import SCHEDULES
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
@@ -233,6 +233,4 @@ def kind_of(name: str) -> Kind:
     folded = " ".join(name.casefold().split())
     if folded in by_fold:
         return by_fold[folded]
-    close = get_close_matches(folded, list(by_fold), n=1, cutoff=0.6)
-    hint = f"did you mean {by_fold[close[0]].name}?" if close else f"known here: {', '.join(KINDS)}"
-    raise StudyError(f"there is no axis {name.strip()!r}; {hint}")
+    raise StudyError(f"there is no axis {name.strip()!r}; {did_you_mean(folded, KINDS)}")

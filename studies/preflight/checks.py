@@ -212,11 +212,10 @@ def _disk(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
 
 def _memory(spec: StudySpec, need: Estimate) -> Iterator[Finding]:
     free = free_memory(device_of(spec.device))
-    short = free is not None and free < need.memory_bytes
-    known = "" if free is None else f"; {size_text(free)} are free"
+    short = free < need.memory_bytes
     yield Finding(
         level="warning" if short else "note",
         where=f"memory: {need.device}",
-        message=f"about {size_text(need.memory_bytes)}{known}",
+        message=f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
         remedy="close other programs, or make smaller pictures" if short else "",
     )

@@ -136,9 +136,7 @@ def _device() -> Iterator[Fact]:
 
 
 def _machine(place: Path) -> Iterator[Fact]:
-    ram = available_ram()
-    if ram is not None:
-        yield Fact(name="memory", value=f"{size_text(ram)} free")
+    yield Fact(name="memory", value=f"{size_text(available_ram())} free")
     free = shutil.disk_usage(place).free
     tight = free < LITTLE_DISK
     yield Fact(

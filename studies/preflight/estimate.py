@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
+
 from engine.architecture.widths import REAL, SD1, FamilyName, Widths
 from engine.devices import device_of
 from engine.shots.samplers import unet_calls
@@ -188,8 +190,8 @@ def _encoders(spec: StudySpec) -> int:
     return sum(sizes) + max(sizes, default=0)
 
 
-def free_memory(device: torch.device) -> int | None:
-    """Return the bytes that are free on a device, or None where that cannot be told."""
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on a device."""
     import torch
 
     if device.type == "cuda":
@@ -197,16 +199,9 @@ def free_memory(device: torch.device) -> int | None:
     return available_ram()
 
 
-def available_ram() -> int | None:
-    """Return the bytes of main memory that a new process can have (Linux says so; elsewhere None)."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123  # a kernel table, not a file of ours
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return 1024 * int(line.split()[1])
-    except OSError:
-        return None
-    return None
+def available_ram() -> int:
+    """Return the bytes of main memory that a new process can have without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def size_text(count: float) -> str:

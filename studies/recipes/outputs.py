@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import RecipeError
+from engine.files import write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
 from engine.recipes.recipe import Recipe
@@ -18,7 +19,6 @@ from engine.supermerger.instructions import instructions
 from engine.supermerger.metadata import OWN, run_metadata
 from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.recipes.inputs import STDIN, Found
 
 Hashes = Callable[[Iterable[str]], dict[str, str]]

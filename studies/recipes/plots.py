@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import RecipeError
+from engine.files import write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
@@ -15,7 +16,6 @@ from engine.supermerger.fields import fields_of
 from engine.supermerger.plot import Plot, expand, queue_of
 from engine.supermerger.series import series_of
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.recipes.inputs import Found
 
 
@@ -50,8 +50,8 @@ def cells(found: Found, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     step = recipe.runs[run - 1]
     padded = [*axes, Axis(), Axis()]
     plot = Plot(fields=fields_of(step, recipe.rules, recipe.family), x=padded[0], y=padded[1], z=padded[2])
-    calls = [call for one in queue_of(plot) for call in expand(one, recipe.rules, recipe.family)]
-    return [_with(recipe, run, step, call) for call in calls if isinstance(call, MergeStep)]
+    merges = [merge for one in queue_of(plot) for merge in expand(one, recipe.rules, recipe.family)]
+    return [_with(recipe, run, step, merge) for merge in merges]
 
 
 def _with(recipe: Recipe, run: int, before: MergeStep, after: MergeStep) -> Recipe:

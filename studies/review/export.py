@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from engine.architecture.widths import VAE
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError
+from engine.files import write_text
 from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.store.pins import Pin
 from studies.studyfile.read import StudySpec

@@ -6,14 +6,13 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from studies.errors import StudyError
 
 FILE = "picks.jsonl"
 Answer = Literal["left", "right", "same", "broken"]
 Side = Literal["left", "right", "both", ""]
-ANSWERS: tuple[Answer, ...] = get_args(Answer)
 SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
 """What an answer says for the left picture; a broken picture says nothing of the look."""
 

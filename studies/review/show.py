@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from studies.files import replaced
+from engine.files import replaced
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table

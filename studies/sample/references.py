@@ -13,13 +13,13 @@ import tempfile
 from pathlib import Path
 
 from engine.engine import Engine
+from engine.files import replaced
 from engine.recipes.blocks import ADJUST_FIELDS, BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep
 from engine.shots.shot import Shot
 from search.space.build import DEFAULT_GROUPS
 from studies.drawing.sheets import as_bytes
-from studies.files import replaced
 from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import WORLD, write_world
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studies.files import replaced
+from engine.files import replaced
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from pathlib import Path
 import filelock
 from optuna.storages.journal import JournalFileOpenLock
 
-from studies.files import replaced
+from engine.files import replaced
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.files import write_text
 
 REPORTED = ("CMMD", "polynomial MMD", "drift")
 """Numbers beside a standing that are for the report alone."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.files import replaced
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import Picture, cell, read_picture
-from studies.files import replaced
 
 if TYPE_CHECKING:
     from scorers.features import Features

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import RenderError, did_you_mean
 from engine.shots.hires import UPSCALERS
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
-from studies.studyfile.mistakes import Mistake, Place, did_you_mean
+from studies.studyfile.mistakes import Mistake, Place
 from studies.studyfile.schema import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.studyfile.schema_merge import SpaceTable
 from studies.studyfile.shots import FRESH, TURNS, proof_texts, seed_again, shot_of

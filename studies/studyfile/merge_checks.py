@@ -10,13 +10,14 @@ from typing import cast
 from pydantic_core import PydanticCustomError
 
 from engine.architecture.widths import FamilyName
+from engine.errors import did_you_mean
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Dialect, dialect_of
 from engine.recipes.sites import idle_sites
 from engine.supermerger.fields import beta_by_block, uses_beta
 from search.space.build import suggested_sites
 from search.space.frame import SEPARATE, Frame, models_taken
-from studies.studyfile.mistakes import Mistake, Place, did_you_mean
+from studies.studyfile.mistakes import Mistake, Place
 from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
 from studies.studyfile.space_values import SUGGESTED, blocks_of_range
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from engine.errors import did_you_mean
 from studies.errors import StudyError
 
 Place = tuple[str | int, ...]
@@ -81,14 +81,6 @@ def shown(value: object, limit: int = 60) -> str:
     else:
         text = str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a way out for an unknown word: the nearest known one, or all of them."""
-    names = list(known)
-    by_fold = {name.casefold(): name for name in names}
-    close = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return f"did you mean {by_fold[close[0]]}?" if close else f"known here: {', '.join(names)}"
 
 
 def own_error(what: str, remedy: str) -> PydanticCustomError:

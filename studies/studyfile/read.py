@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from engine.errors import did_you_mean
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from scorers.catalogue.sources import EncoderFiles
@@ -21,7 +22,7 @@ from studies.candidate import MERGED_VAE, Candidate
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
 from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
-from studies.studyfile.mistakes import Mistake, did_you_mean, from_pydantic, raise_all
+from studies.studyfile.mistakes import Mistake, from_pydantic, raise_all
 from studies.studyfile.schema import EncoderTable, SearchTable, WrittenStudy
 from studies.studyfile.shots import all_shots, seed_again
 from studies.studyfile.space import family_of_files, knob_text, said_of_frame, space_of

@@ -14,6 +14,7 @@ from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from search.plan import SAMPLERS as PROPOSERS
+from search.shots import FEWEST
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.validators import FileOwner, Scorer, Seeds, Side, Text, Trials, Weights, Written
@@ -33,16 +34,22 @@ class StudyTable(Written):
     """`[study]`: the study's name, seed and folder."""
 
     name: Annotated[str, AfterValidator(checks.folder_name)] = Field(examples=["my-mix"])
+    """The name of the study, and of its folder unless `folder` names one."""
     seed: int = Field(default=0, ge=0, le=MOST_SEED, examples=[0])
+    """Another seed makes another search."""
     folder: Text | None = Field(default=None, examples=["runs/my-mix"])
+    """Where everything of the study is kept; without it, `runs/<name>`."""
 
 
 class ModelsTable(Written):
     """`[models]`: the parents, as paths."""
 
     A: Text = Field(examples=["models/illustration.safetensors"])
+    """Checkpoint A: a single `.safetensors` file of SD1, SD2 or SDXL."""
     B: Text = Field(examples=["models/photo.safetensors"])
+    """Checkpoint B, of the same family."""
     C: Text | None = Field(default=None, examples=["models/base.safetensors"])
+    """Checkpoint C, for the merge modes that take three models."""
 
     @property
     def paths(self) -> dict[str, str]:
@@ -54,10 +61,13 @@ class TargetTable(Written):
     """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
 
     references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
-        examples=["references"]
+        examples=["references"], json_schema_extra={"written": "text, or list of texts"}
     )
+    """Pictures of the wanted look: a folder, or a list of files. 8 to 40, of different subjects."""
     like: Text | None = Field(default=None, examples=["flat illustration, bold outlines"])
+    """The wanted look in words."""
     unlike: Text | None = Field(default=None, examples=["photo"])
+    """What it should not look like, in words."""
 
 
 SAME = Hires()
@@ -68,50 +78,82 @@ class HiresTable(Written):
     """`[render.hires]`: a second pass over every enlarged picture; empty texts mean what [render] says."""
 
     upscaler: Text = Field(default=SAME.upscaler, examples=["Latent"])
+    """An upscaler's name as in the WebUI, or the name of a model file in `[render] upscalers`."""
     scale: float = Field(default=SAME.scale, ge=SCALE[0], le=SCALE[1], examples=[2.0])
+    """How much larger the second pass is."""
     resize: Annotated[list[int], AfterValidator(checks.resize)] = Field(default=[0, 0], examples=[[1024, 0], 1024])
+    """Width and height in place of `scale`; 0 for one of them keeps the proportions."""
     steps: int = Field(default=SAME.steps, ge=0, le=STEPS[1], examples=[10])
+    """Steps of the second pass; 0: as many as the first."""
     denoise: Annotated[float, AfterValidator(checks.denoise)] = Field(default=SAME.denoise, examples=[0.5])
+    """Denoising strength, from 0 to 1."""
     sampler: Annotated[str, AfterValidator(checks.second_sampler)] = Field(default="", examples=["DPM++ 2M Karras"])
+    """Sampler of the second pass; empty: that of `[render]`."""
     schedule: Annotated[str, AfterValidator(checks.second_schedule)] = Field(default="", examples=["Karras"])
+    """Its schedule; empty: that of `[render]`."""
     cfg: float | None = Field(default=None, ge=CFG[0], le=CFG[1], examples=[7.0])
+    """Its CFG scale; without it, that of `[render]`."""
     prompt: str = Field(default="", examples=["a girl in a garden, detailed"])
+    """Its prompt; empty: that of the first pass."""
     negative: str = Field(default="", examples=["lowres"])
+    """Its negative prompt; empty: that of the first pass."""
 
 
 class RenderTable(Written):
     """`[render]`: how every picture is made."""
 
     width: Side = Field(default=512, examples=[512])
+    """Width in pixels, a multiple of 8."""
     height: Side = Field(default=512, examples=[512])
+    """Height in pixels, a multiple of 8."""
     steps: int = Field(default=20, ge=STEPS[0], le=STEPS[1], examples=[20])
+    """Sampling steps."""
     sampler: Annotated[str, AfterValidator(checks.sampler)] = Field(
         default=next(iter(SAMPLERS)), examples=["DPM++ 2M Karras"]
     )
+    """A sampler's name as in the WebUI; a name with its schedule, `DPM++ 2M Karras`, is read too."""
     schedule: Annotated[str, AfterValidator(checks.schedule)] = Field(default=AUTOMATIC, examples=["Karras"])
+    """A schedule's name as in the WebUI; `Automatic` is each sampler's own."""
     rng: Annotated[str, AfterValidator(checks.rng)] = Field(default=RNGS[0], examples=["NV"])
+    """Where noise comes from: `CPU`, or `NV` for what a WebUI on an NVIDIA card draws by default."""
     eta: float | None = Field(default=None, ge=ETA[0], le=ETA[1], examples=[1.0])
+    """How much fresh noise the sampler adds, from 0 to 1; without it, the sampler's own."""
     s_noise: float = Field(default=1.0, ge=S_NOISE[0], le=S_NOISE[1], examples=[1.0])
+    """Fresh noise is multiplied by it."""
     ensd: int = Field(default=0, ge=ENSD[0], le=ENSD[1], examples=[31337])
+    """The WebUI's eta noise seed delta."""
     cfg: float = Field(default=7.0, ge=CFG[0], le=CFG[1], examples=[7.0])
+    """CFG scale."""
     clip_skip: int = Field(default=1, ge=CLIP_SKIP[0], le=CLIP_SKIP[1], examples=[1])
+    """Clip skip, as in the WebUI."""
     negative: str = Field(default="", examples=["lowres, bad anatomy"])
+    """Negative prompt of every picture, unless a prompt has its own."""
     vae: Text | None = Field(default=None, examples=["models/clear.vae.safetensors"])
+    """A VAE file that decodes pictures in place of the merged VAE."""
     prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
         default="auto", examples=["v"]
     )
+    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of SDXL files and takes others for
+    `epsilon`."""
     embeddings: Text | None = Field(default=None, examples=["embeddings"])
+    """A folder of textual inversions, which prompts name by their files' names."""
     wildcards: Text | None = Field(default=None, examples=["wildcards"])
+    """A folder of word lists for `__name__` in prompts; with it, `{a|b}` is read too."""
     upscalers: Text | None = Field(default=None, examples=["upscalers"])
+    """A folder of upscaler models for hires fix."""
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
+    """Hires fix: a second pass over every enlarged picture. Off unless the table is there."""
 
 
 class PromptTable(Written):
     """One `[[prompts]]`: a text and the seeds it is rendered with."""
 
     text: Text = Field(examples=["a girl in a garden"])
+    """The prompt, read as in AUTOMATIC1111's WebUI."""
     negative: str | None = Field(default=None, examples=["lowres"])
+    """Negative prompt of this prompt; without it, that of `[render]`."""
     seeds: Seeds = Field(examples=[[1, 2]])
+    """Seeds that the prompt is rendered with."""
 
 
 class ProofTable(Written):
@@ -120,76 +162,121 @@ class ProofTable(Written):
     prompts: Annotated[list[Text], Field(min_length=1), AfterValidator(checks.different)] | None = Field(
         default=None, examples=[["a boy on a beach"]]
     )
+    """Prompts of the proof; without them, those of `[[prompts]]`."""
     seeds: Seeds = Field(examples=[[101, 102]])
+    """Seeds of the proof. No pair of prompt and seed may be one of the search's."""
 
 
 class SearchTable(Written):
     """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
     groups: Trials = Field(default=10, examples=[10])
+    """Most trials that move groups of blocks; 0 leaves the stage out, as in the next four."""
     blocks: Trials = Field(default=60, examples=[60])
+    """Most trials that move single blocks."""
     self_: Trials = Field(default=16, alias="self", examples=[16])
+    """Most trials that move Self multipliers."""
     adjust: Trials = Field(default=16, examples=[16])
+    """Most trials that move Adjust values."""
     refine: Trials = Field(default=20, examples=[20])
+    """Most trials that move everything that was found to matter, together."""
     line: Trials = Field(default=3, examples=[3])
+    """FLAT ratios tried near the best one of 0, 0.25, 0.5, 0.75 and 1."""
     calibration: Trials = Field(default=4, examples=[4])
+    """Random recipes that calibrate the scorers, beside the models and the FLAT mixes."""
     patience: Trials = Field(default=24, examples=[24])
+    """A stage ends after so many trials without a gain; 0: it uses all its trials."""
     fresh_seeds: bool = Field(default=False, examples=[True])
-    shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(default=AUTO_SHOTS, examples=[8])
+    """When all shots have been drawn, they come again with new seeds. For long searches."""
+    shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(
+        default=AUTO_SHOTS,
+        examples=[8],
+        json_schema_extra={"written": f'`"auto"`, or whole number from {FEWEST}', "default": "auto"},
+    )
+    """Pictures per trial; `auto`: as many as the measured noise asks for."""
     begin: list[Text] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
+    """Recipes to try first: presets, rows of weights, or recipe files."""
     start: Text | None = Field(default=None, examples=["mine.toml"])
+    """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = Field(
         default="hill", examples=["hill"]
     )
+    """Who proposes: `hill`, our own model, or one of `tpe`, `gp`, `cmaes`, `nsga2`, `qmc`, `random`."""
     options: Annotated[dict[str, Any], AfterValidator(checks.sampler_options)] = Field(
         default={}, examples=[{"multivariate": True}, True]
     )
+    """Options of that sampler, as Optuna or the package cmaes names them."""
     finalists: int = Field(default=4, ge=1, le=50, examples=[4])
+    """Recipes that go to the proof."""
     simplify: int = Field(default=16, ge=0, le=1000, examples=[16])
+    """Simpler recipes tried on the winner; 0: none."""
 
 
 class EncoderTable(Written):
     """`[scorers] encoder`: an encoder of one's own, by its two files; or, as `known`, the name that was written."""
 
     config: str = Field(default="", examples=["ViT-L-14"])
+    """The name of an architecture in open_clip, or a file with its configuration."""
     weights: str = Field(default="", examples=["models/mine.safetensors"])
+    """The file of its weights."""
     known: str = ""
+    """The name of a known encoder, which a study file gives in place of the table."""
 
 
 class ScorersTable(Written):
     """`[scorers]`: the encoder that looks at the pictures, what each scorer weighs, and where their files are."""
 
     encoder: Annotated[EncoderTable, BeforeValidator(checks.encoder)] = Field(
-        default=EncoderTable(known=DEFAULT_ENCODER), examples=[DEFAULT_ENCODER]
+        default=EncoderTable(known=DEFAULT_ENCODER),
+        examples=[DEFAULT_ENCODER],
+        json_schema_extra={"written": "text, or table of two texts", "default": DEFAULT_ENCODER},
     )
+    """The image and text encoder: the name of a known one, or two files, `{ config = "...", weights = "..." }`."""
     folder: Text = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
+    """Where the files of encoders and scorers are looked for."""
     weights: Weights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
+    """What each scorer counts; 0: it is only reported. Names of scorers, or `"file.py"`, `"file.py:Name"`."""
     keep: Annotated[list[Scorer], AfterValidator(checks.different), AfterValidator(checks.weighty)] = Field(
         default=[], examples=[["clip"], "clip"]
     )
+    """Scorers that calibration may not switch off."""
     files: dict[FileOwner, Text] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
+    """Files in other places than the folder."""
 
 
 class DeviceTable(Written):
     """`[device]`: where the pictures are made, and in which number format."""
 
     device: Annotated[str, AfterValidator(checks.device)] = Field(default="auto", examples=["auto"])
+    """`auto`, `cpu`, `cuda` or `cuda:1`; `auto` takes CUDA where it is there."""
     precision: Annotated[str, AfterValidator(checks.one_of(PRECISIONS, "precision"))] = Field(
         default="auto", examples=["auto"]
     )
+    """`fp32`, `fp16`, `bf16`, or `auto`: fp16 on CUDA, fp32 on a CPU."""
 
 
 class WrittenStudy(Written):
     """The whole file."""
 
     study: StudyTable
+    """The study's name, seed and folder."""
     models: ModelsTable
+    """The checkpoints to merge: files of one family, with text encoder and VAE inside."""
     target: TargetTable
+    """The look to search for."""
     render: RenderTable = Field(default=RenderTable())
+    """How every picture is made."""
     prompts: Annotated[list[PromptTable], Field(min_length=1)]
+    """What every candidate draws: one such table a prompt, as often as you like."""
     proof: ProofTable
+    """What only the finalists draw."""
     merge: MergeTable = Field(default=MergeTable())
+    """What every trial does, in the words of recipe files."""
     space: SpaceTable = Field(default=SpaceTable())
+    """The numbers and words that the search may change."""
     search: SearchTable = Field(default=SearchTable())
+    """How long each stage is, where the search begins and who proposes."""
     scorers: ScorersTable = Field(default=ScorersTable())
+    """What judges the pictures, and how much each scorer counts."""
     device: DeviceTable = Field(default=DeviceTable())
+    """Where pictures are made, and in which number format."""

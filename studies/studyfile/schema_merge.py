@@ -42,31 +42,47 @@ class MergeTable(Written):
     """`[merge]`: what every trial does, in the words of recipe files, where no choice decides it."""
 
     mode: Mode = Field(default="Weight sum", examples=["Add difference"])
+    """Merge mode: `Weight sum`, `Add difference`, `Triple sum` or `sum Twice`."""
     calculation: Calculation = Field(default="normal", examples=["cosineA"])
+    """Calculation mode; the dialect decides which there are."""
     dialect: Dialect | None = Field(default=None, examples=["classic"])
+    """SuperMerger's version: `2023`, `classic`, `head` or `head_patched`; without it, `classic`, and `head` for SDXL.
+"""
     family: Family | None = Field(default=None, examples=["sdxl"])
+    """`sd1`, `sd2` or `sdxl`; without it, what the checkpoints are."""
     separate: bool = Field(default=False, examples=[True])
+    """TIME, OUT and LABEL have ratios of their own: SDXL in the dialect `head`."""
     beta: Ratio | None = Field(default=None, examples=[0.3])
+    """One second ratio for all blocks, in modes that have a second ratio; without it, they are searched."""
     gamma: float = Field(default=0.3, ge=0, le=100, examples=[0.3])
+    """SuperMerger's gamma, for `extract`."""
 
 
 class RatiosTable(Written):
     """What the tables of both ratios have in common."""
 
     low: Ratio = Field(default=RATIO_BOUNDS[0], examples=[0.0])
+    """Lower bound of every ratio."""
     high: Annotated[UpperBound, Field(ge=RATIO_LIMITS[0], le=RATIO_LIMITS[1])] = Field(
         default=RATIO_BOUNDS[1], validate_default=True, examples=[1.0]
     )
+    """Upper bound of every ratio."""
     step: Step = Field(default=STEP, examples=[STEP])
+    """The grid of what is tried."""
     bounds: dict[Block, RatioBounds] = Field(default={}, examples=[{"OUT05": [0.1, 0.6]}, [0.1, 0.6]])
+    """Bounds of single blocks: `[low, high]`, or `[low, high, step]`."""
     freeze: dict[Block, Ratio] = Field(default={"BASE": 0.0}, examples=[{"BASE": 0.0}, 0.0])
+    """Blocks that are not searched, and their ratio. BASE is the text encoder and the VAE."""
     ties: dict[Block, Block] = Field(default={}, examples=[{"OUT05": "IN05"}, "IN05"])
+    """Blocks that always have the ratio of another block."""
 
 
 class BlocksTable(RatiosTable):
     """`[space.blocks]`: the ratio of every block: bounds, frozen blocks, ties, groups."""
 
     groups: Groups = Field(default={}, examples=[{"IN": ["IN00-IN05"]}, ["IN00-IN05"]])
+    """Blocks that move together in the stage `groups`, each group a list of blocks and ranges; without it, six groups
+    along the UNet."""
 
 
 class SecondTable(RatiosTable):
@@ -77,16 +93,26 @@ class SelfTable(Written):
     """`[space.self]`: sites whose weights are multiplied."""
 
     sites: Annotated[list[SiteName], BeforeValidator(space_values.suggested)] = Field(
-        default=[], examples=[["OUT05:attn1"], "OUT05:attn1"]
+        default=[],
+        examples=[["OUT05:attn1"], "OUT05:attn1"],
+        json_schema_extra={"written": 'list of texts, or `"suggested"`'},
     )
+    """Parts of the merged model that are multiplied, such as `"OUT05:attn1"`; `"suggested"`: attn1 of every OUT block
+    that has it."""
     low: Factor = Field(default=SELF_BOUNDS[0], examples=[SELF_BOUNDS[0]])
+    """Lower bound of every multiplier."""
     high: Annotated[UpperBound, Field(ge=FACTOR_LIMITS[0], le=FACTOR_LIMITS[1])] = Field(
         default=SELF_BOUNDS[1], validate_default=True, examples=[SELF_BOUNDS[1]]
     )
+    """Upper bound of every multiplier."""
     step: Step = Field(default=STEP, examples=[STEP])
+    """The grid of what is tried."""
     bounds: dict[SiteName, FactorBounds] = Field(default={}, examples=[{"OUT05:attn1": [0.8, 1.0]}, [0.8, 1.0]])
+    """Bounds of single sites: `[low, high]`, or `[low, high, step]`."""
     freeze: dict[SiteName, Factor] = Field(default={}, examples=[{"OUT08:attn1": 0.88}, 0.88])
+    """Sites that are not searched, and their multiplier."""
     ties: dict[SiteName, SiteName] = Field(default={}, examples=[{"OUT08:attn1": "OUT05:attn1"}, "OUT05:attn1"])
+    """Sites that always have the multiplier of another site."""
 
 
 class ChoicesTable(Written):
@@ -95,12 +121,15 @@ class ChoicesTable(Written):
     mode: Annotated[list[Mode], Field(min_length=2), AfterValidator(checks.different)] | None = Field(
         default=None, examples=[["Weight sum", "Add difference"], "Add difference"]
     )
+    """Merge modes."""
     calculation: Annotated[list[Calculation], Field(min_length=2), AfterValidator(checks.different)] | None = Field(
         default=None, examples=[["normal", "cosineA"], "cosineA"]
     )
+    """Calculation modes."""
     vae: Annotated[list[Text], Field(min_length=2, max_length=MOST_WORDS), AfterValidator(checks.different)] | None = (
         Field(default=None, examples=[["merged", "models/some.vae.safetensors"], "models/some.vae.safetensors"])
     )
+    """VAE files; `merged` is the merged VAE."""
 
     @property
     def given(self) -> dict[str, list[str]]:
@@ -113,7 +142,14 @@ class SpaceTable(Written):
     """`[space]`: every searched number, and every choice."""
 
     blocks: BlocksTable = Field(default=BlocksTable())
+    """The ratio of every block: 0 is A, 1 is B."""
     second: SecondTable | None = Field(default=None, examples=[{"low": 0.0, "high": 0.5}])
+    """The second ratio of every block, in Triple sum, sum Twice, tensor and tensor2. Groups are those of
+    `[space.blocks]`."""
     self_: SelfTable = Field(default=SelfTable(), alias="self")
+    """Multipliers on parts of the merged model, as in SuperMerger's Self mode."""
     adjust: dict[AdjustField, Bounds] = Field(default={}, examples=[{"CONT": [-5, 5]}, [-5, 5]])
+    """Adjust values to search, each with its bounds: any of `IN`, `OUT`, `OUT2`, `CONT`, `BRI`, `COL1`, `COL2`, `COL3`.
+    Mostly written as a table `[space.adjust]`."""
     choices: ChoicesTable = Field(default=ChoicesTable())
+    """Words among which the search chooses, the usual one first. Each choice costs trials."""

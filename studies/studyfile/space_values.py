@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.dialects import DIALECTS
 from search.space.frame import SEPARATE
 from search.space.knob import DIGITS, NARROWEST
-from studies.studyfile.mistakes import did_you_mean, own_error
+from studies.studyfile.mistakes import own_error
 
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.architecture.widths import FamilyName
+from engine.files import write_text
 from engine.recipes.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.recipes.dialects import MODES
 from engine.shots.samplers import SAMPLERS, SCHEDULES
@@ -16,7 +17,6 @@ from scorers.catalogue.lookup import SCORERS
 from search.plan import SAMPLERS as PROPOSERS
 from search.space.build import DEFAULT_GROUPS, XL_GROUPS
 from studies.errors import StudyError
-from studies.files import write_text
 from studies.studyfile.merge_checks import NOT_SEARCHED
 from studies.studyfile.schema import DEFAULT_ENCODER, DEFAULT_WEIGHTS, SAME, SCORERS_FOLDER, RenderTable, SearchTable
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable

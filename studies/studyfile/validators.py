@@ -10,14 +10,15 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from engine.devices import DEVICE_NAMES, is_device_name
+from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import SAMPLERS, nearest, schedule_mistake, split_name
+from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from search.shots import FEWEST
 from search.space.knob import NARROWEST
-from studies.studyfile.mistakes import did_you_mean, own_error
+from studies.studyfile.mistakes import own_error
 
 Entry = TypeVar("Entry", int, str)
 
@@ -179,8 +180,7 @@ def second_sampler(name: str) -> str:
 def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
-        close = nearest(name)
-        raise own_error("unknown sampler", did_you_mean(name, [close] if close else SAMPLERS))
+        raise own_error("unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES))
     return parts[0]
 
 
@@ -248,5 +248,7 @@ Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
 class Written(BaseModel):
     """What all tables share: no unknown keys, no quiet conversions."""
 
-    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
+    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
+    # the field's own type says less.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)

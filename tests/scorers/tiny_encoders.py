@@ -12,8 +12,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from scorers.encoders.encoder import OWN, Encoder
+
 Tensors = dict[str, Tensor]
 VISUAL = "visual."
+
+
+def embedded(encoder: Encoder, images: Tensor) -> Tensor:
+    """The encoder's own embedding of pictures, ``[n, d]``."""
+    return encoder.embed(images, (OWN,))[OWN]
 
 
 def write_training_checkpoint(path: Path, style: Tensors) -> Path:

@@ -124,8 +124,8 @@ def test_another_process_proposes_the_same(night: list[Told]) -> None:
     script = """
 import json, sys
 from search.history import Told
-from search.layout import build_space
-from search.stages import Plan
+from search.space.build import build_space
+from search.plan import Plan
 from search.suggester import Suggester
 space = build_space(sites=("OUT05:attn1",), adjust=("CONT", "BRI"), freeze={"BASE": 0.0, "IN00": 0.2})
 plan = Plan(groups=6, blocks=18, self_mode=5, adjust=6, refine=3, calibration=1, line=2)
@@ -329,7 +329,7 @@ def test_values_that_are_no_numbers_are_refused() -> None:
 def test_reading_a_plan_loads_neither_torch_nor_optuna_nor_numpy() -> None:
     code = """
 import sys
-import search.layout, search.samplers, search.space, search.stages
+import search.space.build, search.samplers.optuna_samplers, search.space.space, search.plan
 print([name for name in ("torch", "optuna", "numpy", "scipy", "cmaes") if name in sys.modules])
 import search.finalists, search.suggester
 print([name for name in ("torch", "optuna", "cmaes") if name in sys.modules])

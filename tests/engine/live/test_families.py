@@ -114,10 +114,9 @@ def test_text_encoders_give_their_own_output(kind: FamilyKind, loaded: dict[str,
 
 
 def test_nothing_is_left_without_memory(kind: FamilyKind, loaded: dict[str, LiveWeights]) -> None:
-    assert [*loaded[kind].live.unfilled()] == []
     for module in loaded[kind].live.modules.values():
         assert not module.training
-        assert not any(p.requires_grad for p in module.parameters())
+        assert not any(p.is_meta or p.requires_grad for p in module.parameters())
         assert not any(buffer.is_meta for buffer in module.buffers())
 
 

@@ -75,7 +75,7 @@ def test_the_family_facts(live: LiveModel) -> None:
     assert live.family.widths == TINY
     assert live.family.vae_scale == live.vae.config["scaling_factor"] == 0.18215
     assert live.family.prediction == "epsilon"
-    assert (live.family.latent_channels, live.family.latent_factor) == (4, 8)
+    assert live.family.latent_channels == 4
 
 
 def test_head_counts_follow_the_width() -> None:

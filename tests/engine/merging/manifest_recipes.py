@@ -12,10 +12,11 @@ from engine.architecture.widths import FamilyName
 from engine.merging.evaluate import Arithmetic, find_out
 from engine.merging.exact import replay
 from engine.merging.folded import plan_for
-from engine.merging.sources import InMemory, half
+from engine.merging.sources import half
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.dialects import DIALECTS, DIFFERENCE_CALCULATIONS, MODES
 from engine.recipes.recipe import Filter, MergeStep, Recipe
+from tests.engine.in_memory import InMemory
 
 Case = Mapping[str, Any]
 Models = Mapping[str, Mapping[str, Tensor]]

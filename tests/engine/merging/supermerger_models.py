@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from engine.merging.exact import replay
-from engine.merging.sources import InMemory
 from engine.recipes.recipe import Recipe
+from tests.engine.in_memory import InMemory
 
 
 class Brief(dict[str, dict[str, Tensor]]):

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from engine.merging.exact import replay
-from engine.merging.sources import InMemory
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import Recipe
+from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import is_same, off
 from tests.engine.merging.golden import CASES, expected, load_model
 

@@ -10,8 +10,9 @@ import torch
 import engine.merging.exact
 from engine.errors import RecipeError
 from engine.merging.exact import replay
-from engine.merging.sources import SCRATCH_TURNS, InMemory
+from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import is_same, off
 from tests.engine.merging.golden import CASES, expected, full_sha256, load_model, models_of
 from tests.engine.merging.manifest_recipes import recipe_of, replayed

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from engine.checkpoints.checkpoint import file_sha256
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError, RecipeError
-from engine.merging.metadata import METADATA_KEY, Parent, merge_metadata, read_origin, unpacked
+from engine.merging.metadata import METADATA_KEY, Parent, merge_metadata, origin_of, unpacked
 from engine.merging.write import write_checkpoint
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe
 
@@ -84,7 +84,7 @@ def test_an_own_entry_that_was_changed_is_said(tmp_path: Path, models: object) -
     entry = {"recipe": Recipe.flat(0.5).text, "models": models}
     one = parent(tmp_path / "x.safetensors", {METADATA_KEY: json.dumps(entry)})
     with pytest.raises(RecipeError, match=f"models in {METADATA_KEY} is .*; the header was changed"):
-        read_origin(one.path)
+        origin_of(read_header(one.path))
 
 
 def test_a_text_that_utf8_cannot_hold_does_not_stop_a_merge(tmp_path: Path, tiny_a: Path) -> None:
@@ -102,15 +102,15 @@ def test_a_checkpoint_gives_its_recipe_back(tmp_path: Path, tiny_a: Path, tiny_b
     parents = {name: Parent(path=path, sha256=file_sha256(path)) for name, path in files.items()}
     recipe = Recipe(steps=WHOLE.steps[:1])
     out = write_checkpoint(recipe, files, tmp_path / "o.safetensors", metadata=merge_metadata(recipe, parents, {})).path
-    origin = read_origin(out)
+    origin = origin_of(read_header(out))
     assert origin is not None
     assert origin.recipe == recipe
     assert origin.models == {name: one.sha256 for name, one in parents.items()}
     assert origin.names == {"A": tiny_a.name, "B": tiny_b.name}
-    assert read_origin(tiny_a) is None
+    assert origin_of(read_header(tiny_a)) is None
 
 
 def test_a_recipe_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     one = parent(tmp_path / "x.safetensors", {METADATA_KEY: json.dumps({"recipe": "format = 9"})})
     with pytest.raises(RecipeError, match="format: is 9"):
-        read_origin(one.path)
+        origin_of(read_header(one.path))

@@ -361,8 +361,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from engine.errors import CheckpointError
-from engine.recipe import Recipe
-from engine.write import write_checkpoint
+from engine.recipes.recipe import Recipe
+from engine.merging.write import write_checkpoint
 resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
 a, b, out = map(Path, sys.argv[1:])
 try:

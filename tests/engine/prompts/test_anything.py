@@ -6,14 +6,16 @@ import math
 import random
 
 from engine.architecture.widths import END
-from engine.prompts.attention import parse_attention, print_attention
+from engine.prompts.attention import parse_attention
 from engine.prompts.check import check_prompt
 from engine.prompts.chunks import chunks_of
 from engine.prompts.parts import negative_text, prompt_parts
 from engine.prompts.schedule import parse_schedule, print_schedule, resolved_texts
 from engine.prompts.tokenizer import START
-from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
+from tests.engine.attention_text import print_attention
+from tests.engine.infotexts import parse_infotext
 
 COUNT = 4_000
 GRAMMAR = "()[]:|,\\\n#<>_{}"

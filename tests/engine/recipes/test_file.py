@@ -7,8 +7,9 @@ from hypothesis import given
 
 from engine.errors import RecipeError
 from engine.recipes.blocks import BLOCKS, UNET_BLOCKS, Site
-from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
+from tests.engine.recipe_files import write_recipe_file
 from tests.engine.recipes.test_recipe import recipes
 
 GOOD = """
@@ -263,19 +264,3 @@ def test_a_written_file_says_what_its_numbers_are(tmp_path: Path) -> None:
     assert 'B = "/b.safetensors"' in text
     assert f"    {', '.join(['0.5'] * 12)},  # OUT00..OUT11\n" in text
     assert "values = [0, 0, 0, 5, 0, 0, 0, 0]  # IN, OUT, OUT2, CONT" in text
-
-
-def test_a_file_is_not_written_over(tmp_path: Path) -> None:
-    path = written(tmp_path, "mine")
-    content = RecipeFile(recipe=Recipe.flat(0.5), models={"A": Path("/a"), "B": Path("/b")})
-    with pytest.raises(RecipeError, match="exists already"):
-        write_recipe_file(path, content)
-    assert path.read_text() == "mine"
-    write_recipe_file(path, content, overwrite=True)
-    assert read_recipe_file(path) == content
-
-
-def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
-    content = RecipeFile(recipe=Recipe.flat(0.5), models={"A": Path("/a"), "B": Path("/b")})
-    with pytest.raises(RecipeError, match="cannot be written"):
-        write_recipe_file(tmp_path / "none" / "recipe.toml", content)

@@ -55,7 +55,7 @@ def test_reverses_mirror() -> None:
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(RecipeError, match="there is no preset 'FLAT_26'; did you mean FLAT_25"):
         preset_weights("FLAT_26")
-    with pytest.raises(RecipeError, match="there are GRAD_V, GRAD_A"):
+    with pytest.raises(RecipeError, match="known here: GRAD_V, GRAD_A"):
         preset_weights("?")
 
 

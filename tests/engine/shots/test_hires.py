@@ -201,7 +201,7 @@ def test_enlarging_to_other_pixels_is_another_picture_though_its_latents_are_as_
         ({"denoise": 1.1}, r"denoise = 1.1: must be a number from 0.0 to 1.0"),
         ({"denoise": 0.001}, r"denoise = 0.001: must be 0, or 0.01 to 1.0"),
         ({"cfg": 0.5}, r"cfg = 0.5: must be a number from 1.0"),
-        ({"sampler": "Eular"}, r'sampler = "Eular": unknown sampler; did you mean "Euler"'),
+        ({"sampler": "Eular"}, r'sampler = "Eular": unknown sampler; did you mean Euler\?'),
         ({"sampler": "LMS Karras", "schedule": "Beta"}, r"the sampler's name says Karras already"),
         ({"schedule": "karas"}, r'schedule = "karas": unknown schedule'),
     ],

@@ -6,13 +6,12 @@ from itertools import product
 
 import pytest
 
-from engine.errors import RenderError
+from engine.errors import RenderError, did_you_mean
 from engine.shots.samplers import (
     AUTOMATIC,
     OLD_NAMES,
     SAMPLERS,
     SCHEDULES,
-    nearest,
     normalised,
     resolved,
     split_name,
@@ -88,13 +87,14 @@ def test_other_names_are_not(name: str):
     ],
 )
 def test_the_nearest_name(name: str, near: str | None):
-    assert nearest(name) == near
+    remedy = did_you_mean(name, SAMPLERS, also=OLD_NAMES)
+    assert remedy == (f"did you mean {near}?" if near else f"known here: {', '.join(SAMPLERS)}")
 
 
 @pytest.mark.parametrize(
     ("sampler", "schedule", "said"),
     [
-        ("Euler b", "Karras", 'sampler = "Euler b": unknown sampler; did you mean "Euler a"?'),
+        ("Euler b", "Karras", 'sampler = "Euler b": unknown sampler; did you mean Euler a?'),
         ("zzz", "Karras", 'sampler = "zzz": unknown sampler; known here: DPM++ 2M, '),
         ("Euler", "karas", 'schedule = "karas": unknown schedule; did you mean Karras?'),
         ("Euler", "zzz", 'schedule = "zzz": unknown schedule; known here: Automatic, '),

@@ -84,7 +84,7 @@ def test_a_shot_is_frozen():
         ({"clip_skip": 13}, r"clip_skip = 13: .* from 1 to 12"),
         (
             {"sampler": "DPM++ 2M Karas"},
-            r'sampler = "DPM\+\+ 2M Karas": unknown .*; did you mean "DPM\+\+ 2M Karras"\?',
+            r'sampler = "DPM\+\+ 2M Karas": unknown .*; did you mean DPM\+\+ 2M Karras\?',
         ),
         ({"schedule": "karas"}, r'schedule = "karas": unknown schedule; did you mean Karras\?'),
         (

@@ -33,8 +33,7 @@ def row(**values: float) -> tuple[float, ...]:
 
 
 def again(found: Series) -> list[MergeStep]:
-    calls = expand(Plot(fields=found.fields, x=found.x, y=found.y), DIALECTS["classic"], "sd1")
-    return [call for call in calls if isinstance(call, MergeStep)]
+    return [*expand(Plot(fields=found.fields, x=found.x, y=found.y), DIALECTS["classic"], "sd1")]
 
 
 CASES = {

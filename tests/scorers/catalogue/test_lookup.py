@@ -105,7 +105,8 @@ def test_other_names_mean_the_same(text: str, plain: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lion", "no scorer 'lion'; did you mean 'laion'?"),
+        ("lion", "no scorer 'lion'; did you mean laion?"),
+        ("LAION", "no scorer 'LAION'; did you mean laion?"),
         ("imagereward", "'imagereward' is not built in (it is a BLIP model"),
         ("laion@clip-9", "'laion@clip-9': no encoder 'clip-9'; did you mean"),
         ("pick@clip-l", "pick takes no other encoder; write 'pick'"),

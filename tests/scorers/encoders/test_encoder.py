@@ -16,17 +16,18 @@ from torch import Tensor
 from scorers.encoders.encoder import Encoder
 from scorers.encoders.files import read_config
 from scorers.errors import ScorerError, ScorerWarning
+from tests.scorers.tiny_encoders import embedded
 
 Files = tuple[Path, Path]
 
 
 def test_embeddings_are_unit_and_free_of_batch_and_order(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
     images = paint(1, 12, 0.5).repeat(2, 1, 1, 1)[:20]
-    together = encoder.embed_images(images)
-    alone = torch.cat([encoder.embed_images(image[None]) for image in images])
+    together = embedded(encoder, images)
+    alone = torch.cat([embedded(encoder, image[None]) for image in images])
     assert together.norm(dim=1) == pytest.approx(1, abs=1e-5)
     assert (together - alone).abs().max() < 2e-6
-    assert (encoder.embed_images(images.flip(0)).flip(0) - together).abs().max() < 2e-6
+    assert (embedded(encoder, images.flip(0)).flip(0) - together).abs().max() < 2e-6
 
 
 def test_weights_are_those_of_the_file(clip_files: Files, encoder: Encoder, tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_weights_are_those_of_the_file(clip_files: Files, encoder: Encoder, tmp_
     torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}, "epoch": 3}, wrapped)
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     for path in (plain, wrapped):
-        assert torch.equal(Encoder.open(clip_files[0], path).embed_images(images), encoder.embed_images(images))
+        assert torch.equal(embedded(Encoder.open(clip_files[0], path), images), embedded(encoder, images))
 
 
 def test_opening_moves_no_seed(clip_files: Files) -> None:

@@ -24,6 +24,7 @@ from scorers.encoders.preprocess import prep
 from scorers.errors import ScorerError
 from tests.scorers.tiny_encoders import (
     csd_of,
+    embedded,
     rewritten,
     transformers_clip,
     write_torchscript,
@@ -72,11 +73,11 @@ def test_transformers_weights_give_what_transformers_gives(
         pictures = model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
         tokens = encoder._tokenizer(["a red cat", "two trees"])  # type: ignore[misc]
         words = model.text_projection(model.text_model(input_ids=tokens).pooler_output)
-    assert (encoder.embed_images(images) - F.normalize(pictures, dim=-1)).abs().max() < 2e-6
+    assert (embedded(encoder, images) - F.normalize(pictures, dim=-1)).abs().max() < 2e-6
     assert (encoder.embed_texts(["a red cat", "two trees"]) - F.normalize(words, dim=-1)).abs().max() < 2e-6
     assert encoder.logit_scale == pytest.approx(float(model.logit_scale.detach().exp()), rel=1e-6)
     again = Encoder.open(config, tmp_path / "pytorch_model.bin")
-    assert torch.equal(again.embed_images(images), encoder.embed_images(images))
+    assert torch.equal(embedded(again, images), embedded(encoder, images))
 
 
 def test_half_a_transformers_model_is_refused(clip_config: dict[str, Any], clip_files: Files, tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_csd_as_safetensors_is_the_same(
     save_file({key: value.contiguous() for key, value in csd.items()}, tmp_path / "model.safetensors")
     one = Encoder.open(clip_files[0], write_training_checkpoint(tmp_path / "csd.bin", csd))
     other = Encoder.open(clip_files[0], tmp_path / "model.safetensors")
-    assert torch.equal(one.embed_images(images), other.embed_images(images))
+    assert torch.equal(embedded(one, images), embedded(other, images))
     assert one.version != other.version
 
 
@@ -153,21 +154,21 @@ def test_half_precision_files_are_computed_in_float32(
     save_file(mixed, tmp_path / "half.safetensors")
     save_file({key: value.float() for key, value in mixed.items()}, tmp_path / "single.safetensors")
     half, single = (Encoder.open(clip_files[0], tmp_path / f"{n}.safetensors") for n in ("half", "single"))
-    assert half.embed_images(images).dtype == torch.float32
-    assert torch.equal(half.embed_images(images), single.embed_images(images))
+    assert embedded(half, images).dtype == torch.float32
+    assert torch.equal(embedded(half, images), embedded(single, images))
 
 
 def test_without_text_the_pictures_are_the_same_and_the_text_side_is_gone(
     clip_files: Files, images: Tensor, encoder: Encoder, tmp_path: Path
 ) -> None:
     blind = Encoder.open(*clip_files, text=False)
-    assert torch.equal(blind.embed_images(images), encoder.embed_images(images))
+    assert torch.equal(embedded(blind, images), embedded(encoder, images))
     assert (blind.reads_text, blind._text, blind.version) == (False, None, encoder.version)
     with pytest.raises(ScorerError, match="reads no text"):
         blind.embed_texts(["a cat"])
     words = [key for key in load_file(clip_files[1]) if not key.startswith("visual.")]
     cut = rewritten(clip_files[1], tmp_path / "cut.safetensors", **{key.replace(".", "__"): None for key in words})
-    assert torch.equal(Encoder.open(clip_files[0], cut, text=False).embed_images(images), encoder.embed_images(images))
+    assert torch.equal(embedded(Encoder.open(clip_files[0], cut, text=False), images), embedded(encoder, images))
     assert "missing: " in refused(clip_files[0], cut)
 
 
@@ -184,9 +185,9 @@ def test_pooled_is_what_the_projection_is_applied_to(clip_files: Files, encoder:
 def test_the_file_may_be_written_over_while_it_is_in_use(clip_files: Files, images: Tensor, tmp_path: Path) -> None:
     path = rewritten(clip_files[1], tmp_path / "own.safetensors")
     mine = Encoder.open(clip_files[0], path)
-    before = mine.embed_images(images)
+    before = embedded(mine, images)
     path.write_bytes(bytes(path.stat().st_size))
-    assert torch.equal(mine.embed_images(images), before)
+    assert torch.equal(embedded(mine, images), before)
 
 
 # ---------------------------------------------------------------------------------------------------- TorchScript
@@ -200,8 +201,8 @@ def test_torchscript_is_opened_only_under_a_published_hash(
     _known(monkeypatch, path)
     state = {key: value.half() for key, value in load_file(clip_files[1]).items()}
     save_file(state, tmp_path / "half.safetensors")
-    expected = Encoder.open(clip_files[0], tmp_path / "half.safetensors").embed_images(images)
-    assert torch.equal(Encoder.open(clip_files[0], path).embed_images(images), expected)
+    expected = embedded(Encoder.open(clip_files[0], tmp_path / "half.safetensors"), images)
+    assert torch.equal(embedded(Encoder.open(clip_files[0], path), images), expected)
 
 
 # ------------------------------------------------------------------------------------------------- known encoders

@@ -12,6 +12,7 @@ from torch import Tensor
 from scorers.encoders.encoder import Encoder
 from scorers.scoring.prompt_match import Fidelity, plain_prompt
 from tests.scorers.plain_features import features_of
+from tests.scorers.tiny_encoders import embedded
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_plain_prompt(prompt: str, plain: str) -> None:
 
 def test_cosine_with_the_own_prompt(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
     prompts = ["(a red cat:1.2)", "a tree", "<lora:x:1>"]
-    images = encoder.embed_images(paint(1, 12, 0.5)[:3])
+    images = embedded(encoder, paint(1, 12, 0.5)[:3])
     texts = encoder.embed_texts(["a red cat", "a tree"])
     got = Fidelity(encoder, "clip")(features_of(images.numpy(), prompts=tuple(prompts)))
     np.testing.assert_allclose(got[:2], (images[:2] * texts).sum(1).numpy(), atol=1e-6)

@@ -17,6 +17,7 @@ from scorers.reporting.leak import agreement
 from scorers.scoring.text_axis import TEMPLATES, TextAxis
 from studies.sample.world import write_world
 from tests.scorers.plain_features import features_of
+from tests.scorers.tiny_encoders import embedded
 
 AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -30,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
 @pytest.mark.parametrize("unlike", ["drawn", "picture"])
 def test_known_amounts_are_ordered(unlike: str, trained: Encoder, paint: Callable[..., Tensor]) -> None:
     axis = TextAxis(trained, "clip", "photographed", unlike)
-    values = [axis(features_of(trained.embed_images(paint(1, 12, amount)).numpy())).mean() for amount in AMOUNTS]
+    values = [axis(features_of(embedded(trained, paint(1, 12, amount)).numpy())).mean() for amount in AMOUNTS]
     assert agreement(AMOUNTS, values) > 0.95
 
 

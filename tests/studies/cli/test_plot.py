@@ -13,15 +13,17 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from engine.engine import Engine
-from engine.recipes.file import RecipeFile, write_recipe_file
+from engine.recipes.file import RecipeFile
 from engine.recipes.recipe import MergeStep, Recipe
-from engine.shots.infotext import parse_infotext, read_fields
+from engine.shots.infotext import read_fields
 from engine.shots.shot import Shot
 from studies.cli.main import main
 from studies.drawing.grids import Grid, Label
 from studies.drawing.sheets import Picture, as_bytes, read_picture
 from studies.pictures.pictures import parameters_of
 from studies.sample.world import write_world
+from tests.engine.infotexts import parse_infotext
+from tests.engine.recipe_files import write_recipe_file
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "1")
 SHOT: Mapping[str, Any] = {"prompt": "a red cat", "seed": 1, "width": 64, "height": 64, "steps": 1, "cfg": 1.0}
@@ -200,7 +202,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         "axis CFG Scale, value 'x' is no number",
         "axis CFG Scale, value '99.0': cfg = 99.0",
         "axis Recipe, none.toml: cannot be read",
-        'did you mean "Euler"?',
+        "did you mean Euler?",
         "2 values for seed and no axis for them; add -x Seed",
     ):
         assert said in done.output

@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
 from engine.recipes.blocks import Site
-from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
 from studies.cli.main import main
 from tests.engine.merging.golden import CASES
+from tests.engine.recipe_files import write_recipe_file
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
 CHAIN = Recipe(

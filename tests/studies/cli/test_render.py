@@ -13,14 +13,16 @@ from safetensors.torch import load_file, save_file
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.engine import Engine
-from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import Recipe
-from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.pictures.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
+from tests.engine.infotexts import parse_infotext
+from tests.engine.recipe_files import write_recipe_file
 from tests.engine.tiny_families import V_MARKS, write_family
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
@@ -217,7 +219,7 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("half.toml", "-p", "a", "--seed", "0-99999"), "these are 100000 seeds; at most 9999"),
         (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),
         (("half.toml", "-p", "a", "--width", "100"), "width = 100: must be a multiple of 8"),
-        (("half.toml", "-p", "a", "--sampler", "Eular"), 'did you mean "Euler"?'),
+        (("half.toml", "-p", "a", "--sampler", "Eular"), "did you mean Euler?"),
         (("half.toml", "--from", "half.toml"), "cannot be read as a picture"),
         (("half.toml", "-p", "a", "--embeddings", "none"), "there is no such folder of embeddings"),
         (("half.toml", "-p", "a", "--device", "abacus"), "is not known"),

@@ -13,12 +13,13 @@ import torch
 from engine.engine import Engine
 from engine.recipes.recipe import Recipe, SelfStep
 from engine.shots.hires import Hires
-from engine.shots.infotext import infotext, parse_infotext
+from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.pictures.hires_options import with_hires
 from studies.pictures.pictures import parameters_of, save_picture
+from tests.engine.infotexts import parse_infotext
 from tests.engine.rendering.test_upscale import esrgan
 from tests.engine.tiny import write_tiny
 from tests.studies.cli.test_render import offline, pixels, render

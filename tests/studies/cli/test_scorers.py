@@ -37,11 +37,11 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KnownScor
     served.mkdir()
     write_head(served / "small.pth", "one linear layer", 512)
     (served / "clip.pt").write_bytes(b"as if it were one")
-    with serving(served) as address:
+    with serving(served) as server:
 
         def published(name: str) -> PublishedFile:
             sha256 = sha256_of(served / name)
-            return PublishedFile(name=name, source=f"{address}/{name}", licence="MIT", sha256=sha256, size=3000)
+            return PublishedFile(name=name, source=f"{server.address}/{name}", licence="MIT", sha256=sha256, size=3000)
 
         known = catalogue.encoder_named("clip-b32")
         assert known is not None
@@ -89,7 +89,7 @@ def test_get_says_licence_and_size_and_fetches_what_is_missing(tmp_path: Path, s
 def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
     status, said = run("get", "lion", "imagereward", "--folder", tmp_path)
     assert status == 1
-    assert "no scorer 'lion'; did you mean 'laion'?" in said
+    assert "no scorer 'lion'; did you mean laion?" in said
     assert "'imagereward' is not built in" in said
     assert run("get", "stats", "--folder", tmp_path) == (0, f"everything is in {tmp_path} already\n")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pytest
 from PIL import ImageFont
 
-from studies.drawing.grids import PALE, Frame, Grid, Label, draw_grid, fitting, places, wrapped
+from studies.drawing.grids import PALE, Frame, Grid, Label, fitting, wrapped
 from studies.drawing.lettering import BUNDLED, Lettering
 from studies.drawing.sheets import Picture
 
@@ -27,6 +29,21 @@ def ink_height(text: str, size: int = 10) -> int:
     font = ImageFont.truetype(str(BUNDLED), size, layout_engine=ImageFont.Layout.BASIC)
     _, top, _, bottom = font.getbbox(text)
     return int(bottom - top)
+
+
+def places(grid: Grid) -> Iterator[tuple[int, int, int]]:
+    """Column, row and part of every cell, in the order of pictures."""
+    for z in range(len(grid.parts)):
+        for y in range(len(grid.rows)):
+            yield from ((x, y, z) for x in range(len(grid.columns)))
+
+
+def draw_grid(grid: Grid, pictures: Sequence[Picture]) -> Picture:
+    """The whole picture; X runs fastest, then Y, then Z."""
+    sheet = grid.blank()
+    for place, picture in zip(places(grid), pictures, strict=True):
+        grid.put(sheet, place, picture)
+    return np.asarray(sheet)
 
 
 def ink(picture: Picture) -> tuple[int, int, int, int]:

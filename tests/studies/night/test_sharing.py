@@ -216,7 +216,7 @@ def test_one_worker_renders_what_calibrates_and_others_wait_saying_so(copied: Pa
 def test_a_worker_with_nothing_to_ask_waits_for_trials_in_work_and_does_those_of_the_dead(copied: Path) -> None:
     spec = read_study_file(copied)
     code = """
-import sys; from pathlib import Path; from studies.workers import joined
+import sys; from pathlib import Path; from studies.store.workers import joined
 with joined(Path(sys.argv[1]), lambda: None) as worker:
     print(worker.name, flush=True)
     sys.stdin.read()

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.architecture.widths import VAE
 from engine.checkpoints.checkpoint import file_sha256
 from engine.engine import Engine
-from engine.recipes.file import RecipeFile, write_recipe_file
+from engine.recipes.file import RecipeFile
 from engine.recipes.recipe import Recipe
 from engine.shots.infotext import read_fields
 from engine.shots.shot import Shot
@@ -33,6 +33,7 @@ from studies.preflight.findings import Finding
 from studies.store.pins import pin_recipe
 from studies.store.storage import StudyStore
 from studies.studyfile.read import StudySpec, read_study_file
+from tests.engine.recipe_files import write_recipe_file
 from tests.studies.sample_study import write_small_study
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "2")

@@ -210,6 +210,7 @@ def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("studies.preflight.checks.free_memory", lambda _: 1000)
     (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
     assert warning.level == "warning"
+    assert warning.message.endswith("; 1.0 kB are free")
 
 
 def test_a_gpu_that_is_not_there_is_an_error(here: Path) -> None:

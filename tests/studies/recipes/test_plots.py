@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from engine.recipes.file import RecipeFile, read_recipe_file, write_recipe_file
+from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.presets import PRESETS
 from engine.recipes.recipe import MergeStep, Recipe
 from studies.cli.main import main
+from tests.engine.recipe_files import write_recipe_file
 
 MODELS = {"A": Path("/a.safetensors"), "B": Path("/b.safetensors")}
 

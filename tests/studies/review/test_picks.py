@@ -110,10 +110,31 @@ def test_weights_are_written_over_and_nothing_else(text: str) -> None:
     assert ("# mine" in written) == ("# mine" in text)
 
 
-def test_weights_that_cannot_be_replaced_are_said() -> None:
-    for text in ("[scorers.weights]\nstyle = 1\n", "[scorers]\nweights.style = 1\n"):
-        with pytest.raises(StudyError, match=r"write this instead: weights = { style = 2\.0 }"):
-            with_weights(text, {"style": 2})
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (
+            "[scorers.weights]  # mine\nstyle =  1  # more\nclip = 2\n\n# what renders\n[render]\n",
+            '[scorers.weights]  # mine\nstyle =  2.0  # more\n"a@b" = 0.5\n\n# what renders\n[render]\n',
+        ),
+        (
+            "[scorers]\nweights.style = 1\nkeep = []\n",
+            '[scorers]\nweights.style = 2.0\nweights."a@b" = 0.5\nkeep = []\n',
+        ),
+        (
+            "[scorers]\nkeep = []\n\n# what renders\n[render]\n",
+            '[scorers]\nkeep = []\nweights = { style = 2.0, "a@b" = 0.5 }\n\n# what renders\n[render]\n',
+        ),
+        (
+            "scorers = { keep = [], weights = { clip = 1 } }  # mine\n",
+            'scorers = { keep = [], weights = { style = 2.0, "a@b" = 0.5 } }  # mine\n',
+        ),
+        ("[study]\n", '[study]\n\n[scorers]\nweights = { style = 2.0, "a@b" = 0.5 }\n'),
+    ],
+    ids=["table", "dotted", "none yet", "all in one line", "no scorers"],
+)
+def test_weights_are_written_over_wherever_they_stand(text: str, written: str) -> None:
+    assert with_weights(text, {"style": 2, "a@b": 0.5}) == written
 
 
 def test_names_that_need_quotes_have_them() -> None:

@@ -16,13 +16,13 @@ from studies.errors import StudyError
 from studies.store.workers import alone, at_work, held, joined
 
 JOIN = """
-import sys; from pathlib import Path; from studies.workers import joined
+import sys; from pathlib import Path; from studies.store.workers import joined
 with joined(Path(sys.argv[1]), lambda: print("waiting", flush=True)) as worker:
     print(worker.name, flush=True)
     sys.stdin.read()
 """
 ALONE = """
-import sys; from pathlib import Path; from studies.workers import alone
+import sys; from pathlib import Path; from studies.store.workers import alone
 with alone(Path(sys.argv[1])):
     print("alone", flush=True)
     sys.stdin.read()
@@ -103,7 +103,7 @@ def test_a_worker_waits_for_a_command_that_has_the_study_alone_and_says_so(tmp_p
 
 def test_turns_are_taken_one_at_a_time(tmp_path: Path) -> None:
     code = """
-import os, sys, time; from pathlib import Path; from studies.workers import joined
+import os, sys, time; from pathlib import Path; from studies.store.workers import joined
 folder = Path(sys.argv[1])
 with joined(folder, lambda: None) as worker:
     print("in", flush=True)

@@ -118,7 +118,7 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         (
             "[scorers]",
             "[scorers]\nweights = {styl = 1}",
-            ["scorers.weights.styl: no scorer 'styl' (\"styl\"); did you mean 'style'?"],
+            ["scorers.weights.styl: no scorer 'styl' (\"styl\"); did you mean style?"],
         ),
         (
             "[scorers]",

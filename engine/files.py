@@ -9,15 +9,21 @@ from pathlib import Path
 
 
 @contextmanager
-def replaced(path: Path) -> Generator[Path]:
+def replaced(path: Path, *, suffix: str | None = None) -> Generator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well, and vanishes when it does not.
 
-    The temporary name keeps the suffix, since some writers choose the format by it.
+    Args:
+        path: the file to write; one that is there already stays as it was until then.
+        suffix: of the temporary name; that of ``path`` by default, since some writers choose the format by it.
+
+    Raises:
+        OSError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    ending = path.suffix if suffix is None else suffix
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{ending}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("r+b") as file:  # Windows makes only files durable that are open for writing
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
