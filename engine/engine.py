@@ -85,14 +85,14 @@ class Engine:
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
             upscalers: A folder of upscaler models for hires fix, named by the files' stems.
             prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
-                mark, so those that predict v (most of 768 pixels) need to be told.
+                mark, so write "v" for those that predict v (most models of 768 pixels).
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
                 first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder cannot be had.
+            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder is unknown or missing.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
@@ -122,7 +122,7 @@ class Engine:
 
         Raises:
             EngineError: The engine is closed.
-            RecipeError: The recipe takes a model that was not opened, or is for another family.
+            RecipeError: The recipe uses a model that was not opened, or is for another family.
         """
         weights = self.weights
         if recipe.family != weights.live.family.name:
@@ -138,7 +138,7 @@ class Engine:
         return report
 
     def use_vae(self, path: Path | None) -> None:
-        """Decode with the VAE of a file from now on, whatever is built; in place, no address changes.
+        """Decode with the VAE of a file from now on, whatever recipe is built; in place, no address changes.
 
         Args:
             path: A VAE with the original names, bare or in a checkpoint, ``.safetensors`` or a pickle of tensors; None:
@@ -240,19 +240,19 @@ def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpo
 
 
 def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) -> ModelFamily:
-    """What the models are and predict, by their marks or as told; marks have to agree."""
+    """The models' family and prediction, by their marks, which have to agree, or as the caller says."""
     _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
     marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
     if prediction == "auto" and len(set(marks.values())) > 1:
-        said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
+        listed = ", ".join(f"{name} {' and '.join(sorted(own)) or 'nothing'}" for name, own in marks.items())
         raise EngineError(
-            f"the models are marked for different predictions ({said}), and a mix of those predicts neither. Take "
+            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither. Take "
             'models of one kind, or set prediction to "epsilon" or "v"'
         )
     first = next(iter(checkpoints))
-    told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
+    chosen: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
     zero_terminal = ZERO_TERMINAL_MARK in marks[first]
-    return ModelFamily(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
+    return ModelFamily(widths=checkpoints[first].widths, prediction=chosen, zero_terminal_snr=zero_terminal)
 
 
 def _precision(name: str, device: torch.device) -> str:

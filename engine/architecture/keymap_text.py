@@ -1,6 +1,6 @@
-"""Names of text encoders: what each tensor is called in transformers, and which part of it a parameter is.
+"""Keys of text encoders: the parameters in transformers that each tensor fills, and with which part of it.
 
-OpenCLIP keeps queries, keys and values in one tensor, one below the other, and multiplies by its projection from the
+OpenCLIP has queries, keys and values in one tensor, one below the other, and multiplies by its projection from the
 right; transformers has three parameters and multiplies from the left.
 """
 
@@ -29,7 +29,7 @@ _BLOCKS = "transformer.resblocks."
 
 
 def text_parts(name: str, encoder: TextEncoder) -> tuple[ParameterPart, ...]:
-    """The parameters that a tensor fills; none for buffers and for what no picture needs.
+    """Return the parameters that a tensor fills: none for buffers and for what no picture needs.
 
     Args:
         name: the key without the encoder's prefix.

@@ -1,4 +1,4 @@
-"""The small parts that every layout is made of: norms, matrices and convolutions, as names and shapes."""
+"""The layers that every architecture consists of: norms, matrices and convolutions, as names and shapes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from engine.architecture.widths import NamedShape
 
 
 def norm(name: str, width: int) -> Iterator[NamedShape]:
-    """A normalisation of ``width`` channels."""
+    """Yield the tensors of a normalisation of ``width`` channels."""
     yield f"{name}.weight", (width,)
     yield f"{name}.bias", (width,)
 
 
 def linear(name: str, width: int, out: int, *, bias: bool = True) -> Iterator[NamedShape]:
-    """A matrix from ``width`` to ``out`` channels."""
+    """Yield the tensors of a matrix from ``width`` to ``out`` channels."""
     yield f"{name}.weight", (out, width)
     if bias:
         yield f"{name}.bias", (out,)
 
 
 def conv(name: str, width: int, out: int, side: int = 3) -> Iterator[NamedShape]:
-    """A square convolution from ``width`` to ``out`` channels."""
+    """Yield the tensors of a square convolution from ``width`` to ``out`` channels."""
     yield f"{name}.weight", (out, width, side, side)
     yield f"{name}.bias", (out,)

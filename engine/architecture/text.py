@@ -12,7 +12,7 @@ from engine.architecture.widths import NamedShape, TextEncoder
 
 
 def text(encoder: TextEncoder) -> Iterator[NamedShape]:
-    """Names without prefix and shapes."""
+    """Yield names, without prefix, and shapes."""
     return _clip_tensors(encoder) if encoder.kind == "clip" else _openclip_tensors(encoder)
 
 

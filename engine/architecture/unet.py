@@ -1,7 +1,8 @@
 """Every tensor of the UNet, in the original names of SD1, SD2 and SDXL.
 
-All three are one architecture with other numbers: two residual blocks a level on the way down, three on the way up, a
-transformer after each where the level has depth. Numbers of ``input_blocks`` and ``output_blocks`` follow from that.
+All three are one architecture with different numbers: two residual blocks for each level of the encoder, three for
+each of the decoder, and a transformer after each of them where the level has depth. The numbers of ``input_blocks`` and
+``output_blocks`` follow from that.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Iterator
 from engine.architecture.parts import conv, linear, norm
 from engine.architecture.widths import LATENT_CHANNELS, NamedShape, Widths
 
-DOWN_BLOCKS = 2  # residual blocks of a level on the way down; one more on the way up
+DOWN_BLOCKS = 2
+"""The residual blocks of a level of the encoder; the decoder has one more."""
 
 
 def unet(widths: Widths) -> Iterator[NamedShape]:
-    """Names without prefix and shapes."""
+    """Yield names, without prefix, and shapes."""
     first, last, time = widths.unet[0], widths.unet[-1], time_width(widths)
     yield from _two_layers("time_embed", first, time)
     if widths.vector:
@@ -32,7 +34,7 @@ def unet(widths: Widths) -> Iterator[NamedShape]:
 
 
 def time_width(widths: Widths) -> int:
-    """Width of the embedded time, which every residual block reads."""
+    """Return the width of the time embedding, which every residual block reads."""
     return 4 * widths.unet[0]
 
 

@@ -9,7 +9,7 @@ from engine.architecture.widths import LATENT_CHANNELS, NamedShape, Widths
 
 
 def vae(widths: Widths) -> Iterator[NamedShape]:
-    """Names without prefix and shapes."""
+    """Yield names, without prefix, and shapes."""
     yield from _encoder(widths.vae)
     yield from _decoder(widths.vae)
     yield from conv("quant_conv", 2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1)

@@ -1,4 +1,4 @@
-"""Attention in a prompt: ``(x)``, ``(x:1.2)`` and ``[x]`` as pieces of text with weights, read and written.
+"""Attention in a prompt: ``(x)``, ``(x:1.2)`` and ``[x]`` as pieces of text with weights, parsed.
 
 The grammar is AUTOMATIC1111's (WebUI 1.10). Its special cases are kept, because pictures depend on them: a number
 counts only before a closing round bracket, an opening bracket without its partner acts to the end of the text, round

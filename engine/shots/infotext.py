@@ -26,7 +26,7 @@ PROMPT, NEGATIVE = "Prompt", "Negative prompt"
 FEWEST_PAIRS = 3
 """With fewer pairs than these the WebUI takes the last line for words of the prompt."""
 GPU = "NV"
-"""Whose random numbers a WebUI draws where the text does not say it."""
+"""Whose random numbers a WebUI uses where the text does not say it."""
 
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}

@@ -21,7 +21,7 @@ CFG, OLD_CFG = "Hires CFG Scale", "Hires CFG scale"
 PROMPT, NEGATIVE = "Hires prompt", "Hires negative prompt"
 HIRES_KEYS = frozenset({DENOISING, UPSCALE, RESIZE, UPSCALER, STEPS, SAMPLER, SCHEDULE, CFG, OLD_CFG, PROMPT, NEGATIVE})
 SAME = "Use same "
-"""How values begin that say nothing, such as "Use same checkpoint"."""
+"""How values begin that have no effect, such as "Use same checkpoint"."""
 
 _NUMBERS: dict[str, tuple[str, type[int | float]]] = {
     DENOISING: ("denoise", float),
