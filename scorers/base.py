@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from scorers.errors import ScorerError
-from scorers.features import Features
-
-Values = npt.NDArray[np.float64]
+from scorers.features import Features, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +18,7 @@ class Calibration:
     """What scorers are fitted on.
 
     Attributes:
-        recipes: label ("A", "B", "FLAT_50", ...) to the features of that recipe, broken pictures left out.
+        recipes: label ("A", "B", "FLAT_50", ...) to the features of that recipe's pictures, broken ones left out.
         references: features of the reference pictures.
     """
 
@@ -30,19 +27,19 @@ class Calibration:
 
 
 class Scorer(Protocol):
-    """One way to judge pictures; more is better, units are the scorer's own.
+    """One criterion for pictures; more is better, units are the scorer's own.
 
     A recipe's value is the mean of its pictures' contributions. Scaling, weights and standard errors are the panel's.
     """
 
     @property
     def name(self) -> str:
-        """In settings and reports."""
+        """The name in settings and reports."""
         ...
 
     @property
     def version(self) -> str:
-        """Changes whenever the same pictures get other numbers."""
+        """A text that changes whenever the same pictures get other numbers."""
         ...
 
     @property
@@ -52,7 +49,7 @@ class Scorer(Protocol):
 
     @property
     def degree(self) -> int:
-        """1 or 2; how many pictures a contribution depends on.
+        """1 or 2: how many pictures a contribution depends on.
 
         1 when a contribution depends on its own picture alone, 2 when it is an average over the pairs with the
         recipe's other pictures. The standard error follows from it, see ``scorers.panel.verdict.influence``.
@@ -60,59 +57,59 @@ class Scorer(Protocol):
         ...
 
     def fit(self, calibration: Calibration) -> None:
-        """Learn what is needed from calibration recipes and references; called once, before any scoring."""
+        """Learn from calibration recipes and references; called once, before any scoring."""
         ...
 
     def __call__(self, features: Features) -> Values:
-        """Contributions, ``(n,)``, raw units; NaN where the scorer cannot say."""
+        """Contributions, ``(n,)``, in the scorer's units; NaN where a picture cannot be scored."""
         ...
 
 
 @runtime_checkable
-class Looking(Protocol):
-    """A scorer that looks at the pictures themselves, once; what it says is kept among the features' readings."""
+class ImageScorer(Protocol):
+    """A scorer that reads the pictures themselves, once; its numbers are kept as the features' readings."""
 
     @property
     def name(self) -> str:
-        """Also the name of the reading."""
+        """The scorer's name, also that of its readings."""
         ...
 
     @property
     def version(self) -> str:
-        """Readings of another version are made again."""
+        """Readings of another version are not used; the pictures are read again."""
         ...
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
-        """A number for every picture.
+        """Return one number per picture.
 
         Args:
             images: ``[n, 3, h, w]`` float32 in 0..1, finite.
-            prompts: what was asked for.
+            prompts: the pictures' prompts.
 
         Returns:
-            ``(n,)``; NaN where it cannot say.
+            ``(n,)``; NaN where a picture cannot be scored.
         """
         ...
 
 
-def said(name: str, say: Callable[[], Any], count: int) -> Values:
-    """What a scorer says of ``count`` pictures, ``(count,)``, checked; a copy of its own.
+def checked_values(name: str, compute: Callable[[], Any], count: int) -> Values:
+    """Run a scorer on ``count`` pictures and check what it returns; a copy, ``(count,)``.
 
     Args:
-        name: of the scorer, for messages.
-        say: asks it.
-        count: how many pictures it is asked about.
+        name: the scorer's name, for messages.
+        compute: calls the scorer.
+        count: the number of pictures.
 
     Raises:
-        ScorerError: it raised, or returned something else than one number a picture.
+        ScorerError: it raised, or returned something else than one number per picture.
     """
     try:
-        values = np.array(say(), dtype=np.float64)
+        values = np.array(compute(), dtype=np.float64)
     except Exception as error:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
     if values.shape != (count,) or np.isinf(values).any():
         raise ScorerError(
             f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures; "
-            "one number a picture is wanted, NaN where it cannot say"
+            "return one number per picture, NaN where a picture cannot be scored"
         )
     return values

@@ -1,4 +1,4 @@
-"""What the scorers raise and warn about."""
+"""Errors and warnings of the scorers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from difflib import get_close_matches
 
 
 class ScorerError(Exception):
-    """A scorer, its files or its pictures cannot be used; the message says which, why, and the way out."""
+    """A scorer, its files or its pictures cannot be used; the message says which, why, and what to do."""
 
 
 class ScorerWarning(UserWarning):
-    """The scores can be had, but mean less than they should; the message says why."""
+    """Scores are computed, but are less reliable than they should be; the message says why."""
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What is kept of a recipe's pictures: embeddings, statistics, readings; enough to score them without rendering."""
+"""What is kept of a recipe's pictures: embeddings, statistics, readings; enough to score them again."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ from safetensors.numpy import save
 from scorers.errors import ScorerError
 
 FORMAT = "2"
+"""The file format's number; a file of another number is refused."""
 EMBEDDING, READING, STATISTICS = "embedding:", "reading:", "statistics"
-"""How what is kept is named in ``versions``, in a scorer's ``needs`` and in the file: ``embedding:clip``."""
-_COLUMNS = (STATISTICS, "brightest", "dhash")
-_WORDS = ("broken", "prompts", "seeds")
+"""Prefixes (``embedding:clip``) and name of the features in ``versions``, in a scorer's ``needs`` and in the file."""
+_ARRAYS = (STATISTICS, "brightest", "dhash")
+_LISTS = ("broken", "prompts", "seeds")
 
 Slot = tuple[str, int]
-Rows = Sequence[int] | npt.NDArray[np.intp]
+"""Prompt and seed of a picture."""
+RowIndices = Sequence[int] | npt.NDArray[np.intp]
+Values = npt.NDArray[np.float64]
+"""One float64 number per picture, ``(n,)``."""
+FloatArray = npt.NDArray[np.float64]
+"""Float64 numbers of any shape; the docstring where it is used says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,11 +42,11 @@ class Features:
         statistics: ``(n, k)`` float32, columns as in ``scorers.extraction.statistics.STATISTICS``.
         brightest: ``(n,)`` float32, the picture's greatest value; NaN where it was not finite.
         dhash: ``(n,)`` uint64, difference hash of ``scorers.extraction.dhash``.
-        readings: by scorer, ``(n,)`` float64: what scorers said that look at the pictures themselves.
+        readings: by scorer, ``(n,)`` float64: the numbers of scorers that read the pictures themselves.
         broken: why a picture is broken, or "".
-        prompts: what was asked for; "" for references.
-        seeds: of the pictures' noise.
-        versions: for every embedding, every reading and the statistics, what made them.
+        prompts: the pictures' prompts; "" for references.
+        seeds: the seeds of the pictures' noise.
+        versions: the version of whatever computed each embedding, each reading and the statistics.
     """
 
     embeddings: Mapping[str, npt.NDArray[np.float32]]
@@ -54,21 +60,21 @@ class Features:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        rows = {name: len(value) for name, value in {**self.arrays(), **self._words()}.items()}
+        rows = {name: len(value) for name, value in {**self.arrays(), **self._lists()}.items()}
         if len(set(rows.values())) > 1:
-            said = ", ".join(f"{count} {name}" for name, count in rows.items())
-            raise ScorerError(f"features of different lengths: {said}")
+            counts = ", ".join(f"{count} {name}" for name, count in rows.items())
+            raise ScorerError(f"features of different lengths: {counts}")
 
     def __len__(self) -> int:
         return len(self.broken)
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """Prompt and seed of every picture; what two recipes' pictures are paired by."""
+        """Prompt and seed of every picture; two recipes' pictures are paired by them."""
         return tuple(zip(self.prompts, self.seeds, strict=True))
 
     @property
-    def sound(self) -> npt.NDArray[np.intp]:
+    def intact(self) -> npt.NDArray[np.intp]:
         """Rows of the pictures that are not broken."""
         return np.flatnonzero([not reason for reason in self.broken])
 
@@ -76,19 +82,21 @@ class Features:
         """One embedding, ``(n, d)``.
 
         Raises:
-            ScorerError: the pictures were not seen by that encoder.
+            ScorerError: that encoder has not embedded the pictures.
         """
         if name not in self.embeddings:
-            seen = ", ".join(self.embeddings) or "none"
-            raise ScorerError(f"these pictures have no embedding {name!r} (they have: {seen}); look at them again")
+            known = ", ".join(self.embeddings) or "none"
+            raise ScorerError(
+                f"these pictures have no embedding {name!r} (they have: {known}); compute their features again"
+            )
         return self.embeddings[name]
 
-    def lacks(self, wanted: Mapping[str, str]) -> tuple[str, ...]:
-        """Names of ``wanted``, by version, that are not here, or were made by something else."""
-        return tuple(name for name, version in wanted.items() if self.versions.get(name) != version)
+    def lacks(self, versions: Mapping[str, str]) -> tuple[str, ...]:
+        """Names in ``versions`` (name to version) that are missing here, or have another version."""
+        return tuple(name for name, version in versions.items() if self.versions.get(name) != version)
 
     def resembles(self, other: Features) -> bool:
-        """Whether nothing but rounding tells the two apart: embeddings and statistics within 1e-4 and 1e-3."""
+        """Whether the two differ by rounding alone: embeddings within 1e-4, statistics within 1e-3."""
         if (
             self.slots != other.slots
             or self.broken != other.broken
@@ -98,8 +106,8 @@ class Features:
         near = [np.allclose(self.embeddings[n], other.embeddings[n], 0, 1e-4, equal_nan=True) for n in self.embeddings]
         return all(near) and np.allclose(self.statistics, other.statistics, 1e-3, 1e-3, equal_nan=True)
 
-    def take(self, rows: Rows) -> Features:
-        """The given rows, in the given order."""
+    def take(self, rows: RowIndices) -> Features:
+        """Return the given rows, in the given order."""
         return Features(
             embeddings={name: values[rows] for name, values in self.embeddings.items()},
             statistics=self.statistics[rows],
@@ -118,7 +126,7 @@ class Features:
         Raises:
             OSError: the folder is missing or not writable, or the disk is full; ``path`` is left as it was.
         """
-        words = {**self._words(), "versions": dict(self.versions)}
+        words = {**self._lists(), "versions": dict(self.versions)}
         metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in words.items()}}
         data = save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()}, metadata)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -147,8 +155,8 @@ class Features:
                         "it is made again"
                     )
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                words: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _WORDS}
-                columns = {name: arrays[name] for name in _COLUMNS}
+                lists: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _LISTS}
+                columns = {name: arrays[name] for name in _ARRAYS}
                 versions = json.loads(metadata["versions"])
         except FileNotFoundError:
             raise ScorerError(f"{path}: no such file") from None
@@ -157,16 +165,16 @@ class Features:
                 f"{path}: damaged, or not a features file ({error}); delete it, it is made again"
             ) from error
         named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
-        return cls(**named, **columns, **words, versions=versions)
+        return cls(**named, **columns, **lists, versions=versions)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Every array by the name it has in a file: ``embedding:clip``, ``statistics``, ..."""
-        columns: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _COLUMNS}
+        """Every array by its name in a file: ``embedding:clip``, ``statistics``, ..."""
+        columns: dict[str, npt.NDArray[Any]] = {name: getattr(self, name) for name in _ARRAYS}
         columns |= {EMBEDDING + name: values for name, values in self.embeddings.items()}
         return columns | {READING + name: values for name, values in self.readings.items()}
 
-    def _words(self) -> dict[str, tuple[Any, ...]]:
-        return {name: getattr(self, name) for name in _WORDS}
+    def _lists(self) -> dict[str, tuple[Any, ...]]:
+        return {name: getattr(self, name) for name in _LISTS}
 
 
 def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -174,7 +182,7 @@ def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def joined(parts: Sequence[Features]) -> Features:
-    """Features of several sets of pictures as one, in order; all were seen by the same observer."""
+    """Concatenate features, in order; all must have the same embeddings and readings."""
     first = parts[0]
     return Features(
         embeddings={name: np.concatenate([part.embedding(name) for part in parts]) for name in first.embeddings},

@@ -1,1 +1,1 @@
-"""Known encoders and scorers, their published files, and where these are found. Free of torch."""
+"""Known encoders and scorers, their published files, and where those are on disk. Without torch."""

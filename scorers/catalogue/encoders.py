@@ -1,7 +1,7 @@
 """The encoders that are known by name, and the files that hold their weights.
 
-Hashes are those of the files' entries in their repositories (git LFS) or of the addresses they are served under
-(OpenAI), as recorded in public; where only the first digits, or none, could be found, that is what stands here.
+Hashes are those of the files' entries in their repositories (git LFS), or those in the files' URLs (OpenAI), as
+published; where only the first digits, or none, could be found, the entry has just these.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _OPENCLIP_H = (
     _hub("laion/CLIP-ViT-H-14-laion2B-s32B-b79K", "open_clip_model.safetensors", "MIT", "", 3_944_000_000),
 )
 _OPENCLIP_BIGG = (
-    # Two hashes of this file are told in public, so neither is asked for.
+    # Two hashes of this file are published, so neither is checked.
     _hub("laion/CLIP-ViT-bigG-14-laion2B-39B-b160k", "open_clip_pytorch_model.bin", "MIT", "", 10_160_000_000),
     _hub("laion/CLIP-ViT-bigG-14-laion2B-39B-b160k", "open_clip_model.safetensors", "MIT", "", 10_160_000_000),
 )

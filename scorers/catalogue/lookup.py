@@ -1,7 +1,7 @@
 """The catalogue: encoders and scorers by any of their names, and the file that a hash belongs to.
 
-A scorer looks through an encoder; ``NAME@ENCODER`` takes another one than its own, ``clip@openclip-h`` say. Names that
-end in ``.py`` or ``.py:Class`` are plug-ins, see ``scorers.scoring.plugins``.
+A scorer reads an encoder's embedding; ``NAME@ENCODER`` takes another encoder than its own, such as ``clip@openclip-h``.
+Names that end in ``.py`` or ``.py:Class`` are plug-ins, see ``scorers.scoring.plugins``.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
 from scorers.errors import ScorerError, did_you_mean
 
 PLUGIN = re.compile(r"(?P<path>.+\.py)(?::(?P<attribute>[^\W\d]\w*))?")
-"""A plug-in's name: a file, and perhaps what in it is meant."""
+"""A plug-in's name: a file, and optionally a class or function in it."""
 
 ENTRY_POINTS = "sd_recipe_search.scorers"
-"""The group of entry points in which packages offer scorers."""
+"""The entry-point group in which installed packages offer scorers."""
 
 _ENCODERS = {name: known for known in ENCODERS for name in (known.name, *known.aliases)}
 _SCORERS = {name: known for known in SCORERS for name in (known.name, *known.aliases)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ScorerChoice:
     """A scorer as a person wrote it.
 
     Attributes:
         text: as written.
         scorer: what it names.
-        encoder: name of the encoder behind the ``@``; "" without one.
+        encoder: name of the encoder after the ``@``; "" without one.
     """
 
     text: str
@@ -41,7 +41,7 @@ class Choice:
 
     @property
     def plain(self) -> str:
-        """The same, the first names instead of others."""
+        """The same with first names in place of aliases."""
         return f"{self.scorer.name}@{self.encoder}" if self.encoder else self.scorer.name
 
 
@@ -51,35 +51,35 @@ def is_plugin(text: str) -> bool:
 
 
 def is_known(text: str) -> bool:
-    """Whether a scorer's name, without what follows an ``@``, is in the catalogue."""
+    """Whether a scorer's name, without ``@ENCODER``, is in the catalogue."""
     return text.partition("@")[0] in _SCORERS
 
 
 def encoder_named(name: str) -> KnownEncoder | None:
-    """The encoder of that name or other name."""
+    """The encoder of that name or alias; None if there is none."""
     return _ENCODERS.get(name)
 
 
 def scorer_named(name: str) -> KnownScorer | None:
-    """The scorer of that name or other name, without ``@``."""
+    """The scorer of that name or alias, without ``@ENCODER``; None if there is none."""
     return _SCORERS.get(name)
 
 
-def choice(text: str) -> Choice:
+def choice(text: str) -> ScorerChoice:
     """What a scorer's name means; not for plug-ins.
 
     Raises:
         ScorerError: no such scorer or encoder, or a scorer that keeps to its own encoder.
     """
-    name, at, through = text.partition("@")
-    scorer, encoder = _SCORERS.get(name), _ENCODERS.get(through)
+    name, at, encoder_name = text.partition("@")
+    scorer, encoder = _SCORERS.get(name), _ENCODERS.get(encoder_name)
     if scorer is None:
         raise ScorerError(_unknown("scorer", name, _SCORERS))
     if at and encoder is None:
-        raise ScorerError(f"{text!r}: {_unknown('encoder', through, _ENCODERS)}")
+        raise ScorerError(f"{text!r}: {_unknown('encoder', encoder_name, _ENCODERS)}")
     if at and (scorer.encoder or scorer.kind == "statistics"):
         raise ScorerError(f"{text!r}: {scorer.name} takes no other encoder; write {scorer.name!r}")
-    return Choice(text=text, scorer=scorer, encoder=encoder.name if encoder else "")
+    return ScorerChoice(text=text, scorer=scorer, encoder=encoder.name if encoder else "")
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
@@ -89,7 +89,7 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
 
 
 def file_owner(name: str) -> str:
-    """The first name of what a file can belong to: an encoder, or a scorer that has a head.
+    """The first name of an encoder, or of a scorer that has a head: what a file can belong to.
 
     Raises:
         ScorerError: nothing of that name has a file.
@@ -97,10 +97,10 @@ def file_owner(name: str) -> str:
     encoder = encoder_named(name)
     if encoder is not None:
         return encoder.name
-    wanted = choice(name)
-    if wanted.scorer.kind != "head":
+    named = choice(name)
+    if named.scorer.kind != "head":
         raise ScorerError(f"{name!r} has no file of its own; name the file of its encoder")
-    return wanted.plain
+    return named.plain
 
 
 def check_encoder_name(name: str) -> None:
@@ -122,5 +122,5 @@ def published() -> Iterator[tuple[KnownEncoder | KnownScorer, PublishedFile]]:
 
 
 def owner_of(sha256: str) -> tuple[KnownEncoder | KnownScorer, PublishedFile] | None:
-    """What the file with this hash is, if its hash is known."""
+    """The published file with this hash, and the encoder or scorer that it belongs to; None if the hash is unknown."""
     return next(((owner, file) for owner, file in published() if file.is_file_of(sha256)), None)

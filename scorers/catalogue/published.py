@@ -1,4 +1,4 @@
-"""What is published for judging pictures, as values: files, encoders and scorers; free of torch."""
+"""Published files, encoders and scorers, as values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Files = tuple["PublishedFile", ...]
+"""Files of which one is enough, best first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +15,12 @@ class PublishedFile:
     """One file that somebody publishes.
 
     Attributes:
-        name: its path in the folder of scorers: the published name, behind the name of its repository where many
+        name: its path in the folder of scorers: the published name, after the name of its repository where many
             repositories have a file of that name.
-        source: where it can be had, a URL.
-        licence: under which it is published there.
-        sha256: of the whole file; the first digits, or "", where no more is known.
-        size: bytes; a round number where no exact one is known.
+        source: its URL.
+        licence: the licence under which it is published there.
+        sha256: SHA-256 of the whole file; its first digits, or "", where no more is known.
+        size: in bytes; a round number where the exact one is not known.
     """
 
     name: str
@@ -29,7 +30,7 @@ class PublishedFile:
     size: int = 0
 
     def is_file_of(self, sha256: str) -> bool | None:
-        """Whether a file of that hash is this one; None where that cannot be told."""
+        """Whether a file of that hash is this one; None where this file's hash is not known."""
         return sha256.startswith(self.sha256) if self.sha256 else None
 
 
@@ -39,12 +40,12 @@ class KnownEncoder:
 
     Attributes:
         name: in study files.
-        title: for people.
-        architecture: open_clip's name of it. Which activation it has cannot be told from weights, so this counts.
+        title: a name for people.
+        architecture: open_clip's name of it. It decides the activation function, which weights do not show.
         files: those that hold its weights, best first; one is enough.
-        resize: how pictures come to its size, see ``scorers.encoders.preprocess``.
-        normal: mean and deviation of the channels: OpenAI's, or a half for all.
-        views: names of what else can be read off one forward pass, see ``scorers.encoders.encoder.Encoder``.
+        resize: how pictures are brought to its size, see ``scorers.encoders.preprocess``.
+        normal: mean and standard deviation that channels are normalised by: OpenAI's, or a half for all.
+        views: names of further embeddings of the same forward pass, see ``scorers.encoders.encoder.Encoder``.
         reads_text: whether prompts can be embedded offline.
         aliases: other names.
     """
@@ -60,7 +61,7 @@ class KnownEncoder:
     aliases: tuple[str, ...] = ()
 
 
-Kind = Literal["style", "words", "prompt", "head", "statistics"]
+ScorerKind = Literal["style", "words", "prompt", "head", "statistics"]
 Aspect = Literal["style", "fidelity", "aesthetics", "artifacts", ""]
 
 
@@ -71,23 +72,23 @@ class KnownScorer:
     Attributes:
         name: in study files.
         rates: what it measures, for people.
-        scale: of the numbers it was made to give, for people.
-        aspect: what it is about, see ``scorers.scoring.aspects``.
-        kind: how it is made: ``words`` is an axis between two texts, ``prompt`` a cosine between picture and prompt,
-            ``head`` a small network on an embedding.
-        encoder: name of the one that is its own; "" where the study's main encoder, or none, is looked through.
+        scale: the range of its numbers, for people.
+        aspect: see ``scorers.scoring.aspects``.
+        kind: how it is made: ``words`` is a direction between two texts, ``prompt`` a cosine between picture and
+            prompt, ``head`` a small network on an embedding.
+        encoder: name of its own encoder; "" where it reads the study's main encoder, or none.
         heads: for kind ``head``, its files by name of the encoder they were trained on; the first is the default.
-        view: of the encoder that the head reads, "" for the embedding itself.
-        layout: of the head's file, see ``scorers.scoring.heads``.
-        low_is_good: the published number is turned round, so that more is better.
-        aliases: other names, as other tools have them.
+        view: the view of the encoder that the head reads, "" for the embedding itself.
+        layout: the layout of the head's file, see ``scorers.scoring.heads``.
+        low_is_good: whether low published numbers are good; their sign is changed, so that more is better.
+        aliases: other names, as in other tools.
     """
 
     name: str
     rates: str
     scale: str
     aspect: Aspect
-    kind: Kind
+    kind: ScorerKind
     encoder: str = ""
     heads: Mapping[str, Files] = field(default_factory=dict[str, Files])
     view: str = ""
@@ -97,5 +98,5 @@ class KnownScorer:
 
     @property
     def default_encoder(self) -> str:
-        """Name of the encoder when none is named; "" for the study's main one, or none."""
+        """Name of the encoder when the user names none; "" for the study's main one, or none."""
         return next(iter(self.heads), self.encoder)

@@ -1,7 +1,7 @@
 """The scorers that are known by name, and the files of those that have some.
 
-Formulas, widths and licences: the repositories that the files are in, and for what each rates their descriptions.
-Licences are those stated there; a file under AGPL-3.0 is fetched by the user's own command, and nothing of it ships.
+Formulas, widths, licences and what each scorer rates are those of the repositories that publish the files. A file under
+AGPL-3.0 is fetched by the user's own command; nothing of it is part of this program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _laion_v1(model: str) -> tuple[PublishedFile, ...]:
 
 
 def _kenjiqq(what: str) -> Mapping[str, tuple[PublishedFile, ...]]:
-    """For the three encoders; the L head is of 1024 + 3 x 1024 x 1024 numbers, the others little more."""
+    """A head for each of three encoders; that for L has 1024 + 3 x 1024 x 1024 numbers, the others a few more."""
     models = {"openclip-l": "l", "openclip-h": "h", "openclip-bigg": "bigg"}
     folder = "aesthetics_scorer/models"
     return {
@@ -63,7 +63,7 @@ SCORERS: tuple[KnownScorer, ...] = (
     ),
     KnownScorer(
         name="text",
-        rates="closeness to the look that `like` names in words",
+        rates="closeness to the style that `like` gives in words",
         scale="difference of two logits",
         aspect="style",
         kind="words",
@@ -77,7 +77,7 @@ SCORERS: tuple[KnownScorer, ...] = (
     ),
     KnownScorer(
         name="lda",
-        rates="how far along the way to the references, and beyond",
+        rates="how far along the direction to the references, and beyond",
         scale="a projection; no best value",
         aspect="",
         kind="style",

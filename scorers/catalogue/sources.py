@@ -1,4 +1,4 @@
-"""Where the files of a panel are: those that its scorers need, found by name in a folder or named by the user."""
+"""Where the files of a panel are: found by their published names in a folder, or named by the user."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scorers.catalogue import lookup as catalogue
-from scorers.catalogue.lookup import Choice
+from scorers.catalogue.lookup import ScorerChoice
 from scorers.catalogue.published import Files
 from scorers.errors import ScorerError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderFiles:
-    """What an encoder is read from.
+    """The two files of an encoder.
 
     Attributes:
         config: name of a known encoder, a JSON file, or an open_clip architecture.
@@ -26,27 +26,27 @@ class EncoderFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """A file that is not there.
+class MissingFile:
+    """A file that was not sources.
 
     Attributes:
-        name: of the encoder or scorer that it belongs to.
-        files: any of which would do; none is known where the user named a file.
-        looked: where it was looked for.
+        name: the encoder or scorer that it belongs to.
+        files: the published files, one of which is needed; empty where the user named a file.
+        searched: the folder or file that was searched for.
     """
 
     name: str
     files: Files
-    looked: Path
+    searched: Path
 
     @property
     def text(self) -> str:
-        """One sentence, with the way out behind a semicolon."""
+        """One sentence for people, with the way out after a semicolon."""
         if not self.files:
-            return f"{self.name}: there is no file {self.looked}; correct its path"
+            return f"{self.name}: there is no file {self.searched}; correct its path"
         names = " or ".join(file.name for file in self.files)
         return (
-            f"{self.name}: there is no {names} in {self.looked}; get it with `recipe-search scorers get {self.name}` "
+            f"{self.name}: there is no {names} in {self.searched}; get it with `recipe-search scorers get {self.name}` "
             f"({self.files[0].source}, licence {self.files[0].licence}), or name your own copy under files"
         )
 
@@ -56,22 +56,22 @@ class Sources:
     """The files of a panel.
 
     Attributes:
-        encoders: files of every encoder that is looked through, by name.
+        encoders: files of every encoder that is used, by name.
         heads: file of every head, by the scorer's name as written.
         embeddings: name of the embedding that each scorer reads, by the scorer's name as written.
         prompted: names of the encoders that read prompts.
-        missing: what is not there.
+        missing: files that were not sources.
     """
 
     encoders: dict[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
     heads: dict[str, Path] = field(default_factory=dict[str, Path])
     embeddings: dict[str, str] = field(default_factory=dict[str, str])
     prompted: set[str] = field(default_factory=set[str])
-    missing: list[Missing] = field(default_factory=list[Missing])
+    missing: list[MissingFile] = field(default_factory=list[MissingFile])
 
 
-class Shelf:
-    """Where files are looked for.
+class FileFinder:
+    """Finds the files of encoders and scorers.
 
     Attributes:
         main: name of the encoder for style and prompts.
@@ -80,13 +80,13 @@ class Shelf:
     def __init__(
         self, main: str, given: Mapping[str, EncoderFiles], folder: Path | None, files: Mapping[str, Path]
     ) -> None:
-        """Look for files.
+        """Find files in these places.
 
         Args:
             main: name of the encoder for style and prompts.
-            given: encoders whose files are named, by name.
+            given: files of encoders, by name.
             folder: where published files are looked for by their names.
-            files: files that the user named, by name of an encoder or a scorer.
+            files: further files that the user named, by the name of an encoder or a scorer.
         """
         self.main = main
         self._given = given
@@ -94,87 +94,87 @@ class Shelf:
         self._files = {catalogue.file_owner(name): path for name, path in files.items()}
 
     def sources(self, scorers: Iterable[str], embeddings: Iterable[str] = ()) -> Sources:
-        """The files that scorers need; plug-ins among them are passed over.
+        """The files that scorers need; plug-ins among them are ignored.
 
         Args:
             scorers: their names, as written.
-            embeddings: names of embeddings that are wanted besides.
+            embeddings: names of further embeddings.
 
         Raises:
-            ScorerError: names that mean nothing; all of them.
+            ScorerError: unknown names; all of them.
         """
-        found, wrong = Sources(), list[str]()
+        sources, wrong = Sources(), list[str]()
         for text in scorers:
             try:
                 if not catalogue.is_plugin(text):
-                    self._add(catalogue.choice(text), found)
+                    self._add(catalogue.choice(text), sources)
             except ScorerError as error:
                 wrong.append(str(error))
         for name in embeddings:
             try:
-                self._encoder(name.partition("/")[0], found)
+                self._encoder(name.partition("/")[0], sources)
             except ScorerError as error:
                 wrong.append(str(error))
         if wrong:
             raise ScorerError("\n".join(dict.fromkeys(wrong)))
-        return found
+        return sources
 
-    def _add(self, wanted: Choice, found: Sources) -> None:
-        scorer = wanted.scorer
+    def _add(self, choice: ScorerChoice, sources: Sources) -> None:
+        scorer = choice.scorer
         if scorer.kind == "statistics":
             return
-        encoder = wanted.encoder or scorer.default_encoder or self._through(wanted)
-        self._encoder(encoder, found)
-        found.embeddings[wanted.text] = f"{encoder}/{scorer.view}" if scorer.view else encoder
+        encoder = choice.encoder or scorer.default_encoder or self._default_encoder(choice)
+        self._encoder(encoder, sources)
+        sources.embeddings[choice.text] = f"{encoder}/{scorer.view}" if scorer.view else encoder
         if scorer.kind in {"prompt", "words"}:
-            found.prompted.add(encoder)
+            sources.prompted.add(encoder)
         if scorer.kind == "head":
-            self._head(wanted, encoder, found)
+            self._head(choice, encoder, sources)
 
-    def _through(self, wanted: Choice) -> str:
+    def _default_encoder(self, choice: ScorerChoice) -> str:
         """The main encoder, or CSD for style where its file is there."""
-        return "csd" if wanted.scorer.kind == "style" and self.has("csd") else self.main
+        return "csd" if choice.scorer.kind == "style" and self.has("csd") else self.main
 
     def has(self, encoder: str) -> bool:
         """Whether the user named this encoder's file, or the folder holds it."""
         known = catalogue.encoder_named(encoder)
         return encoder in self._files or (known is not None and self._first(known.files) is not None)
 
-    def _encoder(self, name: str, found: Sources) -> None:
+    def _encoder(self, name: str, sources: Sources) -> None:
         known = catalogue.encoder_named(name)
-        if name in found.encoders or any(missing.name == name for missing in found.missing):
+        if name in sources.encoders or any(missing.name == name for missing in sources.missing):
             return
         if name in self._given:
-            found.encoders[name] = self._given[name]
+            sources.encoders[name] = self._given[name]
         elif known is None:
             catalogue.check_encoder_name(name)
         else:
-            path = self._file(name, name, known.files, found)
+            path = self._file(name, name, known.files, sources)
             if path is not None:
-                found.encoders[name] = EncoderFiles(config=name, weights=path)
+                sources.encoders[name] = EncoderFiles(config=name, weights=path)
 
-    def _head(self, wanted: Choice, encoder: str, found: Sources) -> None:
-        scorer = wanted.scorer
-        own = wanted.plain if wanted.plain in self._files else scorer.name
+    def _head(self, choice: ScorerChoice, encoder: str, sources: Sources) -> None:
+        scorer = choice.scorer
+        own = choice.plain if choice.plain in self._files else scorer.name
         files = scorer.heads.get(encoder, ())
         if not files and own not in self._files:
             raise ScorerError(
-                f"{wanted.text!r}: no head of {scorer.name} is published for {encoder}, only for "
+                f"{choice.text!r}: no head of {scorer.name} is published for {encoder}, only for "
                 f"{', '.join(scorer.heads)}; name a file of your own under files"
             )
-        path = self._file(own, wanted.plain, files, found)
+        path = self._file(own, choice.plain, files, sources)
         if path is not None:
-            found.heads[wanted.text] = path
+            sources.heads[choice.text] = path
 
-    def _file(self, own: str, name: str, files: Files, found: Sources) -> Path | None:
+    def _file(self, own: str, name: str, files: Files, sources: Sources) -> Path | None:
         """The user's own file, else the first of the published ones that is there."""
         named = self._files.get(own)
         if named is not None and named.is_file():
             return named
         path = None if named is not None else self._first(files)
         if path is None:
-            looked = named or self._folder or Path()
-            found.missing.append(Missing(name=name, files=() if named else files, looked=looked))
+            searched = named or self._folder or Path()
+            sources.missing.append(MissingFile(name=name, files=() if named else files, searched=searched))
         return path
 
     def _first(self, files: Files) -> Path | None:

@@ -1,9 +1,9 @@
-"""Reading tensors, and nothing that could run, from a file: safetensors, PyTorch files, OpenAI's TorchScript.
+"""Reads tensors from a file without running any code in it: safetensors, PyTorch files, OpenAI's TorchScript.
 
 PyTorch files are read with ``weights_only=True``. Beside tensors they may hold what training scripts leave there
-(``argparse.Namespace``, numpy numbers), because these cannot run anything; whatever else is refused. TorchScript
+(``argparse.Namespace``, numpy numbers), because these cannot run anything; anything else is refused. TorchScript
 archives cannot be read that way: ``torch.jit.load`` runs no Python code of the file, but parses a program in C++, and
-PyTorch's own advice is to treat one like a program. So only those are opened whose hash is that of a published file.
+PyTorch advises to treat it like a program. So they are opened only if their hash is that of a published file.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
+"""Suffixes of PyTorch files."""
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the weights in a checkpoint."""
 PARALLEL = "module."
-"""What ``torch.nn.DataParallel`` puts before every name."""
+"""The prefix that ``torch.nn.DataParallel`` gives every name."""
 
 
 def sha256_of(path: Path) -> str:
@@ -40,7 +41,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a file by their names, out of whatever a training script wrapped them in.
+    """Read the weights of a file by name, also from inside a training script's checkpoint.
 
     Raises:
         ScorerError: the file is missing, damaged, of another kind than its name says, or holds more than tensors.
@@ -77,7 +78,7 @@ def _is_torchscript(path: Path) -> bool:
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
     sha256 = sha256_of(path)
     known = catalogue.owner_of(sha256)
-    if known is None or known[1].sha256 != sha256:  # the first digits of a hash can be had by trying
+    if known is None or known[1].sha256 != sha256:  # a file with the same first digits can be found by trying
         raise ScorerError(
             f"{path}: a TorchScript program that nobody published under this hash, not just tensors; take the "
             ".safetensors of this model"

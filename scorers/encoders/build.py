@@ -1,4 +1,4 @@
-"""An open_clip model filled with weights; it takes no memory but theirs, and nothing in it starts out random."""
+"""Builds an open_clip model from weights, without memory for anything else and without random initial values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def built(path: Path, config: EncoderConfig, tensors: Mapping[str, Tensor], *, t
     """Build the architecture and give it the weights, in float32.
 
     Args:
-        path: of the weights, for messages.
-        config: of the model.
+        path: the weights' file, for messages.
+        config: the model's config.
         tensors: its weights by open_clip's names, in any number format.
         text: whether to build the whole model; else its ``visual`` part alone.
 
@@ -50,7 +50,7 @@ def _empty(config: EncoderConfig) -> Any:
     if "multimodal_cfg" in settings:
         raise ScorerError(f"{config.name}: CoCa models are not supported; use a plain CLIP or SigLIP architecture")
     try:
-        # Shapes without numbers. Should an initialisation draw any all the same, it must not move anyone's seed.
+        # Shapes without numbers. If an initialiser draws random numbers anyway, the global generator must not advance.
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return (CustomTextCLIP if custom else CLIP)(**settings)
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
@@ -58,12 +58,12 @@ def _empty(config: EncoderConfig) -> Any:
 
 
 def _private(tensor: Tensor) -> Tensor:
-    """A copy of its own: the file may be mapped into memory, and may be written over while the model is in use."""
+    """A copy: the file may be mapped into memory, and may be overwritten while the model is in use."""
     return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True).contiguous()
 
 
 def _fill_buffers(model: nn.Module, name: str) -> None:
-    """Make what is not in weights files: the causal mask of a text side, as open_clip makes it."""
+    """Fill the buffers that are not in weights files: a text encoder's causal mask, as open_clip fills it."""
     for module in model.modules():
         for key, buffer in list(module.named_buffers(recurse=False)):
             if not buffer.is_meta:

@@ -1,7 +1,7 @@
-"""The image and text encoder every embedding comes from: any CLIP-like model of open_clip, from local files alone.
+"""The image and text encoder that embeddings come from: any CLIP-like model of open_clip, from local files alone.
 
-One forward pass of the picture gives several embeddings, the views: the encoder's own, ``pooled``, which is what the
-last projection is applied to, and what else the weights have projections for, such as CSD's ``content``.
+One forward pass gives several embeddings, the views: the encoder's own, ``pooled``, which is the input of the last
+projection, and one for each further projection in the weights, such as CSD's ``content``.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from scorers.encoders.preprocess import Resize, prep
 from scorers.errors import ScorerError, ScorerWarning
 
 CHUNK = 16
+"""Pictures embedded at a time."""
 OWN, POOLED = "", "pooled"
-"""Names of the views that every encoder with a projection has."""
+"""Names of the views that every encoder with a projection has: its own embedding, and the projection's input."""
 
 
 class Encoder:
     """A frozen encoder on one device, in float32.
 
     Attributes:
-        name: of the architecture, for people.
-        version: hash of architecture, preprocessing and weights.
-        weights_sha256: of the weights file.
-        size: side of the pictures it looks at, in pixels.
-        logit_scale: by what CLIP training multiplies cosines; 1 where the text side was left out.
+        name: the config's name, for people.
+        version: SHA-256 of architecture, preprocessing and weights.
+        weights_sha256: SHA-256 of the weights file.
+        size: side of its input pictures, in pixels.
+        logit_scale: the trained factor of cosines; 1 without the text encoder.
     """
 
     def __init__(
@@ -50,19 +51,19 @@ class Encoder:
         device: torch.device,
         views: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """Take a model over.
+        """Wrap a model.
 
         Args:
-            model: of open_clip, whole, or its ``visual`` part alone.
+            model: open_clip's whole model, or its ``visual`` part alone.
             config: its config.
-            weights_sha256: hash of the file that its weights are from.
-            device: to run on.
+            weights_sha256: SHA-256 of its weights' file.
+            device: the device to run on.
             views: further projections ``(width, d)`` of the pooled output.
         """
         model = model.eval().requires_grad_(False).to(device)
         self._visual = getattr(model, "visual", model)
         self._text = model if hasattr(model, "encode_text") else None
-        self._views: dict[str, Tensor | None] = _taken_apart(self._visual)
+        self._views: dict[str, Tensor | None] = _without_projection(self._visual)
         self._views |= {name: matrix.float().to(device) for name, matrix in (views or {}).items()}
         self._tokenizer = _tokenizer(config) if self._text is not None else None
         self._preprocess = config.preprocess
@@ -81,13 +82,13 @@ class Encoder:
     def open(
         cls, config: str | Path, weights: Path, device: str | torch.device = "cpu", *, text: bool = True
     ) -> Encoder:
-        """Build the architecture and fill it with the weights, completely.
+        """Build the architecture and load all its weights.
 
         Args:
             config: name of a known encoder, a JSON file, or an open_clip architecture.
-            weights: ``.safetensors``, or a PyTorch file of plain tensors, in any layout of ``encoder_layouts``.
-            device: to run on.
-            text: whether to load the text side too; a third of the memory, and needed only where prompts are read.
+            weights: ``.safetensors``, or a PyTorch file of plain tensors, in a layout of ``scorers.encoders.layouts``.
+            device: the device to run on.
+            text: whether to load the text encoder too; it is a third of the memory, and only for prompts.
 
         Raises:
             ScorerError: either file cannot be used, or they do not fit together.
@@ -97,12 +98,12 @@ class Encoder:
         tensors = read_tensors(weights)
         sha256 = sha256_of(weights)
         refuse_mix_up(weights, sha256, described)
-        found = in_open_clip_names(weights, tensors)
-        text = text and not found.views  # CSD has no text side
-        if described.known is not None and set(found.views) != set(described.known.views) - {POOLED}:
-            raise ScorerError(f"{weights}: {_no_such_views(described.known.name, set(found.views))}")
-        model = built(weights, described, found.tensors, text=text)
-        return cls(model, described, sha256, torch.device(device), found.views)
+        loaded = in_open_clip_names(weights, tensors)
+        text = text and not loaded.views  # CSD has no text encoder
+        if described.known is not None and set(loaded.views) != set(described.known.views) - {POOLED}:
+            raise ScorerError(f"{weights}: {_no_such_views(described.known.name, set(loaded.views))}")
+        model = built(weights, described, loaded.tensors, text=text)
+        return cls(model, described, sha256, torch.device(device), loaded.views)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -110,12 +111,12 @@ class Encoder:
         return tuple(self._views)
 
     def width(self, view: str) -> int:
-        """How many numbers an embedding of this view has."""
+        """The number of dimensions of this view's embedding."""
         return self._widths[view]
 
     @property
     def reads_text(self) -> bool:
-        """Whether prompts can be embedded: not when the tokenizer would have to be downloaded."""
+        """Whether texts can be embedded: not when the tokenizer would have to be downloaded."""
         return self._tokenizer is not None
 
     @torch.inference_mode()
@@ -124,10 +125,10 @@ class Encoder:
 
         Args:
             images: ``[n, 3, h, w]`` in 0..1.
-            views: names of the wanted ones.
+            views: names of the embeddings to compute.
 
         Returns:
-            By view, ``[n, d]`` float32 unit vectors on the encoder's device; a picture's does not depend on the others.
+            By view, ``[n, d]`` float32 unit vectors on the encoder's device; each depends on its own picture alone.
 
         Raises:
             ScorerError: the encoder has no such view.
@@ -135,14 +136,14 @@ class Encoder:
         unknown = [view for view in views if view not in self._views]
         if unknown:
             raise ScorerError(f"encoder {self.name} has no {unknown[0]!r}; there are {', '.join(self._views)}")
-        parts = [self._seen(chunk, views) for chunk in images.split(CHUNK)]
+        parts = [self._embedded(chunk, views) for chunk in images.split(CHUNK)]
         return {view: torch.cat([part[view] for part in parts]) for view in views}
 
     def trace(self, images: Tensor, view: str) -> Tensor:
-        """One embedding as ``embed`` gives it, all pictures at once, with gradients to them if they ask for any."""
-        return self._seen(images, (view,))[view]
+        """One embedding as in ``embed``, all pictures at once, with gradients to them if they require any."""
+        return self._embedded(images, (view,))[view]
 
-    def _seen(self, chunk: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
+    def _embedded(self, chunk: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
         mean, std = self._preprocess["mean"], self._preprocess["std"]
         resize = cast("Resize", self._preprocess["resize_mode"])
         pooled: Tensor = self._visual(prep(chunk.to(self._device), self.size, mean, std, resize)).float()
@@ -164,7 +165,7 @@ class Encoder:
         return F.normalize(self._text.encode_text(tokens.to(self._device)).float(), dim=-1)
 
     def _warn_cut(self, full: list[str]) -> None:
-        """A full row of tokens is a text of the most tokens there can be, or of more; count the latter."""
+        """Warn once per text of more tokens than fit; a full row of tokens may also be a text that just fits."""
         limit = cast("Any", self._text).context_length - 2
         for text in full:
             count = len(cast("Any", self._tokenizer).encode(text))
@@ -177,8 +178,8 @@ class Encoder:
                 )
 
 
-def _taken_apart(visual: Any) -> dict[str, Tensor | None]:
-    """Take the last projection off, so that its input can be seen; the same product follows in ``embed``."""
+def _without_projection(visual: Any) -> dict[str, Tensor | None]:
+    """Remove the last projection from the model, so that its input is a view too; ``embed`` multiplies by it."""
     projection = getattr(visual, "proj", None)
     if not isinstance(projection, Tensor):
         return {OWN: None}
@@ -187,14 +188,14 @@ def _taken_apart(visual: Any) -> dict[str, Tensor | None]:
 
 
 def _widths(views: Mapping[str, Tensor | None], embed_dim: int) -> dict[str, int]:
-    """Columns of a view's projection; what has none is as wide as the projections are high, or as the encoder says."""
+    """By view, the columns of its projection; without one, the rows of the others', or the config's ``embed_dim``."""
     projections = [matrix for matrix in views.values() if matrix is not None]
     plain = int(projections[0].shape[0]) if projections else embed_dim
     return {view: plain if matrix is None else int(matrix.shape[1]) for view, matrix in views.items()}
 
 
-def _no_such_views(name: str, found: set[str]) -> str:
-    if found:
+def _no_such_views(name: str, views: set[str]) -> str:
+    if views:
         return f"these are weights of CSD, not of {name}; name the file csd"
     return f"these are no weights of {name}: last_layer_style and last_layer_content are missing"
 
@@ -208,7 +209,7 @@ def _tokenizer(config: EncoderConfig) -> Callable[[list[str]], Tensor] | None:
 
 @functools.cache
 def _clip_tokenizer(context_length: int, **settings: Any) -> Callable[[list[str]], Tensor]:
-    """Kept: parsing the vocabulary takes longer than building a small encoder."""
+    """Cached, because parsing the vocabulary takes longer than building a small encoder."""
     from open_clip import SimpleTokenizer
 
     return SimpleTokenizer(context_length=context_length, **settings)

@@ -1,4 +1,4 @@
-"""What an encoder is made of: its config, and weights that are checked against it, so that nothing random is loaded."""
+"""An encoder's config, and the check that weights are complete for it, so that no value stays random."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from scorers.encoders.preprocess import RESIZES
 from scorers.errors import ScorerError, did_you_mean
 
 SHOWN = 5
+"""The most names that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderConfig:
-    """An open_clip architecture and how it wants its pictures.
+    """An open_clip architecture and its preprocessing.
 
     Attributes:
-        name: of a known encoder, file stem or architecture name, for messages.
+        name: a known encoder's name, the file's stem or the architecture's name, for messages.
         model: open_clip's ``embed_dim``, ``vision_cfg``, ``text_cfg``, ...
         preprocess: ``mean`` and ``std`` (three numbers each) and ``resize_mode``.
-        known: the encoder of the catalogue that it was named after, if it was.
+        known: the encoder of the catalogue that it was read from, if it was.
     """
 
     name: str
@@ -39,9 +40,9 @@ def read_config(config: str | Path) -> EncoderConfig:
     """Look an encoder up in the catalogue, read a JSON file, or look an architecture up in open_clip.
 
     A file holds open_clip's model config, or ``{"model_cfg": ..., "preprocess_cfg": ...}`` as published beside
-    weights. Without a ``preprocess_cfg`` an architecture's pretrained entries decide when they all agree, else OpenAI's
-    mean and deviation, shortest side. OpenAI's own weights, and those derived from them, want the names that end in
-    ``-quickgelu``: the weights cannot tell, only the hashes of published files can, see ``refuse_mix_up``.
+    weights. Without a ``preprocess_cfg`` an architecture's pretrained entries decide if they all agree, else OpenAI's
+    mean and standard deviation, shortest side. OpenAI's own weights, and those derived from them, need the names that
+    end in ``-quickgelu``. Weights do not show that, only the hashes of published files do, see ``refuse_mix_up``.
 
     Raises:
         ScorerError: no such encoder, file or architecture, or the file does not describe a CLIP model.
@@ -110,12 +111,12 @@ def _from_name(name: str) -> EncoderConfig:
 
 
 def _published(entry: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {key: entry[key] for key in ("mean", "std", "resize_mode") if entry.get(key) is not None}
-    return {key: list(value) if key != "resize_mode" else value for key, value in wanted.items()}
+    given = {key: entry[key] for key in ("mean", "std", "resize_mode") if entry.get(key) is not None}
+    return {key: list(value) if key != "resize_mode" else value for key, value in given.items()}
 
 
 def refuse_mix_up(path: Path, sha256: str, config: EncoderConfig) -> None:
-    """Refuse a published file that is another encoder than it is taken for: shapes alone would let it pass.
+    """Refuse a published file of another encoder than the config's; their shapes may be the same.
 
     Raises:
         ScorerError: the file belongs to another encoder, or to an architecture with another activation.
@@ -134,7 +135,7 @@ def refuse_mix_up(path: Path, sha256: str, config: EncoderConfig) -> None:
     quick = bool(_architecture(encoder.architecture).get("quick_gelu"))
     if quick != bool(config.model.get("quick_gelu")):
         raise ScorerError(
-            f"{path}: this is {file.name}, which wants the architecture {encoder.architecture}, not {config.name}: the "
+            f"{path}: this is {file.name}, which needs the architecture {encoder.architecture}, not {config.name}: the "
             f"activation differs, and every number would be a little wrong; write {encoder.name} for both"
         )
 
@@ -143,26 +144,26 @@ def check_weights(
     path: Path,
     name: str,
     state: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
     used: Collection[str] | None = None,
 ) -> None:
     """Refuse weights that are not exactly those of the architecture.
 
     Args:
-        path: of the weights, for messages.
-        name: of the architecture, for messages.
+        path: the weights' file, for messages.
+        name: the architecture's name, for messages.
         state: the weights.
-        wanted: tensors of the right names and shapes.
-        used: names that are needed; by default all. What else the architecture has may be missing.
+        expected: tensors of the architecture's names and shapes.
+        used: names that are needed; by default all. Other names of the architecture may be missing.
 
     Raises:
         ScorerError: keys missing or left over, other shapes, or numbers that are not finite.
     """
-    needed = wanted.keys() if used is None else used
-    shapes = {key: (tuple(state[key].shape), tuple(wanted[key].shape)) for key in wanted if key in state}
+    needed = expected.keys() if used is None else used
+    shapes = {key: (tuple(state[key].shape), tuple(expected[key].shape)) for key in expected if key in state}
     problems = [
         _named("missing", [key for key in needed if key not in state]),
-        _named("not of this architecture", [key for key in state if key not in wanted]),
+        _named("not of this architecture", [key for key in state if key not in expected]),
         _named(
             "of another shape", [f"{k} {got} instead of {want}" for k, (got, want) in shapes.items() if got != want]
         ),

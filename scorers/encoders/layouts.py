@@ -1,8 +1,8 @@
-"""Weights of an encoder in open_clip's names, whichever of the published layouts they came in.
+"""Renames an encoder's weights to open_clip's names, from any of the published layouts.
 
-* open_clip's own, and OpenAI's, which is the same with three numbers more.
+* open_clip's own, and OpenAI's, which has three more numbers.
 * transformers' ``CLIPModel``: one matrix of open_clip is three there (query, key, value), projections are transposed.
-* CSD (Somepalli et al. 2024): ``backbone`` is open_clip's ``visual`` without its projection, in whose place stand two,
+* CSD (Somepalli et al. 2024): ``backbone`` is open_clip's ``visual`` with two projections instead of one,
   ``last_layer_style`` and ``last_layer_content``. The style projection becomes the encoder's own.
 """
 
@@ -19,12 +19,14 @@ from torch import Tensor
 from scorers.errors import ScorerError
 
 OPENAI_NUMBERS = frozenset({"input_resolution", "context_length", "vocab_size"})
+"""The tensors of OpenAI's files that are no weights."""
 STYLE, CONTENT = "last_layer_style", "last_layer_content"
+"""Names of CSD's two projections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderWeights:
-    """Weights, and what belongs to them.
+    """An encoder's weights, and further projections.
 
     Attributes:
         tensors: by open_clip's names.
@@ -36,7 +38,7 @@ class EncoderWeights:
 
 
 def in_open_clip_names(path: Path, tensors: Mapping[str, Tensor]) -> EncoderWeights:
-    """Recognise a layout by its names; what is none of the known ones stays as it is.
+    """Recognise a layout by its names; weights of an unknown layout keep theirs.
 
     Raises:
         ScorerError: transformers' names of a model that is no CLIP, or with parts missing.
@@ -82,28 +84,28 @@ _TRANSPOSED = {"visual_projection.weight": "visual.proj", "text_projection.weigh
 
 def _from_transformers(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """After ``modeling_clip.py`` of transformers 5 and ``transformer.py`` of open_clip 3.3."""
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     joined: dict[str, dict[str, Tensor]] = {}
-    strange: list[str] = []
+    unknown: list[str] = []
     for name, value in tensors.items():
         block = _BLOCK.fullmatch(name)
         if name in _SINGLE:
-            found[_SINGLE[name]] = value
+            renamed[_SINGLE[name]] = value
         elif name in _TRANSPOSED:
-            found[_TRANSPOSED[name]] = value.T
+            renamed[_TRANSPOSED[name]] = value.T
         elif block and block[3] in _IN_BLOCK:
-            found[f"{_resblock(block)}.{_IN_BLOCK[block[3]]}.{block[4]}"] = value
+            renamed[f"{_resblock(block)}.{_IN_BLOCK[block[3]]}.{block[4]}"] = value
         elif block and (part := re.fullmatch(r"self_attn\.([qkv])_proj", block[3])):
             joined.setdefault(f"{_resblock(block)}.attn.in_proj_{block[4]}", {})[part[1]] = value
         elif not name.endswith(".position_ids"):
-            strange.append(name)
-    strange += [name for name, parts in joined.items() if len(parts) < len("qkv")]
-    if strange:
+            unknown.append(name)
+    unknown += [name for name, parts in joined.items() if len(parts) < len("qkv")]
+    if unknown:
         raise ScorerError(
-            f"{path}: names of the transformers library, but not of a whole CLIPModel ({', '.join(strange[:5])}); "
+            f"{path}: names of the transformers library, but not of a whole CLIPModel ({', '.join(unknown[:5])}); "
             "take the open_clip file of these weights"
         )
-    return found | {name: torch.cat([parts[part] for part in "qkv"]) for name, parts in joined.items()}
+    return renamed | {name: torch.cat([parts[part] for part in "qkv"]) for name, parts in joined.items()}
 
 
 def _resblock(block: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The encoders of a panel, by name: every picture goes through each of them once, whoever asks for the embedding.
+"""A panel's encoders by name; each embeds a picture once, for all scorers that read it.
 
 An embedding is named after its encoder, ``clip-l``, or after one of the encoder's views, ``csd/content``.
 """
@@ -26,7 +26,7 @@ class Encoders:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the opened encoders."""
+        """Names of the opened encoders."""
         return tuple(self._opened)
 
     @classmethod
@@ -39,9 +39,9 @@ class Encoders:
         """Open all.
 
         Args:
-            files: of every encoder, by name.
-            device: to run on.
-            prompted: names of those whose text side is needed; by default all.
+            files: the files of every encoder, by name.
+            device: the device to run on.
+            prompted: names of the encoders whose text encoder is needed; by default all.
 
         Raises:
             ScorerError: files that cannot be used; those of all encoders are named.
@@ -58,25 +58,25 @@ class Encoders:
             raise ScorerError("\n".join(wrong))
         return cls(opened)
 
-    def embed(self, images: Tensor, wanted: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The wanted embeddings of finite pictures ``[n, 3, h, w]`` in 0..1, each ``(n, d)`` float32."""
+    def embed(self, images: Tensor, embeddings: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
+        """The named embeddings of finite pictures ``[n, 3, h, w]`` in 0..1, each ``(n, d)`` float32."""
         views: dict[str, list[tuple[str, str]]] = {}
-        for name in wanted:
+        for name in embeddings:
             encoder, _, view = name.partition("/")
             views.setdefault(encoder, []).append((name, view))
-        found: dict[str, npt.NDArray[np.float32]] = {}
+        vectors: dict[str, npt.NDArray[np.float32]] = {}
         for encoder, names in views.items():
-            seen = self[encoder].embed(images, [view for _, view in names])
-            found |= {name: seen[view].cpu().numpy() for name, view in names}
-        return found
+            by_view = self[encoder].embed(images, [view for _, view in names])
+            vectors |= {name: by_view[view].cpu().numpy() for name, view in names}
+        return vectors
 
     def trace(self, images: Tensor, name: str) -> Tensor:
-        """One embedding, ``[n, d]``, with gradients to the pictures if they ask for any."""
+        """One embedding, ``[n, d]``, with gradients to the pictures if they require any."""
         return self[name].trace(images, name.partition("/")[2])
 
-    def versions(self, wanted: Iterable[str]) -> dict[str, str]:
-        """What makes each embedding, as ``Features.versions`` has it."""
-        return {EMBEDDING + name: self[name].version for name in wanted}
+    def versions(self, embeddings: Iterable[str]) -> dict[str, str]:
+        """The version of the encoder of each embedding, as in ``Features.versions``."""
+        return {EMBEDDING + name: self[name].version for name in embeddings}
 
     def __getitem__(self, name: str) -> Encoder:
         """One encoder, by its name or by that of one of its embeddings.

@@ -1,7 +1,7 @@
-"""From pictures, whatever their size, to the tensor an image encoder wants; references and renders go the same way.
+"""From pictures of any size to an image encoder's input; the same for references and renders.
 
-Pictures are ``[n, 3, h, w]`` float tensors in 0..1 on any device. Pillow reads reference files and is used for nothing
-else: renders never leave the device.
+Pictures are ``[n, 3, h, w]`` float tensors in 0..1 on any device. Pillow only reads the reference files; renders never
+leave the device.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from torch import Tensor
 from scorers.errors import ScorerError
 
 Resize = Literal["shortest", "longest", "squash"]
+"""How a picture is brought to a square, see ``prep``."""
 RESIZES: tuple[str, ...] = get_args(Resize)
+"""The names of ``Resize``."""
 
 
 def resize_exact(x: Tensor, height: int, width: int) -> Tensor:

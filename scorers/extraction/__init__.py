@@ -1,1 +1,1 @@
-"""From pictures to features: statistics, hashes, broken pictures."""
+"""From pictures to features: embeddings, statistics, hashes, broken pictures."""

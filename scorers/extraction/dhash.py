@@ -1,6 +1,6 @@
-"""The difference hash: 64 bits of a picture that stay, all but a few, when it is scaled, compressed or recoloured.
+"""The difference hash: 64 bits of a picture, of which few change when it is scaled, compressed or recoloured.
 
-A picture made grey and reduced to 9 by 8 pixels gives one bit for each pair of neighbours in a row: whether the right
+A grey copy reduced to 9 by 8 pixels gives one bit for each pair of neighbours in a row: whether the right
 one is brighter (Krawetz 2013, "Kind of Like That", The Hacker Factor Blog). Two pictures whose hashes differ in few
 bits show the same thing in the same place.
 """
@@ -15,7 +15,9 @@ from torch import Tensor
 from scorers.encoders.preprocess import resize_exact
 
 SIDE = 8
+"""Rows of the reduced picture, and bits per row."""
 VERSION = "1"
+"""Version of the hash; part of the features' versions."""
 
 
 @torch.inference_mode()

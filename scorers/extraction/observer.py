@@ -1,4 +1,4 @@
-"""Looking at pictures once: whatever scores need of them is taken here, and nothing asks for the pictures again."""
+"""From pictures to features: everything that scores need is computed here, once; nothing reads the pictures again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from scorers.base import Looking, Values, said
+from scorers.base import ImageScorer, Values, checked_values
 from scorers.encoders.opened import Encoders
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.extraction import dhash, guards
@@ -28,61 +28,66 @@ class Observer:
 
     Attributes:
         size: short side at which statistics are measured, in pixels.
-        wanted: every embedding, reading and the statistics, with the version that makes it.
+        versions: the version of whatever computes each embedding, each reading and the statistics, by name.
     """
 
-    def __init__(self, encoders: Encoders, embeddings: Sequence[str], looking: Sequence[Looking], size: int) -> None:
-        """``embeddings`` are the names of those that are taken, ``looking`` the scorers that see the pictures."""
+    def __init__(
+        self, encoders: Encoders, embeddings: Sequence[str], image_scorers: Sequence[ImageScorer], size: int
+    ) -> None:
+        """``embeddings`` are the names of the ones to compute, ``image_scorers`` the scorers that read the pictures."""
         self._encoders = encoders
         self._embeddings = tuple(embeddings)
-        self._looking = tuple(looking)
+        self._image_scorers = tuple(image_scorers)
         self.size = size
-        self.wanted: Mapping[str, str] = {
+        self.versions: Mapping[str, str] = {
             **encoders.versions(self._embeddings),
-            **{READING + scorer.name: scorer.version for scorer in self._looking},
+            **{READING + scorer.name: scorer.version for scorer in self._image_scorers},
             STATISTICS: f"{STATISTICS_VERSION}, {size} px, hash {dhash.VERSION}",
         }
 
     def see(
         self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int], limits: guards.Limits | None = None
     ) -> Features:
-        """Look at pictures.
+        """Compute the features of pictures.
 
         Args:
             images: ``[n, 3, h, w]`` float in 0..1, on any device.
-            prompts: of the pictures.
-            seeds: of the pictures.
-            limits: beyond which a picture is broken; None looks only whether it shows anything at all.
+            prompts: the pictures' prompts.
+            seeds: the pictures' seeds.
+            limits: beyond which a picture is broken; with None, only pictures that show nothing at all are.
 
         Raises:
-            ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer that looks at the pictures
+            ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer that reads the pictures
                 failed.
         """
         self._check(images, prompts, seeds)
         finite = images.isfinite().flatten(1).all(1)
         safe = torch.where(finite[:, None, None, None], images, 0.0).float().clamp(0, 1)
-        lost = ~finite.cpu().numpy()
+        not_finite = ~finite.cpu().numpy()
         features = Features(
-            embeddings={k: _without(v, lost) for k, v in self._encoders.embed(safe, self._embeddings).items()},
-            statistics=_without(self._measured(safe), lost),
-            brightest=_without(safe.flatten(1).amax(1).cpu().numpy(), lost),
+            embeddings={k: _without(v, not_finite) for k, v in self._encoders.embed(safe, self._embeddings).items()},
+            statistics=_without(self._measured(safe), not_finite),
+            brightest=_without(safe.flatten(1).amax(1).cpu().numpy(), not_finite),
             dhash=dhash.difference_hashes(safe),
-            readings={scorer.name: _without(self._reading(scorer, safe, prompts), lost) for scorer in self._looking},
+            readings={
+                scorer.name: _without(self._reading(scorer, safe, prompts), not_finite)
+                for scorer in self._image_scorers
+            },
             broken=("",) * len(images),
             prompts=tuple(prompts),
             seeds=tuple(int(seed) for seed in seeds),
-            versions=self.wanted,
+            versions=self.versions,
         )
         return guards.marked(features, limits)
 
-    def _reading(self, scorer: Looking, images: Tensor, prompts: Sequence[str]) -> Values:
-        return said(scorer.name, lambda: scorer.look(images, prompts), len(images))
+    def _reading(self, scorer: ImageScorer, images: Tensor, prompts: Sequence[str]) -> Values:
+        return checked_values(scorer.name, lambda: scorer.look(images, prompts), len(images))
 
     def trace(self, images: Tensor, embedding: str) -> Tensor:
         """One embedding of finite pictures, ``[n, d]`` unit vectors, with gradients to the pictures.
 
         Raises:
-            ScorerError: no such embedding is taken.
+            ScorerError: there is no encoder for this embedding.
         """
         return self._encoders.trace(images, embedding)
 
@@ -95,11 +100,13 @@ class Observer:
         if len(shape) != 4 or shape[1] != 3 or not images.is_floating_point() or shape[0] == 0:
             raise ScorerError(f"pictures must be float [n, 3, h, w] with n > 0, not {images.dtype} {shape}")
         if not shape[0] == len(prompts) == len(seeds):
-            raise ScorerError(f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds; one of each is wanted")
-        twice = [slot for slot, count in Counter(zip(prompts, seeds, strict=True)).items() if count > 1]
-        if twice:
             raise ScorerError(
-                f"two pictures of one slot, prompt {twice[0][0]!r} and seed {twice[0][1]}; give other seeds"
+                f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds; give one of each per picture"
+            )
+        repeated = [slot for slot, count in Counter(zip(prompts, seeds, strict=True)).items() if count > 1]
+        if repeated:
+            raise ScorerError(
+                f"two pictures of one slot, prompt {repeated[0][0]!r} and seed {repeated[0][1]}; give other seeds"
             )
         low, high = float(images.nan_to_num(0.5, 0.5, 0.5).min()), float(images.nan_to_num(0.5, 0.5, 0.5).max())
         if low < -0.01 or high > 1.01:
@@ -113,7 +120,7 @@ class Observer:
             )
 
 
-def _without(values: npt.NDArray[_Number], lost: npt.NDArray[np.bool_]) -> npt.NDArray[_Number]:
+def _without(values: npt.NDArray[_Number], not_finite: npt.NDArray[np.bool_]) -> npt.NDArray[_Number]:
     """The values with NaN for pictures that are not finite."""
-    values[lost] = np.nan
+    values[not_finite] = np.nan
     return values

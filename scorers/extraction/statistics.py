@@ -1,11 +1,11 @@
-"""Colour, contrast and detail of pictures in numbers, and the scorer that keeps them in the references' bands.
+"""Colour, contrast and detail of pictures in numbers.
 
 All statistics are measured after the short side was resized to one size for the whole panel (``working_size``),
-because detail statistics depend on the number of pixels: the same picture at 1024 and at 512 pixels differs by half
+because statistics of detail depend on the number of pixels: the same picture at 1024 and at 512 pixels differs by half
 in ``hf_ratio``. The size is ``STANDARD_SIZE`` or the smallest short side among references and renders, whichever is
-less: enlarging a picture adds pixels without detail, so the share of fine detail would say how much a picture was
-enlarged. Measured on one core, 12 pictures of 96 px: 20 ms of processor time at 96 px, 710 ms enlarged
-to 512 px (the encoder, a tiny CLIP: 23 ms).
+less: enlarging a picture adds pixels without detail, so the share of fine detail would measure how much a picture was
+enlarged. Cost on one core, 12 pictures of 96 px: 20 ms of processor time at 96 px, 710 ms enlarged to 512 px (the
+encoder, a tiny CLIP: 23 ms).
 
 Luma is Y = .299 R + .587 G + .114 B. ``colourfulness`` is Hasler and Suesstrunk 2003, with signed opponent axes.
 """
@@ -22,7 +22,9 @@ from torch import Tensor
 from scorers.encoders.preprocess import short_side_to
 
 STANDARD_SIZE = 512
-VERSION = "2"  # of what is measured
+"""The largest short side, in pixels, at which statistics are measured."""
+VERSION = "2"
+"""Version of the statistics; part of the features' versions."""
 STATISTICS: tuple[str, ...] = (
     "colourfulness",  # 0..~150, 0 for grey pictures
     "saturation",  # mean HSV saturation, 0..1
@@ -40,11 +42,19 @@ STATISTICS: tuple[str, ...] = (
     "grid",  # share of the variance of Y in a pattern that repeats every 8 of the picture's own pixels, 0..1
     "coherence",  # correlation of neighbouring cells of 8 by 8 of the picture's own pixels, -1..1
 )
+"""Names of the statistics, in the order of the columns."""
 BLUR = 1.5
-CELL = 8  # pixels of a picture for each latent pixel: what a decoder that fails repeats, or draws unconnected
-CHUNK = 8  # pictures at a time: bounds memory, and torch.quantile takes 16 M values at most
-EDGE, SOFT = 0.4, 0.05  # a slope that is an edge; how wide the step there is for gradients
-QUIET = 1e-6  # added to the Laplacian's variance, so that a flat picture has a logarithm
+"""Standard deviation, in pixels, of the Gaussian that ``hf_ratio`` measures detail against."""
+CELL = 8
+"""Pixels of a picture per latent pixel: the size of the pattern or of the random cells of a failing decoder."""
+CHUNK = 8
+"""Pictures measured at a time; it bounds memory, and torch.quantile takes at most 16 million values."""
+EDGE = 0.4
+"""The least Sobel magnitude that counts as an edge."""
+EDGE_WIDTH = 0.05
+"""The width of the sigmoid step at ``EDGE`` that gradients see instead of the hard one."""
+VARIANCE_OFFSET = 1e-6
+"""What is added to the Laplacian's variance, so that a picture of one colour has a logarithm."""
 
 
 def working_size(short_sides: Iterable[int]) -> int:
@@ -124,32 +134,32 @@ def _detail(luma: Tensor) -> dict[str, Tensor]:
     fine = (y - _blurred(y)).square()
     variance = _variance(luma)
     return {
-        "log_lap_var": (_variance(255 * (neighbours - 4 * inner)) + QUIET).log(),
+        "log_lap_var": (_variance(255 * (neighbours - 4 * inner)) + VARIANCE_OFFSET).log(),
         "edge_density": _mean(_above(slope, EDGE)),
         "hf_ratio": torch.where(variance > 1e-8, _mean(fine) / variance.clamp_min(1e-8), 0.0),
     }
 
 
 def _above(x: Tensor, limit: float) -> Tensor:
-    """1 where numbers pass a limit, 0 elsewhere; its gradient is that of a step of width ``SOFT``."""
+    """1 where numbers pass a limit, 0 elsewhere; its gradient is that of a step of width ``EDGE_WIDTH``."""
     hard = (x > limit).float()
     if not x.requires_grad:
         return hard
-    soft = torch.sigmoid((x - limit) / SOFT)
+    soft = torch.sigmoid((x - limit) / EDGE_WIDTH)
     return hard + soft - soft.detach()
 
 
 def _cells(own: Tensor) -> dict[str, Tensor]:
-    """What shows at the grain of the latent: a repeated pattern, or cells that have nothing to do with each other.
+    """Faults of the size of a latent pixel: a repeated pattern, or neighbouring cells that do not correlate.
 
-    Measured at each picture's own size, where the grain is; pictures of less than two cells a side have neither.
+    They are measured at each picture's own size; pictures of less than two cells a side have neither.
     """
     height, width = (side // CELL for side in own.shape[-2:])
     if min(height, width) < 2:
         return {"grid": own.new_zeros(len(own)), "coherence": own.new_ones(len(own))}
     own = own[..., : height * CELL, : width * CELL]
     luma = _luma(own)
-    fine = luma - _around(luma[:, None])[:, 0]
+    fine = luma - _moving_average(luma[:, None])[:, 0]
     tile = fine.unflatten(2, (width, CELL)).unflatten(1, (height, CELL)).mean((1, 3))
     cells = F.avg_pool2d(own, CELL)
     cells = cells - cells.mean((2, 3), keepdim=True)
@@ -162,8 +172,8 @@ def _cells(own: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _around(y: Tensor) -> Tensor:
-    """The mean over a cell's side around every pixel, in which no pattern that repeats by cells is left."""
+def _moving_average(y: Tensor) -> Tensor:
+    """Moving average over one cell's side, in which a pattern that repeats every cell vanishes."""
     weights = torch.tensor([0.5, *[1.0] * (CELL - 1), 0.5], dtype=y.dtype, device=y.device) / CELL
     y = F.pad(y, (CELL // 2,) * 4, mode="reflect")
     return F.conv2d(F.conv2d(y, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))

@@ -1,1 +1,1 @@
-"""From scorers to one objective: calibration, judging, penalties, differences."""
+"""From scorers to one objective: settings, calibration, verdicts, penalties, comparisons, preferences."""

@@ -1,4 +1,4 @@
-"""The judge: scorers that are fitted, their units, and the base recipe that values are measured from."""
+"""The judge: fitted scorers, their units, and the base recipe that values are measured from."""
 
 from __future__ import annotations
 
@@ -11,42 +11,51 @@ import numpy as np
 from scorers.base import Scorer
 from scorers.errors import ScorerError
 from scorers.extraction.guards import infeasible
-from scorers.features import Features, joined
-from scorers.panel.calibration import Row, Scale, mean_of, rate, scale_of
-from scorers.panel.penalties import MOST, Collapse, Fine
-from scorers.panel.verdict import Difference, Estimate, Part, Penalty, Verdict, influence, interval, jackknife
+from scorers.features import Features, Values, joined
+from scorers.panel.calibration import Scale, contributions_of, mean_contribution, measure_scale
+from scorers.panel.penalties import MAX_PENALTY, Collapse, Hinge, PicturePenalty
+from scorers.panel.verdict import (
+    PairedDifference,
+    Penalty,
+    ScaledScore,
+    ScoreEstimate,
+    Verdict,
+    influence,
+    jackknife,
+    paired_difference,
+)
 from scorers.scoring.aspects import FLOORED, PARETO, ROOM, aspect_of
 
-BASE, PARENTS = "FLAT_50", ("A", "B")
-FLOOR = -MOST  # of a scaled part: one catastrophe must not flatten everything else a model of the objective sees
+BASE = "FLAT_50"
+"""Label of the calibration recipe that values are measured from."""
+PARENTS = ("A", "B")
+"""Labels of the calibration recipes that floors are set by."""
+FLOOR = -MAX_PENALTY
+"""The least scaled score, so that one catastrophe does not flatten the rest for a surrogate model of the objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hinge:
-    """A limit of a number that may not be passed for nothing.
+class _Relative:
+    """A scorer's value of a recipe relative to the base, in the scorer's own units.
 
     Attributes:
-        name: of the number.
-        limit: as a difference from the base, in ``unit``.
-        unit: of the number; negative where the limit is a floor.
+        raw: mean contribution.
+        difference: from the base.
+        influences: of the pictures on ``difference``, ``(n,)``; see ``scorers.panel.verdict.influence``.
     """
 
-    name: str
-    limit: float
-    unit: float
-
-    def taken(self, off: float) -> float:
-        """What a difference from the base costs, in objective units, at most ``MOST``."""
-        return float(np.clip(off / self.unit - self.limit, 0.0, MOST))
+    raw: float
+    difference: float
+    influences: Values
 
 
 class Judge:
-    """Judges recipes; everything it needs is given, nothing is changed.
+    """Judges recipes with scorers that are already fitted.
 
     Attributes:
-        recipes: the calibration recipes: equal slots in equal order, broken pictures left out.
-        base_labels, bases: what values are measured from: FLAT_50, or all calibration recipes.
-        seen: slots of which the bases' pictures were seen, broken ones too.
+        recipes: the calibration recipes: same slots in the same order, broken pictures left out.
+        base_labels, bases: the recipes that values are measured from: FLAT_50, or all calibration recipes.
+        known_slots: the slots for which the bases' pictures are known, broken ones too.
         scales: by scorer.
     """
 
@@ -54,191 +63,190 @@ class Judge:
         self,
         scorers: Sequence[Scorer],
         scales: Mapping[str, Scale],
-        fines: Sequence[Fine],
+        penalties: Sequence[PicturePenalty],
         collapse: Collapse | None,
         recipes: Mapping[str, Features],
     ) -> None:
-        """All are fitted to ``recipes``; ``collapse`` is None where no embedding is at hand."""
+        """All are fitted to ``recipes``; ``collapse`` is None where there is no embedding."""
         self.recipes = recipes
         self.base_labels = (BASE,) if BASE in recipes else tuple(recipes)
-        self.bases = self._wide = tuple(recipes[label] for label in self.base_labels)
-        self.seen = set(self.bases[0].slots)
+        self.bases = self._all_bases = tuple(recipes[label] for label in self.base_labels)
+        self.known_slots = set(self.bases[0].slots)
         self.scales = scales
         self._scorers = tuple(scorers)
-        self._fines = tuple(fines)
+        self._picture_penalties = tuple(penalties)
         self._collapse = collapse
         self._floors = {s.name: self._floor(s) for s in scorers if aspect_of(s) in FLOORED and scales[s.name].weight}
-        self._rise = self._most_alike(collapse) if collapse else None
+        self._collapse_limit = self._limit_of_collapse(collapse) if collapse else None
 
-    def widen(self, pictures: Mapping[str, Features]) -> None:
-        """See ``Panel.widen``."""
+    def add_slots(self, pictures: Mapping[str, Features]) -> None:
+        """See ``Panel.add_slots``."""
         missing = [label for label in self.base_labels if label not in pictures]
         if missing:
             raise ScorerError(f"further pictures of {', '.join(missing)} are missing")
-        found = [pictures[label] for label in self.base_labels]
-        if len({features.slots for features in found}) > 1 or self.seen & set(found[0].slots):
+        added = [pictures[label] for label in self.base_labels]
+        if len({features.slots for features in added}) > 1 or self.known_slots & set(added[0].slots):
             raise ScorerError("further pictures of the bases must be of the same new slots")
-        self.seen |= set(found[0].slots)
-        sound = [row for row in range(len(found[0])) if not any(features.broken[row] for features in found)]
-        self._wide = tuple(joined([base, new.take(sound)]) for base, new in zip(self._wide, found, strict=True))
+        self.known_slots |= set(added[0].slots)
+        intact = [row for row in range(len(added[0])) if not any(features.broken[row] for features in added)]
+        pairs = zip(self._all_bases, added, strict=True)
+        self._all_bases = tuple(joined([base, new.take(intact)]) for base, new in pairs)
 
     def _floor(self, scorer: Scorer) -> Hinge:
-        """One unit below the worse parent; below the worst calibration recipe where the parents are not known."""
+        """One unit below the worse parent; below the worst calibration recipe where there are no parents."""
         known = [label for label in PARENTS if label in self.recipes] or list(self.recipes)
         sigma = self.scales[scorer.name].sigma
-        worst = min(self._relative(scorer, self.recipes[label], self.bases)[1] for label in known) / sigma
+        worst = min(self._relative(scorer, self.recipes[label], self.bases).difference for label in known) / sigma
         return Hinge(name=scorer.name, limit=ROOM - worst, unit=-sigma)
 
-    def _most_alike(self, collapse: Collapse) -> Hinge:
-        """Two standard deviations of calibration above the base; or as far as any of its recipes, or the references."""
-        found = scale_of(collapse, 0.0, self.recipes)
-        unit = max(found.sigma, collapse.least)
-        own = [self._relative(collapse, recipe, self.bases) for recipe in self.recipes.values()]
-        base = own[0][0] - own[0][1]
-        rises = [collapse.references - base, *(off for _, off, _ in own)]
+    def _limit_of_collapse(self, collapse: Collapse) -> Hinge:
+        """Two standard deviations of calibration above the base, or as much as any of its recipes or the references."""
+        unit = max(measure_scale(collapse, 0.0, self.recipes).sigma, collapse.least)
+        measured = [self._relative(collapse, recipe, self.bases) for recipe in self.recipes.values()]
+        base = measured[0].raw - measured[0].difference
+        rises = [collapse.references - base, *(one.difference for one in measured)]
         return Hinge(name=collapse.name, limit=max(2.0, max(rises) / unit), unit=unit)
 
     def judge(self, features: Features) -> Verdict:
         """See ``Panel.judge``."""
         reasons = infeasible(features)
         if reasons:
-            return Verdict(value=None, parts={}, reasons=reasons, standard_error=None)
+            return Verdict(value=None, scores={}, reasons=reasons, standard_error=None)
         return self._judged(features)[0]
 
-    def shares(self, features: Features) -> Row:
-        """See ``Panel.shares``."""
-        verdict, drops = self._judged(features)
-        return (verdict.value or 0.0) + (len(drops) - 1) * drops
+    def pseudo_values(self, features: Features) -> Values:
+        """See ``Panel.pseudo_values``."""
+        verdict, influences = self._judged(features)
+        return (verdict.value or 0.0) + (len(influences) - 1) * influences
 
-    def _judged(self, features: Features) -> tuple[Verdict, Row]:
-        """The verdict on a feasible recipe, and by how much its value would fall if a picture were left out."""
+    def _judged(self, features: Features) -> tuple[Verdict, Values]:
+        """The verdict on a feasible recipe, and the influence of every picture on its value."""
         used, bases = self._paired(features)
-        rows = {scorer.name: self._relative(scorer, used, bases) for scorer in self._scorers}
-        parts = {name: self._part(self.scales[name], raw, off, drop) for name, (raw, off, drop) in rows.items()}
-        drops = {name: drop for name, (_, _, drop) in rows.items()}
-        penalties, loss = self._penalties(used, bases, {name: (off, drop) for name, (_, off, drop) in rows.items()})
-        total = sum(self.scales[name].counts * part.scaled for name, part in parts.items())
+        relative = {scorer.name: self._relative(scorer, used, bases) for scorer in self._scorers}
+        scores = {name: _scaled_score(self.scales[name], one) for name, one in relative.items()}
+        influences = {name: one.influences for name, one in relative.items()}
+        penalties, influences_of_penalties = self._penalties(used, bases, relative)
+        total = sum(self.scales[name].counts * score.scaled for name, score in scores.items())
         remarks = tuple(
             f"seed {seed}: {why}" for (_, seed), why in zip(features.slots, features.broken, strict=True) if why
         )
-        whole = self._weighted(drops) - loss
+        whole = self._weighted(influences) - influences_of_penalties
         verdict = Verdict(
-            value=total - sum(penalty.taken for penalty in penalties),
-            parts=parts,
+            value=total - sum(penalty.amount for penalty in penalties),
+            scores=scores,
             reasons=remarks,
             standard_error=jackknife(whole),
             pictures=len(used),
             penalties=penalties,
-            aspects=self._aspects(parts, drops),
+            aspects=self._aspects(scores, influences),
         )
         return verdict, whole
 
     def _paired(self, features: Features) -> tuple[Features, tuple[Features, ...]]:
-        """The sound pictures of slots that the bases have, and these; all sound pictures where that is no two of them.
+        """The intact pictures of slots that the bases have, and the bases' pictures of these slots.
 
-        A base lacks the slots where its own picture, or that of some calibration recipe, is broken.
+        A base lacks the slots where its own picture, or that of some calibration recipe, is broken. With fewer than two
+        such slots, all intact pictures, and the bases as calibration had them.
         """
-        used = features.take(features.sound)
+        used = features.take(features.intact)
         if len(used) < 2:
-            raise ScorerError(f"{len(used)} sound picture(s); a recipe is judged by 2 at least")
-        known = {slot: row for row, slot in enumerate(self._wide[0].slots)}
+            raise ScorerError(f"{len(used)} intact picture(s); at least 2 are needed to judge a recipe")
+        known = {slot: row for row, slot in enumerate(self._all_bases[0].slots)}
         shared = [row for row, slot in enumerate(used.slots) if slot in known]
         if len(shared) < 2:
             return used, self.bases
         used = used.take(shared)
-        return used, tuple(base.take([known[slot] for slot in used.slots]) for base in self._wide)
+        return used, tuple(base.take([known[slot] for slot in used.slots]) for base in self._all_bases)
 
-    def _relative(self, scorer: Scorer, used: Features, bases: tuple[Features, ...]) -> tuple[float, float, Row]:
-        """Raw value, difference from the base, and its influences."""
-        own, base = rate(scorer, used), np.mean([rate(scorer, features) for features in bases], axis=0)
+    def _relative(self, scorer: Scorer, used: Features, bases: tuple[Features, ...]) -> _Relative:
+        """A scorer's value relative to the bases: picture by picture on the same slots, else mean from mean."""
+        own = contributions_of(scorer, used)
+        base = np.mean([contributions_of(scorer, features) for features in bases], axis=0)
         paired = used.slots == bases[0].slots
-        off = own - base if paired else own - mean_of(scorer, base)
-        return mean_of(scorer, own), mean_of(scorer, off), influence(off, scorer.degree)
-
-    def _part(self, scale: Scale, raw: float, off: float, drop: Row) -> Part:
-        error = jackknife(drop)
-        scaled = max(FLOOR, off / scale.sigma)
-        return Part(raw=raw, scaled=scaled, standard_error=None if error is None else error / scale.sigma)
+        differences = own - base if paired else own - mean_contribution(scorer, base)
+        return _Relative(
+            raw=mean_contribution(scorer, own),
+            difference=mean_contribution(scorer, differences),
+            influences=influence(differences, scorer.degree),
+        )
 
     def _penalties(
-        self, used: Features, bases: tuple[Features, ...], rows: Mapping[str, tuple[float, Row]]
-    ) -> tuple[tuple[Penalty, ...], Row]:
-        """What is taken, and the influences of its sum."""
-        found: list[Penalty] = []
-        loss = np.zeros(len(used))
-        for fine in self._fines:
-            each = rate(fine, used)
+        self, used: Features, bases: tuple[Features, ...], relative: Mapping[str, _Relative]
+    ) -> tuple[tuple[Penalty, ...], Values]:
+        """What is subtracted, and the influences of the pictures on its sum."""
+        penalties: list[Penalty] = []
+        influences = np.zeros(len(used))
+        for one in self._picture_penalties:
+            each = contributions_of(one, used)
             if each.any():
-                found.append(Penalty(name=fine.name, taken=float(each.mean()), words=fine.words(used)))
-                loss += influence(each, fine.degree)
-        if used.slots != bases[0].slots:  # what is missing or alike there is no matter of the recipe alone
-            return tuple(found), loss
-        hinges = [(hinge, *rows[name]) for name, hinge in self._floors.items()]
-        if self._collapse and self._rise:
-            hinges.insert(0, (self._rise, *self._relative(self._collapse, used, bases)[1:]))
-        for hinge, off, drop in hinges:
-            taken = hinge.taken(off)
-            if taken > 0:
-                found.append(Penalty(name=hinge.name, taken=taken, words=_words(hinge, off)))
-                loss += (drop / hinge.unit) * (taken < MOST)
-        return tuple(found), loss
+                penalties.append(Penalty(name=one.name, amount=float(each.mean()), reason=one.reason(used)))
+                influences += influence(each, one.degree)
+        if used.slots != bases[0].slots:  # other prompts differ in both, whatever the recipe
+            return tuple(penalties), influences
+        hinges = [(hinge, relative[name]) for name, hinge in self._floors.items()]
+        if self._collapse and self._collapse_limit:
+            hinges.insert(0, (self._collapse_limit, self._relative(self._collapse, used, bases)))
+        for hinge, value in hinges:
+            amount = hinge.penalty(value.difference)
+            if amount > 0:
+                penalties.append(Penalty(name=hinge.name, amount=amount, reason=hinge.reason(value.difference)))
+                influences += (value.influences / hinge.unit) * (amount < MAX_PENALTY)
+        return tuple(penalties), influences
 
-    def _weighted(self, rows: Mapping[str, Row], weights: Mapping[str, float] | None = None) -> Row:
-        """Rows of all scorers in objective units, summed; scorers without weight have no part in it."""
+    def _weighted(self, rows: Mapping[str, Values], weights: Mapping[str, float] | None = None) -> Values:
+        """The weighted sum of all scorers' rows, in objective units; scorers without a weight are left out."""
         if weights is None:
             weights = {name: self.scales[name].counts for name in rows}
         return np.sum([weights[name] / self.scales[name].sigma * rows[name] for name in rows if weights[name]], axis=0)
 
-    def _aspects(self, parts: Mapping[str, Part], drops: Mapping[str, Row]) -> dict[str, Estimate]:
-        """By aspect, the mean of its scorers by weight; of those without weight where none has one."""
-        found: dict[str, Estimate] = {}
+    def _aspects(self, scores: Mapping[str, ScaledScore], influences: Mapping[str, Values]) -> dict[str, ScoreEstimate]:
+        """By aspect, the weighted mean of its scorers; the plain mean where none of them has a weight."""
+        estimates: dict[str, ScoreEstimate] = {}
         for aspect in PARETO:
             names = [scorer.name for scorer in self._scorers if aspect_of(scorer) == aspect]
-            heavy = {name: self.scales[name].weight for name in names if self.scales[name].weight}
-            heavy = heavy or dict.fromkeys(names, 1.0)
-            if not heavy:
+            weights = {name: self.scales[name].weight for name in names if self.scales[name].weight}
+            weights = weights or dict.fromkeys(names, 1.0)
+            if not weights:
                 continue
-            shares = {name: weight / sum(heavy.values()) for name, weight in heavy.items()}
-            row = self._weighted({name: drops[name] for name in shares}, shares)
-            value = sum(share * parts[name].scaled for name, share in shares.items())
-            found[aspect] = Estimate(value=value, standard_error=jackknife(row), pictures=len(row))
-        return found
+            shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
+            row = self._weighted({name: influences[name] for name in shares}, shares)
+            value = sum(share * scores[name].scaled for name, share in shares.items())
+            estimates[aspect] = ScoreEstimate(value=value, standard_error=jackknife(row), pictures=len(row))
+        return estimates
 
-    def contributions(self, features: Features) -> dict[str, Row]:
+    def contributions(self, features: Features) -> dict[str, Values]:
         """See ``Panel.contributions``."""
-        return {scorer.name: rate(scorer, features) / self.scales[scorer.name].sigma for scorer in self._scorers}
+        return {s.name: contributions_of(s, features) / self.scales[s.name].sigma for s in self._scorers}
 
-    def compare(self, a: Features, b: Features) -> Difference:
+    def compare(self, a: Features, b: Features) -> PairedDifference:
         """See ``Panel.compare``."""
-        left, right = _common(a, b)
+        left, right = _on_shared_slots(a, b)
         if len(left) < 3:
-            raise ScorerError(f"{len(left)} slots (prompt and seed) in common; 3 at least are needed to compare")
-        offs = {scorer.name: rate(scorer, left) - rate(scorer, right) for scorer in self._scorers}
+            raise ScorerError(f"{len(left)} slots (prompt and seed) in common; at least 3 are needed to compare")
+        differences = {s.name: contributions_of(s, left) - contributions_of(s, right) for s in self._scorers}
         degrees = {scorer.name: scorer.degree for scorer in self._scorers}
-        means = {s.name: np.array([mean_of(s, offs[s.name])]) for s in self._scorers if self.scales[s.name].counts}
-        fined = np.sum([rate(fine, left) - rate(fine, right) for fine in self._fines], axis=0)
-        drops = self._weighted({name: influence(off, degrees[name]) for name, off in offs.items()})
-        error = jackknife(drops - influence(fined, 1))
-        mean = float(self._weighted(means)[0]) - float(fined.mean())
-        return interval(mean, math.nan if error is None else error, len(left))
+        counted = [scorer for scorer in self._scorers if self.scales[scorer.name].counts]
+        means = {s.name: np.array([mean_contribution(s, differences[s.name])]) for s in counted}
+        pairs = [contributions_of(one, left) - contributions_of(one, right) for one in self._picture_penalties]
+        penalties = np.sum(pairs, axis=0)
+        influences = self._weighted({name: influence(row, degrees[name]) for name, row in differences.items()})
+        error = jackknife(influences - influence(penalties, 1))
+        mean = float(self._weighted(means)[0]) - float(penalties.mean())
+        return paired_difference(mean, math.nan if error is None else error, len(left))
 
 
-def _common(a: Features, b: Features) -> tuple[Features, Features]:
-    """Both cut to the slots that are sound in both, in the order of ``a``."""
-    ours = {slot: row for row, slot in enumerate(a.slots) if not a.broken[row]}
-    theirs = {slot: row for row, slot in enumerate(b.slots) if not b.broken[row]}
-    common = [slot for slot in ours if slot in theirs]
-    return a.take([ours[slot] for slot in common]), b.take([theirs[slot] for slot in common])
-
-
-def _words(hinge: Hinge, off: float) -> str:
-    """What is wrong, for people."""
-    if hinge.unit < 0:
-        return (
-            f"{hinge.name} {-off / hinge.unit:+.1f} lies below its floor {-hinge.limit:+.1f}: more than one unit below "
-            "the worse parent"
-        )
-    return (
-        f"pictures of different prompts are more alike than in the base, by {off:.3f} of mean cosine; "
-        f"{hinge.limit * hinge.unit:.3f} is within what mixes of the parents and the references do"
+def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:
+    error = jackknife(relative.influences)
+    return ScaledScore(
+        raw=relative.raw,
+        scaled=max(FLOOR, relative.difference / scale.sigma),
+        standard_error=None if error is None else error / scale.sigma,
     )
+
+
+def _on_shared_slots(a: Features, b: Features) -> tuple[Features, Features]:
+    """Both reduced to the slots whose pictures are intact in both, in the order of ``a``."""
+    in_a = {slot: row for row, slot in enumerate(a.slots) if not a.broken[row]}
+    in_b = {slot: row for row, slot in enumerate(b.slots) if not b.broken[row]}
+    shared = [slot for slot in in_a if slot in in_b]
+    return a.take([in_a[slot] for slot in shared]), b.take([in_b[slot] for slot in shared])

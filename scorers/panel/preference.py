@@ -1,14 +1,14 @@
-"""What a person prefers, learnt from picks between pairs of pictures: the panel's weights, moved as far as picks say.
+"""A person's preferences, fitted to picks between pairs of pictures: the panel's weights, moved as far as picks say.
 
-The model is Bradley and Terry's (1952) with the scorers' differences as its terms: the left picture is preferred with
-probability ``1 / (1 + exp(-sum_k b_k d_k))``; a tie is half a pick for either. The weights that are in force are the
-mean of a Gaussian prior, and the fit is the maximum of the posterior, by Newton's method: without picks nothing moves,
-and a few picks move little. Terms are counted in standard deviations over the pairs that can be shown, and the prior is
-as sure as a person who is consistent in four pairs out of five when all pairs are asked at random.
+The model is Bradley and Terry's (1952) with the scorers' differences as features: the left picture is preferred with
+probability ``1 / (1 + exp(-sum_k b_k d_k))``; a tie is half a pick for either. The present weights are the mean of a
+Gaussian prior, and the fit is the maximum of the posterior, found by Newton's method: without picks nothing moves, and
+a few picks move little. Differences are in units of their standard deviation over the pairs that can be shown. The
+prior's log odds have the scale of a person who picks consistently in four of five pairs drawn at random.
 
-Tried on simulated persons (normal differences, weights drawn at random, 80 % consistent, 150 persons each). The weights
-in force are the person's own, half the person's own, or drawn at random as well. Given is the share of new pairs on
-which the fitted weights agree with the person's, for the prior's ``SPREAD`` .5 (and 1, and without a prior):
+Tried on simulated persons (normal differences, random weights, 80 % consistent, 150 persons each). The present weights
+are the person's own, half the person's own, or random as well. The table has the share of new pairs on which the fitted
+weights agree with the person's, for the prior's ``SPREAD`` .5 (in brackets: 1, and no prior):
 
     =====  =================  =================  =================
     picks  own                half               random
@@ -28,7 +28,7 @@ which the fitted weights agree with the person's, for the prior's ``SPREAD`` .5 
     80     .92 (.90, .89)     .91 (.90, .89)     .88 (.89, .89)
     =====  =================  =================  =================
 
-So .5: ten picks help where the weights were not right already, and cost little where they were.
+So the spread is .5: ten picks help where the weights were wrong, and cost little where they were right.
 """
 
 from __future__ import annotations
@@ -38,113 +38,119 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix = npt.NDArray[np.float64]
-Vector = npt.NDArray[np.float64]
+from scorers.features import FloatArray
+
 NORMAL_95 = 1.959963984540054
 """Half the width of a 95 % interval, in standard deviations of a normal distribution."""
 SHARPNESS = 2.3
 """Standard deviation of a pair's log odds at which a person is 80 % consistent."""
 SPREAD = 0.5
-"""Standard deviation of the prior of a scorer's part in the log odds, per standard deviation of its differences."""
+"""Standard deviation of the prior of each coefficient: log odds per standard deviation of a scorer's differences."""
 STEPS = 50
+"""The most steps of Newton's method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taste:
-    """The posterior of a person's weights.
+class PreferenceFit:
+    """The posterior of a person's weights, as a normal distribution.
 
     Attributes:
-        names: of the scorers.
-        scale: ``(k,)``, standard deviation of each scorer's differences over the pairs that can be shown.
-        centre: ``(k,)``, log odds per standard deviation, the most probable.
-        precision: ``(k, k)``, inverse covariance around it.
-        unit: log odds for a weight of 1 and a difference of one standard deviation.
+        names: the scorers' names.
+        scale: ``(k,)``, root mean square of each scorer's differences over the pairs that can be shown.
+        centre: ``(k,)``, the posterior mode: log odds per unit of ``scale``.
+        precision: ``(k, k)``, inverse covariance around the mode.
+        unit: log odds for a weight of 1 and a difference of 1.
     """
 
     names: tuple[str, ...]
-    scale: Vector
-    centre: Vector
-    precision: Matrix
+    scale: FloatArray
+    centre: FloatArray
+    precision: FloatArray
     unit: float
 
-    def probability(self, differences: Matrix) -> Vector:
-        """That the left one is preferred, ``(n,)``, for ``(n, k)`` differences left minus right."""
+    def probability(self, differences: FloatArray) -> FloatArray:
+        """Probability that the left picture is preferred, ``(n,)``, for differences ``(n, k)`` left minus right."""
         return _logistic(differences / self.scale @ self.centre)
 
-    def information(self, differences: Matrix) -> Vector:
-        """How much an answer would tell, ``(n,)``: the variance of the answer times that of its log odds."""
-        seen = differences / self.scale
-        unsure = np.einsum("nk,nk->n", seen, np.linalg.solve(self.precision, seen.T).T)
+    def information(self, differences: FloatArray) -> FloatArray:
+        """How informative an answer would be, ``(n,)``: the variance of the answer times that of its log odds."""
+        scaled = differences / self.scale
+        variance = np.einsum("nk,nk->n", scaled, np.linalg.solve(self.precision, scaled.T).T)
         share = self.probability(differences)
-        return share * (1 - share) * unsure
+        return share * (1 - share) * variance
 
     def weights(self, total: float) -> dict[str, float]:
-        """As a study file has them: none below 0, their sum ``total``."""
-        plain = np.maximum(self.centre / (self.scale * self.unit), 0.0)
-        if plain.sum() <= 0:
+        """Weights for a study file: none below 0, their sum ``total``.
+
+        Raises:
+            ArithmeticError: no scorer has a weight above 0 in the fit.
+        """
+        weights = np.maximum(self.centre / (self.scale * self.unit), 0.0)
+        if weights.sum() <= 0:
             raise ArithmeticError("the picks go against every scorer; no weights above 0 fit them")
-        return dict(zip(self.names, (plain * total / plain.sum()).tolist(), strict=True))
+        return dict(zip(self.names, (weights * total / weights.sum()).tolist(), strict=True))
 
 
-def taste(weights: Mapping[str, float], pool: Matrix, differences: Matrix, answers: Vector) -> Taste:
+def fit_preferences(
+    weights: Mapping[str, float], pool: FloatArray, differences: FloatArray, answers: FloatArray
+) -> PreferenceFit:
     """Fit a person's weights.
 
     Args:
-        weights: in force, by scorer; at least one above 0.
+        weights: the present weights, by scorer; at least one above 0.
         pool: ``(m, k)``, differences of the pairs that can be shown, in the scorers' units.
-        differences: ``(n, k)``, of the pairs that were answered, left minus right.
+        differences: ``(n, k)``, differences of the pairs that were answered, left minus right.
         answers: ``(n,)``, 1 for left, 0 for right, .5 for a tie.
     """
     scale = np.maximum(np.sqrt(np.mean(np.square(pool), axis=0)), 1e-9)
-    force = np.array(list(weights.values()), dtype=np.float64)
-    unit = SHARPNESS / max(float(np.sqrt(np.mean(np.square(pool @ force)))), 1e-9)
-    centre, precision = _most_probable(differences / scale, answers, force * scale * unit)
-    return Taste(names=tuple(weights), scale=scale, centre=centre, precision=precision, unit=unit)
+    present = np.array(list(weights.values()), dtype=np.float64)
+    unit = SHARPNESS / max(float(np.sqrt(np.mean(np.square(pool @ present)))), 1e-9)
+    centre, precision = _posterior_mode(differences / scale, answers, present * scale * unit)
+    return PreferenceFit(names=tuple(weights), scale=scale, centre=centre, precision=precision, unit=unit)
 
 
-def _most_probable(seen: Matrix, answers: Vector, prior: Vector) -> tuple[Vector, Matrix]:
-    """Maximum of the posterior and minus its second derivative there; steps that lead down are halved."""
-    sure = np.eye(len(prior)) / SPREAD**2
+def _posterior_mode(scaled: FloatArray, answers: FloatArray, prior: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Maximum of the posterior and the negative Hessian of its log there; steps that lead down are halved."""
+    prior_precision = np.eye(len(prior)) / SPREAD**2
 
-    def height(centre: Vector) -> float:
-        odds, off = seen @ centre, centre - prior
-        return float(answers @ odds - np.logaddexp(0, odds).sum() - off @ sure @ off / 2)
+    def log_posterior(centre: FloatArray) -> float:
+        odds, deviation = scaled @ centre, centre - prior
+        return float(answers @ odds - np.logaddexp(0, odds).sum() - deviation @ prior_precision @ deviation / 2)
 
     centre = prior.copy()
     for _ in range(STEPS):
-        share = _logistic(seen @ centre)
-        slope = seen.T @ (answers - share) - sure @ (centre - prior)
-        step = np.linalg.solve((seen * (share * (1 - share))[:, None]).T @ seen + sure, slope)
-        while height(centre + step) < height(centre) and float(np.abs(step).max()) > 1e-10:
+        share = _logistic(scaled @ centre)
+        gradient = scaled.T @ (answers - share) - prior_precision @ (centre - prior)
+        step = np.linalg.solve((scaled * (share * (1 - share))[:, None]).T @ scaled + prior_precision, gradient)
+        while log_posterior(centre + step) < log_posterior(centre) and float(np.abs(step).max()) > 1e-10:
             step = step / 2
         centre = centre + step
         if float(np.abs(step).max()) < 1e-10:
             break
-    share = _logistic(seen @ centre)
-    return centre, (seen * (share * (1 - share))[:, None]).T @ seen + sure
+    share = _logistic(scaled @ centre)
+    return centre, (scaled * (share * (1 - share))[:, None]).T @ scaled + prior_precision
 
 
-def _logistic(odds: Vector) -> Vector:
+def _logistic(odds: FloatArray) -> FloatArray:
     return 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How often something agrees with a person, ties and draws left out; the interval is Wilson's, 95 %."""
+    """How often predictions agree with a person's picks, ties left out; the interval is Wilson's (1927), 95 %."""
 
     agreed: float
     pairs: int
 
     @property
     def share(self) -> float:
-        """Of the pairs; a half without any."""
+        """Share of the pairs; 0.5 if there are none."""
         return self.agreed / self.pairs if self.pairs else 0.5
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson (1927)."""
+        """95 % interval of ``share``; 0 to 1 if there are no pairs."""
         if not self.pairs:
             return 0.0, 1.0
         n, z = self.pairs, NORMAL_95
@@ -157,18 +163,20 @@ class Agreement:
         return f"{self.share:.0%} of {self.pairs} pairs ({low:.0%} to {high:.0%})"
 
 
-def agreement(said: Vector, answers: Vector) -> Agreement:
-    """Of signed opinions ``(n,)``, above 0 for left, with answers."""
-    decided = np.isfinite(said) & (said != 0) & (answers != 0.5)
-    same = (said[decided] > 0) == (answers[decided] > 0.5)
+def agreement(predictions: FloatArray, answers: FloatArray) -> Agreement:
+    """Agreement of predictions ``(n,)``, above 0 for left, with answers ``(n,)``."""
+    decided = np.isfinite(predictions) & (predictions != 0) & (answers != 0.5)
+    same = (predictions[decided] > 0) == (answers[decided] > 0.5)
     return Agreement(agreed=float(same.sum()), pairs=int(decided.sum()))
 
 
-def agreement_on_new(weights: Mapping[str, float], pool: Matrix, differences: Matrix, answers: Vector) -> Agreement:
-    """Of fitted weights with answers that they were not fitted to: every pair is left out once."""
-    said: Sequence[float] = [
+def agreement_on_new(
+    weights: Mapping[str, float], pool: FloatArray, differences: FloatArray, answers: FloatArray
+) -> Agreement:
+    """Agreement of fitted weights with answers that they were not fitted to: every pair is left out once."""
+    predictions: Sequence[float] = [
         float(differences[out] / one.scale @ one.centre)
         for out in range(len(answers))
-        for one in [taste(weights, pool, np.delete(differences, out, 0), np.delete(answers, out))]
+        for one in [fit_preferences(weights, pool, np.delete(differences, out, 0), np.delete(answers, out))]
     ]
-    return agreement(np.array(said, dtype=np.float64), answers)
+    return agreement(np.array(predictions, dtype=np.float64), answers)

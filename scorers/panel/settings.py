@@ -1,4 +1,4 @@
-"""What a panel is made of, and the mistakes that can be made there."""
+"""What a panel is made of, how the style weight is divided between scorers, and settings that cannot work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scorers.catalogue import lookup as catalogue
-from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
-from scorers.scoring.plugins import offered
+from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
 
+FEWEST_REFERENCES = 4
+"""The fewest reference pictures that the style score can learn from."""
 FEW_REFERENCES = 8
+"""With fewer reference pictures than this there is a warning: their mean is a vague target."""
+TEXT_SHARE = 0.3
+"""The share of the style weight that the text scorer gets when there are words and enough references."""
+TEXT_SHARE_FEW = 0.7
+"""The share of the style weight that the text scorer gets with fewer than ``FEWEST_REFERENCES`` references."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,19 +30,19 @@ class PanelSettings:
     """What a panel is made of.
 
     Attributes:
-        encoders: encoders whose files are named, by name; those of the catalogue are found in ``folder``.
+        encoders: files of encoders by name; those of the catalogue are looked for in ``folder``.
         main: name of the encoder for style and prompts.
-        references: pictures of the wanted look; 4 at least, or 1 where ``like`` is given; 16 to 64 of diverse subjects
-            are good.
-        like: the wanted look in words, or "".
-        unlike: what it shall be told from, in words.
-        weights: scorer to weight, at least 0; a scorer of weight 0 is reported only. Names are those of
+        references: pictures of the target style; at least 4, or 1 where ``like`` is given. 16 to 64 pictures of
+            diverse subjects are good.
+        like: the target style in words, or "".
+        unlike: in words, what pictures should be less like than ``like``.
+        weights: scorer to weight, at least 0; a scorer of weight 0 is only reported. Names are those of
             ``scorers.catalogue.lookup``, files and entry points of ``scorers.scoring.plugins``.
-        keep: scorers that stay on even if their noise hides what the calibration recipes differ by.
+        keep: scorers that stay on even if their noise hides the differences between the calibration recipes.
         folder: where published files are looked for.
-        files: published files elsewhere, by name of their encoder or scorer.
-        here: what the paths of plug-ins are relative to.
-        render_size: short side of the renders in pixels, when it may be less than the references'.
+        files: published files elsewhere, by the name of their encoder or scorer.
+        here: the folder that paths of plug-ins are relative to.
+        render_size: short side of the renders in pixels, where it may be less than the references'.
     """
 
     encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
@@ -52,20 +59,43 @@ class PanelSettings:
 
     @property
     def shared_weights(self) -> dict[str, float]:
-        """Weights of all scorers, the style term shared out; see ``scorers.panel.settings``."""
-        return style_term(self.weights, len(self.references), words=bool(self.like))
+        """Weights of all scorers, with the style weight divided as in ``divide_style_weight``."""
+        return divide_style_weight(self.weights, len(self.references), words=bool(self.like))
 
-    def shelf(self) -> Shelf:
+    def file_finder(self) -> FileFinder:
         """Where the files of these settings are looked for.
 
         Raises:
-            ScorerError: ``files`` has a name that nothing has.
+            ScorerError: ``files`` names an encoder or scorer that does not exist.
         """
-        return Shelf(self.main, self.encoders, self.folder, self.files)
+        return FileFinder(self.main, self.encoders, self.folder, self.files)
+
+
+def divide_style_weight(weights: Mapping[str, float], references: int, *, words: bool) -> dict[str, float]:
+    """All scorers of a panel with their weights; 0 for those that are only reported.
+
+    The weight of ``style`` is that of several scorers together. With words, ``text`` gets ``TEXT_SHARE`` of it, unless
+    the weights name ``text`` themselves. With fewer than ``FEWEST_REFERENCES`` references ``margin`` takes the place of
+    ``style``, and ``text`` gets ``TEXT_SHARE_FEW``.
+
+    Args:
+        weights: as the user gives them.
+        references: the number of reference pictures.
+        words: whether the target style is given in words too.
+    """
+    whole = weights.get("style")
+    if whole is None:
+        return dict(weights)
+    few = references < FEWEST_REFERENCES
+    others = {name: weight for name, weight in weights.items() if name != "style"}
+    image, reported = ("margin", ()) if few else ("style", ("lda", "margin"))
+    share = (TEXT_SHARE_FEW if few else TEXT_SHARE) if words and "text" not in weights else 0.0
+    divided = {image: whole * (1 - share)} | ({"text": whole * share} if words else {})
+    return divided | others | {name: 0.0 for name in reported if name not in others}
 
 
 def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
-    """Refuse settings that cannot work, all reasons at once; ``extra`` names scorers beyond the known ones.
+    """Refuse settings that cannot work, with all reasons at once; ``extra`` names scorers beyond the known ones.
 
     Raises:
         ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
@@ -83,11 +113,11 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
     count = len(settings.references)
     if count < FEWEST_REFERENCES and not (count and settings.like):
         wrong.append(
-            f"{count} reference pictures; {FEWEST_REFERENCES} at least are needed, 16 to 64 are good; or 1 and the "
-            "look in words (like)"
+            f"{count} reference pictures; at least {FEWEST_REFERENCES} are needed, 16 to 64 are good; or 1 and the "
+            "style in words (like)"
         )
     if settings.weights.get("text") and not settings.like:
-        wrong.append("scorer 'text' has a weight but no words; give like, the wanted look in words")
+        wrong.append("scorer 'text' has a weight but no words; give like, the target style in words")
     if wrong:
         raise ScorerError("the panel's settings cannot be used:\n  " + "\n  ".join(wrong))
     if count < FEW_REFERENCES:
@@ -97,10 +127,10 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
 
 
 def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
-    """What is wrong with the scorers' names: unknown ones, and two for the same."""
+    """What is wrong with the scorers' names: unknown ones, and two for the same scorer."""
     wrong: list[str] = []
     plain: Counter[str] = Counter()
-    points = offered()
+    points = entry_points()
     for name in weights:
         if name in extra or catalogue.is_plugin(name) or name in points:
             continue
@@ -111,28 +141,3 @@ def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
     return wrong + [
         f"scorer {name!r} is there {count} times, by several names" for name, count in plain.items() if count > 1
     ]
-
-
-FEWEST_REFERENCES = 4
-"""With fewer pictures the style score has nothing to learn a look from."""
-TEXT_SHARE = 0.3
-TEXT_SHARE_FEW = 0.7
-
-
-def style_term(weights: Mapping[str, float], references: int, *, words: bool) -> dict[str, float]:
-    """All scorers of a panel with their weights, those that are only reported with 0.
-
-    Args:
-        weights: as a person gives them.
-        references: how many there are.
-        words: whether the look is named in words too.
-    """
-    whole = weights.get("style")
-    if whole is None:
-        return dict(weights)
-    few = references < FEWEST_REFERENCES
-    others = {name: weight for name, weight in weights.items() if name != "style"}
-    image, reported = ("margin", ()) if few else ("style", ("lda", "margin"))
-    share = (TEXT_SHARE_FEW if few else TEXT_SHARE) if words and "text" not in weights else 0.0
-    term = {image: whole * (1 - share)} | ({"text": whole * share} if words else {})
-    return term | others | {name: 0.0 for name in reported if name not in others}

@@ -1,4 +1,7 @@
-"""The panel's word on a recipe, on the difference of two, and the standard errors of both."""
+"""What the panel says of one recipe and of the difference of two, and the standard errors of both.
+
+Standard errors are those of the jackknife (Tukey 1958): every picture is left out once, see ``influence``.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import stdtrit
 
-Row = npt.NDArray[np.float64]
+from scorers.features import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """One scorer's word.
+class ScaledScore:
+    """One scorer's value of a recipe.
 
     Attributes:
-        raw: mean contribution, the scorer's own units.
-        scaled: difference from the base recipe in standard deviations between the calibration recipes.
-        standard_error: of ``scaled``; None when there are too few pictures to tell.
+        raw: mean contribution, in the scorer's own units.
+        scaled: difference from the base recipe, in standard deviations between the calibration recipes.
+        standard_error: standard error of ``scaled``; None with too few pictures.
     """
 
     raw: float
@@ -28,8 +30,8 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A number, its standard error (None: too few pictures to tell), and from how many pictures both are."""
+class ScoreEstimate:
+    """A number in objective units, its standard error (None with too few pictures), and the number of pictures."""
 
     value: float
     standard_error: float | None
@@ -37,60 +39,60 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval, for other prompts and seeds of the same kind."""
+        """95 % interval for other prompts and seeds of the same kind; None without a standard error."""
         if self.standard_error is None:
             return None
-        found = interval(self.value, self.standard_error, self.pictures)
-        return found.low, found.high
+        difference = paired_difference(self.value, self.standard_error, self.pictures)
+        return difference.low, difference.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Penalty:
-    """What was taken from the objective, and why.
+    """What was subtracted from the objective, and why.
 
     Attributes:
-        name: of the guard.
-        taken: in objective units, above 0.
-        words: for people.
+        name: of the penalty: a scorer's name, a statistic's, ``copies`` or ``collapse``.
+        amount: in objective units, above 0.
+        reason: in words, for people.
     """
 
     name: str
-    taken: float
-    words: str
+    amount: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One recipe's objective.
+    """The objective of one recipe.
 
     Attributes:
-        value: weighted sum of the scaled parts less the penalties, more is better; None when the recipe is infeasible.
-        parts: by scorer; empty when infeasible.
+        value: weighted sum of the scaled scores less the penalties, more is better; None when the recipe is infeasible.
+        scores: by scorer; empty when infeasible.
         reasons: why it is infeasible, or remarks on single broken pictures.
-        standard_error: of ``value``.
-        pictures: that were judged.
-        penalties: what was taken.
-        aspects: by aspect of ``scorers.scoring.aspects``, the mean of its scorers' scaled parts by their weights.
+        standard_error: standard error of ``value``.
+        pictures: number of pictures that were judged.
+        penalties: what was subtracted.
+        aspects: by aspect (``scorers.scoring.aspects``), the mean of its scorers' scaled scores, by their weights.
     """
 
     value: float | None
-    parts: Mapping[str, Part]
+    scores: Mapping[str, ScaledScore]
     reasons: tuple[str, ...]
     standard_error: float | None
     pictures: int = 0
     penalties: tuple[Penalty, ...] = ()
-    aspects: Mapping[str, Estimate] = field(default_factory=dict[str, Estimate])
+    aspects: Mapping[str, ScoreEstimate] = field(default_factory=dict[str, ScoreEstimate])
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of ``value``, for other prompts and seeds of the same kind; None where it cannot be told."""
+        """95 % interval of ``value``, for other prompts and seeds of the same kind; None without a standard error."""
         if self.value is None:
             return None
-        return Estimate(value=self.value, standard_error=self.standard_error, pictures=self.pictures).interval
+        return ScoreEstimate(value=self.value, standard_error=self.standard_error, pictures=self.pictures).interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class PairedDifference:
     """How much better one recipe is than another on equal slots, in objective units, with a 95 % interval."""
 
     mean: float
@@ -99,8 +101,8 @@ class Difference:
     high: float
 
 
-def influence(contributions: Row, degree: int) -> Row:
-    """By how much the value would fall if one picture were left out, ``(n,)``; NaN contributions have none.
+def influence(contributions: Values, degree: int) -> Values:
+    """How much the value would fall if one picture were left out, ``(n,)``; 0 for NaN contributions.
 
     A value of degree 1 is a mean; of degree 2, the mean over all pairs of pictures (a U-statistic). In both cases the
     value without picture ``i`` is ``(sum c - degree c_i) / (n - degree)``.
@@ -112,19 +114,19 @@ def influence(contributions: Row, degree: int) -> Row:
     count = int(known.sum())
     if count <= degree:
         return np.full(len(contributions), np.nan)
-    off = np.where(known, contributions - contributions[known].mean(), 0.0)
-    return degree * off / (count - degree)
+    deviations = np.where(known, contributions - contributions[known].mean(), 0.0)
+    return degree * deviations / (count - degree)
 
 
-def jackknife(influences: Row) -> float | None:
-    """Standard error by leaving out one picture at a time; None when that cannot be done."""
+def jackknife(influences: Values) -> float | None:
+    """Standard error by leaving out one picture at a time; None with fewer than 2 pictures or NaN influences."""
     count = len(influences)
     if count < 2 or not np.isfinite(influences).all():
         return None
     return float(np.sqrt((count - 1) / count * np.square(influences - influences.mean()).sum()))
 
 
-def interval(mean: float, standard_error: float, pictures: int) -> Difference:
+def paired_difference(mean: float, standard_error: float, pictures: int) -> PairedDifference:
     """95 % interval from Student's t distribution with ``pictures - 1`` degrees of freedom."""
     half = float(stdtrit(pictures - 1, 0.975)) * standard_error
-    return Difference(mean=mean, standard_error=standard_error, low=mean - half, high=mean + half)
+    return PairedDifference(mean=mean, standard_error=standard_error, low=mean - half, high=mean + half)

@@ -1,4 +1,4 @@
-"""Verifying files before they are needed: each is opened as it will be, and compared with what was published."""
+"""Check files before they are needed: open each as a panel would, and compare it with what is published."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scorers.catalogue.published import Files
 from scorers.catalogue.sources import EncoderFiles, Sources
 from scorers.encoders.encoder import Encoder
 from scorers.errors import ScorerError
-from scorers.scoring.heads import Rating, published_name
+from scorers.scoring.heads import HeadScorer, published_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was found out about one file.
+    """The result for one file.
 
     Attributes:
-        name: of the encoder or scorer that it is for.
-        path: of the file.
-        identity: which published file it is, or that it is none that is known.
+        name: the encoder or scorer that the file is for.
+        path: the file.
+        identity: which published file it is, or that it is not a known one.
         problem: why it cannot be used; "" if it can.
-        remark: what a person should know all the same.
+        remark: what the user should know although it can be used.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Verified:
 
 
 def verified(sources: Sources) -> Iterator[Verified]:
-    """Open every file of a panel, one at a time, and say what each is."""
+    """Open every file of a panel, one at a time, and report what each is."""
     widths: dict[str, int] = {}
     for name, files in sources.encoders.items():
         yield _encoder(name, files, name in sources.prompted, widths)
@@ -57,7 +57,7 @@ def _encoder(name: str, files: EncoderFiles, prompted: bool, widths: dict[str, i
 def _head(text: str, path: Path, embedding: str, widths: dict[str, int]) -> Verified:
     scorer = catalogue.choice(text).scorer
     try:
-        rating = Rating(text, scorer, path, embedding)
+        rating = HeadScorer(text, scorer, path, embedding)
         if embedding in widths:
             rating.check_width(widths[embedding])
     except ScorerError as error:

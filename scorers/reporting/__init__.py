@@ -1,1 +1,1 @@
-"""Numbers beside the objective: distance of sets, drift, separability."""
+"""Numbers reported beside the objective: distances between sets of pictures, drift, separability."""

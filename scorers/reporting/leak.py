@@ -1,13 +1,13 @@
-"""Content leak: pictures that come nearer to the references by what they show, not by how.
+"""Content leak: pictures that come nearer to the references in content, not in style.
 
-Two alarms, each with what was measured:
+Two alarms:
 
-1. Drift. ``d_i = e_i - c_i`` is how far a picture lies from the mean of the baselines' pictures of the same prompt and
-   seed, ``w`` the direction to the references in the style score's metric; drift is the unbiased squared length of the
-   mean of ``d_i`` without its part along ``w``. A recipe that drifts by more than twice what any baseline does has
-   changed more than the way to the references asks for.
-2. Disagreement. Over a search's trials the style score, which looks away from contents, and the margin to the
-   references, which does not, rank recipes in opposite orders.
+1. Drift. ``d_i = e_i - c_i`` is the difference of a picture's style features from the mean of the baselines' pictures
+   of the same prompt and seed, ``w`` the direction to the references in the style score's metric. Drift is the unbiased
+   squared length of the mean of ``d_i`` without its component along ``w``. A recipe that drifts more than twice as much
+   as any baseline has changed in more than style.
+2. Disagreement. Over a search's trials the style score, which discounts content, and the margin to the references,
+   which does not, rank recipes in opposite orders.
 """
 
 from __future__ import annotations
@@ -15,44 +15,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import rankdata
 
+from scorers.features import FloatArray
 from scorers.scoring.metric import unbiased_square
 
-Values = npt.NDArray[np.float64]
 MOST_DRIFT = 2.0
+"""The drift, in units of the largest among the baselines, above which there is an alarm."""
 FEWEST_TRIALS = 12
-LEAST_AGREEMENT = -0.2  # rank correlation; of 12 independent trials every fourth lies below
+"""The fewest trials over which style score and margin are compared."""
+LEAST_AGREEMENT = -0.2
+"""The rank correlation below which there is an alarm; of 12 independent trials every fourth set is below it."""
 ALIKE = 1e-9
-"""Squared distance of looks below which nothing but rounding is seen."""
+"""The squared distance below which differences of style features are rounding errors."""
 
 
-def drifts(looks: Mapping[str, Values], baselines: Sequence[str], direction: Values) -> dict[str, float]:
+def drifts(recipes: Mapping[str, FloatArray], baselines: Sequence[str], direction: FloatArray) -> dict[str, float]:
     """Drift of every recipe, in units of the largest among the baselines.
 
     Args:
-        looks: label to embeddings ``(n, d)``, all of the same slots in the same order.
+        recipes: label to style features ``(n, d)``, all of the same slots in the same order.
         baselines: labels of parents and FLAT mixes.
         direction: ``w``, a unit vector ``(d,)``.
 
     Returns:
-        Nothing, where the baselines are all alike, as mixes of a model with itself are.
+        By label; empty where the baselines are all alike, as mixes of a model with itself are.
     """
-    centre = np.mean([looks[label] for label in baselines], axis=0)
-    away = {label: look - centre for label, look in looks.items()}
+    centre = np.mean([recipes[label] for label in baselines], axis=0)
+    away = {label: features - centre for label, features in recipes.items()}
     squares = {label: unbiased_square(d - np.outer(d @ direction, direction)) for label, d in away.items()}
     most = max(squares[label] for label in baselines)
     return {label: max(0.0, square) / most for label, square in squares.items()} if most > ALIKE else {}
 
 
 def drift_alarm(drift: float) -> str:
-    """The first alarm for one recipe, or ""."""
+    """The alarm about one recipe's drift, or ""."""
     if drift <= MOST_DRIFT:
         return ""
     return (
-        f"its pictures moved aside from the way to the references {drift:.1f} times as far as those of any parent or "
-        "FLAT mix; contents may have changed with the look, so look at the sheet"
+        f"its pictures moved aside from the direction to the references {drift:.1f} times as far as those of any "
+        "parent or FLAT mix; content may have changed with the style, so look at the sheet"
     )
 
 
@@ -64,10 +66,10 @@ def agreement(style: Sequence[float], margin: Sequence[float]) -> float:
 
 
 def disagreement_alarm(style: Sequence[float], margin: Sequence[float]) -> str:
-    """The second alarm for the trials of a search, or ""."""
+    """The alarm about a search whose trials style score and margin rank in opposite orders, or ""."""
     if len(style) < FEWEST_TRIALS or not agreement(style, margin) < LEAST_AGREEMENT:
         return ""
     return (
         f"over {len(style)} trials the style score and the plain margin to the references disagree (rank correlation "
-        f"{agreement(style, margin):+.2f}); contents may move one of them: give references of more diverse subjects"
+        f"{agreement(style, margin):+.2f}); content may decide one of them: give references of more diverse subjects"
     )

@@ -1,1 +1,1 @@
-"""The scorers: each turns features into one number a picture."""
+"""The scorers: each turns features into one number per picture."""

@@ -1,13 +1,12 @@
-"""The scorer that keeps colour, contrast and detail within the references' bands."""
+"""The scorer of colour, contrast and detail: best within the bands of the references."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from scorers.base import Calibration
 from scorers.extraction.statistics import STATISTICS
-from scorers.features import Features
+from scorers.features import Features, FloatArray, Values
 
 SCORED: tuple[str, ...] = (
     "colourfulness",
@@ -20,10 +19,11 @@ SCORED: tuple[str, ...] = (
     "warmth",
     "green_magenta",
 )
+"""The statistics that are scored."""
 
 
 class Statistics:
-    """Keeps colour, contrast and detail within the references' bands.
+    """Scores how far colour, contrast and detail are outside the references' bands.
 
     A picture's contribution is ``-mean_k max(0, |s_k - t_k| - b_k) / d_k`` over the statistics ``SCORED``: target
     ``t`` and spread ``d`` are the references' mean and standard deviation, the band ``b`` is half of ``d``. So 0 is
@@ -37,13 +37,13 @@ class Statistics:
 
     def __init__(self) -> None:
         self._columns = [STATISTICS.index(name) for name in SCORED]
-        self._target: npt.NDArray[np.float64] = np.zeros(len(SCORED))
-        self._spread: npt.NDArray[np.float64] = np.ones(len(SCORED))
+        self._target: FloatArray = np.zeros(len(SCORED))
+        self._spread: FloatArray = np.ones(len(SCORED))
 
     def fit(self, calibration: Calibration) -> None:
-        """Set targets and bands from the references; a spread is never less than a fifth of the renders' own.
+        """Set targets and bands from the references; a spread is never less than a fifth of the renders'.
 
-        A single reference has no spread; that of the renders is taken.
+        A single reference has no spread, so the renders' is used.
         """
         measured = calibration.references.statistics[:, self._columns].astype(np.float64)
         renders = np.concatenate([f.statistics[:, self._columns] for f in calibration.recipes.values()])
@@ -52,11 +52,11 @@ class Statistics:
         self._spread = np.maximum(own, 0.2 * renders.std(0)) + 1e-6
 
     @property
-    def bands(self) -> tuple[list[int], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def bands(self) -> tuple[list[int], FloatArray, FloatArray]:
         """Columns of ``STATISTICS`` that are scored, and for each its target and its spread."""
         return self._columns, self._target, self._spread
 
-    def __call__(self, features: Features) -> npt.NDArray[np.float64]:
+    def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``, at most 0."""
         off = np.abs(features.statistics[:, self._columns] - self._target) / self._spread
         return -np.maximum(0.0, off - 0.5).mean(1)

@@ -1,4 +1,4 @@
-"""The way from the calibration recipes to the references, as a direction and a length in the style score's metric."""
+"""The direction from the calibration recipes to the references, and its length, in the style score's metric."""
 
 from __future__ import annotations
 
@@ -8,44 +8,47 @@ import numpy as np
 
 from scorers.base import Calibration
 from scorers.errors import ScorerError
-from scorers.scoring.metric import Matrix, learned, unbiased_square
-from scorers.scoring.style import Look
+from scorers.features import FloatArray
+from scorers.scoring.metric import fit_metric, unbiased_square
+from scorers.scoring.style import StyleFeatures
 
-LEAST_SHARE = 0.1  # of the plain squared length: an estimate without the references' scatter can fall to 0 and below
+LEAST_SHARE = 0.1
+"""The least squared length, as a share of the biased one: an unbiased estimate can fall to 0 and below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Way:
-    """See the module's docstring.
+class ReferenceDirection:
+    """The direction from the calibration recipes' mean style features to the references', ``P (mu - c)`` normalised.
 
     Attributes:
-        look: what it is measured in.
-        start: mean look of the calibration recipes, ``(d,)``.
+        features: computes the style features.
+        start: ``c``, mean style features of the calibration recipes, ``(d,)``.
         direction: unit vector, ``(d,)``.
-        unit: how far along it the references are.
+        unit: how far along the direction the references are.
     """
 
-    look: Look
-    start: Matrix
-    direction: Matrix
+    features: StyleFeatures
+    start: FloatArray
+    direction: FloatArray
     unit: float
 
     @classmethod
-    def learned(cls, calibration: Calibration, embedding: str) -> Way:
-        """Learn it.
+    def fit(cls, calibration: Calibration, embedding: str) -> ReferenceDirection:
+        """Fit direction and length.
 
         Raises:
             ScorerError: the references' mean is that of the calibration recipes.
         """
-        look = Look(embedding, calibration)
-        recipes, references = [look(f) for f in calibration.recipes.values()], look(calibration.references)
-        root = learned(recipes, references).root
+        features = StyleFeatures(embedding, calibration)
+        recipes = [features(recipe) for recipe in calibration.recipes.values()]
+        references = features(calibration.references)
+        root = fit_metric(recipes, references).root
         start = np.mean([recipe.mean(0) for recipe in recipes], axis=0)
         away = references - start
         direction = root @ root.T @ away.mean(0)
         length = float(np.linalg.norm(direction))
         if length < 1e-12:
             raise ScorerError("lda: the references' mean is that of the calibration recipes; there is no direction")
-        # Without the references' own scatter, which makes their mean look farther away than the look is.
+        # Unbiased: the references' scatter would make their mean seem farther away than it is.
         squared = max(unbiased_square(away @ root), LEAST_SHARE * float(away.mean(0) @ direction))
-        return cls(look=look, start=start, direction=direction / length, unit=squared / length)
+        return cls(features=features, start=start, direction=direction / length, unit=squared / length)

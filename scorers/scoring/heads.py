@@ -1,9 +1,9 @@
-"""Heads: small networks that turn an embedding into a rating, read from the files that others published.
+"""Heads: small networks that turn an embedding into a rating, read from published files.
 
-All take the unit embedding. Four of the five layouts are nothing but linear layers in a row, with dropout that does
-nothing when rating; such a head *is* ``w . x + b``, and is multiplied out in float64 when it is read. What a head
-was trained on cannot be seen in its shapes, so ``|w|`` and ``b`` of the published files are known here, and a file
-that is another one than it is taken for is refused.
+All take the unit embedding. Three of the five layouts are linear layers in a row, with dropout that does nothing at
+inference; such a head *is* ``w . x + b``, and is multiplied out in float64 when it is read. A head's shapes do not show
+what it was trained on, so ``|w|`` and ``b`` of the published files are known here, and a file that belongs to another
+scorer is refused.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import KnownScorer
 from scorers.catalogue.tensor_files import read_tensors, sha256_of
 from scorers.errors import ScorerError
-from scorers.features import EMBEDDING, Features
+from scorers.features import EMBEDDING, Features, FloatArray, Values
 
-Matrix = npt.NDArray[np.float64]
 VERSION = "1"
+"""Version of how heads are read and computed; part of the scorers' versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a head's layers are named, and what stands between them.
+class HeadLayout:
+    """How a head's layers are named, and what is between them.
 
     Attributes:
-        names: of the layers in their order, without ``.weight`` and ``.bias``.
-        relu: whether max(x, 0) stands between them.
-        sigmoid: whether the last number goes through a sigmoid.
+        names: the layers' names in order, without ``.weight`` and ``.bias``.
+        relu: whether there is a ReLU between the layers.
+        sigmoid: whether a sigmoid follows the last layer.
     """
 
     names: tuple[str, ...]
@@ -42,17 +42,17 @@ class Layout:
     sigmoid: bool = False
 
 
-LAYOUTS: Mapping[str, Layout] = {
+LAYOUTS: Mapping[str, HeadLayout] = {
     # improved-aesthetic-predictor's simple_inference.py; aesthetics-scorer's model.py without activations
-    "five linear layers": Layout(names=tuple(f"layers.{i}" for i in (0, 2, 4, 6, 7))),
+    "five linear layers": HeadLayout(names=tuple(f"layers.{i}" for i in (0, 2, 4, 6, 7))),
     # improved-aesthetic-predictor's avaclipmlp_inf_wds-relu.py
-    "five layers with ReLU": Layout(names=tuple(f"layers.{i}" for i in (0, 3, 6, 9, 11)), relu=True),
+    "five layers with ReLU": HeadLayout(names=tuple(f"layers.{i}" for i in (0, 3, 6, 9, 11)), relu=True),
     # aesthetic-predictor's README: torch.nn.Linear
-    "one linear layer": Layout(names=("",)),
+    "one linear layer": HeadLayout(names=("",)),
     # aesthetic-predictor-v2-5's siglip_v2_5.py
-    "scoring head": Layout(names=tuple(f"scoring_head.{i}" for i in (0, 2, 4, 6, 8))),
+    "scoring head": HeadLayout(names=tuple(f"scoring_head.{i}" for i in (0, 2, 4, 6, 8))),
     # waifu-diffusion's aesthetic.py
-    "three layers to a sigmoid": Layout(names=("fc1", "fc2", "fc3"), relu=True, sigmoid=True),
+    "three layers to a sigmoid": HeadLayout(names=("fc1", "fc2", "fc3"), relu=True, sigmoid=True),
 }
 FINGERPRINTS: Mapping[str, tuple[float, float]] = {
     "sac+logos+ava1-l14-linearMSE.pth": (17.99562, 5.23664),
@@ -60,19 +60,20 @@ FINGERPRINTS: Mapping[str, tuple[float, float]] = {
     "sa_0_4_vit_l_14_linear.pth": (28.44440, 3.52937),
     "aesthetic_predictor_v2_5.pth": (25.4523, 1.93904),
 }
-"""``|w|`` and ``b`` of published heads, by file."""
-_CLOSE = 2e-5  # of a fingerprint: as many digits as are known
+"""``|w|`` and ``b`` of published heads of linear layers, by file name."""
+_CLOSE = 2e-5
+"""The relative error up to which fingerprints are equal: as many digits as are published."""
 
 
 class Head:
     """A head, ready to rate.
 
     Attributes:
-        width: of the embeddings that it rates.
-        fingerprint: ``|w|`` and ``b``; None where the head is no single layer.
+        width: the width of the embeddings that it rates.
+        fingerprint: ``|w|`` and ``b``; None unless the head is linear.
     """
 
-    def __init__(self, layers: Sequence[tuple[Matrix, Matrix]], layout: Layout) -> None:
+    def __init__(self, layers: Sequence[tuple[FloatArray, FloatArray]], layout: HeadLayout) -> None:
         """``layers`` are weights ``(out, in)`` and biases ``(out,)``."""
         self._layout = layout
         self._layers = tuple(layers) if layout.relu else (_multiplied_out(layers),)
@@ -82,7 +83,7 @@ class Head:
             weight, bias = self._layers[0]
             self.fingerprint = float(np.linalg.norm(weight)), float(bias[0])
 
-    def rate(self, embeddings: npt.NDArray[np.float32]) -> Matrix:
+    def rate(self, embeddings: npt.NDArray[np.float32]) -> Values:
         """Rate unit embeddings ``(n, width)``: ``(n,)``; NaN stays NaN."""
         x = embeddings.astype(np.float64)
         for number, (weight, bias) in enumerate(self._layers, start=1):
@@ -93,7 +94,7 @@ class Head:
         return 1 / (1 + np.exp(-rated)) if self._layout.sigmoid else rated
 
 
-def _multiplied_out(layers: Sequence[tuple[Matrix, Matrix]]) -> tuple[Matrix, Matrix]:
+def _multiplied_out(layers: Sequence[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
     weight, bias = layers[0]
     for following, shift in layers[1:]:
         weight, bias = following @ weight, following @ bias + shift
@@ -111,11 +112,11 @@ def read_head(path: Path, layout: str) -> Head:
         ScorerError: no such file, another layout, layers that do not fit each other, or numbers that are not finite.
     """
     tensors = read_tensors(path)
-    found = next((name for name, known in LAYOUTS.items() if _keys(known) == set(tensors)), None)
-    if found != layout:
-        seen = f"it has the layout {found!r}" if found else f"it has {', '.join(list(tensors)[:4])}, ..."
-        wanted = f"{', '.join(sorted(_keys(LAYOUTS[layout]))[:4])}, ..."
-        raise ScorerError(f"{path}: not a head of {layout} ({wanted}); {seen}{_meant(found)}")
+    actual = next((name for name, known in LAYOUTS.items() if _keys(known) == set(tensors)), None)
+    if actual != layout:
+        content = f"it has the layout {actual!r}" if actual else f"it has {', '.join(list(tensors)[:4])}, ..."
+        expected = f"{', '.join(sorted(_keys(LAYOUTS[layout]))[:4])}, ..."
+        raise ScorerError(f"{path}: not a head of {layout} ({expected}); {content}{_scorers_of(actual)}")
     layers = [(_numbers(tensors, name, "weight"), _numbers(tensors, name, "bias")) for name in LAYOUTS[layout].names]
     inner = [(w.shape, b.shape) for w, b in layers]
     outputs = [weight.shape[0] for weight, _ in layers]
@@ -127,12 +128,13 @@ def read_head(path: Path, layout: str) -> Head:
     return Head(layers, LAYOUTS[layout])
 
 
-def _meant(layout: str | None) -> str:
+def _scorers_of(layout: str | None) -> str:
+    """The way out: the scorers whose heads have this layout."""
     names = [scorer.name for scorer in catalogue.SCORERS if layout and scorer.layout == layout]
     return f", as have the heads of {', '.join(names)}: take one of these names" if names else "; take another file"
 
 
-def _keys(layout: Layout) -> set[str]:
+def _keys(layout: HeadLayout) -> set[str]:
     return {_key(name, part) for name in layout.names for part in ("weight", "bias")}
 
 
@@ -140,7 +142,7 @@ def _key(name: str, part: str) -> str:
     return f"{name}.{part}" if name else part
 
 
-def _numbers(tensors: Mapping[str, Tensor], name: str, part: str) -> Matrix:
+def _numbers(tensors: Mapping[str, Tensor], name: str, part: str) -> FloatArray:
     return tensors[_key(name, part)].double().numpy()
 
 
@@ -160,7 +162,7 @@ def refuse_other_head(path: Path, sha256: str, head: Head, scorer: KnownScorer) 
 
 
 def published_name(head: Head) -> str | None:
-    """Name of the published file that has this head's fingerprint."""
+    """Name of the published file with this head's fingerprint; None if there is none."""
     if head.fingerprint is None:
         return None
     return next(
@@ -168,12 +170,12 @@ def published_name(head: Head) -> str | None:
     )
 
 
-class Rating:
-    """A scorer that is a head on an embedding; what is published as "low is good" is turned round.
+class HeadScorer:
+    """A scorer that is a head on an embedding; where low published numbers are good, their sign is changed.
 
     Attributes:
-        head: what rates.
-        sha256: of its file.
+        head: the head.
+        sha256: SHA-256 of its file.
     """
 
     degree = 1
@@ -182,10 +184,10 @@ class Rating:
         """Read the head.
 
         Args:
-            name: of the scorer, as the user wrote it.
-            scorer: what it is.
-            path: of the head.
-            embedding: name of the one that it rates.
+            name: the scorer's name, as the user wrote it.
+            scorer: its entry in the catalogue.
+            path: the head's file.
+            embedding: name of the embedding that it rates.
 
         Raises:
             ScorerError: the file is not a head of this scorer.
@@ -215,6 +217,6 @@ class Rating:
                 f"has {width}; write {name}@ENCODER with the encoder that it was trained on"
             )
 
-    def __call__(self, features: Features) -> Matrix:
+    def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``, in the published units, more is better; NaN where there is no embedding."""
         return self._sign * self.head.rate(features.embedding(self._embedding))

@@ -1,14 +1,14 @@
 """Scorers of one's own: a Python file, or what an installed package offers under the entry-point group.
 
-* ``mine.py``: a file with ``score(image, prompt="")``, a Pillow picture in and a number out, as the auto-MBW extensions
-  have them.
+* ``mine.py``: a file with ``score(image, prompt="")``, a Pillow picture in and a number out, as in the auto-MBW
+  extensions.
 * ``mine.py:Red``: a class (made without arguments) or a function of that name in the file.
 * an entry point's name in the group ``sd_recipe_search.scorers``: the same, from a package.
 
-A class has ``__call__(features)`` as ``scorers.base.Scorer`` says, or ``look(images, prompts)`` as
-``scorers.base.Looking`` says, or both; ``needs``, ``degree``, ``version``, ``aspect`` (of ``scorers.scoring.aspects``)
-and ``fit`` where it wants them. More is better. Its version here is that of its file's content: other files that it
-imports are not looked into.
+A class has ``__call__(features)`` (see ``scorers.base.Scorer``), or ``look(images, prompts)`` (see
+``scorers.base.ImageScorer``), or both. ``needs``, ``degree``, ``version``, ``aspect`` (one of
+``scorers.scoring.aspects``) and ``fit`` are optional. More is better. The SHA-256 of its file is part of its version;
+files that it imports are not.
 
 A plug-in runs with all rights of this program: use files that you trust.
 """
@@ -30,17 +30,19 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from scorers.base import Calibration, Scorer, Values
+from scorers.base import Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.tensor_files import sha256_of
 from scorers.errors import ScorerError
-from scorers.features import EMBEDDING, STATISTICS, Features
+from scorers.features import EMBEDDING, STATISTICS, Features, Values
 
 FUNCTION = "score"
+"""Name of the function that a file is a scorer by, unless another name follows the file's."""
 NEEDS = frozenset({STATISTICS, "prompt", "slots", "refs", "image"})
+"""What a scorer may read besides embeddings."""
 
 
-def offered() -> dict[str, importlib.metadata.EntryPoint]:
+def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     """The entry points that installed packages offer, by name."""
     return {point.name: point for point in importlib.metadata.entry_points(group=catalogue.ENTRY_POINTS)}
 
@@ -59,9 +61,9 @@ def open_plugin(name: str, here: Path) -> Scorer:
     if match is not None:
         path = here / Path(match["path"]).expanduser()
         return _wrapped(_from_file(path, match["attribute"]), name, _file_version(path))
-    point = offered().get(name)
+    point = entry_points().get(name)
     if point is None:
-        raise ScorerError(f"no scorer {name!r}; there are {', '.join(sorted(offered())) or 'no entry points'}")
+        raise ScorerError(f"no scorer {name!r}; there are {', '.join(sorted(entry_points())) or 'no entry points'}")
     release = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
     return _wrapped(_loaded(f"entry point {name} ({point.value})", point.load), name, release)
 
@@ -74,16 +76,16 @@ def _from_file(path: Path, attribute: str | None) -> Any:
     if not path.is_file():
         raise ScorerError(f"{path}: there is no such scorer file; correct its path")
     module = _loaded(str(path), lambda: _module(path))
-    wanted = attribute or FUNCTION
-    if not hasattr(module, wanted):
+    name = attribute or FUNCTION
+    if not hasattr(module, name):
         classes = [
             key
             for key, value in vars(module).items()
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
-        hint = f"name one: {path.name}:{classes[0]}" if classes else 'it wants score(image, prompt="") or a class'
-        raise ScorerError(f"{path}: has no {wanted!r}; {hint}")
-    return getattr(module, wanted)
+        hint = f"name one: {path.name}:{classes[0]}" if classes else 'it needs score(image, prompt="") or a class'
+        raise ScorerError(f"{path}: has no {name!r}; {hint}")
+    return getattr(module, name)
 
 
 def _module(path: Path) -> ModuleType:
@@ -98,62 +100,63 @@ def _module(path: Path) -> ModuleType:
 
 
 def _loaded(what: str, load: Callable[[], Any]) -> Any:
-    """Run someone else's code; whatever it raises is told as what it is."""
+    """Run someone else's code; whatever it raises becomes a ScorerError with its type and message."""
     try:
         return load()
     except Exception as error:
         raise ScorerError(f"{what}: cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _wrapped(found: Any, name: str, version: str) -> Scorer:
-    if inspect.isfunction(found):
-        found = Function(found)
-    elif isinstance(found, type):
-        found = _loaded(name, found)
-    looks = callable(getattr(found, "look", None))
-    if not looks and not callable(found):
+def _wrapped(inner: Any, name: str, version: str) -> Scorer:
+    if inspect.isfunction(inner):
+        inner = ScoreFunction(inner)
+    elif isinstance(inner, type):
+        inner = _loaded(name, inner)
+    reads_images = callable(getattr(inner, "look", None))
+    if not reads_images and not callable(inner):
         raise ScorerError(f"{name}: is no scorer; it has neither __call__(features) nor look(images, prompts)")
-    return (LookingPlugin if looks else Plugin)(found, name, version)
+    return (ImagePlugin if reads_images else Plugin)(inner, name, version)
 
 
-class Function:
-    """A function ``score(image, prompt="")`` as something that looks at pictures."""
+class ScoreFunction:
+    """Adapts a function ``score(image, prompt="")`` to ``scorers.base.ImageScorer``."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._words = inspect.signature(function).parameters
+        self._parameters = inspect.signature(function).parameters
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
-        """Rate pictures one by one.
+        """Score pictures one by one, ``(n,)``; the function gets 8-bit pictures.
 
         Raises:
             ScorerError: the function returned something else than a finite number.
         """
         small = (images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         return np.array(
-            [self._rate(Image.fromarray(pixels), prompt) for pixels, prompt in zip(small, prompts, strict=True)]
+            [self._score(Image.fromarray(pixels), prompt) for pixels, prompt in zip(small, prompts, strict=True)]
         )
 
-    def _rate(self, image: Image.Image, prompt: str) -> float:
-        told: dict[str, Any] = {"prompt": prompt} if "prompt" in self._words else {}
-        said = self._function(image=image, **told) if "image" in self._words else self._function(image, **told)
+    def _score(self, image: Image.Image, prompt: str) -> float:
+        given: dict[str, Any] = {"prompt": prompt} if "prompt" in self._parameters else {}
+        by_name = "image" in self._parameters
+        answer = self._function(image=image, **given) if by_name else self._function(image, **given)
         try:
-            number = float(said)
+            number = float(answer)
         except (TypeError, ValueError):
-            raise ScorerError(f"returned {type(said).__name__} {str(said)[:60]} instead of a number") from None
+            raise ScorerError(f"returned {type(answer).__name__} {str(answer)[:60]} instead of a number") from None
         if not math.isfinite(number):
             raise ScorerError(f"returned {number} for a picture instead of a finite number")
         return number
 
 
 class Plugin:
-    """Someone else's scorer under the name that the user wrote, with what it leaves out filled in."""
+    """A user's scorer under the name that the user wrote, with defaults for the attributes that it lacks."""
 
     def __init__(self, inner: Any, name: str, version: str) -> None:
-        """Take it over.
+        """Wrap ``inner``.
 
         Raises:
-            ScorerError: it needs something that there is not, or its degree is neither 1 nor 2.
+            ScorerError: its ``needs`` names something unknown, or its degree is neither 1 nor 2.
         """
         self.name = name
         self.version = f"{getattr(inner, 'version', '')}, {version}"
@@ -161,14 +164,14 @@ class Plugin:
         self.degree: int = getattr(inner, "degree", 1)
         self.aspect = str(getattr(inner, "aspect", ""))
         self._inner = inner
-        strange = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
-        if strange:
-            raise ScorerError(f"{name}: needs {strange[0]!r}; there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME")
+        unknown = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
+        if unknown:
+            raise ScorerError(f"{name}: needs {unknown[0]!r}; there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME")
         if self.degree not in {1, 2}:
             raise ScorerError(f"{name}: its degree is {self.degree!r}; it must be 1 or 2")
 
     def fit(self, calibration: Calibration) -> None:
-        """Let it learn, if it wants to."""
+        """Fit it, if it has ``fit``."""
         if hasattr(self._inner, "fit"):
             self._inner.fit(calibration)
 
@@ -177,15 +180,15 @@ class Plugin:
         return np.asarray(self._inner(features), dtype=np.float64)
 
 
-class LookingPlugin(Plugin):
-    """One that sees the pictures; what it says of them is its reading, and its contribution unless it has others."""
+class ImagePlugin(Plugin):
+    """A plug-in that reads the pictures; its readings are its contributions, unless it has ``__call__`` too."""
 
     def look(self, images: Tensor, prompts: Sequence[str]) -> Values:
         """Its readings, ``(n,)``."""
         return np.asarray(self._inner.look(images, prompts), dtype=np.float64)
 
     def __call__(self, features: Features) -> Values:
-        """Its contributions, ``(n,)``; it finds its readings under its own name too."""
+        """Its contributions, ``(n,)``; in ``features.readings`` its own readings are under its own name too."""
         reading = features.readings[self.name]
         if not callable(self._inner):
             return reading

@@ -1,7 +1,8 @@
 """Whether a picture shows what its prompt asks for: the cosine between the two in a CLIP encoder.
 
-With an encoder that was trained on people's choices the same cosine says what people prefer: Human Preference Score v2
-is the cosine (Wu et al. 2023), PickScore the cosine times CLIP's scale (Kirstain et al. 2023).
+The cosine is CLIPScore without its factor (Hessel et al. 2021). With an encoder that was trained on people's choices it
+predicts what people prefer: Human Preference Score v2 is the cosine (Wu et al. 2023), PickScore the cosine times CLIP's
+scale (Kirstain et al. 2023).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ QUALITY_TAGS = frozenset(
         *("award winning", "award-winning", "trending on artstation", "very aesthetic"),
     }
 )
+"""Prompt tags that ask for quality and name nothing to be seen; they are left out."""
 _LORA = re.compile(r"<[^<>:]+:[^<>]*>")
 _AND = re.compile(r"(?::\s*-?[\d.]+\s*)?\bAND\b")  # "a cat:0.7 AND a dog:0.3": parts with weights
 _LAST = re.compile(r":\s*-?[\d.]+\s*$")
@@ -35,9 +37,9 @@ _BRACKET = re.compile(r"(?<!\\)[()\[\]{}|]")
 
 
 def plain_prompt(prompt: str) -> str:
-    """A prompt as a sentence: without AUTOMATIC1111's weights, networks and keywords, and without quality tags.
+    """A prompt as plain text: without AUTOMATIC1111's weights, networks and keywords, and without quality tags.
 
-    Of ``[from:to:when]`` both words stay, as both are in the picture.
+    Of ``[from:to:when]`` both texts stay, as both are in the picture.
     """
     text = _LORA.sub(" ", prompt)
     if _AND.search(text):
@@ -56,13 +58,13 @@ class Fidelity:
     degree = 1
 
     def __init__(self, encoder: Encoder, embedding: str, name: str = "clip", scale: float = 1.0) -> None:
-        """Read prompts with an encoder.
+        """Score with an encoder.
 
         Args:
-            encoder: that saw the pictures.
-            embedding: the name under which features hold its embeddings.
-            name: of the scorer.
-            scale: what cosines are multiplied by.
+            encoder: the encoder that also embeds the pictures.
+            embedding: the name of the encoder's embeddings in features.
+            name: the scorer's name.
+            scale: the factor of the cosines.
 
         Raises:
             ScorerError: the encoder reads no text.
@@ -80,7 +82,7 @@ class Fidelity:
         self._known: dict[str, npt.NDArray[np.float64]] = {}
 
     def fit(self, calibration: Calibration) -> None:
-        """Nothing to learn, but the calibration's prompts are embedded, so that scoring costs no text pass."""
+        """Embed the calibration's prompts, so that scoring needs no text encoder for them; nothing else is learnt."""
         for features in calibration.recipes.values():
             self._embed(features.prompts)
 

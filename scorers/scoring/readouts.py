@@ -1,7 +1,7 @@
-"""Two other ways to read a look out of pictures, reported beside the style score and never searched by default.
+"""Two other measures of style, reported beside the style score, without a weight in the objective by default.
 
 Both are linear, or nearly: they say whether a recipe moves towards the references, but not where to stop. The style
-score does. Where they disagree with it, the contents of the pictures have moved with the look, or instead of it
+score does. Where they disagree with it, the contents of the pictures have changed with the style, or instead of it
 (``scorers.reporting.leak``).
 """
 
@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from scorers.base import Calibration, Values
+from scorers.base import Calibration
 from scorers.errors import ScorerError
-from scorers.features import EMBEDDING, Features
+from scorers.features import EMBEDDING, Features, FloatArray, Slot, Values
 from scorers.scoring.aspects import STYLE
-from scorers.scoring.direction import Way
-from scorers.scoring.style import Look
+from scorers.scoring.direction import ReferenceDirection
+from scorers.scoring.style import StyleFeatures
 
-NEAREST = 3  # references a picture is compared with
-CROWD = 10  # renders that its likeness is measured against
+NEAREST = 3
+"""The number of references that a picture is compared with: the nearest ones."""
+CROWD = 10
+"""The number of renders that its nearness to the references is compared with: the nearest ones."""
 
 
-class Along:
+class Projection:
     """Projection on the direction from the calibration recipes' mean to the references, in the style score's metric.
 
-    A picture's contribution is ``(x_i - c)' P (mu - c)`` over its expectation at the references (an unbiased estimate):
-    a recipe's value is 0 at the mean of the calibration recipes and 1 as far along as the references are; above 1 it
-    is past them. This is the shrunken LDA's linear read-out. The panel takes it relative to the base recipe's pictures
-    of the same prompts and seeds, which fall out.
+    A picture's contribution is ``(x_i - c)' P (mu - c)``, divided by an unbiased estimate of its expectation at the
+    references. So a recipe's value is 0 at the mean of the calibration recipes, 1 as far along as the references are,
+    and above 1 past them. This is the discriminant function of the shrunken LDA. The panel takes its difference from
+    the base recipe's pictures of the same prompts and seeds, so their content cancels.
     """
 
     name = "lda"
@@ -34,29 +36,31 @@ class Along:
     degree = 1
 
     def __init__(self, embedding: str) -> None:
-        """``embedding`` is the name of the one that is looked at."""
-        self.needs = Look.needs(embedding)
+        """``embedding`` is the name of the embedding that is read."""
+        self.needs = StyleFeatures.needs(embedding)
         self._embedding = embedding
-        self._way: Way | None = None
+        self._direction: ReferenceDirection | None = None
 
     def fit(self, calibration: Calibration) -> None:
-        """Learn the direction and its length."""
-        self._way = Way.learned(calibration, self._embedding)
+        """Fit the direction and its length."""
+        self._direction = ReferenceDirection.fit(calibration, self._embedding)
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
-        if self._way is None:
+        if self._direction is None:
             raise ScorerError("lda: not fitted yet; calibrate the panel first")
-        return (self._way.look(features) - self._way.start) @ self._way.direction / self._way.unit
+        fitted = self._direction
+        return (fitted.features(features) - fitted.start) @ fitted.direction / fitted.unit
 
 
 class Margin:
-    """How much nearer a picture is to the references than to the crowd of all renders.
+    """How much nearer a picture is to the references than to the renders of other recipes.
 
-    A contribution is twice the mean of the cosines to the ``NEAREST`` references, each less half of that reference's
-    own nearness to the renders, minus the mean of the ``CROWD`` largest cosines to the renders of the calibration
-    recipes on other slots: cross-domain similarity local scaling (Conneau et al. 2018, "Word Translation Without
-    Parallel Data"), of pictures instead of words. It needs no scatter of the references, so one is enough.
+    A contribution is the mean, over the ``NEAREST`` references, of twice the cosine to a reference less that
+    reference's mean cosine to its ``CROWD`` nearest renders; minus the mean of the ``CROWD`` largest cosines to the
+    renders of the calibration recipes on other slots. This is cross-domain similarity local scaling (Conneau et al.
+    2018, "Word Translation Without Parallel Data") for pictures instead of words. It needs no scatter of the
+    references, so one is enough.
     """
 
     name = "margin"
@@ -65,36 +69,36 @@ class Margin:
     aspect = STYLE
 
     def __init__(self, embedding: str) -> None:
-        """``embedding`` is the name of the one that is looked at."""
+        """``embedding`` is the name of the embedding that is read."""
         self.needs = frozenset({EMBEDDING + embedding, "refs", "slots"})
         self._embedding = embedding
-        self._references: Values | None = None
-        self._crowd: dict[tuple[str, int], Values] = {}
-        self._hub: Values | None = None
+        self._references: FloatArray | None = None
+        self._renders: dict[Slot, FloatArray] = {}
+        self._nearness_of_references: Values | None = None
 
     def fit(self, calibration: Calibration) -> None:
-        """Keep the references, and every slot's renders."""
+        """Store the references, and the renders of every slot."""
         self._references = calibration.references.embedding(self._embedding).astype(np.float64)
-        looks = [f.embedding(self._embedding).astype(np.float64) for f in calibration.recipes.values()]
+        recipes = [f.embedding(self._embedding).astype(np.float64) for f in calibration.recipes.values()]
         slots = next(iter(calibration.recipes.values())).slots
-        self._crowd = {slot: np.stack([look[i] for look in looks]) for i, slot in enumerate(slots)}
-        self._hub = _nearest(self._references @ np.concatenate(looks).T, CROWD)
+        self._renders = {slot: np.stack([recipe[i] for recipe in recipes]) for i, slot in enumerate(slots)}
+        self._nearness_of_references = _nearest(self._references @ np.concatenate(recipes).T, CROWD)
 
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
-        if self._references is None or self._hub is None:
+        if self._references is None or self._nearness_of_references is None:
             raise ScorerError("margin: not fitted yet; calibrate the panel first")
         x = features.embedding(self._embedding).astype(np.float64)
-        near = _nearest(2 * (x @ self._references.T) - self._hub, NEAREST)
-        return near - np.array([self._among(row, slot) for row, slot in zip(x, features.slots, strict=True)])
+        near = _nearest(2 * (x @ self._references.T) - self._nearness_of_references, NEAREST)
+        return near - np.array([self._to_renders(row, slot) for row, slot in zip(x, features.slots, strict=True)])
 
-    def _among(self, row: Values, slot: tuple[str, int]) -> float:
-        """Nearness to the renders of other slots; those of its own slot show the same thing."""
-        others = [crowd for other, crowd in self._crowd.items() if other != slot]
+    def _to_renders(self, row: FloatArray, slot: Slot) -> float:
+        """Nearness of a picture to the renders of other slots; those of its own slot show the same content."""
+        others = [renders for other, renders in self._renders.items() if other != slot]
         return float(_nearest((np.concatenate(others) @ row)[None], CROWD)[0])
 
 
-def _nearest(cosines: Values, count: int) -> Values:
-    """Mean of the largest ``count`` of every row, ``(n,)``."""
+def _nearest(cosines: FloatArray, count: int) -> Values:
+    """Mean of the largest ``count`` numbers of every row, ``(n,)``."""
     count = min(count, cosines.shape[1])
     return np.sort(cosines, axis=1)[:, -count:].mean(1)

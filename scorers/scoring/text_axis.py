@@ -1,12 +1,12 @@
-"""How far pictures lie along a direction that words name: more like "flat illustration", less like "photo".
+"""How far pictures lie along a direction given in words: more like "flat illustration", less like "photo".
 
-The direction is the difference of two text embeddings of a CLIP model, each the mean over templates of unit vectors
-(Radford et al. 2021, prompt ensembles; the difference after Gal et al. 2022, "StyleGAN-NADA"). A picture's value is the
-difference of its two logits, at CLIP's usual scale of 100; their softmax would saturate. The panel takes it relative to
-the base recipe's picture of the same prompt and seed, so what the prompt itself says of the look falls out.
+The direction is the difference of two text embeddings of a CLIP model, each the mean of unit vectors over templates
+(Radford et al. 2021, prompt ensembling; the difference after Gal et al. 2022, "StyleGAN-NADA"). A picture's value is
+the difference of its two logits, at CLIP's scale of 100; their softmax would saturate. The panel takes its difference
+from the base recipe's picture of the same prompt and seed, so the prompt's own words on style cancel.
 
-The value is linear: it has no maximum at a look, and words do not tell fine looks apart. That is why references, where
-there are enough, keep the larger share (``scorers.panel.settings``).
+The value is linear: it has no maximum at the target style, and words do not separate similar styles. So references,
+where there are enough, keep the larger share of the weight (``scorers.panel.settings``).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import hashlib
 
 import numpy as np
 
-from scorers.base import Calibration, Values
+from scorers.base import Calibration
 from scorers.encoders.encoder import Encoder
 from scorers.errors import ScorerError
-from scorers.features import EMBEDDING, Features
+from scorers.features import EMBEDDING, Features, FloatArray, Values
 
 TEMPLATES = (
     "{}",
@@ -31,16 +31,18 @@ TEMPLATES = (
     "a {} of a scene",
     "{}, background",
 )
+"""Sentences that the words are put into; their mean depends less on one wording."""
 NEUTRAL = "picture"
-"""What pictures shall be less like when nothing is said."""
+"""What pictures should be less like when the user gives only ``like``."""
 LOGIT_SCALE = 100.0
+"""The factor of cosines in CLIP's published logits."""
 
 
 class TextAxis:
     """The text axis as a scorer; see the module's docstring.
 
     Attributes:
-        axis: what embeddings are multiplied by, ``(d,)``.
+        axis: the direction times ``LOGIT_SCALE``, ``(d,)``; embeddings are multiplied by it.
     """
 
     name = "text"
@@ -50,13 +52,13 @@ class TextAxis:
         """Embed the words.
 
         Args:
-            encoder: reads them; it made the embedding.
-            embedding: the name under which features hold the encoder's embeddings.
-            like: the wanted look in words.
-            unlike: what it shall be told from.
+            encoder: the encoder that also embeds the pictures.
+            embedding: the name of the encoder's embeddings in features.
+            like: the target style in words.
+            unlike: in words, what pictures should be less like than ``like``.
 
         Raises:
-            ScorerError: the encoder reads no text, or cannot tell the two texts apart.
+            ScorerError: the encoder reads no text, or gives both texts the same embedding.
         """
         if not encoder.reads_text:
             raise ScorerError(
@@ -77,7 +79,7 @@ class TextAxis:
         return features.embedding(self._embedding).astype(np.float64) @ self.axis
 
 
-def _mean(encoder: Encoder, words: str) -> Values:
+def _mean(encoder: Encoder, words: str) -> FloatArray:
     """Unit mean of the templates' unit vectors, ``(d,)``."""
     vectors = encoder.embed_texts([template.format(words) for template in TEMPLATES]).cpu().numpy().astype(np.float64)
     mean = vectors.mean(0)

@@ -8,14 +8,14 @@ from rich.table import Table
 
 from scorers.catalogue.lookup import ENCODERS, SCORERS
 from scorers.catalogue.published import Files, KnownScorer
-from scorers.catalogue.sources import Shelf
+from scorers.catalogue.sources import FileFinder
 from studies.preflight.estimate import size_text
 
 
 def scorer_table(folder: Path) -> Table:
     """One row a scorer; one more for every further encoder that a head of it was trained on."""
     table = _table("scorers", "scorer", "rates", "numbers", "through", "file", "licence", "there")
-    shelf = Shelf("", {}, folder, {})
+    shelf = FileFinder("", {}, folder, {})
     for scorer in SCORERS:
         names = "\n".join([scorer.name, *(f"({alias})" for alias in scorer.aliases)])
         rows = [(encoder, files) for encoder, files in scorer.heads.items()] or [(scorer.encoder or _main(scorer), ())]

@@ -77,11 +77,11 @@ def _announced(file: PublishedFile) -> str:
 def _wanted(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     """The first choice for every file that is missing, each once; an encoder's name stands for its own file."""
     from scorers.catalogue import lookup as catalogue
-    from scorers.catalogue.sources import Shelf
+    from scorers.catalogue.sources import FileFinder
     from scorers.errors import ScorerError
     from studies.errors import StudyError
 
-    shelf = Shelf(DEFAULT_ENCODER, {}, folder, {})
+    shelf = FileFinder(DEFAULT_ENCODER, {}, folder, {})
     found: dict[str, PublishedFile] = {}
     wrong: list[str] = []
     for name in names:
@@ -124,11 +124,11 @@ def check(study: Path | None, folder: Path | None) -> None:
 
 
 def _of_study(study: Path) -> Sources:
-    from scorers.panel.registry import plug_ins, sources_of
+    from scorers.panel.registry import load_plugins, sources_of
     from studies.studyfile.read import read_study_file
 
     settings = read_study_file(study / "study.toml" if study.is_dir() else study).panel_settings()
-    plugged = plug_ins(settings.weights, settings.here)
+    plugged = load_plugins(settings.weights, settings.here)
     return sources_of(settings, [name for name in settings.weights if name not in plugged], plugged.values())
 
 

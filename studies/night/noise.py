@@ -47,7 +47,7 @@ def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) 
     Raises:
         ScorerError: the panel is not calibrated, or a scorer failed.
     """
-    noise = measured([row.tolist() for row in panel.shares().values()])
+    noise = measured([row.tolist() for row in panel.pseudo_values().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
     wanted = spec.shots_per_trial or shots_per_trial(noise, len(spec.shots))
     shots = known.get("shots", min(wanted, len(spec.shots)))

@@ -30,7 +30,7 @@ from studies.studyfile.read import StudySpec
 if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.panel import Panel
-    from scorers.reporting.likeness import Likeness
+    from scorers.reporting.distances import ReferenceDistance
 
 SHEET_ROWS = 6
 """Prompts shown on the finalists' sheet."""
@@ -127,7 +127,7 @@ def _standings(
     """Results of some candidates, beside their rivals' if there are such; ``looks`` holds those of all baselines."""
     baselines = tuple(baselines_of(spec))
     shown = {label: looks[label] for label in {**dict.fromkeys(baselines), **candidates}}
-    likenesses = panel.likenesses(shown, baselines)
+    likenesses = panel.reference_distances(shown, baselines)
     found = {
         label: _standing(panel, label, candidate, looks[label], likenesses[label])
         for label, candidate in candidates.items()
@@ -169,7 +169,7 @@ def _promise(
     return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
 
 
-def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: Likeness) -> Standing:
+def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: ReferenceDistance) -> Standing:
     verdict = panel.judge(look)
     numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
     return Standing(

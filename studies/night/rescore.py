@@ -180,7 +180,7 @@ def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[
 
 def _lacking(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
-    wanted = workshop.panel.observer.wanted
+    wanted = workshop.panel.observer.versions
     inside = slots and not fresh_of(spec, slots)
     if inside and not workshop.renders.lacking(candidate, spec.shots, wanted):
         return ()

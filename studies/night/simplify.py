@@ -20,7 +20,7 @@ from studies.studyfile.read import StudySpec
 
 if TYPE_CHECKING:
     from scorers.features import Features
-    from scorers.panel.verdict import Difference
+    from scorers.panel.verdict import PairedDifference
 
 LOSS = 0.5
 """A simpler recipe may lose this part of the standard error of the lead,"""
@@ -30,7 +30,7 @@ DOUBT = 1.0
 """What the model expects to lose more than so many standard errors is not rendered."""
 
 
-def allowed(lead: Difference) -> float:
+def allowed(lead: PairedDifference) -> float:
     """Return what a simpler recipe may lose, in objective units.
 
     Args:
@@ -61,7 +61,7 @@ class Simplified:
 class _Trying:
     """One go through the simpler recipes."""
 
-    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: Difference) -> None:
+    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: PairedDifference) -> None:
         self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
         self.rendered = 0
 
@@ -103,7 +103,7 @@ class _Trying:
 
 
 def simplified(
-    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: Difference, console: Console
+    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: PairedDifference, console: Console
 ) -> Simplified | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 

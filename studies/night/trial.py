@@ -32,9 +32,9 @@ def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slot
     """
     fresh = fresh_of(spec, slots)
     shots, panel = spec.drawn(fresh) if fresh else (), workshop.panel
-    if not panel.knows([(shot.prompt, shot.seed) for shot in shots]):
+    if not panel.has_slots([(shot.prompt, shot.seed) for shot in shots]):
         recipes = calibration_recipes(spec)
-        panel.widen({label: workshop.make(recipes[label], shots).features for label in panel.bases})
+        panel.add_slots({label: workshop.make(recipes[label], shots).features for label in panel.bases})
     work = workshop.make(candidate, spec.drawn(slots), among=() if fresh else spec.shots)
     return work, workshop.panel.judge(work.features)
 

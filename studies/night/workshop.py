@@ -137,10 +137,10 @@ class Workshop:
             NotKeptError: it has to be rendered, and this workshop was opened for renders that are kept.
         """
         place = self.renders.place(candidate, shots)
-        kept = self.renders.load(candidate, shots, self.panel.observer.wanted)
+        kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
             return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
-        whole = self.renders.load(candidate, among, self.panel.observer.wanted) if among and not pictures else None
+        whole = self.renders.load(candidate, among, self.panel.observer.versions) if among and not pictures else None
         if whole is not None:
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
             return Work(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})

@@ -37,7 +37,7 @@ def is_black(picture: Picture) -> bool:
     """
     from scorers.extraction.guards import Limits
 
-    return int(picture.max()) < 255 * Limits().black
+    return int(picture.max()) < 255 * Limits().min_brightest
 
 
 def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str = "") -> None:

@@ -128,12 +128,12 @@ def _pictures(count: int) -> str:
 def _scorers(spec: StudySpec) -> Iterator[Finding]:
     """Files of encoders and scorers that are missing, damaged or other ones than they should be; plug-ins too."""
     from scorers.errors import ScorerError
-    from scorers.panel.registry import plug_ins, sources_of
+    from scorers.panel.registry import load_plugins, sources_of
     from scorers.panel.verify import verified
 
     settings = spec.panel_settings()
     try:
-        plugged = plug_ins(settings.weights, settings.here)
+        plugged = load_plugins(settings.weights, settings.here)
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:

@@ -18,7 +18,8 @@ import numpy as np
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from scorers.errors import ScorerError
-from scorers.panel.preference import Matrix, Taste
+from scorers.features import FloatArray
+from scorers.panel.preference import PreferenceFit
 from studies.candidate import Candidate
 from studies.review.picks import Pick
 from studies.store.renders import RenderStore, shots_key
@@ -60,7 +61,7 @@ class Gallery:
         self._seed = seed
         self._shots: dict[str, Sequence[Shot]] = {}
         self._candidates: dict[str, Candidate] = {}
-        self._said: dict[tuple[str, str], Matrix] = {}
+        self._said: dict[tuple[str, str], FloatArray] = {}
 
     def hang(self, candidates: Sequence[Candidate], shots: Sequence[Shot]) -> None:
         """Add the kept pictures of candidates, the best first; those whose features lack something are left out."""
@@ -72,9 +73,9 @@ class Gallery:
                 self._candidates[one.key] = one
                 self._said[key, one.key] = said
 
-    def _opinions(self, candidate: Candidate, shots: Sequence[Shot]) -> Matrix | None:
+    def _opinions(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
         """``(n, k)``: what the scorers say of every picture, in their units."""
-        kept = self._renders.load(candidate, shots, self._panel.observer.wanted)
+        kept = self._renders.load(candidate, shots, self._panel.observer.versions)
         if kept is None:
             return None
         try:
@@ -118,7 +119,7 @@ class Gallery:
         both = (self._said.get((pair.shots, key)) for key in (pair.left, pair.right))
         return all(said is not None and not np.isnan(said[pair.index]).all() for said in both)
 
-    def differences(self, pairs: Sequence[Pair]) -> Matrix:
+    def differences(self, pairs: Sequence[Pair]) -> FloatArray:
         """``(n, k)``, left minus right in the scorers' units; 0 where a scorer cannot say."""
         rows = [self._said[p.shots, p.left][p.index] - self._said[p.shots, p.right][p.index] for p in pairs]
         return np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names)))
@@ -139,7 +140,7 @@ def pair_of(pick: Pick) -> Pair:
     return Pair(left=left.key, right=right.key, shots=pick.shots, index=pick.index)
 
 
-def most_telling(pairs: Sequence[Pair], differences: Matrix, taste: Taste) -> Pair:
+def most_telling(pairs: Sequence[Pair], differences: FloatArray, taste: PreferenceFit) -> Pair:
     """The pair whose answer would tell most of the weights, among those whose answer is open."""
     share = taste.probability(differences)
     told = taste.information(differences)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from scorers.panel.preference import Agreement, Taste, Vector, agreement, agreement_on_new, taste
+from scorers.features import FloatArray
+from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
 from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
@@ -82,17 +83,17 @@ class Picking:
         add_pick(self.spec.folder, pick)
         self.picks.append(pick)
 
-    def usable(self) -> tuple[list[Pair], Vector]:
+    def usable(self) -> tuple[list[Pair], FloatArray]:
         """The pairs that say something and whose pictures hang here, with what was said for the left one."""
         told = [(pair_of(pick), pick.share) for pick in self.picks]
         known = [(pair, share) for pair, share in told if share is not None and self.gallery.known(pair)]
         return [pair for pair, _ in known], np.array([share for _, share in known], dtype=np.float64)
 
-    def taste(self) -> Taste:
+    def taste(self) -> PreferenceFit:
         """The person's weights, as far as the picks tell."""
         pairs, answers = self.usable()
         pool = self.gallery.differences(self._pool)[:, self._columns]
-        return taste(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
+        return fit_preferences(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
 
     def fitted(self) -> dict[str, float]:
         """Weights for the study file: those in force, moved by the picks, with the same sum; all others as they are.
@@ -132,7 +133,7 @@ class Picking:
             yield f"weights fitted to your picks agree on {self._on_new(seen, answers)}, each pair left out of its fit"
             yield f"for [scorers]: {weights_line(self.fitted())}"
 
-    def _on_new(self, seen: np.ndarray, answers: Vector) -> Agreement:
+    def _on_new(self, seen: np.ndarray, answers: FloatArray) -> Agreement:
         return agreement_on_new(self.weights, self.gallery.differences(self._pool)[:, self._columns], seen, answers)
 
 

@@ -18,13 +18,13 @@ def attributes_of(verdict: Verdict) -> dict[str, Any]:
         verdict.interval,
         {
             name: {"raw": part.raw, "scaled": part.scaled, "standard_error": part.standard_error}
-            for name, part in verdict.parts.items()
+            for name, part in verdict.scores.items()
         },
         {
             name: {"value": one.value, "standard_error": one.standard_error, "interval": one.interval}
             for name, one in verdict.aspects.items()
         },
-        {penalty.name: penalty.taken for penalty in verdict.penalties},
-        [penalty.words for penalty in verdict.penalties] + list(verdict.reasons),
+        {penalty.name: penalty.amount for penalty in verdict.penalties},
+        [penalty.reason for penalty in verdict.penalties] + list(verdict.reasons),
     )
     return dict(zip(VERDICT, values, strict=True))

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from studies.files import write_text
+from engine.files import write_text
 from studies.studyfile.mistakes import shown
 from studies.studyfile.schema import WrittenStudy
 

@@ -24,7 +24,7 @@ from scorers.features import Features
 from scorers.reporting.leak import agreement
 from scorers.reporting.mmd import cmmd, polynomial_mmd
 from scorers.reporting.separation import separation
-from scorers.scoring.readouts import Along, Margin
+from scorers.scoring.readouts import Margin, Projection
 from scorers.scoring.style import Style
 from tests.scorers.sample_sweep import (
     CALIBRATION,
@@ -47,7 +47,7 @@ DRAWS = 20
 COUNTS = (8, 16, 24, 32, 48)
 SCORERS: dict[str, Callable[[], Scorer]] = {
     "style": lambda: Style("clip"),
-    "lda": lambda: Along("clip"),
+    "lda": lambda: Projection("clip"),
     "margin": lambda: Margin("clip"),
 }
 

@@ -64,7 +64,7 @@ def knob_gradient(
 
     Raises:
         EngineError: BASE is free, or pictures that cannot be made.
-        ScorerError: a scorer without gradient, or fewer than two sound pictures.
+        ScorerError: a scorer without gradient, or fewer than two intact pictures.
     """
     objective, prompts = DifferentiableObjective(panel), [shot.prompt for shot in shots]
     recipe, moves = space.decode(point), moves_of(space, point)

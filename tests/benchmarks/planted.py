@@ -31,7 +31,7 @@ from scorers.encoders.opened import EncoderFiles
 from scorers.features import Features
 from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
-from scorers.panel.verdict import Difference
+from scorers.panel.verdict import PairedDifference
 from scorers.scoring.style import Style
 from search.history import Point, Slots, Told
 from search.plan import Plan
@@ -102,8 +102,8 @@ class Found:
     part: float
     part_error: float
     score: float
-    lead: Difference
-    reported: Difference
+    lead: PairedDifference
+    reported: PairedDifference
     """The same on the proof's shots, which is what a study tells of its winner."""
     value: float
     """The objective on the search's own shots."""
@@ -132,7 +132,7 @@ class Planted:
     def tell(self, point: Point, number: int, stage: str, slots: Slots = ()) -> Told:
         """Make an ordinary trial, on the search's shots or on those of some slots, where FLAT_50 is made first."""
         if slots and slots[0] >= len(SEARCHED) and slots not in self.widened:
-            self.panel.widen({"FLAT_50": self.features(SPACE.decode(SPACE.flat(0.5)), drawn(slots))})
+            self.panel.add_slots({"FLAT_50": self.features(SPACE.decode(SPACE.flat(0.5)), drawn(slots))})
             self.widened.add(slots)
         verdict = self.panel.judge(self.features(SPACE.decode(point), drawn(slots)))
         return Told(
@@ -213,7 +213,7 @@ class World:
             verdict = planted.panel.judge(planted.features(SPACE.decode(plant(number)), SEARCHED))
             best = max(one.value for one in planted.calibrated if one.value is not None)
             squared, error = planted.way
-            fines = ", ".join(f"{fine.name} {fine.taken:.2f}" for fine in verdict.penalties) or "nothing"
+            fines = ", ".join(f"{fine.name} {fine.amount:.2f}" for fine in verdict.penalties) or "nothing"
             said = (
                 f"plant {number}: {squared:.2f} +- {error:.2f} from FLAT {planted.best_flat:g}; on the search's shots "
                 f"{verdict.value:+.2f}, fined for {fines}, best of calibration {best:+.2f}"

@@ -84,7 +84,7 @@ def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prom
     assert seen.grad is not None
     assert seen.grad.isfinite().all()
     assert not seen.grad[3].any()
-    with pytest.raises(ScorerError, match="0 sound picture"):
+    with pytest.raises(ScorerError, match="0 intact picture"):
         objective(torch.zeros(2, 3, 64, 64), prompts[:2])
 
 

@@ -39,7 +39,7 @@ def test_round_trip(features: Features, tmp_path: Path) -> None:
         np.testing.assert_array_equal(loaded.arrays()[name], values)
     assert loaded.versions == features.versions
     assert (loaded.broken, loaded.slots) == (features.broken, features.slots)
-    assert list(loaded.sound) == [0, 2]
+    assert list(loaded.intact) == [0, 2]
     assert [path.name for path in tmp_path.iterdir()] == ["f.safetensors"]
 
 
@@ -74,7 +74,7 @@ def test_rows_must_match(features: Features) -> None:
         replace(features, seeds=(1, 2))
 
 
-def test_what_is_missing_is_told(features: Features) -> None:
+def test_missing_features_are_named(features: Features) -> None:
     assert features.lacks({"embedding:clip": "1", "statistics": "3", "reading:x": "1"}) == ("statistics", "reading:x")
     with pytest.raises(ScorerError, match=r"no embedding 'csd'.*clip, openclip-l/pooled"):
         features.embedding("csd")

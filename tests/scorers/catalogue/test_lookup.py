@@ -13,7 +13,7 @@ from scorers.base import Calibration, Values
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
-from scorers.catalogue.sources import EncoderFiles, Shelf, Sources
+from scorers.catalogue.sources import EncoderFiles, FileFinder, Sources
 from scorers.errors import ScorerError
 from scorers.features import Features
 from scorers.scoring.aspects import FLOORED, PARETO, aspect_of
@@ -30,7 +30,7 @@ def test_names_are_unambiguous() -> None:
     assert not set(NOT_OFFERED) & {name for entry in SCORERS for name in (entry.name, *entry.aliases)}
 
 
-def test_every_file_is_told_in_full() -> None:
+def test_every_file_has_all_its_facts() -> None:
     files = [file for _, file in catalogue.published()]
     for file in files:
         assert file.source.startswith("https://"), file
@@ -113,7 +113,7 @@ def test_other_names_mean_the_same(text: str, plain: str) -> None:
         ("stats@clip-l", "stats takes no other encoder"),
     ],
 )
-def test_unknown_names_are_told_with_the_nearest(text: str, message: str) -> None:
+def test_unknown_names_are_refused_with_the_nearest(text: str, message: str) -> None:
     with pytest.raises(ScorerError) as caught:
         catalogue.choice(text)
     assert message in str(caught.value)
@@ -130,7 +130,7 @@ def test_files_are_known_by_their_hash() -> None:
 
 
 def sources(*names: str, folder: Path | None = None, main: str = "clip", **files: Path) -> Sources:
-    return Shelf(main, TINY, folder, files).sources(names)
+    return FileFinder(main, TINY, folder, files).sources(names)
 
 
 def put(folder: Path, name: str) -> Path:
@@ -161,15 +161,15 @@ def test_files_are_found_by_their_published_names(tmp_path: Path) -> None:
 def test_the_users_own_files_come_first(tmp_path: Path) -> None:
     put(tmp_path, "sac+logos+ava1-l14-linearMSE.pth")
     mine, clip = put(tmp_path / "else", "mine.pth"), put(tmp_path / "else", "clip.bin")
-    found = Shelf("clip", TINY, tmp_path, {"laion-v2": mine, "clip-l": clip}).sources(["laion"])
+    found = FileFinder("clip", TINY, tmp_path, {"laion-v2": mine, "clip-l": clip}).sources(["laion"])
     assert (found.heads["laion"], found.encoders["clip-l"].weights) == (mine, clip)
-    gone = Shelf("clip", TINY, tmp_path, {"laion": tmp_path / "gone.pth", "clip-l": clip}).sources(["laion"])
+    gone = FileFinder("clip", TINY, tmp_path, {"laion": tmp_path / "gone.pth", "clip-l": clip}).sources(["laion"])
     assert [missing.text for missing in gone.missing] == [
         f"laion: there is no file {tmp_path / 'gone.pth'}; correct its path"
     ]
 
 
-def test_style_looks_through_csd_where_it_is_there(tmp_path: Path) -> None:
+def test_style_reads_csd_where_its_file_is_there(tmp_path: Path) -> None:
     assert sources("style", folder=tmp_path).embeddings["style"] == "clip"
     path = put(tmp_path, "CSD-ViT-L/pytorch_model.bin")
     found = sources("style", "clip", folder=tmp_path)
@@ -179,7 +179,7 @@ def test_style_looks_through_csd_where_it_is_there(tmp_path: Path) -> None:
     assert sources("style", csd=path).embeddings == {"style": "csd"}
 
 
-def test_one_encoder_serves_all_that_look_through_it(tmp_path: Path) -> None:
+def test_one_encoder_serves_all_scorers_that_read_it(tmp_path: Path) -> None:
     for name in ("CLIP-ViT-L-14-laion2B-s32B-b82K/open_clip_pytorch_model.bin", "HPS_v2.1_compressed.pt"):
         put(tmp_path, name)
     for what in ("rating", "artifacts"):
@@ -189,7 +189,7 @@ def test_one_encoder_serves_all_that_look_through_it(tmp_path: Path) -> None:
     assert set(found.embeddings.values()) == {"openclip-l/pooled", "openclip-l"}
 
 
-def test_what_is_missing_is_told_with_where_to_get_it(tmp_path: Path) -> None:
+def test_missing_files_are_named_with_where_to_get_them(tmp_path: Path) -> None:
     found = sources("laion", "rating@openclip-h", "pick", folder=tmp_path)
     assert [missing.name for missing in found.missing] == [
         "clip-l", "laion", "openclip-h", "rating@openclip-h", "pickscore",
@@ -200,13 +200,13 @@ def test_what_is_missing_is_told_with_where_to_get_it(tmp_path: Path) -> None:
     assert "licence MIT" in text
 
 
-def test_names_that_mean_nothing_are_all_told() -> None:
+def test_unknown_names_are_all_in_the_message() -> None:
     with pytest.raises(ScorerError) as caught:
         sources("lion", "laion@openclip-h", "mine.py")
     assert "no scorer 'lion'" in str(caught.value)
     assert "no head of laion is published for openclip-h, only for clip-l" in str(caught.value)
     for name, message in {"style": "has no file of its own", "clipl": "no scorer 'clipl'"}.items():
         with pytest.raises(ScorerError, match=message):
-            Shelf("clip", {}, None, {name: Path("x")})
+            FileFinder("clip", {}, None, {name: Path("x")})
     with pytest.raises(ScorerError, match="no encoder 'klip'"):
         sources("style", main="klip")

@@ -216,7 +216,7 @@ def test_a_published_file_tells_a_wrong_activation(
     plain = tmp_path / "plain.json"
     plain.write_text(json.dumps({**clip_config, "quick_gelu": False}))
     message = refused(plain, clip_files[1])
-    assert "wants the architecture ViT-L-14-quickgelu, not plain: the activation differs" in message
+    assert "needs the architecture ViT-L-14-quickgelu, not plain: the activation differs" in message
     assert "weights of encoder tiny (Tiny), not of openclip-h" in refused("openclip-h", clip_files[1])
 
 

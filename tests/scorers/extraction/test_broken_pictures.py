@@ -67,7 +67,7 @@ def test_broken_pictures_make_infeasible_with_reasons_never_zero(
     assert verdict.reasons[0] == "2 of 12 pictures broken"
     assert verdict.reasons[1].startswith("seed 3, ")
     assert why in verdict.reasons[1]
-    assert not verdict.parts
+    assert not verdict.scores
     assert not verdict.penalties
     assert verdict.interval is None
 
@@ -91,7 +91,7 @@ def test_a_single_picture_of_nan_is_too_many(calibrated: Panel, paint: Paint, pr
     assert np.isnan(features.brightest[4])
 
 
-def test_scenes_of_every_look_and_references_are_sound_and_not_fined(
+def test_scenes_of_every_style_and_references_are_intact_and_have_no_penalty(
     calibrated: Panel, look: Callable[..., Features]
 ) -> None:
     for amount in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -119,7 +119,7 @@ OPERATIONS: dict[str, tuple[Callable[[Tensor], Tensor], set[str], set[str], set[
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_operations_move_statistics_the_right_way(name: str, paint: Callable[..., Tensor]) -> None:
+def test_operations_move_statistics_in_the_right_direction(name: str, paint: Callable[..., Tensor]) -> None:
     operation, up, down, still = OPERATIONS[name]
     pictures = 0.2 + 0.6 * paint(1, 12, 0.5)  # room on both sides, so that nothing is clipped
     before, after = measure(pictures, 64), measure(operation(pictures), 64)

@@ -27,7 +27,7 @@ def test_calibration_reports_units_noise_and_snr(calibrated: Panel) -> None:
     assert all(scale.sigma >= scale.noise > 0 for scale in scales.values())
     weak = replace(scales["style"], sigma=1.1, noise=1.0)
     assert weak.text.endswith(
-        "it cannot rank these recipes with 12 pictures each, about 58 would be needed; it is kept on all the same"
+        "it cannot rank these recipes with 12 pictures each, about 58 would be needed; it stays on anyway"
     )
 
 
@@ -66,15 +66,15 @@ def test_a_scorer_that_cannot_rank_is_switched_off_unless_kept(
     assert panel.switched_off == ("noise",)
     assert panel.scales["noise"].text.endswith("would be needed; it is switched off")
     parent = panel.judge(recipes["B"])
-    assert parent.value == pytest.approx(0.5 * parent.parts["strong"].scaled)
-    assert parent.parts["noise"].scaled != 0, "it is still reported"
+    assert parent.value == pytest.approx(0.5 * parent.scores["strong"].scaled)
+    assert parent.scores["noise"].scaled != 0, "it is still reported"
     kept = panel_of(settings, 0.5, keep=frozenset({"noise"}))
     kept.calibrate(recipes)
     assert kept.switched_off == ()
-    assert kept.scales["noise"].text.endswith("it is kept on all the same")
+    assert kept.scales["noise"].text.endswith("it stays on anyway")
     assert kept.version != panel.version
     verdict = kept.judge(recipes["B"])
-    assert verdict.value == pytest.approx(0.5 * verdict.parts["strong"].scaled + verdict.parts["noise"].scaled)
+    assert verdict.value == pytest.approx(0.5 * verdict.scores["strong"].scaled + verdict.scores["noise"].scaled)
 
 
 def test_the_last_scorers_are_never_switched_off(settings: PanelSettings, look: Callable[..., Features]) -> None:
@@ -83,7 +83,9 @@ def test_the_last_scorers_are_never_switched_off(settings: PanelSettings, look: 
     assert panel.switched_off == ()
 
 
-def test_what_an_earlier_calibration_found_is_kept_to(settings: PanelSettings, look: Callable[..., Features]) -> None:
+def test_an_earlier_calibration_decides_what_is_switched_off(
+    settings: PanelSettings, look: Callable[..., Features]
+) -> None:
     recipes = readings(look)
     panel = panel_of(settings, 0.5)
     for off in ((), ("noise",), ("strong",)):
@@ -100,17 +102,17 @@ def test_pictures_needed_are_as_many_as_make_noise_and_spread_equal() -> None:
     from scorers.panel.calibration import Scale
 
     scale = Scale(name="x", weight=1, sigma=1.1, noise=1.0, pictures=12)
-    assert (scale.snr, scale.needed) == (pytest.approx(0.21), 58)
-    assert replace(scale, sigma=1.0).needed is None
-    assert replace(scale, noise=0.0).needed == 0
+    assert (scale.snr, scale.pictures_needed) == (pytest.approx(0.21), 58)
+    assert replace(scale, sigma=1.0).pictures_needed is None
+    assert replace(scale, noise=0.0).pictures_needed == 0
 
 
 def test_aspects_are_means_by_weight(calibrated: Panel, look: Callable[..., Features]) -> None:
     verdict = calibrated.judge(look(0.0))
     assert set(verdict.aspects) == {"style", "fidelity"}
     style = verdict.aspects["style"]
-    assert style.value == pytest.approx(verdict.parts["style"].scaled)
-    assert style.standard_error == pytest.approx(verdict.parts["style"].standard_error)
+    assert style.value == pytest.approx(verdict.scores["style"].scaled)
+    assert style.standard_error == pytest.approx(verdict.scores["style"].standard_error)
     assert style.interval is not None
     assert style.interval[0] < style.value < style.interval[1]
 
@@ -130,12 +132,12 @@ def test_uncalibrated_and_badly_calibrated_panels_say_so(
         panel.judge(a)
     with pytest.raises(ScorerError, match="2 calibration recipes"):
         panel.calibrate({"A": a, "B": b})
-    with pytest.raises(ScorerError, match="other ones: B"):
+    with pytest.raises(ScorerError, match="these have others: B"):
         panel.calibrate({"A": a, "B": b.take(range(11)), "FLAT_50": look(0.5)})
     with pytest.raises(ScorerError, match="the same value"):
         panel.calibrate({"A": a, "B": a, "C": a})
     lost = replace(b, broken=("black",) * 9 + ("",) * 3)
-    with pytest.raises(ScorerError, match=r"only 3 slots are sound.*B 9"):
+    with pytest.raises(ScorerError, match=r"only 3 slots have intact pictures.*B 9"):
         panel.calibrate({"A": a, "B": lost, "FLAT_50": look(0.5)})
 
 
@@ -143,7 +145,7 @@ def test_without_a_middle_the_mean_recipe_is_zero(settings: PanelSettings, look:
     panel = Panel.open(settings)
     recipes = {"A": look(0.0), "B": look(1.0), "C": look(0.5, 0.2)}
     panel.calibrate(recipes)
-    parts = [panel.judge(features).parts["style"].scaled for features in recipes.values()]
+    parts = [panel.judge(features).scores["style"].scaled for features in recipes.values()]
     assert sum(parts) == pytest.approx(0, abs=1e-9)
 
 
@@ -171,7 +173,7 @@ def test_a_scorer_that_fails_is_named(settings: PanelSettings, look: Callable[..
         (None, "'mine' failed: ZeroDivisionError: no style in this"),
         (lambda f: np.zeros(len(f) + 1), "returned shape"),
         (lambda f: np.full(len(f), np.inf), "infinite"),
-        (lambda f: np.full(len(f), np.nan), "no say"),
+        (lambda f: np.full(len(f), np.nan), "gives no number for any"),
     )
     for answer, message in answers:
         with pytest.raises(ScorerError, match=message):
@@ -180,7 +182,7 @@ def test_a_scorer_that_fails_is_named(settings: PanelSettings, look: Callable[..
         Panel.open(settings, extra=[Raising()])
 
 
-def test_a_scorer_may_be_unable_to_say(settings: PanelSettings, look: Callable[..., Features]) -> None:
+def test_a_scorer_may_give_no_number_for_some_pictures(settings: PanelSettings, look: Callable[..., Features]) -> None:
     def some(features: Features) -> np.ndarray:
         return np.where(np.array(features.seeds) % 2, features.statistics[:, 3], np.nan)
 

@@ -1,4 +1,4 @@
-"""The panel's verdicts and comparisons, on scenes with a known amount of a look and a random tiny CLIP."""
+"""The panel's verdicts and comparisons, on scenes with a known amount of a style and a random tiny CLIP."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_value_is_the_weighted_sum_of_parts_in_units_of_the_calibration(
 ) -> None:
     verdicts = {amount: calibrated.judge(look(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)}
     for name in settings.weights:
-        assert np.std([v.parts[name].scaled for v in verdicts.values()], ddof=1) == pytest.approx(1, rel=0.3)
+        assert np.std([v.scores[name].scaled for v in verdicts.values()], ddof=1) == pytest.approx(1, rel=0.3)
     drawn = verdicts[0.0]
     assert drawn.value == pytest.approx(
-        sum(settings.weights.get(k, 0.0) * part.scaled for k, part in drawn.parts.items())
+        sum(settings.weights.get(k, 0.0) * part.scaled for k, part in drawn.scores.items())
     )
 
 
@@ -96,13 +96,13 @@ def test_held_out_slots_can_be_judged_and_keep_the_order(calibrated: Panel, pain
 def test_one_catastrophe_is_floored(calibrated: Panel, look: Callable[..., Features]) -> None:
     features = look(0.5)
     far = replace(features, embeddings={"clip": -features.embedding("clip")})
-    part = calibrated.judge(far).parts["style"]
+    part = calibrated.judge(far).scores["style"]
     assert part.scaled == -6
     assert part.raw < -6
 
 
 def test_read_outs_are_reported_without_weight(calibrated: Panel, look: Callable[..., Features]) -> None:
-    parts = calibrated.judge(look(0.75)).parts
+    parts = calibrated.judge(look(0.75)).scores
     assert {"lda", "margin"} <= parts.keys()
     assert calibrated.scales["lda"].weight == calibrated.scales["margin"].weight == 0
     assert parts["style"].raw < 0
@@ -114,26 +114,26 @@ def test_references_are_checked_at_calibration(calibrated: Panel) -> None:
     assert "AUC" in remark
 
 
-def test_likenesses_of_the_baselines_raise_no_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
+def test_distances_of_the_baselines_raise_no_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
     looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
-    found = calibrated.likenesses(looks, list(looks))
+    found = calibrated.reference_distances(looks, list(looks))
     assert found["B"].cmmd == cmmd(looks["B"].embedding("clip"), calibrated.references.embedding("clip"))
     assert found["B"].polynomial_mmd is not None
-    assert max(likeness.drift or 0 for likeness in found.values()) == pytest.approx(1)
-    assert not any(likeness.alarm for likeness in found.values())
+    assert max(one.drift or 0 for one in found.values()) == pytest.approx(1)
+    assert not any(one.alarm for one in found.values())
 
 
 def test_pictures_of_something_else_raise_the_alarm(calibrated: Panel, look: Callable[..., Features]) -> None:
     looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
     turned = replace(look(0.5), embeddings={"clip": np.roll(look(0.5).embedding("clip"), 7, axis=1)})
-    found = calibrated.likenesses({**looks, "turned": turned}, list(looks))
+    found = calibrated.reference_distances({**looks, "turned": turned}, list(looks))
     assert "moved aside" in found["turned"].alarm
     assert found["A"].alarm == ""
 
 
 def test_a_recipe_with_other_sound_slots_has_no_drift(calibrated: Panel, look: Callable[..., Features]) -> None:
     looks = {"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)}
-    found = calibrated.likenesses({**looks, "few": look(0.5).take([0])}, list(looks))
+    found = calibrated.reference_distances({**looks, "few": look(0.5).take([0])}, list(looks))
     assert found["few"].drift is None
     assert found["few"].cmmd is None
 
@@ -142,14 +142,14 @@ def test_words_and_two_references_are_enough(
     settings: PanelSettings, paint: Paint, prompts_of: Prompts, look: Callable[..., Features]
 ) -> None:
     few = replace(settings, references=settings.references[:2], weights={"style": 1.0, "stats": 0.3})
-    with pytest.raises(ScorerError, match="2 reference pictures; 4 at least are needed"):
+    with pytest.raises(ScorerError, match="2 reference pictures; at least 4 are needed"):
         Panel.open(few)
     with pytest.warns(ScorerWarning, match="only 2 references"):
         panel = Panel.open(replace(few, like="a flat drawing", unlike="a photo"))
     panel.calibrate({"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)})
     verdict = panel.judge(look(0.25))
     assert verdict.value is not None
-    assert verdict.parts.keys() == {"margin", "text", "stats"}
+    assert verdict.scores.keys() == {"margin", "text", "stats"}
     assert panel.scales["text"].weight == pytest.approx(0.7)
     assert panel.remarks == ()
     single = replace(few, references=settings.references[:1], like="a flat drawing")
@@ -157,7 +157,7 @@ def test_words_and_two_references_are_enough(
         alone = Panel.open(single)
     alone.calibrate({"A": look(0.0), "FLAT_50": look(0.5), "B": look(1.0)})
     assert alone.judge(look(0.25)).value is not None
-    assert alone.likenesses({"A": look(0.0), "B": look(1.0)}, ["A", "B"])["A"].drift is None
+    assert alone.reference_distances({"A": look(0.0), "B": look(1.0)}, ["A", "B"])["A"].drift is None
 
 
 def test_words_change_the_version_of_the_panel(settings: PanelSettings) -> None:
@@ -208,8 +208,8 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
             statistics = (
                 base.statistics.mean(0) + brightness + 0.1 * base.statistics.std(0) * rng.normal(size=brightness.shape)
             )
-            told = {"statistics": statistics.astype(np.float32), "prompts": ("a cat",) * count}
-            both.append(features_of(embeddings, **told))
+            given = {"statistics": statistics.astype(np.float32), "prompts": ("a cat",) * count}
+            both.append(features_of(embeddings, **given))
         return both[0], both[1]
 
     truth = calibrated.compare(*draw(20_000)).mean
@@ -217,15 +217,15 @@ def test_interval_covers_the_truth(calibrated: Panel, look: Callable[..., Featur
     assert 0.9 <= np.mean(covered) <= 0.99
 
 
-def test_shares_have_the_value_as_their_mean_and_its_error_as_their_scatter(calibrated: Panel) -> None:
-    for label, shares in calibrated.shares().items():
+def test_pseudo_values_have_the_value_as_their_mean_and_its_error_as_their_scatter(calibrated: Panel) -> None:
+    for label, values in calibrated.pseudo_values().items():
         verdict = calibrated.judge(calibrated._state.recipes[label])  # pyright: ignore[reportPrivateUsage]
-        assert shares.mean() == pytest.approx(verdict.value, abs=1e-9)
-        error = shares.std(ddof=1) / len(shares) ** 0.5
+        assert values.mean() == pytest.approx(verdict.value, abs=1e-9)
+        error = values.std(ddof=1) / len(values) ** 0.5
         assert error == pytest.approx(verdict.standard_error, abs=1e-9)
 
 
-def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alone(
+def test_added_slots_are_compared_with_the_base_and_others_stay_the_same(
     settings: PanelSettings, paint: Paint, prompts_of: Prompts
 ) -> None:
     panel = Panel.open(settings)
@@ -239,8 +239,8 @@ def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alon
     apart = panel.judge(at(0.5, 77, 100))
     assert abs(apart.value or 0.0) > 1e-3
     with pytest.raises(ScorerError, match="FLAT_50 are missing"):
-        panel.widen({"A": at(0.0, 77, 100)})
-    panel.widen({"FLAT_50": at(0.5, 77, 100)})
+        panel.add_slots({"A": at(0.0, 77, 100)})
+    panel.add_slots({"FLAT_50": at(0.5, 77, 100)})
     base = panel.judge(at(0.5, 77, 100))
     assert (base.value, base.standard_error) == (pytest.approx(0, abs=1e-12), pytest.approx(0, abs=1e-12))
     paired = panel.judge(at(0.2, 77, 100))
@@ -248,7 +248,7 @@ def test_a_widened_panel_compares_new_slots_with_the_base_and_leaves_others_alon
     assert panel.judge(at(0.2, 55, 300)) == held_out
     assert panel.judge(at(0.2, 1, 0)) == known
     with pytest.raises(ScorerError, match="of the same new slots"):
-        panel.widen({"FLAT_50": at(0.5, 77, 100)})
+        panel.add_slots({"FLAT_50": at(0.5, 77, 100)})
 
 
 def test_a_slot_that_one_calibration_recipe_lacks_leaves_the_others_compared(

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.panel.preference import SHARPNESS, SPREAD, Agreement, Taste, agreement, agreement_on_new, taste
+from scorers.panel.preference import (
+    SHARPNESS,
+    SPREAD,
+    Agreement,
+    PreferenceFit,
+    agreement,
+    agreement_on_new,
+    fit_preferences,
+)
 
 NAMES: tuple[str, ...] = ("style", "clip", "stats", "laion")
 
@@ -18,11 +26,11 @@ def person(seed: int, count: int, true: np.ndarray) -> tuple[np.ndarray, np.ndar
     return pairs, (rng.random(count) < 1 / (1 + np.exp(-odds))).astype(float)
 
 
-def fitted(weights: np.ndarray, pairs: np.ndarray, answers: np.ndarray, pool: np.ndarray) -> Taste:
-    return taste(dict(zip(NAMES, weights, strict=False)), pool, pairs, answers)
+def fitted(weights: np.ndarray, pairs: np.ndarray, answers: np.ndarray, pool: np.ndarray) -> PreferenceFit:
+    return fit_preferences(dict(zip(NAMES, weights, strict=False)), pool, pairs, answers)
 
 
-def right(one: Taste, true: np.ndarray, seed: int = 99) -> float:
+def right(one: PreferenceFit, true: np.ndarray, seed: int = 99) -> float:
     """Share of new pairs on which the fitted weights say what the person's own would."""
     pairs, _ = person(seed, 2000, true)
     return float(np.mean((one.probability(pairs) > 0.5) == (pairs @ true > 0)))
@@ -116,15 +124,15 @@ def test_an_open_pair_tells_more_than_a_clear_one_and_than_no_difference() -> No
     one = fitted(np.ones(4), pool[:0], answers[:0], pool)
     unit = np.diag(one.scale)
     open_pair, clear, same = unit[0] - unit[1], unit.sum(0) * 3, unit[0] * 0
-    told = one.information(np.stack([open_pair, clear, same]))
-    assert told[0] > 10 * told[1] > 0
-    assert told[2] == 0
+    information = one.information(np.stack([open_pair, clear, same]))
+    assert information[0] > 10 * information[1] > 0
+    assert information[2] == 0
 
 
 def test_agreement_leaves_ties_out_and_has_wilsons_interval() -> None:
-    said = np.array([1.0, -1.0, 2.0, 0.0, np.nan, 3.0])
+    predictions = np.array([1.0, -1.0, 2.0, 0.0, np.nan, 3.0])
     answers = np.array([1.0, 0.0, 0.0, 1.0, 1.0, 0.5])
-    found = agreement(said, answers)
+    found = agreement(predictions, answers)
     assert (found.agreed, found.pairs) == (2, 3)
     # Wilson's own formula for 8 of 10, as in Newcombe 1998.
     low, high = Agreement(agreed=8, pairs=10).interval
@@ -140,7 +148,7 @@ def test_agreement_on_new_pairs_is_below_that_on_fitted_ones() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         pairs, noise = rng.normal(size=(20, 4)), (rng.random(20) < 0.5).astype(float)
-        fit = taste(weights, pairs, pairs, noise)
+        fit = fit_preferences(weights, pairs, pairs, noise)
         inside.append(agreement(pairs / fit.scale @ fit.centre, noise).share)
         new.append(agreement_on_new(weights, pairs, pairs, noise).share)
     assert np.mean(new) < np.mean(inside) - 0.03

@@ -27,7 +27,7 @@ Prompts = Callable[[int, int], list[str]]
 
 
 def test_few_references_are_refused_or_warned_about(settings: PanelSettings) -> None:
-    with pytest.raises(ScorerError, match="3 reference pictures; 4 at least"):
+    with pytest.raises(ScorerError, match="3 reference pictures; at least 4"):
         Panel.open(replace(settings, references=settings.references[:3]))
     with pytest.warns(ScorerWarning, match="only 5 references"):
         Panel.open(replace(settings, references=settings.references[:5]))
@@ -106,7 +106,7 @@ def test_version_changes_with_a_scorer_but_not_with_the_calibration(
     calibrated: Panel, look: Callable[..., Features], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = calibrated.version
-    other = copy.copy(calibrated)
+    other = copy.deepcopy(calibrated)
     other.calibrate({"A": look(0.0), "B": look(1.0), "FLAT_50": look(0.5)})
     assert other.version == before
     monkeypatch.setattr("scorers.scoring.style.Style.version", "another")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.panel.verdict import influence, interval, jackknife
+from scorers.panel.verdict import influence, jackknife, paired_difference
 
 
 def test_influence_of_a_mean_and_of_pairs_is_leaving_one_out() -> None:
@@ -37,6 +37,6 @@ def test_numbers_that_are_missing_have_no_influence() -> None:
     [(2, 12.7062), (3, 4.30265), (4, 3.18245), (6, 2.57058), (12, 2.20099), (31, 2.04227), (10**6 + 1, 1.95997)],
 )
 def test_an_interval_is_as_wide_as_students_tables_say(pictures: int, table: float) -> None:
-    found = interval(5.0, 2.0, pictures)
+    found = paired_difference(5.0, 2.0, pictures)
     assert (found.mean, found.standard_error) == (5.0, 2.0)
     np.testing.assert_allclose([(found.high - 5) / 2, (5 - found.low) / 2], table, atol=1e-5)

@@ -20,7 +20,7 @@ def looks(**moved: np.ndarray) -> dict[str, np.ndarray]:
     return {label: contents + move + 0.1 * rng.normal(size=(16, 6)) for label, move in moves.items()}
 
 
-def test_the_way_is_free_and_what_is_aside_counts_squared() -> None:
+def test_moves_along_the_direction_are_free_and_moves_aside_count_squared() -> None:
     drift = drifts(looks(along=5 * WAY, aside=1.0 * ASIDE, far=1.0 * ASIDE + 3 * WAY), BASELINES, WAY)
     assert max(drift[label] for label in BASELINES) == pytest.approx(1)
     assert drift["along"] < 0.1

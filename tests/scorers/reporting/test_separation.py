@@ -1,4 +1,4 @@
-"""Whether references are told from renders: .5 where nothing tells them apart, 1 where everything does."""
+"""Whether references are separable from renders: .5 where nothing separates them, 1 where everything does."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def world(away: float, seed: int, dimensions: int = 24) -> Calibration:
 
 
 def test_the_direction_is_not_fitted_to_what_it_is_tried_on() -> None:
-    """References like B's pictures come out at chance; scored in sample they would be told from them."""
+    """References like B's pictures come out at chance; scored in sample they would be separable."""
     areas = [separation(world(1.0, seed), "clip").areas["B"] for seed in range(30)]
     assert np.mean(areas) == pytest.approx(0.5, abs=0.06)
 
 
-def test_far_references_are_told_apart() -> None:
+def test_far_references_are_separable() -> None:
     found = separation(world(6.0, 0), "clip")
     assert min(found.areas.values()) > 0.95
     assert found.defines_direction
-    assert found.text.startswith("references: told from the calibration renders")
+    assert found.text.startswith("references: separable from the calibration renders")
 
 
-def test_references_between_the_recipes_are_told_from_the_far_one_better() -> None:
+def test_references_between_the_recipes_separate_better_from_the_far_one() -> None:
     areas = [separation(world(0.8, seed), "clip").areas for seed in range(20)]
     assert np.mean([area["A"] for area in areas]) > np.mean([area["B"] for area in areas]) + 0.1
 
 
-def test_references_that_are_told_from_none_are_said_in_a_sentence() -> None:
+def test_references_that_separate_from_none_give_a_remark() -> None:
     found = Separation(areas={"A": 0.7, "FLAT_50": 0.48, "B": 0.66})
     assert not found.defines_direction
     assert "do not define a direction" in found.text

@@ -20,15 +20,15 @@ from open_clip import CLIP as CLIP_MODEL
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scorers.base import Calibration, Looking, Scorer
+from scorers.base import Calibration, ImageScorer, Scorer
 from scorers.catalogue import lookup as catalogue
-from scorers.catalogue.lookup import Choice
+from scorers.catalogue.lookup import ScorerChoice
 from scorers.catalogue.published import KnownEncoder
-from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.encoders.opened import Encoders
 from scorers.extraction.observer import Observer
 from scorers.features import EMBEDDING, READING, STATISTICS, Features
-from scorers.panel.registry import Means, embeddings_of, made
+from scorers.panel.registry import ScorerInputs, built_in_scorers, embeddings_of
 from scorers.panel.settings import PanelSettings
 from scorers.scoring.plugins import open_plugin
 from tests.scorers.tiny_encoders import csd_of, write_training_checkpoint
@@ -75,10 +75,10 @@ def _tiny(known: KnownEncoder, folder: Path, state: dict[str, Tensor], seed: int
 
 
 @pytest.fixture(scope="module")
-def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Choice], Path]:
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ScorerChoice], Path]:
     folder = tmp_path_factory.mktemp("heads")
 
-    def write(wanted: Choice) -> Path:
+    def write(wanted: ScorerChoice) -> Path:
         path = folder / f"{wanted.text}.pth"
         write_head(path, wanted.scorer.layout, WIDTHS[wanted.scorer.view])
         return path
@@ -88,7 +88,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Choice], Path]:
 
 @pytest.fixture(scope="module")
 def make(
-    encoder_files: dict[str, EncoderFiles], heads: Callable[[Choice], Path]
+    encoder_files: dict[str, EncoderFiles], heads: Callable[[ScorerChoice], Path]
 ) -> Callable[[str], tuple[Scorer, Encoders]]:
     """A scorer, and the encoders that it reads, each opened once for the module."""
     opened: dict[str, Any] = {}
@@ -104,10 +104,10 @@ def make(
             return plugin, encoders_for(set(embeddings_of([plugin])))
         wanted = catalogue.choice(name)
         own = {wanted.plain: heads(wanted)} if wanted.scorer.heads else {}
-        sources = Shelf("clip", encoder_files, None, own).sources([name])
+        sources = FileFinder("clip", encoder_files, None, own).sources([name])
         assert sources.missing == []
         encoders = encoders_for(set(sources.encoders))
-        (scorer,) = made([name], Means(encoders=encoders, sources=sources))
+        (scorer,) = built_in_scorers([name], ScorerInputs(encoders=encoders, sources=sources))
         return scorer, encoders
 
     return one
@@ -119,7 +119,7 @@ def observe(paint: Callable[..., Tensor], prompts_of: Callable[[int, int], list[
     seen: dict[Any, Features] = {}
 
     def see(scorer: Scorer, encoders: Encoders, amount: float, rows: tuple[int, ...]) -> Features:
-        looking = [scorer] if isinstance(scorer, Looking) else []
+        looking = [scorer] if isinstance(scorer, ImageScorer) else []
         key = (embeddings_of([scorer]), *(one.name for one in looking), amount, rows)
         if key not in seen:
             observer = Observer(encoders, embeddings_of([scorer]), looking, 32)
@@ -223,14 +223,14 @@ def test_one_picture_without_numbers_leaves_the_others(fitted: Fitted) -> None:
     for name, value in holed.items():
         if name.startswith((EMBEDDING, READING)) or name == STATISTICS:
             value[2] = np.nan
-    told = replace(
+    holed_features = replace(
         features,
         embeddings={name: holed[EMBEDDING + name] for name in features.embeddings},
         statistics=holed[STATISTICS],
         readings={name: holed[READING + name] for name in features.readings},
     )
-    assert np.isnan(scorer(told)[2])
-    np.testing.assert_array_equal(np.delete(scorer(told), 2), np.delete(values, 2))
+    assert np.isnan(scorer(holed_features)[2])
+    np.testing.assert_array_equal(np.delete(scorer(holed_features), 2), np.delete(values, 2))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -265,9 +265,9 @@ def test_settings_reach_every_scorer(settings: PanelSettings) -> None:
     panel = Panel.open(replace(settings, weights={"counting": 1.0}), extra=[scorer])
     references = panel.references
     slots = [(f"p{row}", row) for row in range(len(references))]
-    told = replace(references, prompts=tuple(p for p, _ in slots), seeds=tuple(s for _, s in slots))
+    with_slots = replace(references, prompts=tuple(p for p, _ in slots), seeds=tuple(s for _, s in slots))
     recipes = {
-        label: replace(told, statistics=told.statistics * factor)
+        label: replace(with_slots, statistics=with_slots.statistics * factor)
         for label, factor in {"A": 0.9, "FLAT_50": 1.0, "B": 1.1}.items()
     }
     panel.calibrate(recipes)

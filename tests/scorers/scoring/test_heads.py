@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from scorers.scoring.heads import FINGERPRINTS, LAYOUTS, Rating, published_name, read_head
+from scorers.scoring.heads import FINGERPRINTS, LAYOUTS, HeadScorer, published_name, read_head
 from tests.scorers.plain_features import features_of
 from tests.scorers.tiny_heads import HIDDEN, module, write_head
 
@@ -23,8 +23,8 @@ def embeddings(count: int = 5, width: int = WIDTH) -> torch.Tensor:
     return F.normalize(torch.randn(count, width, generator=torch.Generator().manual_seed(1)), dim=-1)
 
 
-def rating(name: str, path: Path) -> Rating:
-    return Rating(name, catalogue.choice(name).scorer, path, "clip")
+def rating(name: str, path: Path) -> HeadScorer:
+    return HeadScorer(name, catalogue.choice(name).scorer, path, "clip")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

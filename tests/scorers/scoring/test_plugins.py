@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from scorers.base import Looking
+from scorers.base import ImageScorer
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
-from scorers.scoring.plugins import LookingPlugin, open_plugin
+from scorers.scoring.plugins import ImagePlugin, open_plugin
 
 EXAMPLES = Path(__file__).parents[1] / "plugged"
 IMAGES = torch.rand(4, 3, 32, 24, generator=torch.Generator().manual_seed(0))
@@ -32,7 +32,7 @@ def written(folder: Path, text: str) -> Path:
 
 def looked(name: str, here: Path) -> np.ndarray:
     plugin = open_plugin(name, here)
-    assert isinstance(plugin, LookingPlugin)
+    assert isinstance(plugin, ImagePlugin)
     return plugin.look(IMAGES, PROMPTS)
 
 
@@ -62,9 +62,9 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
     written(tmp_path, "def score(image):\n    return 2\n")
     changed = open_plugin("mine.py", tmp_path)
     assert changed.version != first.version
-    assert isinstance(changed, Looking)
+    assert isinstance(changed, ImageScorer)
     assert changed.look(IMAGES, PROMPTS).tolist() == [2, 2, 2, 2]
-    assert not isinstance(open_plugin("red.py:Brighter", EXAMPLES), Looking)
+    assert not isinstance(open_plugin("red.py:Brighter", EXAMPLES), ImageScorer)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
         ("", "gone.py", "there is no such scorer file; correct its path"),
         ("import nothing_of_that_name", "mine.py", "cannot be loaded: ModuleNotFoundError: No module named"),
         ("def score(:", "mine.py", "cannot be loaded: SyntaxError"),
-        ("x = 1", "mine.py", "has no 'score'; it wants score\\(image, prompt=\"\"\\) or a class"),
+        ("x = 1", "mine.py", "has no 'score'; it needs score\\(image, prompt=\"\"\\) or a class"),
         ("class Red:\n    pass", "mine.py", "has no 'score'; name one: mine.py:Red"),
         ("class Red:\n    pass", "mine.py:Blue", "has no 'Blue'"),
         ("class Red:\n    pass", "mine.py:Red", "is no scorer; it has neither __call__"),
@@ -82,7 +82,7 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
         ("class Red:\n    degree = 3\n    def __call__(self, f):\n        pass", "mine.py:Red", "its degree is 3"),
     ],
 )
-def test_what_cannot_be_a_scorer_is_told(tmp_path: Path, text: str, name: str, message: str) -> None:
+def test_what_cannot_be_a_scorer_is_refused_with_the_reason(tmp_path: Path, text: str, name: str, message: str) -> None:
     written(tmp_path, text)
     with pytest.raises(ScorerError, match=message):
         open_plugin(name, tmp_path)

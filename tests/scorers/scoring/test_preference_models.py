@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from scorers.catalogue.sources import EncoderFiles, Shelf
+from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.encoders.encoder import Encoder
 from scorers.encoders.files import read_config
 from scorers.encoders.opened import Encoders
 from scorers.encoders.preprocess import prep
-from scorers.panel.registry import Means, made
+from scorers.panel.registry import ScorerInputs, built_in_scorers
 from tests.scorers.plain_features import features_of
 from tests.scorers.tiny_encoders import transformers_clip
 
@@ -29,9 +29,9 @@ IMAGES = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 def scored(scorer: str, encoder: str, config: Path, weights: Path) -> np.ndarray:
     """What a scorer says of the pictures, its encoder's files given."""
     files = {encoder: EncoderFiles(config=config, weights=weights)}
-    sources = Shelf("clip", files, None, {}).sources([scorer])
+    sources = FileFinder("clip", files, None, {}).sources([scorer])
     encoders = Encoders.open(sources.encoders, prompted=sources.prompted)
-    (one,) = made([scorer], Means(encoders=encoders, sources=sources))
+    (one,) = built_in_scorers([scorer], ScorerInputs(encoders=encoders, sources=sources))
     features = features_of(np.zeros((3, 1)), prompts=PROMPTS)
     return one(replace(features, embeddings=encoders.embed(IMAGES, [encoder])))
 

@@ -7,7 +7,7 @@ import pytest
 
 from scorers.base import Calibration
 from scorers.errors import ScorerError
-from scorers.scoring.readouts import CROWD, NEAREST, Along, Margin
+from scorers.scoring.readouts import CROWD, NEAREST, Margin, Projection
 from tests.scorers.plain_features import features_of
 
 DIRECTION = np.array([1.0, 0, 0, 0, 0, 0, 0, 0])
@@ -33,7 +33,7 @@ def test_projection_is_0_at_the_recipes_mean_and_1_at_the_references_on_average(
     at_references = []
     for seed in range(40):
         calibration = world(6, 1.0, seed)
-        along = Along("clip")
+        along = Projection("clip")
         along.fit(calibration)
         values = [along(features).mean() for features in calibration.recipes.values()]
         assert np.mean(values) == pytest.approx(0, abs=1e-6)
@@ -64,8 +64,8 @@ def test_one_reference_is_enough_for_the_margin() -> None:
     assert values == sorted(values)
 
 
-@pytest.mark.parametrize("scorer", [Along("clip"), Margin("clip")])
-def test_what_is_not_fitted_says_so(scorer: Along | Margin) -> None:
+@pytest.mark.parametrize("scorer", [Projection("clip"), Margin("clip")])
+def test_what_is_not_fitted_says_so(scorer: Projection | Margin) -> None:
     with pytest.raises(ScorerError, match=f"{scorer.name}: not fitted"):
         scorer(features_of(np.ones((3, 4))))
 
@@ -73,4 +73,4 @@ def test_what_is_not_fitted_says_so(scorer: Along | Margin) -> None:
 def test_references_amidst_the_recipes_give_no_direction() -> None:
     same = features_of(np.eye(4))
     with pytest.raises(ScorerError, match="there is no direction"):
-        Along("clip").fit(Calibration(recipes={"A": same, "B": same}, references=same))
+        Projection("clip").fit(Calibration(recipes={"A": same, "B": same}, references=same))

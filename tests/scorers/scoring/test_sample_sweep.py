@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scorers.scoring.readouts import Along
+from scorers.scoring.readouts import Projection
 from scorers.scoring.style import Style
 from tests.scorers.sample_sweep import PLANTED, RATIOS, SHOTS, Sweep, kept, reference_shots, seen, shots, studio
 
@@ -18,7 +18,7 @@ def sweep() -> Sweep:
     return kept()
 
 
-def best(scorer: Style | Along, sweep: Sweep, planted: float, rows: np.ndarray) -> float:
+def best(scorer: Style | Projection, sweep: Sweep, planted: float, rows: np.ndarray) -> float:
     """The ratio with the highest score."""
     scorer.fit(sweep.calibration(planted, rows, ALL))
     return RATIOS[int(np.argmax([scorer(sweep.mixes[ratio].take(rows)).mean() for ratio in RATIOS]))]
@@ -50,7 +50,7 @@ def test_score_peaks_at_the_planted_ratio(planted: float, half: str, sweep: Swee
 
 @pytest.mark.parametrize("planted", [0.2, 0.65, 0.8])
 def test_linear_read_out_runs_to_the_corner(planted: float, sweep: Sweep) -> None:
-    assert best(Along("clip"), sweep, planted, ALL) == round(planted)
+    assert best(Projection("clip"), sweep, planted, ALL) == round(planted)
 
 
 def test_statistics_beside_the_embedding_make_the_error_smaller(sweep: Sweep) -> None:

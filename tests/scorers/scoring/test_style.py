@@ -17,8 +17,8 @@ from scorers.features import Features
 from scorers.panel.verdict import influence
 from scorers.reporting.leak import agreement
 from scorers.scoring.metric import scatter, unbiased_square, whitening
-from scorers.scoring.readouts import Along
-from scorers.scoring.style import COLUMNS, Look, Style, eased
+from scorers.scoring.readouts import Projection
+from scorers.scoring.style import COLUMNS, Style, StyleFeatures, pseudo_huber
 from studies.sample.scenes import Scene
 from tests.scorers.conftest import painted, scenes
 from tests.scorers.plain_features import features_of
@@ -52,13 +52,13 @@ def random_style() -> tuple[Style, Calibration]:
 def test_mean_contribution_is_of_the_unbiased_form_by_brute_force(random_style: tuple[Style, Calibration]) -> None:
     """Statistics that never change have no part in it."""
     style, calibration = random_style
-    looks = [f.embedding("clip").astype(float) for f in calibration.recipes.values()]
+    recipes = [f.embedding("clip").astype(float) for f in calibration.recipes.values()]
     references = calibration.references.embedding("clip").astype(float)
-    within = np.concatenate([look - look.mean(0) for look in looks])
+    within = np.concatenate([recipe - recipe.mean(0) for recipe in recipes])
     around = references - references.mean(0)
     content = 0.5 * np.cov(within.T, bias=True) + 0.5 * np.cov(around.T, bias=True)
     metric = np.linalg.inv(0.9 * content + 0.1 * np.trace(content) / 6 * np.eye(6))
-    x = looks[0] - references.mean(0)
+    x = recipes[0] - references.mean(0)
     pairs = [x[i] @ metric @ x[j] for i in range(9) for j in range(9) if i != j]
     assert style(calibration.recipes["A"]).mean() == pytest.approx(1 - np.sqrt(1 + np.mean(pairs)), rel=1e-5)
 
@@ -74,12 +74,12 @@ def test_form_is_unbiased_where_the_plain_one_is_not(random_style: tuple[Style, 
 
 
 def test_value_goes_with_the_square_nearby_and_with_the_distance_far_away() -> None:
-    assert eased(1e-3)[0] == pytest.approx(0.5e-3, rel=1e-3)
-    assert eased(1e8)[0] == pytest.approx(1e4, rel=1e-3)
-    assert eased(-0.3)[0] == pytest.approx(-0.15)
+    assert pseudo_huber(1e-3)[0] == pytest.approx(0.5e-3, rel=1e-3)
+    assert pseudo_huber(1e8)[0] == pytest.approx(1e4, rel=1e-3)
+    assert pseudo_huber(-0.3)[0] == pytest.approx(-0.15)
     for squared in (-0.5, 0.2, 3.0, 50.0):
-        rise = (eased(squared + 1e-6)[0] - eased(squared - 1e-6)[0]) / 2e-6
-        assert eased(squared)[1] == pytest.approx(rise, rel=1e-4)
+        rise = (pseudo_huber(squared + 1e-6)[0] - pseudo_huber(squared - 1e-6)[0]) / 2e-6
+        assert pseudo_huber(squared)[1] == pytest.approx(rise, rel=1e-4)
 
 
 def test_leaving_a_picture_out_moves_the_value_as_the_contributions_say(
@@ -90,10 +90,10 @@ def test_leaving_a_picture_out_moves_the_value_as_the_contributions_say(
     rng = np.random.default_rng(3)
     many = features_of(calibration.recipes["A"].embedding("clip").mean(0) + rng.normal(size=(200, 6)))
     contributions = style(many)
-    told = influence(contributions, style.degree)
+    influences = influence(contributions, style.degree)
     for left_out in range(5):
         rest = style(many.take(np.delete(np.arange(200), left_out))).mean()
-        assert contributions.mean() - rest == pytest.approx(told[left_out], rel=0.05, abs=1e-4)
+        assert contributions.mean() - rest == pytest.approx(influences[left_out], rel=0.05, abs=1e-4)
 
 
 def test_metric_is_well_conditioned_with_fewer_pictures_than_dimensions() -> None:
@@ -108,8 +108,8 @@ def test_metric_is_well_conditioned_with_fewer_pictures_than_dimensions() -> Non
 def test_statistics_vary_like_an_average_coordinate_of_the_embedding(see: See) -> None:
     recipes = {str(amount): see(1, 12, amount) for amount in QUARTERS}
     calibration = Calibration(recipes=recipes, references=see(900, 24, 1.0))
-    look = Look("clip", calibration)
-    variances = np.concatenate([look(f) for f in (*recipes.values(), calibration.references)]).var(0)
+    style_features = StyleFeatures("clip", calibration)
+    variances = np.concatenate([style_features(f) for f in (*recipes.values(), calibration.references)]).var(0)
     np.testing.assert_allclose(variances[64:], variances[:64].mean(), rtol=1e-4)
     assert len(variances) == 64 + len(COLUMNS)
 
@@ -163,7 +163,7 @@ def pulled(drawn: list[Scene], share: float) -> list[Scene]:
 def test_contents_that_move_towards_the_references_do_not_fool_the_score(observer: Observer, see: See) -> None:
     """The more of the look, the less of the references' subjects: raw cosine follows the subjects."""
     references = seen(observer, painted(pulled(scenes(900, 24), 0.75), 1.0))
-    style, along = Style("clip"), Along("clip")
+    style, along = Style("clip"), Projection("clip")
     for scorer in (style, along):
         scorer.fit(Calibration(recipes={str(a): see(1, 12, a) for a in EARLY}, references=references))
     leaking = [seen(observer, painted(pulled(scenes(1, 12), 0.8 * (1 - amount)), amount)) for amount in QUARTERS]

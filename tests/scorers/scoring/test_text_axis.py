@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scorers.encoders.encoder import Encoder
 from scorers.errors import ScorerError
-from scorers.panel.settings import style_term
+from scorers.panel.settings import divide_style_weight
 from scorers.reporting.leak import agreement
 from scorers.scoring.text_axis import TEMPLATES, TextAxis
 from studies.sample.world import write_world
@@ -78,10 +78,10 @@ DEFAULT = {"style": 1.0, "clip": 0.2, "stats": 0.3}
         ({"stats": 1.0}, 16, True, {"stats": 1.0}),
     ],
 )
-def test_weights_of_the_style_term(
+def test_weights_of_the_divide_style_weight(
     weights: dict[str, float], references: int, words: bool, shared: dict[str, float]
 ) -> None:
-    found = style_term(weights, references, words=words)
+    found = divide_style_weight(weights, references, words=words)
     assert found == pytest.approx(shared)
-    assert style_term(found, references, words=words) == pytest.approx(shared)
+    assert divide_style_weight(found, references, words=words) == pytest.approx(shared)
     assert np.isclose(sum(found.values()), sum(shared.values()))

@@ -29,7 +29,7 @@ def with_one_more(study: Path) -> StudySpec:
 
 def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It raises once, after the calibration."""
-    shares, call = Panel.shares, Fidelity.__call__
+    shares, call = Panel.pseudo_values, Fidelity.__call__
     left: list[str] = []
 
     def shared(self: Panel) -> object:
@@ -42,7 +42,7 @@ def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, mon
             raise ZeroDivisionError("no prompt in this")
         return call(self, features)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(Panel, "shares", shared)
+    monkeypatch.setattr(Panel, "pseudo_values", shared)
     monkeypatch.setattr(Fidelity, "__call__", called)
     spec = with_one_more(copied)
     Night(spec, QUIET).run()

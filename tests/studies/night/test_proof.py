@@ -11,7 +11,7 @@ from rich.console import Console
 
 from engine.errors import EngineError
 from scorers.features import Features
-from scorers.panel.verdict import Difference
+from scorers.panel.verdict import PairedDifference
 from search.history import Point
 from studies.candidate import Candidate
 from studies.errors import StudyError
@@ -25,7 +25,7 @@ from studies.store.storage import StudyStore
 from studies.studyfile.read import StudySpec, read_study_file
 
 QUIET = Console(quiet=True)
-GENEROUS = Difference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0)
+GENEROUS = PairedDifference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0)
 
 
 class Parts:
@@ -39,7 +39,7 @@ class Parts:
     def look(self, point: Point) -> Features:
         return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots, pictures=True).features
 
-    def simpler(self, point: Point, lead: Difference) -> Simplified | None:
+    def simpler(self, point: Point, lead: PairedDifference) -> Simplified | None:
         return simplified(self.spec, self.workshop, self.store.history(), point, lead, QUIET)
 
 
@@ -98,12 +98,12 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
 
 
 def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(parts: Parts, fine: Point) -> None:
-    lead = Difference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
+    lead = PairedDifference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
     kept = parts.simpler(fine, lead)
     assert kept is not None
     assert kept.digits[1] < kept.digits[0]
     assert parts.workshop.panel.compare(parts.look(kept.point), parts.look(fine)).mean >= -allowed(lead)
-    strict = Difference(mean=0.0, standard_error=0.2, low=-0.4, high=0.4)
+    strict = PairedDifference(mean=0.0, standard_error=0.2, low=-0.4, high=0.4)
     assert allowed(strict) == 0
     less = parts.simpler(fine, strict)
     assert less != kept
@@ -125,7 +125,7 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
 ) -> None:
     asked = breaking(monkeypatch, parts.workshop, lambda _: False)
     monkeypatch.setattr(simplify, "expected", lambda *_: (1.0, 0.0))
-    lead = Difference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
+    lead = PairedDifference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
     assert parts.simpler(fine, lead) is None
     assert asked == [parts.spec.candidate(fine)]
     monkeypatch.setattr(simplify, "expected", lambda *_: (0.0, 0.0))

@@ -74,8 +74,8 @@ def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) 
         work, verdict = tried(rotated, workshop, Candidate.of(trial.user_attrs), told.slots)
         assert work.features.seeds == tuple(shot.seed for shot in rotated.drawn(told.slots))
         assert verdict.value == pytest.approx(trial.value, abs=1e-9)
-    assert workshop.panel.knows([(shot.prompt, shot.seed) for shot in rotated.drawn(range(8, 20))])
-    assert not workshop.panel.knows([(shot.prompt, shot.seed) for shot in rotated.drawn(range(20, 22))])
+    assert workshop.panel.has_slots([(shot.prompt, shot.seed) for shot in rotated.drawn(range(8, 20))])
+    assert not workshop.panel.has_slots([(shot.prompt, shot.seed) for shot in rotated.drawn(range(20, 22))])
 
 
 def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotated: StudySpec) -> None:
@@ -84,7 +84,7 @@ def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotate
     assert noted["shots"] == 4
     workshop = Workshop.open(rotated, model_hashes(rotated), kept_on="cpu")
     fit(rotated, workshop, store.noted(OFF), QUIET)
-    rows = np.array(list(workshop.panel.shares().values()))
+    rows = np.array(list(workshop.panel.pseudo_values().values()))
     left = rows - rows.mean(0) - rows.mean(1, keepdims=True) + rows.mean()
     assert noted["paired"] == pytest.approx(np.sqrt(np.square(left).sum() / (len(rows) - 1) / (rows.shape[1] - 1)))
     other = replace(rotated, shots_per_trial=8)
