@@ -31,7 +31,7 @@ FEWEST = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedFeatures:
-    """Features of intact pictures, with gradients: embeddings ``[n, d]`` by name, statistics ``[n, k]``; and prompts."""
+    """Features of intact pictures, with gradients: embeddings ``[n, d]`` by name, statistics ``[n, k]``; prompts."""
 
     embeddings: Mapping[str, Tensor]
     statistics: Tensor
@@ -111,8 +111,8 @@ def _embedding(scorer: Scorer, features: TracedFeatures) -> Tensor:
 
 def _style(scorer: Style, embeddings: Tensor, statistics: Tensor) -> Tensor:
     """``1 - sqrt(1 + Q)`` with ``Q`` the mean of ``x_i' x_j`` over pairs of pictures, x relative to the references."""
-    look, metric = scorer.fitted
-    columns, scale = look.statistics
+    style_features, metric = scorer.fitted
+    columns, scale = style_features.statistics
     device = embeddings.device
     measured = statistics[:, torch.from_numpy(columns).to(device)].double() * torch.from_numpy(scale).to(device)
     target, root = (torch.from_numpy(part).to(device) for part in (metric.target, metric.root))

@@ -94,8 +94,8 @@ def no_pictures(widths: Widths) -> str | None:
         return None
     return (
         f"the UNet reads {widths.inputs} channels ({variant or 'unknown kind'}) where text to picture has "
-        f"{LATENT_CHANNELS}: it needs a picture besides the prompt, so it cannot make pictures here. Merge it without "
-        "rendering, or take the model's standard version"
+        f"{LATENT_CHANNELS}: it needs a picture besides the prompt, so no pictures can be made with it here. Merge it "
+        "without rendering, or take the model's standard version"
     )
 
 
