@@ -1,0 +1,76 @@
+"""A study that version 0.1.0 began, finished and pinned is read, goes on and is exported."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from safetensors import safe_open
+
+from studies.cli.main import main
+from studies.sample.world import write_world
+
+KEPT = Path(__file__).parents[1] / "golden" / "study_0_1"
+PIN = "001-aa8fff82.json"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """The study file beside the sample world's models; its folder is empty but for the pins."""
+    write_world(tmp_path)
+    shutil.copy(KEPT / "study.toml", tmp_path)
+    (tmp_path / "runs/small/pins").mkdir(parents=True)
+    shutil.copy(KEPT / PIN, tmp_path / "runs/small/pins")
+    return tmp_path / "study.toml"
+
+
+def run(*arguments: str | Path) -> str:
+    """The output of a command that ends well."""
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def unpack(name: str, study: Path) -> str:
+    text = gzip.decompress((KEPT / name).read_bytes()).decode()
+    (study.parent / "runs/small/journal.log").write_text(text)
+    return text
+
+
+def values(journal: str) -> list[list[float]]:
+    """The values of finished trials in the order they were recorded."""
+    records = [json.loads(line) for line in journal.splitlines()]
+    return [record["values"] for record in records if record.get("values")]
+
+
+def test_a_finished_study_is_shown_with_its_outcome_and_pin(study: Path) -> None:
+    unpack("done.jsonl.gz", study)
+    shutil.copy(KEPT / "outcome.json", study.parent / "runs/small")
+    text = run("show", study)
+    assert "aa8fff82" in text
+    assert "kept from before" in text
+    assert "23 trials" in text
+
+
+def test_a_search_that_was_killed_goes_on_where_it_was(study: Path) -> None:
+    before = unpack("begun.jsonl.gz", study)
+    whole = values(gzip.decompress((KEPT / "done.jsonl.gz").read_bytes()).decode())
+    run("run", study)
+    journal = (study.parent / "runs/small/journal.log").read_text()
+    assert journal.startswith(before)
+    assert len(values(before)) == 8
+    assert values(journal)[:8] == values(before)
+    assert len(values(journal)) == len(whole)
+
+
+def test_a_pin_is_exported_as_what_was_approved(study: Path) -> None:
+    unpack("done.jsonl.gz", study)
+    run("export", study, "--pin", "1")
+    (checkpoint,) = (study.parent / "runs/small/exports").glob("*.safetensors")
+    pin = json.loads((KEPT / PIN).read_text())
+    with safe_open(checkpoint, "pt") as file:
+        assert pin["recipe_key"] in "".join(file.metadata().values())
