@@ -74,7 +74,7 @@ class Engine:
         vae: Path | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
-        """Open the parents and make the live model; no network, nothing written.
+        """Open the parents and make the live model, without network and without writing anything.
 
         Args:
             models: Checkpoint files by the names recipes use for them, such as A and B.
@@ -223,7 +223,7 @@ class Engine:
 
 
 def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
-    """All parents, with a VAE inside or not, each checked against the first; what is wrong with any is said at once."""
+    """All parents, with a VAE inside or not, each checked against the first; all errors are raised as one."""
     if not models:
         raise EngineError("no models to open. Name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}

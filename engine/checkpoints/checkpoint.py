@@ -194,7 +194,7 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
 
 
 def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> None:
-    """Read every weight and look for NaN and infinity.
+    """Read every weight and check for NaN and infinity.
 
     Raises:
         CheckpointError: some weights are no finite numbers.

@@ -54,7 +54,7 @@ class Contraction:
 
     Args:
         weights: the live model and its parents.
-        keys: whose gradients are wanted.
+        keys: the tensors whose gradients are collected.
 
     Raises:
         RecipeError: a key lies outside the UNet.

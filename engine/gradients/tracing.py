@@ -1,7 +1,7 @@
 """Rendering that records its last steps, so that gradients flow from pictures to weights.
 
 As in DRaFT-K (Clark et al. 2023, https://arxiv.org/abs/2309.17400), the steps before the last K are taken as given: the
-gradients of the last K say most of what all steps' would, for a fraction of time and memory. Every UNet call and every
+gradients of the last K come close to those of all steps, for a fraction of time and memory. Every UNet call and every
 decoding is computed again when its turn comes in the backward pass, so that memory holds the inner values of one at a
 time.
 """
@@ -26,7 +26,7 @@ from engine.sampling.stepping import Denoise
 from engine.shots.shot import Shot
 
 AT_ONCE = 4
-"""How many pictures go through the model together while they are traced, unless the caller says otherwise."""
+"""The usual number of pictures that go through the model together while they are traced."""
 
 
 class TracedModel(UnetModel, VaeModel, Protocol):

@@ -1,4 +1,4 @@
-"""Schedules in a prompt: ``[a:b:0.5]``, ``[a:3]``, ``[a::3]`` and ``[a|b]``, read, written and resolved.
+"""Schedules in a prompt: ``[a:b:0.5]``, ``[a:3]``, ``[a::3]`` and ``[a|b]``, parsed and resolved.
 
 The grammar is AUTOMATIC1111's (WebUI 1.10). Schedules are resolved before attention is read, into texts that each hold
 for some steps. Everything else stays unchanged, brackets included. One special case matters: a ``|`` that separates no

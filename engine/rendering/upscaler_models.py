@@ -75,10 +75,10 @@ class UpscalerFolder:
         if found:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in found)
             raise RenderError(f'{self.folder}: several upscalers are called "{name}": {listed}. Move all but one away')
-        wanted = f"{spellings[1]}.pth or .safetensors"
+        file = f"{spellings[1]}.pth or .safetensors"
         there = f"it has {', '.join(self.names)}" if self._files else "it has none"
         raise RenderError(
-            f'{self.folder}: holds no upscaler "{name}" ({there}). Put {wanted} there, or choose another; without a '
+            f'{self.folder}: holds no upscaler "{name}" ({there}). Put {file} there, or choose another; without a '
             f"file: {', '.join(UPSCALERS)}"
         )
 

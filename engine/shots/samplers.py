@@ -128,7 +128,7 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def normalised(sampler: str, schedule: str) -> tuple[str, str]:
-    """A sampler, named the old or the new way, and a schedule, as the WebUI names them apart.
+    """Return a sampler, in the old or the new notation, and a schedule, as the WebUI names them since 1.9.
 
     Raises:
         RenderError: An unknown name, or two schedules.
