@@ -1,9 +1,8 @@
 """Rendering that records its last steps, so that gradients flow from pictures to weights.
 
-As in DRaFT-K (Clark et al. 2023, https://arxiv.org/abs/2309.17400), the steps before the last K are taken as given: the
-gradients of the last K come close to those of all steps, for a fraction of time and memory. Every UNet call and every
-decoding is computed again when its turn comes in the backward pass, so that memory holds the inner values of one at a
-time.
+As in DRaFT-K (Clark et al. 2023, https://arxiv.org/abs/2309.17400), only the last K steps are differentiated, for a
+fraction of the time and memory of all; the steps before are taken as given. Every UNet call and every decoding is
+computed again when its turn comes in the backward pass, so that memory holds the inner values of one at a time.
 """
 
 from __future__ import annotations
