@@ -9,13 +9,14 @@ from engine.recipes.blocks import Site
 from engine.recipes.dialects import MODES, dialect_of
 from engine.recipes.recipe import MergeStep, Recipe, SelfStep
 from search.errors import SearchError
-from search.space.frame import Frame
+from search.space.frame import RecipeFrame
 from search.space.knob import SELF, Knob
 
 CHOICES = ("mode", "calculation", "vae")
+"""What a knob of words may choose."""
 
 
-def mistakes_of(knobs: Sequence[Knob], frame: Frame) -> list[str]:
+def mistakes_of(knobs: Sequence[Knob], frame: RecipeFrame) -> list[str]:
     """Return a sentence for every mistake."""
     names = [knob.name for knob in knobs]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
@@ -33,25 +34,25 @@ def mistakes_of(knobs: Sequence[Knob], frame: Frame) -> list[str]:
     return mistakes
 
 
-def _block_mistakes(knobs: Sequence[Knob], frame: Frame) -> list[str]:
-    blocks, wanted = [knob.name for knob in knobs if knob.kind == "block"], frame.blocks
+def _block_mistakes(knobs: Sequence[Knob], frame: RecipeFrame) -> list[str]:
+    blocks, expected = [knob.name for knob in knobs if knob.kind == "block"], frame.blocks
     seconds = [knob.name for knob in knobs if knob.kind == "second"]
-    known = " ".join(wanted)
-    mistakes = [f"block {name} has no knob; freeze it if it must not move" for name in wanted if name not in blocks]
-    mistakes += [f"block {name} is unknown; the blocks are {known}" for name in blocks if name not in wanted]
-    unknown = [name for name in seconds if name.removeprefix("beta:") not in wanted or not name.startswith("beta:")]
+    known = " ".join(expected)
+    mistakes = [f"block {name} has no knob; freeze it if it must not move" for name in expected if name not in blocks]
+    mistakes += [f"block {name} is unknown; the blocks are {known}" for name in blocks if name not in expected]
+    unknown = [name for name in seconds if name.removeprefix("beta:") not in expected or not name.startswith("beta:")]
     return mistakes + [f"second ratio {name} is unknown; write beta: and one of {known}" for name in unknown]
 
 
-def _self_mistakes(knob: Knob, frame: Frame) -> list[str]:
+def _self_mistakes(knob: Knob, frame: RecipeFrame) -> list[str]:
     smallest = knob.low if knob.frozen is None else knob.frozen
     mistakes = [f"{knob.name}: {smallest:g} is no multiplier; stay above 0"] if smallest <= 0 else []
     mistake = site_mistake(knob.name.removeprefix(SELF), frame)
     return mistakes + ([f"{knob.name}: {mistake}"] if mistake else [])
 
 
-def site_mistake(site: str, frame: Frame) -> str:
-    """Return why the multiplier of a site cannot be, or nothing."""
+def site_mistake(site: str, frame: RecipeFrame) -> str:
+    """Return why a site cannot have a multiplier, or nothing."""
     try:
         steps = (MergeStep(), SelfStep(factors=((Site.parse(site), 0.5),)))
         Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
@@ -60,7 +61,7 @@ def site_mistake(site: str, frame: Frame) -> str:
     return ""
 
 
-def _choice_mistakes(knob: Knob, frame: Frame) -> list[str]:
+def _choice_mistakes(knob: Knob, frame: RecipeFrame) -> list[str]:
     if knob.name not in CHOICES:
         return [f"choice {knob.name} is unknown; there are {', '.join(CHOICES)}"]
     if knob.name == "vae":

@@ -1,4 +1,4 @@
-"""A knob, one searched number, with its bounds, its grid, its finer end and what it follows."""
+"""A knob: one searched number with its bounds, its grid, and where it is searched more finely."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Literal
 
 from search.errors import SearchError
 
-Kind = Literal["block", "second", "self", "adjust", "choice"]
+KnobKind = Literal["block", "second", "self", "adjust", "choice"]
 """First and second ratio of a block, a multiplier on a site, an Adjust value, one of several words."""
 SELF = "self:"
 """How the name of a multiplier's knob begins."""
-RATIOS: tuple[Kind, ...] = ("block", "second")
+RATIOS: tuple[KnobKind, ...] = ("block", "second")
+"""The kinds of knobs that are ratios of blocks."""
 
 NARROWEST = 0.01
 """Narrowest range of a free knob: recipes are written with six decimals, so every range holds enough values."""
@@ -35,7 +36,7 @@ class Knob:
 
     name: str
     """`OUT05`, `beta:OUT05` (second ratio), `self:OUT05:attn1`, `adjust:CONT`, or `mode`, `calculation`, `vae`."""
-    kind: Kind
+    kind: KnobKind
     low: float
     high: float
     neutral: float
@@ -49,7 +50,7 @@ class Knob:
     step: float = STEP
     """Grid of proposed values."""
     fine: float = 0.0
-    """How much finer the search looks near the neutral value, 0 to 0.9: there its steps are `1 - fine` of the usual."""
+    """How much finer the search is near the neutral value, 0 to 0.9: there its steps are `1 - fine` of the usual."""
     options: tuple[str, ...] = ()
     """Of a choice: its words. The knob's value is a word's place, 0, 1, ..."""
 
@@ -59,7 +60,7 @@ class Knob:
             raise SearchError(f"knob {self.name}: {numbers} holds a number that is not finite")
         if self.frozen is not None and self.tied is not None:
             raise SearchError(
-                f"knob {self.name}: is frozen at {self.frozen:g} and tied to {self.tied}; keep one of both"
+                f"knob {self.name}: is frozen at {self.frozen:g} and tied to {self.tied}; keep one of the two"
             )
         if self.kind == "choice" and len(set(self.options)) < max(2, len(self.options)):
             raise SearchError(f"knob {self.name}: {self.options} is no choice; give two different words or more")
@@ -97,13 +98,13 @@ class Knob:
         return self.clip(self.neutral)
 
     def unit(self, value: float) -> float:
-        """Return where the value lies between the bounds, 0 to 1, as the search sees it: stretched near the rest."""
+        """Return where the value lies between the bounds, 0 to 1, stretched near the rest value."""
         low, high, rest = self.low, self.high, self.rest
         middle = (rest - low) / (high - low)
         reach, side = (high - rest, 1 - middle) if value >= rest else (rest - low, -middle)
         if reach <= 0:
             return middle
-        return middle + side * _inverse(min(abs(value - rest) / reach, 1.0), self.fine)
+        return middle + side * _inverse_stretch(min(abs(value - rest) / reach, 1.0), self.fine)
 
     def value(self, unit: float) -> float:
         """Return the value at a place between the bounds, the inverse of `unit`."""
@@ -116,7 +117,7 @@ class Knob:
         return self.clip(rest + reach * away * (1 - self.fine + self.fine * away))
 
 
-def _inverse(part: float, fine: float) -> float:
+def _inverse_stretch(part: float, fine: float) -> float:
     """Return `t` with `t (1 - fine + fine t) = part`."""
     straight = 1 - fine
     return 2 * part / (straight + math.sqrt(straight**2 + 4 * fine * part))

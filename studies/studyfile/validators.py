@@ -16,7 +16,8 @@ from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
 from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from search.shots import FEWEST
+from search.plan import SURROGATE
+from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
 from studies.studyfile.mistakes import own_error
 
@@ -39,16 +40,16 @@ def shots_per_trial(value: object) -> object:
     """Turn `auto` into 0, and accept numbers of pictures that a recipe can be judged by."""
     if value == "auto":
         return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
         return value
-    raise own_error(f'must be "auto" or a whole number from {FEWEST} on', "write for example shots = 8")
+    raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
 
 
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Accept options that the table's `sampler` has."""
-    from search.samplers.chosen import options_mistake
+    from search.samplers.by_name import options_mistake
 
-    mistake = options_mistake(info.data.get("sampler", "hill"), options)
+    mistake = options_mistake(info.data.get("sampler", SURROGATE), options)
     if mistake:
         raise own_error(mistake, "write options as Optuna, or the package cmaes, names them")
     return options

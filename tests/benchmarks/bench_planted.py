@@ -22,11 +22,11 @@ import pytest
 from engine.gradients.denoising_loss import NoisedPictures
 from engine.gradients.gradients import Gradients
 from engine.recipes.recipe import Recipe
-from search.finalists import choose, expected
-from search.history import Point, Told, mean_point, top
-from search.plan import Beginning, Plan
+from search.finalists import choose, posterior_means
+from search.history import Point, TrialRecord, mean_point, top
+from search.plan import InitialRecipe, SearchPlan
 from search.samplers.optuna_samplers import distributions
-from search.shots import Rotation
+from search.shots import ShotRotation
 from search.suggester import Suggester
 from tests.benchmarks.ascent import Ascent, ascend
 from tests.benchmarks.knob_gradients import fresh_shots, knob_gradient, moves_of
@@ -51,9 +51,12 @@ class Answer:
 # ------------------------------------------------------------------------------------------------------- by trials
 
 
-def _followed(planted: Planted, plan: Plan, seed: int, rotation: Rotation | None = None) -> list[Told]:
+def _followed(planted: Planted, plan: SearchPlan, seed: int, rotation: ShotRotation | None = None) -> list[TrialRecord]:
     """Do what our suggester says; what is calibrated is known already."""
-    suggester, told = Suggester(space=SPACE, plan=plan, seed=seed, rotation=rotation or Rotation()), list[Told]()
+    suggester, told = (
+        Suggester(space=SPACE, plan=plan, seed=seed, rotation=rotation or ShotRotation()),
+        list[TrialRecord](),
+    )
     known = {SPACE.mark(one.point): one for one in planted.calibrated}
     while (proposal := suggester.next(told)) is not None:
         old = known.get(SPACE.mark(proposal.point))
@@ -65,10 +68,10 @@ def _followed(planted: Planted, plan: Plan, seed: int, rotation: Rotation | None
     return told
 
 
-def _finalists(planted: Planted, plan: Plan, told: Sequence[Told], spent: float) -> Iterator[Answer]:
+def _finalists(planted: Planted, plan: SearchPlan, told: Sequence[TrialRecord], spent: float) -> Iterator[Answer]:
     flat = SPACE.flat(planted.best_flat)
     for finalist in choose(SPACE, told, FINALISTS, plan):
-        mine, theirs = expected(SPACE, told, [finalist.point, flat], plan)
+        mine, theirs = posterior_means(SPACE, told, [finalist.point, flat], plan)
         yield Answer(spent=spent, point=finalist.point, promised=mine - theirs)
 
 
@@ -81,7 +84,7 @@ def staged(planted: Planted, seed: int) -> Iterator[Answer]:
 def refreshed(planted: Planted, seed: int) -> Iterator[Answer]:
     """The same with other seeds in every stage, as many pictures in sum: the last stage draws twice as many."""
     plan = replace(PLAN, adjust=8, refine=3)
-    told = _followed(planted, plan, seed, Rotation(shots=len(SEARCHED), each=len(SEARCHED), fresh=True))
+    told = _followed(planted, plan, seed, ShotRotation(shots=len(SEARCHED), per_trial=len(SEARCHED), fresh=True))
     twice, bases = plan.refine, 4
     yield from _finalists(planted, plan, told, len(told) + twice + bases - len(planted.calibrated))
 
@@ -162,7 +165,13 @@ def proposed(planted: Planted, seed: int) -> Iterator[Answer]:
     """A third of the trials as an ascent, whose end is an ordinary trial that the staged search begins with."""
     spent, end = _climbed(planted, seed, trials=TRIALS / 3, grouped=True)
     plan = replace(
-        PLAN, groups=6, blocks=6, self_mode=3, adjust=8, refine=3, beginnings=(Beginning(label="climbed", point=end),)
+        PLAN,
+        groups=6,
+        blocks=6,
+        self_mode=3,
+        adjust=8,
+        refine=3,
+        beginnings=(InitialRecipe(label="climbed", point=end),),
     )
     told = _followed(planted, plan, seed)
     yield from _finalists(planted, plan, told, spent + len(told) - len(planted.calibrated))
