@@ -171,14 +171,13 @@ def _folder(spec: StudySpec) -> Iterator[Finding]:
 
 
 def _device(spec: StudySpec) -> Iterator[Finding]:
-    """A device that this machine lacks."""
-    import torch
-
-    device = device_of(spec.device)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        message = f"this machine has no {device}"
-        yield Finding(level="error", where="device.device", message=message, remedy="write auto or cpu")
-    elif device.type == "cpu" and spec.precision in ("fp16", "bf16"):
+    """A device that this machine lacks, or a precision that it is slow in."""
+    try:
+        device = device_of(spec.device)
+    except EngineError as error:
+        yield Finding(level="error", where="device.device", message=str(error))
+        return
+    if device.type == "cpu" and spec.precision in ("fp16", "bf16"):
         message = f"{spec.precision} on a CPU is slower than fp32, and less exact"
         yield Finding(level="warning", where="device.precision", message=message, remedy="write auto")
 

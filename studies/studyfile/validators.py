@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from engine.devices import DEVICE_NAMES, is_device_name
 from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
@@ -155,9 +156,9 @@ def weighty(names: list[str], info: ValidationInfo) -> list[str]:
 
 
 def device(text: str) -> str:
-    """Accept the name of a device, as torch calls it, or auto."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
+    """Accept the name of a device, be it of another machine."""
+    if not is_device_name(text):
+        raise own_error("unknown device", f"write {DEVICE_NAMES}")
     return text
 
 
