@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from search.shots import Noise, Rotation, measured, shots_per_trial
+from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial
 from search.suggester import Suggester
 from studies.store.storage import StudyStore
 from studies.studyfile.read import StudySpec
@@ -35,7 +35,7 @@ def doubts(store: StudyStore) -> tuple[str, ...]:
 def suggester_of(spec: StudySpec, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
-    rotation = Rotation(shots=len(spec.shots), each=known.get("shots", 0), fresh=known.get("fresh", False))
+    rotation = ShotRotation(shots=len(spec.shots), per_trial=known.get("shots", 0), fresh=known.get("fresh", False))
     return Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
 
 
@@ -47,7 +47,7 @@ def measure(spec: StudySpec, panel: Panel, store: StudyStore, console: Console) 
     Raises:
         ScorerError: the panel is not calibrated, or a scorer failed.
     """
-    noise = measured([row.tolist() for row in panel.pseudo_values().values()])
+    noise = measure_noise([row.tolist() for row in panel.pseudo_values().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
     wanted = spec.shots_per_trial or shots_per_trial(noise, len(spec.shots))
     shots = known.get("shots", min(wanted, len(spec.shots)))
@@ -77,9 +77,9 @@ def _why_not_fresh(panel: Panel) -> str:
     )
 
 
-def _said(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:
+def _said(noise: ObservationNoise, shots: int, available: int, *, fresh: bool) -> str:
     """What was found, for people."""
-    error = noise.of_trial(shots)
+    error = noise.standard_error(shots)
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
     of += ", with new seeds when all were drawn" if fresh else ""
     if noise.between <= 0:

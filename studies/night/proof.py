@@ -13,8 +13,8 @@ from rich.console import Console
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.errors import SearchError
-from search.finalists import choose, expected, optimism
-from search.history import Point, Told
+from search.finalists import choose, optimism, posterior_means
+from search.history import Point, TrialRecord
 from search.space.baselines import flats, parents
 from studies.candidate import Candidate
 from studies.drawing import sheets
@@ -73,7 +73,7 @@ def prove(
 def _simpler(
     spec: StudySpec,
     workshop: Workshop,
-    history: Sequence[Told],
+    history: Sequence[TrialRecord],
     outcome: Outcome,
     looks: Mapping[str, Features],
     point: Point,
@@ -143,9 +143,9 @@ def _by_value(standing: Standing) -> float:
     return -standing.value if standing.value is not None else math.inf
 
 
-def _course(spec: StudySpec, store: StudyStore, history: Sequence[Told]) -> tuple[str, ...]:
+def _course(spec: StudySpec, store: StudyStore, history: Sequence[TrialRecord]) -> tuple[str, ...]:
     """How the stages ended, what speaks against the scores, and how lucky the best trial was."""
-    lines = [str(ending) for ending in suggester_of(spec, store).endings(history)] + list(doubts(store))
+    lines = [str(status) for status in suggester_of(spec, store).statuses(history)] + list(doubts(store))
     luck = optimism(spec.space, history, spec.plan)
     if luck is not None:
         lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
@@ -154,7 +154,7 @@ def _course(spec: StudySpec, store: StudyStore, history: Sequence[Told]) -> tupl
 
 def _promise(
     spec: StudySpec,
-    history: Sequence[Told],
+    history: Sequence[TrialRecord],
     points: Mapping[str, Point],
     first: Standing,
     baselines: Mapping[str, Standing],
@@ -165,7 +165,7 @@ def _promise(
         flat = spec.space.encode(baselines[held.against].candidate.recipe)
     except SearchError:
         return ()
-    mine, theirs = expected(spec.space, history, [points[first.label], flat], spec.plan)
+    mine, theirs = posterior_means(spec.space, history, [points[first.label], flat], spec.plan)
     promised = f"{mine - theirs:+.2f} is what the search promises of its own pictures"
     return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from engine.errors import EngineError
 from scorers.errors import ScorerError
-from search.finalists import expected
-from search.history import Point, Told
+from search.finalists import posterior_means
+from search.history import Point, TrialRecord
 from search.simplify import Simpler, complexity, simpler
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
@@ -61,7 +61,9 @@ class Simplified:
 class _Trying:
     """One go through the simpler recipes."""
 
-    def __init__(self, spec: StudySpec, workshop: Workshop, history: Sequence[Told], lead: PairedDifference) -> None:
+    def __init__(
+        self, spec: StudySpec, workshop: Workshop, history: Sequence[TrialRecord], lead: PairedDifference
+    ) -> None:
         self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
         self.rendered = 0
 
@@ -84,7 +86,7 @@ class _Trying:
         return Simplified(point=now, steps=tuple(kept), digits=digits) if kept else None
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
-        before, after = expected(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
+        before, after = posterior_means(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
         if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
         self.rendered += 1
@@ -103,7 +105,12 @@ class _Trying:
 
 
 def simplified(
-    spec: StudySpec, workshop: Workshop, history: Sequence[Told], point: Point, lead: PairedDifference, console: Console
+    spec: StudySpec,
+    workshop: Workshop,
+    history: Sequence[TrialRecord],
+    point: Point,
+    lead: PairedDifference,
+    console: Console,
 ) -> Simplified | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 

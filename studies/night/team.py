@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from threading import Thread
 
+from engine.devices import worker_devices
 from studies.night.night import termination_as_interrupt
 from studies.studyfile.read import StudySpec
 
@@ -30,7 +31,7 @@ def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callabl
     readers: list[Thread] = []
     with termination_as_interrupt():
         try:
-            for number, device in enumerate(devices(spec.device, workers), start=1):
+            for number, device in enumerate(worker_devices(spec.device, workers), start=1):
                 team.append(_started([str(spec.file), "--device", device, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
@@ -44,14 +45,6 @@ def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callabl
             for reader in readers:
                 reader.join()
     return not any(process.returncode for process in team)
-
-
-def devices(name: str, workers: int) -> list[str]:
-    """Return a device for every worker: the GPUs in turn, unless the name says which."""
-    import torch
-
-    gpus = torch.cuda.device_count() if name in ("auto", "cuda") else 0
-    return [f"cuda:{number % gpus}" if gpus else name for number in range(workers)]
 
 
 def _started(arguments: Sequence[str]) -> subprocess.Popen[str]:

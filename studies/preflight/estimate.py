@@ -18,7 +18,7 @@ from engine.devices import device_of
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
-from search.shots import Rotation
+from search.shots import ShotRotation
 from search.space.baselines import flats, parents
 from search.suggester import Suggester
 from studies.studyfile.read import StudySpec
@@ -88,7 +88,7 @@ def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
     a = models["A"]
     device = device_of(spec.device)
     each = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
-    rotation = Rotation(shots=len(spec.shots), each=each, fresh=spec.fresh_seeds)
+    rotation = ShotRotation(shots=len(spec.shots), per_trial=each, fresh=spec.fresh_seeds)
     suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
     trials = suggester.total
     proofs = len(parents(spec.space)) + len(flats(spec.space)) + spec.finalists + spec.simplify

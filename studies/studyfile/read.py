@@ -16,7 +16,7 @@ from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from scorers.catalogue.sources import EncoderFiles
 from search.history import Point
-from search.plan import Plan
+from search.plan import SearchPlan
 from search.space.space import Space
 from studies.candidate import MERGED_VAE, Candidate
 from studies.errors import StudyError
@@ -57,7 +57,7 @@ class StudySpec:
     proof_shots: tuple[Shot, ...]
     """What the finalists render; shares no prompt with a seed of `shots`."""
     space: Space
-    plan: Plan
+    plan: SearchPlan
     shots_per_trial: int
     """How many shots a trial draws; 0: as many as the measured noise asks for."""
     fresh_seeds: bool
@@ -224,7 +224,7 @@ def _absent(name: str) -> str:
     return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
 
 
-def _resolve(written: WrittenStudy, space: Space, plan: Plan, file: Path) -> StudySpec:
+def _resolve(written: WrittenStudy, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here = file.parent
     sources = tuple(path_from(here, text) for text in written.target.references)
     wildcards = written.render.wildcards
@@ -278,9 +278,9 @@ def _pictures(sources: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> Plan:
+def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> SearchPlan:
     """Return the plan of the search; what is wrong is added to the problems."""
-    plan = Plan(
+    plan = SearchPlan(
         groups=table.groups,
         blocks=table.blocks,
         self_mode=table.self_,

@@ -13,7 +13,7 @@ from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import read_header
 from engine.errors import EngineError, Problem, Problems
 from search.space.build import GRID, build_space
-from search.space.frame import SEPARATE, Frame
+from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
 from studies.studyfile.merge_checks import Said, space_problems
@@ -85,9 +85,9 @@ def _impossible(space: Space) -> list[Problem]:
 # ---------------------------------------------------------------------------------------------- for the fingerprint
 
 
-def said_of_frame(frame: Frame) -> dict[str, str]:
+def said_of_frame(frame: RecipeFrame) -> dict[str, str]:
     """What a frame is otherwise than a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
-    usual = Frame()
+    usual = RecipeFrame()
     names = ("family", "dialect", "mode", "calculation", "beta", "gamma", "separate")
     said = {name: str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)}
     return {f"merge.{name}": text for name, text in said.items()}
@@ -132,8 +132,8 @@ def _fields(said: Said) -> dict[str, Any]:
     }
 
 
-def _frame(said: Said) -> Frame:
-    return Frame(
+def _frame(said: Said) -> RecipeFrame:
+    return RecipeFrame(
         family=said.family,
         dialect=said.dialect.name,
         models=said.letters,

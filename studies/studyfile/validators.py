@@ -9,13 +9,15 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from engine.devices import DEVICE_NAMES, is_device_name
 from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
 from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from search.shots import FEWEST
+from search.plan import SURROGATE
+from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
 from studies.studyfile.problems import own_error, own_errors
 
@@ -38,16 +40,16 @@ def shots_per_trial(value: object) -> object:
     """Turn `auto` into 0, and accept numbers of pictures that a recipe can be judged by."""
     if value == "auto":
         return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
         return value
-    raise own_error(f'must be "auto" or a whole number from {FEWEST} on', "write for example shots = 8")
+    raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
 
 
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Accept options that the table's `sampler` has."""
-    from search.samplers.chosen import options_problem
+    from search.samplers.by_name import options_problem
 
-    problem = options_problem(info.data.get("sampler", "hill"), options)
+    problem = options_problem(info.data.get("sampler", SURROGATE), options)
     if problem:
         raise own_errors([problem])
     return options
@@ -153,9 +155,9 @@ def weighty(names: list[str], info: ValidationInfo) -> list[str]:
 
 
 def device(text: str) -> str:
-    """Accept the name of a device, as torch calls it, or auto."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
+    """Accept the name of a device, be it of another machine."""
+    if not is_device_name(text):
+        raise own_error("unknown device", f"write {DEVICE_NAMES}")
     return text
 
 
