@@ -2,6 +2,7 @@
 #   make demo    a whole search on the sample world, ending with the commands to approve and export
 #   make test    every test
 #   make check   style, types, import contracts
+#   make test-capabilities   the tests of merges, with each of the processor's instruction sets that torch can use
 #   make bench   measurements
 # Another Python: `make demo PYTHON=python3.12`. Own options for pip: `make demo PIP_FLAGS=...`.
 
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-capabilities check bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -19,6 +20,12 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+MERGES := arithmetic merging/test_evaluate.py merging/test_exact.py merging/test_reference.py live/test_weights.py
+
+test-capabilities: $(VENV)/.installed-dev
+	for each in $$($(BIN)/python -m tests.engine.merging.capabilities); do \
+	  echo "ATEN_CPU_CAPABILITY=$$each"; ATEN_CPU_CAPABILITY=$$each $(BIN)/python -m pytest -q $(MERGES:%=tests/engine/%) || exit 1; done
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check

@@ -6,4 +6,4 @@ from engine.errors import ProblemError
 
 
 class SearchError(ProblemError):
-    """Something about the space, the plan or a told trial is wrong."""
+    """Something about the space, the plan or a trial is wrong."""

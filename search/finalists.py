@@ -1,4 +1,4 @@
-"""Who goes to the final on fresh prompts and seeds: what the model recommends, the best, and the mean of the best."""
+"""The finalists, which are proved on fresh prompts and seeds: the surrogate's optimum, the best trials, their mean."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.errors import SearchError
-from search.history import Point, Told, mean_point, top
-from search.plan import STAGES, Plan, Stage
+from search.history import Point, TrialRecord, mean_point, top
+from search.plan import STAGES, SearchPlan, Stage
 from search.space.space import Space
-from search.state import Course
+from search.state import SearchState
+from search.trials import SearchTrials
 
 MEAN_OF = 10
-"""How many of the best recipes the mean is taken over."""
+"""How many of the best recipes the mean of the best is taken over."""
 BEST = 5
-"""How many of the best recipes go before the best of every stage."""
+"""How many of the best recipes come before the best of every stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,82 +29,85 @@ class Finalist:
     """The full vector: every free knob."""
 
 
-def choose(space: Space, history: Sequence[Told], count: int, plan: Plan | None = None) -> tuple[Finalist, ...]:
+def choose(
+    space: Space, history: Sequence[TrialRecord], count: int, plan: SearchPlan | None = None
+) -> tuple[Finalist, ...]:
     """Return up to `count` different recipes, the most promising first.
 
-    The best observed value is partly luck, and the luckiest of many is luckier still. What the model of all trials
-    recommends has less of such luck, and the mean of the best recipes too; their values are not known before the final.
-    So the model's goes, the best trial, the mean, then the best five, then the best of every stage, which keeps some
-    variety, then who follows by value. Values on other shots are compared as the model shifts them.
+    The best observed value of many is too good by chance (the winner's curse). The optimum of the surrogate is less so,
+    and the mean of the best recipes too; their values are not known before the proof. So first comes the optimum, then
+    the best trial, the mean, the best five, the best of every stage, which keeps some variety, and all others by value.
+    Values on different shots are compared as on the average set of shots.
 
     Args:
         space: the space all points belong to.
-        history: all told trials.
-        count: how many finalists are wanted, at least 1.
+        history: all trials.
+        count: most finalists, at least 1.
         plan: of the search.
 
     Raises:
-        SearchError: less than one finalist is wanted, or no trial has a value.
+        SearchError: the count is less than 1, or no trial has a value.
     """
     if count < 1:
         raise SearchError(f"{count} finalists were asked for", remedy="ask for at least 1")
     if not top(history, 1):
         raise SearchError(f"none of the {len(history)} trials has a value, so there is nothing to choose from")
     chosen: dict[tuple[float, ...], Finalist] = {}
-    for finalist in _queue(space, history, plan or Plan()):
+    for finalist in _queue(space, history, plan or SearchPlan()):
         chosen.setdefault(space.mark(finalist.point), finalist)
     return tuple(chosen.values())[:count]
 
 
-def optimism(space: Space, history: Sequence[Told], plan: Plan | None = None) -> float | None:
-    """Return by how much the best observed value is better than what the model of all trials expects of that recipe.
+def optimism(space: Space, history: Sequence[TrialRecord], plan: SearchPlan | None = None) -> float | None:
+    """Return by how much the best observed value is better than the posterior mean of its recipe (the winner's curse).
 
-    The winner's luck, in units of the objective; None while there are less than three values.
+    In units of the objective; None while there are less than three values.
     """
-    ranked = _ranked(Course(space, plan or Plan(), history))
-    if len(ranked) < 3 or ranked[0].value is None:
+    trials = SearchTrials(space, plan or SearchPlan(), history)
+    best = top(trials.comparable, 1)
+    if len(trials.comparable) < 3 or best[0].value is None:
         return None
-    return ranked[0].value - expected(space, history, [ranked[0].point], plan)[0]
+    return best[0].value - _means(trials, [best[0].point])[0]
 
 
-def expected(space: Space, history: Sequence[Told], points: Sequence[Point], plan: Plan | None = None) -> list[float]:
-    """Return what the model of all trials expects of some recipes, in units of the objective; NaN without any value.
+def posterior_means(
+    space: Space, history: Sequence[TrialRecord], points: Sequence[Point], plan: SearchPlan | None = None
+) -> list[float]:
+    """Return what the surrogate of all trials expects of some recipes, in units of the objective; NaN without values.
 
     Raises:
         SearchError: a point is not one of the space.
     """
-    course = Course(space, plan or Plan(), history)
-    data = course.data()
-    if data is None or not points:
+    return _means(SearchTrials(space, plan or SearchPlan(), history), points)
+
+
+def _means(trials: SearchTrials, points: Sequence[Point]) -> list[float]:
+    observations = trials.observations()
+    if observations is None or not points:
         return [math.nan] * len(points)
     import numpy as np
 
     from search.surrogate.gaussian_process import model_of
 
-    rows = np.array([course.columns.row(space.checked(point)) for point in points])
-    return [float(value) for value in model_of(data).expected(rows)]
+    rows = np.array([trials.encoding.row(trials.space.checked(point)) for point in points])
+    return [float(mean) for mean in model_of(observations).posterior_mean(rows)]
 
 
-def _queue(space: Space, history: Sequence[Told], plan: Plan) -> list[Finalist]:
-    course = Course(space, plan, history)
-    ranked = _ranked(course)
+def _queue(space: Space, history: Sequence[TrialRecord], plan: SearchPlan) -> list[Finalist]:
+    state = SearchState(space, plan, history)
+    ranked = top(state.trials.comparable, len(history))
     queue = [
-        Finalist(label="the model's best", point=course.start(None)),
+        Finalist(label="the model's best", point=state.start(None)),
         Finalist(label="best", point=ranked[0].point),
         Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
     ]
     by_value = [Finalist(label=f"number {n} by value", point=one.point) for n, one in enumerate(ranked, start=1)]
     queue += by_value[:BEST]
-    queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _champions(ranked)]
+    queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _stage_winners(ranked)]
     return queue + by_value[BEST:]
 
 
-def _ranked(course: Course) -> tuple[Told, ...]:
-    """Return the trials with a value, best first, as they compare across sets of shots."""
-    return top(course.compared, len(course.compared))
-
-
-def _mean(space: Space, best: Sequence[Told]) -> dict[str, float]:
+def _mean(space: Space, best: Sequence[TrialRecord]) -> dict[str, float]:
     """Return the mean of the best; words have no mean, so they are those of the best."""
     mean = mean_point([one.point for one in best])
     return {
@@ -111,8 +115,8 @@ def _mean(space: Space, best: Sequence[Told]) -> dict[str, float]:
     }
 
 
-def _champions(ranked: Sequence[Told]) -> list[Told]:
-    """Return the best of each stage, the last stage first."""
+def _stage_winners(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the best trial of each stage, the last stage first."""
     stages: list[Stage] = [*reversed(STAGES)]
-    found = [next((one for one in ranked if one.stage == stage), None) for stage in stages]
-    return [one for one in found if one is not None]
+    best = [next((trial for trial in ranked if trial.stage == stage), None) for stage in stages]
+    return [trial for trial in best if trial is not None]

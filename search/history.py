@@ -1,4 +1,4 @@
-"""What has been told so far: finished trials, their points and their values."""
+"""The trial history: what is known of every trial, its point and its value."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Slots = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One finished trial, or one that still runs.
+class TrialRecord:
+    """What the search knows of one trial, completed or still running.
 
     A trial without a value used up its place in the plan. A failed one (a crash, no memory) says nothing about its
-    recipe and is no data; an infeasible one (broken pictures) is remembered as bad as the worst value seen. One that
-    still runs elsewhere is told as if it had failed, so that nobody else tries the same.
+    recipe and is no observation; an infeasible one (broken pictures) counts as the worst value seen. One that still
+    runs elsewhere is recorded as if it had failed, so that nobody else tries the same.
 
     Raises:
-        SearchError: the value or its standard error is not finite; say None, never a made-up number.
+        SearchError: the value or its standard error is not finite; write None, never a made-up number.
     """
 
     number: int
@@ -33,40 +33,39 @@ class Told:
     point: Point
     """The full vector: every free knob."""
     value: float | None
-    """Objective, larger is better; None for failed and infeasible trials."""
+    """Objective, larger is better; None for failed, infeasible and running trials."""
     standard_error: float | None = None
-    """Standard error of the value among values of the same shots, in its units: where the search begins to look for
-    its noise."""
+    """Standard error of the value among values of the same shots, in its units."""
     infeasible: bool = False
-    """Whether the missing value means broken pictures (True) or a trial that failed (False)."""
+    """Whether the missing value means broken pictures (True) or a trial that failed or still runs (False)."""
     slots: Slots = ()
     """The shots it drew, where stages draw different ones."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
             raise SearchError(
-                f"trial {self.number}: value {self.value} is not a finite number", remedy="tell None instead"
+                f"trial {self.number}: value {self.value} is not a finite number", remedy="write None instead"
             )
         if self.standard_error is not None and not 0 <= self.standard_error < math.inf:
             raise SearchError(
-                f"trial {self.number}: {self.standard_error} is no standard error", remedy="tell None instead"
+                f"trial {self.number}: {self.standard_error} is no standard error", remedy="write None instead"
             )
         if self.value is not None and self.infeasible:
             raise SearchError(
                 f"trial {self.number}: infeasible, yet with value {self.value:g}",
-                remedy="tell None for broken pictures",
+                remedy="write None for broken pictures",
             )
 
 
-def in_order(history: Iterable[Told]) -> tuple[Told, ...]:
+def in_order(history: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:
     """Return the history by trial number, oldest first."""
-    return tuple(sorted(history, key=lambda told: told.number))
+    return tuple(sorted(history, key=lambda trial: trial.number))
 
 
-def top(history: Iterable[Told], count: int) -> tuple[Told, ...]:
+def top(history: Iterable[TrialRecord], count: int) -> tuple[TrialRecord, ...]:
     """Return the `count` best trials that have a value, best first; the older one wins a tie."""
-    valued = [told for told in in_order(history) if told.value is not None]
-    return tuple(sorted(valued, key=lambda told: -(told.value or 0.0))[:count])
+    valued = [trial for trial in in_order(history) if trial.value is not None]
+    return tuple(sorted(valued, key=lambda trial: -(trial.value or 0.0))[:count])
 
 
 def mean_point(points: Sequence[Point]) -> dict[str, float]:
@@ -76,5 +75,5 @@ def mean_point(points: Sequence[Point]) -> dict[str, float]:
         SearchError: there is no point.
     """
     if not points:
-        raise SearchError("the mean of no points was asked for", remedy="tell at least one trial with a value first")
+        raise SearchError("the mean of no points was asked for", remedy="give at least one trial with a value first")
     return {name: math.fsum(point[name] for point in points) / len(points) for name in points[0]}

@@ -1,4 +1,4 @@
-"""The plan of a search, which stages, at most how many trials each, and what ends them."""
+"""The plan of a search: which stages it has, at most how many trials each, and how a stage stands."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from engine.errors import Problems
 from search.errors import SearchError
 
 Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
+"""One part of a search, which moves knobs of some kinds."""
 STAGES: tuple[Stage, ...] = ("flat", "groups", "blocks", "self", "adjust", "refine")
+"""All stages, in the order of a search."""
 SINGLE: tuple[Stage, ...] = ("blocks", "self", "adjust")
-"""The stages that move knobs one by one, each of them other kinds."""
+"""The stages that move knobs one by one, each of them knobs of other kinds."""
 FLAT_RATIOS = (0.0, 1.0, 0.25, 0.5, 0.75)
 """A, B and the three FLAT mixes of a first X/Y/Z plot."""
-SAMPLERS = ("hill", "gp", "tpe", "cmaes", "nsga2", "qmc", "random")
-"""Our own model, then Optuna's and `cmaes`' optimisers by their usual names."""
-REACH: Mapping[Stage, float] = {"groups": 0.15, "blocks": 0.1, "self": 0.25, "adjust": 0.25, "refine": 0.1}
-"""How far screening goes along every axis, up or down, in parts of an axis."""
-STEP: Mapping[Stage, float] = {"groups": 0.1, "blocks": 0.07, "self": 0.1, "adjust": 0.1, "refine": 0.07}
-"""The standard deviation of later steps, in parts of an axis, while noise is small;"""
-QUIET = 0.03
-"""it grows with the root of the noise, beside what FLAT mixes differ by, beyond this,"""
-LONGEST = 2.0
-"""to so many times as much."""
+
+SURROGATE = "surrogate"
+"""The sampler that proposes from our own surrogate model."""
+SAMPLERS = (SURROGATE, "gp", "tpe", "cmaes", "nsga2", "qmc", "random")
+"""Our own surrogate model, then Optuna's and `cmaes`' optimisers by their usual names."""
+FORMER_SAMPLERS: Mapping[str, str] = {"hill": SURROGATE}
+"""Names that samplers had in earlier study files, with those of today."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
-    """A recipe to begin with: a preset, or one that somebody found."""
+class InitialRecipe:
+    """A labelled point to begin with: a FLAT mix, a preset, a recipe that somebody made."""
 
     label: str
     point: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SearchPlan:
     """At most how many trials each stage gets, and what ends it earlier.
 
     The defaults were measured on made-up landscapes (`tests/benchmarks/bench_search.py`, figures in `RESULTS.md` beside
@@ -55,27 +54,28 @@ class Plan:
     adjust: int = 16
     """Trials with the Adjust values, on the best recipe so far."""
     refine: int = 20
-    """Trials with all knobs that were found to matter."""
+    """Trials with all knobs that matter."""
     flat: tuple[float, ...] = FLAT_RATIOS
     """Ratios of stage `flat`."""
     line: int = 3
-    """FLAT mixes more, where the model of the first ones is highest."""
+    """FLAT mixes more, where the posterior mean of the first ones is highest."""
     calibration: int = 0
     """Random recipes round FLAT_50 after the flat ones, to calibrate scorers with."""
-    beginnings: tuple[Beginning, ...] = ()
+    beginnings: tuple[InitialRecipe, ...] = ()
     """Recipes to try in stage `flat`: presets, or where somebody else's search ended."""
-    start: Beginning | None = None
+    start: InitialRecipe | None = None
     """Where the stage after `flat` starts, whatever `flat` found; tried in `flat` too."""
     patience: int = 24
     """A stage ends when so many trials have not made the recommended recipe better; 0: it uses all its trials."""
     gain: float = 0.1
     """What counts as better, in standard errors of a trial, or standard deviations of its noise where that is more."""
-    sampler: str = "hill"
-    """Who proposes, one of `SAMPLERS`; recommendations come from our own model in any case."""
+    sampler: str = SURROGATE
+    """Who proposes, one of `SAMPLERS` or a former name; recommendations come from the surrogate in any case."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the sampler, as Optuna or `cmaes` names them."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sampler", sampler_of_today(self.sampler))
         counts = {
             "groups": self.groups, "blocks": self.blocks, "self_mode": self.self_mode, "adjust": self.adjust,
             "refine": self.refine, "line": self.line, "calibration": self.calibration, "patience": self.patience,
@@ -91,21 +91,21 @@ class Plan:
             problems.add((), f"gain = {self.gain:g} is outside 0..100")
         if self.sampler not in SAMPLERS:
             problems.add((), f"there is no sampler {self.sampler!r}", f"write one of {', '.join(SAMPLERS)}")
-        if self.sampler == "hill" and self.options:
-            problems.add((), f"sampler hill takes no options ({', '.join(self.options)})", "leave them out")
+        if self.sampler == SURROGATE and self.options:
+            problems.add((), f"sampler {SURROGATE} takes no options ({', '.join(self.options)})", "leave them out")
         problems.raise_as(SearchError, "the plan")
 
     def trials(self, stage: Stage) -> int:
         """Return the most trials of a stage, before points that fall together are dropped."""
-        first = len(self.flat) + self.calibration + len(self.begun) + self.line
+        first = len(self.flat) + self.calibration + len(self.initial_recipes) + self.line
         return (first, self.groups, self.blocks, self.self_mode, self.adjust, self.refine)[STAGES.index(stage)]
 
     @property
-    def begun(self) -> tuple[Beginning, ...]:
-        """All recipes to begin with."""
+    def initial_recipes(self) -> tuple[InitialRecipe, ...]:
+        """All recipes to try in stage `flat` beside the FLAT mixes."""
         return self.beginnings + ((self.start,) if self.start else ())
 
-    def just(self, stages: Collection[Stage]) -> Plan:
+    def just(self, stages: Collection[Stage]) -> SearchPlan:
         """Return the plan with no trials but those of some stages, and of `flat`, which all others build on."""
         return replace(
             self,
@@ -115,6 +115,11 @@ class Plan:
             adjust=self.adjust if "adjust" in stages else 0,
             refine=self.refine if "refine" in stages else 0,
         )
+
+
+def sampler_of_today(name: str) -> str:
+    """Return a sampler's name of today, for one that an earlier study file may have."""
+    return FORMER_SAMPLERS.get(name, name)
 
 
 def flat_label(ratio: float) -> str:
@@ -127,27 +132,38 @@ def mix_label(ratio: float) -> str:
     return f"FLAT_{100 * ratio:02g}"
 
 
-Why = Literal["open", "skipped", "used up", "exhausted", "settled", "idle", "level"]
+Status = Literal["open", "skipped", "used up", "exhausted", "converged", "no effect", "constant"]
+"""Whether a stage is over, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a stage stands."""
+class StageStatus:
+    """How a stage stands: its trials so far, whether it is over and why; as text, for people."""
 
     stage: Stage
     trials: int
-    why: Why
+    status: Status
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stage goes on."""
+        return self.status == "open"
+
+    @property
+    def is_without_effect(self) -> bool:
+        """Whether nothing that the stage moves makes a difference."""
+        return self.status in ("no effect", "constant")
 
     def __str__(self) -> str:
-        return f"{self.stage}: {self.trials} trials, {_WORDS[self.why]}"
+        return f"{self.stage}: {self.trials} trials, {_IN_WORDS[self.status]}"
 
 
-_WORDS: dict[Why, str] = {
+_IN_WORDS: dict[Status, str] = {
     "open": "not over yet",
     "skipped": "left out",
     "used up": "all that were planned",
     "exhausted": "over: every recipe that the steps of its knobs allow was tried",
-    "settled": "over: the last ones no longer made the recommended recipe better",
-    "idle": "over: what it moves does nothing that can be told from the noise",
-    "level": "over: every FLAT mix has the same value, as if both models were one",
+    "converged": "over: the last ones no longer made the recommended recipe better",
+    "no effect": "over: what it moves does nothing that can be told from the noise",
+    "constant": "over: every FLAT mix has the same value, as if both models were one",
 }

@@ -1,7 +1,9 @@
-"""The noise of a trial, measured before the search, and how many shots a trial needs.
+"""Which shots a trial draws, and how many: enough that the observation noise is small beside what recipes differ by.
 
-What matters is the noise of a *difference*: all trials of a stage draw the same shots, so what makes one shot brighter
-or easier than another is common to all of them and cancels.
+All trials of a stage draw the same shots from the same initial noise (common random numbers), so what makes one shot
+brighter or easier than another is common to all of them and cancels. What remains is the noise of a *difference* of two
+recipes. It is measured on a few recipes before the search (`measure_noise`), it decides how many shots a trial draws
+(`shots_per_trial`), and `ShotRotation` says which ones each stage draws.
 """
 
 from __future__ import annotations
@@ -16,18 +18,24 @@ from search.errors import SearchError
 from search.history import Slots
 from search.plan import STAGES, Stage
 
-AIM = 0.1
-"""Wanted noise of a trial, in standard deviations between the calibration recipes.
+NOISE_AIM = 0.1
+"""Observation noise that a trial should have at most, in standard deviations between the calibration recipes.
 
 On made-up landscapes four times as many trials with twice the noise came closer up to 0.1, and no closer beyond
 (`tests/benchmarks/RESULTS.md`).
 """
-FEWEST = 4
-"""Shots that a trial draws at least: with fewer, the search finds what suits a picture, not what suits the look."""
+FEWEST_SHOTS = 4
+"""Shots that a trial draws at least; with fewer, the search overfits to single pictures."""
+STAGE_SHARES: Mapping[Stage, float] = MappingProxyType(
+    {"flat": 1.0, "groups": 1.0, "blocks": 1.0, "self": 1.0, "adjust": 1.0, "refine": 2.0}
+)
+"""Shots that a trial of each stage draws, in shots per trial; `refine` draws twice as many, to measure more closely."""
+SHARED_WINDOWS: Mapping[Stage, Stage] = MappingProxyType({"groups": "flat", "adjust": "self"})
+"""Short stages, by the stage whose shots they go on with: every new window costs a few trials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
+class ObservationNoise:
     """The noise of one shot, in units of the objective."""
 
     paired: float
@@ -37,12 +45,12 @@ class Noise:
     between: float
     """Standard deviation between the recipes themselves, the noise taken off; 0 when nothing is left."""
 
-    def of_trial(self, shots: int) -> float:
+    def standard_error(self, shots: int) -> float:
         """Return the standard error of a trial of so many shots, among trials on the same shots."""
         return self.paired / math.sqrt(shots)
 
 
-def measured(values: Sequence[Sequence[float]]) -> Noise:
+def measure_noise(values: Sequence[Sequence[float]]) -> ObservationNoise:
     """Return the noise from a few recipes, each on the same shots (or sets of seeds).
 
     Analysis of variance of two crossed factors without replication (Scheffe, The analysis of variance, 1959, 4.2): what
@@ -62,24 +70,24 @@ def measured(values: Sequence[Sequence[float]]) -> Noise:
         )
     if not all(math.isfinite(number) for row in values for number in row):
         raise SearchError("a value is not finite, so the noise cannot be measured", remedy="leave broken pictures out")
-    rows = [math.fsum(row) / shots for row in values]
-    columns = [math.fsum(column) / recipes for column in zip(*values, strict=True)]
-    middle = math.fsum(rows) / recipes
+    recipe_means = [math.fsum(row) / shots for row in values]
+    shot_means = [math.fsum(column) / recipes for column in zip(*values, strict=True)]
+    mean = math.fsum(recipe_means) / recipes
     if recipes == 1:
-        scatter = math.fsum((number - middle) ** 2 for number in values[0]) / (shots - 1)
-        return Noise(paired=math.sqrt(scatter), common=0.0, between=0.0)
-    left = math.fsum(
-        (number - row - column + middle) ** 2
-        for one, row in zip(values, rows, strict=True)
-        for number, column in zip(one, columns, strict=True)
+        scatter = math.fsum((number - mean) ** 2 for number in values[0]) / (shots - 1)
+        return ObservationNoise(paired=math.sqrt(scatter), common=0.0, between=0.0)
+    residual = math.fsum(
+        (number - recipe_mean - shot_mean + mean) ** 2
+        for row, recipe_mean in zip(values, recipe_means, strict=True)
+        for number, shot_mean in zip(row, shot_means, strict=True)
     ) / ((recipes - 1) * (shots - 1))
-    by_shot = recipes * math.fsum((column - middle) ** 2 for column in columns) / (shots - 1)
-    by_recipe = shots * math.fsum((row - middle) ** 2 for row in rows) / (recipes - 1)
-    common, between = max(by_shot - left, 0.0) / recipes, max(by_recipe - left, 0.0) / shots
-    return Noise(paired=math.sqrt(left), common=math.sqrt(common), between=math.sqrt(between))
+    by_shot = recipes * math.fsum((shot_mean - mean) ** 2 for shot_mean in shot_means) / (shots - 1)
+    by_recipe = shots * math.fsum((recipe_mean - mean) ** 2 for recipe_mean in recipe_means) / (recipes - 1)
+    common, between = max(by_shot - residual, 0.0) / recipes, max(by_recipe - residual, 0.0) / shots
+    return ObservationNoise(paired=math.sqrt(residual), common=math.sqrt(common), between=math.sqrt(between))
 
 
-def shots_per_trial(noise: Noise, available: int) -> int:
+def shots_per_trial(noise: ObservationNoise, available: int) -> int:
     """Return how many shots a trial should draw: enough for its noise to be small beside what recipes differ by.
 
     Args:
@@ -93,26 +101,17 @@ def shots_per_trial(noise: Noise, available: int) -> int:
         raise SearchError("there are no shots", remedy="add a prompt")
     if noise.between <= 0:
         return available
-    wanted = math.ceil((noise.paired / (AIM * noise.between)) ** 2)
-    return min(max(wanted, FEWEST), available)
-
-
-SHARES: Mapping[Stage, float] = MappingProxyType(
-    {"flat": 1.0, "groups": 1.0, "blocks": 1.0, "self": 1.0, "adjust": 1.0, "refine": 2.0}
-)
-"""Shots of a stage, in shots per trial: the last one looks twice as closely."""
-SHARED: Mapping[Stage, Stage] = MappingProxyType({"groups": "flat", "adjust": "self"})
-"""Stages that go on where another one was: these are short, and every new window costs a few trials."""
+    enough = math.ceil((noise.paired / (NOISE_AIM * noise.between)) ** 2)
+    return min(max(enough, FEWEST_SHOTS), available)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
-    """A window that moves through the shots of a study from stage to stage.
+class ShotRotation:
+    """Which shots each stage renders: all, or a window that moves on, so that nothing overfits to a few pictures.
 
-    Within a stage every trial draws the same shots from the same noise (common random numbers): only then do
-    differences of values tell recipes apart. Between stages the window moves on, so that what suits eight pictures by
-    chance is found out: the model counts what a window makes of recipes as luck, and every stage begins with its start,
-    which ties the windows.
+    Within a stage every trial draws the same shots: only then do differences of values tell recipes apart. Between
+    stages the window moves on, so that a recipe which suits eight pictures by chance is noticed: the surrogate has a
+    random effect for every set of shots, and every stage begins with its start, which ties the sets.
 
     Raises:
         SearchError: negative counts, or more shots per trial than there are.
@@ -120,31 +119,31 @@ class Rotation:
 
     shots: int = 0
     """How many shots the study has; 0: every trial draws all of them, whatever they are."""
-    each: int = 0
+    per_trial: int = 0
     """Shots per trial; 0: all."""
     fresh: bool = False
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
 
     def __post_init__(self) -> None:
         problems = Problems()
-        for name, count in (("shots", self.shots), ("each", self.each)):
+        for name, count in (("shots", self.shots), ("per_trial", self.per_trial)):
             if count < 0:
                 problems.add((), f"{name} = {count} is negative")
-        if self.each > self.shots:
-            what = f"{self.each} shots per trial, but the study has {self.shots}"
+        if self.per_trial > self.shots:
+            what = f"{self.per_trial} shots per trial, but the study has {self.shots}"
             problems.add((), what, "give it more prompts")
         problems.raise_as(SearchError, "the rotation of shots")
 
     def slots(self, stage: Stage) -> Slots:
         """Return the places of a stage's shots, in order; empty: all of them."""
-        if not self.each or (self.each == self.shots and not self.fresh):
+        if not self.per_trial or (self.per_trial == self.shots and not self.fresh):
             return ()
-        windows: list[Stage] = [one for one in STAGES if one not in SHARED]
-        before = windows[: windows.index(SHARED.get(stage, stage))]
+        windows: list[Stage] = [one for one in STAGES if one not in SHARED_WINDOWS]
+        before = windows[: windows.index(SHARED_WINDOWS.get(stage, stage))]
         first = sum(self._count(one) for one in before)
         places = range(first, first + self._count(stage))
         return tuple(places) if self.fresh else tuple(sorted(place % self.shots for place in places))
 
     def _count(self, stage: Stage) -> int:
-        wanted = round(SHARES[stage] * self.each)
-        return wanted if self.fresh else min(wanted, self.shots)
+        count = round(STAGE_SHARES[stage] * self.per_trial)
+        return count if self.fresh else min(count, self.shots)

@@ -1,4 +1,4 @@
-"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before its use.
+"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before use.
 
 ``open_checkpoint`` is for merging, where keys may be missing; ``open_complete`` for rendering, where none may.
 """
@@ -23,8 +23,8 @@ from engine.recipes.blocks import is_merged
 if TYPE_CHECKING:
     from torch import Tensor
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
+BytesRead = Callable[[int, int], None]
+"""``progress(done, total)``: called with the bytes read so far, and all of them."""
 
 FLOATS = ("F16", "BF16", "F32")
 _OLD_TEXT = "cond_stage_model.transformer."
@@ -33,7 +33,7 @@ _CHUNK = 1 << 22
 
 
 class Checkpoint:
-    """A checkpoint, as far as its header says. Tensors are read from the file when asked for.
+    """A checkpoint, known by its header. Tensors are read from the file when they are needed.
 
     Attributes:
         path: the file.
@@ -42,7 +42,7 @@ class Checkpoint:
         shapes: LDM key to shape.
         tensors: LDM key to shape and dtype, everything in the file, in its order. Old text encoder names (without
             ``text_model.``) appear under the usual ones.
-        metadata: what the file says about itself.
+        metadata: the file's own, by name.
     """
 
     def __init__(self, path: Path, header: Header, family: FamilyName) -> None:
@@ -58,11 +58,11 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r}, {self.widths})"
 
     def stored_name(self, key: str) -> str:
-        """The name that ``key`` has in the file."""
+        """Return the name of ``key`` in the file."""
         return self._stored[key]
 
     def read(self, key: str) -> Tensor:
-        """A tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
+        """Return a tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
         return self._file.get_tensor(self._stored[key])
 
     @cached_property
@@ -78,20 +78,20 @@ class Checkpoint:
 
 
 def usual_name(name: str) -> str:
-    """Old checkpoints leave ``text_model.`` out of the text encoder's names."""
+    """Return a name with ``text_model.`` in it, which old checkpoints leave out of the text encoder's names."""
     return TEXT + name.removeprefix(_OLD_TEXT) if name.startswith(_OLD_PARTS) else name
 
 
 def shapes_of(tensors: Mapping[str, TensorInfo]) -> dict[str, Shape]:
-    """Key to shape."""
+    """Return the shape of each tensor, by key."""
     return {key: info.shape for key, info in tensors.items()}
 
 
 def named(keys: Iterable[str], show: int = 5) -> str:
-    """The first few keys and how many more there are."""
-    found = sorted(keys)
-    more = f" and {len(found) - show} more" if len(found) > show else ""
-    return ", ".join(found[:show]) + more
+    """Return the first few keys, and how many more there are, for a message."""
+    names = sorted(keys)
+    more = f" and {len(names) - show} more" if len(names) > show else ""
+    return ", ".join(names[:show]) + more
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -139,7 +139,7 @@ def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
 
 
 def has_vae(checkpoint: Checkpoint) -> bool:
-    """Whether a whole VAE is inside."""
+    """Return whether the file holds a whole VAE."""
     needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if key.startswith(VAE)}
     found = checkpoint.shapes
     return all(key in found and same_shape(found[key], shape) for key, shape in needed.items())
@@ -200,8 +200,8 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
         )
 
 
-def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> None:
-    """Read every weight and look for NaN and infinity.
+def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> None:
+    """Read every weight and check for NaN and infinity.
 
     Raises:
         CheckpointError: some weights are no finite numbers.
@@ -224,7 +224,7 @@ def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> No
         )
 
 
-def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
+def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
 
     Raises:

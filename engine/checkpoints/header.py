@@ -1,7 +1,7 @@
 """The header of a safetensors file: names, shapes, dtypes and metadata, read and written without any library.
 
-A file is eight bytes (little-endian length of the header), the header (JSON), the data. Reading it here gives errors
-that say what the file really is.
+A file is eight bytes (little-endian length of the header), the header (JSON), the data. It is read here so that errors
+can say what a file really is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from engine.errors import CheckpointError
 
-MAX_HEADER = 100_000_000  # the format's own limit
+MAX_HEADER = 100_000_000
+"""The format's own limit, in bytes."""
 SIZES: dict[str, int] = {
     "U64": 8, "I64": 8, "F64": 8, "F32": 4, "U32": 4, "I32": 4, "BF16": 2, "F16": 2, "U16": 2, "I16": 2,
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
@@ -25,7 +26,7 @@ SIZES: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """One tensor of a file; ``dtype`` in the format's words (F16, F32, BF16, I64, ...)."""
+    """One tensor of a file; ``dtype`` is the format's name (F16, F32, BF16, I64, ...)."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -46,7 +47,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the header says, and where the data starts (bytes)."""
+    """A file's header: its tensors by name, its metadata, and where the data starts, in bytes."""
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
@@ -125,7 +126,7 @@ def _foreign(first: bytes) -> tuple[str, str]:
 
 
 def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> bytes:
-    """Length and header of a new file whose data follow in the order of ``tensors``, padded to eight bytes."""
+    """Return the beginning of a new file whose data follow in the order of ``tensors``, padded to eight bytes."""
     content: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for name, info in tensors.items():

@@ -25,9 +25,9 @@ _TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
 
 
 def read_vae(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a VAE by LDM key, ``first_stage_model.`` in front.
+    """Read the tensors of a VAE by LDM key, which begins with ``first_stage_model.``.
 
-    Pickles (``.pt``, ``.ckpt``) are read for their tensors alone; nothing in them can run.
+    Only tensors are read from pickles (``.pt``, ``.ckpt``); no code in them is run.
 
     Raises:
         CheckpointError: the file is missing, damaged, or has no VAE in it.
@@ -49,9 +49,9 @@ def read_vae(path: Path | str) -> dict[str, Tensor]:
 
 
 def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, Tensor]:
-    """Every tensor of a VAE by LDM key, to decode with.
+    """Read every tensor of a VAE that is to decode, by LDM key.
 
-    SDXL's VAE has the shapes of SD1's and SD2's, so one cannot be told from the other.
+    SDXL's VAE has the shapes of SD1's and SD2's, so that they cannot be distinguished.
 
     Args:
         path: as for ``read_vae``.
@@ -75,7 +75,7 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
 
 
 def vae_levels(vae: Mapping[str, Tensor]) -> tuple[int, int, int, int]:
-    """Channels of each level of a VAE, as in ``Widths.vae``."""
+    """Return the channels of each level of a VAE, as in ``Widths.vae``."""
     return read_widths(_shapes(vae)).vae
 
 

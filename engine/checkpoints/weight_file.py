@@ -1,4 +1,4 @@
-"""Folders of files of tensors, and reading one, safetensors or PyTorch's own, so that no code in it is ever run."""
+"""Folders of files of tensors, and reading one file, safetensors or PyTorch's own, without running any code in it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from safetensors.torch import load_file
 from engine.errors import RenderError
 
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError)
-"""What torch raises for files that are none, or only in part."""
+"""The errors that torch raises for damaged or foreign files."""
 
 
 def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Path]:
-    """The files of a folder and the folders inside it that have one of these suffixes, sorted.
+    """Return the files of a folder and the folders inside it that have one of these suffixes, sorted.
 
     Args:
-        folder: Where they lie.
+        folder: The folder.
         suffixes: In small letters, ".pt"; those of the files may be in any.
         what: What the folder should hold, for messages: "embeddings".
 
     Raises:
-        RenderError: The folder is not there.
+        RenderError: The folder does not exist.
     """
     if not folder.is_dir():
         raise RenderError(f"there is no such folder of {what}. Name one, or leave the setting out", place=(folder,))
@@ -34,7 +34,7 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
 
 
 def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapping[str, Any]:
-    """What a file holds by name, on the CPU.
+    """Read a file and return its content by name, on the CPU.
 
     Args:
         path: One that ends in ``.safetensors`` is read as that, any other as PyTorch's.

@@ -6,14 +6,18 @@ commits named in ``engine.recipes.dialects``, described in its README under "cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from engine.arithmetic.box_muller import NormalStream, Place
+from engine.arithmetic.dots import Dots
+from engine.arithmetic.elementary import power
+from engine.arithmetic.rounding import lerp
 
 TRAIN_FACTOR = 1.8
 _WIDE = 100  # tensor2 counts along dim 1 only where that is longer
@@ -27,6 +31,18 @@ class CosineRange:
     high: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """The noise of one key: its place in the random stream, and the dtype to draw in."""
+
+    place: Place
+    dtype: torch.dtype
+
+    def draw(self, shape: tuple[int, ...]) -> Tensor:
+        """The noise itself, on the CPU."""
+        return NormalStream(self.place).draw(shape, self.dtype)
+
+
 def similarities(kind: str, a: Tensor, b: Tensor) -> Tensor:
     """What the pre-pass of cosineA or cosineB collects of one tensor: one number for every column of ``dim`` 0.
 
@@ -35,19 +51,19 @@ def similarities(kind: str, a: Tensor, b: Tensor) -> Tensor:
         a: of A, float32; a single number counts as a column of one.
         b: of B (or B - C), in the same shape.
     """
-    a, b = torch.atleast_1d(a), torch.atleast_1d(b)
-    if kind == "cosineA":
-        return F.cosine_similarity(F.normalize(a, p=2, dim=0), F.normalize(b, p=2, dim=0), dim=0)
-    return _similarity(kind, a, b)
+    dots = _dots(kind, a, b)
+    return dots.cosines().float() if kind == "cosineA" else _similarity(dots)
 
 
-def _similarity(kind: str, a: Tensor, b: Tensor) -> Tensor:
-    """Half the similarity by column, half that of the whole."""
-    if kind == "cosineA":
-        a, b = F.normalize(a, p=2, dim=0), F.normalize(b, p=2, dim=0)
-    by_column = F.cosine_similarity(a, b, dim=0)
-    whole = torch.dot(a.reshape(-1), b.reshape(-1)) / (a.norm() * b.norm())
-    return (by_column + whole) / 2
+def _dots(kind: str, a: Tensor, b: Tensor) -> Dots:
+    """By column, for cosineA of columns at length one."""
+    dots = Dots.of(torch.atleast_1d(a), torch.atleast_1d(b))
+    return dots.normalized() if kind == "cosineA" else dots
+
+
+def _similarity(dots: Dots) -> Tensor:
+    """Half the similarity by column, half that of the whole; float32."""
+    return ((dots.cosines() + dots.whole()) / 2).float()
 
 
 def cosine_range(found: Iterable[Tensor]) -> CosineRange:
@@ -69,7 +85,9 @@ def cosine_range(found: Iterable[Tensor]) -> CosineRange:
 
 def cosine_share(kind: str, a: Tensor, b: Tensor, alpha: float, limits: CosineRange) -> Tensor:
     """The share of A, 0 to 1, for every column of ``dim`` 0; NaN where a tensor is all zeros."""
-    share = (_similarity(kind, torch.atleast_1d(a), torch.atleast_1d(b)) - limits.low) / (limits.high - limits.low)
+    found = _similarity(_dots(kind, a, b)) - limits.low
+    # Divided by a tensor: by a number, a GPU would multiply by its reciprocal.
+    share = found / torch.full_like(found, limits.high - limits.low)
     return (share - (abs(alpha) if kind == "cosineA" else alpha)).clip(min=0.0, max=1.0)
 
 
@@ -82,20 +100,13 @@ def train_difference(a: Tensor, b: Tensor, c: Tensor, alpha: float) -> Tensor:
     return torch.sign(difference) * scale * distance * (alpha * TRAIN_FACTOR)
 
 
-def smoothed(difference: Tensor) -> Tensor:
-    """A median over three neighbours in every dimension, then a Gaussian of one element."""
-    from scipy import ndimage  # slow to import, and for two modes alone
-
-    middle = ndimage.median_filter(difference.numpy(), size=3)
-    return torch.from_numpy(ndimage.gaussian_filter(middle, sigma=1))
-
-
 def extracted(a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float, gamma: float) -> Tensor:
     """A, plus what B and C add to it where they agree (beta 0) or where they do not (beta 1)."""
     first, second = b - a, c - a
-    agreement = F.cosine_similarity(first, second, dim=-1).clamp(-1, 1).unsqueeze(-1)
-    strength = ((agreement + 1) / 2) ** gamma
-    return a + torch.lerp(first, second, alpha) * torch.lerp(strength, 1 - strength, beta)
+    rows = (torch.atleast_1d(tensor).movedim(-1, 0) for tensor in (first, second))
+    agreement = Dots.of(*rows).cosines().float().clamp(-1, 1).unsqueeze(-1)
+    strength = power((agreement + 1) / 2, gamma)
+    return a + lerp(first, second, alpha) * lerp(strength, 1 - strength, beta)
 
 
 def spliced(kind: str, a: Tensor, b: Tensor, alpha: float, beta: float) -> Tensor:
@@ -116,18 +127,10 @@ def spliced(kind: str, a: Tensor, b: Tensor, alpha: float, beta: float) -> Tenso
     return found
 
 
-def noise_states(
-    shapes: Iterable[tuple[str, tuple[int, ...], torch.dtype]], seed: int
-) -> Iterator[tuple[str, tuple[Tensor, torch.dtype]]]:
-    """The random stream's state before each key's noise, and its dtype, in the order in which SuperMerger draws."""
-    generator = torch.Generator().manual_seed(seed)
+def noise_places(shapes: Iterable[tuple[str, tuple[int, ...], torch.dtype]], seed: int) -> dict[str, Noise]:
+    """Where in the random stream each key's noise lies, in the order in which SuperMerger draws."""
+    stream, found = NormalStream(seed), dict[str, Noise]()
     for key, shape, dtype in shapes:
-        yield key, (generator.get_state(), dtype)
-        torch.randn(shape, dtype=dtype, generator=generator)
-
-
-def noise(state: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """The noise of one key."""
-    generator = torch.Generator()
-    generator.set_state(state)
-    return torch.randn(shape, dtype=dtype, generator=generator)
+        found[key] = Noise(place=stream.place, dtype=dtype)
+        stream.skip(shape, dtype)
+    return found

@@ -1,7 +1,7 @@
 """The arithmetic of rows, bit for bit the same on every device and for every cut into pieces.
 
 Each operation of a weighted sum is its own elementwise step in float32 (``torch.lerp`` would fuse some, differently per
-device), and the result is rounded once to the export dtype. So a candidate in memory is exactly the exported file.
+processor), and the result is rounded once to the export dtype. So a candidate in memory is exactly the exported file.
 The sum starts from the term with the largest weight and adds what the others differ from it: equal models stay equal.
 """
 
@@ -14,16 +14,17 @@ import torch
 from torch import Tensor
 
 from engine.architecture.widths import Shape
+from engine.arithmetic.rounding import lerp_by
+from engine.arithmetic.smoothing import smoothed
 from engine.errors import RecipeError
 from engine.merging.calculations import (
     CosineRange,
+    Noise,
     cosine_range,
     cosine_share,
     extracted,
-    noise,
-    noise_states,
+    noise_places,
     similarities,
-    smoothed,
     spliced,
     train_difference,
 )
@@ -46,11 +47,11 @@ class Found:
 
     Attributes:
         ranges: of the cosine modes, by run.
-        noise: by run and key, the state of the random stream before it, and the dtype to draw in.
+        noise: of plus random, by run and key.
     """
 
     ranges: Mapping[int, CosineRange]
-    noise: Mapping[int, Mapping[str, tuple[Tensor, torch.dtype]]]
+    noise: Mapping[int, Mapping[str, Noise]]
 
     @classmethod
     def of_runs(cls, found: Mapping[int, Found]) -> Found:
@@ -175,7 +176,7 @@ def prepass(
     """
     if plan.kind == "plus random":
         order = ((key, shapes[key], _noise_dtype(plan, row, key, read)) for key, (row,) in plan.pairs)
-        return Found(ranges={}, noise={0: dict(noise_states(order, plan.seed))})
+        return Found(ranges={}, noise={0: noise_places(order, plan.seed)})
     collected: list[Tensor] = []
     for key, rows in plan.pairs:
         evaluation = _Evaluation(key, lambda name, key=key: read(name, key), shapes[key], known, _CPU)
@@ -226,8 +227,7 @@ class _Evaluation:
         if term.kind == "input channels":
             return self._first_channels(term)
         if term.kind == "plus random":
-            state, dtype = self._found.noise[term.run][self._key]
-            return noise(state, self._shape, dtype).float().to(self._device)
+            return self._found.noise[term.run][self._key].draw(self._shape).float().to(self._device)
         first, *rest = (self.row(row) for row in term.rows)
         return self._calculated(term, first, rest)
 
@@ -235,7 +235,7 @@ class _Evaluation:
         match term.kind:
             case "cosineA" | "cosineB" as kind:
                 share = cosine_share(kind, first, rest[0], term.alpha, self._found.ranges[term.run])
-                return torch.lerp(rest[0], first, share)
+                return lerp_by(rest[0], first, share)
             case "smoothAdd":
                 return smoothed(first.cpu()).to(first.device)
             case "tensor" | "tensor2" as kind:

@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from engine.architecture.widths import FamilyName, Shape
+from engine.arithmetic.rounding import lerp_by, product, times
+from engine.arithmetic.smoothing import smoothed
 from engine.errors import RecipeError
 from engine.merging.calculations import (
     CosineRange,
+    Noise,
     cosine_range,
     cosine_share,
     extracted,
-    noise,
-    noise_states,
+    noise_places,
     similarities,
-    smoothed,
     spliced,
     train_difference,
 )
@@ -85,7 +86,7 @@ class Replayed:
         check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))
         more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes)}
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
-        self._range, self._noise_states = CosineRange(low=0.0, high=1.0), dict[str, tuple[Tensor, torch.dtype]]()
+        self._range, self._noise = CosineRange(low=0.0, high=1.0), dict[str, Noise]()
         self._find_out()
 
     def read(self, key: str) -> Tensor:
@@ -140,7 +141,7 @@ class Replayed:
             return value
         if key == SHIFTED:
             return value + torch.tensor(shift(values, self._family))
-        return value * factor(values, key)
+        return times(factor(values, key), value)
 
     # ----------------------------------------------------------------------------------------- calculation modes
 
@@ -151,7 +152,7 @@ class Replayed:
                 return self._in_pieces(a, b, c, alpha, beta)
             case "self" | "plus random" as kind:
                 touched = self._settings.multiplies(key, alpha)
-                return (a * alpha if kind == "self" else self._with_noise(key, a, alpha)) if touched else None
+                return (times(alpha, a) if kind == "self" else self._with_noise(key, a, alpha)) if touched else None
             case "cosineA" | "cosineB":
                 return None if _VAE in key else self._cosine(a, b, alpha)
             case "tensor" | "tensor2" as kind:
@@ -191,15 +192,15 @@ class Replayed:
     def _cosine(self, a: Tensor, b: Tensor, alpha: float) -> Tensor:
         share = cosine_share(self._run.calculation, a.float(), b.float(), alpha, self._range)
         if self._native:
-            return b * (1 - share) + a * share
-        return torch.lerp(b.float(), a.float(), share).to(a.dtype)
+            return product(b, 1 - share) + product(a, share)
+        return lerp_by(b.float(), a.float(), share).to(a.dtype)
 
     def _find_out(self) -> None:
         """Do the pre-pass before anything is read: in between, it would use the memory of tensors at hand again."""
         if self._run.calculation in {"cosineA", "cosineB"}:
             self._range = self._cosine_range()
         elif self._run.calculation == "plus random":
-            self._noise_states = self._random_states()
+            self._noise = self._noise_places()
 
     def _cosine_range(self) -> CosineRange:
         """Of every key with "model" in its name that both have, weight or not, but for the VAE."""
@@ -212,12 +213,11 @@ class Replayed:
             raise RecipeError(f"{kind}: the models have too few tensors in common to compare; write normal") from None
 
     def _with_noise(self, key: str, a: Tensor, alpha: float) -> Tensor:
-        state, dtype = self._noise_states[key]
-        return a + alpha * noise(state, tuple(a.shape), dtype)
+        return a + times(alpha, self._noise[key].draw(tuple(a.shape)))
 
-    def _random_states(self) -> dict[str, tuple[Tensor, torch.dtype]]:
+    def _noise_places(self) -> dict[str, Noise]:
         """Noise is drawn in the order of A's keys, for those that are touched."""
         touched = (key for key in self._a.shapes if self._takes_part(key))
         wanted = [key for key in touched if (r := self._settings.ratios(key)) and self._settings.multiplies(key, r[0])]
         shapes = ((key, self._a.shapes[key], self._a.read(key).dtype) for key in wanted)
-        return dict(noise_states(shapes, self._run.seed or 0))
+        return noise_places(shapes, self._run.seed or 0)

@@ -1,6 +1,7 @@
 """SuperMerger's merge modes with calculation mode ``normal``, in its own arithmetic, dtype by dtype.
 
-Each function takes tensors of any floating dtype and gives a new one. ``torch.lerp`` is used as SuperMerger uses it.
+Each function takes tensors of any floating dtype and gives a new one. What SuperMerger leaves to ``torch.lerp``, and to
+products with a number, is done by ``engine.arithmetic.rounding``, which gives the same bits on every processor.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.arithmetic.rounding import lerp, times
 from engine.errors import RecipeError
 from engine.recipes.dialects import Dialect
 
@@ -28,10 +30,8 @@ def weight_sum(a: Tensor, b: Tensor, alpha: float, *, native: bool) -> Tensor:
     if alpha == 1:
         return b
     if native:
-        return (1 - alpha) * a + alpha * b
-    if a.dtype == b.dtype:  # torch.lerp computes fp16 in float32 and rounds once: the same numbers in one pass
-        return torch.lerp(a, b, alpha)
-    return torch.lerp(a.float(), b.float(), alpha).to(a.dtype)
+        return times(1 - alpha, a) + times(alpha, b)
+    return lerp(a, b, alpha, a.dtype)
 
 
 def difference(b: Tensor, c: Tensor | None, dialect: Dialect) -> Tensor:
@@ -50,10 +50,10 @@ def add_difference(a: Tensor, d: Tensor, alpha: float, dialect: Dialect) -> Tens
         RecipeError: dialect ``head`` with dtypes that it cannot add.
     """
     if dialect.native_dtype:
-        return a + alpha * d
+        return a + times(alpha, d)
     if not dialect.native_sums:
         return (a.float() + alpha * d.float()).to(a.dtype)
-    found = a + alpha * d
+    found = a + times(alpha, d)
     if found.dtype != a.dtype:
         raise RecipeError(f"dialect {dialect.name} cannot add models of {a.dtype} and {d.dtype}; {WAY_OUT}")
     return found
@@ -67,16 +67,17 @@ def triple_sum(a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float, diale
     """
     total = alpha + beta
     if old or total == 0:
-        return (1 - alpha - beta) * a + alpha * b + beta * c
+        return times(1 - alpha - beta, a) + times(alpha, b) + times(beta, c)
+    inner = lerp(b, c, beta / total)
     if not dialect.native_sums:
-        return torch.lerp(a.float(), torch.lerp(b.float(), c.float(), beta / total), total).to(a.dtype)
+        return lerp(a, inner, total, a.dtype)
     if not a.dtype == b.dtype == c.dtype:
         raise RecipeError(f"dialect {dialect.name} cannot sum models of {a.dtype}, {b.dtype} and {c.dtype}; {WAY_OUT}")
-    return torch.lerp(a, torch.lerp(b, c, beta / total), total)
+    return lerp(a, inner.to(b.dtype), total, a.dtype)
 
 
 def sum_twice(a: Tensor, b: Tensor, c: Tensor, alpha: float, beta: float, *, old: bool) -> Tensor:
     """``(1 - beta) * ((1 - alpha) * A + alpha * B) + beta * C``."""
     if old:
-        return (1 - beta) * ((1 - alpha) * a + alpha * b) + beta * c
-    return torch.lerp(torch.lerp(a.float(), b.float(), alpha), c.float(), beta).to(a.dtype)
+        return times(1 - beta, times(1 - alpha, a) + times(alpha, b)) + times(beta, c)
+    return lerp(lerp(a, b, alpha), c, beta, a.dtype)

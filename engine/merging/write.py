@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import Checkpoint, Progress, open_checkpoint
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, open_checkpoint
 from engine.checkpoints.header import header_bytes
 from engine.errors import CheckpointError, Problems, RecipeError
 from engine.files import replaced
@@ -60,7 +60,7 @@ def write_checkpoint(
     *,
     output: Output | None = None,
     metadata: Mapping[str, str],
-    progress: Progress | None = None,
+    progress: BytesRead | None = None,
     overwrite: bool = False,
 ) -> Written:
     """Build the checkpoint of a recipe on disk. It appears under its name only when it is whole.
@@ -128,7 +128,7 @@ def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
 
 
 def _write(
-    out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: Progress | None, *, overwrite: bool
+    out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: BytesRead | None, *, overwrite: bool
 ) -> Written:
     """Write under a temporary name in the same folder, make it durable, then give it its name."""
     free = shutil.disk_usage(out.parent).free
@@ -201,7 +201,7 @@ def bytes_of(tensor: Tensor) -> memoryview:
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _reporter(progress: Progress | None, size: int) -> Callable[[int], None]:
+def _reporter(progress: BytesRead | None, size: int) -> Callable[[int], None]:
     return lambda done: progress(done, size) if progress else None
 
 

@@ -1,4 +1,4 @@
-"""What a person should know about a prompt before it is rendered: what cannot be honoured, and what looks wrong."""
+"""What a person should know about a prompt before it is rendered: what has no effect, and what looks like a slip."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from engine.errors import Problem
 from engine.prompts.attention import BREAK, parse_attention, unmatched_brackets
 from engine.prompts.parts import NETWORK, negative_text, prompt_parts, without_comments
-from engine.prompts.schedule import Alternate, Nodes, Scheduled, parse_schedule, schedule
+from engine.prompts.schedule import Alternate, Nodes, Scheduled, parse_schedule, resolved_texts
 
-MOST_TEXTS = 50  # of a schedule's texts looked at; the others repeat their words
+MOST_TEXTS = 50
+"""How many of a schedule's texts are checked; the others repeat their words."""
 
 _CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _WILDCARD = re.compile(r"__[\w/*-]+?__")
@@ -19,27 +20,27 @@ _SCHEDULE_LIKE = re.compile(r"(?<!\\)\[[^\[\]\\]*[:|][^\[\]\\]*\]")
 
 
 def check_prompt(text: str, *, negative: bool = False) -> tuple[Problem, ...]:
-    """Remarks on a prompt.
+    """Return remarks on a prompt.
 
     Args:
         text: A prompt or a negative.
         negative: Which of the two it is: AND and extra networks mean nothing in a negative.
 
     Returns:
-        One remark a finding, each once: what is there and what becomes of it, and the way out. Empty for a prompt that
-        is rendered as it is written.
+        One remark for each finding, without repeats: what the prompt has and what happens to it, and the way out. Empty
+        for a prompt without any.
     """
-    remarks = [*_signs(without_comments(text), negative=negative), *_whole_weight(text, negative=negative)]
+    remarks = [*_ignored_signs(without_comments(text), negative=negative), *_whole_weight(text, negative=negative)]
     parts = [negative_text(text)] if negative else [part.text for part in prompt_parts(text)]
     for part in parts:
-        remarks += _schedules(part)
-        for resolved in list(dict.fromkeys(entry.text for entry in schedule(part, 1000)))[:MOST_TEXTS]:
-            remarks += _resolved(resolved)
+        remarks += _schedule_remarks(part)
+        for resolved in list(dict.fromkeys(stretch.text for stretch in resolved_texts(part, 1000)))[:MOST_TEXTS]:
+            remarks += _resolved_remarks(resolved)
     return tuple(dict.fromkeys(remarks))
 
 
-def _signs(text: str, *, negative: bool) -> Iterator[Problem]:
-    """Pieces that the renderer does not act on."""
+def _ignored_signs(text: str, *, negative: bool) -> Iterator[Problem]:
+    """Signs that have no effect here."""
     for found in NETWORK.finditer(text):
         fate = "stands in a negative and is read as words" if negative else "is taken out and not applied"
         yield Problem(
@@ -57,7 +58,7 @@ def _signs(text: str, *, negative: bool) -> Iterator[Problem]:
 
 
 def _whole_weight(text: str, *, negative: bool) -> Iterator[Problem]:
-    """A weight at the end of a prompt that composes nothing: it was probably meant for the last words."""
+    """A weight at the end of a prompt without AND: it was probably meant for the last words."""
     parts = () if negative else prompt_parts(text)
     if len(parts) == 1 and parts[0].weight != 1:
         yield Problem(
@@ -66,7 +67,7 @@ def _whole_weight(text: str, *, negative: bool) -> Iterator[Problem]:
         )
 
 
-def _schedules(text: str) -> Iterator[Problem]:
+def _schedule_remarks(text: str) -> Iterator[Problem]:
     nodes = parse_schedule(text)
     if nodes is not None:
         yield from _late(nodes)
@@ -93,8 +94,8 @@ def _late(nodes: Nodes) -> Iterator[Problem]:
                 )
 
 
-def _resolved(text: str) -> Iterator[Problem]:
-    """What is odd in a text whose schedules are resolved."""
+def _resolved_remarks(text: str) -> Iterator[Problem]:
+    """Remarks on a text whose schedules are resolved."""
     for sign in unmatched_brackets(text):
         fate = "acts on everything behind it" if sign in "([" else "is read as a letter"
         yield Problem(

@@ -1,9 +1,9 @@
 """The text that AUTOMATIC1111's WebUI keeps in a picture under ``parameters``: written for a shot, and read back.
 
-The prompt, the negative behind "Negative prompt: ", and one last line of ``Key: value`` pairs. The format is that of
+The prompt, the negative after "Negative prompt: ", and a last line of ``Key: value`` pairs. The format is that of
 WebUI 1.10 (``create_infotext`` in its modules/processing.py, ``parse_generation_parameters`` in its
-modules/infotext_utils.py; what names a VAE: modules/sd_vae.py). A key that is not there stands for the WebUI's default.
-Free of torch.
+modules/infotext_utils.py; what names a VAE: modules/sd_vae.py). A key that is missing has the WebUI's default. Free of
+torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROMPT, NEGATIVE = "Prompt", "Negative prompt"
 FEWEST_PAIRS = 3
 """With fewer pairs than these the WebUI takes the last line for words of the prompt."""
 GPU = "NV"
-"""Whose random numbers a WebUI draws where the text does not say it."""
+"""Whose random numbers a WebUI uses where the text has no RNG."""
 
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}
@@ -49,11 +49,11 @@ def infotext(
     vae_hash: str = "",
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """The text of a picture.
+    """Return the text of a picture.
 
-    Like the WebUI it leaves out Clip skip 1, and the settings of noise that are at their defaults or not read. RNG is
-    always said. A prompt that the WebUI would not read back as it is (lines that begin with "Negative prompt:", blanks
-    at the ends of lines) is said once more among the pairs, where the WebUI reads it too.
+    As in the WebUI, it lacks Clip skip 1, and settings of noise that are at their defaults or have no effect. RNG is
+    always in it. A prompt that the WebUI would not read back unchanged (with lines that begin with "Negative prompt:",
+    or blanks at the ends of lines) is repeated among the pairs, where the WebUI reads it too.
 
     Args:
         shot: what the picture shows.
@@ -98,7 +98,7 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
 
 
 def _eta_name(*samplers: str) -> str:
-    """The key of eta, which is the first sampler's that has one; those with levels of their own have another."""
+    """The key of eta, by the first sampler that has an eta; for samplers with levels of their own it is another."""
     found = [SAMPLERS[parts[0]] for name in samplers if (parts := split_name(name))]
     facts = next((facts for facts in found if facts.eta is not None), found[0] if found else None)
     return _ETAS[facts is not None and not facts.automatic]
@@ -134,7 +134,7 @@ def read_fields(text: str) -> dict[str, str]:
 
 
 def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
-    """What the fields say of a shot, by the names of ``Shot``; what they do not say has the WebUI's default.
+    """Return the settings of a shot, by the names of ``Shot``; what the fields lack has the WebUI's default.
 
     Raises:
         RenderError: numbers that are none, or hires fix that cannot be made; all problems are named.
@@ -156,7 +156,7 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """What the fields say of a picture that has no counterpart in a shot, such as "Hires checkpoint: x"."""
+    """Return the settings of a picture that a shot has no counterpart for, such as "Hires checkpoint: x"."""
     followed = _READ | _HARMLESS
     if has_hires(fields):
         followed = (followed | HIRES_KEYS) - (
@@ -168,7 +168,7 @@ def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _prompts(lines: Iterable[str]) -> tuple[str, str]:
-    """Prompt and negative, as the WebUI tells them apart; it strips every line."""
+    """Prompt and negative, split as in the WebUI, which strips every line."""
     prompt, negative = "", ""
     behind = False
     for line in map(str.strip, lines):

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from engine.errors import Problem
 
 RNGS: tuple[str, ...] = ("CPU", "NV")
-LATENT_STEP = 8  # pixels to one latent, each way
+"""Whose random numbers a picture can be made with: torch's on a CPU, or CUDA's."""
+LATENT_STEP = 8
+"""The pixels of one latent, along a side."""
 
 SIDES = (64, 4096)
 STEPS = (1, 150)

@@ -1,1 +1,1 @@
-"""Other optimisers in the surrogate's place: Optuna's and CMA-ES."""
+"""Other optimisers in the surrogate's place: Optuna's samplers and CMA-ES."""

@@ -1,8 +1,8 @@
-"""The only door to Optuna: full distributions for the record, and its samplers by name.
+"""The only module that imports Optuna: full distributions for the record, and its samplers by name.
 
-A sampler lives in a throw-away study in memory, filled anew from the told values each time, so that a proposal depends
-on nothing but its arguments: no state to save, nothing to lose when the process dies. Samplers that count what they
-were asked (QMC, NSGA-II) are asked again for everything that was told.
+A sampler lives in a throw-away study in memory, filled anew from the completed trials each time, so that a proposal
+depends on nothing but its arguments: no state to save, nothing to lose when the process dies. Samplers that count what
+they were asked (QMC, NSGA-II) are asked again for every trial.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
-_NOWHERE = logging.NullHandler()
+_DISCARD = logging.NullHandler()
 REPLAYED = ("nsga2", "qmc")
-"""Samplers that go through everything from the beginning."""
-USUAL: Mapping[str, Mapping[str, Any]] = {
+"""Samplers that are asked again for every trial from the first one on."""
+DEFAULT_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "gp": {"n_startup_trials": 2, "warn_independent_sampling": False},
     "qmc": {"scramble": True, "warn_independent_sampling": False},
 }
-"""Options that a search wants, where nobody says otherwise."""
+"""Options of samplers that a search sets unless the plan gives others."""
 
-Datum = tuple[Sequence[float], float]
-"""Axis values, 0 to 1, and the objective found there (larger is better)."""
+ObservedPosition = tuple[Sequence[float], float]
+"""A position, 0 to 1 by axis, and its value (larger is better)."""
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -45,14 +45,20 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 
 def suggest(
-    name: str, axes: int, data: Sequence[Datum], *, seed: int, number: int, options: Mapping[str, Any] | None = None
+    name: str,
+    axes: int,
+    observations: Sequence[ObservedPosition],
+    *,
+    seed: int,
+    number: int,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[float, ...]:
     """Return what one of Optuna's samplers would try next.
 
     Args:
         name: `gp`, `tpe`, `nsga2`, `qmc` or `random`.
         axes: how many axes there are, each from 0 to 1.
-        data: what is known, oldest first.
+        observations: what is known, oldest first.
         seed: seed of the search.
         number: number of the trial to be; another number is another draw.
         options: of the sampler, as Optuna names them.
@@ -64,10 +70,10 @@ def suggest(
 
     _quiet()
     replayed = name in REPLAYED
-    sampler = _sampler(name, _draw(seed, 0 if replayed else number), options or {})
+    sampler = _sampler(name, _seed_of_trial(seed, 0 if replayed else number), options or {})
     study = optuna.create_study(direction="maximize", sampler=sampler)
     box: dict[str, BaseDistribution] = {f"{n:03d}": optuna.distributions.FloatDistribution(0, 1) for n in range(axes)}
-    for place, value in data:
+    for place, value in observations:
         params = dict(zip(box, place, strict=True))
         if replayed:
             study.enqueue_trial(params)
@@ -91,20 +97,20 @@ def _sampler(name: str, seed: int, options: Mapping[str, Any]) -> optuna.sampler
         "gp": made.GPSampler, "tpe": made.TPESampler, "nsga2": made.NSGAIISampler, "qmc": made.QMCSampler,
         "random": made.RandomSampler,
     }  # fmt: skip
-    given: dict[str, Any] = {"seed": seed, **USUAL.get(name, {}), **options}
+    given: dict[str, Any] = {"seed": seed, **DEFAULT_OPTIONS.get(name, {}), **options}
     with warnings.catch_warnings():  # QMC is "experimental"
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return kinds[name](**given)
 
 
 def _quiet() -> None:
-    """Keep Optuna off the console. Its logger needs some handler, or warnings go to stderr all the same."""
+    """Keep Optuna off the console. Its logger needs some handler, or warnings go to stderr anyway."""
     from optuna.logging import disable_default_handler
 
     disable_default_handler()
-    logging.getLogger("optuna").addHandler(_NOWHERE)
+    logging.getLogger("optuna").addHandler(_DISCARD)
 
 
-def _draw(seed: int, number: int) -> int:
+def _seed_of_trial(seed: int, number: int) -> int:
     """Return a 32 bit seed for one trial, far from its neighbours' (Mersenne twisters dislike 0, 1, 2, ...)."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")

@@ -1,1 +1,1 @@
-"""The search space: knobs, bounds, groups, and the way from a point to a recipe and back."""
+"""The search space: knobs, bounds, groups, and points translated into recipes and back."""

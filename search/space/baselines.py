@@ -1,4 +1,4 @@
-"""What a search is measured against, the models as they are and one ratio for all blocks, in the words of its frame."""
+"""What a search is measured against: the models as they are, and mixes of one ratio for all blocks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 from engine.recipes.dialects import DIFFERENCE_CALCULATIONS
 from engine.recipes.recipe import MergeStep, Recipe
 from search.plan import flat_label, mix_label
-from search.space.frame import Frame
+from search.space.frame import RecipeFrame
 from search.space.space import Space
 
 MIXES = (0.25, 0.5, 0.75)
-"""Of the FLAT mixes beside the models."""
+"""The ratios of the FLAT mixes that every search is measured against."""
 
 
 def parents(space: Space) -> dict[str, Recipe]:
@@ -31,7 +31,7 @@ def parents(space: Space) -> dict[str, Recipe]:
 def flats(space: Space) -> dict[str, Recipe]:
     """Return the FLAT mixes: one ratio on every block of the UNet, whatever bounds there are, all other knobs at rest.
 
-    What a ratio means the mode says: in Add difference, FLAT_50 is A + 0.5 (B - C).
+    What a ratio means is the mode's: in Add difference, FLAT_50 is A + 0.5 (B - C).
     """
     return {flat_label(ratio): _flat_recipe(space, ratio) for ratio in MIXES}
 
@@ -64,5 +64,5 @@ def _seconds(space: Space) -> dict[str, float]:
     return {k.name.removeprefix("beta:"): numbers[k.name] for k in space.knobs if k.kind == "second"}
 
 
-def _recipe(frame: Frame, step: MergeStep) -> Recipe:
+def _recipe(frame: RecipeFrame, step: MergeStep) -> Recipe:
     return Recipe(steps=(step,), family=frame.family, dialect=frame.dialect)

@@ -1,4 +1,4 @@
-"""Building the space of a study from what a person writes: bounds, groups, ties, sites, Adjust fields, choices."""
+"""The space of a study, built from what a person writes: bounds, groups, ties, sites, Adjust fields, choices."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from engine.errors import Problems
 from engine.recipes.blocks import Site
 from search.errors import SearchError
 from search.space.checks import site_problems
-from search.space.frame import SEPARATE, Frame
-from search.space.knob import STEP, Kind, Knob
+from search.space.frame import SEPARATE, RecipeFrame
+from search.space.knob import STEP, Knob, KnobKind
 from search.space.space import Space
 
-Bounds = tuple[float, float]
+KnobBounds = tuple[float, float]
+"""Smallest and largest value of a knob."""
 
 DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -25,7 +26,7 @@ DEFAULT_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "OUT_LATE": ("OUT08", "OUT09", "OUT10", "OUT11"),
     }
 )
-"""Six groups along the UNet: halves of the way in, the middle, thirds of the way out."""
+"""Six groups along the UNet of SD1 and SD2: halves of IN, the middle, thirds of OUT."""
 XL_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "IN_EARLY": ("IN00", "IN01", "IN02", "IN03", "IN04"),
@@ -36,28 +37,31 @@ XL_GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "OUT_LATE": ("OUT06", "OUT07", "OUT08"),
     }
 )
-"""The same for SDXL."""
-RATIO_BOUNDS: Bounds = (0.0, 1.0)
-SELF_BOUNDS: Bounds = (0.8, 1.2)
-ADJUST_BOUNDS: Bounds = (-5.0, 5.0)
-FINE: Mapping[Kind, float] = MappingProxyType({"self": 0.5, "adjust": 0.5})
-"""Multipliers and Adjust values are searched twice as finely near the value that changes nothing."""
-GRID: Mapping[Kind, float] = MappingProxyType({"adjust": 0.01, "choice": 1.0})
-"""Grids other than the usual one."""
+"""Six groups along the UNet of SDXL: halves of IN, the middle, thirds of OUT."""
+RATIO_BOUNDS: KnobBounds = (0.0, 1.0)
+"""Usual bounds of a block's ratio."""
+SELF_BOUNDS: KnobBounds = (0.8, 1.2)
+"""Usual bounds of a multiplier."""
+ADJUST_BOUNDS: KnobBounds = (-5.0, 5.0)
+"""Usual bounds of an Adjust value."""
+FINE: Mapping[KnobKind, float] = MappingProxyType({"self": 0.5, "adjust": 0.5})
+"""How much finer multipliers and Adjust values are searched near the value that changes nothing."""
+GRID: Mapping[KnobKind, float] = MappingProxyType({"adjust": 0.01, "choice": 1.0})
+"""The grids of kinds of knobs that have another than the usual one, `knob.STEP`."""
 
 
 def build_space(
     *,
-    ratios: Bounds = RATIO_BOUNDS,
-    bounds: Mapping[str, Bounds] | None = None,
+    ratios: KnobBounds = RATIO_BOUNDS,
+    bounds: Mapping[str, KnobBounds] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     freeze: Mapping[str, float] | None = None,
     sites: Sequence[str | Site] = (),
-    factors: Bounds = SELF_BOUNDS,
+    factors: KnobBounds = SELF_BOUNDS,
     adjust: Sequence[str] = (),
-    adjusts: Bounds = ADJUST_BOUNDS,
-    frame: Frame | None = None,
-    seconds: Bounds | None = None,
+    adjusts: KnobBounds = ADJUST_BOUNDS,
+    frame: RecipeFrame | None = None,
+    seconds: KnobBounds | None = None,
     ties: Mapping[str, str] | None = None,
     steps: Mapping[str, float] | None = None,
     choices: Mapping[str, Sequence[str]] | None = None,
@@ -86,24 +90,24 @@ def build_space(
     Raises:
         SearchError: unknown names, a block in two groups, empty ranges; every problem at once.
     """
-    frame, special, fixed, problems = frame or Frame(), dict(bounds or {}), dict(freeze or {}), Problems()
+    frame, special, fixed, problems = frame or RecipeFrame(), dict(bounds or {}), dict(freeze or {}), Problems()
     tied, grids, words = dict(ties or {}), dict(steps or {}), dict(choices or {})
-    home = _homes(_default_groups(frame) if groups is None else groups, frame, problems)
-    kinds: dict[str, Kind] = dict.fromkeys(frame.blocks, "block")
+    group_of = _groups_of_blocks(_default_groups(frame) if groups is None else groups, frame, problems)
+    kinds: dict[str, KnobKind] = dict.fromkeys(frame.blocks, "block")
     if seconds is not None:
         kinds |= dict.fromkeys((f"beta:{block}" for block in frame.blocks), "second")
-        home = {f"beta:{block}": f"beta:{group}" for block, group in home.items()} | home
-    kinds |= dict.fromkeys((f"self:{site}" for site in _sites(sites, problems)), "self")
-    kinds |= dict.fromkeys((f"adjust:{field}" for field in _fields(adjust, frame, problems)), "adjust")
+        group_of = {f"beta:{block}": f"beta:{group}" for block, group in group_of.items()} | group_of
+    kinds |= dict.fromkeys((f"self:{site}" for site in _parsed_sites(sites, problems)), "self")
+    kinds |= dict.fromkeys((f"adjust:{field}" for field in _known_fields(adjust, frame, problems)), "adjust")
     kinds |= dict.fromkeys(words, "choice")
     for name in ("BASE", *SEPARATE):
         for knob in (name, f"beta:{name}"):
-            if knob in kinds and not any(knob in asked for asked in (special, home, tied)):
+            if knob in kinds and not any(knob in asked for asked in (special, group_of, tied)):
                 fixed.setdefault(knob, 0.0)
-    common: dict[Kind, Bounds] = {
+    common: dict[KnobKind, KnobBounds] = {
         "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts
     }  # fmt: skip
-    _no_strays({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), problems)
+    _add_unknown_names({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), problems)
     knobs: list[Knob] = []
     for name, kind in kinds.items():
         options = tuple(words.get(name, ()))
@@ -111,7 +115,7 @@ def build_space(
         with problems.collecting():
             knob = Knob(
                 name=name, kind=kind, low=low, high=high, neutral=1.0 if kind == "self" else 0.0,
-                frozen=fixed.get(name), group=home.get(name), tied=tied.get(name), options=options,
+                frozen=fixed.get(name), group=group_of.get(name), tied=tied.get(name), options=options,
                 step=grids.get(name, GRID.get(kind, STEP)), fine=FINE.get(kind, 0.0),
             )  # fmt: skip
             knobs.append(knob)
@@ -119,34 +123,34 @@ def build_space(
     return Space(knobs=tuple(knobs), frame=frame)
 
 
-def suggested_sites(frame: Frame | None = None, element: str = "attn1") -> tuple[str, ...]:
-    """Return the sites of the way out where an element can be multiplied: what people try first in Self mode."""
-    frame = frame or Frame()
+def suggested_sites(frame: RecipeFrame | None = None, element: str = "attn1") -> tuple[str, ...]:
+    """Return the sites in OUT where an element can be multiplied: what people try first in Self mode."""
+    frame = frame or RecipeFrame()
     sites = [f"{block}:{element}" for block in frame.blocks if block.startswith("OUT") and block != "OUT"]
     return tuple(site for site in sites if not site_problems(site, frame))
 
 
-def _default_groups(frame: Frame) -> Mapping[str, tuple[str, ...]]:
+def _default_groups(frame: RecipeFrame) -> Mapping[str, tuple[str, ...]]:
     return XL_GROUPS if frame.family == "sdxl" else DEFAULT_GROUPS
 
 
-def _homes(groups: Mapping[str, Sequence[str]], frame: Frame, problems: Problems) -> dict[str, str]:
+def _groups_of_blocks(groups: Mapping[str, Sequence[str]], frame: RecipeFrame, problems: Problems) -> dict[str, str]:
     """Return the group of every grouped block."""
-    home: dict[str, str] = {}
+    group_of: dict[str, str] = {}
     for name, blocks in groups.items():
         for block in blocks:
             if block not in frame.blocks:
                 known = f"the blocks are {' '.join(frame.blocks)}"
                 problems.add(("groups", name), f"{block!r} is no block", known)
-            elif block in home:
-                what = f"{block} is already in group {home[block]}"
+            elif block in group_of:
+                what = f"{block} is already in group {group_of[block]}"
                 problems.add(("groups", name), what, "leave it in one of them")
             else:
-                home[block] = name
-    return home
+                group_of[block] = name
+    return group_of
 
 
-def _sites(sites: Sequence[str | Site], problems: Problems) -> list[Site]:
+def _parsed_sites(sites: Sequence[str | Site], problems: Problems) -> list[Site]:
     """Return the sites, each once; unknown ones are problems."""
     found: dict[Site, None] = {}
     for site in sites:
@@ -155,13 +159,13 @@ def _sites(sites: Sequence[str | Site], problems: Problems) -> list[Site]:
     return list(found)
 
 
-def _fields(fields: Sequence[str], frame: Frame, problems: Problems) -> list[str]:
+def _known_fields(fields: Sequence[str], frame: RecipeFrame, problems: Problems) -> list[str]:
     for field in (field for field in fields if field not in frame.fields):
         problems.add(("adjust",), f"the field {field!r} is unknown", f"the fields are {', '.join(frame.fields)}")
     return [field for field in frame.fields if field in fields]
 
 
-def _no_strays(given: Mapping[str, Mapping[str, object]], names: list[str], problems: Problems) -> None:
+def _add_unknown_names(given: Mapping[str, Mapping[str, object]], names: list[str], problems: Problems) -> None:
     for what, by_name in given.items():
         for name in (name for name in by_name if name not in names):
             problems.add((what,), f"{name!r} is no knob of this space", "choose its site or field first")

@@ -9,13 +9,14 @@ from engine.errors import EngineError, Problem, Problems
 from engine.recipes.blocks import Site
 from engine.recipes.dialects import MODES, dialect_of
 from engine.recipes.recipe import MergeStep, Recipe, SelfStep
-from search.space.frame import Frame
+from search.space.frame import RecipeFrame
 from search.space.knob import SELF, Knob
 
 CHOICES = ("mode", "calculation", "vae")
+"""What a knob of words may choose."""
 
 
-def problems_of(knobs: Sequence[Knob], frame: Frame) -> Iterator[Problem]:
+def problems_of(knobs: Sequence[Knob], frame: RecipeFrame) -> Iterator[Problem]:
     """Everything that is wrong."""
     names = [knob.name for knob in knobs]
     for name in (name for name in dict.fromkeys(names) if names.count(name) > 1):
@@ -33,28 +34,28 @@ def problems_of(knobs: Sequence[Knob], frame: Frame) -> Iterator[Problem]:
         yield from _tie_problems(knob, knobs) if knob.tied else ()
 
 
-def _block_problems(knobs: Sequence[Knob], frame: Frame) -> Iterator[Problem]:
-    blocks, wanted = [knob.name for knob in knobs if knob.kind == "block"], frame.blocks
+def _block_problems(knobs: Sequence[Knob], frame: RecipeFrame) -> Iterator[Problem]:
+    blocks, expected = [knob.name for knob in knobs if knob.kind == "block"], frame.blocks
     seconds = [knob.name for knob in knobs if knob.kind == "second"]
-    known = " ".join(wanted)
-    for name in (name for name in wanted if name not in blocks):
+    known = " ".join(expected)
+    for name in (name for name in expected if name not in blocks):
         yield Problem(what=f"block {name} has no knob", remedy="freeze it if it must not move")
-    for name in (name for name in blocks if name not in wanted):
+    for name in (name for name in blocks if name not in expected):
         yield Problem(what=f"block {name} is unknown", remedy=f"the blocks are {known}")
-    unknown = [name for name in seconds if name.removeprefix("beta:") not in wanted or not name.startswith("beta:")]
+    unknown = [name for name in seconds if name.removeprefix("beta:") not in expected or not name.startswith("beta:")]
     for name in unknown:
         yield Problem(what=f"second ratio {name} is unknown", remedy=f"write beta: and one of {known}")
 
 
-def _self_problems(knob: Knob, frame: Frame) -> Iterator[Problem]:
+def _self_problems(knob: Knob, frame: RecipeFrame) -> Iterator[Problem]:
     smallest = knob.low if knob.frozen is None else knob.frozen
     if smallest <= 0:
         yield Problem(place=knob.place, what=f"{smallest:g} is no multiplier", remedy="stay above 0")
     yield from (problem.under(*knob.place) for problem in site_problems(knob.name.removeprefix(SELF), frame))
 
 
-def site_problems(site: str, frame: Frame) -> list[Problem]:
-    """Return why the multiplier of a site cannot be; nothing if it can."""
+def site_problems(site: str, frame: RecipeFrame) -> list[Problem]:
+    """Return why a site cannot have a multiplier; nothing if it can."""
     try:
         steps = (MergeStep(), SelfStep(factors=((Site.parse(site), 0.5),)))
         Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
@@ -63,7 +64,7 @@ def site_problems(site: str, frame: Frame) -> list[Problem]:
     return []
 
 
-def _choice_problems(knob: Knob, frame: Frame) -> Iterator[Problem]:
+def _choice_problems(knob: Knob, frame: RecipeFrame) -> Iterator[Problem]:
     if knob.name not in CHOICES:
         yield Problem(place=knob.place, what="is an unknown choice", remedy=f"there are {', '.join(CHOICES)}")
         return

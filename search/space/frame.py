@@ -1,4 +1,4 @@
-"""The frame of a search, what all its recipes have in common, and which blocks they have a ratio for."""
+"""The frame of a search: what all its recipes have in common, and which blocks they have a ratio for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from search.errors import SearchError
 
 SEPARATE = ("TIME", "OUT", "LABEL")
 """What is no block of SDXL's UNet and has a ratio of its own among the 110 ids: `time_embed`, `out.`, `label_emb`."""
-_ELSEWHERE = {
+_NO_UNET_BLOCK = {
     "TIME": "TIME",
     "LABEL": "LABEL",
     "OUT9": "OUT",
@@ -25,7 +25,7 @@ _ELSEWHERE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class RecipeFrame:
     """Family, dialect, models, and what a run does where no knob decides it.
 
     Raises:
@@ -34,7 +34,7 @@ class Frame:
 
     family: FamilyName = "sd1"
     dialect: str = ""
-    """Whose meaning of the words; empty: the family's usual one."""
+    """The dialect in which recipes are read; empty: the family's usual one."""
     models: tuple[str, ...] = ("A", "B")
     """Two of them, or three for the modes that take three."""
     mode: str = "Weight sum"
@@ -51,13 +51,13 @@ class Frame:
         rules = dialect_of(self.dialect)
         if self.separate and not (self.family == "sdxl" and rules.extended):
             raise SearchError(
-                f"TIME, OUT and LABEL cannot be told apart in {self.family}, dialect {self.dialect}",
+                f"TIME, OUT and LABEL cannot have ratios of their own in {self.family}, dialect {self.dialect}",
                 remedy="that takes SDXL in the dialect head",
             )
         needed = models_taken(self.mode, self.calculation)
         if len(self.models) < needed:
-            said = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
-            raise SearchError(f"{said} takes {needed} models, not {len(self.models)}", remedy="name one more")
+            cause = self.calculation if self.calculation in DIFFERENCE_CALCULATIONS else self.mode
+            raise SearchError(f"{cause} takes {needed} models, not {len(self.models)}", remedy="name one more")
         if self.separate:
             self.run(dict.fromkeys(self.blocks, 0.0), {}, {})
 
@@ -130,8 +130,8 @@ def models_taken(mode: str, calculation: str) -> int:
 
 def _block_of_id(name: str) -> str:
     """Return the block of one of the 110 ids: IN410 belongs to IN04."""
-    if name in _ELSEWHERE:
-        return _ELSEWHERE[name]
+    if name in _NO_UNET_BLOCK:
+        return _NO_UNET_BLOCK[name]
     if name.startswith("MID"):
         return "M00"
     side = "IN" if name.startswith("IN") else "OUT"

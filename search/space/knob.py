@@ -1,4 +1,4 @@
-"""A knob, one searched number, with its bounds, its grid, its finer end and what it follows."""
+"""A knob: one searched number with its bounds, its grid, and where it is searched more finely."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Literal
 from engine.errors import Place
 from search.errors import SearchError
 
-Kind = Literal["block", "second", "self", "adjust", "choice"]
+KnobKind = Literal["block", "second", "self", "adjust", "choice"]
 """First and second ratio of a block, a multiplier on a site, an Adjust value, one of several words."""
 SELF = "self:"
 """How the name of a multiplier's knob begins."""
-RATIOS: tuple[Kind, ...] = ("block", "second")
+RATIOS: tuple[KnobKind, ...] = ("block", "second")
+"""The kinds of knobs that are ratios of blocks."""
 
 NARROWEST = 0.01
 """Narrowest range of a free knob: recipes are written with six decimals, so every range holds enough values."""
@@ -27,7 +28,7 @@ TOLERANCE = 1e-6
 """How far a number may be off and still count as the same one (the rounding of a recipe's text)."""
 
 
-_TABLES: Mapping[Kind, str] = MappingProxyType(
+_TABLES: Mapping[KnobKind, str] = MappingProxyType(
     {"block": "blocks", "second": "second", "self": "self", "adjust": "adjust", "choice": "choices"}
 )
 """Names of the tables under `[space]` of a study file that set the knobs of a kind."""
@@ -44,7 +45,7 @@ class Knob:
 
     name: str
     """`OUT05`, `beta:OUT05` (second ratio), `self:OUT05:attn1`, `adjust:CONT`, or `mode`, `calculation`, `vae`."""
-    kind: Kind
+    kind: KnobKind
     low: float
     high: float
     neutral: float
@@ -58,7 +59,7 @@ class Knob:
     step: float = STEP
     """Grid of proposed values."""
     fine: float = 0.0
-    """How much finer the search looks near the neutral value, 0 to 0.9: there its steps are `1 - fine` of the usual."""
+    """How much finer the search is near the neutral value, 0 to 0.9: there its steps are `1 - fine` of the usual."""
     options: tuple[str, ...] = ()
     """Of a choice: its words. The knob's value is a word's place, 0, 1, ..."""
 
@@ -68,7 +69,7 @@ class Knob:
             raise SearchError(f"{numbers} holds a number that is not finite", place=self.place)
         if self.frozen is not None and self.tied is not None:
             raise SearchError(
-                f"is frozen at {self.frozen:g} and tied to {self.tied}", place=self.place, remedy="keep one of both"
+                f"is frozen at {self.frozen:g} and tied to {self.tied}", place=self.place, remedy="keep one of the two"
             )
         if self.kind == "choice" and len(set(self.options)) < max(2, len(self.options)):
             raise SearchError(
@@ -114,13 +115,13 @@ class Knob:
         return self.clip(self.neutral)
 
     def unit(self, value: float) -> float:
-        """Return where the value lies between the bounds, 0 to 1, as the search sees it: stretched near the rest."""
+        """Return where the value lies between the bounds, 0 to 1, stretched near the rest value."""
         low, high, rest = self.low, self.high, self.rest
         middle = (rest - low) / (high - low)
         reach, side = (high - rest, 1 - middle) if value >= rest else (rest - low, -middle)
         if reach <= 0:
             return middle
-        return middle + side * _inverse(min(abs(value - rest) / reach, 1.0), self.fine)
+        return middle + side * _inverse_stretch(min(abs(value - rest) / reach, 1.0), self.fine)
 
     def value(self, unit: float) -> float:
         """Return the value at a place between the bounds, the inverse of `unit`."""
@@ -133,7 +134,7 @@ class Knob:
         return self.clip(rest + reach * away * (1 - self.fine + self.fine * away))
 
 
-def _inverse(part: float, fine: float) -> float:
+def _inverse_stretch(part: float, fine: float) -> float:
     """Return `t` with `t (1 - fine + fine t) = part`."""
     straight = 1 - fine
     return 2 * part / (straight + math.sqrt(straight**2 + 4 * fine * part))

@@ -1,9 +1,10 @@
-"""The search space, knobs in a frame, and the way from a point to a recipe and back."""
+"""The search space: knobs in a frame, and points translated into recipes and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from engine.errors import Problem, Problems
 from engine.recipes.blocks import Site
@@ -11,16 +12,18 @@ from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from search.errors import SearchError
 from search.history import Point
 from search.space.checks import problems_of
-from search.space.frame import Frame
-from search.space.knob import DIGITS, RATIOS, SELF, TOLERANCE, Kind, Knob
+from search.space.frame import RecipeFrame
+from search.space.knob import DIGITS, RATIOS, SELF, TOLERANCE, Knob, KnobKind
 
-OUTSIDE = ("vae",)
+OUTSIDE_RECIPE = ("vae",)
 """Choices that are no part of a recipe: whoever renders or exports it decides what they mean."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Space:
     """All knobs of a study. A point holds one number for every free knob, by name.
+
+    Without slots, so that the free knobs are listed once.
 
     Raises:
         SearchError: a block is missing or given twice, a name is unknown, a group name is a knob's name, a knob is
@@ -28,18 +31,18 @@ class Space:
     """
 
     knobs: tuple[Knob, ...]
-    frame: Frame = field(default_factory=Frame)
+    frame: RecipeFrame = field(default_factory=RecipeFrame)
 
     def __post_init__(self) -> None:
         if problems := list(problems_of(self.knobs, self.frame)):
             raise SearchError.of(problems, "the search space")
 
-    @property
+    @cached_property
     def free(self) -> tuple[Knob, ...]:
         """The knobs that are searched, in the order of the space."""
         return tuple(knob for knob in self.knobs if knob.is_free)
 
-    def of_kind(self, *kinds: Kind) -> tuple[Knob, ...]:
+    def of_kind(self, *kinds: KnobKind) -> tuple[Knob, ...]:
         """Return the free knobs of some kinds."""
         return tuple(knob for knob in self.free if knob.kind in kinds)
 
@@ -72,7 +75,7 @@ class Space:
         Raises:
             SearchError: names are missing or unknown, or numbers are out of bounds; all of them at once.
         """
-        _same_names("point", point, {knob.name: knob for knob in self.free})
+        _refuse_other_names("point", point, {knob.name: knob for knob in self.free})
         problems = Problems()
         for knob in self.free:
             seen = f"{knob.name} = {point[knob.name]!r}"
@@ -119,7 +122,7 @@ class Space:
         return Recipe(steps=steps, family=frame.family, dialect=frame.dialect)
 
     def mark(self, point: Point) -> tuple[float, ...]:
-        """Return what tells candidates apart: the numbers of the free knobs, as finely as a recipe's text has them."""
+        """Return what distinguishes candidates: the numbers of the free knobs, rounded as a recipe's text is."""
         return tuple(round(point[knob.name], DIGITS) for knob in self.free)
 
     def encode(self, recipe: Recipe) -> dict[str, float]:
@@ -128,7 +131,7 @@ class Space:
         Raises:
             SearchError: this space cannot express the recipe; every number that does not fit is named.
         """
-        numbers = self._numbers(recipe)
+        numbers = self._numbers_of(recipe)
         known = {knob.name: knob for knob in self.knobs}
         problems = Problems()
         for name in numbers:
@@ -136,13 +139,13 @@ class Space:
                 problems.add((), f"{name} = {numbers[name]:g} has no knob in this space")
         for knob in self.knobs:
             value = numbers.get(knob.name, knob.neutral)
-            wanted = numbers.get(knob.tied, known[knob.tied].neutral) if knob.tied else knob.clip(value)
-            if abs(wanted - value) > TOLERANCE:
-                problems.add((), f"{knob.name} = {value:g}, but the space has it {_allowed(knob)}")
+            allowed = numbers.get(knob.tied, known[knob.tied].neutral) if knob.tied else knob.clip(value)
+            if abs(allowed - value) > TOLERANCE:
+                problems.add((), f"{knob.name} = {value:g}, but the space has it {_allowed_values(knob)}")
         problems.raise_as(SearchError, "the recipe")
         return {knob.name: knob.clip(numbers.get(knob.name, knob.neutral)) for knob in self.free}
 
-    def _numbers(self, recipe: Recipe) -> dict[str, float]:
+    def _numbers_of(self, recipe: Recipe) -> dict[str, float]:
         """Return the recipe's numbers by knob name; neutral multipliers and Adjust values are not in it."""
         merge, *rest = recipe.steps
         numbers = self._run_numbers(recipe, merge)
@@ -168,7 +171,7 @@ class Space:
         words = {
             knob.name: getattr(merge, knob.name)
             for knob in self.knobs
-            if knob.is_choice and knob.name not in OUTSIDE and getattr(merge, knob.name) in knob.options
+            if knob.is_choice and knob.name not in OUTSIDE_RECIPE and getattr(merge, knob.name) in knob.options
         }
         alpha, beta = frame.by_block(merge.alpha), frame.by_block(merge.beta)
         seconds = any(knob.kind == "second" for knob in self.knobs)
@@ -188,15 +191,15 @@ def site_of(name: str) -> Site:
     return Site.parse(name.removeprefix(SELF))
 
 
-def _allowed(knob: Knob) -> str:
+def _allowed_values(knob: Knob) -> str:
     if knob.tied:
         return f"tied to {knob.tied}"
     return f"{knob.low:g}..{knob.high:g}" if knob.frozen is None else f"frozen at {knob.frozen:g}"
 
 
-def _same_names(what: str, given: Mapping[str, float], wanted: Mapping[str, object]) -> None:
-    problems = [Problem(what=f"{name} is missing") for name in wanted if name not in given]
-    strays = [name for name in given if name not in wanted]
+def _refuse_other_names(what: str, given: Mapping[str, float], expected: Mapping[str, object]) -> None:
+    problems = [Problem(what=f"{name} is missing") for name in expected if name not in given]
+    strays = [name for name in given if name not in expected]
     problems += [Problem(what=f"{name} is not searched here", remedy="leave it out") for name in strays]
     if problems:
         raise SearchError.of(problems, f"the {what}")

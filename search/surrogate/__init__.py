@@ -1,1 +1,1 @@
-"""The model of the objective: a Gaussian process, its optimum, and where to look next."""
+"""The surrogate model of the objective: a Gaussian process, its optimum, and the next proposal."""

@@ -1,34 +1,38 @@
-"""What a stage moves, axes from 0 to 1, each for one knob or for the ratios of a group together."""
+"""The axes that a stage moves: each runs from 0 to 1, for one knob or for the ratios of a group together."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from search.plan import Stage
 from search.space.knob import RATIOS, Knob
 from search.space.space import Space
 
-SCREENED = 0.6
-"""Screening trials by axis."""
-LEAST, MOST = 4, 32
-"""Fewest and most of them."""
+SCREENING_SHARE = 0.6
+"""Screening trials of a stage, for every axis."""
+FEWEST_SCREENING, MOST_SCREENING = 4, 32
+"""Fewest and most screening trials of a stage."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """One number, 0 to 1, that moves one knob, or the ratios of a group together."""
+@dataclass(frozen=True, kw_only=True)
+class SearchAxis:
+    """One number, 0 to 1, that moves one knob, or the ratios of a group together.
+
+    Without slots, so that its range is worked out once.
+    """
 
     name: str
     knobs: tuple[Knob, ...]
 
-    @property
+    @cached_property
     def low(self) -> float:
         """Smallest value of any of its knobs."""
         return min(knob.low for knob in self.knobs)
 
-    @property
+    @cached_property
     def width(self) -> float:
         """Largest minus smallest value."""
         return max(knob.high for knob in self.knobs) - self.low
@@ -42,11 +46,11 @@ class Axis:
         return (self.low - knob.low) / (knob.high - knob.low)
 
 
-def axes_of(stage: Stage, space: Space) -> tuple[Axis, ...]:
+def axes_of(stage: Stage, space: Space) -> tuple[SearchAxis, ...]:
     """Return what a stage moves: all ratios of the blocks as one, by group, one by one, and so on."""
     if stage == "flat":
         blocks = space.of_kind("block")
-        return (Axis(name="FLAT", knobs=blocks),) if blocks else ()
+        return (SearchAxis(name="FLAT", knobs=blocks),) if blocks else ()
     if stage == "groups":
         return grouped(space.groups)
     if stage == "blocks":
@@ -58,14 +62,14 @@ def axes_of(stage: Stage, space: Space) -> tuple[Axis, ...]:
 
 def screening_trials(axes: int) -> int:
     """Return how many trials screen so many axes."""
-    return min(max(LEAST, math.ceil(SCREENED * axes)), MOST)
+    return min(max(FEWEST_SCREENING, math.ceil(SCREENING_SHARE * axes)), MOST_SCREENING)
 
 
-def single(knobs: Sequence[Knob]) -> tuple[Axis, ...]:
-    """Return one axis a knob."""
-    return tuple(Axis(name=knob.name, knobs=(knob,)) for knob in knobs)
+def single(knobs: Sequence[Knob]) -> tuple[SearchAxis, ...]:
+    """Return one axis for each knob."""
+    return tuple(SearchAxis(name=knob.name, knobs=(knob,)) for knob in knobs)
 
 
-def grouped(groups: Mapping[str, tuple[Knob, ...]]) -> tuple[Axis, ...]:
-    """Return one axis a group."""
-    return tuple(Axis(name=name, knobs=knobs) for name, knobs in groups.items())
+def grouped(groups: Mapping[str, tuple[Knob, ...]]) -> tuple[SearchAxis, ...]:
+    """Return one axis for each group."""
+    return tuple(SearchAxis(name=name, knobs=knobs) for name, knobs in groups.items())

@@ -1,4 +1,4 @@
-"""Where the model's hill is highest, in a subspace, between bounds that the best trials set."""
+"""The optimum of the surrogate model: where in a subspace its posterior mean is highest."""
 
 from __future__ import annotations
 
@@ -7,70 +7,74 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import minimize
 
-from search.surrogate.gaussian_process import Array, Data, Hill, model_of
-from search.surrogate.subspace import Position, Subspace
+from search.surrogate.gaussian_process import Array, GaussianProcess, Observations, model_of
+from search.surrogate.subspace import ChosenWords, Location, Subspace
 
 CLOSEST = 20
-"""The best trials, as the model sees them, whose smallest and largest values bound a recommendation."""
+"""How many of the best trials, as the model sees them, bound a recommendation by their smallest and largest values."""
 STARTS = 5
-CLIMBED = 2
-"""Combinations of words that are climbed: those that are highest at the starts."""
-ITERATIONS = 60
-"""Most steps of L-BFGS-B for one climb."""
+"""How many of the best trials are averaged for the second start of a local search; the first is the best trial."""
+SEARCHED_WORDS = 2
+"""Combinations of words that a local search is run for: those that are best where it starts."""
+SEARCH_ITERATIONS = 60
+"""Most steps of L-BFGS-B of one local search."""
 
 
 @lru_cache(maxsize=128)
-def summit(data: Data, where: Subspace, *, within: bool = True) -> tuple[Position, Position]:
-    """Return the position of the highest expected value, and the words.
+def optimum(observations: Observations, subspace: Subspace, *, within: bool = True) -> Location:
+    """Return the location of the highest posterior mean.
 
     Args:
-        data: at least one trial.
-        where: the axes to climb along.
-        within: whether to stay where the best trials are; a recommendation does, a trial may look beyond.
+        observations: at least one trial.
+        subspace: to search.
+        within: whether to stay where the best trials are; a recommendation does, a trial may go beyond.
     """
-    hill = model_of(data)
-    best = hill.rows[np.argsort(-hill.expected(hill.rows), kind="stable")]
-    close = where.positions(best[:CLOSEST])
-    low, high = (close.min(0), close.max(0)) if within else (np.zeros(len(where.axes)), np.ones(len(where.axes)))
+    model = model_of(observations)
+    best = model.rows[np.argsort(-model.posterior_mean(model.rows), kind="stable")]
+    close, axes = subspace.positions(best[:CLOSEST]), len(subspace.axes)
+    low, high = (close.min(0), close.max(0)) if within else (np.zeros(axes), np.ones(axes))
     starts = np.clip(np.stack([close[0], close[:STARTS].mean(0)]), low, high)
-    seen = {where.words_of(row) for row in hill.rows}
-    words = [combination for combination in where.combinations() if combination in seen or not within]
-    if len(words) > CLIMBED:
-        height = {word: float(hill.expected(where.rows(starts, word)).max()) for word in words}
-        words = sorted(words, key=lambda word: -height[word])[:CLIMBED]
-    found = [_climb(hill, where, start, (low, high), word) for word in words or [()] for start in starts]
-    _, position, word = max(found, key=lambda one: one[0])
-    return tuple(float(place) for place in position), word
+    tried = {subspace.words_of(row) for row in model.rows}
+    words = [combination for combination in subspace.combinations() if combination in tried or not within]
+    if len(words) > SEARCHED_WORDS:
+        best_at_start = {one: float(model.posterior_mean(subspace.rows(starts, one)).max()) for one in words}
+        words = sorted(words, key=lambda one: -best_at_start[one])[:SEARCHED_WORDS]
+    found = [_local_optimum(model, subspace, start, (low, high), one) for one in words or [()] for start in starts]
+    return max(found, key=lambda one: one[0])[1]
 
 
-def expected(data: Data, where: Subspace, place: tuple[Position, Position]) -> float:
-    """Return the expected value at a position with its words."""
-    return float(model_of(data).expected(where.rows(np.array([place[0]]), place[1]))[0])
+def mean_at(observations: Observations, subspace: Subspace, location: Location) -> float:
+    """Return the posterior mean at a location."""
+    row = subspace.rows(np.array([location.position]), location.words)
+    return float(model_of(observations).posterior_mean(row)[0])
 
 
-def effects(data: Data, where: Subspace) -> list[float]:
-    """Return by how much a quarter of each axis changes the expected value at most, in parts of a trial's noise."""
-    hill, found = model_of(data), list[float]()
-    here = where.start
-    for n in range(len(where.axes)):
-        places = np.stack([here, here, here])
-        places[1:, n] = np.clip(here[n] + np.array([-0.25, 0.25]), 0.0, 1.0)
-        value, *moved = hill.expected(where.rows(places))
-        found.append(float(max(abs(np.array(moved) - value)) / hill.doubt))
+def effects(observations: Observations, subspace: Subspace) -> list[float]:
+    """Return by how much a quarter of each axis changes the posterior mean at most, in standard errors of a trial."""
+    model, found = model_of(observations), list[float]()
+    start = subspace.start
+    for n in range(len(subspace.axes)):
+        positions = np.stack([start, start, start])
+        positions[1:, n] = np.clip(start[n] + np.array([-0.25, 0.25]), 0.0, 1.0)
+        value, *moved = model.posterior_mean(subspace.rows(positions))
+        found.append(float(max(abs(np.array(moved) - value)) / model.standard_error))
     return found
 
 
-def _climb(
-    hill: Hill, where: Subspace, start: Array, bounds: tuple[Array, Array], words: Position
-) -> tuple[float, Array, Position]:
-    if not where.axes:
-        return float(hill.expected(where.rows(start[None], words))[0]), start, words
+def _local_optimum(
+    model: GaussianProcess, subspace: Subspace, start: Array, bounds: tuple[Array, Array], words: ChosenWords
+) -> tuple[float, Location]:
+    """Return the highest posterior mean near a start, and its location."""
+    if not subspace.axes:
+        mean = model.posterior_mean(subspace.rows(start[None], words))[0]
+        return float(mean), Location(position=(), words=words)
 
-    def depth(position: Array) -> tuple[float, Array]:
-        row = where.rows(position[None], words)[0]
-        value, gradient = hill.slope(row)
-        return -value / hill.spread, -where.pulled(gradient, position) / hill.spread
+    def cost(position: Array) -> tuple[float, Array]:
+        row = subspace.rows(position[None], words)[0]
+        mean, gradient = model.posterior_mean_gradient(row)
+        return -mean / model.scale, -subspace.gradient_along_axes(gradient, position) / model.scale
 
-    options = {"maxiter": ITERATIONS}
-    found = minimize(depth, start, jac=True, method="L-BFGS-B", bounds=list(zip(*bounds, strict=True)), options=options)
-    return -float(found.fun) * hill.spread, np.clip(found.x, *bounds), words
+    options = {"maxiter": SEARCH_ITERATIONS}
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=list(zip(*bounds, strict=True)), options=options)
+    position = tuple(float(place) for place in np.clip(found.x, *bounds))
+    return -float(found.fun) * model.scale, Location(position=position, words=words)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from search.shots import Noise, Rotation, measured, shots_per_trial
+from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial
 from search.suggester import Suggester
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudyShots
@@ -35,7 +35,7 @@ def doubts(store: StudyStore) -> tuple[str, ...]:
 def suggester_of(search: SearchSettings, shots: StudyShots, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
-    rotation = Rotation(shots=len(shots.trials), each=known.get("shots", 0), fresh=known.get("fresh", False))
+    rotation = ShotRotation(shots=len(shots.trials), per_trial=known.get("shots", 0), fresh=known.get("fresh", False))
     return search.suggester(rotation)
 
 
@@ -47,7 +47,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
     Raises:
         ScorerError: the panel is not calibrated, or a scorer failed.
     """
-    noise = measured([row.tolist() for row in panel.pseudo_values().values()])
+    noise = measure_noise([row.tolist() for row in panel.pseudo_values().values()])
     known: dict[str, Any] = store.noted(NOISE) or {}
     available = len(shots.trials)
     shots_asked = search.shots_per_trial or shots_per_trial(noise, available)
@@ -78,9 +78,9 @@ def _why_not_fresh(panel: Panel) -> str:
     )
 
 
-def _noise_line(noise: Noise, shots: int, available: int, *, fresh: bool) -> str:
+def _noise_line(noise: ObservationNoise, shots: int, available: int, *, fresh: bool) -> str:
     """The noise and what follows from it, for people."""
-    error = noise.of_trial(shots)
+    error = noise.standard_error(shots)
     of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
     of += ", with new seeds when all were drawn" if fresh else ""
     if noise.between <= 0:

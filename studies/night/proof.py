@@ -13,8 +13,8 @@ from rich.console import Console
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.errors import SearchError
-from search.finalists import choose, expected, optimism
-from search.history import Point, Told
+from search.finalists import choose, optimism, posterior_means
+from search.history import Point, TrialRecord
 from search.space.baselines import flats, parents
 from studies.candidate import Candidate
 from studies.drawing import sheets
@@ -79,7 +79,7 @@ def prove(
 def _simpler(
     spec: StudySpec,
     workshop: Workshop,
-    history: Sequence[Told],
+    history: Sequence[TrialRecord],
     outcome: Outcome,
     features: Mapping[str, Features],
     point: Point,
@@ -153,10 +153,10 @@ def _by_value(standing: Standing) -> float:
 
 
 def _search_lines(
-    search: SearchSettings, shots: StudyShots, store: StudyStore, history: Sequence[Told]
+    search: SearchSettings, shots: StudyShots, store: StudyStore, history: Sequence[TrialRecord]
 ) -> tuple[str, ...]:
     """How the stages ended, what makes scores doubtful, and by how much the best exceeds its expected value."""
-    lines = [str(ending) for ending in suggester_of(search, shots, store).endings(history)] + list(doubts(store))
+    lines = [str(ending) for ending in suggester_of(search, shots, store).statuses(history)] + list(doubts(store))
     excess = optimism(search.space, history, search.plan)
     if excess is not None:
         lines.append(f"The best trial's score is {excess:+.2f} above what the model of all trials expects of it.")
@@ -165,7 +165,7 @@ def _search_lines(
 
 def _expectation_lines(
     search: SearchSettings,
-    history: Sequence[Told],
+    history: Sequence[TrialRecord],
     points: Mapping[str, Point],
     first: Standing,
     baselines: Mapping[str, Standing],
@@ -176,7 +176,7 @@ def _expectation_lines(
         flat = search.space.encode(baselines[held.against].candidate.recipe)
     except SearchError:
         return ()
-    mine, theirs = expected(search.space, history, [points[first.label], flat], search.plan)
+    mine, theirs = posterior_means(search.space, history, [points[first.label], flat], search.plan)
     leads = f"the search expects a lead of {mine - theirs:+.2f}, the held-out pictures show {held.mean:+.2f}"
     return (f"{first.label} against {held.against}: {leads}.",)
 

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from engine.errors import EngineError
 from scorers.errors import ScorerError
-from search.finalists import expected
-from search.history import Point, Told
+from search.finalists import posterior_means
+from search.history import Point, TrialRecord
 from search.simplify import Simpler, complexity, simpler
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
@@ -66,7 +66,7 @@ class _SimplerTrials:
         search: SearchSettings,
         shots: StudyShots,
         workshop: Workshop,
-        history: Sequence[Told],
+        history: Sequence[TrialRecord],
         lead: PairedDifference,
     ) -> None:
         self.search, self.shots, self.workshop, self.history, self.lead = search, shots, workshop, history, lead
@@ -91,7 +91,7 @@ class _SimplerTrials:
         return SimplifiedRecipe(point=now, steps=tuple(kept), digits=digits) if kept else None
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
-        before, after = expected(self.search.space, self.history, [point, candidate.point], self.search.plan)
+        before, after = posterior_means(self.search.space, self.history, [point, candidate.point], self.search.plan)
         if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
         self.rendered += 1
@@ -114,7 +114,7 @@ def simplified(
     search: SearchSettings,
     shots: StudyShots,
     workshop: Workshop,
-    history: Sequence[Told],
+    history: Sequence[TrialRecord],
     point: Point,
     lead: PairedDifference,
     console: Console,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
 
+from engine.devices import worker_devices
 from studies.night.night import termination_as_interrupt
 
 
@@ -31,7 +32,7 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
     readers: list[Thread] = []
     with termination_as_interrupt():
         try:
-            for number, own in enumerate(devices(device, workers), start=1):
+            for number, own in enumerate(worker_devices(device, workers), start=1):
                 team.append(_started([str(file), "--device", own, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
@@ -45,14 +46,6 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
             for reader in readers:
                 reader.join()
     return not any(process.returncode for process in team)
-
-
-def devices(name: str, workers: int) -> list[str]:
-    """Return a device for every worker: the GPUs in turn, unless the name says which."""
-    import torch
-
-    gpus = torch.cuda.device_count() if name in ("auto", "cuda") else 0
-    return [f"cuda:{number % gpus}" if gpus else name for number in range(workers)]
 
 
 def _started(arguments: Sequence[str]) -> subprocess.Popen[str]:

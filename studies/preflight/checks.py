@@ -173,13 +173,13 @@ def _folder_findings(folder: Path) -> Iterator[Finding]:
 
 
 def _device_findings(rendering: Rendering) -> Iterator[Finding]:
-    """A device that this machine lacks."""
-    import torch
-
-    device = device_of(rendering.device)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        yield Finding.of("error", DEVICE, f"this machine has no {device}", "write auto or cpu")
-    elif device.type == "cpu" and rendering.precision in ("fp16", "bf16"):
+    """A device that this machine lacks, or a precision that it is slow in."""
+    try:
+        device = device_of(rendering.device)
+    except EngineError as error:
+        yield from errors_at(error, *DEVICE)
+        return
+    if device.type == "cpu" and rendering.precision in ("fp16", "bf16"):
         what = f"{rendering.precision} on a CPU is slower than fp32 and less exact"
         yield Finding.of("warning", ("device", "precision"), what, "write auto")
 

@@ -18,7 +18,7 @@ from engine.devices import device_of
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
-from search.shots import Rotation
+from search.shots import ShotRotation
 from search.space.baselines import flats, parents
 from studies.studyfile.spec import Rendering, SearchSettings, StudyShots
 
@@ -97,7 +97,7 @@ def estimate(
     a = models["A"]
     device = device_of(rendering.device)
     each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
-    rotation = Rotation(shots=len(shots.trials), each=each, fresh=search.fresh_seeds)
+    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
     suggester = search.suggester(rotation)
     trials = suggester.total
     proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify

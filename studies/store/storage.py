@@ -18,7 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from search.history import Told
+from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
 from studies.store.journal import JournalLock
@@ -169,14 +169,14 @@ class StudyStore:
         """Every trial that ended and was not interrupted, in order."""
         return [trial for trial in self._ended() if not _is_interrupted(trial)]
 
-    def history(self) -> list[Told]:
+    def history(self) -> list[TrialRecord]:
         """The suggester's input: ``trials()`` and those in work; failed and infeasible ones have no value.
 
         Those in work appear as failed ones, so that no other worker tries the same.
         """
         known = [trial for trial in self.study.get_trials(deepcopy=False) if not _is_interrupted(trial)]
         return [
-            Told(
+            TrialRecord(
                 number=index,
                 stage=str(trial.user_attrs["stage"]),
                 point=dict(trial.params),

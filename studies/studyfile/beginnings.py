@@ -10,14 +10,14 @@ from engine.errors import Place, Problem, ProblemError, Problems
 from engine.recipes.presets import preset_weights
 from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
-from search.plan import Beginning, Plan
+from search.plan import InitialRecipe, SearchPlan
 from search.space.space import Space
 from studies.recipes.inputs import InputOptions, read_input
 
 
 def with_beginnings(
-    plan: Plan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, problems: Problems
-) -> Plan:
+    plan: SearchPlan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, problems: Problems
+) -> SearchPlan:
     """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
 
     Args:
@@ -30,7 +30,7 @@ def with_beginnings(
     """
     texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
     texts += [(("search", "start"), start)] if start is not None else []
-    found: dict[Place, Beginning] = {}
+    found: dict[Place, InitialRecipe] = {}
     for place, text in texts:
         try:
             found[place] = _beginning(text, space, here)
@@ -40,13 +40,14 @@ def with_beginnings(
     return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
 
 
-def _beginning(text: str, space: Space, here: Path) -> Beginning:
+def _beginning(text: str, space: Space, here: Path) -> InitialRecipe:
     if text.lower().endswith(".toml"):
         path = here / Path(text).expanduser()
-        return Beginning(label=path.stem, point=space.encode(read_input(str(path), InputOptions(kind="toml")).recipe))
+        recipe = read_input(str(path), InputOptions(kind="toml")).recipe
+        return InitialRecipe(label=path.stem, point=space.encode(recipe))
     label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))
     options = InputOptions(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
-    return Beginning(label=label, point=_point_of_row(read_input(row, options).recipe, space))
+    return InitialRecipe(label=label, point=_point_of_row(read_input(row, options).recipe, space))
 
 
 def _point_of_row(recipe: Recipe, space: Space) -> dict[str, float]:

@@ -16,7 +16,7 @@ from engine.recipes.dialects import DEFAULT_DIALECT, DIFFERENCE_CALCULATIONS, Di
 from engine.recipes.sites import idle_sites
 from engine.supermerger.fields import beta_by_block, uses_beta
 from search.space.build import suggested_sites
-from search.space.frame import SEPARATE, Frame, models_taken
+from search.space.frame import SEPARATE, RecipeFrame, models_taken
 from studies.studyfile.problems import problems_of
 from studies.studyfile.schema_merge import MergeTable, RatiosTable, SecondTable, SpaceTable
 from studies.studyfile.space_values import SUGGESTED, blocks_of_range
@@ -93,7 +93,7 @@ class MergeSettings:
         """The sites of Self, the suggested ones in place of their word."""
         found: list[str] = []
         for name in self.space.self_.sites:
-            known = Frame(family=self.family, dialect=self.dialect.name)
+            known = RecipeFrame(family=self.family, dialect=self.dialect.name)
             found += suggested_sites(known) if name == SUGGESTED else [name]
         return tuple(dict.fromkeys(found))
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
 from scorers.catalogue.sources import EncoderFiles
-from search.plan import Plan
+from search.plan import SearchPlan
 from search.space.space import Space
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
@@ -96,7 +96,7 @@ def _absent(name: str) -> str:
     return "add a [[prompts]] table with text and seeds" if name == "prompts" else f"add a [{name}] table"
 
 
-def _resolve(tables: StudyTables, space: Space, plan: Plan, file: Path) -> StudySpec:
+def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
     return StudySpec(
         storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
@@ -168,9 +168,9 @@ def _picture_files(sources: Sequence[Path]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> Plan:
+def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> SearchPlan:
     """Return the plan of the search; what is wrong is added to the problems."""
-    plan = Plan(
+    plan = SearchPlan(
         groups=table.groups,
         blocks=table.blocks,
         self_mode=table.self_,

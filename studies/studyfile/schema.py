@@ -14,7 +14,8 @@ from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
 from search.plan import SAMPLERS as PROPOSERS
-from search.shots import FEWEST
+from search.plan import SURROGATE, sampler_of_today
+from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.validators import (
@@ -200,17 +201,17 @@ class SearchTable(StudyFileTable):
     shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(
         default=AUTO_SHOTS,
         examples=[8],
-        json_schema_extra={"written": f'`"auto"`, or whole number from {FEWEST}', "default": "auto"},
+        json_schema_extra={"written": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
     """Pictures per trial; `auto`: as many as the measured noise asks for."""
     begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
     """Recipes to try first: presets, rows of weights, or recipe files."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
-    sampler: Annotated[str, AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = Field(
-        default="hill", examples=["hill"]
+    sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
+        Field(default=SURROGATE, examples=[SURROGATE])
     )
-    """Who proposes: `hill`, our own model, or one of `tpe`, `gp`, `cmaes`, `nsga2`, `qmc`, `random`."""
+    """Who proposes: `surrogate`, our own model (once `hill`), or `tpe`, `gp`, `cmaes`, `nsga2`, `qmc` or `random`."""
     options: Annotated[dict[str, Any], AfterValidator(checks.sampler_options)] = Field(
         default={}, examples=[{"multivariate": True}, True]
     )

@@ -13,7 +13,7 @@ from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import read_header
 from engine.errors import EngineError, Problem, Problems
 from search.space.build import GRID, build_space
-from search.space.frame import SEPARATE, Frame
+from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
 from studies.studyfile.merge_checks import MergeSettings, space_problems
@@ -86,9 +86,9 @@ def _impossible(space: Space) -> list[Problem]:
 # ---------------------------------------------------------------------------------------------- for the fingerprint
 
 
-def frame_fingerprint(frame: Frame) -> dict[str, str]:
+def frame_fingerprint(frame: RecipeFrame) -> dict[str, str]:
     """How a frame differs from a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
-    usual = Frame()
+    usual = RecipeFrame()
     names = ("family", "dialect", "mode", "calculation", "beta", "gamma", "separate")
     return {
         f"merge.{name}": str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)
@@ -139,8 +139,8 @@ def _fields(settings: MergeSettings) -> dict[str, Any]:
     }
 
 
-def _frame(settings: MergeSettings) -> Frame:
-    return Frame(
+def _frame(settings: MergeSettings) -> RecipeFrame:
+    return RecipeFrame(
         family=settings.family,
         dialect=settings.dialect.name,
         models=settings.letters,

@@ -15,14 +15,14 @@ from engine.shots.limits import SEED
 from engine.shots.shot import Shot
 from scorers.catalogue.sources import EncoderFiles
 from search.history import Point, Slots
-from search.plan import Plan
+from search.plan import SearchPlan
 from search.space.space import Space
 from studies.candidate import Candidate
 from studies.studyfile.space import frame_fingerprint, knob_fingerprint
 
 if TYPE_CHECKING:
     from scorers.panel.settings import PanelSettings
-    from search.shots import Rotation
+    from search.shots import ShotRotation
     from search.suggester import Suggester
 
 OWN_ENCODER = "clip"
@@ -157,7 +157,7 @@ class SearchSettings:
     """The study's seed."""
     space: Space
     """What may vary; its frame says which family, dialect and merge mode."""
-    plan: Plan
+    plan: SearchPlan
     """How many trials each stage has, and by which sampler."""
     shots_per_trial: int
     """How many shots a trial draws; 0: as many as the measured noise asks for."""
@@ -171,12 +171,12 @@ class SearchSettings:
         """Return what a point of the space is rendered as."""
         return Candidate(recipe=self.space.decode(point), vae=self.space.words(point).get("vae", ""))
 
-    def suggester(self, rotation: Rotation | None = None) -> Suggester:
+    def suggester(self, rotation: ShotRotation | None = None) -> Suggester:
         """Return what proposes the trials; `rotation` says which shots each stage draws, None: all."""
-        from search.shots import Rotation
+        from search.shots import ShotRotation
         from search.suggester import Suggester
 
-        return Suggester(space=self.space, plan=self.plan, seed=self.seed, rotation=rotation or Rotation())
+        return Suggester(space=self.space, plan=self.plan, seed=self.seed, rotation=rotation or ShotRotation())
 
     def fingerprint(self) -> dict[str, str]:
         """Return what makes trials comparable; other counts of trials and finalists make no trial wrong."""

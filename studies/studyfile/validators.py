@@ -12,13 +12,15 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from engine.devices import DEVICE_NAMES, is_device_name
 from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
 from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from search.shots import FEWEST
+from search.plan import SURROGATE
+from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
 from studies.studyfile.problems import own_error, own_errors
 
@@ -185,25 +187,25 @@ def shots_per_trial(value: object) -> object:
     """Turn `auto` into 0, and accept numbers of pictures that are enough to judge a recipe."""
     if value == "auto":
         return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
         return value
-    raise own_error(f'must be "auto" or a whole number from {FEWEST} on', "write for example shots = 8")
+    raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
 
 
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Accept options of the table's `sampler`."""
-    from search.samplers.chosen import options_problem
+    from search.samplers.by_name import options_problem
 
-    problem = options_problem(info.data.get("sampler", "hill"), options)
+    problem = options_problem(info.data.get("sampler", SURROGATE), options)
     if problem:
         raise own_errors([problem])
     return options
 
 
 def device(text: str) -> str:
-    """Accept the name of a device, as torch calls it, or auto."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
+    """Accept the name of a device, also of one that this machine lacks."""
+    if not is_device_name(text):
+        raise own_error("unknown device", f"write {DEVICE_NAMES}")
     return text
 
 

@@ -19,13 +19,14 @@ import numpy as np
 import optuna
 import pytest
 
-from engine.gradients.denoising_loss import Noised
+from engine.gradients.denoising_loss import NoisedPictures
+from engine.gradients.gradients import Gradients
 from engine.recipes.recipe import Recipe
-from search.finalists import choose, expected
-from search.history import Point, Told, mean_point, top
-from search.plan import Beginning, Plan
+from search.finalists import choose, posterior_means
+from search.history import Point, TrialRecord, mean_point, top
+from search.plan import InitialRecipe, SearchPlan
 from search.samplers.optuna_samplers import distributions
-from search.shots import Rotation
+from search.shots import ShotRotation
 from search.suggester import Suggester
 from tests.benchmarks.ascent import Ascent, ascend
 from tests.benchmarks.knob_gradients import fresh_shots, knob_gradient, moves_of
@@ -50,9 +51,12 @@ class Answer:
 # ------------------------------------------------------------------------------------------------------- by trials
 
 
-def _followed(planted: Planted, plan: Plan, seed: int, rotation: Rotation | None = None) -> list[Told]:
+def _followed(planted: Planted, plan: SearchPlan, seed: int, rotation: ShotRotation | None = None) -> list[TrialRecord]:
     """Do what our suggester says; what is calibrated is known already."""
-    suggester, told = Suggester(space=SPACE, plan=plan, seed=seed, rotation=rotation or Rotation()), list[Told]()
+    suggester, told = (
+        Suggester(space=SPACE, plan=plan, seed=seed, rotation=rotation or ShotRotation()),
+        list[TrialRecord](),
+    )
     known = {SPACE.mark(one.point): one for one in planted.calibrated}
     while (proposal := suggester.next(told)) is not None:
         old = known.get(SPACE.mark(proposal.point))
@@ -64,10 +68,10 @@ def _followed(planted: Planted, plan: Plan, seed: int, rotation: Rotation | None
     return told
 
 
-def _finalists(planted: Planted, plan: Plan, told: Sequence[Told], spent: float) -> Iterator[Answer]:
+def _finalists(planted: Planted, plan: SearchPlan, told: Sequence[TrialRecord], spent: float) -> Iterator[Answer]:
     flat = SPACE.flat(planted.best_flat)
     for finalist in choose(SPACE, told, FINALISTS, plan):
-        mine, theirs = expected(SPACE, told, [finalist.point, flat], plan)
+        mine, theirs = posterior_means(SPACE, told, [finalist.point, flat], plan)
         yield Answer(spent=spent, point=finalist.point, promised=mine - theirs)
 
 
@@ -80,7 +84,7 @@ def staged(planted: Planted, seed: int) -> Iterator[Answer]:
 def refreshed(planted: Planted, seed: int) -> Iterator[Answer]:
     """The same with other seeds in every stage, as many pictures in sum: the last stage draws twice as many."""
     plan = replace(PLAN, adjust=8, refine=3)
-    told = _followed(planted, plan, seed, Rotation(shots=len(SEARCHED), each=len(SEARCHED), fresh=True))
+    told = _followed(planted, plan, seed, ShotRotation(shots=len(SEARCHED), per_trial=len(SEARCHED), fresh=True))
     twice, bases = plan.refine, 4
     yield from _finalists(planted, plan, told, len(told) + twice + bases - len(planted.calibrated))
 
@@ -161,7 +165,13 @@ def proposed(planted: Planted, seed: int) -> Iterator[Answer]:
     """A third of the trials as an ascent, whose end is an ordinary trial that the staged search begins with."""
     spent, end = _climbed(planted, seed, trials=TRIALS / 3, grouped=True)
     plan = replace(
-        PLAN, groups=6, blocks=6, self_mode=3, adjust=8, refine=3, beginnings=(Beginning(label="climbed", point=end),)
+        PLAN,
+        groups=6,
+        blocks=6,
+        self_mode=3,
+        adjust=8,
+        refine=3,
+        beginnings=(InitialRecipe(label="climbed", point=end),),
     )
     told = _followed(planted, plan, seed)
     yield from _finalists(planted, plan, told, spent + len(told) - len(planted.calibrated))
@@ -172,30 +182,32 @@ def proposed(planted: Planted, seed: int) -> Iterator[Answer]:
 
 def fitted_flat(planted: Planted, seed: int) -> Iterator[Answer]:
     """The FLAT mix with the least denoising loss on the reference pictures, by a parabola; nothing is rendered."""
+    gradients = Gradients(planted.engine)
     planted.engine.build(Recipe.flat(0.5))
-    latents = planted.engine.encode(planted.references)
-    noised = Noised(latents=latents, captions=("",) * len(latents), seed=seed, levels=4)
-    losses = [float(planted.engine.denoising_errors(Recipe.flat(r / 10), noised).mean()) for r in range(11)]
+    latents = gradients.encode(planted.references)
+    noised = NoisedPictures(latents=latents, captions=("",) * len(latents), seed=seed, levels=4)
+    losses = [float(gradients.denoising_errors(Recipe.flat(r / 10), noised).mean()) for r in range(11)]
     place = min(max(int(np.argmin(losses)), 1), 9)
     before, here, after = losses[place - 1 : place + 2]
     bend = before - 2 * here + after
     ratio = min(max((place + (0.5 * (before - after) / bend if bend > 0 else 0.0)) / 10, 0.0), 1.0)
-    spent = 11 * planted.cost("errors", lambda: planted.engine.denoising_errors(Recipe.flat(0.4), noised))
+    spent = 11 * planted.cost("errors", lambda: gradients.denoising_errors(Recipe.flat(0.4), noised))
     yield Answer(spent=spent, point=SPACE.flat(ratio))
 
 
 def fitted_knobs(planted: Planted, seed: int) -> Iterator[Answer]:
     """Descent of the denoising loss over groups, multipliers and Adjust from the best FLAT mix, 24 steps."""
+    gradients = Gradients(planted.engine)
     planted.engine.build(Recipe.flat(0.5))
-    latents = planted.engine.encode(planted.references)
-    noised = Noised(latents=latents, captions=("",) * len(latents), seed=seed, levels=2)
+    latents = gradients.encode(planted.references)
+    noised = NoisedPictures(latents=latents, captions=("",) * len(latents), seed=seed, levels=2)
 
     def gradient(point: Point, step: int) -> Mapping[str, float]:
         again = replace(noised, seed=seed * 1000 + step + 1)
-        found = planted.engine.denoising_slopes(SPACE.decode(point), moves_of(SPACE, point), again)
-        return {name: -slope for name, slope in found.by_name.items()}
+        found = gradients.of_denoising(SPACE.decode(point), moves_of(SPACE, point), again)
+        return {name: -derivative for name, derivative in found.by_name.items()}
 
-    cost = planted.cost("denoising slopes", lambda: gradient(SPACE.flat(0.5), 0))
+    cost = planted.cost("denoising gradient", lambda: gradient(SPACE.flat(0.5), 0))
     *_, end = ascend(SPACE, _begin(planted), gradient, Ascent(steps=24, rate=RATE), grouped=True)
     yield Answer(spent=24 * cost, point=end)
 

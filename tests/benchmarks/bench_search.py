@@ -17,8 +17,8 @@ import numpy as np
 import optuna
 import pytest
 
-from search.history import Point, Told, mean_point, top
-from search.plan import Plan
+from search.history import Point, TrialRecord, mean_point, top
+from search.plan import SURROGATE, SearchPlan
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Suggester
 from tests.benchmarks.landscape import REPORTED, Landscape, Variant
@@ -29,7 +29,7 @@ NEAR = 5.0
 EVERY = 20
 """Trials between two looks at the recommendation."""
 optuna.logging.disable_default_handler()
-Search = Callable[[Landscape, int, int], list[Told]]
+Search = Callable[[Landscape, int, int], list[TrialRecord]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +45,12 @@ class Outcome:
     trials: int
 
 
-def plan_of(trials: int, knobs: int, sampler: str = "hill") -> Plan:
+def plan_of(trials: int, knobs: int, sampler: str = SURROGATE) -> SearchPlan:
     """Return a plan that uses all trials, for measuring at fixed numbers of them."""
     if knobs > 26:
-        return Plan(groups=0, blocks=0, self_mode=0, adjust=0, refine=trials, patience=0, sampler=sampler)
-    groups = 10 if sampler == "hill" else 0
-    return Plan(groups=groups, blocks=trials, self_mode=0, adjust=0, refine=0, patience=0, sampler=sampler)
+        return SearchPlan(groups=0, blocks=0, self_mode=0, adjust=0, refine=trials, patience=0, sampler=sampler)
+    groups = 10 if sampler == SURROGATE else 0
+    return SearchPlan(groups=groups, blocks=trials, self_mode=0, adjust=0, refine=0, patience=0, sampler=sampler)
 
 
 def suggester_of(landscape: Landscape, trials: int, run: int) -> Suggester:
@@ -58,12 +58,12 @@ def suggester_of(landscape: Landscape, trials: int, run: int) -> Suggester:
     return Suggester(space=landscape.space, plan=plan_of(trials, landscape.variant.knobs), seed=run)
 
 
-def ours(landscape: Landscape, trials: int, run: int) -> list[Told]:
+def ours(landscape: Landscape, trials: int, run: int) -> list[TrialRecord]:
     """Search as the studies do, all knobs at once where there are Self and Adjust."""
     return followed(landscape, suggester_of(landscape, trials, run), trials, run)
 
 
-def warm_cma(landscape: Landscape, trials: int, run: int) -> list[Told]:
+def warm_cma(landscape: Landscape, trials: int, run: int) -> list[TrialRecord]:
     """Search with CMA-ES from the best FLAT mix."""
     plan = plan_of(trials, landscape.variant.knobs, "cmaes")
     return followed(landscape, Suggester(space=landscape.space, plan=plan, seed=run), trials, run)
@@ -72,18 +72,18 @@ def warm_cma(landscape: Landscape, trials: int, run: int) -> list[Told]:
 def at_once(workers: int) -> Search:
     """Return our search by several workers: each asks while the trials of the others are in work."""
 
-    def search(landscape: Landscape, trials: int, run: int) -> list[Told]:
+    def search(landscape: Landscape, trials: int, run: int) -> list[TrialRecord]:
         return followed(landscape, suggester_of(landscape, trials, run), trials, run, workers)
 
     return search
 
 
-def followed(landscape: Landscape, suggester: Suggester, trials: int, run: int, workers: int = 1) -> list[Told]:
+def followed(landscape: Landscape, suggester: Suggester, trials: int, run: int, workers: int = 1) -> list[TrialRecord]:
     """Do what a suggester says."""
-    told: list[Told] = []
-    ended: list[Told] = []
+    told: list[TrialRecord] = []
+    ended: list[TrialRecord] = []
     while len(told) < trials and (proposal := suggester.next(told)) is not None:
-        one = Told(number=len(told), stage=proposal.stage, point=proposal.point, value=None)
+        one = TrialRecord(number=len(told), stage=proposal.stage, point=proposal.point, value=None)
         value = landscape.observed(one.point, one.number, run)
         ended.append(replace(one, value=value, standard_error=landscape.variant.noise))
         told.append(one)
@@ -95,13 +95,13 @@ def followed(landscape: Landscape, suggester: Suggester, trials: int, run: int, 
 def by(sampler: Callable[[int], optuna.samplers.BaseSampler]) -> Search:
     """Return the search of one of Optuna's samplers over all knobs, as it comes."""
 
-    def search(landscape: Landscape, trials: int, run: int) -> list[Told]:
+    def search(landscape: Landscape, trials: int, run: int) -> list[TrialRecord]:
         study = optuna.create_study(direction="maximize", sampler=sampler(run))
         box = distributions(landscape.space)
         for number in range(trials):
             trial = study.ask(box)
             study.tell(trial, landscape.observed(trial.params, number, run))
-        return [Told(number=t.number, stage="blocks", point=t.params, value=t.value) for t in study.trials]
+        return [TrialRecord(number=t.number, stage="blocks", point=t.params, value=t.value) for t in study.trials]
 
     return search
 
@@ -141,7 +141,7 @@ def measure(method: str, landscape: Landscape, trials: int, run: int) -> Outcome
     return Outcome(recommended={n: regrets[n] for n in counts}, best=best, near=near, seconds=seconds, trials=len(told))
 
 
-def usual(told: Sequence[Told]) -> tuple[Point, Point]:
+def usual(told: Sequence[TrialRecord]) -> tuple[Point, Point]:
     """Return the best trial and the mean of the ten best."""
     return top(told, 1)[0].point, mean_point([one.point for one in top(told, 10)])
 
@@ -191,7 +191,7 @@ def test_ours_is_closer_than_random_tpe_and_cma(knobs: int) -> None:
 def test_suggesting_takes_no_twentieth_of_a_trial() -> None:
     landscape = Landscape(0, Variant(knobs=45))
     told = [
-        Told(number=n, stage="refine", point=point, value=landscape.observed(point, n, 0))
+        TrialRecord(number=n, stage="refine", point=point, value=landscape.observed(point, n, 0))
         for n, point in enumerate(_scattered(landscape, 1000))
     ]
     suggester = suggester_of(landscape, 2000, 0)

@@ -33,8 +33,8 @@ from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
 from scorers.panel.verdict import PairedDifference
 from scorers.scoring.style import Style
-from search.history import Point, Slots, Told
-from search.plan import Plan
+from search.history import Point, Slots, TrialRecord
+from search.plan import SearchPlan
 from search.space.build import build_space
 from search.suggester import Suggester
 from studies.drawing.sheets import as_bytes
@@ -42,7 +42,7 @@ from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
 from studies.sample.world import SampleWorld, write_world
 
 SPACE = build_space(sites=("OUT09:attn1", "OUT11:attn1"), adjust=("CONT", "COL1"))
-PLAN = Plan(groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)
+PLAN = SearchPlan(groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)
 """The demo's."""
 TRIALS = 45
 """What a search may spend beyond the nine calibration recipes, in trials: as many as the plan has."""
@@ -119,7 +119,7 @@ class Planted:
     references: Tensor
     wanted: Features
     flats: dict[float, Features]
-    calibrated: list[Told]
+    calibrated: list[TrialRecord]
     """The calibration recipes, judged."""
     costs: dict[str, float]
     widened: set[Slots] = field(default_factory=set[Slots])
@@ -129,13 +129,13 @@ class Planted:
         self.engine.build(recipe)
         return _look(self.panel, self.engine.render(shots), shots)
 
-    def tell(self, point: Point, number: int, stage: str, slots: Slots = ()) -> Told:
+    def tell(self, point: Point, number: int, stage: str, slots: Slots = ()) -> TrialRecord:
         """Make an ordinary trial, on the search's shots or on those of some slots, where FLAT_50 is made first."""
         if slots and slots[0] >= len(SEARCHED) and slots not in self.widened:
             self.panel.add_slots({"FLAT_50": self.features(SPACE.decode(SPACE.flat(0.5)), drawn(slots))})
             self.widened.add(slots)
         verdict = self.panel.judge(self.features(SPACE.decode(point), drawn(slots)))
-        return Told(
+        return TrialRecord(
             number=number, stage=stage, point=point, value=verdict.value, standard_error=verdict.standard_error,
             infeasible=verdict.value is None, slots=slots,
         )  # fmt: skip
@@ -184,7 +184,7 @@ class Planted:
 
     def _distance(self, look: Features) -> tuple[float, float]:
         """Squared distance from the planted recipe's mean picture, unbiased, with its jackknife standard error."""
-        style = next(s for s in self.panel._scorers if isinstance(s, Style))  # pyright: ignore[reportPrivateUsage]
+        style = next(s for s in self.panel.scorers if isinstance(s, Style))
         apart = style.relative(look) - style.relative(self.wanted)
         count, total, own = len(apart), apart.sum(0), np.square(apart).sum(1)
         whole = float((total @ total - own.sum()) / (count * (count - 1)))
@@ -235,7 +235,9 @@ class World:
         wanted = _look(panel, self.engine.render(HELD_OUT), HELD_OUT)
         flats = {ratio: self._features(panel, Recipe.flat(ratio), HELD_OUT) for ratio in FLATS}
         told = [
-            Told(number=n, stage="flat", point=one.point, value=verdict.value, standard_error=verdict.standard_error)
+            TrialRecord(
+                number=n, stage="flat", point=one.point, value=verdict.value, standard_error=verdict.standard_error
+            )
             for n, one in enumerate(calibration)
             if (verdict := panel.judge(looks[one.label])).value is not None
         ]

@@ -1,4 +1,4 @@
-"""Who goes to the final."""
+"""The finalists: who goes to the proof."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import pytest
 from engine.recipes.blocks import UNET_BLOCKS
 from search.errors import SearchError
 from search.finalists import choose, optimism
-from search.history import Told
+from search.history import TrialRecord
 from search.space.build import build_space
 
 SPACE = build_space(sites=("OUT05:attn1",))
 
 
-def told(number: int, stage: str, ratio: float, value: float | None) -> Told:
-    return Told(number=number, stage=stage, point=SPACE.flat(ratio), value=value)
+def trial(number: int, stage: str, ratio: float, value: float | None) -> TrialRecord:
+    return TrialRecord(number=number, stage=stage, point=SPACE.flat(ratio), value=value)
 
 
 HISTORY = (
-    told(0, "flat", 0.0, -3.0),
-    told(1, "flat", 1.0, -5.0),
-    told(2, "groups", 0.5, 1.0),
-    told(3, "groups", 0.4, None),
-    told(4, "blocks", 0.3, 2.0),
-    told(5, "blocks", 0.2, 1.5),
+    trial(0, "flat", 0.0, -3.0),
+    trial(1, "flat", 1.0, -5.0),
+    trial(2, "groups", 0.5, 1.0),
+    trial(3, "groups", 0.4, None),
+    trial(4, "blocks", 0.3, 2.0),
+    trial(5, "blocks", 0.2, 1.5),
 )
 
 
@@ -37,21 +37,21 @@ def test_the_best_and_the_mean_come_first_and_all_recipes_differ() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_every_stage_is_heard_and_no_failed_trial_is() -> None:
+def test_every_stage_has_a_finalist_and_no_failed_trial_is_one() -> None:
     finalists = choose(SPACE, HISTORY, 20)
     assert {"best", "number 2 by value", "number 3 by value"} <= {one.label for one in finalists}
     ratios = {one.point["OUT05"] for one in finalists[1:]}
     assert ratios == {0.0, 0.2, 0.3, 0.4, 0.5, 1.0}  # 0.4 is the mean, not the failed trial
-    crowd = [told(10 + n, "blocks", 0.3 + n / 100, 3.0 + n) for n in range(6)]
+    crowd = [trial(10 + n, "blocks", 0.3 + n / 100, 3.0 + n) for n in range(6)]
     assert "best of groups" in [one.label for one in choose(SPACE, [*HISTORY, *crowd], 9)]
 
 
-def test_luck_of_the_best_trial_is_told() -> None:
-    hill = [told(n, "flat", n / 20, -((n / 20 - 0.4) ** 2)) for n in range(20)]
-    lucky = told(20, "flat", 0.525, 0.5)
-    assert optimism(SPACE, hill[:2]) is None
-    assert abs(optimism(SPACE, hill) or 0.0) < 0.05
-    assert (optimism(SPACE, [*hill, lucky]) or 0.0) > 0.25
+def test_optimism_of_the_best_trial_is_reported() -> None:
+    smooth = [trial(n, "flat", n / 20, -((n / 20 - 0.4) ** 2)) for n in range(20)]
+    lucky = trial(20, "flat", 0.525, 0.5)
+    assert optimism(SPACE, smooth[:2]) is None
+    assert abs(optimism(SPACE, smooth) or 0.0) < 0.05
+    assert (optimism(SPACE, [*smooth, lucky]) or 0.0) > 0.25
 
 
 def test_no_more_than_asked_for() -> None:
@@ -59,7 +59,7 @@ def test_no_more_than_asked_for() -> None:
     assert len(choose(SPACE, HISTORY[:1], 5)) == 1
 
 
-def test_nothing_to_choose_from_is_said() -> None:
+def test_nothing_to_choose_from_is_refused() -> None:
     with pytest.raises(SearchError, match="none of the 1 trials has a value"):
         choose(SPACE, HISTORY[3:4], 3)
     with pytest.raises(SearchError, match="0 finalists"):

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from engine.recipes.blocks import UNET_BLOCKS
-from search.history import Point, Told
-from search.plan import Plan
+from search.history import Point, TrialRecord
+from search.plan import STAGES, SearchPlan
 from search.space.build import build_space
-from search.space.space import Space
-from search.state import Course
+from search.space.frame import RecipeFrame
+from search.state import SearchState
 from search.suggester import Suggester
+from tests.search.searching import recorded, searched
 
 FEW = {block: 0.3 for block in UNET_BLOCKS if block not in ("IN05", "M00", "OUT05", "OUT08")}
 SPACE = build_space(freeze=FEW, adjust=("CONT", "BRI"))
-PLAN = Plan(groups=4, blocks=60, self_mode=20, adjust=40, refine=20)
+PLAN = SearchPlan(groups=4, blocks=60, self_mode=20, adjust=40, refine=20)
 
 
-def searched(value: Callable[[Point, int], float], space: Space = SPACE, plan: Plan = PLAN) -> list[Told]:
-    suggester, told = Suggester(space=space, plan=plan, seed=1), list[Told]()
-    while (proposal := suggester.next(told)) is not None:
-        number = value(proposal.point, len(told))
-        told.append(Told(number=len(told), stage=proposal.stage, point=proposal.point, value=number))
-    return told
+def history_of(value: Callable[[Point, int], float], plan: SearchPlan = PLAN) -> list[TrialRecord]:
+    suggester = Suggester(space=SPACE, plan=plan, seed=1)
+    return searched(suggester, lambda proposal, number: value(proposal.point, number))
 
 
-def endings(told: list[Told], space: Space = SPACE, plan: Plan = PLAN) -> dict[str, str]:
-    return {one.stage: one.why for one in Course(space, plan, told).endings}
+def statuses(history: list[TrialRecord], plan: SearchPlan = PLAN) -> dict[str, str]:
+    state = SearchState(SPACE, plan, history)
+    return {stage: state.status(stage).status for stage in STAGES}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_pure_noise_ends_early_and_says_so(seed: int) -> None:
-    told = searched(lambda point, number: random.Random(f"{seed}:{number}").gauss(0, 1))
-    why = endings(told)
-    assert why["blocks"] == why["adjust"] == "idle"
-    assert why["refine"] == "skipped"
-    assert len(told) < 8 + 4 + 40 + 32
+    history = history_of(lambda point, number: random.Random(f"{seed}:{number}").gauss(0, 1))
+    status = statuses(history)
+    assert status["blocks"] == status["adjust"] == "no effect"
+    assert status["refine"] == "skipped"
+    assert len(history) < 8 + 4 + 40 + 32
     suggester = Suggester(space=SPACE, plan=PLAN, seed=1)
-    assert "nothing that can be told from the noise" in str(suggester.endings(told)[2])
-    recommended = suggester.recommended(told)
+    assert "nothing that can be told from the noise" in str(suggester.statuses(history)[2])
+    recommended = suggester.recommended(history)
     assert (recommended["adjust:CONT"], recommended["adjust:BRI"]) == (0.0, 0.0)
 
 
@@ -50,25 +51,25 @@ def test_knobs_that_do_nothing_rest_while_others_are_found() -> None:
         noise = random.Random(number).gauss(0, 0.02)
         return noise - (point["OUT05"] - 0.6) ** 2 - (point["IN05"] - 0.2) ** 2
 
-    told = searched(value)
-    assert endings(told)["adjust"] == "idle"
-    found = Suggester(space=SPACE, plan=PLAN, seed=1).recommended(told)
+    history = history_of(value)
+    assert statuses(history)["adjust"] == "no effect"
+    found = Suggester(space=SPACE, plan=PLAN, seed=1).recommended(history)
     assert found["adjust:CONT"] == found["adjust:BRI"] == 0.0
     assert abs(found["OUT05"] - 0.6) < 0.12
     assert abs(found["IN05"] - 0.2) < 0.12
-    moved = {axis.name for axis in Course(SPACE, PLAN, told).axes("refine")}
+    moved = {axis.name for axis in SearchState(SPACE, PLAN, history).axes("refine")}
     assert {"OUT05", "IN05"} <= moved <= {"OUT05", "IN05", "M00", "OUT08"}
 
 
 def test_identical_parents_leave_only_what_is_not_a_ratio() -> None:
-    told = searched(lambda point, number: 1.5)
-    why = endings(told)
-    assert why["groups"] == why["blocks"] == "level"
-    assert {one.stage for one in told} == {"flat", "adjust"}
-    assert why["adjust"] == "idle"
-    assert "as if both models were one" in str(Course(SPACE, PLAN, told).ending("blocks"))
-    assert Suggester(space=SPACE, plan=PLAN).recommended(told) == SPACE.flat(0.0)
-    contrast = searched(lambda point, number: 1.5 - (point["adjust:CONT"] - 2) ** 2)
+    history = history_of(lambda point, number: 1.5)
+    status = statuses(history)
+    assert status["groups"] == status["blocks"] == "constant"
+    assert {one.stage for one in history} == {"flat", "adjust"}
+    assert status["adjust"] == "no effect"
+    assert "as if both models were one" in str(SearchState(SPACE, PLAN, history).status("blocks"))
+    assert Suggester(space=SPACE, plan=PLAN).recommended(history) == SPACE.flat(0.0)
+    contrast = history_of(lambda point, number: 1.5 - (point["adjust:CONT"] - 2) ** 2)
     assert {one.stage for one in contrast} == {"flat", "adjust", "refine"}
     assert abs(Suggester(space=SPACE, plan=PLAN).recommended(contrast)["adjust:CONT"] - 2) < 0.2
 
@@ -78,55 +79,63 @@ def test_a_stage_ends_when_it_no_longer_gains_and_goes_on_without_patience() -> 
         noise = random.Random(number).gauss(0, 0.05)
         return noise - sum((point[name] - 0.4) ** 2 for name in ("IN05", "M00", "OUT05", "OUT08"))
 
-    only = Plan(blocks=200).just({"blocks"})
-    told = searched(value, plan=only)
-    assert endings(told, plan=only)["blocks"] == "settled"
-    blocks = [one for one in told if one.stage == "blocks"]
+    only = SearchPlan(blocks=200).just({"blocks"})
+    history = history_of(value, plan=only)
+    assert statuses(history, plan=only)["blocks"] == "converged"
+    blocks = [one for one in history if one.stage == "blocks"]
     assert 28 <= len(blocks) < 150
-    found = Suggester(space=SPACE, plan=only, seed=1).recommended(told)
+    found = Suggester(space=SPACE, plan=only, seed=1).recommended(history)
     assert value(found, 0) - value(found | {"IN05": 0.4, "M00": 0.4, "OUT05": 0.4, "OUT08": 0.4}, 0) > -0.03
-    patient = Plan(groups=0, blocks=200, self_mode=0, adjust=0, refine=0, patience=0)
-    assert Suggester(space=SPACE, plan=patient, seed=1).next(told) is not None
+    patient = SearchPlan(groups=0, blocks=200, self_mode=0, adjust=0, refine=0, patience=0)
+    assert Suggester(space=SPACE, plan=patient, seed=1).next(history) is not None
 
 
-def test_failed_trials_are_no_data_and_infeasible_ones_are_as_bad_as_the_worst() -> None:
+def test_failed_trials_are_no_observations_and_infeasible_ones_are_as_bad_as_the_worst() -> None:
     points = [SPACE.flat(ratio) for ratio in (0.0, 0.25, 0.5, 0.75)]
-    told = [
-        Told(number=0, stage="flat", point=points[0], value=-4.0),
-        Told(number=1, stage="flat", point=points[1], value=None),
-        Told(number=2, stage="flat", point=points[2], value=None, infeasible=True),
-        Told(number=3, stage="flat", point=points[3], value=2.0, standard_error=0.3),
+    history = [
+        TrialRecord(number=0, stage="flat", point=points[0], value=-4.0),
+        TrialRecord(number=1, stage="flat", point=points[1], value=None),
+        TrialRecord(number=2, stage="flat", point=points[2], value=None, infeasible=True),
+        TrialRecord(number=3, stage="flat", point=points[3], value=2.0, standard_error=0.3),
     ]
-    data = Course(SPACE, PLAN, told).data()
-    assert data is not None
-    assert data.values == (-4.0, -4.0, 2.0)
-    assert [row[0] for row in data.rows] == [0.0, 0.5, 0.75]
-    assert data.noise == 0.3
-    assert Course(SPACE, PLAN, told[1:3]).data() is None
+    observations = SearchState(SPACE, PLAN, history).trials.observations()
+    assert observations is not None
+    assert observations.values == (-4.0, -4.0, 2.0)
+    assert [row[0] for row in observations.rows] == [0.0, 0.5, 0.75]
+    assert observations.standard_error == 0.3
+    assert SearchState(SPACE, PLAN, history[1:3]).trials.observations() is None
 
 
 def test_the_start_of_a_stage_stands_still_while_trials_come_in() -> None:
     """Whatever their standard errors: else the start would be another recipe every time, and tried again and again."""
-    plan = Plan(groups=6, blocks=30, self_mode=0, adjust=0, refine=0)
-    suggester, told, labels = Suggester(space=SPACE, plan=plan, seed=1), list[Told](), list[str]()
+    plan = SearchPlan(groups=6, blocks=30, self_mode=0, adjust=0, refine=0)
+    suggester, history, labels = Suggester(space=SPACE, plan=plan, seed=1), list[TrialRecord](), list[str]()
     starts: list[dict[str, float]] = []
-    while (proposal := suggester.next(told)) is not None:
-        draw = random.Random(len(told))
-        value = draw.gauss(0, 0.05) - sum((proposal.point[name] - 0.4) ** 2 for name in ("IN05", "M00", "OUT05"))
-        error = draw.uniform(0.02, 0.5)
-        told.append(
-            Told(
-                number=len(told),
-                stage=proposal.stage,
-                point=proposal.point,
-                value=value,
-                standard_error=error,
-                slots=proposal.slots,
-            )
-        )
+    while (proposal := suggester.next(history)) is not None:
+        rng = random.Random(len(history))
+        value = rng.gauss(0, 0.05) - sum((proposal.point[name] - 0.4) ** 2 for name in ("IN05", "M00", "OUT05"))
+        error = rng.uniform(0.02, 0.5)
+        history.append(replace(recorded(proposal, len(history), value), standard_error=error))
         labels.append(proposal.label)
         if proposal.stage == "blocks":
-            starts.append(Course(SPACE, plan, told).start("blocks"))
+            starts.append(SearchState(SPACE, plan, history).start("blocks"))
     assert len(starts) > 20
     assert all(start == starts[0] for start in starts)
     assert labels.count("start of blocks") == 1
+
+
+def test_a_stage_with_nothing_but_words_ends_by_evidence_too() -> None:
+    space = build_space(freeze=dict.fromkeys(UNET_BLOCKS, 0.3), choices={"vae": ("a", "b", "c")}, adjust=("CONT",))
+    points = [space.neutral | {"vae": float(n % 3), "adjust:CONT": 0.1 * n} for n in range(24)]
+    plan, trial = SearchPlan(groups=40), partial(TrialRecord, stage="groups")
+    noise = [trial(number=n, point=point, value=random.Random(n).gauss()) for n, point in enumerate(points)]
+    assert SearchState(space, plan, noise).status("groups").status == "no effect"
+    better = [trial(number=n, point=point, value=point["vae"] + 0.01 * n % 0.02) for n, point in enumerate(points)]
+    assert SearchState(space, plan, better).status("groups").status != "no effect"
+
+
+def test_twins_end_no_stage_that_moves_a_third_model() -> None:
+    space = build_space(frame=RecipeFrame(models=("A", "B", "C"), mode="Triple sum"), seconds=(0, 0.5))
+    plan = SearchPlan(groups=8, blocks=0, refine=0)
+    history = searched(Suggester(space=space, plan=plan, seed=1), lambda proposal, _: proposal.point["beta:IN00"])
+    assert [one.stage for one in history].count("groups") == 8

@@ -72,12 +72,12 @@ def engine(opened: Engine) -> Engine:
 
 
 def live_vae(engine: Engine) -> dict[str, Tensor]:
-    weights = engine._opened_weights()
+    weights = engine.weights
     return {key: weights.read(key) for key in weights.keys if key.startswith(VAE)}
 
 
 def addresses(engine: Engine) -> list[int]:
-    return [value.data_ptr() for part in engine._opened_weights().live.modules.values() for value in part.parameters()]
+    return [value.data_ptr() for part in engine.weights.live.modules.values() for value in part.parameters()]
 
 
 # ---------------------------------------------------------------------------------------------------------- files
@@ -200,7 +200,7 @@ def test_there_is_no_merged_vae_where_a_model_has_none(files: Path, lacking: str
 def test_the_vae_is_single_precision_whatever_the_model_is(files: Path) -> None:
     with Engine.open(pair(files, "-"), device="cpu", precision="bf16", vae=files / "bare.safetensors") as engine:
         assert {value.dtype for value in live_vae(engine).values()} == {torch.float32}
-        assert engine._opened_weights().live.unet.dtype == torch.bfloat16
+        assert engine.weights.live.unet.dtype == torch.bfloat16
 
 
 # ------------------------------------------------------------------------------------------------------- in place
@@ -222,7 +222,7 @@ def test_it_changes_in_place_and_no_build_touches_it(files: Path, engine: Engine
 
 
 def all_live(engine: Engine) -> dict[str, Tensor]:
-    weights = engine._opened_weights()
+    weights = engine.weights
     return {key: weights.read(key) for key in weights.keys}
 
 

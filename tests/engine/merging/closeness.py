@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,16 @@ def off(found: Tensor, wanted: Tensor, *inputs: Tensor) -> float:
     else:
         step = 2e-7 * size.clamp(min=1)
     return _largest((found.double() - wanted.double()) / step)
+
+
+def steps_off(found: Tensor, wanted: Tensor, inputs: Iterable[Tensor], dtype: torch.dtype) -> float:
+    """How far apart, in units in the last place of ``dtype`` at the size of the largest number around."""
+    numbers = [t.double().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in (wanted, *inputs) if t.numel()]
+    size = max([torch.tensor(2.0**-14, dtype=torch.float64), *numbers])
+    unit = torch.exp2(torch.floor(torch.log2(size))) * torch.finfo(dtype).eps
+    apart = (found.double() - wanted.double()).abs()
+    both_nan = found.isnan() & wanted.isnan()
+    return float((apart.masked_fill(both_nan, 0.0) / unit).max()) if apart.numel() else 0.0
 
 
 def _largest(tensor: Tensor) -> float:

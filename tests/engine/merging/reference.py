@@ -206,7 +206,7 @@ def _calculated(
     elif calcmode == "self":
         result = formulas.times(alpha, a)
     elif calcmode == "plus random":
-        result = formulas.plus(a, formulas.times(alpha, torch.randn_like(a)))
+        result = formulas.plus(a, formulas.times(alpha, formulas.normal_like(a)))
     elif calcmode == "trainDifference" and c is not None:
         result = formulas.train_difference(a, b, c, alpha)
     elif calcmode == "extract" and c is not None:

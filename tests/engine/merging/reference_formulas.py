@@ -140,6 +140,30 @@ def is_skipped_by_self(key: str, alpha: float, run: Mapping[str, Any]) -> bool:
     return run["dialect"] != "2023" and (alpha == 0 or any(word in key for word in ("to_out", "proj_out", "norm")))
 
 
+def normal_like(tensor: Tensor) -> Tensor:
+    """The numbers of torch.randn_like on the recording machine: Box and Muller's of torch's uniform numbers.
+
+    They come sixteen at a time. Where some are left over, float32 draws for them too, and then the last sixteen anew.
+    """
+    count = tensor.numel()
+    if count < 16:
+        return torch.randn_like(tensor)
+    left = count % 16
+    uniform = torch.rand(count if tensor.dtype == torch.float32 else count - left).numpy()
+    found = np.empty(count, np.float32)
+    found[: count - left] = _box_muller(uniform[: count - left])
+    if left:
+        found[-16:] = _box_muller(torch.rand(16).numpy())
+    return torch.from_numpy(found).to(tensor.dtype).reshape(tensor.shape)
+
+
+def _box_muller(uniform: np.ndarray) -> np.ndarray:
+    first, second = np.moveaxis(uniform.reshape(-1, 2, 8), 1, 0)
+    radius = np.sqrt(-2 * np.log(1 - first.astype(np.float64)))
+    angle = (np.float32(2 * np.pi) * second).astype(np.float64)
+    return np.stack((radius * np.cos(angle), radius * np.sin(angle)), axis=1).reshape(-1).astype(np.float32)
+
+
 def cosine(x: Tensor, y: Tensor, dim: int) -> Tensor:
     """Cosine similarity along one dimension; 0 where a vector is all zeros."""
     floor = 1e-8

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.tensors import all_finite
+from engine.merging.calculations import noise_places
 from engine.merging.evaluate import CPU_PIECE, Arithmetic, Found
 from engine.merging.rows import Row, calculated, combined, model, scaled
 
@@ -46,8 +47,8 @@ def test_a_ratio_mixes(ratio: float) -> None:
 )
 def test_noise_and_zeros_are_made_where_the_models_are(row: Row) -> None:
     """On the device ``meta``, which like a GPU adds nothing that lies on the CPU."""
-    meta, state = torch.device("meta"), torch.Generator().get_state()
-    found = Found(ranges={}, noise={1: {"key": (state, torch.float16)}})
+    meta, noise = torch.device("meta"), noise_places([("key", (4, 3), torch.float16)], seed=0)
+    found = Found(ranges={}, noise={1: noise})
     out, tensor = torch.empty(12, device=meta), torch.empty(4, 3, device=meta)
     Arithmetic(meta, torch.float16).evaluate_key("key", row, lambda _: tensor, (4, 3), out, found)
 

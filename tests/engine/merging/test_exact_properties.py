@@ -11,7 +11,7 @@ from hypothesis import event, given
 from torch import Tensor
 
 from engine.errors import RecipeError
-from tests.engine.merging.closeness import off
+from tests.engine.merging.closeness import off, steps_off
 from tests.engine.merging.golden import CASES, models_of
 from tests.engine.merging.manifest_recipes import folded, models_by_letter, recipe_of, replayed
 from tests.engine.merging.reference import ReferenceRefused, reference_run
@@ -89,16 +89,6 @@ def test_the_replay_is_the_reference(drawn: tuple[Run, Models]) -> None:
     room = EXTRACT_ROOM if run["calcmode"] == "extract" else ROOM
     wrong = {k: off(found[k], wanted[k], *inputs_of(run, models, k)) for k in wanted}
     assert max(wrong.values()) <= room, {key: value for key, value in wrong.items() if value > room}
-
-
-def steps_off(found: Tensor, wanted: Tensor, inputs: list[Tensor], dtype: torch.dtype) -> float:
-    """How far apart, in units in the last place of ``dtype`` at the size of the largest number around."""
-    numbers = [t.double().abs().nan_to_num(0.0, 0.0, 0.0).max() for t in (wanted, *inputs) if t.numel()]
-    size = max([torch.tensor(2.0**-14, dtype=torch.float64), *numbers])
-    unit = torch.exp2(torch.floor(torch.log2(size))) * torch.finfo(dtype).eps
-    apart = (found.double() - wanted.double()).abs()
-    both_nan = found.isnan() & wanted.isnan()
-    return float((apart.masked_fill(both_nan, 0.0) / unit).max()) if apart.numel() else 0.0
 
 
 def compare(run: Run, models: Models) -> dict[str, float]:

@@ -10,20 +10,20 @@ from engine.recipes.blocks import EXTENDED_BLOCKS, XL_BLOCKS, xl_block_of
 from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
 from search.space.build import build_space, suggested_sites
-from search.space.frame import Frame
+from search.space.frame import RecipeFrame
 from search.space.space import Space
 
-THREE = Frame(models=("A", "B", "C"), mode="Triple sum")
-XL = Frame(family="sdxl", separate=True)
+THREE = RecipeFrame(models=("A", "B", "C"), mode="Triple sum")
+XL = RecipeFrame(family="sdxl", separate=True)
 SPACES: dict[str, Space] = {
     "three models": build_space(frame=THREE, seconds=(0.0, 0.5), sites=("OUT05:attn1",), adjust=("CONT",)),
-    "SDXL": build_space(frame=Frame(family="sdxl"), adjust=("COL1",)),
+    "SDXL": build_space(frame=RecipeFrame(family="sdxl"), adjust=("COL1",)),
     "SDXL, 110 ids": build_space(frame=XL, bounds={"TIME": (0, 1), "OUT": (0, 1)}, ties={"LABEL": "TIME"}),
-    "2023": build_space(frame=Frame(dialect="2023"), adjust=("CONT",)),
+    "2023": build_space(frame=RecipeFrame(dialect="2023"), adjust=("CONT",)),
     "ties": build_space(ties={f"OUT{n:02d}": f"IN{11 - n:02d}" for n in range(12)}),
     "wide": build_space(ratios=(-0.5, 1.5)),
     "choices": build_space(
-        frame=Frame(models=("A", "B", "C")),
+        frame=RecipeFrame(models=("A", "B", "C")),
         choices={
             "mode": ("Weight sum", "Add difference"),
             "calculation": ("normal", "cosineA"),
@@ -106,7 +106,7 @@ def test_words_decide_mode_and_calculation_and_the_rest_is_told_apart_outside() 
 def test_suggested_sites_are_those_that_self_mode_can_multiply() -> None:
     assert suggested_sites()[0] == "OUT03:attn1"
     assert len(suggested_sites()) == 9
-    assert set(suggested_sites(Frame(family="sdxl"))) <= {f"{block}:attn1" for block in XL_BLOCKS}
+    assert set(suggested_sites(RecipeFrame(family="sdxl"))) <= {f"{block}:attn1" for block in XL_BLOCKS}
     assert build_space(sites=suggested_sites()).of_kind("self")
 
 
@@ -120,7 +120,7 @@ def test_suggested_sites_are_those_that_self_mode_can_multiply() -> None:
         ({"choices": {"calculation": ("normal", "median")}}, "'median' is unknown"),
         ({"choices": {"sampler": ("a", "b")}}, "choices.sampler: is an unknown choice"),
         ({"steps": {"OUT05": 0.0}}, "no grid"),
-        ({"frame": Frame(dialect="2023"), "adjust": ("BRI",)}, "'BRI' is unknown"),
+        ({"frame": RecipeFrame(dialect="2023"), "adjust": ("BRI",)}, "'BRI' is unknown"),
     ],
 )
 def test_spaces_that_cannot_work_are_refused(fields: dict[str, object], says: str) -> None:
@@ -129,10 +129,10 @@ def test_spaces_that_cannot_work_are_refused(fields: dict[str, object], says: st
 
 
 def test_frames_that_cannot_work_are_refused() -> None:
-    with pytest.raises(SearchError, match="cannot be told apart"):
-        Frame(separate=True)
+    with pytest.raises(SearchError, match="cannot have ratios of their own"):
+        RecipeFrame(separate=True)
     with pytest.raises(SearchError, match="takes 3 models"):
-        Frame(mode="Triple sum")
+        RecipeFrame(mode="Triple sum")
 
 
 def test_recipes_of_other_frames_are_refused() -> None:

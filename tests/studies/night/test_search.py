@@ -89,7 +89,7 @@ def test_noise_is_that_of_the_panel_and_stays_as_the_first_night_found_it(rotate
     left = rows - rows.mean(0) - rows.mean(1, keepdims=True) + rows.mean()
     assert noted["paired"] == pytest.approx(np.sqrt(np.square(left).sum() / (len(rows) - 1) / (rows.shape[1] - 1)))
     other = replace(rotated.search, shots_per_trial=8)
-    assert suggester_of(other, rotated.shots, store).rotation.each == 4
+    assert suggester_of(other, rotated.shots, store).rotation.per_trial == 4
 
 
 def test_a_rescored_study_judges_every_trial_by_its_own_shots(rotated: StudySpec, tmp_path: Path) -> None:
@@ -141,12 +141,16 @@ def test_fresh_seeds_that_are_not_followed_are_said(tmp_path: Path) -> None:
     assert "fresh_seeds has no effect: scores are measured from FLAT_50, which bounds or frozen blocks" in words
 
 
-def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
+def test_one_stage_alone_and_the_others_later_whatever_the_sampler_is_called(tmp_path: Path) -> None:
+    """`hill` is the former name of the surrogate: a journal begun under it goes on under either name."""
     study = write_small_study(tmp_path, groups=1)
+    study.write_text(study.read_text().replace("[search]", '[search]\nsampler = "hill"'))
+    assert read_study_file(study).search.plan.sampler == "surrogate"
     said = CliRunner().invoke(main, ["run", str(study), "--stage", "adjust"])
     assert said.exit_code == 0, said.output
     stages = [told.stage for told in store_of(read_study_file(study)).history()]
     assert set(stages) == {"flat", "adjust"}
+    study.write_text(study.read_text().replace('"hill"', '"surrogate"'))
     Night(read_study_file(study), QUIET).run()
     later = [told.stage for told in store_of(read_study_file(study)).history()]
     assert later[: len(stages)] == stages
@@ -158,7 +162,7 @@ def test_one_stage_alone_and_the_others_later(tmp_path: Path) -> None:
     [
         ("shots = 2", 'search.shots: must be "auto" or a whole number from 4 on (2)'),
         ('sampler = "bayes"', 'search.sampler: unknown sampler ("bayes")'),
-        ("options = { seed2 = 1 }", "search.options: sampler hill takes no options"),
+        ("options = { seed2 = 1 }", "search.options: sampler surrogate takes no options"),
         ('sampler = "tpe"\noptions = { multivariat = true }', "search.options: sampler tpe: "),
         ('sampler = "cmaes"\noptions = { sigmoid = 1 }', "search.options: sampler cmaes: "),
         ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W' (\"GRAD_W\"); did you mean GRAD_V?"),

@@ -27,7 +27,6 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
 from studies.cli.main import main
 from studies.night.night import PROVED, Night
-from studies.night.team import devices
 from studies.store.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, LOST, StudyStore
 from studies.store.workers import at_work, held
@@ -255,12 +254,7 @@ def test_the_proof_is_made_by_one_worker(copied: Path) -> None:
 def test_a_device_that_is_none_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["run", str(write_small_study(tmp_path)), "--device", "gpu"])
     assert done.exit_code == 2
-    assert "unknown device; write auto, cpu, cuda or cuda:0" in done.output
-
-
-def test_workers_without_a_gpu_share_the_processor_and_a_named_device_is_theirs() -> None:
-    assert devices("cpu", 2) == ["cpu", "cpu"]
-    assert devices("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert "unknown device; write auto, cpu, cuda or cuda:0, cuda:1" in done.output
 
 
 def test_the_workers_of_a_command_do_not_look_again(copied: Path) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from engine.recipes.dialects import DIALECTS
 from search.space.build import suggested_sites
-from search.space.frame import Frame
+from search.space.frame import RecipeFrame
 from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
 from studies.studyfile.schema_merge import RATIO_LIMITS
@@ -59,14 +59,14 @@ def write_sdxl(path: Path) -> None:
 
 def test_a_plain_file_has_the_plain_frame(tmp_path: Path) -> None:
     spec = read(tmp_path, "")
-    assert spec.search.space.frame == Frame()
+    assert spec.search.space.frame == RecipeFrame()
     assert not any(name.startswith("merge.") for name in spec.fingerprint()), "studies begun before go on"
 
 
 def test_three_models_have_a_second_ratio_where_the_mode_has_one(tmp_path: Path) -> None:
     difference = read(tmp_path, '[merge]\nmode = "Add difference"\ndialect = "2023"', THREE)
     assert difference.merge.models["C"] == tmp_path / "c.safetensors"
-    assert difference.search.space.frame == Frame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
+    assert difference.search.space.frame == RecipeFrame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
     assert not difference.search.space.of_kind("second")
     triple = read(tmp_path, '[merge]\nmode = "Triple sum"', THREE)
     assert knobs(triple)["beta:OUT05"] == (0, 1, 0.001)
@@ -116,7 +116,7 @@ def test_the_family_is_seen_in_the_checkpoints(tmp_path: Path) -> None:
     assert (spec.search.space.frame.family, spec.search.space.frame.dialect) == ("sdxl", "head")
     assert len(spec.search.space.of_kind("block")) == 19
     assert {knob.name for knob in spec.search.space.of_kind("self")} == {
-        f"self:{site}" for site in suggested_sites(Frame(family="sdxl"))
+        f"self:{site}" for site in suggested_sites(RecipeFrame(family="sdxl"))
     }
     apart = read(tmp_path, "[merge]\nseparate = true\n[space.blocks]\nfreeze = { LABEL = 0.1, BASE = 0 }", text)
     assert {"TIME", "OUT"} <= set(knobs(apart))

@@ -1,0 +1,17 @@
+"""Trials of the history: what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.errors import SearchError
+from search.history import TrialRecord
+
+
+def test_values_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(SearchError, match="write None instead"):
+        TrialRecord(number=4, stage="flat", point={}, value=float("nan"))
+    with pytest.raises(SearchError, match="no standard error"):
+        TrialRecord(number=4, stage="flat", point={}, value=0.0, standard_error=float("nan"))
+    with pytest.raises(SearchError, match="infeasible, yet"):
+        TrialRecord(number=4, stage="flat", point={}, value=0.0, infeasible=True)

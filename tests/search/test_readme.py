@@ -1,0 +1,30 @@
+"""The package's README: its example runs, and the names and states that it mentions exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from engine.recipes.recipe import Recipe
+from search.plan import STAGES, Status
+
+README = Path(__file__).parents[2] / "search" / "README.md"
+
+
+def test_the_example_finds_the_optimum_of_its_objective() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - our own README
+    best, space = names["best"], names["space"]
+    assert isinstance(best, Recipe)
+    assert max(abs(number - 0.3) for name, number in space.encode(best).items()) < 0.1
+    assert max(trial.value for trial in names["trials"]) > -0.1
+
+
+def test_every_stage_and_every_status_is_explained() -> None:
+    text = README.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert rows == list(STAGES)
+    explained = set(re.findall(r"`([a-z ]+)`", text))
+    assert set(get_args(Status)) - {"open", "skipped"} <= explained
