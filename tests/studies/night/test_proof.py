@@ -129,7 +129,7 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
     lead = PairedDifference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
     assert parts.simpler(fine, lead) is None
     assert asked == [parts.spec.search.candidate(fine)]
-    monkeypatch.setattr(simplify, "expected", lambda *_: (0.0, 0.0))
+    monkeypatch.setattr(simplify, "posterior_means", lambda *_: (0.0, 0.0))
     assert parts.simpler(fine, lead) is not None
     assert len(asked) > 1
     count, whole = len(asked), parts.spec
