@@ -11,26 +11,26 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from engine.architecture.configs import PREDICTIONS, Family, Prediction
+from engine.architecture.configs import PREDICTIONS, ModelFamily, Prediction
 from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
-from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
-from engine.checkpoints.checkpoint import Progress as BytesRead
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae, vae_levels
-from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
-from engine.gradients.denoising_loss import DenoisingLoss, Noised
-from engine.gradients.differentiation import Differentiation, Loss, Slopes
-from engine.gradients.slopes import Move
-from engine.gradients.traced_renderer import AT_ONCE
+from engine.devices import device_of
+from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError
 from engine.live.model import LiveModel
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
+from engine.rendering.denoiser import Denoiser
+from engine.rendering.renderer import Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
-from engine.rendering.vae_codec import Progress as PicturesDone
+from engine.rendering.vae_codec import PicturesDone
 from engine.shots.shot import Shot
 
-TEXT_BLOCK = BLOCKS[0]  # BASE holds the text encoder
+TEXT_BLOCK = BLOCKS[0]
+"""The block that holds the text encoder: BASE."""
+CLOSED = "the engine is closed. Open a new one"
 
 
 class Engine:
@@ -57,7 +57,7 @@ class Engine:
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = DenoisingLoss(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
         self._ready = False
 
     @classmethod
@@ -74,33 +74,33 @@ class Engine:
         vae: Path | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
-        """Open the parents and make the live model; no network, nothing written.
+        """Open the parents and make the live model, without network and without writing anything.
 
         Args:
             models: Checkpoint files by the names recipes use for them, such as A and B.
-            device: "cpu", "cuda", "cuda:1", ..., or "auto": CUDA where there is one.
+            device: "cpu", "cuda", "cuda:1", ..., or "auto": a GPU where there is one; see ``device_of``.
             precision: "fp16", "bf16", "fp32", or "auto": fp16 on CUDA, fp32 on a CPU.
             round_to: What exports will be written in; every built value is rounded to it, so that what is rendered is
                 what an export holds.
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
             upscalers: A folder of upscaler models for hires fix, named by the files' stems.
             prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
-                mark, so those that predict v (most of 768 pixels) need to be told.
+                mark, so write "v" for those that predict v (most models of 768 pixels).
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
                 first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder cannot be had.
+            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder is unknown or missing.
         """
-        where = _device(device)
+        where = device_of(device)
         chosen = _precision(precision, where)
-        _known("round_to", round_to, tuple(DTYPES))
+        _check_choice("round_to", round_to, tuple(DTYPES))
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
-        checkpoints = _opened(models, vae=vae is None)
-        family = _family(checkpoints, prediction)
+        checkpoints = _open_parents(models, vae=vae is None)
+        family = _family_of_models(checkpoints, prediction)
         tensors = None
         if vae is not None:
             inside = has_vae(next(iter(checkpoints.values())))
@@ -122,9 +122,9 @@ class Engine:
 
         Raises:
             EngineError: The engine is closed.
-            RecipeError: The recipe takes a model that was not opened, or is for another family.
+            RecipeError: The recipe uses a model that was not opened, or is for another family.
         """
-        weights = self._opened_weights()
+        weights = self.weights
         if recipe.family != weights.live.family.name:
             raise RecipeError(
                 f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
@@ -138,7 +138,7 @@ class Engine:
         return report
 
     def use_vae(self, path: Path | None) -> None:
-        """Decode with the VAE of a file from now on, whatever is built; in place, no address changes.
+        """Decode with the VAE of a file from now on, whatever recipe is built; in place, no address changes.
 
         Args:
             path: A VAE with the original names, bare or in a checkpoint, ``.safetensors`` or a pickle of tensors; None:
@@ -149,7 +149,7 @@ class Engine:
             CheckpointError: The file is missing, damaged, not whole, of another architecture, or holds NaN; or there
                 is no VAE in the models to merge. The VAE stays as it was.
         """
-        weights = self._opened_weights()
+        weights = self.weights
         vae = None if path is None else read_whole_vae(path, weights.live.family.widths)
         ready, self._ready = self._ready, False  # an interrupted change leaves a VAE of two parts
         try:
@@ -174,72 +174,35 @@ class Engine:
             RenderError: No recipe was built, or the shots cannot be rendered, or came out broken: see
                 ``Renderer.render``.
         """
-        self._opened_weights()
-        if not self._ready:
-            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
-        return self._renderer.render(shots, progress=progress)
+        return self._built_renderer().render(shots, progress=progress)
 
-    def slopes(
-        self,
-        recipe: Recipe,
-        moves: Mapping[str, Move],
-        shots: Sequence[Shot],
-        loss: Loss,
-        *,
-        last: int = 1,
-        at_once: int = AT_ONCE,
-        thrifty: bool = False,
-    ) -> Slopes:
-        """Build a recipe, render shots, and differentiate a loss of the pictures by numbers of the recipe.
-
-        Args:
-            recipe: Weighted sums, Self and Adjust.
-            moves: By a name of your own, the recipe with one number moved; BASE's ratio cannot be among them.
-            shots: At least one, all of one size.
-            loss: From pictures ``(n, 3, height, width)`` to a differentiable scalar.
-            last: Through how many of the last steps.
-            at_once: How many pictures go through the model together: memory grows with it.
-            thrifty: Least memory, for one more forward pass through what is differentiated.
-
-        Raises:
-            EngineError: As ``build`` and ``render``; a number whose slope is not known.
-        """
-        return self._differentiation(recipe, moves).of_pictures(
-            shots, loss, last=last, at_once=at_once, thrifty=thrifty
-        )
-
-    def encode(self, pictures: Tensor) -> Tensor:
-        """Latents of pictures ``(n, 3, h, w)`` from 0 to 1, by the VAE of the recipe built last, for ``Noised``.
+    @property
+    def weights(self) -> LiveWeights:
+        """The live model and its parents, for what stands above the Engine; only ``build`` may change them.
 
         Raises:
             EngineError: The engine is closed.
-            RenderError: Other shapes.
         """
-        self._opened_weights()
-        return self._renderer.encoded(pictures)
+        if self._weights is None:
+            raise EngineError(CLOSED)
+        return self._weights
 
-    def denoising_errors(self, recipe: Recipe, noised: Noised) -> Tensor:
-        """Build a recipe and return its denoising loss on each picture, ``(n,)``.
+    @property
+    def denoiser(self) -> Denoiser:
+        """The guided denoiser of the recipe built last, for what stands above the Engine.
 
         Raises:
-            EngineError: As ``build``.
+            EngineError: The engine is closed.
+            RenderError: No recipe was built.
         """
-        self.build(recipe)
-        return self._renderer.errors(noised)
+        return self._built_renderer().denoiser
 
-    def denoising_slopes(
-        self, recipe: Recipe, moves: Mapping[str, Move], noised: Noised, *, thrifty: bool = False
-    ) -> Slopes:
-        """Build a recipe and differentiate its mean denoising loss by numbers of the recipe; see ``slopes``.
-
-        Raises:
-            EngineError: As ``slopes``.
-        """
-        return self._differentiation(recipe, moves).of_denoising(noised, thrifty=thrifty)
-
-    def _differentiation(self, recipe: Recipe, moves: Mapping[str, Move]) -> Differentiation:
-        self.build(recipe)
-        return Differentiation(self._opened_weights(), self._renderer, recipe, moves)
+    def _built_renderer(self) -> Renderer:
+        if self._weights is None:
+            raise EngineError(CLOSED)
+        if not self._ready:
+            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+        return self._renderer
 
     def close(self) -> None:
         """Give the memory back. Closing twice is fine."""
@@ -250,11 +213,6 @@ class Engine:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _opened_weights(self) -> LiveWeights:
-        if self._weights is None:
-            raise EngineError("the engine is closed. Open a new one")
-        return self._weights
-
     def __enter__(self) -> Self:
         return self
 
@@ -264,63 +222,43 @@ class Engine:
         self.close()
 
 
-def _opened(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
-    """All parents, with a VAE inside or not, each checked against the first; what is wrong with any is said at once."""
+def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
+    """All parents, with a VAE inside or not, each checked against the first; all errors are raised as one."""
     if not models:
         raise EngineError("no models to open. Name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for name, path in models.items():
-        try:
+        with problems.collecting(name):
             checkpoints[name] = open_complete(path, vae=vae)
             check_pair(next(iter(checkpoints.values())), checkpoints[name], vae=vae)
-        except CheckpointError as error:
-            mistakes.append(f"{name}: {error}")
-    if mistakes:
-        raise CheckpointError("\n".join(mistakes))
+    problems.raise_as(CheckpointError)
     return checkpoints
 
 
-def _family(checkpoints: Mapping[str, Checkpoint], prediction: str) -> Family:
-    """What the models are and predict, by their marks or as told; marks have to agree."""
-    _known("prediction", prediction, ("auto", *PREDICTIONS))
+def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) -> ModelFamily:
+    """The models' family and prediction, by their marks, which have to agree, or as the caller says."""
+    _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
     marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
     if prediction == "auto" and len(set(marks.values())) > 1:
-        said = ", ".join(f"{name} {' and '.join(sorted(found)) or 'nothing'}" for name, found in marks.items())
+        listed = ", ".join(f"{name} {' and '.join(sorted(own)) or 'nothing'}" for name, own in marks.items())
         raise EngineError(
-            f"the models are marked for different predictions ({said}), and a mix of those predicts neither. Take "
+            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither. Take "
             'models of one kind, or set prediction to "epsilon" or "v"'
         )
     first = next(iter(checkpoints))
-    told: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
+    chosen: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
     zero_terminal = ZERO_TERMINAL_MARK in marks[first]
-    return Family(widths=checkpoints[first].widths, prediction=told, zero_terminal_snr=zero_terminal)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise EngineError(f'device = "{name}" is not known. Choose auto, cpu, cuda or cuda:1, ...') from error
-    if device.type not in {"cpu", "cuda"}:
-        raise EngineError(f'device = "{name}" is not supported. Choose auto, cpu, cuda or cuda:1, ...')
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise EngineError(
-            f'device = "{name}": torch sees {torch.cuda.device_count()} CUDA devices here. Choose auto or cpu, or '
-            "install a torch build for your GPU"
-        )
-    return device
+    return ModelFamily(widths=checkpoints[first].widths, prediction=chosen, zero_terminal_snr=zero_terminal)
 
 
 def _precision(name: str, device: torch.device) -> str:
-    _known("precision", name, ("auto", *DTYPES))
+    _check_choice("precision", name, ("auto", *DTYPES))
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
 
 
-def _known(what: str, name: str, choices: tuple[str, ...]) -> None:
+def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:
     if name not in choices:
         raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')

@@ -109,7 +109,7 @@ def checked_values(name: str, compute: Callable[[], Any], count: int) -> Values:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
     if values.shape != (count,) or np.isinf(values).any():
         raise ScorerError(
-            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures; "
-            "return one number per picture, NaN where a picture cannot be scored"
+            f"scorer {name!r} returned shape {values.shape} or infinite numbers for {count} pictures",
+            remedy="return one number per picture, NaN where a picture cannot be scored",
         )
     return values

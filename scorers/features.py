@@ -87,7 +87,7 @@ class Features:
         if name not in self.embeddings:
             known = ", ".join(self.embeddings) or "none"
             raise ScorerError(
-                f"these pictures have no embedding {name!r} (they have: {known}); compute their features again"
+                f"these pictures have no embedding {name!r} (they have: {known})", remedy="compute their features again"
             )
         return self.embeddings[name]
 
@@ -151,18 +151,19 @@ class Features:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ScorerError(
-                        f"{path}: not a features file of format {FORMAT} (format {metadata.get('format')}); delete it, "
-                        "it is made again"
+                        f"not a features file of format {FORMAT} (format {metadata.get('format')})",
+                        place=(path,),
+                        remedy="delete it, it is made again",
                     )
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 lists: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _LISTS}
                 columns = {name: arrays[name] for name in _ARRAYS}
                 versions = json.loads(metadata["versions"])
         except FileNotFoundError:
-            raise ScorerError(f"{path}: no such file") from None
+            raise ScorerError("no such file", place=(path,)) from None
         except (SafetensorError, KeyError, json.JSONDecodeError) as error:
             raise ScorerError(
-                f"{path}: damaged, or not a features file ({error}); delete it, it is made again"
+                f"damaged, or not a features file ({error})", place=(path,), remedy="delete it, it is made again"
             ) from error
         named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
         return cls(**named, **columns, **lists, versions=versions)

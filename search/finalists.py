@@ -49,7 +49,7 @@ def choose(
         SearchError: the count is less than 1, or no trial has a value.
     """
     if count < 1:
-        raise SearchError(f"{count} finalists were asked for; ask for at least 1")
+        raise SearchError(f"{count} finalists were asked for", remedy="ask for at least 1")
     if not top(history, 1):
         raise SearchError(f"none of the {len(history)} trials has a value, so there is nothing to choose from")
     chosen: dict[tuple[float, ...], Finalist] = {}

@@ -43,12 +43,17 @@ class TrialRecord:
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
-            raise SearchError(f"trial {self.number}: value {self.value} is not a finite number; write None instead")
+            raise SearchError(
+                f"trial {self.number}: value {self.value} is not a finite number", remedy="write None instead"
+            )
         if self.standard_error is not None and not 0 <= self.standard_error < math.inf:
-            raise SearchError(f"trial {self.number}: {self.standard_error} is no standard error; write None instead")
+            raise SearchError(
+                f"trial {self.number}: {self.standard_error} is no standard error", remedy="write None instead"
+            )
         if self.value is not None and self.infeasible:
             raise SearchError(
-                f"trial {self.number}: infeasible, yet with value {self.value:g}; write None for broken pictures"
+                f"trial {self.number}: infeasible, yet with value {self.value:g}",
+                remedy="write None for broken pictures",
             )
 
 
@@ -70,5 +75,5 @@ def mean_point(points: Sequence[Point]) -> dict[str, float]:
         SearchError: there is no point.
     """
     if not points:
-        raise SearchError("the mean of no points was asked for; give at least one trial with a value first")
+        raise SearchError("the mean of no points was asked for", remedy="give at least one trial with a value first")
     return {name: math.fsum(point[name] for point in points) / len(points) for name in points[0]}

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from search.errors import refuse
+from engine.errors import Problems
+from search.errors import SearchError
 
 Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
 """One part of a search, which moves knobs of some kinds."""
@@ -79,15 +80,20 @@ class SearchPlan:
             "groups": self.groups, "blocks": self.blocks, "self_mode": self.self_mode, "adjust": self.adjust,
             "refine": self.refine, "line": self.line, "calibration": self.calibration, "patience": self.patience,
         }  # fmt: skip
-        mistakes = [f"{name} = {count} is negative; 0 leaves it out" for name, count in counts.items() if count < 0]
-        mistakes += [f"flat ratio {ratio:g} is outside 0..1" for ratio in self.flat if not 0 <= ratio <= 1]
+        problems = Problems()
+        for name, count in counts.items():
+            if count < 0:
+                problems.add((), f"{name} = {count} is negative", "0 leaves it out")
+        for ratio in self.flat:
+            if not 0 <= ratio <= 1:
+                problems.add((), f"flat ratio {ratio:g} is outside 0..1")
         if not 0 <= self.gain < 100:
-            mistakes.append(f"gain = {self.gain:g} is outside 0..100")
+            problems.add((), f"gain = {self.gain:g} is outside 0..100")
         if self.sampler not in SAMPLERS:
-            mistakes.append(f"there is no sampler {self.sampler!r}; write one of {', '.join(SAMPLERS)}")
+            problems.add((), f"there is no sampler {self.sampler!r}", f"write one of {', '.join(SAMPLERS)}")
         if self.sampler == SURROGATE and self.options:
-            mistakes.append(f"sampler {SURROGATE} takes no options ({', '.join(self.options)}); leave them out")
-        refuse("the plan", mistakes)
+            problems.add((), f"sampler {SURROGATE} takes no options ({', '.join(self.options)})", "leave them out")
+        problems.raise_as(SearchError, "the plan")
 
     def trials(self, stage: Stage) -> int:
         """Return the most trials of a stage, before points that fall together are dropped."""

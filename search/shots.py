@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from search.errors import SearchError, refuse
+from engine.errors import Problems
+from search.errors import SearchError
 from search.history import Slots
 from search.plan import STAGES, Stage
 
@@ -68,7 +69,7 @@ def measure_noise(values: Sequence[Sequence[float]]) -> ObservationNoise:
             f"noise is measured from recipes on the same 2 shots or more, not from {list(map(len, values))}"
         )
     if not all(math.isfinite(number) for row in values for number in row):
-        raise SearchError("a value is not finite, so the noise cannot be measured; leave broken pictures out")
+        raise SearchError("a value is not finite, so the noise cannot be measured", remedy="leave broken pictures out")
     recipe_means = [math.fsum(row) / shots for row in values]
     shot_means = [math.fsum(column) / recipes for column in zip(*values, strict=True)]
     mean = math.fsum(recipe_means) / recipes
@@ -97,7 +98,7 @@ def shots_per_trial(noise: ObservationNoise, available: int) -> int:
         SearchError: there is no shot.
     """
     if available < 1:
-        raise SearchError("there are no shots; add a prompt")
+        raise SearchError("there are no shots", remedy="add a prompt")
     if noise.between <= 0:
         return available
     enough = math.ceil((noise.paired / (NOISE_AIM * noise.between)) ** 2)
@@ -124,11 +125,14 @@ class ShotRotation:
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
 
     def __post_init__(self) -> None:
-        counts = (("shots", self.shots), ("per_trial", self.per_trial))
-        mistakes = [f"{name} = {count} is negative" for name, count in counts if count < 0]
+        problems = Problems()
+        for name, count in (("shots", self.shots), ("per_trial", self.per_trial)):
+            if count < 0:
+                problems.add((), f"{name} = {count} is negative")
         if self.per_trial > self.shots:
-            mistakes.append(f"{self.per_trial} shots per trial, but the study has {self.shots}; give it more prompts")
-        refuse("the rotation of shots", mistakes)
+            what = f"{self.per_trial} shots per trial, but the study has {self.shots}"
+            problems.add((), what, "give it more prompts")
+        problems.raise_as(SearchError, "the rotation of shots")
 
     def slots(self, stage: Stage) -> Slots:
         """Return the places of a stage's shots, in order; empty: all of them."""

@@ -1,4 +1,4 @@
-"""What a trial is made of: a recipe, and the VAE that decodes its pictures where a study chooses among several."""
+"""What a trial tries: a recipe, and the VAE that decodes its pictures where a study chooses among several."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Candidate:
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What a trial's record says of it."""
+        """The attributes of a trial's record that hold it."""
         return {"recipe": self.recipe.text, "recipe_key": self.recipe.key} | ({"vae": self.vae} if self.vae else {})
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
-        """Read what a trial's record says; KeyError where it says nothing."""
+        """Read it from a trial's record; KeyError where the record has none."""
         return cls(recipe=Recipe.parse(attributes["recipe"]), vae=attributes.get("vae", ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine.errors import ProblemError
 
-class StudyError(Exception):
-    """A study file, a study or its folder is not as it must be; the message says what, where and the way out."""
+
+class StudyError(ProblemError):
+    """A study file, a study or its folder is wrong."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -45,9 +46,16 @@ def _heavy_after(code: str) -> list[str]:
         "import engine.recipes.recipe, engine.recipes.file, engine.shots.infotext, engine.architecture.layout",
         "import studies.studyfile.read, studies.studyfile.template, studies.preflight.name_clash",
         "import scorers.catalogue.lookup, scorers.catalogue.sources, scorers.catalogue.downloads",
+        "from engine import Recipe, MergeStep, SelfStep, AdjustStep, Shot, Hires, read_recipe_file, EngineError",
+        "from scorers import EncoderFiles, ScorerError",
+        "from search import *",
+        "from studies import read_study_file, StudySpec, Candidate, StudyError",
     ],
-    ids=["cli", "help", "modes", "search", "engine words", "study file", "catalogue"],
-)
+    ids=[
+        "cli", "help", "modes", "search", "engine words", "study file", "catalogue",
+        "engine's names", "scorers' names", "search's names", "studies' names",
+    ],
+)  # fmt: skip
 def test_light_modules_load_nothing_heavy(code: str) -> None:
     assert _heavy_after(code) == []
 
@@ -65,11 +73,14 @@ def test_import_contracts_hold() -> None:
     ("package", "line", "contract"),
     [
         ("engine", "import optuna", "engine and scorers work in a notebook"),
-        ("engine", "import scorers.errors", "engine and scorers know neither"),
+        ("engine", "import scorers.errors", "studies > search | scorers > engine"),
+        ("search", "import scorers.errors", "studies > search | scorers > engine"),
         ("search", "import engine.checkpoints.checkpoint", "search sees only the words of engine"),
         ("search", "import torch", "search never reaches torch"),
         ("search", "import optuna", "only search.samplers imports optuna"),
-        ("scorers", "import studies.errors", "engine and scorers know neither"),
+        ("scorers", "import studies.errors", "studies > search | scorers > engine"),
+        ("scorers", "import engine.devices", "scorers see nothing of engine but its errors"),
+        ("scorers/scoring", "from engine.recipes import blocks", "scorers see nothing of engine but its errors"),
         ("engine/recipes", "import engine.merging.folded", "engine, from the ground"),
         ("engine/recipes", "import numpy", "what to merge and what to draw, in words"),
         ("scorers/scoring", "import scorers.panel.panel", "scorers, from the ground"),
@@ -77,6 +88,9 @@ def test_import_contracts_hold() -> None:
         ("studies/store", "import studies.night.night", "studies, from the ground"),
         ("studies/review", "import click", "click is the command line's"),
         ("studies/rooms", "", "studies, from the ground"),
+        ("search", "import engine", "search sees only the words of engine"),
+        ("engine/recipes", "from engine import Engine", "engine, from the ground"),
+        ("studies/store", "from studies import Night", "studies, from the ground"),
     ],
 )
 def test_the_contracts_can_fail(tmp_path: Path, package: str, line: str, contract: str) -> None:
@@ -102,19 +116,55 @@ def _lint(folder: Path) -> tuple[int, str]:
 
 
 def _skeleton(source: Path, target: Path) -> None:
-    """Copy a package's modules, but not their contents: names are all that the contracts ask for."""
+    """Copy a package's modules without their contents, but for what the package itself imports."""
     for path in source.rglob("*.py"):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text("")
+        copy.write_text(path.read_text() if path == source / "__init__.py" else "")
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "__init__.py"], ids=lambda p: p.parent.name)
+INITS = [path for path in MODULES if path.name == "__init__.py" and path.parent.parent != ROOT]
+"""Those of the sub-packages; the four packages have names that a notebook imports."""
+
+
+@pytest.mark.parametrize("path", INITS, ids=lambda p: p.parent.name)
 def test_init_is_one_docstring(path: Path) -> None:
     (only,) = ast.parse(path.read_text()).body
     assert isinstance(only, ast.Expr)
     assert isinstance(only.value, ast.Constant)
     assert isinstance(only.value.value, str)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_alone_loads_nothing_but_itself(package: str) -> None:
+    code = f"import sys\nbefore = set(sys.modules)\nimport {package}\nprint(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    roots = {name.partition(".")[0] for name in done.stdout.split()}
+    assert roots - sys.stdlib_module_names == {package}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_names_what_a_notebook_imports(package: str) -> None:
+    module = importlib.import_module(package)
+    names = sorted(module.__all__)
+    assert 5 <= len(names) <= 15
+    assert names == sorted(set(re.findall(r"``(\w+)``", module.__doc__ or "")))
+    assert {*names} <= {*dir(module)}
+    assert not [name for name in names if (ROOT / package / name).exists() or (ROOT / package / f"{name}.py").exists()]
+    for name in names:
+        assert getattr(module, name).__module__.split(".")[0] == package
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = module.no_such_name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_type_checkers_see_the_names_that_are_there(package: str) -> None:
+    module = importlib.import_module(package)
+    branches = [node for node in ast.parse(Path(str(module.__file__)).read_text()).body if isinstance(node, ast.If)]
+    imports = [line for line in branches[0].body if isinstance(line, ast.ImportFrom)]
+    seen = {alias.name: line.module for line in imports for alias in line.names}
+    assert seen == module._MODULES
+    assert sorted(seen) == sorted(module.__all__)
 
 
 def test_every_folder_of_modules_is_a_package() -> None:
@@ -155,6 +205,7 @@ def test_wheel_holds_every_module_and_the_sample_world(wheel: list[str]) -> None
     world = [path for path in (ROOT / "studies/sample/world").rglob("*") if path.is_file()]
     assert len(world) > 4, "the sample world is missing"
     assert {str(path.relative_to(ROOT)) for path in world} <= files
+    assert {f"{package}/py.typed" for package in PACKAGES} <= files
     assert {"studies/drawing/fonts/NotoSansJP-Regular.ttf", "studies/drawing/fonts/OFL.txt"} <= files
     assert not [name for name in files if "test" in name.split("/") or "__pycache__" in name]
 

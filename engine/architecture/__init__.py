@@ -1,4 +1,4 @@
-"""What a Stable Diffusion checkpoint looks like: families, widths, every key, shape and live parameter.
+"""The architecture of Stable Diffusion checkpoints: families, widths, every key, shape and live parameter.
 
 Free of torch.
 """

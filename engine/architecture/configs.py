@@ -1,6 +1,6 @@
-"""What is the same for all models of a family, and the configurations of its live modules.
+"""What a model's family decides about it, and the configurations of its live modules.
 
-Head counts are not in the shapes: SD1's UNet always has 8, everything else one head per 64 channels.
+Numbers of heads do not show in shapes: SD1's UNet always has 8, everything else one head per 64 channels.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ Prediction = Literal["epsilon", "v"]
 """What a UNet predicts: the noise, or the velocity of Salimans and Ho 2022 (https://arxiv.org/abs/2202.00512)."""
 
 PREDICTIONS: tuple[Prediction, ...] = ("epsilon", "v")
+"""All values of ``Prediction``."""
 SD1_HEADS = 8
+"""The attention heads of every level of SD1's UNet."""
 HEAD_WIDTH = 64
+"""The channels of a head everywhere else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class ModelFamily:
     """The facts that rendering needs of a model, and the configurations of its modules.
 
     Attributes:

@@ -1,7 +1,7 @@
-"""The model family of a checkpoint, told from its keys, and what is the same for all of that family.
+"""The model family of a checkpoint, recognised by its keys, and its widths.
 
-SD1, SD2 and SDXL can be merged; others are recognised to name them. Widths are read from the shapes, so that real and
-tiny files are read alike.
+SD1, SD2 and SDXL can be merged; other families are recognised so that messages can name them. Widths are read from the
+shapes, so that full-size and tiny files are read in the same way.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from engine.architecture.widths import (
 )
 
 Variant = Literal["standard", "inpainting", "instruct-pix2pix"]
+"""What a UNet reads: latents alone; with a mask and a picture; with a picture."""
 
 TITLES: dict[FamilyName, str] = {"sd1": "an SD1 checkpoint", "sd2": "an SD2 checkpoint", "sdxl": "an SDXL checkpoint"}
+"""The families in messages."""
 
-# What files of other kinds have in their keys, and what to call them: with an original UNet inside, and without one.
+# Parts of keys by which other files are recognised, and their names: files with an original UNet, then files without.
 _OTHER_FAMILIES = (
     ("double_blocks.", "a FLUX checkpoint"),
     ("joint_blocks.", "an SD3 checkpoint"),
@@ -54,7 +56,7 @@ _CONTEXTS: dict[int, FamilyName] = {1024: "sd2", 2048: "sdxl"}
 
 
 def foreign(keys: Mapping[str, Shape]) -> str | None:
-    """What a file that is no SD1, SD2 or SDXL checkpoint seems to be, for a message; None for one of these."""
+    """Return what a file seems to be if it is no SD1, SD2 or SDXL checkpoint, for a message; None if it is one."""
     if family := _marked(keys, _OTHER_FAMILIES):
         return family
     if not any(key.startswith(_PARTS) for key in keys):
@@ -65,10 +67,10 @@ def foreign(keys: Mapping[str, Shape]) -> str | None:
 
 
 def family_of(keys: Mapping[str, Shape]) -> FamilyName | None:
-    """The family of a checkpoint with these keys and shapes; None for what ``foreign`` names.
+    """Return the family of a checkpoint with these keys and shapes; None for what ``foreign`` names.
 
-    The text encoders tell. Where they are missing the UNet does, SD1 unless it shows otherwise, so that what is
-    missing can be named.
+    The text encoders decide. Where they are missing the UNet decides, and it is SD1 unless it has the width of another
+    family, so that a message can name what is missing.
     """
     if foreign(keys):
         return None
@@ -78,49 +80,49 @@ def family_of(keys: Mapping[str, Shape]) -> FamilyName | None:
         return "sd2"
     if any(key.startswith("cond_stage_model.") for key in keys):
         return "sd1"
-    return _CONTEXTS.get(_size(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
+    return _CONTEXTS.get(_dimension(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
 
 
 def marks_of(keys: Iterable[str]) -> frozenset[str]:
-    """Which of ``v_pred`` and ``ztsnr`` an SDXL file carries; SD2 files have no such marks."""
+    """Return which of ``v_pred`` and ``ztsnr`` an SDXL file has; SD2 files have no such marks."""
     return frozenset({V_MARK, ZERO_TERMINAL_MARK}.intersection(keys))
 
 
 def no_pictures(widths: Widths) -> str | None:
-    """Why no pictures can be made from prompts alone with models of these widths; None where they can."""
+    """Return why models of these widths cannot make pictures from prompts alone; None where they can."""
     if (variant := _VARIANTS.get(widths.inputs)) == "standard":
         return None
     return (
         f"the UNet reads {widths.inputs} channels ({variant or 'unknown kind'}) where text to picture has "
-        f"{LATENT_CHANNELS}: it wants a picture to start from besides the prompt, so no pictures can be made with it "
-        "here. Merge it without rendering, or take the version without this"
+        f"{LATENT_CHANNELS}: it needs a picture besides the prompt, so no pictures can be made with it here. Merge it "
+        "without rendering, or take the model's standard version"
     )
 
 
 def read_widths(keys: Mapping[str, Shape]) -> Widths:
-    """The widths that the shapes show; where a telling key is missing, the family's own, so that it can be named."""
+    """Return the widths that the shapes show; for missing keys the family's, so that messages can name these keys."""
     family = family_of(keys) or "sd1"
     real = REAL[family]
-    unet = [_size(keys, f"{UNET}input_blocks.{n}.0.in_layers.2.weight", 0, w) for n, w in _first_of_level(real)]
-    vae = [_size(keys, f"{VAE}encoder.down.{i}.block.0.conv1.weight", 0, real.vae[i]) for i in range(4)]
+    unet = [_dimension(keys, f"{UNET}input_blocks.{n}.0.in_layers.2.weight", 0, w) for n, w in _first_of_level(real)]
+    vae = [_dimension(keys, f"{VAE}encoder.down.{i}.block.0.conv1.weight", 0, real.vae[i]) for i in range(4)]
     return replace(
         real,
         unet=tuple(unet),
         depths=tuple(_depth(keys, number, real.depths[i]) for i, (number, _) in enumerate(_first_of_level(real))),
         inputs=_inputs(keys),
-        vector=_size(keys, _LABEL, 1, real.vector),
+        vector=_dimension(keys, _LABEL, 1, real.vector),
         vae=(vae[0], vae[1], vae[2], vae[3]),
         **_text_widths(keys, real),
     )
 
 
 def _first_of_level(widths: Widths) -> list[tuple[int, int]]:
-    """Of each level of the UNet: the number of its first input block, and its width."""
+    """The number of the first input block of each level of the UNet, and the level's width."""
     return [(1 + 3 * level, width) for level, width in enumerate(widths.unet)]
 
 
 def _depth(keys: Mapping[str, Shape], block: int, default: int) -> int:
-    """Transformer blocks in an input block; a level without the right ones is told by what is missing."""
+    """Transformer blocks in an input block; where the family has some, missing ones are reported as missing keys."""
     if not default:
         return 0
     return _count(keys, f"{UNET}input_blocks.{block}.1.transformer_blocks.", default)
@@ -128,30 +130,30 @@ def _depth(keys: Mapping[str, Shape], block: int, default: int) -> int:
 
 def _text_widths(keys: Mapping[str, Shape], real: Widths) -> dict[str, int]:
     if real.family == "sd2":
-        width, layers, hidden = _openclip(keys, SD2_TEXT, (real.text, real.text_layers, real.text_hidden))
+        width, layers, hidden = _openclip_widths(keys, SD2_TEXT, (real.text, real.text_layers, real.text_hidden))
         tables = f"{SD2_TEXT}token_embedding.weight", f"{SD2_TEXT}positional_embedding"
     else:
         prefix = TEXT if real.family == "sd1" else SDXL_TEXT_L
         tables = f"{prefix}embeddings.token_embedding.weight", f"{prefix}embeddings.position_embedding.weight"
-        width = _size(keys, tables[0], 1, real.text)
+        width = _dimension(keys, tables[0], 1, real.text)
         layers = _count(keys, f"{prefix}encoder.layers.", real.text_layers)
-        hidden = _size(keys, f"{prefix}encoder.layers.0.mlp.fc1.weight", 0, real.text_hidden)
+        hidden = _dimension(keys, f"{prefix}encoder.layers.0.mlp.fc1.weight", 0, real.text_hidden)
     found = {"text": width, "text_layers": layers, "text_hidden": hidden}
     if real.family == "sdxl":
-        second = _openclip(keys, SDXL_TEXT_G, (real.text_g, real.text_g_layers, real.text_g_hidden))
+        second = _openclip_widths(keys, SDXL_TEXT_G, (real.text_g, real.text_g_layers, real.text_g_hidden))
         found |= dict(zip(("text_g", "text_g_layers", "text_g_hidden"), second, strict=True))
-    found["vocabulary"] = _size(keys, tables[0], 0, real.vocabulary)
-    found["positions"] = _size(keys, tables[1], 0, real.positions)
+    found["vocabulary"] = _dimension(keys, tables[0], 0, real.vocabulary)
+    found["positions"] = _dimension(keys, tables[1], 0, real.positions)
     return found
 
 
-def _openclip(keys: Mapping[str, Shape], prefix: str, real: tuple[int, int, int]) -> tuple[int, int, int]:
+def _openclip_widths(keys: Mapping[str, Shape], prefix: str, real: tuple[int, int, int]) -> tuple[int, int, int]:
     """Width, layers and hidden width of an OpenCLIP encoder."""
     blocks = f"{prefix}transformer.resblocks."
     return (
-        _size(keys, f"{prefix}token_embedding.weight", 1, real[0]),
+        _dimension(keys, f"{prefix}token_embedding.weight", 1, real[0]),
         _count(keys, blocks, real[1]),
-        _size(keys, f"{blocks}0.mlp.c_fc.weight", 0, real[2]),
+        _dimension(keys, f"{blocks}0.mlp.c_fc.weight", 0, real[2]),
     )
 
 
@@ -160,10 +162,10 @@ def _marked(keys: Iterable[str], marks: tuple[tuple[str, str], ...]) -> str | No
 
 
 def _inputs(keys: Mapping[str, Shape]) -> int:
-    return _size(keys, _FIRST, 1, LATENT_CHANNELS)
+    return _dimension(keys, _FIRST, 1, LATENT_CHANNELS)
 
 
-def _size(keys: Mapping[str, Shape], key: str, place: int, default: int) -> int:
+def _dimension(keys: Mapping[str, Shape], key: str, place: int, default: int) -> int:
     shape = keys.get(key, ())
     return shape[place] if len(shape) > place else default
 

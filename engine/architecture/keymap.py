@@ -27,7 +27,7 @@ class Fill:
     Attributes:
         component: the module.
         name: the parameter's name in it.
-        third: the first, second or third third of the tensor's rows (0 to 2), or None: all of it.
+        third: which third of the tensor's rows it is, 0 to 2; None: all of it.
         transposed: whether the parameter is the tensor's transpose.
     """
 
@@ -60,11 +60,11 @@ _VAE_ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "
 
 
 def fills(key: str, widths: Widths) -> tuple[Fill, ...]:
-    """The parameters that an LDM key fills in a model of these widths; none for buffers, EMA and unused layers."""
+    """Return the parameters that an LDM key fills in a model of these widths: none for buffers, EMA, unused layers."""
     if key.startswith(UNET):
-        return _made("unet", _unet(key.removeprefix(UNET)))
+        return _single_fill("unet", _unet(key.removeprefix(UNET)))
     if key.startswith(VAE):
-        return _made("vae", _vae(key.removeprefix(VAE)))
+        return _single_fill("vae", _vae(key.removeprefix(VAE)))
     for component, encoder in zip(ENCODERS, widths.encoders, strict=False):
         if key.startswith(encoder.prefix):
             parts = text_parts(key.removeprefix(encoder.prefix), encoder)
@@ -73,7 +73,7 @@ def fills(key: str, widths: Widths) -> tuple[Fill, ...]:
 
 
 def unused(widths: Widths) -> frozenset[str]:
-    """Keys of a complete file that fill no parameter, so that some files leave them out.
+    """Return the keys of a complete file that fill no parameter; some files lack them.
 
     OpenCLIP's ``logit_scale``; with SD2 its projection and the last layer too.
     """
@@ -81,7 +81,7 @@ def unused(widths: Widths) -> frozenset[str]:
 
 
 def ldm_key(component: Component, name: str) -> str:
-    """The LDM key that fills a parameter of SD1.
+    """Return the LDM key that fills a parameter of SD1.
 
     Raises:
         KeyError: no SD1 model has such a parameter.
@@ -93,12 +93,12 @@ def ldm_key(component: Component, name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _inverse() -> dict[tuple[Component, str], str]:
-    """All keys that any widths can bring: with four different widths every shortcut is there."""
+    """All keys that SD1 can have with any widths: with four different widths no shortcut is missing."""
     widest = Widths(unet=(1, 2, 3, 4), vae=(1, 2, 3, 4), text_layers=0)
     return {(fill.component, fill.name): key for key in shapes(widest) for fill in fills(key, widest)}
 
 
-def _made(component: Component, name: str | None) -> tuple[Fill, ...]:
+def _single_fill(component: Component, name: str | None) -> tuple[Fill, ...]:
     return (Fill(component=component, name=name),) if name else ()
 
 
@@ -117,18 +117,18 @@ def _unet(name: str) -> str | None:
         return _inner(f"mid_block.{_MIDDLE[number]}", tail) if number in _MIDDLE else None
     if side in {"input_blocks", "output_blocks"} and rest.count(".") > 2:
         block, part, tail = rest.split(".", 2)
-        return _down(int(block), part, tail) if side == "input_blocks" else _up(int(block), part, tail)
+        return _input_block(int(block), part, tail) if side == "input_blocks" else _output_block(int(block), part, tail)
     return None
 
 
-def _down(number: int, part: str, tail: str) -> str | None:
+def _input_block(number: int, part: str, tail: str) -> str | None:
     level, place = divmod(number - 1, 3)
     if tail.startswith("op."):
         return f"down_blocks.{level}.downsamplers.0.conv.{tail.removeprefix('op.')}"
     return _inner(f"down_blocks.{level}.{_layer(part)}.{place}", tail)
 
 
-def _up(number: int, part: str, tail: str) -> str | None:
+def _output_block(number: int, part: str, tail: str) -> str | None:
     level, place = divmod(number, 3)
     if tail.startswith("conv."):
         return f"up_blocks.{level}.upsamplers.0.{tail}"
@@ -165,14 +165,14 @@ def _vae_side(name: str) -> str | None:
             return f"mid_block.attentions.0.{_VAE_ATTENTION[part]}.{kind}"
         case ["mid", block, *tail] if block in _VAE_MIDDLE:
             return ".".join(("mid_block", _VAE_MIDDLE[block], *tail))
-        case ["down" | "up" as way, level, *tail]:
-            return _vae_level(way, int(level), tail)
+        case ["down" | "up" as direction, level, *tail]:
+            return _vae_level(direction, int(level), tail)
         case _:
             return None
 
 
-def _vae_level(way: str, level: int, parts: list[str]) -> str | None:
-    block = f"down_blocks.{level}" if way == "down" else f"up_blocks.{3 - level}"  # diffusers counts ups from below
+def _vae_level(direction: str, level: int, parts: list[str]) -> str | None:
+    block = f"down_blocks.{level}" if direction == "down" else f"up_blocks.{3 - level}"  # diffusers counts from below
     match parts:
         case ["block", number, *tail]:
             return ".".join((block, "resnets", number, *tail))

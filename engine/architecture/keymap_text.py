@@ -1,6 +1,6 @@
-"""Names of text encoders: what each tensor is called in transformers, and which part of it a parameter is.
+"""Keys of text encoders: the parameters in transformers that each tensor fills, and with which part of it.
 
-OpenCLIP keeps queries, keys and values in one tensor, one below the other, and multiplies by its projection from the
+OpenCLIP has queries, keys and values in one tensor, one below the other, and multiplies by its projection from the
 right; transformers has three parameters and multiplies from the left.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from engine.architecture.widths import TextEncoder
 
-Part = tuple[str, int | None, bool]
+ParameterPart = tuple[str, int | None, bool]
 """A parameter's name, which third of the tensor's rows it is (None: all), and whether it is transposed."""
 
 _THIRDS = ("q_proj", "k_proj", "v_proj")
@@ -28,8 +28,8 @@ _BLOCK = {
 _BLOCKS = "transformer.resblocks."
 
 
-def text_parts(name: str, encoder: TextEncoder) -> tuple[Part, ...]:
-    """The parameters that a tensor fills; none for buffers and for what no picture needs.
+def text_parts(name: str, encoder: TextEncoder) -> tuple[ParameterPart, ...]:
+    """Return the parameters that a tensor fills: none for buffers and for what no picture needs.
 
     Args:
         name: the key without the encoder's prefix.
@@ -40,19 +40,19 @@ def text_parts(name: str, encoder: TextEncoder) -> tuple[Part, ...]:
     if name == "text_projection":
         return (("text_projection.weight", None, True),) if encoder.projects else ()
     level = "text_model." if encoder.projects else ""  # transformers' model with a projection has one level more
-    return tuple((level + inner, third, False) for inner, third in _openclip(name, encoder))
+    return tuple((level + inner, third, False) for inner, third in _openclip_parameters(name, encoder))
 
 
-def _openclip(name: str, encoder: TextEncoder) -> list[tuple[str, int | None]]:
+def _openclip_parameters(name: str, encoder: TextEncoder) -> list[tuple[str, int | None]]:
     if name in _TABLES:
         return [(_TABLES[name], None)]
     number, _, tail = name.removeprefix(_BLOCKS).partition(".")
     if not name.startswith(_BLOCKS) or not number.isdecimal() or int(number) >= encoder.used_layers:
         return []
-    return [(f"encoder.layers.{number}.{inner}", third) for inner, third in _resblock(tail)]
+    return [(f"encoder.layers.{number}.{inner}", third) for inner, third in _resblock_parameters(tail)]
 
 
-def _resblock(tail: str) -> list[tuple[str, int | None]]:
+def _resblock_parameters(tail: str) -> list[tuple[str, int | None]]:
     if tail.startswith("attn.in_proj_"):
         kind = tail.removeprefix("attn.in_proj_")
         return [(f"self_attn.{part}.{kind}", third) for third, part in enumerate(_THIRDS)]

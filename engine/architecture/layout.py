@@ -23,14 +23,14 @@ _SCHEDULE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Buffer:
-    """A tensor that is no weight: its shape, and its dtype in the words of safetensors."""
+    """A tensor that is no weight: its shape, and its dtype as safetensors names it."""
 
     shape: Shape
     dtype: str
 
 
 def shapes(widths: Widths) -> dict[str, Shape]:
-    """Key to shape of every weight that a complete file holds; ``buffers`` are not among them."""
+    """Return the shape of every weight of a complete file, by key; ``buffers`` are not among them."""
     found = {UNET + name: shape for name, shape in unet(widths)}
     found |= {VAE + name: shape for name, shape in vae(widths)}
     for encoder in widths.encoders:
@@ -39,7 +39,7 @@ def shapes(widths: Widths) -> dict[str, Shape]:
 
 
 def buffers(widths: Widths) -> dict[str, Buffer]:
-    """Key to shape and dtype of what real files may carry besides: any of these, or none.
+    """Return shape and dtype of what real files may hold besides, by key: any of these, or none.
 
     CLIP-L's position numbers, the noise schedule of SD1 and SD2, SDXL's noise levels and marks, EMA counters.
     """

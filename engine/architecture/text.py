@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.architecture.parts import linear, norm
-from engine.architecture.widths import Entry, TextEncoder
+from engine.architecture.widths import NamedShape, TextEncoder
 
 
-def text(encoder: TextEncoder) -> Iterator[Entry]:
-    """Names without prefix and shapes."""
-    return _clip(encoder) if encoder.kind == "clip" else _openclip(encoder)
+def text(encoder: TextEncoder) -> Iterator[NamedShape]:
+    """Yield names, without prefix, and shapes."""
+    return _clip_tensors(encoder) if encoder.kind == "clip" else _openclip_tensors(encoder)
 
 
-def _clip(encoder: TextEncoder) -> Iterator[Entry]:
+def _clip_tensors(encoder: TextEncoder) -> Iterator[NamedShape]:
     width = encoder.width
     yield "embeddings.token_embedding.weight", (encoder.vocabulary, width)
     yield "embeddings.position_embedding.weight", (encoder.positions, width)
@@ -31,18 +31,18 @@ def _clip(encoder: TextEncoder) -> Iterator[Entry]:
     yield from norm("final_layer_norm", width)
 
 
-def _openclip(encoder: TextEncoder) -> Iterator[Entry]:
+def _openclip_tensors(encoder: TextEncoder) -> Iterator[NamedShape]:
     width = encoder.width
     yield "positional_embedding", (encoder.positions, width)
     yield "text_projection", (width, width)
     yield "logit_scale", ()
     yield "token_embedding.weight", (encoder.vocabulary, width)
     for number in range(encoder.layers):
-        yield from _resblock(f"transformer.resblocks.{number}", width, encoder.hidden)
+        yield from _resblock_tensors(f"transformer.resblocks.{number}", width, encoder.hidden)
     yield from norm("ln_final", width)
 
 
-def _resblock(name: str, width: int, hidden: int) -> Iterator[Entry]:
+def _resblock_tensors(name: str, width: int, hidden: int) -> Iterator[NamedShape]:
     yield from norm(f"{name}.ln_1", width)
     yield f"{name}.attn.in_proj_weight", (3 * width, width)  # queries, keys, values, one below the other
     yield f"{name}.attn.in_proj_bias", (3 * width,)

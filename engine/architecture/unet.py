@@ -1,7 +1,8 @@
 """Every tensor of the UNet, in the original names of SD1, SD2 and SDXL.
 
-All three are one architecture with other numbers: two residual blocks a level on the way down, three on the way up, a
-transformer after each where the level has depth. Numbers of ``input_blocks`` and ``output_blocks`` follow from that.
+All three are one architecture with different numbers: two residual blocks for each level of the encoder, three for
+each of the decoder, and a transformer after each of them where the level has depth. The numbers of ``input_blocks`` and
+``output_blocks`` follow from that.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.architecture.parts import conv, linear, norm
-from engine.architecture.widths import LATENT_CHANNELS, Entry, Widths
+from engine.architecture.widths import LATENT_CHANNELS, NamedShape, Widths
 
-DOWN_BLOCKS = 2  # residual blocks of a level on the way down; one more on the way up
+DOWN_BLOCKS = 2
+"""The residual blocks of a level of the encoder; the decoder has one more."""
 
 
-def unet(widths: Widths) -> Iterator[Entry]:
-    """Names without prefix and shapes."""
+def unet(widths: Widths) -> Iterator[NamedShape]:
+    """Yield names, without prefix, and shapes."""
     first, last, time = widths.unet[0], widths.unet[-1], time_width(widths)
     yield from _two_layers("time_embed", first, time)
     if widths.vector:
@@ -32,16 +34,16 @@ def unet(widths: Widths) -> Iterator[Entry]:
 
 
 def time_width(widths: Widths) -> int:
-    """Width of the embedded time, which every residual block reads."""
+    """Return the width of the time embedding, which every residual block reads."""
     return 4 * widths.unet[0]
 
 
-def _two_layers(name: str, width: int, out: int) -> Iterator[Entry]:
+def _two_layers(name: str, width: int, out: int) -> Iterator[NamedShape]:
     yield from linear(f"{name}.0", width, out)
     yield from linear(f"{name}.2", out, out)
 
 
-def _down(widths: Widths, skips: list[int]) -> Iterator[Entry]:
+def _down(widths: Widths, skips: list[int]) -> Iterator[NamedShape]:
     number, time = 1, time_width(widths)
     for level, (out, depth) in enumerate(zip(widths.unet, widths.depths, strict=True)):
         for _ in range(DOWN_BLOCKS):
@@ -56,7 +58,7 @@ def _down(widths: Widths, skips: list[int]) -> Iterator[Entry]:
             number += 1
 
 
-def _up(widths: Widths, skips: list[int]) -> Iterator[Entry]:
+def _up(widths: Widths, skips: list[int]) -> Iterator[NamedShape]:
     width, time = widths.unet[-1], time_width(widths)
     for number in range(len(skips)):
         stage, place = divmod(number, DOWN_BLOCKS + 1)
@@ -70,7 +72,7 @@ def _up(widths: Widths, skips: list[int]) -> Iterator[Entry]:
         width = out
 
 
-def _residual(name: str, width: int, out: int, time: int) -> Iterator[Entry]:
+def _residual(name: str, width: int, out: int, time: int) -> Iterator[NamedShape]:
     yield from norm(f"{name}.in_layers.0", width)
     yield from conv(f"{name}.in_layers.2", width, out)
     yield from linear(f"{name}.emb_layers.1", time, out)
@@ -80,7 +82,7 @@ def _residual(name: str, width: int, out: int, time: int) -> Iterator[Entry]:
         yield from conv(f"{name}.skip_connection", width, out, 1)
 
 
-def _attention(name: str, width: int, depth: int, widths: Widths) -> Iterator[Entry]:
+def _attention(name: str, width: int, depth: int, widths: Widths) -> Iterator[NamedShape]:
     yield from norm(f"{name}.norm", width)
     yield from _projection(f"{name}.proj_in", width, widths)
     for number in range(depth):
@@ -88,14 +90,14 @@ def _attention(name: str, width: int, depth: int, widths: Widths) -> Iterator[En
     yield from _projection(f"{name}.proj_out", width, widths)
 
 
-def _projection(name: str, width: int, widths: Widths) -> Iterator[Entry]:
+def _projection(name: str, width: int, widths: Widths) -> Iterator[NamedShape]:
     if widths.linear_projections:
         yield from linear(name, width, width)
     else:
         yield from conv(name, width, width, 1)
 
 
-def _transformer(name: str, width: int, context: int) -> Iterator[Entry]:
+def _transformer(name: str, width: int, context: int) -> Iterator[NamedShape]:
     for number, source in ((1, width), (2, context)):
         yield from linear(f"{name}.attn{number}.to_q", width, width, bias=False)
         yield from linear(f"{name}.attn{number}.to_k", source, width, bias=False)

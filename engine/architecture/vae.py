@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.architecture.parts import conv, norm
-from engine.architecture.widths import LATENT_CHANNELS, Entry, Widths
+from engine.architecture.widths import LATENT_CHANNELS, NamedShape, Widths
 
 
-def vae(widths: Widths) -> Iterator[Entry]:
-    """Names without prefix and shapes."""
+def vae(widths: Widths) -> Iterator[NamedShape]:
+    """Yield names, without prefix, and shapes."""
     yield from _encoder(widths.vae)
     yield from _decoder(widths.vae)
     yield from conv("quant_conv", 2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1)
     yield from conv("post_quant_conv", LATENT_CHANNELS, LATENT_CHANNELS, 1)
 
 
-def _encoder(channels: tuple[int, ...]) -> Iterator[Entry]:
+def _encoder(channels: tuple[int, ...]) -> Iterator[NamedShape]:
     yield from conv("encoder.conv_in", 3, channels[0])
     width = channels[0]
     for level, out in enumerate(channels):
@@ -30,7 +30,7 @@ def _encoder(channels: tuple[int, ...]) -> Iterator[Entry]:
     yield from conv("encoder.conv_out", width, 2 * LATENT_CHANNELS)
 
 
-def _decoder(channels: tuple[int, ...]) -> Iterator[Entry]:
+def _decoder(channels: tuple[int, ...]) -> Iterator[NamedShape]:
     width = channels[3]
     yield from conv("decoder.conv_in", LATENT_CHANNELS, width)
     yield from _middle("decoder.mid", width)
@@ -44,7 +44,7 @@ def _decoder(channels: tuple[int, ...]) -> Iterator[Entry]:
     yield from conv("decoder.conv_out", width, 3)
 
 
-def _middle(name: str, width: int) -> Iterator[Entry]:
+def _middle(name: str, width: int) -> Iterator[NamedShape]:
     yield from _residual(f"{name}.block_1", width, width)
     yield from norm(f"{name}.attn_1.norm", width)
     for part in ("q", "k", "v", "proj_out"):
@@ -52,7 +52,7 @@ def _middle(name: str, width: int) -> Iterator[Entry]:
     yield from _residual(f"{name}.block_2", width, width)
 
 
-def _residual(name: str, width: int, out: int) -> Iterator[Entry]:
+def _residual(name: str, width: int, out: int) -> Iterator[NamedShape]:
     yield from norm(f"{name}.norm1", width)
     yield from conv(f"{name}.conv1", width, out)
     yield from norm(f"{name}.norm2", out)

@@ -1,6 +1,6 @@
-"""The numbers that tell one checkpoint's architecture from another's: the family and the widths of its parts.
+"""The numbers that describe a checkpoint's architecture: its family and the widths of its parts.
 
-SD1, SD2 and SDXL are three architectures; within each only widths and depths differ between real files and tiny ones.
+SD1, SD2 and SDXL are three architectures; within each, full-size and tiny files differ in widths and depths alone.
 """
 
 from __future__ import annotations
@@ -9,26 +9,34 @@ from dataclasses import dataclass
 from typing import Literal
 
 FamilyName = Literal["sd1", "sd2", "sdxl"]
-
-
 FAMILIES: tuple[FamilyName, ...] = ("sd1", "sd2", "sdxl")
+"""All values of ``FamilyName``."""
 END = 49407
 """The id of the token that ends every text."""
 
 EncoderKind = Literal["clip", "openclip"]
 Shape = tuple[int, ...]
-Entry = tuple[str, Shape]
+NamedShape = tuple[str, Shape]
 """The name of a tensor and its shape."""
 
 UNET = "model.diffusion_model."
+"""How the UNet's keys begin."""
 VAE = "first_stage_model."
+"""How the VAE's keys begin."""
 TEXT = "cond_stage_model.transformer.text_model."
+"""How the keys of SD1's text encoder begin."""
 SD2_TEXT = "cond_stage_model.model."
+"""How the keys of SD2's text encoder begin."""
 SDXL_TEXT_L = "conditioner.embedders.0.transformer.text_model."
+"""How the keys of SDXL's first text encoder, CLIP-L, begin."""
 SDXL_TEXT_G = "conditioner.embedders.1.model."
+"""How the keys of SDXL's second text encoder, OpenCLIP-G, begin."""
 LATENT_CHANNELS = 4
+"""The channels of latents."""
 SD2_LAYERS = 23
-SIZES = 6  # numbers of SDXL's micro-conditioning: original size, crop, target size, two each
+"""The layers of SD2's text encoder whose output is used."""
+SIZES = 6
+"""The numbers of SDXL's size conditioning: original size, crop and target size, two each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +61,18 @@ class TextEncoder:
 
     @property
     def used_layers(self) -> int:
-        """Layers whose output anything reads: SD2 leaves OpenCLIP-H's 24th out, and some files do so too."""
+        """How many layers are used: SD2 does not use OpenCLIP-H's 24th, and some files lack it."""
         return min(self.layers, SD2_LAYERS) if self.prefix == SD2_TEXT else self.layers
 
     @property
     def projects(self) -> bool:
-        """Whether its projection is used: SDXL's pooled text comes from it."""
+        """Whether its projection is used, as for SDXL's pooled text."""
         return self.prefix == SDXL_TEXT_G
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widths:
-    """What tells one file's architecture from another's; the defaults are SD1.5's.
+    """The numbers that describe a file's architecture; the defaults are SD1.5's.
 
     Attributes:
         family: ``sd1``, ``sd2`` or ``sdxl``.
@@ -95,13 +103,13 @@ class Widths:
 
     def __str__(self) -> str:
         second = f" and {self.text_g} x {self.text_g_layers}" if self.text_g else ""
-        depths = f" with depths {_row(self.depths)}" if self.family == "sdxl" else ""
+        depths = f" with depths {_comma_separated(self.depths)}" if self.family == "sdxl" else ""
         text = f"text {self.text} x {self.text_layers}{second} layers"
-        return f"UNet {_row(self.unet)}{depths}, VAE {_row(self.vae)}, {text}"
+        return f"UNet {_comma_separated(self.unet)}{depths}, VAE {_comma_separated(self.vae)}, {text}"
 
     @property
     def context(self) -> int:
-        """Width of what the UNet's cross-attention reads: all text encoders side by side."""
+        """Width of the UNet's cross-attention inputs: the outputs of all text encoders, concatenated."""
         return self.text + self.text_g
 
     @property
@@ -111,12 +119,12 @@ class Widths:
 
     @property
     def linear_projections(self) -> bool:
-        """Whether ``proj_in`` and ``proj_out`` are matrices, and not the 1x1 convolutions of SD1."""
+        """Whether ``proj_in`` and ``proj_out`` are matrices; SD1's are 1x1 convolutions."""
         return self.family != "sd1"
 
     @property
     def encoders(self) -> tuple[TextEncoder, ...]:
-        """The text encoders, in the order in which their outputs stand side by side."""
+        """The text encoders, in the order in which their outputs are concatenated."""
         if self.family == "sd1":
             return (self._encoder("clip", TEXT),)
         if self.family == "sd2":
@@ -159,5 +167,5 @@ REAL: dict[FamilyName, Widths] = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}
 """The released widths of each family."""
 
 
-def _row(widths: tuple[int, ...]) -> str:
+def _comma_separated(widths: tuple[int, ...]) -> str:
     return ",".join(str(width) for width in widths)

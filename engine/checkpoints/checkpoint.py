@@ -1,4 +1,4 @@
-"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before its use.
+"""Opening a checkpoint: one ``.safetensors`` file in the original layout of SD1, SD2 or SDXL, checked before use.
 
 ``open_checkpoint`` is for merging, where keys may be missing; ``open_complete`` for rendering, where none may.
 """
@@ -23,8 +23,8 @@ from engine.recipes.blocks import is_merged
 if TYPE_CHECKING:
     from torch import Tensor
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
+BytesRead = Callable[[int, int], None]
+"""``progress(done, total)``: called with the bytes read so far, and all of them."""
 
 FLOATS = ("F16", "BF16", "F32")
 _OLD_TEXT = "cond_stage_model.transformer."
@@ -33,7 +33,7 @@ _CHUNK = 1 << 22
 
 
 class Checkpoint:
-    """A checkpoint, as far as its header says. Tensors are read from the file when asked for.
+    """A checkpoint, known by its header. Tensors are read from the file when they are needed.
 
     Attributes:
         path: the file.
@@ -42,7 +42,7 @@ class Checkpoint:
         shapes: LDM key to shape.
         tensors: LDM key to shape and dtype, everything in the file, in its order. Old text encoder names (without
             ``text_model.``) appear under the usual ones.
-        metadata: what the file says about itself.
+        metadata: the file's own, by name.
     """
 
     def __init__(self, path: Path, header: Header, family: FamilyName) -> None:
@@ -58,11 +58,11 @@ class Checkpoint:
         return f"Checkpoint({str(self.path)!r}, {self.widths})"
 
     def stored_name(self, key: str) -> str:
-        """The name that ``key`` has in the file."""
+        """Return the name of ``key`` in the file."""
         return self._stored[key]
 
     def read(self, key: str) -> Tensor:
-        """A tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
+        """Return a tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
         return self._file.get_tensor(self._stored[key])
 
     @cached_property
@@ -72,24 +72,26 @@ class Checkpoint:
         try:
             return safe_open(str(self.path), framework="pt")
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{self.path}: cannot be opened ({error}); fetch the file again") from error
+            raise CheckpointError(
+                f"cannot be opened ({error})", place=(self.path,), remedy="fetch the file again"
+            ) from error
 
 
 def usual_name(name: str) -> str:
-    """Old checkpoints leave ``text_model.`` out of the text encoder's names."""
+    """Return a name with ``text_model.`` in it, which old checkpoints leave out of the text encoder's names."""
     return TEXT + name.removeprefix(_OLD_TEXT) if name.startswith(_OLD_PARTS) else name
 
 
 def shapes_of(tensors: Mapping[str, TensorInfo]) -> dict[str, Shape]:
-    """Key to shape."""
+    """Return the shape of each tensor, by key."""
     return {key: info.shape for key, info in tensors.items()}
 
 
 def named(keys: Iterable[str], show: int = 5) -> str:
-    """The first few keys and how many more there are."""
-    found = sorted(keys)
-    more = f" and {len(found) - show} more" if len(found) > show else ""
-    return ", ".join(found[:show]) + more
+    """Return the first few keys, and how many more there are, for a message."""
+    names = sorted(keys)
+    more = f" and {len(names) - show} more" if len(names) > show else ""
+    return ", ".join(names[:show]) + more
 
 
 def open_checkpoint(path: Path | str) -> Checkpoint:
@@ -104,11 +106,13 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     keys = {usual_name(name): info.shape for name, info in header.tensors.items()}
     family = family_of(keys)
     if family is None:
-        raise CheckpointError(f"{path}: this is {foreign(keys)}; an SD1, SD2 or SDXL checkpoint is needed")
+        raise CheckpointError(
+            f"this is {foreign(keys)}", place=(path,), remedy="an SD1, SD2 or SDXL checkpoint is needed"
+        )
     checkpoint = Checkpoint(path, header, family)
     wrong = [f"{key} ({info.dtype})" for key, info in checkpoint.tensors.items() if not _is_usable(key, info)]
     if wrong:
-        raise CheckpointError(f"{path}: only {', '.join(FLOATS)} can be merged, not {named(wrong)}")
+        raise CheckpointError(f"only {', '.join(FLOATS)} can be merged, not {named(wrong)}", place=(path,))
     return checkpoint
 
 
@@ -129,13 +133,13 @@ def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
     """
     checkpoint = open_checkpoint(path)
     if reason := no_pictures(checkpoint.widths):
-        raise CheckpointError(f"{path}: {reason}")
+        raise CheckpointError(reason, place=(Path(path),))
     _check_complete(checkpoint, vae=vae)
     return checkpoint
 
 
 def has_vae(checkpoint: Checkpoint) -> bool:
-    """Whether a whole VAE is inside."""
+    """Return whether the file holds a whole VAE."""
     needed = {key: shape for key, shape in shapes(checkpoint.widths).items() if key.startswith(VAE)}
     found = checkpoint.shapes
     return all(key in found and same_shape(found[key], shape) for key, shape in needed.items())
@@ -148,14 +152,17 @@ def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
-            f"{checkpoint.path}: {len(missing)} tensors are missing: {named(missing)}; {_advice(missing)}"
+            f"{len(missing)} tensors are missing: {named(missing)}",
+            place=(checkpoint.path,),
+            remedy=_advice(missing),
         )
     odd = [key for key, shape in expected.items() if not same_shape(found[key].shape, shape)]
     if odd:
         first = min(odd)
         raise CheckpointError(
-            f"{checkpoint.path}: {len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
-            f"({first} is {found[first].shape}, {expected[first]} is needed)"
+            f"{len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
+            f"({first} is {found[first].shape}, {expected[first]} is needed)",
+            place=(checkpoint.path,),
         )
 
 
@@ -193,8 +200,8 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
         )
 
 
-def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> None:
-    """Read every weight and look for NaN and infinity.
+def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> None:
+    """Read every weight and check for NaN and infinity.
 
     Raises:
         CheckpointError: some weights are no finite numbers.
@@ -211,12 +218,13 @@ def check_finite(checkpoint: Checkpoint, progress: Progress | None = None) -> No
             progress(done, total)
     if broken:
         raise CheckpointError(
-            f"{checkpoint.path}: {len(broken)} tensors hold NaN or infinite weights: {named(broken)}; the file is "
-            "broken (often by a merge in fp16), take another version of it"
+            f"{len(broken)} tensors hold NaN or infinite weights: {named(broken)}",
+            place=(checkpoint.path,),
+            remedy="the file is broken (often by a merge in fp16), take another version of it",
         )
 
 
-def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
+def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
 
     Raises:
@@ -232,5 +240,5 @@ def file_sha256(path: Path | str, progress: Progress | None = None) -> str:
                 if progress:
                     progress(done, total)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,)) from error
     return digest.hexdigest()

@@ -1,7 +1,7 @@
 """The header of a safetensors file: names, shapes, dtypes and metadata, read and written without any library.
 
-A file is eight bytes (little-endian length of the header), the header (JSON), the data. Reading it here gives errors
-that say what the file really is.
+A file is eight bytes (little-endian length of the header), the header (JSON), the data. It is read here so that errors
+can say what a file really is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from engine.errors import CheckpointError
 
-MAX_HEADER = 100_000_000  # the format's own limit
+MAX_HEADER = 100_000_000
+"""The format's own limit, in bytes."""
 SIZES: dict[str, int] = {
     "U64": 8, "I64": 8, "F64": 8, "F32": 4, "U32": 4, "I32": 4, "BF16": 2, "F16": 2, "U16": 2, "I16": 2,
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
@@ -25,7 +26,7 @@ SIZES: dict[str, int] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """One tensor of a file; ``dtype`` in the format's words (F16, F32, BF16, I64, ...)."""
+    """One tensor of a file; ``dtype`` is the format's name (F16, F32, BF16, I64, ...)."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -46,7 +47,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the header says, and where the data starts (bytes)."""
+    """A file's header: its tensors by name, its metadata, and where the data starts, in bytes."""
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
@@ -61,12 +62,14 @@ def read_header(path: Path) -> Header:
     """
     try:
         if not path.exists():
-            raise CheckpointError(f"{path}: there is no such file; check the path")
+            raise CheckpointError("there is no such file", place=(path,), remedy="check the path")
         if path.is_dir():
-            raise CheckpointError(f"{path}: this is a folder; name the .safetensors file itself")
+            raise CheckpointError("this is a folder", place=(path,), remedy="name the .safetensors file itself")
         return _read(path)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+        raise CheckpointError(
+            f"cannot be read ({error.strerror})", place=(path,), remedy="check its permissions"
+        ) from error
 
 
 def _read(path: Path) -> Header:
@@ -75,11 +78,12 @@ def _read(path: Path) -> Header:
         first = file.read(64)
         length = struct.unpack("<Q", first[:8])[0] if len(first) > 8 else 0
         if not 2 <= length <= MAX_HEADER or first[8:9] != b"{":
-            raise CheckpointError(f"{path}: {_what(first)}")
+            what, remedy = _foreign(first)
+            raise CheckpointError(what, place=(path,), remedy=remedy)
         file.seek(8)
         raw = file.read(length)
     if len(raw) < length:
-        raise CheckpointError(_cut(path, 8 + length, size, "at least "))
+        raise _cut(path, 8 + length, size, "at least ")
     return _parsed(path, raw, size)
 
 
@@ -93,33 +97,36 @@ def _parsed(path: Path, raw: bytes, size: int) -> Header:
         }
         ends = [int(info["data_offsets"][1]) for info in content.values()]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise CheckpointError(f"{path}: the safetensors header is damaged ({error}); fetch the file again") from error
+        raise CheckpointError(
+            f"the safetensors header is damaged ({error})", place=(path,), remedy="fetch the file again"
+        ) from error
     if (end := start + max(ends, default=0)) > size:
-        raise CheckpointError(_cut(path, end, size))
+        raise _cut(path, end, size)
     return Header(tensors=tensors, metadata=metadata, start=start)
 
 
-def _cut(path: Path, needed: int, size: int, more: str = "") -> str:
-    return f"{path}: cut short: the header speaks of {more}{needed:,} bytes, the file has {size:,}; fetch it again"
+def _cut(path: Path, needed: int, size: int, more: str = "") -> CheckpointError:
+    what = f"cut short: the header speaks of {more}{needed:,} bytes, the file has {size:,}"
+    return CheckpointError(what, place=(path,), remedy="fetch it again")
 
 
-def _what(first: bytes) -> str:
-    """What a file that is no safetensors file seems to be."""
-    pickle = "this is a PyTorch pickle (.ckpt, .pt), which can run code when it is opened, whatever its name says; "
+def _foreign(first: bytes) -> tuple[str, str]:
+    """What a file that is no safetensors file seems to be, and the way out."""
     way_out = "convert it to safetensors with a tool you trust, or fetch the .safetensors version"
     if first[:2] == b"PK" or (first[:1] == b"\x80" and first[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}):
-        return pickle + way_out
+        pickle = "this is a PyTorch pickle (.ckpt, .pt), which can run code when it is opened, whatever its name says"
+        return pickle, way_out
     if first.startswith(b"version https://git-lfs"):
-        return "this is a Git LFS pointer, not the file it stands for; run git lfs pull"
+        return "this is a Git LFS pointer, not the file it stands for", "run git lfs pull"
     if first.lstrip()[:1] == b"<":
-        return "this is a web page, not a checkpoint; the download asked for a login or failed; fetch it again"
+        return "this is a web page, not a checkpoint; the download asked for a login or failed", "fetch it again"
     if len(first) <= 8:
-        return f"the file has only {len(first)} bytes; fetch it again"
-    return f"this is not a safetensors file (it begins with {first[:8]!r}); " + way_out
+        return f"the file has only {len(first)} bytes", "fetch it again"
+    return f"this is not a safetensors file (it begins with {first[:8]!r})", way_out
 
 
 def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> bytes:
-    """Length and header of a new file whose data follow in the order of ``tensors``, padded to eight bytes."""
+    """Return the beginning of a new file whose data follow in the order of ``tensors``, padded to eight bytes."""
     content: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     offset = 0
     for name, info in tensors.items():

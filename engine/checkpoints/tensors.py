@@ -8,7 +8,7 @@ from engine.architecture.widths import Shape
 
 
 def all_finite(tensor: Tensor) -> bool:
-    """Whether no element is NaN or infinite; one pass, where ``isfinite().all()`` takes many."""
+    """Return whether no element is NaN or infinite; in one pass, where ``isfinite().all()`` needs several."""
     if tensor.numel() == 0:
         return True
     low, high = tensor.aminmax()  # NaN anywhere makes both NaN
@@ -16,7 +16,7 @@ def all_finite(tensor: Tensor) -> bool:
 
 
 def same_shape(first: Shape, second: Shape) -> bool:
-    """Equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
+    """Return whether shapes are equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
     return _trimmed(first) == _trimmed(second)
 
 

@@ -25,9 +25,9 @@ _TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
 
 
 def read_vae(path: Path | str) -> dict[str, Tensor]:
-    """The tensors of a VAE by LDM key, ``first_stage_model.`` in front.
+    """Read the tensors of a VAE by LDM key, which begins with ``first_stage_model.``.
 
-    Pickles (``.pt``, ``.ckpt``) are read for their tensors alone; nothing in them can run.
+    Only tensors are read from pickles (``.pt``, ``.ckpt``); no code in them is run.
 
     Raises:
         CheckpointError: the file is missing, damaged, or has no VAE in it.
@@ -36,19 +36,22 @@ def read_vae(path: Path | str) -> dict[str, Tensor]:
     content = _pickled(path) if path.suffix in {".pt", ".pth", ".ckpt", ".bin"} else _stored(path)
     found = {_name(key): value for key, value in content.items() if _is_vae(key)}
     if not found:
-        raise CheckpointError(f"{path}: has no VAE in it; name a file with keys such as decoder.conv_in.weight")
+        raise CheckpointError(
+            "has no VAE in it", place=(path,), remedy="name a file with keys such as decoder.conv_in.weight"
+        )
     if any(part in key for key in found for part in _DIFFUSERS):  # only a few of its names are the original ones
         raise CheckpointError(
-            f"{path}: is a VAE in diffusers' names; take its version for the WebUI, with keys such as "
-            "decoder.up.0.block.0.conv1.weight"
+            "is a VAE in diffusers' names",
+            place=(path,),
+            remedy="take its version for the WebUI, with keys such as decoder.up.0.block.0.conv1.weight",
         )
     return found
 
 
 def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, Tensor]:
-    """Every tensor of a VAE by LDM key, to decode with.
+    """Read every tensor of a VAE that is to decode, by LDM key.
 
-    SDXL's VAE has the shapes of SD1's and SD2's, so one cannot be told from the other.
+    SDXL's VAE has the shapes of SD1's and SD2's, so that they cannot be distinguished.
 
     Args:
         path: as for ``read_vae``.
@@ -64,14 +67,15 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
     found = {key: value.float() for key, value in found.items()}
     if broken := [key for key, value in found.items() if not all_finite(value)]:
         raise CheckpointError(
-            f"{path}: {len(broken)} tensors of this VAE hold NaN or infinite weights: {named(broken)}; the file is "
-            "broken, take another version of it"
+            f"{len(broken)} tensors of this VAE hold NaN or infinite weights: {named(broken)}",
+            place=(Path(path),),
+            remedy="the file is broken, take another version of it",
         )
     return found
 
 
 def vae_levels(vae: Mapping[str, Tensor]) -> tuple[int, int, int, int]:
-    """Channels of each level of a VAE, as in ``Widths.vae``."""
+    """Return the channels of each level of a VAE, as in ``Widths.vae``."""
     return read_widths(_shapes(vae)).vae
 
 
@@ -85,8 +89,9 @@ def _check_channels(path: Path | str, found: Mapping[str, Tensor]) -> None:
     if channels and channels[0] != LATENT_CHANNELS:
         others = " as SD3 and FLUX have them" if channels[0] == 16 else ""
         raise CheckpointError(
-            f"{path}: this VAE is for latents of {channels[0]} channels{others}, and SD1, SD2 and SDXL have "
-            f"{LATENT_CHANNELS}; take a VAE of the models' family"
+            f"this VAE is for latents of {channels[0]} channels{others}, and SD1, SD2 and SDXL have {LATENT_CHANNELS}",
+            place=(Path(path),),
+            remedy="take a VAE of the models' family",
         )
 
 
@@ -97,14 +102,15 @@ def _check_whole(path: Path | str, found: Mapping[str, Tensor], expected: Mappin
         "are no part of such a VAE": [key for key in found if key not in expected],
         "have other shapes": odd,
     }
-    mistakes = [f"{len(keys)} tensors {what}: {named(keys)}" for what, keys in kinds.items() if keys]
+    wrong = [f"{len(keys)} tensors {what}: {named(keys)}" for what, keys in kinds.items() if keys]
     if odd:
         first = min(odd)
-        mistakes[-1] += f" ({first} is {tuple(found[first].shape)}, {expected[first]} is needed)"
-    if mistakes:
+        wrong[-1] += f" ({first} is {tuple(found[first].shape)}, {expected[first]} is needed)"
+    if wrong:
         raise CheckpointError(
-            f"{path}: this VAE cannot decode for these models: {', and '.join(mistakes)}; take a whole VAE of their "
-            "family"
+            f"this VAE cannot decode for these models: {', and '.join(wrong)}",
+            place=(Path(path),),
+            remedy="take a whole VAE of their family",
         )
 
 
@@ -124,18 +130,19 @@ def _stored(path: Path) -> dict[str, Tensor]:
         with safe_open(str(path), framework="pt") as file:
             return {key: file.get_tensor(key) for key in names}
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: cannot be opened ({error}); fetch the file again") from error
+        raise CheckpointError(f"cannot be opened ({error})", place=(path,), remedy="fetch the file again") from error
 
 
 def _pickled(path: Path) -> Mapping[str, Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
         raise CheckpointError(
-            f"{path}: holds something else than plain tensors, which could run code, or is damaged; nothing of it was "
-            "opened. Take a .safetensors file"
+            "holds something else than plain tensors, which could run code, or is damaged",
+            place=(path,),
+            remedy="nothing of it was opened. Take a .safetensors file",
         ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     content = content if isinstance(content, dict) else {}

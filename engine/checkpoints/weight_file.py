@@ -1,4 +1,4 @@
-"""Folders of files of tensors, and reading one, safetensors or PyTorch's own, so that no code in it is ever run."""
+"""Folders of files of tensors, and reading one file, safetensors or PyTorch's own, without running any code in it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from safetensors.torch import load_file
 from engine.errors import RenderError
 
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError)
-"""What torch raises for files that are none, or only in part."""
+"""The errors that torch raises for damaged or foreign files."""
 
 
 def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Path]:
-    """The files of a folder and the folders inside it that have one of these suffixes, sorted.
+    """Return the files of a folder and the folders inside it that have one of these suffixes, sorted.
 
     Args:
-        folder: Where they lie.
+        folder: The folder.
         suffixes: In small letters, ".pt"; those of the files may be in any.
         what: What the folder should hold, for messages: "embeddings".
 
     Raises:
-        RenderError: The folder is not there.
+        RenderError: The folder does not exist.
     """
     if not folder.is_dir():
-        raise RenderError(f"{folder}: there is no such folder of {what}. Name one, or leave the setting out")
+        raise RenderError(f"there is no such folder of {what}. Name one, or leave the setting out", place=(folder,))
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
 
 
 def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapping[str, Any]:
-    """What a file holds by name, on the CPU.
+    """Read a file and return its content by name, on the CPU.
 
     Args:
         path: One that ends in ``.safetensors`` is read as that, any other as PyTorch's.
@@ -51,7 +51,7 @@ def _safe(path: Path, what: str) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise RenderError(f"{path}: cannot be read as safetensors ({error}). Get the {what} again") from error
+        raise RenderError(f"cannot be read as safetensors ({error}). Get the {what} again", place=(path,)) from error
 
 
 def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any]:
@@ -60,11 +60,12 @@ def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise RenderError(
-            f"{path}: needs code of its own to be read, which is never run here. Convert it to .safetensors with a "
-            "tool you trust, or get it in that form"
+            "needs code of its own to be read, which is never run here. Convert it to .safetensors with a tool you "
+            "trust, or get it in that form",
+            place=(path,),
         ) from error
     except _DAMAGED as error:
-        raise RenderError(f"{path}: cannot be read as a PyTorch file ({error}). Get the {what} again") from error
+        raise RenderError(f"cannot be read as a PyTorch file ({error}). Get the {what} again", place=(path,)) from error
     if not isinstance(content, Mapping):
-        raise RenderError(f"{path}: holds a {type(content).__name__}, no {what}. Move it elsewhere")
+        raise RenderError(f"holds a {type(content).__name__}, no {what}. Move it elsewhere", place=(path,))
     return cast("Mapping[str, Any]", content)

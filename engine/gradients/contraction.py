@@ -1,4 +1,4 @@
-"""Contractions: ``<dL/dW, M>`` for every tensor W and parent M, from which every slope of a recipe's numbers follows.
+"""Contractions ``<dL/dW, M>`` of every tensor W and parent M: derivatives by all numbers of a recipe follow from them.
 
 With ``W = sum of c[m] * M[m]``, ``dL/dk = sum over tensors and m of dc[m]/dk * <dL/dW, M[m]>``. So a few numbers a
 tensor are all that is kept of a backward pass, however many numbers of the recipe are asked for afterwards: blocks,
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.architecture.widths import UNET
 from engine.errors import RecipeError
 from engine.live.weights import LiveWeights
 from engine.modes.rows import Row
 
-UNET = "model.diffusion_model."
 LARGEST_SHIFT = 64
 """Gradients of tensors up to this size are kept whole: rows may add a number to every single element of a bias."""
 
@@ -38,14 +38,14 @@ class Contracted:
     others: Mapping[str, float]
     whole: tuple[float, ...] | None
 
-    def along(self, slope: Row) -> float:
-        """``<G, slope>``."""
-        total = self.first * sum(weight for _, weight in slope.terms)
-        total += sum(weight * self.others.get(str(name), 0.0) for name, weight in slope.terms)
-        if slope.shift:
+    def along(self, direction: Row) -> float:
+        """Return ``<G, direction>``, the derivative when the tensor moves in that direction."""
+        total = self.first * sum(weight for _, weight in direction.terms)
+        total += sum(weight * self.others.get(str(name), 0.0) for name, weight in direction.terms)
+        if direction.shift:
             if self.whole is None:
-                raise RuntimeError(f"a shift of {len(slope.shift)} elements, and only {LARGEST_SHIFT} are kept")
-            total += sum(a * b for a, b in zip(slope.shift, self.whole, strict=True))
+                raise RuntimeError(f"a shift of {len(direction.shift)} elements, and only {LARGEST_SHIFT} are kept")
+            total += sum(a * b for a, b in zip(direction.shift, self.whole, strict=True))
         return total
 
 
@@ -54,7 +54,7 @@ class Contraction:
 
     Args:
         weights: the live model and its parents.
-        keys: whose gradients are wanted.
+        keys: the tensors whose gradients are collected.
 
     Raises:
         RecipeError: a key lies outside the UNet.
@@ -65,8 +65,8 @@ class Contraction:
         self._keys = tuple(keys)
         if outside := [key for key in self._keys if not key.startswith(UNET)]:
             raise RecipeError(
-                f"{len(outside)} tensors lie outside the UNet, such as {outside[0]}: slopes of BASE are not known; "
-                "keep BASE out of what is differentiated"
+                f"{len(outside)} tensors lie outside the UNet, such as {outside[0]}: derivatives by BASE's "
+                "ratio are not known; keep BASE out of what is differentiated"
             )
         self._dots: dict[str, Tensor] = {}
         self._whole: dict[str, Tensor] = {}
@@ -86,7 +86,7 @@ class Contraction:
                 parameter.requires_grad_(False)
                 parameter.grad = None
 
-    def found(self) -> dict[str, Contracted]:
+    def contracted(self) -> dict[str, Contracted]:
         """What the backward passes so far have come to, by key; keys that no gradient reached are not in it."""
         names = self._weights.names
         if not self._dots:

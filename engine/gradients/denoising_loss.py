@@ -1,35 +1,36 @@
-"""The denoising loss of a model on given pictures: how well it tells apart picture and noise, without any sampling.
+"""The denoising loss of a model on given pictures: how well it separates picture and noise, without any sampling.
 
-A picture is encoded, noised to a level and shown to the UNet once; the error of the noise it finds there is what
+A picture is encoded, noised to a level and put through the UNet once; the error of the noise it predicts is what
 diffusion models are trained with (Ho et al. 2020, https://arxiv.org/abs/2006.11239, equation 14). A model that could
-have drawn the pictures errs little on them.
+have made the pictures has a small error on them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.errors import RenderError
-from engine.gradients.traced_renderer import TracedRenderer, again
+from engine.gradients.tracing import recomputed
+from engine.rendering.denoiser import Denoiser
 from engine.shots.limits import LATENT_STEP
 from engine.shots.shot import Shot
 
 LEVELS = 8
+"""The usual number of noise levels, each a UNet call for every picture."""
 QUIETEST, LOUDEST = 0.02, 0.98
-"""The part of the model's times, 0 to 1, from which levels are drawn; at the ends all models err alike."""
+"""The part of the model's times, 0 to 1, from which noise levels are drawn: at the ends all models err alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noised:
-    """Pictures to be noised and looked at.
+class NoisedPictures:
+    """Pictures, and the noise that is added to them.
 
     Attributes:
-        latents: ``(n, 4, h, w)`` float32, from ``DenoisingLoss.encoded``.
-        captions: what the UNet is told of each picture; "" is nothing.
+        latents: ``(n, 4, h, w)`` float32, from ``Gradients.encode``.
+        captions: the prompt of each picture; "" is none.
         seed: of noise and levels; the same seed is the same noise whatever the model, so that losses compare.
         levels: how many noise levels, each a UNet call for every picture.
     """
@@ -40,62 +41,50 @@ class Noised:
     levels: int = LEVELS
 
 
-class DenoisingLoss(TracedRenderer):
-    """A renderer that looks at pictures instead of making them."""
+def denoising_errors(
+    denoiser: Denoiser, pictures: NoisedPictures, *, backward: Callable[[Tensor], None] | None = None
+) -> Tensor:
+    """Return the mean squared error of the predicted noise, averaged over the levels.
 
-    @torch.inference_mode()
-    def encoded(self, pictures: Tensor) -> Tensor:
-        """Latents of pictures by the built model's VAE.
+    Args:
+        denoiser: of the model.
+        pictures: what to denoise.
+        backward: called with the mean error of every level, a scalar with gradients, before the next level begins.
 
-        Args:
-            pictures: ``(n, 3, h, w)`` from 0 to 1; sides are multiples of 8.
+    Returns:
+        ``(n,)``; a model that always predicts 0 has an error of about 1.
+    """
+    shots = [_shot(pictures, number) for number in range(len(pictures.latents))]
+    rows: list[Tensor] = []
+    for number, (sigma, noise) in enumerate(_noises(denoiser, pictures)):
+        with torch.set_grad_enabled(backward is not None):
+            numbered = denoiser.numbered(shots)
+            error = _error(lambda x: numbered(x, sigma, number), pictures.latents, sigma, noise)  # noqa: B023
+            if backward:
+                backward(error.mean() / pictures.levels)
+        rows.append(error.detach())
+    return torch.stack(rows).mean(0)
 
-        Returns:
-            ``(n, 4, h / 8, w / 8)`` float32: the means of what the encoder finds.
 
-        Raises:
-            RenderError: other shapes, or too little memory for one picture.
-        """
-        if pictures.ndim != 4 or pictures.shape[1] != 3 or any(side % LATENT_STEP for side in pictures.shape[2:]):
-            raise RenderError(
-                f"pictures of shape {tuple(pictures.shape)} cannot be encoded; (n, 3, h, w) is wanted, sides multiples "
-                f"of {LATENT_STEP}"
-            )
-        return self._codec.encode(pictures.to(self._device, torch.float32))
+def _shot(pictures: NoisedPictures, number: int) -> Shot:
+    """A shot by which the UNet gets a picture's caption alone: guidance at 1."""
+    height, width = (side * LATENT_STEP for side in pictures.latents.shape[2:])
+    return Shot(
+        prompt=pictures.captions[number], seed=0, width=width, height=height, steps=pictures.levels, cfg=1.0
+    )  # fmt: skip
 
-    def errors(self, noised: Noised, *, backward: Callable[[Tensor], None] | None = None) -> Tensor:
-        """Mean squared error of the noise found, ``(n,)``, averaged over the levels; 1 for a model that finds nothing.
 
-        Args:
-            noised: what to look at.
-            backward: called with the mean error of every level, a scalar with gradients, before the next level begins.
-        """
-        shots = [self._shot(noised, number) for number in range(len(noised.latents))]
-        rows: list[Tensor] = []
-        for number, (sigma, noise) in enumerate(self._draws(noised)):
-            with torch.set_grad_enabled(backward is not None):
-                error = self._error(shots, noised.latents, sigma, noise, number)
-                if backward:
-                    backward(error.mean() / noised.levels)
-            rows.append(error.detach())
-        return torch.stack(rows).mean(0)
+def _noises(denoiser: Denoiser, pictures: NoisedPictures) -> Iterator[tuple[float, Tensor]]:
+    """Noise levels, one from each of equal stretches of time, and noise."""
+    generator = torch.Generator("cpu").manual_seed(pictures.seed)
+    for number in range(pictures.levels):
+        part = (number + float(torch.rand((), generator=generator))) / pictures.levels
+        time = (QUIETEST + (LOUDEST - QUIETEST) * part) * (len(denoiser.levels.log_sigmas) - 1)
+        noise = torch.randn(pictures.latents.shape, generator=generator)
+        yield denoiser.levels.sigma_of(time), noise.to(denoiser.device)
 
-    def _shot(self, noised: Noised, number: int) -> Shot:
-        """What makes the UNet hear a caption alone: guidance at 1."""
-        height, width = (side * LATENT_STEP for side in noised.latents.shape[2:])
-        return Shot(prompt=noised.captions[number], seed=0, width=width, height=height, steps=noised.levels, cfg=1.0)
 
-    def _draws(self, noised: Noised) -> Iterator[tuple[float, Tensor]]:
-        """Levels, one from each of equal stretches of time, and noise."""
-        generator = torch.Generator("cpu").manual_seed(noised.seed)
-        for number in range(noised.levels):
-            part = (number + float(torch.rand((), generator=generator))) / noised.levels
-            time = (QUIETEST + (LOUDEST - QUIETEST) * part) * (len(self._levels.log_sigmas) - 1)
-            noise = torch.randn(noised.latents.shape, generator=generator)
-            yield self._levels.sigma_of(time), noise.to(self._device)
-
-    def _error(self, shots: Sequence[Shot], latents: Tensor, sigma: float, noise: Tensor, call: int) -> Tensor:
-        numbered = self._denoiser.numbered(shots)
-        x = latents + sigma * noise
-        clean = again(lambda x: numbered(x, sigma, call), x) if torch.is_grad_enabled() else numbered(x, sigma, call)
-        return ((clean - latents) / sigma).square().flatten(1).mean(1)
+def _error(denoise: Callable[[Tensor], Tensor], latents: Tensor, sigma: float, noise: Tensor) -> Tensor:
+    x = latents + sigma * noise
+    clean = recomputed(denoise, x) if torch.is_grad_enabled() else denoise(x)
+    return ((clean - latents) / sigma).square().flatten(1).mean(1)

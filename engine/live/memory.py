@@ -11,25 +11,26 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import Checkpoint, Progress
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint
 from engine.modes.rows import Row
 from engine.recipes.blocks import BLOCKS, ELEMENTS, block_of
 
-ALIGNMENT = 128  # elements
+ALIGNMENT = 128
+"""Keys start at multiples of so many elements."""
 
 
 def element_of(key: str) -> str:
-    """The part of a block that a key belongs to, for the order in memory."""
+    """Return the element of a block that a key belongs to, for the order in memory."""
     return next((element for element in ELEMENTS if element in key), "")
 
 
 def memory_order(keys: Iterable[str]) -> list[str]:
-    """Keys by block, then element, then name."""
+    """Return the keys by block, then element, then name."""
     return sorted(keys, key=lambda key: (BLOCKS.index(block_of(key)), element_of(key), key))
 
 
 def offsets_of(sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
-    """Where each key starts, in elements, and the length of the buffer."""
+    """Return where each key starts, in elements, and the length of the buffer."""
     starts: dict[str, int] = {}
     end = 0
     for key, size in sizes.items():
@@ -56,7 +57,7 @@ class Region:
         self.parents: dict[str, Tensor] = {}
 
     def view(self, key: str, buffer: Tensor) -> Tensor:
-        """The part of a buffer that a key has, flat."""
+        """Return a key's part of a buffer, flat."""
         return buffer[self.starts[key] : self.starts[key] + self.sizes[key]]
 
     def load(self, checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[tuple[Tensor, int]]:
@@ -69,7 +70,7 @@ class Region:
             yield buffer, done
 
     def runs(self, changed: Mapping[str, Row]) -> Iterator[tuple[Row, list[str]]]:
-        """Neighbouring changed keys with equal plain rows, so that one pass does them all."""
+        """Yield runs of neighbouring changed keys with equal plain rows, which one pass can rewrite."""
         run: list[str] = []
         for key in self.sizes:
             if run and (changed.get(key) != changed[run[0]] or not changed[key].is_plain):
@@ -81,12 +82,12 @@ class Region:
             yield changed[run[0]], run
 
     def span(self, run: Sequence[str]) -> slice:
-        """The elements of neighbouring keys, and what lies between them."""
+        """Return the elements of neighbouring keys, with the gaps between them."""
         return slice(self.starts[run[0]], self.starts[run[-1]] + self.sizes[run[-1]])
 
 
-def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], progress: Progress | None) -> None:
-    """One buffer per file and region; two names for one file share theirs."""
+def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], progress: BytesRead | None) -> None:
+    """Read the parents into one buffer for each file and region; two names of one file share it."""
     loaded: dict[tuple[Path, int], Tensor] = {}
     files = {checkpoint.path.resolve(): checkpoint for checkpoint in checkpoints.values()}
     total = sum(c.tensors[key].size for c in files.values() for region in regions for key in region.sizes)
@@ -104,6 +105,6 @@ def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], p
 
 
 def _parent_dtype(region: Region, checkpoints: Iterable[Checkpoint]) -> torch.dtype:
-    """fp16 where all parents have nothing but that, else float32, which holds every other exactly."""
+    """fp16 where all parents have only that, else float32, which holds all other dtypes exactly."""
     half = all(checkpoint.tensors[key].dtype == "F16" for checkpoint in checkpoints for key in region.sizes)
     return torch.float16 if half else torch.float32

@@ -10,7 +10,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.families import no_pictures
 from engine.architecture.keymap import ENCODERS, Component, Fill, fills
 from engine.architecture.layout import Shape, Widths, shapes
@@ -37,20 +37,20 @@ class LiveModel:
     vae: AutoencoderKL
     text_encoder: CLIPTextModel
     text_encoder_g: CLIPTextModelWithProjection | None
-    family: Family
+    family: ModelFamily
     shapes: dict[str, Shape]
 
     @classmethod
-    def empty(cls, widths: Widths | Family) -> LiveModel:
+    def empty(cls, widths: Widths | ModelFamily) -> LiveModel:
         """A model of these widths with parameters that have no memory yet.
 
         Args:
             widths: the widths, or a family with the widths and what its UNet predicts.
 
         Raises:
-            RenderError: the UNet wants more than latents, as inpainting models do.
+            RenderError: the UNet reads more than latents, as inpainting models do.
         """
-        family = widths if isinstance(widths, Family) else Family(widths=widths)
+        family = widths if isinstance(widths, ModelFamily) else ModelFamily(widths=widths)
         if reason := no_pictures(family.widths):
             raise RenderError(reason)
         with torch.device("meta"):
@@ -77,7 +77,7 @@ class LiveModel:
         return self.modules[component]
 
     def places(self, key: str) -> list[tuple[nn.Module, str]]:
-        """The modules that hold the parameters of an LDM key, and the attributes they are.
+        """Return the modules that hold the parameters of an LDM key, and the names of their attributes.
 
         Raises:
             KeyError: the key fills none.
@@ -85,7 +85,7 @@ class LiveModel:
         return [self._place(fill) for fill in self._fills(key)]
 
     def parameters_of(self, key: str) -> list[nn.Parameter]:
-        """The parameters that an LDM key fills.
+        """Return the parameters that an LDM key fills.
 
         Raises:
             KeyError: the key fills none.
@@ -93,7 +93,7 @@ class LiveModel:
         return [owner.get_parameter(leaf) for owner, leaf in self.places(key)]
 
     def bind(self, key: str, memory: Tensor) -> None:
-        """Let ``memory``, in the shape of the LDM tensor or flat, hold the parameters of ``key`` from now on.
+        """Make the parameters of ``key`` views of ``memory``, which is flat or in the shape of the LDM tensor.
 
         Raises:
             KeyError: the key fills none.
@@ -104,7 +104,7 @@ class LiveModel:
             setattr(owner, leaf, nn.Parameter(part, requires_grad=False))
 
     def fill_buffers(self, device: torch.device) -> None:
-        """Make the text encoders' position numbers, which no checkpoint is trusted with."""
+        """Make the text encoders' position numbers, which are not read from checkpoints: some files have wrong ones."""
         positions = torch.arange(self.family.widths.positions, device=device)[None]
         for encoder in (self.text_encoder, getattr(self.text_encoder_g, "text_model", None)):
             if encoder is not None:
@@ -114,10 +114,10 @@ class LiveModel:
             raise RuntimeError(f"these buffers were never filled: {rest}")
 
     def _fills(self, key: str) -> tuple[Fill, ...]:
-        found = fills(key, self.family.widths)
-        if not found:
+        filled = fills(key, self.family.widths)
+        if not filled:
             raise KeyError(key)
-        return found
+        return filled
 
     def _place(self, fill: Fill) -> tuple[nn.Module, str]:
         path, _, leaf = fill.name.rpartition(".")
@@ -125,7 +125,7 @@ class LiveModel:
 
 
 def part_of(fill: Fill, tensor: Tensor) -> Tensor:
-    """The part of an LDM tensor that a parameter is: a view, never a copy."""
+    """Return the part of an LDM tensor that fills a parameter: a view, never a copy."""
     if fill.third is not None:
         tensor = tensor.view(3, tensor.shape[0] // 3, *tensor.shape[1:])[fill.third]
     return tensor.t() if fill.transposed else tensor

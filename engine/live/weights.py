@@ -1,4 +1,4 @@
-"""The live weights: parents resident, the merged model in place, rebuilt only where a recipe changes.
+"""The live weights: parents resident, the merged model in place, rewritten only where a recipe changes.
 
 Parents and live model lie in the regions of ``engine.live.memory``. Parameters are views of the live buffers, so
 building a recipe is a few passes over contiguous segments and no address ever changes.
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engine.architecture.layout import VAE
 from engine.architecture.widths import Shape
-from engine.checkpoints.checkpoint import Checkpoint, Progress, has_vae
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.live.memory import Region, load_parents, memory_order
 from engine.live.model import LiveModel
@@ -29,7 +29,7 @@ from engine.recipes.recipe import Recipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReport:
-    """What a build did: contiguous segments and elements rewritten, blocks touched, wall time."""
+    """What a build did: contiguous segments and elements rewritten, blocks changed, wall time in seconds."""
 
     segments: int
     elements: int
@@ -76,7 +76,7 @@ class LiveWeights:
         dtype: torch.dtype,
         round_to: str = "fp16",
         vae: Mapping[str, Tensor] | None = None,
-        progress: Progress | None = None,
+        progress: BytesRead | None = None,
     ) -> LiveWeights:
         """Read the parents into memory and make the parameters of ``live`` views of the live buffers.
 
@@ -103,10 +103,10 @@ class LiveWeights:
         return weights
 
     def plan(self, recipe: Recipe) -> Plan:
-        """The plan of a recipe for what is in memory.
+        """Return the plan of a recipe for the parents in memory.
 
         Raises:
-            RecipeError: the recipe takes a model that was not loaded, or blocks that these models lack.
+            RecipeError: the recipe uses a model that was not loaded, or blocks that these models lack.
         """
         return plan_for(recipe, self._shapes)
 
@@ -114,11 +114,11 @@ class LiveWeights:
         """Make the live model the plan's, in place; only what differs from the last build is rewritten.
 
         Raises:
-            RecipeError: the plan takes a model that was not loaded.
+            RecipeError: the plan uses a model that was not loaded.
         """
         self._check(plan)
         started = time.perf_counter()
-        stale = self._find_out(plan)
+        stale = self._update_prepasses(plan)
         regions = self._regions if self._vae_is_merged else self._regions[:1]
         rows = {key: plan.rows[key] for region in regions for key in region.sizes}
         changed = {key: row for key, row in rows.items() if self._built.get(key) != row or (stale and row.runs & stale)}
@@ -141,7 +141,7 @@ class LiveWeights:
             vae: every tensor of it by LDM key, in the live shapes but for trailing ones.
 
         Raises:
-            CheckpointError: the merged one is wanted, and a parent has no such VAE.
+            CheckpointError: ``vae`` is None, and a parent has no such VAE.
         """
         region = self._regions[-1]
         if vae is None:
@@ -153,7 +153,7 @@ class LiveWeights:
         self._vae_is_merged = False
 
     def _merge_vae(self, region: Region) -> None:
-        """Let the VAE be built from the parents, which are read now if they were not needed before."""
+        """Build the VAE from the parents', which are read now if they were not needed before."""
         if self._vae_is_merged:
             return
         lacking = [name for name, checkpoint in self._checkpoints.items() if not self._holds_vae(checkpoint)]
@@ -169,17 +169,17 @@ class LiveWeights:
         return has_vae(checkpoint) and checkpoint.widths.vae == self.live.family.widths.vae
 
     def read(self, key: str) -> Tensor:
-        """The live value of a key, in the live dtype and the LDM tensor's shape; a view, not a copy."""
+        """Return the live value of a key, in the live dtype and the LDM tensor's shape; a view, not a copy."""
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.live).view(self.live.shapes[key])
 
-    def _find_out(self, plan: Plan) -> frozenset[int]:
-        """Do the pre-passes that have not been done yet, over the files; returns the numbers of those runs."""
+    def _update_prepasses(self, plan: Plan) -> frozenset[int]:
+        """Do the pre-passes that have not been done yet, over the files; return the numbers of those runs."""
         stale: set[int] = set()
         for number in sorted(plan.prepasses):
-            wanted, known = plan.prepasses[number], self._prepasses.pop(number, None)
-            if known is None or known[0] != wanted or wanted.runs & stale:
-                known = wanted, do_prepass(wanted, self._stored, plan.shapes, self._known)
+            needed, known = plan.prepasses[number], self._prepasses.pop(number, None)
+            if known is None or known[0] != needed or needed.runs & stale:
+                known = needed, do_prepass(needed, self._stored, plan.shapes, self._known)
                 stale.add(number)
             self._prepasses[number] = known
         return frozenset(stale)
@@ -194,13 +194,13 @@ class LiveWeights:
         return self._checkpoints[name].read(key)
 
     def parent(self, name: str, key: str) -> Tensor:
-        """A parent's tensor in the shape of its file."""
+        """Return a parent's tensor in the shape of its file."""
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.parents[name]).view(self._shapes[name][key])
 
     def _rebuild(self, region: Region, row: Row, run: list[str]) -> int:
         span = region.span(run)
-        for key in run:  # until it is done, nothing is known of these: an interrupted build is built again
+        for key in run:  # unknown until it is done, so that an interrupted build is repeated
             self._built.pop(key, None)
         if row.is_plain:
             self._arithmetic.evaluate(row, lambda name: region.parents[name][span], region.live[span])
@@ -230,11 +230,11 @@ def _addresses(places: list[tuple[nn.Module, str]]) -> list[int]:
 
 
 def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str, Shape]]:
-    """Equal mappings as one: what is known to fit need not be compared for every plan."""
-    found: dict[str, Mapping[str, Shape]] = {}
+    """Equal mappings as one object, so that they are compared once and not for every plan."""
+    shared: dict[str, Mapping[str, Shape]] = {}
     for name, mapping in shapes.items():
-        found[name] = next((known for known in found.values() if known == mapping), mapping)
-    return found
+        shared[name] = next((known for known in shared.values() if known == mapping), mapping)
+    return shared
 
 
 def _region(live: LiveModel, keys: list[str], dtype: torch.dtype, device: torch.device) -> Region:

@@ -154,8 +154,8 @@ class RunSettings:
             return
         for key, (alpha, _) in self.table.items():
             if not low <= alpha <= high:
-                limits = limits_text((low, high))
-                raise RecipeError(f"{mode.name}: a rule gives {key} the ratio {alpha}; it must be {limits}")
+                what = f"{mode.name}: a rule gives {key} the ratio {alpha}"
+                raise RecipeError(what, remedy=f"it must be {limits_text((low, high))}")
 
 
 def rule_name(block: str, family: FamilyName) -> str:

@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import Checkpoint, Progress, open_checkpoint
+from engine.checkpoints.checkpoint import BytesRead, Checkpoint, open_checkpoint
 from engine.checkpoints.header import header_bytes
-from engine.errors import CheckpointError, RecipeError
+from engine.errors import CheckpointError, Problems, RecipeError
 from engine.files import replaced
 from engine.merging.output import MergedTensors, Output
 from engine.merging.sources import SCRATCH_TURNS
@@ -60,7 +60,7 @@ def write_checkpoint(
     *,
     output: Output | None = None,
     metadata: Mapping[str, str],
-    progress: Progress | None = None,
+    progress: BytesRead | None = None,
     overwrite: bool = False,
 ) -> Written:
     """Build the checkpoint of a recipe on disk. It appears under its name only when it is whole.
@@ -97,20 +97,17 @@ def open_parents(recipe: Recipe, models: Mapping[str, Path]) -> dict[str, Checkp
     if unknown := sorted({*recipe.models} - {*models}):
         raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(models)}")
     found: dict[str, Checkpoint] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for name in recipe.models:
-        try:
+        with problems.collecting():
             found[name] = open_checkpoint(models[name])
-        except CheckpointError as error:
-            mistakes.append(str(error))
-            continue
-        if found[name].family != recipe.family:
-            mistakes.append(
-                f"{models[name]}: this is a model of the family {found[name].family}, and the recipe is for "
-                f'{recipe.family}; write family = "{found[name].family}" in the recipe, or take other models'
-            )
-    if mistakes:
-        raise CheckpointError("\n".join(mistakes))
+            if found[name].family != recipe.family:
+                problems.add(
+                    (models[name],),
+                    f"this is a model of the family {found[name].family}, and the recipe is for {recipe.family}",
+                    f'write family = "{found[name].family}" in the recipe, or take other models',
+                )
+    problems.raise_as(CheckpointError)
     return found
 
 
@@ -131,7 +128,7 @@ def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
 
 
 def _write(
-    out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: Progress | None, *, overwrite: bool
+    out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: BytesRead | None, *, overwrite: bool
 ) -> Written:
     """Write under a temporary name in the same folder, make it durable, then give it its name."""
     free = shutil.disk_usage(out.parent).free
@@ -204,7 +201,7 @@ def bytes_of(tensor: Tensor) -> memoryview:
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _reporter(progress: Progress | None, size: int) -> Callable[[int], None]:
+def _reporter(progress: BytesRead | None, size: int) -> Callable[[int], None]:
     return lambda done: progress(done, size) if progress else None
 
 

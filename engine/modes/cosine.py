@@ -63,7 +63,7 @@ def _range(keys: Iterable[PrepassKey], _seed: int, *, name: str, normalized: boo
             limit = np.percentile(values, percentile, method="midpoint")
             values = values[values >= limit] if keep_above else values[values <= limit]
     if not values.size:
-        raise RecipeError(f"{name}: the models have too few tensors in common to compare; write normal")
+        raise RecipeError(f"{name}: the models have too few tensors in common to compare", remedy="write normal")
     return CosineRange(low=float(values.min()), high=float(values.max()))
 
 

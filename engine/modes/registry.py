@@ -52,7 +52,9 @@ def calculation_modes() -> Mapping[str, CalculationMode]:
     for point in entry_points(group=GROUP):
         mode = _loaded(point)
         if found.setdefault(mode.name, mode) is not mode:
-            raise RecipeError(f"{_called(point)}: there is a calculation mode {mode.name!r} already; rename it")
+            raise RecipeError(
+                f"{_called(point)}: there is a calculation mode {mode.name!r} already", remedy="rename it"
+            )
     return MappingProxyType(found)
 
 
@@ -63,7 +65,7 @@ def merge_mode(name: str) -> MergeMode:
         RecipeError: there is none.
     """
     if name not in MERGE_MODES:
-        raise RecipeError(f"there is no merge mode {name!r}; write one of {', '.join(MERGE_MODES)}")
+        raise RecipeError(f"there is no merge mode {name!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
     return MERGE_MODES[name]
 
 
@@ -75,7 +77,7 @@ def calculation_mode(name: str) -> CalculationMode:
     """
     known = calculation_modes()
     if name not in known:
-        raise RecipeError(f"there is no calculation mode {name!r}; {did_you_mean(name, known)}")
+        raise RecipeError(f"there is no calculation mode {name!r}", remedy=did_you_mean(name, known))
     return known[name]
 
 
@@ -84,10 +86,11 @@ def _loaded(point: EntryPoint) -> CalculationMode:
     try:
         mode = point.load()
     except Exception as error:
-        what = f"cannot be loaded ({type(error).__name__}: {error}); mend the package or uninstall it"
-        raise RecipeError(f"{_called(point)} {what}") from error
+        what = f"{_called(point)} cannot be loaded ({type(error).__name__}: {error})"
+        raise RecipeError(what, remedy="mend the package or uninstall it") from error
     if not isinstance(mode, CalculationMode):
-        raise RecipeError(f"{_called(point)} is {mode!r:.60}; a CalculationMode of engine.modes.record is needed")
+        what = f"{_called(point)} is {mode!r:.60}"
+        raise RecipeError(what, remedy="a CalculationMode of engine.modes.record is needed")
     return mode
 
 

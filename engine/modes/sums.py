@@ -56,7 +56,8 @@ def add_difference(x: Operands[Tensor]) -> Tensor:
         return (x.a.float() + x.alpha * x.b.float()).to(x.a.dtype)
     found = x.a + times(x.alpha, x.b)
     if found.dtype != x.a.dtype:
-        raise RecipeError(f"dialect {x.rounding.dialect} cannot add models of {x.a.dtype} and {x.b.dtype}; {_REMEDY}")
+        what = f"dialect {x.rounding.dialect} cannot add models of {x.a.dtype} and {x.b.dtype}"
+        raise RecipeError(what, remedy=_REMEDY)
     return found
 
 
@@ -75,9 +76,8 @@ def triple_sum(x: Operands[Tensor]) -> Tensor:
     if not x.rounding.native_sums:
         return lerp(a, inner, total, a.dtype)
     if not a.dtype == b.dtype == c.dtype:
-        raise RecipeError(
-            f"dialect {x.rounding.dialect} cannot sum models of {a.dtype}, {b.dtype} and {c.dtype}; {_REMEDY}"
-        )
+        what = f"dialect {x.rounding.dialect} cannot sum models of {a.dtype}, {b.dtype} and {c.dtype}"
+        raise RecipeError(what, remedy=_REMEDY)
     return lerp(a, inner.to(b.dtype), total, a.dtype)
 
 

@@ -1,1 +1,1 @@
-"""From a prompt's text to what the UNet's cross-attention reads."""
+"""From a prompt's text to conditioning: what the UNet's cross-attention reads."""

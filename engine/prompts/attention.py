@@ -1,8 +1,8 @@
-"""Attention in a prompt: ``(x)``, ``(x:1.2)`` and ``[x]`` as pieces of text with weights, read and written.
+"""Attention in a prompt: ``(x)``, ``(x:1.2)`` and ``[x]`` as pieces of text with weights, parsed.
 
-The grammar is AUTOMATIC1111's (WebUI 1.10). Its corners are kept, because pictures hang on them: a number counts only
-before a closing round bracket, an opener without its closer holds to the end of the text, round and square brackets
-are matched apart from each other, and ``BREAK`` inside brackets is a word with a negative weight.
+The grammar is AUTOMATIC1111's (WebUI 1.10). Its special cases are kept, because pictures depend on them: a number
+counts only before a closing round bracket, an opening bracket without its partner acts to the end of the text, round
+and square brackets are matched independently, and ``BREAK`` inside brackets is a word with a negative weight.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-STRONGER = 1.1  # what a pair of round brackets multiplies by; square brackets divide by it
+STRONGER = 1.1
+"""The factor of a pair of round brackets; square brackets divide by it."""
 
 _SIGNS = re.compile(
-    r"\\(?P<literal>[()\[\]\\]?)"  # a backslash makes the next bracket or backslash a letter, and is dropped itself
+    r"\\(?P<literal>[()\[\]\\]?)"  # a backslash turns the next bracket or backslash into a letter, and is dropped
     r"|(?P<opener>[(\[])"
     r"|:\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)"
     r"|(?P<closer>[)\]])"
@@ -29,32 +30,33 @@ class Piece:
 
     Attributes:
         text: What is tokenised, never empty.
-        weight: What the text's rows of the conditioning are multiplied by; 1 is neutral.
+        weight: The factor of the text's rows of the conditioning; 1 is neutral.
     """
 
     text: str
     weight: float = 1.0
 
 
-BREAK = Piece(text="BREAK", weight=-1.0)  # ends a chunk of 75 tokens; the WebUI marks it in the same way
+BREAK = Piece(text="BREAK", weight=-1.0)
+"""The piece that ends a chunk of 75 tokens; the WebUI marks it in the same way."""
 
 
 def parse_attention(text: str) -> tuple[Piece, ...]:
-    """The pieces of a text, in order.
+    """Return the pieces of a text, in order.
 
     Neighbours of one weight are joined, so that they are tokenised together; pieces without text are dropped.
 
     Args:
         text: A prompt whose schedules are already resolved.
     """
-    reader = _Reader()
+    reader = _PieceReader()
     for match in _SIGNS.finditer(text):
         reader.read(match)
-    return tuple(piece for piece in _joined(reader.finished()) if piece.text)
+    return tuple(piece for piece in _neighbours_joined(reader.finished()) if piece.text)
 
 
 def unmatched_brackets(text: str) -> tuple[str, ...]:
-    """The brackets without a partner: closers, which are read as letters, and openers, which act to the end."""
+    """Return the brackets without a partner: closing ones are read as letters, opening ones act to the end."""
     open_signs: dict[str, int] = {"(": 0, "[": 0}
     alone: list[str] = []
     for match in _SIGNS.finditer(text):
@@ -70,7 +72,7 @@ def unmatched_brackets(text: str) -> tuple[str, ...]:
     return (*alone, *(sign for sign, count in open_signs.items() for _ in range(count)))
 
 
-class _Reader:
+class _PieceReader:
     """Collects pieces, and remembers where brackets were opened."""
 
     def __init__(self) -> None:
@@ -114,8 +116,8 @@ class _Reader:
         self._weights[start:] = [weight * factor for weight in self._weights[start:]]
 
 
-def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Pieces with neighbours of one weight made one."""
+def _neighbours_joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, with neighbours of one weight joined."""
     current: Piece | None = None
     for piece in pieces:
         if current is not None and piece.weight == current.weight:

@@ -1,15 +1,17 @@
-"""What a person should know about a prompt before it is rendered: what cannot be honoured, and what looks wrong."""
+"""What a person should know about a prompt before it is rendered: what has no effect, and what looks like a slip."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from engine.errors import Problem
 from engine.prompts.attention import BREAK, parse_attention, unmatched_brackets
 from engine.prompts.parts import NETWORK, negative_text, prompt_parts, without_comments
-from engine.prompts.schedule import Alternate, Nodes, Scheduled, parse_schedule, schedule
+from engine.prompts.schedule import Alternate, Nodes, Scheduled, parse_schedule, resolved_texts
 
-MOST_TEXTS = 50  # of a schedule's texts looked at; the others repeat their words
+MOST_TEXTS = 50
+"""How many of a schedule's texts are checked; the others repeat their words."""
 
 _CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _WILDCARD = re.compile(r"__[\w/*-]+?__")
@@ -17,60 +19,67 @@ _BARE_WEIGHT = re.compile(r"\w[\w -]*:\s?\d*\.\d+")
 _SCHEDULE_LIKE = re.compile(r"(?<!\\)\[[^\[\]\\]*[:|][^\[\]\\]*\]")
 
 
-def check_prompt(text: str, *, negative: bool = False) -> tuple[str, ...]:
-    """Remarks on a prompt.
+def check_prompt(text: str, *, negative: bool = False) -> tuple[Problem, ...]:
+    """Return remarks on a prompt.
 
     Args:
         text: A prompt or a negative.
         negative: Which of the two it is: AND and extra networks mean nothing in a negative.
 
     Returns:
-        One remark a finding, each once: what is there, what becomes of it; the way out. Empty for a prompt that is
-        rendered as it is written.
+        One remark for each finding, without repeats: what the prompt has and what happens to it, and the way out. Empty
+        for a prompt without any.
     """
-    remarks = [*_signs(without_comments(text), negative=negative), *_whole_weight(text, negative=negative)]
+    remarks = [*_ignored_signs(without_comments(text), negative=negative), *_whole_weight(text, negative=negative)]
     parts = [negative_text(text)] if negative else [part.text for part in prompt_parts(text)]
     for part in parts:
-        remarks += _schedules(part)
-        for resolved in list(dict.fromkeys(entry.text for entry in schedule(part, 1000)))[:MOST_TEXTS]:
-            remarks += _resolved(resolved)
+        remarks += _schedule_remarks(part)
+        for resolved in list(dict.fromkeys(stretch.text for stretch in resolved_texts(part, 1000)))[:MOST_TEXTS]:
+            remarks += _resolved_remarks(resolved)
     return tuple(dict.fromkeys(remarks))
 
 
-def _signs(text: str, *, negative: bool) -> Iterator[str]:
-    """Pieces that the renderer does not act on."""
+def _ignored_signs(text: str, *, negative: bool) -> Iterator[Problem]:
+    """Signs that have no effect here."""
     for found in NETWORK.finditer(text):
         fate = "stands in a negative and is read as words" if negative else "is taken out and not applied"
-        yield f'"{found[0]}" (LoRA or another extra network) {fate}; merge it into the models, or take it out'
+        yield Problem(
+            what=f'"{found[0]}" (LoRA or another extra network) {fate}',
+            remedy="merge it into the models, or take it out",
+        )
     for pattern, name in ((_CHOICE, "a choice of words"), (_WILDCARD, "a wildcard")):
         for found in pattern.finditer(text):
-            yield f'"{found[0]}" looks like {name} and is read as it stands; write the words alone, or give its list'
+            yield Problem(
+                what=f'"{found[0]}" looks like {name} and is read as it stands',
+                remedy="write the words alone, or give its list",
+            )
     if negative and re.search(r"\bAND\b", text):
-        yield '"AND" composes nothing in a negative and is read as a word; use a comma'
+        yield Problem(what='"AND" composes nothing in a negative and is read as a word', remedy="use a comma")
 
 
-def _whole_weight(text: str, *, negative: bool) -> Iterator[str]:
-    """A weight at the end of a prompt that composes nothing: it was probably meant for the last words."""
+def _whole_weight(text: str, *, negative: bool) -> Iterator[Problem]:
+    """A weight at the end of a prompt without AND: it was probably meant for the last words."""
     parts = () if negative else prompt_parts(text)
     if len(parts) == 1 and parts[0].weight != 1:
-        yield (
-            f'":{parts[0].weight:g}" at the end weighs the whole prompt against the negative; to weigh the words '
-            "before it, put them and the weight into round brackets"
+        yield Problem(
+            what=f'":{parts[0].weight:g}" at the end weighs the whole prompt against the negative',
+            remedy="to weigh the words before it, put them and the weight into round brackets",
         )
 
 
-def _schedules(text: str) -> Iterator[str]:
+def _schedule_remarks(text: str) -> Iterator[Problem]:
     nodes = parse_schedule(text)
     if nodes is not None:
         yield from _late(nodes)
     elif _SCHEDULE_LIKE.search(text):
-        yield (
-            'a "|" that separates no [a|b], or a backslash at the end, keeps every schedule of the text from being '
-            "read; take it out, or write a backslash before it"
+        yield Problem(
+            what='a "|" that separates no [a|b], or a backslash at the end, keeps every schedule of the text from '
+            "being read",
+            remedy="take it out, or write a backslash before it",
         )
 
 
-def _late(nodes: Nodes) -> Iterator[str]:
+def _late(nodes: Nodes) -> Iterator[Problem]:
     """Schedules whose second text never comes."""
     for node in nodes:
         if isinstance(node, Alternate):
@@ -79,22 +88,33 @@ def _late(nodes: Nodes) -> Iterator[str]:
         elif isinstance(node, Scheduled):
             yield from _late((*(node.before or ()), *node.after))
             if "." in node.when and float(node.when) >= 1:
-                yield (
-                    f'a schedule switches at "{node.when.strip()}" of all steps, so its last text never comes; write a '
-                    "fraction below 1 or a step, or, for a weight, round brackets"
+                yield Problem(
+                    what=f'a schedule switches at "{node.when.strip()}" of all steps, so its last text never comes',
+                    remedy="write a fraction below 1 or a step, or, for a weight, round brackets",
                 )
 
 
-def _resolved(text: str) -> Iterator[str]:
-    """What is odd in a text whose schedules are resolved."""
+def _resolved_remarks(text: str) -> Iterator[Problem]:
+    """Remarks on a text whose schedules are resolved."""
     for sign in unmatched_brackets(text):
         fate = "acts on everything behind it" if sign in "([" else "is read as a letter"
-        yield f'a "{sign}" has no partner and {fate}; close the bracket, or write a backslash before it'
+        yield Problem(
+            what=f'a "{sign}" has no partner and {fate}', remedy="close the bracket, or write a backslash before it"
+        )
     for found in _SCHEDULE_LIKE.finditer(text):
         if parse_schedule(text) is not None:
-            yield f'"{found[0]}" looks like a schedule without a step, so its signs are words; write [from:to:step]'
+            yield Problem(
+                what=f'"{found[0]}" looks like a schedule without a step, so its signs are words',
+                remedy="write [from:to:step]",
+            )
     for piece in parse_attention(text):
         for found in _BARE_WEIGHT.finditer(piece.text):
-            yield f'"{found[0].strip()}" has a weight without round brackets, read as words; write ({found[0].strip()})'
+            yield Problem(
+                what=f'"{found[0].strip()}" has a weight without round brackets, read as words',
+                remedy=f"write ({found[0].strip()})",
+            )
         if piece != BREAK and re.search(r"\bBREAK\b", piece.text):
-            yield '"BREAK" inside brackets ends no chunk and is read as a word; write it between brackets, not in them'
+            yield Problem(
+                what='"BREAK" inside brackets ends no chunk and is read as a word',
+                remedy="write it between brackets, not in them",
+            )

@@ -1,8 +1,8 @@
-"""Chunks to numbers: one text encoder reads them, and weights are applied to what it says.
+"""Chunks to numbers: one text encoder encodes them, and weights are applied to its output.
 
 The arithmetic is that of AUTOMATIC1111's WebUI 1.10 ("Emphasis: Original"): the rows of a chunk are multiplied by their
-weights, then the whole is scaled so that its mean is what it was before. The chunks that stand at one place of a
-schedule's texts go through this together, and the mean is taken over all of them.
+weights, then the whole is scaled so that its mean is what it was before. The chunks of one position in all
+texts of a schedule go through this together, and the mean is taken over all of them.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from engine.prompts.embeddings import EmbeddingFolder
 
 Texts = tuple[tuple[Chunk, ...], ...]
-"""Every text of a schedule in chunks, all of one number of chunks."""
+"""Every text of a schedule as chunks; all texts have the same number of chunks."""
 
 
-class Reader(Protocol):
+class ReadableEncoder(Protocol):
     """One text encoder and how it is read; ``engine.prompts.encoders.Tower`` is one."""
 
     @property
@@ -44,19 +44,27 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """What a text encoder says of a chunk: states ``(77, width)`` float32, and the pooled text ``(width,)`` or None."""
+    """A text encoder's output for a chunk: states ``(77, width)`` float32, and the pooled text ``(width,)`` or None."""
 
     states: Tensor
     pooled: Tensor | None
 
 
 class ChunkEncoder:
-    """One tower and the embeddings that it is given.
+    """One text encoder, and the textual-inversion embeddings that are inserted into its input.
 
-    ``embeddings`` is where the vectors of inserts come from, ``vectors`` which of an embedding's are this encoder's.
+    Args:
+        tower: The text encoder.
+        embeddings: Where the vectors of inserts come from; None: there are none.
+        vectors: Which of an embedding's vectors are for this encoder: ``SINGLE``, or a name of ``PAIR``.
+
+    Attributes:
+        dtype: The encoder's.
     """
 
-    def __init__(self, tower: Reader, embeddings: EmbeddingFolder | None = None, *, vectors: str = SINGLE) -> None:
+    def __init__(
+        self, tower: ReadableEncoder, embeddings: EmbeddingFolder | None = None, *, vectors: str = SINGLE
+    ) -> None:
         self._tower = tower
         self._embeddings = embeddings
         self._vectors = vectors
@@ -64,7 +72,7 @@ class ChunkEncoder:
         self.dtype, self._device = first.dtype, first.device
 
     def encode(self, chunks: Iterable[Chunk], clip_skip: int) -> dict[Chunk, Encoded]:
-        """What the tower says of each chunk.
+        """Return the encoder's output for each chunk.
 
         Raises:
             RenderError: There are too few layers, an embedding does not fit, or a result is not finite.
@@ -79,8 +87,8 @@ class ChunkEncoder:
         for value in (states, pooled):
             _refuse_broken(listed, value)
         rows = [None] * len(listed) if pooled is None else list(pooled.float())
-        found = zip(states.float(), rows, strict=True)
-        return {chunk: Encoded(states=s, pooled=p) for chunk, (s, p) in zip(listed, found, strict=True)}
+        outputs = zip(states.float(), rows, strict=True)
+        return {chunk: Encoded(states=s, pooled=p) for chunk, (s, p) in zip(listed, outputs, strict=True)}
 
     def _fitting(self, name: str, width: int) -> Tensor:
         if self._embeddings is None:
@@ -88,7 +96,7 @@ class ChunkEncoder:
         return self._embeddings.fitting(name, width, self._vectors)
 
     def _inserter(self, chunks: Sequence[Chunk]) -> Any:
-        """A hook that puts embeddings into the token embeddings ``(n, 77, width)``; the table itself stays as it is."""
+        """A hook that puts vectors into the token embeddings ``(n, 77, width)``, without changing the table itself."""
 
         def insert(module: object, args: object, output: Tensor) -> Tensor:
             output = output.clone()
@@ -103,11 +111,11 @@ class ChunkEncoder:
 
 
 def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, ...], Tensor]:
-    """The contexts of a schedule's texts: weights applied, means restored, chunks joined.
+    """Return the contexts of a schedule's texts: weights applied, means restored, chunks joined.
 
     Args:
-        texts: All texts of the schedule; one that comes twice counts twice in the means.
-        states: What the encoder gives for each chunk, ``(77, width)`` float32.
+        texts: All texts of the schedule; one that occurs twice counts twice in the means.
+        states: The encoder's output for each chunk, ``(77, width)`` float32.
 
     Returns:
         ``(chunks * 77, width)`` float32 for each text.
@@ -123,21 +131,22 @@ def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, 
 
 
 def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]) -> dict[Chunk, Tensor]:
-    """The chunks that stand at one place of a schedule's texts, and how often."""
+    """The weighted states of the chunks at one position of a schedule's texts; ``counts``: how often each occurs."""
     if not any(chunk.weighted for chunk in counts):
         return {chunk: states[chunk] for chunk in counts}
     after = {chunk: states[chunk] * states[chunk].new_tensor(chunk.weights)[:, None] for chunk in counts}
-    factor = _mean(counts, states) / _mean(counts, after)
+    factor = _mean_over_chunks(counts, states) / _mean_over_chunks(counts, after)
     if not bool(factor.isfinite()):
         raise RenderError(
             "the weights of a prompt leave a mean of 0 or no number, which cannot be scaled back to the mean before "
-            f"them; the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one"
+            "them",
+            remedy=f"the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one",
         )
     return {chunk: value * factor.float() for chunk, value in after.items()}
 
 
-def _mean(counts: Mapping[Chunk, int], values: Mapping[Chunk, Tensor]) -> Tensor:
-    """The mean over all chunks, in float64: it is small beside the numbers, and the factor hangs on it."""
+def _mean_over_chunks(counts: Mapping[Chunk, int], values: Mapping[Chunk, Tensor]) -> Tensor:
+    """The mean over all chunks, in float64: it is much smaller than the numbers, and the factor depends on it."""
     means = torch.stack([values[chunk].mean(dtype=torch.float64) * count for chunk, count in counts.items()])
     return means.sum() / sum(counts.values())
 

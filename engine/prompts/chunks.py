@@ -1,4 +1,4 @@
-"""From a prompt's text to what a CLIP text encoder reads: chunks of 77 tokens with a weight for each.
+"""From a prompt's text to a CLIP text encoder's input: chunks of 77 tokens, each token with a weight.
 
 The rules are AUTOMATIC1111's (WebUI 1.10): 75 tokens of text fill a chunk; if a comma is among its last 20, what
 follows the comma moves to the next chunk; ``BREAK`` fills the chunk up; an embedding's vectors stay together.
@@ -13,11 +13,14 @@ from typing import Protocol
 from engine.architecture.widths import END
 from engine.errors import RenderError
 from engine.prompts.attention import BREAK, parse_attention
-from engine.prompts.tokenizer import CONTEXT, ROOM, START, token_ids
+from engine.prompts.tokenizer import CHUNK_ROOM, CONTEXT, START, token_ids
 
 COMMA = 267
-BACKTRACK = 20  # tokens at a chunk's end among which a comma is looked for: "comma_padding_backtrack"
-PLACEHOLDER = 0  # the id that stands for each vector of an embedding
+"""The id of the comma."""
+BACKTRACK = 20
+"""Among how many tokens at a chunk's end a comma is searched; the WebUI's "comma_padding_backtrack"."""
+PLACEHOLDER = 0
+"""The id that is replaced by a vector of an embedding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,8 @@ class Insert:
     """An embedding inside a chunk.
 
     Attributes:
-        name: The embedding's.
-        position: The first of the 77 places that its vectors take.
+        name: Of the embedding.
+        position: The first of the 77 positions that its vectors take.
     """
 
     name: str
@@ -35,10 +38,10 @@ class Insert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """What the text encoder reads at once.
+    """The input of one text encoder call.
 
     Attributes:
-        ids: 77 token ids: start, up to 75 of text, end and the end again as padding.
+        ids: 77 token ids: start, up to 75 of text, end, and more ends as padding.
         weights: 77 weights; 1 for start, end and padding.
         inserts: Embeddings whose vectors replace those of some tokens.
     """
@@ -54,12 +57,12 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """An embedding that is named at some place of a text.
+class NamedEmbedding:
+    """An embedding that a text names.
 
     Attributes:
         name: Its name.
-        vectors: How many token places it takes.
+        vectors: How many vectors it has, each in the place of one token.
         tokens: How many tokens its name has.
     """
 
@@ -68,23 +71,24 @@ class Named:
     tokens: int
 
 
-class Names(Protocol):
-    """Where names of embeddings are looked up."""
+class EmbeddingNames(Protocol):
+    """A lookup of embeddings by the tokens of their names."""
 
-    def named_at(self, ids: Sequence[int], place: int) -> Named | None:
-        """The embedding whose name begins at a place of the ids, if any."""
+    def named_at(self, ids: Sequence[int], place: int) -> NamedEmbedding | None:
+        """Return the embedding whose name begins at a position in the ids, if any."""
         ...
 
 
 EMPTY = Chunk(ids=(START, *(END,) * (CONTEXT - 1)), weights=(1.0,) * CONTEXT)
+"""The chunk of an empty text."""
 
 
-def chunks_of(text: str, names: Names | None = None) -> tuple[Chunk, ...]:
-    """The chunks of a text.
+def chunks_of(text: str, names: EmbeddingNames | None = None) -> tuple[Chunk, ...]:
+    """Return the chunks of a text.
 
     Args:
-        text: A text whose schedules are resolved; its attention and ``BREAK`` are read here.
-        names: Embeddings that the text may name.
+        text: A text whose schedules are resolved; attention and ``BREAK`` are still in it.
+        names: The embeddings that the text may name.
 
     Returns:
         At least one chunk.
@@ -103,12 +107,12 @@ def chunks_of(text: str, names: Names | None = None) -> tuple[Chunk, ...]:
 
 @dataclass(slots=True, kw_only=True)
 class _Filler:
-    names: Names | None
+    names: EmbeddingNames | None
     done: list[Chunk] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     weights: list[float] = field(default_factory=list)
     inserts: list[Insert] = field(default_factory=list)
-    comma: int | None = None  # where the last comma of this chunk stands
+    comma: int | None = None  # the position of the last comma in this chunk
 
     def add(self, ids: Sequence[int], weight: float) -> None:
         place = 0
@@ -124,7 +128,7 @@ class _Filler:
 
     def next_chunk(self) -> None:
         """Close this chunk, padded with the end token, and begin another."""
-        filling = ROOM - len(self.ids)
+        filling = CHUNK_ROOM - len(self.ids)
         self.done.append(
             Chunk(
                 ids=(START, *self.ids, *(END,) * (filling + 1)),
@@ -140,32 +144,32 @@ class _Filler:
         return tuple(self.done)
 
     def _make_room(self, token: int) -> None:
-        """Begin another chunk if this one is full; what follows a late comma goes along."""
-        full = len(self.ids) == ROOM
+        """Begin another chunk if this one is full; the tokens after a late comma move to it."""
+        full = len(self.ids) == CHUNK_ROOM
         if token == COMMA:
             self.comma = len(self.ids)
-        elif full and self.comma is not None and ROOM - self.comma <= BACKTRACK:
+        elif full and self.comma is not None and CHUNK_ROOM - self.comma <= BACKTRACK:
             self._move_behind(self.comma + 1)
-        if len(self.ids) == ROOM:
+        if len(self.ids) == CHUNK_ROOM:
             self.next_chunk()
 
     def _move_behind(self, start: int) -> None:
-        """Take what stands from ``start`` on into the next chunk.
+        """Move everything from ``start`` on to the next chunk.
 
-        The WebUI moves tokens and weights alone: the vectors of an embedding among them stay behind, over the padding.
+        The WebUI moves only tokens and weights: an embedding's vectors stay in this chunk, in the place of padding.
         """
         ids, weights = self.ids[start:], self.weights[start:]
         del self.ids[start:], self.weights[start:]
         self.next_chunk()
         self.ids, self.weights = ids, weights
 
-    def _insert(self, named: Named, weight: float) -> None:
-        if named.vectors > ROOM:
+    def _insert(self, named: NamedEmbedding, weight: float) -> None:
+        if named.vectors > CHUNK_ROOM:
             raise RenderError(
-                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {ROOM}. Take it '
-                "out of the prompt, or use one with fewer vectors"
+                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}. '
+                "Take it out of the prompt, or use one with fewer vectors"
             )
-        if len(self.ids) + named.vectors > ROOM:
+        if len(self.ids) + named.vectors > CHUNK_ROOM:
             self.next_chunk()
         self.inserts.append(Insert(name=named.name, position=len(self.ids) + 1))
         self._append([PLACEHOLDER] * named.vectors, weight)

@@ -1,7 +1,8 @@
-"""Prompts to conditioning: what the UNet's cross-attention reads, cached until a text encoder's weights change.
+"""Prompts to conditioning: the input of the UNet's cross-attention, cached until a text encoder's weights change.
 
-As in AUTOMATIC1111's WebUI, every chunk of 77 tokens is encoded by itself and the chunks are joined; the texts of one
-schedule are encoded together, the shorter ones filled up with empty chunks. Several text encoders stand side by side.
+As in AUTOMATIC1111's WebUI, every chunk of 77 tokens is encoded alone and the chunks are joined; the texts of one
+schedule are encoded together, the shorter ones padded with empty chunks. The outputs of several text encoders are
+concatenated along their width.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.prompts.chunk_encoder import ChunkEncoder, Reader, Texts, weighted
+from engine.prompts.chunk_encoder import ChunkEncoder, ReadableEncoder, Texts, weighted
 from engine.prompts.chunks import EMPTY, Chunk, chunks_of
 from engine.prompts.embedding_file import PAIR, SINGLE
 from engine.prompts.encoders import Tower
-from engine.prompts.schedule import Entry, schedule
+from engine.prompts.schedule import TextStretch, resolved_texts
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ConditioningRequest:
     """A text to encode for a number of UNet calls.
 
     Attributes:
-        text: Schedules and attention are read here; ``AND`` is not.
+        text: With schedules and attention, but without ``AND``.
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         calls: Over how many UNet calls its schedule runs.
-        base_calls: In a second pass, over how many that of the first ran; None in the first.
+        base_calls: In a second pass, over how many calls the schedule of the first ran; None in the first.
     """
 
     text: str
@@ -62,10 +63,10 @@ class Timeline:
         return len(self.contexts[0])
 
     def number_at(self, call: int) -> int:
-        """Which context holds at a UNet call.
+        """Return the number of the context that is used at a UNet call.
 
         The WebUI counts calls from 0 but the ends of a schedule from 1, so every switch comes one call late, and the
-        first of alternating words is drawn twice.
+        first of alternating words is used twice.
         """
         return next((number for number, end in enumerate(self.ends) if call <= end), 0)
 
@@ -77,22 +78,27 @@ class _Result:
 
 
 class Conditioner:
-    """Encodes prompts with the text encoders of a model and remembers the results.
+    """Encodes prompts with the text encoders of a model and caches the results.
 
-    ``text`` is one text encoder, read as SD1 does, or the towers of a model, in the order in which they stand side by
-    side; of two, the first takes an embedding's ``clip_l`` and the second its ``clip_g``. The cache knows nothing of
-    the weights: whoever changes a text encoder calls ``forget``.
+    The cache does not notice changed weights: whoever changes a text encoder calls ``forget``.
+
+    Args:
+        text: One text encoder, read as in SD1, or all towers of a model, in the order in which their outputs are
+            concatenated; of two, the first takes an embedding's ``clip_l`` and the second its ``clip_g``.
+        embeddings: What prompts may name beside words.
     """
 
-    def __init__(self, text: CLIPTextModel | Sequence[Reader], embeddings: EmbeddingFolder | None = None) -> None:
-        towers: Sequence[Reader] = text if isinstance(text, Sequence) else (Tower(model=text),)
+    def __init__(
+        self, text: CLIPTextModel | Sequence[ReadableEncoder], embeddings: EmbeddingFolder | None = None
+    ) -> None:
+        towers: Sequence[ReadableEncoder] = text if isinstance(text, Sequence) else (Tower(model=text),)
         names = PAIR if len(towers) == len(PAIR) else (SINGLE,)
         self._encoders = [ChunkEncoder(t, embeddings, vectors=n) for t, n in zip(towers, names, strict=True)]
         self._embeddings = embeddings
         self._known: dict[tuple[Texts, int], dict[tuple[Chunk, ...], _Result]] = {}
 
     def __len__(self) -> int:
-        """How many results are remembered."""
+        """How many results are cached."""
         return sum(map(len, self._known.values()))
 
     def forget(self) -> None:
@@ -100,7 +106,7 @@ class Conditioner:
         self._known.clear()
 
     def encode(self, prompts: Iterable[tuple[str, int]]) -> Tensor:
-        """Conditioning of texts without schedules and of one number of chunks, each with its clip skip.
+        """Encode texts without schedules and of the same number of chunks, each with its clip skip.
 
         Returns:
             ``(n, tokens, width)``, in the order given.
@@ -108,11 +114,11 @@ class Conditioner:
         Raises:
             RenderError: As in ``timelines``.
         """
-        requests = [Request(text=text, clip_skip=clip_skip) for text, clip_skip in prompts]
+        requests = [ConditioningRequest(text=text, clip_skip=clip_skip) for text, clip_skip in prompts]
         return torch.stack([timeline.contexts[-1] for timeline in self.timelines(requests)])
 
-    def timelines(self, requests: Sequence[Request]) -> list[Timeline]:
-        """Conditioning of texts over their UNet calls.
+    def timelines(self, requests: Sequence[ConditioningRequest]) -> list[Timeline]:
+        """Encode texts for their UNet calls.
 
         Returns:
             One timeline for each request, in the text encoder's dtype, on its device.
@@ -121,44 +127,46 @@ class Conditioner:
             RenderError: The encoder has too few layers for a clip skip, an embedding cannot be used, or a result is
                 not finite.
         """
-        entries = [schedule(one.text, one.calls, base_steps=one.base_calls) for one in requests]
-        texts = [self._texts(listed) for listed in entries]
+        stretches = [resolved_texts(one.text, one.calls, base_steps=one.base_calls) for one in requests]
+        texts = [self._texts(listed) for listed in stretches]
         keys = [(chunked, request.clip_skip) for chunked, request in zip(texts, requests, strict=True)]
         for clip_skip in sorted({request.clip_skip for request in requests}):
-            self._learn([chunked for chunked, skip in dict.fromkeys(keys) if skip == clip_skip], clip_skip)
+            self._add_missing([chunked for chunked, skip in dict.fromkeys(keys) if skip == clip_skip], clip_skip)
         return [
-            _timeline(entry_list, [self._known[key][text] for text in key[0]])
-            for entry_list, key in zip(entries, keys, strict=True)
+            _timeline(listed, [self._known[key][text] for text in key[0]])
+            for listed, key in zip(stretches, keys, strict=True)
         ]
 
-    def _texts(self, entries: Iterable[Entry]) -> Texts:
-        """The chunks of a schedule's texts, the shorter ones filled up with empty chunks."""
-        known = {text: chunks_of(text, self._embeddings) for text in dict.fromkeys(entry.text for entry in entries)}
+    def _texts(self, stretches: Sequence[TextStretch]) -> Texts:
+        """The chunks of a schedule's texts, the shorter ones padded with empty chunks."""
+        known = {
+            text: chunks_of(text, self._embeddings) for text in dict.fromkeys(stretch.text for stretch in stretches)
+        }
         most = max(map(len, known.values()))
-        return tuple((*known[entry.text], *(EMPTY,) * (most - len(known[entry.text]))) for entry in entries)
+        return tuple((*known[stretch.text], *(EMPTY,) * (most - len(known[stretch.text]))) for stretch in stretches)
 
     @torch.inference_mode()
-    def _learn(self, wanted: Sequence[Texts], clip_skip: int) -> None:
-        missing = [texts for texts in wanted if (texts, clip_skip) not in self._known]
+    def _add_missing(self, schedules: Sequence[Texts], clip_skip: int) -> None:
+        missing = [texts for texts in schedules if (texts, clip_skip) not in self._known]
         if not missing:
             return
         chunks = list(dict.fromkeys(chunk for texts in missing for text in texts for chunk in text))
-        said = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
+        outputs = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
         for texts in missing:
-            sides = [weighted(texts, {chunk: one.states for chunk, one in known.items()}) for known in said]
+            sides = [weighted(texts, {chunk: one.states for chunk, one in output.items()}) for output in outputs]
             self._known[texts, clip_skip] = {
                 text: _Result(
                     context=torch.cat([side[text] for side in sides], dim=-1).to(self._encoders[0].dtype),
-                    pooled=next((one for known in said if (one := known[text[0]].pooled) is not None), None),
+                    pooled=next((one for output in outputs if (one := output[text[0]].pooled) is not None), None),
                 )
                 for text in sides[0]
             }
 
 
-def _timeline(entries: Sequence[Entry], results: Sequence[_Result]) -> Timeline:
+def _timeline(stretches: Sequence[TextStretch], results: Sequence[_Result]) -> Timeline:
     pooled = [result.pooled for result in results if result.pooled is not None]
     return Timeline(
-        ends=tuple(entry.end for entry in entries),
+        ends=tuple(stretch.end for stretch in stretches),
         contexts=tuple(result.context for result in results),
         pooled=tuple(pooled) or None,
     )

@@ -1,4 +1,4 @@
-"""Reading one textual-inversion file: the vectors it holds, checked, and never any code of it run.
+"""Reading one textual-inversion file: its vectors, checked, without running any code in it.
 
 Known contents: ``.safetensors`` with one tensor (``emb_params``), or with SDXL's pair ``clip_l`` and ``clip_g``;
 ``.pt`` and ``.bin`` with ``string_to_param`` (of the WebUI and the original training), or one tensor (diffusers).
@@ -16,17 +16,21 @@ from torch import Tensor
 from engine.checkpoints.weight_file import read_weights
 from engine.errors import RenderError
 
-SUFFIXES = frozenset({".safetensors", ".pt", ".bin"})
-SINGLE = ""  # the key of vectors for a model's only text encoder
-PAIR = ("clip_l", "clip_g")  # the keys of vectors for SDXL's two
-OLD_CLASSES = (torch.nn.ParameterDict,)  # in files of the original training
+EMBEDDING_SUFFIXES = frozenset({".safetensors", ".pt", ".bin"})
+"""How names of files of embeddings end."""
+SINGLE = ""
+"""The key of the vectors for a model's only text encoder."""
+PAIR = ("clip_l", "clip_g")
+"""The keys of the vectors for SDXL's two text encoders."""
+OLD_CLASSES = (torch.nn.ParameterDict,)
+"""The classes that files of the original training hold beside tensors."""
 
 
 def read_embedding(path: Path) -> dict[str, Tensor]:
     """Read an embedding.
 
     Args:
-        path: A file with one of ``SUFFIXES``.
+        path: A file with one of ``EMBEDDING_SUFFIXES``.
 
     Returns:
         ``(vectors, width)`` float32 on the CPU by text encoder: under ``SINGLE``, or under both names of ``PAIR``.
@@ -37,10 +41,12 @@ def read_embedding(path: Path) -> dict[str, Tensor]:
     """
     found = _tensors(path, read_weights(path, "embedding", classes=OLD_CLASSES))
     for name, value in found.items():
-        _check(path, name, value)
+        _check_vectors(path, name, value)
     if len({len(value) for value in found.values()}) != 1:
         counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
-        raise RenderError(f"{path}: different numbers of vectors for the two text encoders ({counts}). Get it again")
+        raise RenderError(
+            f"different numbers of vectors for the two text encoders ({counts}). Get it again", place=(path,)
+        )
     return {name: value.detach().float() for name, value in found.items()}
 
 
@@ -55,14 +61,19 @@ def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         return {SINGLE: torch.atleast_2d(next(iter(tensors.values())))}
     listed = ", ".join(sorted(map(str, inner))[:5]) or "nothing"
     raise RenderError(
-        f"{path}: holds {listed}; an embedding holds one tensor, or {PAIR[0]} and {PAIR[1]}. Move the file "
-        "elsewhere if it is none"
+        f"holds {listed}",
+        place=(path,),
+        remedy=f"an embedding holds one tensor, or {PAIR[0]} and {PAIR[1]}. Move the file elsewhere if it is none",
     )
 
 
-def _check(path: Path, name: str, value: Tensor) -> None:
+def _check_vectors(path: Path, name: str, value: Tensor) -> None:
     if value.ndim != 2 or not value.is_floating_point() or not value.numel():
         kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
-        raise RenderError(f"{path}: {name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again")
+        raise RenderError(
+            f"{name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again", place=(path,)
+        )
     if not bool(value.isfinite().all()):
-        raise RenderError(f"{path}: {name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again")
+        raise RenderError(
+            f"{name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again", place=(path,)
+        )

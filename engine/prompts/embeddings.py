@@ -1,7 +1,7 @@
-"""A folder of textual-inversion embeddings: which names it knows, found in token ids, and the vectors behind them.
+"""A folder of textual-inversion embeddings: their names, which are matched with a prompt's tokens, and their vectors.
 
-As in AUTOMATIC1111's WebUI, an embedding is named in a prompt by its file's stem, which is matched as token ids, the
-longest name first. The folder is listed once; a file is read when a prompt names it.
+As in AUTOMATIC1111's WebUI, a prompt names an embedding by its file's stem, which is matched as token ids, the longest
+name first. The folder is listed once; a file is read when a prompt names it.
 """
 
 from __future__ import annotations
@@ -14,31 +14,32 @@ from torch import Tensor
 
 from engine.checkpoints.weight_file import weight_files
 from engine.errors import RenderError
-from engine.prompts.chunks import Named, chunks_of
-from engine.prompts.embedding_file import SINGLE, SUFFIXES, read_embedding
+from engine.prompts.chunks import NamedEmbedding, chunks_of
+from engine.prompts.embedding_file import EMBEDDING_SUFFIXES, SINGLE, read_embedding
 from engine.prompts.parts import negative_text, prompt_parts
-from engine.prompts.schedule import schedule
+from engine.prompts.schedule import resolved_texts
 from engine.prompts.tokenizer import token_ids
 
-MOST_STEPS = 1000  # enough for every text of a schedule to come up
+MOST_STEPS = 1000
+"""So many steps that every text of a schedule occurs."""
 
 
 class EmbeddingFolder:
     """The embeddings of one folder and the folders inside it.
 
-    Files that are empty, or of other kinds (previews, notes), are passed over.
+    Files that are empty, or of other kinds (previews, notes), are ignored.
 
     Attributes:
-        folder: Where they lie.
+        folder: The folder.
 
     Raises:
-        RenderError: The folder is not there.
+        RenderError: The folder does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: dict[tuple[int, ...], list[Path]] = {}
-        for path in weight_files(folder, SUFFIXES, "embeddings"):
+        for path in weight_files(folder, EMBEDDING_SUFFIXES, "embeddings"):
             ids = token_ids(path.stem)
             if ids and path.stat().st_size:
                 self._files.setdefault(ids, []).append(path)
@@ -47,11 +48,11 @@ class EmbeddingFolder:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All names, sorted; a name that several files share comes once."""
+        """All names, sorted; a name that several files share occurs once."""
         return tuple(sorted(paths[0].stem for paths in self._files.values()))
 
-    def named_at(self, ids: Sequence[int], place: int) -> Named | None:
-        """The embedding whose name begins at a place of the ids, the longest name first.
+    def named_at(self, ids: Sequence[int], place: int) -> NamedEmbedding | None:
+        """Return the embedding whose name begins at a position in the ids, the longest name first.
 
         Raises:
             RenderError: Several files have that name, or its file cannot be used.
@@ -61,11 +62,11 @@ class EmbeddingFolder:
             if len(name) == length and name in self._files:
                 path = self._file(name)
                 vectors = next(iter(self.vectors(path.stem).values()))
-                return Named(name=path.stem, vectors=len(vectors), tokens=length)
+                return NamedEmbedding(name=path.stem, vectors=len(vectors), tokens=length)
         return None
 
     def vectors(self, name: str) -> Mapping[str, Tensor]:
-        """The vectors of an embedding, as ``read_embedding`` gives them.
+        """Return the vectors of an embedding, as ``read_embedding`` gives them.
 
         Raises:
             RenderError: There is none of that name, there are several, or the file cannot be used.
@@ -73,16 +74,18 @@ class EmbeddingFolder:
         if name not in self._known:
             ids = token_ids(name)
             if ids not in self._files:
-                raise RenderError(f'{self.folder}: holds no embedding "{name}". Put its file there, or name another')
+                raise RenderError(
+                    f'holds no embedding "{name}". Put its file there, or name another', place=(self.folder,)
+                )
             self._known[name] = read_embedding(self._file(ids))
         return self._known[name]
 
     def fitting(self, name: str, width: int, encoder: str = SINGLE) -> Tensor:
-        """The vectors ``(n, width)`` of an embedding for one text encoder.
+        """Return the vectors ``(n, width)`` of an embedding for one text encoder.
 
         Args:
-            name: The embedding's.
-            width: The text encoder's.
+            name: Of the embedding.
+            width: Of the text encoder.
             encoder: ``SINGLE``, or which of SDXL's two encoders.
 
         Raises:
@@ -98,12 +101,12 @@ class EmbeddingFolder:
         )
 
     def hashes(self, prompts: Iterable[str], negatives: Iterable[str]) -> dict[str, str]:
-        """sha256 in hex of every file that these texts name, by the embedding's name."""
+        """Return the sha256 in hex of every file that these texts name, by the embedding's name."""
         texts = {part.text for prompt in prompts for part in prompt_parts(prompt)} | set(map(negative_text, negatives))
         names = {
             insert.name
             for text in texts
-            for resolved in {entry.text for entry in schedule(text, MOST_STEPS)}
+            for resolved in {stretch.text for stretch in resolved_texts(text, MOST_STEPS)}
             for chunk in chunks_of(resolved, self)
             for insert in chunk.inserts
         }
@@ -115,6 +118,7 @@ class EmbeddingFolder:
         if others:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in (first, *others))
             raise RenderError(
-                f'{self.folder}: several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere'
+                f'several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere',
+                place=(self.folder,),
             )
         return first

@@ -1,7 +1,7 @@
-"""How each family reads its text encoders: which layer, with or without the final norm, what stands after the text.
+"""How each family reads its text encoders: which layer, with or without the final norm, with which padding.
 
-SD1 reads the layer that clip skip says, through the final norm. SD2's file has one layer more than is read, and SDXL
-reads the second last of both its encoders without the norm; clip skip means nothing to either, as in the WebUI.
+SD1 reads the layer that clip skip chooses, through the final norm. SD2's file has one layer more than is read, and SDXL
+reads the second last layer of both its encoders without the norm; clip skip has no effect on either, as in the WebUI.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.widths import END, TextEncoder
 from engine.errors import RenderError
 
-OPENCLIP_PAD = 0  # what OpenCLIP was trained to see after the end of a text; CLIP-L sees the end again
+OPENCLIP_PAD = 0
+"""The padding after the end of a text with which OpenCLIP was trained; CLIP-L's is the end token."""
 PENULTIMATE = 2
+"""SDXL's layer, counted from the last."""
 
 
 class TextModels(Protocol):
@@ -35,7 +37,7 @@ class Tower:
     Attributes:
         model: ``CLIPTextModel``, or ``CLIPTextModelWithProjection`` where ``pools``.
         pad: the token after the end of a text.
-        layer: which layer is read, counted from the last (1), whatever clip skip says; None: clip skip says.
+        layer: which layer is read, counted from the last (1), whatever the clip skip; None: clip skip chooses.
         normed: whether the layer goes through the final norm.
         pools: whether the pooled text comes from it.
     """
@@ -55,18 +57,18 @@ class Tower:
         """Encode texts of one chunk each.
 
         Args:
-            ids: ``(n, 77)``: start, text, end, and the end again as filling, whatever the encoder's own filling is.
-            clip_skip: which layer from the last, where the family heeds it.
+            ids: ``(n, 77)``: start, text, end, and more ends as padding, whatever the encoder's own padding is.
+            clip_skip: which layer from the last, where it has an effect on the family.
 
         Returns:
-            ``(n, 77, width)``, and the pooled text ``(n, width)`` or None: the last layer's output where the text
-            ends, through the final norm and the projection.
+            ``(n, 77, width)``, and the pooled text ``(n, width)`` or None: the last layer's output at the end token,
+            through the final norm and the projection.
 
         Raises:
             RenderError: the encoder has too few layers for this clip skip.
         """
         layer = self._layer(clip_skip)
-        result: Any = self.model(input_ids=filled(ids, self.pad), output_hidden_states=True)
+        result: Any = self.model(input_ids=padded_after_end(ids, self.pad), output_hidden_states=True)
         states = result.hidden_states[-layer]
         return (
             self.base.final_layer_norm(states) if self.normed else states
@@ -84,21 +86,21 @@ class Tower:
         return clip_skip
 
 
-def towers_of(model: TextModels, family: Family) -> tuple[Tower, ...]:
-    """The text encoders of a live model, in the order in which their outputs stand side by side."""
+def towers_of(model: TextModels, family: ModelFamily) -> tuple[Tower, ...]:
+    """Return the text encoders of a live model, in the order in which their outputs are concatenated."""
     models = [model.text_encoder, *([getattr(model, "text_encoder_g")] if family.name == "sdxl" else [])]  # noqa: B009
     return tuple(_tower(part, encoder, family) for part, encoder in zip(models, family.widths.encoders, strict=True))
 
 
-def _tower(model: nn.Module, encoder: TextEncoder, family: Family) -> Tower:
+def _tower(model: nn.Module, encoder: TextEncoder, family: ModelFamily) -> Tower:
     pad = END if encoder.kind == "clip" else OPENCLIP_PAD
     if family.name == "sdxl":
         return Tower(model=model, pad=pad, layer=PENULTIMATE, normed=False, pools=encoder.projects)
     return Tower(model=model, pad=pad, layer=1 if family.name == "sd2" else None)
 
 
-def filled(ids: Tensor, pad: int) -> Tensor:
-    """Texts with ``pad`` after their first end instead of what is there, ``(n, 77)``."""
+def padded_after_end(ids: Tensor, pad: int) -> Tensor:
+    """Return token ids ``(n, 77)`` in which everything after the first end is replaced by ``pad``."""
     if pad == END:
         return ids
     end = (ids == END).int().argmax(1, keepdim=True)
@@ -106,9 +108,11 @@ def filled(ids: Tensor, pad: int) -> Tensor:
 
 
 def sizes_of(sizes: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
-    """SDXL's micro-conditioning as the WebUI gives it: original size, no crop, target size; ``(n, 6)`` float32.
+    """Return SDXL's size conditioning as in the WebUI: original size, no crop, target size; ``(n, 6)`` float32.
 
-    ``sizes`` are width and height in pixels.
+    Args:
+        sizes: Width and height in pixels, for each picture.
+        device: Where the result is made.
     """
     rows = [(height, width, 0, 0, height, width) for width, height in sizes]
     return torch.tensor(rows, dtype=torch.float32, device=device)

@@ -1,8 +1,8 @@
-"""Schedules in a prompt: ``[a:b:0.5]``, ``[a:3]``, ``[a::3]`` and ``[a|b]``, read, written and resolved.
+"""Schedules in a prompt: ``[a:b:0.5]``, ``[a:3]``, ``[a::3]`` and ``[a|b]``, parsed and resolved.
 
-The grammar is AUTOMATIC1111's (WebUI 1.10). Schedules are resolved before attention is looked for, into texts that
-each hold for some steps. What is no schedule stays as it stands, brackets and all. One corner matters: a ``|`` that
-separates no alternatives, or a backslash with nothing behind it, makes the WebUI read no schedule in the whole text.
+The grammar is AUTOMATIC1111's (WebUI 1.10). Schedules are resolved before attention is read, into texts that each hold
+for some steps. Everything else stays unchanged, brackets included. One special case matters: a ``|`` that separates no
+alternatives, or a backslash at the very end, makes the WebUI read no schedule in the whole text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Literal
 _SIGNS = re.compile(r"(?P<text>(?:[^\\\[\]():|]|\\.)+)|(?P<sign>[\[\]():|])|(?P<broken>\\)")
 _WHEN = re.compile(r"\s*(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*")
 _PARTNER = {")": "(", "]": "["}
-_ENDLESS = 1e9  # a step beyond any; keeps numbers such as 1e999 whole
+_ENDLESS = 1e9
+"""A step later than any; numbers such as 1e999 are reduced to it before they are rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,9 @@ class Scheduled:
     """``[before:after:when]``; without ``before``, ``[after:when]``.
 
     Attributes:
-        before: What holds until the switch; None where only one text was written.
-        after: What holds from then on.
-        when: The moment as it was written, with its spaces: a step, or with a point in it, a fraction of the steps.
+        before: The text until the switch; None where there is only one text.
+        after: The text from then on.
+        when: The moment as in the prompt, with its spaces: a step, or with a point in it, a fraction of the steps.
     """
 
     before: Nodes | None
@@ -35,7 +36,7 @@ class Scheduled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternate:
-    """``[a|b|c]``: one option a step, in turn."""
+    """``[a|b|c]``: one option for each step, in turn."""
 
     options: tuple[Nodes, ...]
 
@@ -44,51 +45,51 @@ Nodes = tuple[str | Scheduled | Alternate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A text and the last step, counted from 1, that it was resolved for."""
+class TextStretch:
+    """A text, and the last step, counted from 1, for which it holds."""
 
     end: int
     text: str
 
 
 def parse_schedule(text: str) -> Nodes | None:
-    """A text as plain text, schedules and alternations; None where the WebUI's grammar reads none of it."""
-    root = _Frame(opener="")
-    open_frames: list[_Frame] = [root]
+    """Return a text as plain text, schedules and alternations; None where the WebUI reads no schedule in it."""
+    root = _OpenBracket(opener="")
+    open_brackets: list[_OpenBracket] = [root]
     for match in _SIGNS.finditer(text):
         if match["broken"]:
             return None
         if match["text"]:
-            open_frames[-1].items.append(match["text"])
+            open_brackets[-1].items.append(match["text"])
         else:
-            _read_sign(match["sign"], open_frames)
-    _set_loose(open_frames)
+            _read_sign(match["sign"], open_brackets)
+    _unmatched_as_letters(open_brackets)
     return None if _BAR in root.items else _nodes(root.items)
 
 
 def print_schedule(nodes: Nodes) -> str:
-    """The text that these were read from: ``parse_schedule`` of it gives them back."""
-    return "".join(_printed(node) for node in nodes)
+    """Return the text that ``parse_schedule`` turns into these nodes again."""
+    return "".join(_node_text(node) for node in nodes)
 
 
-def schedule(text: str, steps: int, *, base_steps: int | None = None) -> tuple[Entry, ...]:
-    """A text's schedule: what it says up to which step.
+def resolved_texts(text: str, steps: int, *, base_steps: int | None = None) -> tuple[TextStretch, ...]:
+    """Return the texts that a text with schedules stands for, each with its last step.
 
     Args:
         text: A prompt, or one part of a composed one.
         steps: Steps to be made, at least 1.
-        base_steps: In a second pass (hires fix), the steps of the first: whole numbers count on from them, and
+        base_steps: In a second pass (hires fix), the steps of the first: whole numbers go on counting from them, and
             fractions from 1 to 2 mean this pass.
 
     Returns:
-        At least one entry; ends rise, and the last is ``steps``.
+        At least one; ends rise, and the last end is ``steps``.
     """
     nodes = parse_schedule(text)
     if nodes is None:
-        return (Entry(end=steps, text=text),)
+        return (TextStretch(end=steps, text=text),)
     clock = _Clock(steps=steps, base=base_steps)
     ends = sorted({steps, *clock.switches(nodes)})
-    return tuple(Entry(end=end, text=clock.text_at(nodes, end)) for end in ends)
+    return tuple(TextStretch(end=end, text=clock.text_at(nodes, end)) for end in ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,50 +139,50 @@ _Item = str | Scheduled | Alternate | _Mark
 
 
 @dataclass(slots=True)
-class _Frame:
-    """A bracket that is open, and what was read since."""
+class _OpenBracket:
+    """An open bracket, and everything read since."""
 
     opener: str
     items: list[_Item] = field(default_factory=list)
 
 
-def _read_sign(sign: str, frames: list[_Frame]) -> None:
+def _read_sign(sign: str, brackets: list[_OpenBracket]) -> None:
     if sign in {"(", "["}:
-        frames.append(_Frame(opener=sign))
+        brackets.append(_OpenBracket(opener=sign))
     elif sign in {")", "]"}:
-        _close(sign, frames)
+        _close(sign, brackets)
     else:
-        frames[-1].items.append(_COLON if sign == ":" else _BAR)
+        brackets[-1].items.append(_COLON if sign == ":" else _BAR)
 
 
-def _close(sign: str, frames: list[_Frame]) -> None:
-    """End the innermost bracket; a sign that ends none turns all that are open into letters."""
-    found = _closed(frames[-1]) if frames[-1].opener == _PARTNER[sign] else None
-    if found is None:
-        _set_loose(frames)
-        frames[-1].items.append(sign)
+def _close(sign: str, brackets: list[_OpenBracket]) -> None:
+    """Close the innermost bracket; a sign that closes none turns all open brackets into letters."""
+    closed = _closed(brackets[-1]) if brackets[-1].opener == _PARTNER[sign] else None
+    if closed is None:
+        _unmatched_as_letters(brackets)
+        brackets[-1].items.append(sign)
     else:
-        del frames[-1]
-        frames[-1].items += found
+        del brackets[-1]
+        brackets[-1].items += closed
 
 
-def _set_loose(frames: list[_Frame]) -> None:
-    root, *others = frames
-    for frame in others:
-        root.items += [frame.opener, *frame.items]
-    del frames[1:]
+def _unmatched_as_letters(brackets: list[_OpenBracket]) -> None:
+    root, *others = brackets
+    for bracket in others:
+        root.items += [bracket.opener, *bracket.items]
+    del brackets[1:]
 
 
-def _closed(frame: _Frame) -> list[_Item] | None:
-    """What a bracket and its content are: a schedule, alternatives, or text and what stands in it; None is neither."""
-    colons, bars = frame.items.count(_COLON), frame.items.count(_BAR)
-    if frame.opener == "(":
-        return None if bars or colons > 1 else ["(", *_nodes(frame.items), ")"]
+def _closed(bracket: _OpenBracket) -> list[_Item] | None:
+    """A bracket with its content as a schedule, as alternatives, or as text around its items; None: it is none."""
+    colons, bars = bracket.items.count(_COLON), bracket.items.count(_BAR)
+    if bracket.opener == "(":
+        return None if bars or colons > 1 else ["(", *_nodes(bracket.items), ")"]
     if bars:
-        return None if colons else [Alternate(options=tuple(map(_nodes, _split(frame.items, _BAR))))]
+        return None if colons else [Alternate(options=tuple(map(_nodes, _split_at(bracket.items, _BAR))))]
     if colons:
-        return _scheduled(_split(frame.items, _COLON))
-    return ["[", *_nodes(frame.items), "]"]
+        return _scheduled(_split_at(bracket.items, _COLON))
+    return ["[", *_nodes(bracket.items), "]"]
 
 
 def _scheduled(parts: Sequence[Sequence[_Item]]) -> list[_Item] | None:
@@ -192,7 +193,7 @@ def _scheduled(parts: Sequence[Sequence[_Item]]) -> list[_Item] | None:
     return [Scheduled(before=before, after=_nodes(parts[-2]), when=when[0])]
 
 
-def _split(items: Iterable[_Item], mark: _Mark) -> list[list[_Item]]:
+def _split_at(items: Iterable[_Item], mark: _Mark) -> list[list[_Item]]:
     parts: list[list[_Item]] = [[]]
     for item in items:
         if item == mark:
@@ -203,18 +204,18 @@ def _split(items: Iterable[_Item], mark: _Mark) -> list[list[_Item]]:
 
 
 def _nodes(items: Iterable[_Item]) -> Nodes:
-    """Items with every sign as a letter, and neighbouring texts joined."""
-    found: list[str | Scheduled | Alternate] = []
+    """Items in which every sign is a letter, and neighbouring texts are joined."""
+    nodes: list[str | Scheduled | Alternate] = []
     for item in items:
         node = item.sign if isinstance(item, _Mark) else item
-        if isinstance(node, str) and found and isinstance(found[-1], str):
-            found[-1] += node
+        if isinstance(node, str) and nodes and isinstance(nodes[-1], str):
+            nodes[-1] += node
         else:
-            found.append(node)
-    return tuple(found)
+            nodes.append(node)
+    return tuple(nodes)
 
 
-def _printed(node: str | Scheduled | Alternate) -> str:
+def _node_text(node: str | Scheduled | Alternate) -> str:
     if isinstance(node, str):
         return node
     if isinstance(node, Alternate):

@@ -22,27 +22,31 @@ from tokenizers.pre_tokenizers import Sequence as InTurn
 from engine.architecture.widths import END
 from engine.errors import EngineError
 
-CONTEXT = 77  # tokens the text encoder reads, start and end included
-ROOM = CONTEXT - 2
+CONTEXT = 77
+"""How many tokens a text encoder reads at once, start and end included."""
+CHUNK_ROOM = CONTEXT - 2
+"""How many of them are of the text."""
 START = END - 1
+"""The id of the token that begins every text."""
 VOCABULARY = 49408
+"""How many tokens CLIP knows."""
 
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _MERGES = slice(1, VOCABULARY - 256 * 2 - 2 + 1)  # the first line is a version mark; 48 894 merges follow
 
 
 def token_ids(text: str) -> tuple[int, ...]:
-    """The ids of a text alone, without start, end or padding.
+    """Return the ids of a text, without start, end or padding.
 
-    The text is repaired by ftfy first (full-width letters, curly quotes, broken encodings), its entities resolved,
-    its white space collapsed and its capitals lowered, as CLIP's tokenizer does.
+    As in CLIP's tokenizer, ftfy repairs the text first (full-width letters, curly quotes, broken encodings); then
+    entities are resolved, white space is collapsed and capitals are lowered.
     """
     repaired = html.unescape(html.unescape(ftfy.fix_text(text)))
     return tuple(_tokenizer().encode(" ".join(repaired.split()).lower()).ids)
 
 
 def words_of(ids: Sequence[int]) -> str:
-    """Ids back to text, in lower case, without start and end."""
+    """Return the text of ids, in lower case, without start and end."""
     pieces = "".join(_tokenizer().id_to_token(number) or "" for number in ids if number not in {START, END})
     letters = {letter: byte for byte, letter in _letters_of_bytes().items()}
     raw = bytes(letters[letter] for letter in pieces.replace("</w>", "Ġ") if letter in letters)
@@ -76,7 +80,7 @@ def _vocabulary_file() -> Path:
 
 @cache
 def _letters_of_bytes() -> dict[int, str]:
-    """CLIP's letter for each byte, in vocabulary order: printable bytes stand for themselves, the rest from 256 on."""
+    """CLIP's letter for each byte, in vocabulary order: printable bytes are themselves, others letters from 256 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + n) for n, byte in enumerate(others)}

@@ -47,7 +47,9 @@ def parse_adjust(text: str, dialect: Dialect) -> tuple[float, ...]:
     fields = dialect.adjust_fields
     found = [_field(word) for word in text.split(",")[: len(fields)]]
     if not all(math.isfinite(value) for value in found):
-        raise RecipeError(f"Adjust {text!r} has a field that is not finite; useful values lie within -10 .. 10")
+        raise RecipeError(
+            f"Adjust {text!r} has a field that is not finite", remedy="useful values lie within -10 .. 10"
+        )
     return (*found, *(0.0,) * (len(fields) - len(found)))
 
 
@@ -100,7 +102,9 @@ def to_eight(values: Sequence[float], family: FamilyName = "sd1") -> tuple[float
         RecipeError: not seven values.
     """
     if len(values) != len(SEVEN_FIELDS):
-        raise RecipeError(f"{len(values)} Adjust values; seven are translated to eight: {', '.join(SEVEN_FIELDS)}")
+        raise RecipeError(
+            f"{len(values)} Adjust values", remedy=f"seven are translated to eight: {', '.join(SEVEN_FIELDS)}"
+        )
     first, second, third = values[4:]
     if family == "sdxl":  # BRI is the last channel; COL1 takes what COL2 and COL3 leave, and COL3 is kept 0
         return (*values[:4], third, first - second, -second, 0.0)
@@ -115,6 +119,8 @@ def to_seven(values: Sequence[float], family: FamilyName = "sd1") -> tuple[float
         RecipeError: not eight values.
     """
     if len(values) != len(EIGHT_FIELDS):
-        raise RecipeError(f"{len(values)} Adjust values; eight are translated to seven: {', '.join(EIGHT_FIELDS)}")
+        raise RecipeError(
+            f"{len(values)} Adjust values", remedy=f"eight are translated to seven: {', '.join(EIGHT_FIELDS)}"
+        )
     _, *colours = shift(values, family)
     return (*values[:4], *(colour / UNIT for colour in colours))

@@ -162,16 +162,19 @@ class Site:
 
     def __post_init__(self) -> None:
         if self.block not in BLOCKS:
-            raise RecipeError(f"there is no block {self.block!r}; the blocks are BASE, IN00..IN11, M00, OUT00..OUT11")
+            raise RecipeError(
+                f"there is no block {self.block!r}", remedy="the blocks are BASE, IN00..IN11, M00, OUT00..OUT11"
+            )
         named = any(letter.isalpha() for letter in self.element)
         if not _ELEMENT.fullmatch(self.element) or (self.element and not named):
             raise RecipeError(
-                f"{self.element!r} is no element; write a part of a key name in lower case, such as attn1 or ff.net"
+                f"{self.element!r} is no element",
+                remedy="write a part of a key name in lower case, such as attn1 or ff.net",
             )
         if self.element and self.element in _UNET and self.block != "BASE":
             raise RecipeError(
-                f"{self.element!r} is part of every UNet key ({_UNET}); write more of the name, such as ff.net, "
-                f"or {self.block}: for the whole block"
+                f"{self.element!r} is part of every UNet key ({_UNET})",
+                remedy=f"write more of the name, such as ff.net, or {self.block}: for the whole block",
             )
 
     def __str__(self) -> str:
@@ -186,5 +189,5 @@ class Site:
         """
         block, colon, element = text.strip().partition(":")
         if not colon:
-            raise RecipeError(f"{text!r} is no site; write block:element, such as OUT05:attn1")
+            raise RecipeError(f"{text!r} is no site", remedy="write block:element, such as OUT05:attn1")
         return cls(block=block, element=element)

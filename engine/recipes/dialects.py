@@ -100,5 +100,5 @@ def dialect_of(name: str) -> Dialect:
         RecipeError: there is none.
     """
     if name not in DIALECTS:
-        raise RecipeError(f"there is no dialect {name!r}; write one of {', '.join(DIALECTS)}")
+        raise RecipeError(f"there is no dialect {name!r}", remedy=f"write one of {', '.join(DIALECTS)}")
     return DIALECTS[name]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS
 
 RANDOM_RATIOS = ("R", "U", "X")
@@ -94,7 +94,8 @@ def _rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[Rule]:
         try:
             yield _rule(segment.strip(), names)
         except RecipeError as error:
-            raise RecipeError(f"elemental segment {number}, {segment.strip()!r}: {error}") from None
+            place = Named(f"elemental segment {number}, {segment.strip()!r}")
+            raise error.under(place) from None
 
 
 def _rule(segment: str, names: Sequence[str]) -> Rule:
@@ -123,7 +124,9 @@ def _range(token: str, names: Sequence[str]) -> list[str]:
         return [token]
     ends = [name.strip() for name in token.split("-")]
     if len(ends) != 2 or not {*ends} <= {*names}:
-        raise RecipeError(f"{token!r} is no range of blocks; write one such as OUT03-OUT11 ({names[0]} to {names[-1]})")
+        raise RecipeError(
+            f"{token!r} is no range of blocks", remedy=f"write one such as OUT03-OUT11 ({names[0]} to {names[-1]})"
+        )
     first, last = sorted(names.index(name) for name in ends)
     return list(names[first : last + 1])
 
@@ -135,7 +138,9 @@ def _ratio(text: str) -> float | str:
     try:
         found = float(text)
     except ValueError:
-        raise RecipeError(f"{text!r} is no ratio; write a number such as 0.5, or R, U or X for random ones") from None
+        raise RecipeError(
+            f"{text!r} is no ratio", remedy="write a number such as 0.5, or R, U or X for random ones"
+        ) from None
     if not abs(found) <= LARGEST:
-        raise RecipeError(f"the ratio is {text}; write a number such as 0.5")
+        raise RecipeError(f"the ratio is {text}", remedy="write a number such as 0.5")
     return found

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import Problems, RecipeError
 from engine.recipes.presets import Weights, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, PREVIOUS
-from engine.recipes.tables import Mistakes, Table, as_table, read_recipe
+from engine.recipes.tables import Table, as_table, read_recipe
 from engine.recipes.text import head_lines, parse_toml, quoted, step_lines
 
 
@@ -31,31 +31,31 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
     """Read a recipe file.
 
     Raises:
-        RecipeError: every mistake of the file at once, each with its place, the value and what to write.
+        RecipeError: every problem of the file at once, each with its place, the value and what to write.
     """
     path = Path(path)
-    content = parse_toml(_text_of(path), str(path))
-    mistakes = Mistakes()
-    models = _models(content.get("models"), path.parent, mistakes)
-    presets = _presets(content.get("presets"), path.parent, mistakes)
-    fields = read_recipe(content, models or None, mistakes, presets)
-    mistakes.refuse(f"{path}, a recipe file")
+    content = parse_toml(_text_of(path), path)
+    problems = Problems()
+    models = _models(content.get("models"), path.parent, problems)
+    presets = _presets(content.get("presets"), path.parent, problems)
+    fields = read_recipe(content, models or None, problems, presets)
+    problems.raise_as(RecipeError, path)
     try:
         recipe = Recipe(**fields)
         _check_models(recipe, models)
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError.of(error.problems, path) from error
     return RecipeFile(recipe=recipe, models=models)
 
 
 def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
     """Every model that the recipe takes has a path (``previous`` takes A unsaid), and none has the name of a result."""
     if missing := [name for name in recipe.models if name not in models]:
-        raise RecipeError(f"the recipe takes {', '.join(missing)}; [models] has {', '.join(models)}")
+        raise RecipeError(f"the recipe takes {', '.join(missing)}", remedy=f"[models] has {', '.join(models)}")
     made = {PREVIOUS, *(step.name for step in recipe.steps)}
     if hidden := [name for name in models if name in made or NUMBERED.fullmatch(name)]:
         raise RecipeError(
-            f"{', '.join(hidden)} under [models] is the name of a result too; call the model another name"
+            f"{', '.join(hidden)} under [models] is the name of a result too", remedy="call the model another name"
         )
 
 
@@ -63,24 +63,22 @@ def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise RecipeError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is not UTF-8 text; a recipe file is TOML") from error
+        raise RecipeError("is not UTF-8 text", place=(path,), remedy="a recipe file is TOML") from error
 
 
-def _models(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Path]:
-    table: Table = as_table("models", value, mistakes)
+def _models(value: object, folder: Path, problems: Problems) -> dict[str, Path]:
+    table: Table = as_table(("models",), value, problems)
     if not table:
-        mistakes.add("models", 'is missing or empty; write [models] and then A = "first.safetensors", B = "..."')
+        problems.add(("models",), "is missing or empty", 'write [models] and then A = "first.safetensors", B = "..."')
     found: dict[str, Path] = {}
     for name, entry in table.items():
         if not isinstance(entry, str) or not entry:
-            mistakes.add(f"models.{name}", f"is {entry!r}; write the path of a checkpoint in quotes")
+            problems.add(("models", name), f"is {entry!r}", "write the path of a checkpoint in quotes")
             continue
-        try:
+        with problems.collecting("models", name):
             found[name] = folder / path_of(entry)
-        except RecipeError as error:
-            mistakes.add(f"models.{name}", str(error))
     return found
 
 
@@ -91,24 +89,22 @@ def path_of(text: str) -> Path:
         RecipeError: there is no such home folder, or no file can have such a name.
     """
     if "\0" in text:
-        raise RecipeError(f"{text!r}: no file can have this name; check the path")
+        raise RecipeError(f"{text!r}: no file can have this name", remedy="check the path")
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise RecipeError(f"{text}: there is no such home folder; write the whole path") from None
+        raise RecipeError(f"{text}: there is no such home folder", remedy="write the whole path") from None
 
 
-def _presets(value: object, folder: Path, mistakes: Mistakes) -> dict[str, Weights]:
+def _presets(value: object, folder: Path, problems: Problems) -> dict[str, Weights]:
     if value is None:
         return {}
     if not isinstance(value, str):
-        mistakes.add("presets", f"is {value!r}; write the path of a preset file in quotes")
+        problems.add(("presets",), f"is {value!r}", "write the path of a preset file in quotes")
         return {}
-    try:
+    with problems.collecting("presets"):
         return read_presets(folder / path_of(value))
-    except RecipeError as error:
-        mistakes.add("presets", str(error))
-        return {}
+    return {}
 
 
 # --------------------------------------------------------------------------------------------------------- writing

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engine.errors import RecipeError, did_you_mean
+from engine.errors import Named, Problems, RecipeError, did_you_mean
 from engine.recipes.blocks import UNET_BLOCKS
 
 Weights = tuple[float, ...]
@@ -109,17 +109,17 @@ def preset_weights(name: str, own: Mapping[str, Weights] | None = None) -> Weigh
     known = {**PRESETS, **(own or {})}
     if (found := known.get(name.strip())) is not None:
         return found
-    raise RecipeError(f"there is no preset {name!r}; {did_you_mean(name.strip(), known)}")
+    raise RecipeError(f"there is no preset {name!r}", remedy=did_you_mean(name.strip(), known))
 
 
-def parse_presets(text: str, where: str = "presets") -> dict[str, Weights]:
+def parse_presets(text: str, where: Path | str = "presets") -> dict[str, Weights]:
     """Presets of SuperMerger's ``mbwpresets.txt``, or of another tool's list of the same form.
 
     Raises:
         RecipeError: lines that are no preset; all of them at once, each with its number.
     """
     found: dict[str, Weights] = {}
-    mistakes: list[str] = []
+    problems = Problems()
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith(_HEADER):
             continue
@@ -128,9 +128,8 @@ def parse_presets(text: str, where: str = "presets") -> dict[str, Weights]:
             found[name.strip()] = tuple(float(word) for word in numbers.split(","))
         except ValueError:
             reason = "has something that is no number" if separator else "has no tab or colon behind the name"
-            mistakes.append(f"{where}, line {number}: {line.strip()!r} {reason}; write NAME<TAB>0,0.25,...")
-    if mistakes:
-        raise RecipeError("\n".join(mistakes))
+            problems.add((Named(f"line {number}"),), f"{line.strip()!r} {reason}", "write NAME<TAB>0,0.25,...")
+    problems.raise_as(RecipeError, where)
     return found
 
 
@@ -141,11 +140,11 @@ def read_presets(path: Path | str) -> dict[str, Weights]:
         RecipeError: it cannot be read, or has lines that are no preset.
     """
     try:
-        return parse_presets(Path(path).read_text(encoding="utf-8"), str(path))
+        return parse_presets(Path(path).read_text(encoding="utf-8"), Path(path))
     except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise RecipeError(f"cannot be read ({error.strerror})", place=(Path(path),), remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: is not UTF-8 text; a preset file is plain text") from error
+        raise RecipeError("is not UTF-8 text", place=(Path(path),), remedy="a preset file is plain text") from error
 
 
 def preset_line(name: str, weights: Weights) -> str:

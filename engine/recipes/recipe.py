@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import RecipeError
+from engine.errors import Problem, RecipeError
 from engine.recipes import text as recipe_text
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect, dialect_of
@@ -44,15 +44,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise RecipeError(f"there is no family {self.family!r}; write one of {', '.join(FAMILIES)}")
+            raise RecipeError(f"there is no family {self.family!r}", remedy=f"write one of {', '.join(FAMILIES)}")
         if self.save not in {"fp16", "computed"}:
-            raise RecipeError(f"save is {self.save!r}; write fp16 or computed")
+            raise RecipeError(f"save is {self.save!r}", remedy="write fp16 or computed")
         if not any(NUMBERED.fullmatch(name) for step in self.steps for name in _taken(step)):
             telling = tuple(step for step in self.steps if step.name or not is_neutral(step))
             object.__setattr__(self, "steps", telling or self.steps[:1])
-        mistakes = list(_mistakes(self))
-        if mistakes:
-            raise RecipeError("; ".join(mistakes))
+        if problems := list(_problems(self)):
+            raise RecipeError.of(problems, "the recipe" if len(problems) > 1 else "")
 
     @classmethod
     def flat(cls, ratio: float, *, base: float = 0.0) -> Recipe:
@@ -98,7 +97,7 @@ class Recipe:
         """Read what ``text`` wrote.
 
         Raises:
-            RecipeError: every mistake at once, each with its place, the value seen and what should stand there.
+            RecipeError: every problem at once, each with its place, the value seen and what should stand there.
         """
         return cls(**recipe_text.read(text))
 
@@ -106,72 +105,76 @@ class Recipe:
 # ---------------------------------------------------------------------------------------------------------- checks
 
 
-def _mistakes(recipe: Recipe) -> Iterator[str]:
+def _problems(recipe: Recipe) -> Iterator[Problem]:
     dialect = recipe.rules
     if not recipe.steps:
-        yield "a recipe has no steps; write at least one"
+        yield Problem(what="a recipe has no steps", remedy="write at least one")
         return
     if recipe.family not in dialect.families:
-        yield (
-            f"SuperMerger stops with an error when it merges {recipe.family} in the dialect {dialect.name}; write "
-            f"classic, or {dialect.name}_patched for {dialect.name} with its block names put back"
+        yield Problem(
+            what=f"SuperMerger stops with an error when it merges {recipe.family} in the dialect {dialect.name}",
+            remedy=f"write classic, or {dialect.name}_patched for {dialect.name} with its block names put back",
         )
-    yield from _name_mistakes(recipe)
-    for number, step in enumerate(recipe.steps, start=1):
-        for mistake in _step_mistakes(step, recipe.family, dialect):
-            yield f"step {number}: {mistake}"
+    yield from _name_problems(recipe)
+    for number, step in enumerate(recipe.steps):
+        yield from (problem.under("steps", number) for problem in _step_problems(step, recipe.family, dialect))
 
 
 def _taken(step: Step) -> tuple[str, ...]:
     return step.models if isinstance(step, MergeStep) else (PREVIOUS,)
 
 
-def _name_mistakes(recipe: Recipe) -> Iterator[str]:
+def _name_problems(recipe: Recipe) -> Iterator[Problem]:
     names = Counter(step.name for step in recipe.steps if step.name)
-    yield from (f"two steps are called {name}; give each a name of its own" for name, n in names.items() if n > 1)
+    for name in (name for name, count in names.items() if count > 1):
+        yield Problem(what=f"two steps are called {name}", remedy="give each a name of its own")
     made: set[str] = set()
     taken: set[str] = set()
     for number, (step, run) in enumerate(zip(recipe.steps, recipe.runs, strict=True), start=1):
         early = [name for name in run.models if (name in names or NUMBERED.fullmatch(name)) and name not in made]
-        yield from (f"step {number} takes {name}, which is not made before it" for name in early)
+        yield from (Problem(what=f"step {number} takes {name}, which is not made before it") for name in early)
         made |= {f"step{number}", step.name}
         taken |= {*run.models}
     for number, step in enumerate(recipe.steps[:-1], start=1):
         if f"step{number}" not in taken:
-            yield f"nothing takes the result of {step.name or f'step {number}'}; name it in models, or write previous"
+            what = f"nothing takes the result of {step.name or f'step {number}'}"
+            yield Problem(what=what, remedy="name it in models, or write previous")
 
 
-def _step_mistakes(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[str]:
+def _step_problems(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:
     if isinstance(step, SelfStep):
         if idle := idle_sites([site for site, _ in step.factors], family, dialect):
-            yield (
-                f"no tensor that a self step may multiply belongs to {', '.join(map(str, idle))}; attention lies in "
-                "the IN and OUT blocks with transformers and in M00"
-                + (f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else "")
+            never = f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else ""
+            yield Problem(
+                what=f"no tensor that a self step may multiply belongs to {', '.join(map(str, idle))}",
+                remedy=f"attention lies in the IN and OUT blocks with transformers and in M00{never}",
             )
         return
     values = step.values if isinstance(step, AdjustStep) else step.adjust
     fields = dialect.adjust_fields
     if values and len(values) != len(fields):
-        yield (
-            f"Adjust has {len(values)} values; the dialect {dialect.name} has {len(fields)}: {', '.join(fields)} "
-            "(`recipe-search recipe convert --dialect` translates)"
+        yield Problem(
+            what=f"Adjust has {len(values)} values",
+            remedy=f"the dialect {dialect.name} has {len(fields)}: {', '.join(fields)} "
+            "(`recipe-search recipe convert --dialect` translates)",
         )
     if isinstance(step, MergeStep):
-        yield from _run_mistakes(step, family, dialect)
+        yield from _run_problems(step, family, dialect)
 
 
-def _run_mistakes(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[str]:
+def _run_problems(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:
     if step.calculation not in dialect.calculations:
-        yield f"there is no calculation mode {step.calculation!r} in {dialect.name}: {', '.join(dialect.calculations)}"
+        known = ", ".join(dialect.calculations)
+        yield Problem(what=f"there is no calculation mode {step.calculation!r} in {dialect.name}: {known}")
     if step.filter and not dialect.filters:
-        yield f"the dialect {dialect.name} has no {step.filter.kind}; leave it out"
+        yield Problem(what=f"the dialect {dialect.name} has no {step.filter.kind}", remedy="leave it out")
     if step.extended and not (dialect.extended and family == "sdxl"):
-        yield "extended blocks are for SDXL in the dialect head; leave extended out"
+        yield Problem(what="extended blocks are for SDXL in the dialect head", remedy="leave extended out")
     for what, ratio in (("alpha", step.alpha), ("beta", step.beta)):
         if isinstance(ratio, tuple) and not _fits(len(ratio), family, dialect):
             blocks = blocks_of(family)
-            yield f"{what} has {len(ratio)} numbers; {family} needs {len(blocks)}: BASE, {blocks[1]} .. {blocks[-1]}"
+            needed = f"{family} needs {len(blocks)}: BASE, {blocks[1]} .. {blocks[-1]}"
+            yield Problem(what=f"{what} has {len(ratio)} numbers", remedy=needed)
 
 
 def _fits(count: int, family: FamilyName, dialect: Dialect) -> bool:

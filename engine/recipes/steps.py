@@ -52,9 +52,11 @@ class Filter:
     def __post_init__(self) -> None:
         known = {*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"}
         if strange := [name for name in self.blocks if name not in known]:
-            raise RecipeError(f"{self.kind}: there is no block {', '.join(strange)}; write block names, Adjust or VAE")
+            raise RecipeError(
+                f"{self.kind}: there is no block {', '.join(strange)}", remedy="write block names, Adjust or VAE"
+            )
         if "" in self.elements:
-            raise RecipeError(f"{self.kind}: an empty element is part of every key; leave it out")
+            raise RecipeError(f"{self.kind}: an empty element is part of every key", remedy="leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,7 @@ class SelfStep:
     def __post_init__(self) -> None:
         sites = [site for site, _ in self.factors]
         if twice := sorted({str(site) for site in sites if sites.count(site) > 1}):
-            raise RecipeError(f"a self step has two factors for {', '.join(twice)}; leave one")
+            raise RecipeError(f"a self step has two factors for {', '.join(twice)}", remedy="leave one")
         numbers = _numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
         object.__setattr__(self, "factors", _telling(sorted(zip(sites, numbers, strict=True))))
         check_result_name(self.name)
@@ -163,7 +165,9 @@ class AdjustStep:
 
     def __post_init__(self) -> None:
         if not self.values:
-            raise RecipeError(f"an adjust step has no values; write {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)}")
+            raise RecipeError(
+                "an adjust step has no values", remedy=f"write {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)}"
+            )
         object.__setattr__(self, "values", _adjust(self.values))
         check_result_name(self.name)
 
@@ -227,7 +231,7 @@ def check_name(name: str) -> None:
         RecipeError: it is no plain word.
     """
     if not _NAME.fullmatch(name):
-        raise RecipeError(f"{name!r} is no name of a model; write a plain word such as A or Mind_alpha")
+        raise RecipeError(f"{name!r} is no name of a model", remedy="write a plain word such as A or Mind_alpha")
 
 
 def check_result_name(name: str) -> None:
@@ -239,7 +243,9 @@ def check_result_name(name: str) -> None:
     if name:
         check_name(name)
     if name == PREVIOUS or NUMBERED.fullmatch(name):
-        raise RecipeError(f"a result cannot be called {name!r}, which steps have as names anyway; choose another")
+        raise RecipeError(
+            f"a result cannot be called {name!r}, which steps have as names anyway", remedy="choose another"
+        )
 
 
 def _telling(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
@@ -255,7 +261,8 @@ def _check_models(step: MergeStep) -> None:
     if len(step.models) != needed:
         raise RecipeError(
             f"{step.mode}, {step.calculation}: takes {needed} models, not {len(step.models)} "
-            f"({', '.join(step.models) or 'none'}); write models = {list('ABC'[:needed])}"
+            f"({', '.join(step.models) or 'none'})",
+            remedy=f"write models = {list('ABC'[:needed])}",
         )
     for name in step.models:
         check_name(name)
@@ -267,9 +274,10 @@ def _ratio(what: str, ratio: Ratio) -> Ratio:
         return _numbers((ratio,), ("every block",), what)[0]
     if len(ratio) not in FORMS:
         raise RecipeError(
-            f"{what} has {len(ratio)} numbers; it needs one, or {len(BLOCKS)} (BASE, IN00..IN11, M00, OUT00..OUT11), "
-            f"{len(XL_BLOCKS)} (SDXL: BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
-            "in front of UNet weights alone)"
+            f"{what} has {len(ratio)} numbers",
+            remedy=f"it needs one, or {len(BLOCKS)} (BASE, IN00..IN11, M00, OUT00..OUT11), {len(XL_BLOCKS)} (SDXL: "
+            f"BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
+            "in front of UNet weights alone)",
         )
     return _numbers(ratio, FORMS[len(ratio)], what)
 
@@ -277,8 +285,9 @@ def _ratio(what: str, ratio: Ratio) -> Ratio:
 def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
     if values and len(values) not in {len(SEVEN_FIELDS), len(EIGHT_FIELDS)}:
         raise RecipeError(
-            f"Adjust has {len(values)} values; it needs {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)} "
-            f"(in the dialect 2023, {len(SEVEN_FIELDS)}: {', '.join(SEVEN_FIELDS)})"
+            f"Adjust has {len(values)} values",
+            remedy=f"it needs {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)} (in the dialect 2023, "
+            f"{len(SEVEN_FIELDS)}: {', '.join(SEVEN_FIELDS)})",
         )
     return _numbers(values, SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS, "Adjust value")
 
@@ -286,28 +295,29 @@ def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
 def _check_numbers(step: MergeStep) -> None:
     _numbers((step.gamma,), (step.calculation,), "gamma")
     if step.seed is not None and not 0 <= step.seed < 2**32:
-        raise RecipeError(f"the seed is {step.seed}; write a whole number from 0 to {2**32 - 1}")
+        raise RecipeError(f"the seed is {step.seed}", remedy=f"write a whole number from 0 to {2**32 - 1}")
     if step.seed is None and "seed" not in step.unused:
         what = step.calculation if step.pair.calculation.seed else "a random ratio"
-        raise RecipeError(f"{what} needs a seed; write one, such as seed = 1")
+        raise RecipeError(f"{what} needs a seed", remedy="write one, such as seed = 1")
     _check_limits(step)
 
 
 def _check_limits(step: MergeStep) -> None:
     mode = step.pair.calculation
     if mode.beta == "number" and isinstance(step.beta, tuple):
-        raise RecipeError(f"{mode.name}: beta has {len(step.beta)} numbers; it is one number for all blocks")
+        raise RecipeError(f"{mode.name}: beta has {len(step.beta)} numbers", remedy="write one number for all blocks")
     limited = (("alpha", step.alpha, mode.alpha_limits), ("beta", step.beta, mode.beta_limits),
                ("gamma", step.gamma, mode.gamma_limits))  # fmt: skip
     for name, value, (low, high) in limited:
         for number in value if isinstance(value, tuple) else (value,):
             if name not in step.unused and not low <= number <= high:
-                raise RecipeError(f"{mode.name}: {name} is {number}; it must be {limits_text((low, high))}")
+                remedy = f"it must be {limits_text((low, high))}"
+                raise RecipeError(f"{mode.name}: {name} is {number}", remedy=remedy)
 
 
 def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
     found = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
     for value, name in zip(found, names, strict=False):
         if not abs(value) <= LARGEST:
-            raise RecipeError(f"the {what} of {name} is {value}; write a number")
+            raise RecipeError(f"the {what} of {name} is {value}", remedy="write a number")
     return found

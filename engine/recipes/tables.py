@@ -1,4 +1,4 @@
-"""From the tables of a TOML text to the fields of a recipe, with every mistake said at once."""
+"""From the tables of a TOML text to the fields of a recipe, with every problem told at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import RecipeError, did_you_mean
+from engine.errors import Place, Problems, RecipeError, did_you_mean
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
@@ -29,50 +29,31 @@ _RATIO_HINT = (
 )
 
 
-class Mistakes:
-    """Collects what is wrong, each with its place, so that all of it is said at once."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def add(self, place: str, message: str) -> None:
-        """Note a mistake."""
-        self.found.append(f"{place}: {message}" if place else message)
-
-    def refuse(self, what: str) -> None:
-        """Say them all.
-
-        Raises:
-            RecipeError: there are any.
-        """
-        if self.found:
-            count = f"{len(self.found)} mistakes" if len(self.found) > 1 else "a mistake"
-            raise RecipeError(f"{what}: {count}:\n" + "\n".join(f"  {mistake}" for mistake in self.found))
-
-
 def read_recipe(
-    content: Table, models: Collection[str] | None, mistakes: Mistakes, presets: Mapping[str, Weights] | None = None
+    content: Table, models: Collection[str] | None, problems: Problems, presets: Mapping[str, Weights] | None = None
 ) -> Table:
     """Dialect, family, save and steps.
 
     Args:
         content: the parsed text.
         models: the names that steps may take; None: any.
-        mistakes: collects what is wrong.
+        problems: collects what is wrong.
         presets: presets of one's own by name.
     """
-    check_names("", content, _HEAD, mistakes)
+    check_names((), content, _HEAD, problems)
     if content.get("format") != FORMAT or isinstance(content.get("format"), bool):
-        mistakes.add("format", f"is {content.get('format', 'missing')}; this program reads format = {FORMAT}")
-    family = cast("FamilyName", _choice("family", content.get("family", "sd1"), FAMILIES, mistakes))
-    dialect = _choice("dialect", content.get("dialect", DEFAULT_DIALECT[family]), tuple(DIALECTS), mistakes)
-    save = _choice("save", content.get("save", "fp16"), ("fp16", "computed"), mistakes)
-    reader = _Reader(family, DIALECTS[dialect], models, presets or {}, mistakes)
+        problems.add(
+            ("format",), f"is {content.get('format', 'missing')}", f"this program reads recipes with format = {FORMAT}"
+        )
+    family = cast("FamilyName", _choice(("family",), content.get("family", "sd1"), FAMILIES, problems))
+    dialect = _choice(("dialect",), content.get("dialect", DEFAULT_DIALECT[family]), tuple(DIALECTS), problems)
+    save = _choice(("save",), content.get("save", "fp16"), ("fp16", "computed"), problems)
+    reader = _Reader(family, DIALECTS[dialect], models, presets or {}, problems)
     return {"dialect": dialect, "family": family, "save": save, "steps": reader.steps(content.get("steps"))}
 
 
 class _Reader:
-    """Reads steps; what is wrong goes on the list, and something harmless in its place."""
+    """Reads steps; what is wrong is collected, and something harmless in its place."""
 
     def __init__(
         self,
@@ -80,78 +61,76 @@ class _Reader:
         dialect: Dialect,
         models: Collection[str] | None,
         presets: Mapping[str, Weights],
-        mistakes: Mistakes,
+        problems: Problems,
     ) -> None:
         self._family: FamilyName = family
-        self._dialect, self._presets, self._mistakes = dialect, presets, mistakes
+        self._dialect, self._presets, self._problems = dialect, presets, problems
         self._models = None if models is None else [*models]
 
     def steps(self, value: object) -> tuple[Step, ...]:
         if not isinstance(value, list) or not value:
-            self._mistakes.add("steps", 'is missing; write [[steps]] and then kind = "merge"')
+            self._problems.add(("steps",), "is missing", 'write [[steps]] and then kind = "merge"')
             return ()
         found: list[Step] = []
-        for number, entry in enumerate(cast("list[Any]", value), start=1):
-            if step := self._step(f"steps[{number}]", entry):
+        for number, entry in enumerate(cast("list[Any]", value)):
+            if step := self._step(("steps", number), entry):
                 found.append(step)
             if self._models is not None:
-                self._models += [f"step{number}", *([step.name] if step and step.name else [])]
+                self._models += [f"step{number + 1}", *([step.name] if step and step.name else [])]
         return tuple(found)
 
-    def _step(self, place: str, value: object) -> Step | None:
-        table = as_table(place, value, self._mistakes)
+    def _step(self, place: Place, value: object) -> Step | None:
+        table = as_table(place, value, self._problems)
         readers = {"merge": self._merge, "self": self._self, "adjust": self._adjust}
         kind = table.get("kind", "merge")
-        before = len(self._mistakes.found)
+        before = len(self._problems)
         try:
             if isinstance(kind, str) and kind in readers:
                 return readers[kind](place, table)
-            self._mistakes.add(f"{place}.kind", f"is {kind!r}; write merge, self or adjust")
+            self._problems.add((*place, "kind"), f"is {kind!r}", "write merge, self or adjust")
         except RecipeError as error:
-            if len(self._mistakes.found) == before:  # else it only follows from what is already said
-                self._mistakes.add(place, str(error))
+            if len(self._problems) == before:  # else it only follows from what is already said
+                self._problems.found += [problem.under(*place) for problem in error.problems]
         return None
 
     # ------------------------------------------------------------------------------------------------ three kinds
 
-    def _merge(self, place: str, table: Table) -> MergeStep:
-        check_names(f"{place}.", table, (*_COMMON, *_MERGE), self._mistakes)
+    def _merge(self, place: Place, table: Table) -> MergeStep:
+        check_names(place, table, (*_COMMON, *_MERGE), self._problems)
         step = MergeStep(
-            models=self._names(f"{place}.models", table.get("models", ["A", "B"])),
-            alpha=self._ratio(f"{place}.alpha", table.get("alpha", 0.0)),
-            beta=self._ratio(f"{place}.beta", table.get("beta", 0.0)),
-            mode=self._text(f"{place}.mode", table.get("mode", "Weight sum")),
-            calculation=self._text(f"{place}.calculation", table.get("calculation", "normal")),
-            elemental=self._text(f"{place}.elemental", table.get("elemental", "")),
-            adjust=self._adjust_values(f"{place}.adjust", table["adjust"]) if "adjust" in table else (),
+            models=self._names((*place, "models"), table.get("models", ["A", "B"])),
+            alpha=self._ratio((*place, "alpha"), table.get("alpha", 0.0)),
+            beta=self._ratio((*place, "beta"), table.get("beta", 0.0)),
+            mode=self._text((*place, "mode"), table.get("mode", "Weight sum")),
+            calculation=self._text((*place, "calculation"), table.get("calculation", "normal")),
+            elemental=self._text((*place, "elemental"), table.get("elemental", "")),
+            adjust=self._adjust_values((*place, "adjust"), table["adjust"]) if "adjust" in table else (),
             filter=self._filter(place, table),
-            gamma=self._number(f"{place}.gamma", table.get("gamma", 0.3)),
-            seed=self._seed(f"{place}.seed", table.get("seed")),
-            extended=self._switch(f"{place}.extended", table.get("extended", False)),
-            old_arithmetic=self._switch(f"{place}.old_arithmetic", table.get("old_arithmetic", False)),
-            name=self._text(f"{place}.name", table.get("name", "")),
+            gamma=self._number((*place, "gamma"), table.get("gamma", 0.3)),
+            seed=self._seed((*place, "seed"), table.get("seed")),
+            extended=self._switch((*place, "extended"), table.get("extended", False)),
+            old_arithmetic=self._switch((*place, "old_arithmetic"), table.get("old_arithmetic", False)),
+            name=self._text((*place, "name"), table.get("name", "")),
         )
         for name in {*step.unused} & {*table}:
-            self._mistakes.add(f"{place}.{name}", f"means nothing in {step.mode}, {step.calculation}; leave it out")
+            self._problems.add((*place, name), f"means nothing in {step.mode}, {step.calculation}", "leave it out")
         return step
 
-    def _self(self, place: str, table: Table) -> SelfStep:
-        check_names(f"{place}.", table, (*_COMMON, "factors"), self._mistakes)
+    def _self(self, place: Place, table: Table) -> SelfStep:
+        check_names(place, table, (*_COMMON, "factors"), self._problems)
         if "factors" not in table:
-            self._mistakes.add(f"{place}.factors", 'is missing; write factors = { "OUT05:attn1" = 0.88 }')
+            self._problems.add((*place, "factors"), "is missing", 'write factors = { "OUT05:attn1" = 0.88 }')
         pairs: list[tuple[Site, float]] = []
-        for name, value in as_table(f"{place}.factors", table.get("factors"), self._mistakes).items():
-            factor = self._number(f'{place}.factors."{name}"', value)
-            try:
+        for name, value in as_table((*place, "factors"), table.get("factors"), self._problems).items():
+            factor = self._number((*place, "factors", name), value)
+            with self._problems.collecting(*place, "factors", name):
                 pairs.append((Site.parse(name), factor))
-            except RecipeError as error:
-                self._mistakes.add(f'{place}.factors."{name}"', str(error))
-        return SelfStep(factors=tuple(pairs), name=self._text(f"{place}.name", table.get("name", "")))
+        return SelfStep(factors=tuple(pairs), name=self._text((*place, "name"), table.get("name", "")))
 
-    def _adjust(self, place: str, table: Table) -> AdjustStep:
-        check_names(f"{place}.", table, (*_COMMON, "values"), self._mistakes)
-        values = self._adjust_values(f"{place}.values", table.get("values"))
-        return AdjustStep(values=values or self._zeros, name=self._text(f"{place}.name", table.get("name", "")))
+    def _adjust(self, place: Place, table: Table) -> AdjustStep:
+        check_names(place, table, (*_COMMON, "values"), self._problems)
+        values = self._adjust_values((*place, "values"), table.get("values"))
+        return AdjustStep(values=values or self._zeros, name=self._text((*place, "name"), table.get("name", "")))
 
     # ------------------------------------------------------------------------------------------------- the values
 
@@ -159,22 +138,22 @@ class _Reader:
     def _zeros(self) -> tuple[float, ...]:
         return (0.0,) * len(self._dialect.adjust_fields)
 
-    def _names(self, place: str, value: object) -> tuple[str, ...]:
+    def _names(self, place: Place, value: object) -> tuple[str, ...]:
         names = self._texts(place, value)
         if self._models is not None:
             known = [*self._models, PREVIOUS]
             for name in names:
                 if name not in known:
-                    self._mistakes.add(place, f"{name!r} is unknown; there are {', '.join(known)}")
+                    self._problems.add(place, f"{name!r} is unknown", f"there are {', '.join(known)}")
         return names
 
-    def _texts(self, place: str, value: object) -> tuple[str, ...]:
+    def _texts(self, place: Place, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[Any]", value)):
             return tuple(cast("list[str]", value))
-        self._mistakes.add(place, f'is {value!r}; write a list of texts such as ["A", "B"]')
+        self._problems.add(place, f"is {value!r}", 'write a list of texts such as ["A", "B"]')
         return ()
 
-    def _ratio(self, place: str, value: object) -> Ratio:
+    def _ratio(self, place: Place, value: object) -> Ratio:
         if isinstance(value, str):
             return self._row_text(place, value)
         if isinstance(value, dict):
@@ -184,105 +163,105 @@ class _Reader:
         row = cast("list[Any]", value)
         if len(row) not in FORMS:
             names = blocks_of(self._family)
-            self._mistakes.add(
-                place, f"has {len(row)} numbers; write {len(names)}: {', '.join(names[:2])} .. {names[-1]}"
+            self._problems.add(
+                place, f"has {len(row)} numbers", f"write {len(names)}: {', '.join(names[:2])} .. {names[-1]}"
             )
             return 0.0
-        return tuple(self._number(f"{place}[{n}]", item) for n, item in enumerate(row, start=1))
+        return tuple(self._number((*place, n), item) for n, item in enumerate(row))
 
-    def _row_text(self, place: str, text: str) -> Ratio:
+    def _row_text(self, place: Place, text: str) -> Ratio:
         """SuperMerger's own text: numbers with commas, or the name of a preset."""
-        try:
-            if "," not in text:
+        if "," not in text:
+            with self._problems.collecting(*place):
                 return self._ratio(place, [*preset_weights(text, self._presets)])
+            return 0.0
+        try:
             return self._ratio(place, [float(word) for word in text.split(",")])
-        except RecipeError as error:
-            self._mistakes.add(place, str(error))
         except ValueError:
-            self._mistakes.add(place, f"{text!r} has something that is no number; {_RATIO_HINT}")
+            self._problems.add(place, f"{text!r} has something that is no number", _RATIO_HINT)
         return 0.0
 
-    def _ratio_table(self, place: str, table: Table) -> Ratio:
+    def _ratio_table(self, place: Place, table: Table) -> Ratio:
         blocks = blocks_of(self._family)
-        check_names(f"{place}.", table, ("flat", "preset", *blocks), self._mistakes)
+        check_names(place, table, ("flat", "preset", *blocks), self._problems)
         numbers = dict.fromkeys(blocks, 0.0)
         if "preset" in table:
-            preset = self._ratio(f"{place}.preset", str(table["preset"]))
+            preset = self._ratio((*place, "preset"), str(table["preset"]))
             numbers |= dict(zip(FORMS[len(preset)], preset, strict=True)) if isinstance(preset, tuple) else {}
         if "flat" in table:  # one ratio in the UNet; BASE is asked for by name
-            numbers |= dict.fromkeys(blocks[1:], self._number(f"{place}.flat", table["flat"]))
-        numbers |= {name: self._number(f"{place}.{name}", table[name]) for name in blocks if name in table}
+            numbers |= dict.fromkeys(blocks[1:], self._number((*place, "flat"), table["flat"]))
+        numbers |= {name: self._number((*place, name), table[name]) for name in blocks if name in table}
         return tuple(numbers[name] for name in blocks)
 
-    def _adjust_values(self, place: str, value: object) -> tuple[float, ...]:
+    def _adjust_values(self, place: Place, value: object) -> tuple[float, ...]:
         fields = self._dialect.adjust_fields
         if isinstance(value, str):
             return parse_adjust(value, self._dialect)
         if isinstance(value, dict):
             named = cast("Table", value)
-            check_names(f"{place}.", named, fields, self._mistakes)
-            return tuple(self._number(f"{place}.{name}", named.get(name, 0)) for name in fields)
+            check_names(place, named, fields, self._problems)
+            return tuple(self._number((*place, name), named.get(name, 0)) for name in fields)
         row = cast("list[Any]", value) if isinstance(value, list) else None
         if row is None or len(row) != len(fields):
             seen = "missing" if value is None else f"{len(row)} numbers" if row is not None else repr(value)
-            self._mistakes.add(place, f"is {seen}; the dialect {self._dialect.name} has {', '.join(fields)}")
+            self._problems.add(place, f"is {seen}", f"the dialect {self._dialect.name} has {', '.join(fields)}")
             return self._zeros
-        return tuple(self._number(f"{place}[{n}]", item) for n, item in enumerate(row, start=1))
+        return tuple(self._number((*place, n), item) for n, item in enumerate(row))
 
-    def _filter(self, place: str, table: Table) -> Filter | None:
+    def _filter(self, place: Place, table: Table) -> Filter | None:
         kinds: list[Literal["include", "exclude"]] = [k for k in ("include", "exclude") if k in table]
         if not kinds:
             return None
         if len(kinds) > 1:
-            self._mistakes.add(place, "has include and exclude; SuperMerger knows one of them at a time")
-        where = f"{place}.{kinds[0]}"
-        content = as_table(where, table[kinds[0]], self._mistakes)
-        check_names(f"{where}.", content, ("blocks", "elements"), self._mistakes)
-        blocks, elements = (self._texts(f"{where}.{name}", content.get(name, [])) for name in ("blocks", "elements"))
+            self._problems.add(place, "has include and exclude", "SuperMerger knows one of them at a time")
+        where = (*place, kinds[0])
+        content = as_table(where, table[kinds[0]], self._problems)
+        check_names(where, content, ("blocks", "elements"), self._problems)
+        blocks, elements = (self._texts((*where, name), content.get(name, [])) for name in ("blocks", "elements"))
         return Filter(kind=kinds[0], blocks=blocks, elements=elements)
 
-    def _text(self, place: str, value: object) -> str:
+    def _text(self, place: Place, value: object) -> str:
         if isinstance(value, str):
             return value
-        self._mistakes.add(place, f"is {value!r}; write a text in quotes")
+        self._problems.add(place, f"is {value!r}", "write a text in quotes")
         return ""
 
-    def _switch(self, place: str, value: object) -> bool:
+    def _switch(self, place: Place, value: object) -> bool:
         if isinstance(value, bool):
             return value
-        self._mistakes.add(place, f"is {value!r}; write true or false")
+        self._problems.add(place, f"is {value!r}", "write true or false")
         return False
 
-    def _seed(self, place: str, value: object) -> int | None:
+    def _seed(self, place: Place, value: object) -> int | None:
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        self._mistakes.add(place, f"is {value!r}; write a whole number")
+        self._problems.add(place, f"is {value!r}", "write a whole number")
         return None
 
-    def _number(self, place: str, value: object, hint: str = "write a number such as 0.35") -> float:
+    def _number(self, place: Place, value: object, hint: str = "write a number such as 0.35") -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            self._mistakes.add(place, f"is {value!r}; {hint}")
+            self._problems.add(place, f"is {value!r}", hint)
             return 0.0
         return float(value)
 
 
-def check_names(place: str, table: Table, names: Sequence[str], mistakes: Mistakes) -> None:
+def check_names(place: Place, table: Table, names: Sequence[str], problems: Problems) -> None:
     """Note every name of a table that is unknown there."""
     for name in table:
         if name not in names:
-            mistakes.add(f"{place}{name}", f"is unknown here; {did_you_mean(name, names)}")
+            problems.add((*place, name), "is unknown here", did_you_mean(name, names))
 
 
-def as_table(place: str, value: object, mistakes: Mistakes) -> Table:
-    """A table, or an empty one and a mistake."""
+def as_table(place: Place, value: object, problems: Problems) -> Table:
+    """A table, or an empty one and a problem."""
     if value is None or isinstance(value, dict):
         return cast("Table", value or {})
-    mistakes.add(place, f"is {value!r}; a table is needed")
+    problems.add(place, f"is {value!r}", "a table is needed")
     return {}
 
 
-def _choice(place: str, value: object, choices: Sequence[str], mistakes: Mistakes) -> str:
+def _choice(place: Place, value: object, choices: Sequence[str], problems: Problems) -> str:
     if isinstance(value, str) and value in choices:
         return value
-    mistakes.add(place, f"is {value!r}; write one of {', '.join(choices)}")
+    problems.add(place, f"is {value!r}", f"write one of {', '.join(choices)}")
     return choices[0]

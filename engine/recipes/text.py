@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import RecipeError
+from engine.errors import Problem, Problems, RecipeError
 from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS
 from engine.recipes.steps import FORMS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step, number
-from engine.recipes.tables import FORMAT, Mistakes, Table, read_recipe
+from engine.recipes.tables import FORMAT, Table, read_recipe
 
 if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName
@@ -32,15 +33,15 @@ def read(text: str) -> dict[str, Any]:
     """The fields of a recipe, from its text.
 
     Raises:
-        RecipeError: every mistake at once, each with its place, the value seen and what should stand there.
+        RecipeError: every problem at once, each with its place, the value seen and what should stand there.
     """
-    mistakes = Mistakes()
-    fields = read_recipe(parse_toml(text, "the recipe"), None, mistakes)
-    mistakes.refuse("the recipe")
+    problems = Problems()
+    fields = read_recipe(parse_toml(text, "the recipe"), None, problems)
+    problems.raise_as(RecipeError, "the recipe")
     return fields
 
 
-def parse_toml(text: str, where: str) -> Table:
+def parse_toml(text: str, where: Path | str) -> Table:
     """A TOML text as a table.
 
     Raises:
@@ -49,7 +50,7 @@ def parse_toml(text: str, where: str) -> Table:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of numbers too long, and of brackets in brackets
-        raise RecipeError(f"{where} is not TOML: {error}") from error
+        raise RecipeError.of([Problem(what=f"is not TOML: {error}")], where) from error
 
 
 def head_lines(dialect: str, family: FamilyName, save: str) -> list[str]:

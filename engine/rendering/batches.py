@@ -9,9 +9,24 @@ import torch
 
 from engine.errors import RenderError
 
+MOST_SHOTS = 32
+"""The most shots rendered at once, on any device: more are not faster and cost memory."""
+CPU_PIXELS = 2**20
+"""The most pixels of all shots rendered at once on a CPU, which shares its memory with everything else."""
+
+
+def most_at_once(pixels: int, device: torch.device) -> int:
+    """Return how many shots of so many pixels each may be tried at once; a GPU's limit shows when memory runs out."""
+    return max(1, CPU_PIXELS // pixels) if device.type == "cpu" else MOST_SHOTS
+
 
 def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None]) -> int:
-    """Do the work on even pieces of at most ``most`` numbers, halving the pieces whenever memory runs out.
+    """Do the work on even pieces of at most ``most`` numbers; halve the pieces whenever memory runs out.
+
+    Args:
+        numbers: All numbers.
+        most: How many numbers a piece may have, at least 1.
+        work: Done for each piece; again, in smaller pieces, where it ran out of memory.
 
     Returns:
         The most that may be tried next time: ``most``, or what fitted after halving.

@@ -1,4 +1,4 @@
-"""The denoiser of shots: the UNet, guided by their prompts, as what a sampler sees of it."""
+"""The denoiser of shots: the UNet, guided by their prompts, as the function that samplers call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import sizes_of
 from engine.rendering.guidance import Guidance
@@ -22,7 +22,8 @@ from engine.shots.shot import Shot
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
 
-TOKEN_MULTIPLE = 16  # attention on a CPU is slow on a row of keys that does not fill its vectors
+TOKEN_MULTIPLE = 16
+"""Conditionings are padded to a multiple of so many tokens on a CPU, whose attention is slow on other lengths."""
 
 
 class UnetModel(Protocol):
@@ -40,7 +41,7 @@ class Denoiser:
         device: Where the UNet lives.
     """
 
-    def __init__(self, model: UnetModel, family: Family, levels: NoiseLevels, conditioner: Conditioner) -> None:
+    def __init__(self, model: UnetModel, family: ModelFamily, levels: NoiseLevels, conditioner: Conditioner) -> None:
         self.levels = levels
         self._model, self._family, self._conditioner = model, family, conditioner
         first = next(model.unet.parameters())
@@ -49,11 +50,13 @@ class Denoiser:
     def of(
         self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
     ) -> Denoise:
-        """The guided denoiser ``x - sigma * noise``; every call of it counts as one of the prompts' schedules.
+        """Return the guided denoiser of shots: from noised to clean latents, ``x - sigma * noise``.
+
+        Its calls are counted: the prompts' schedules say which conditioning each call gets.
 
         Args:
             shots: Of one size, all or none guided.
-            sizes: Width and height that SDXL is told of for each; None: the shots' own.
+            sizes: Width and height of each for SDXL's size conditioning; None: the shots' own.
             base_calls: In a second pass, over how many calls the schedules of the first ran.
         """
         numbered, calls = self.numbered(shots, sizes=sizes, base_calls=base_calls), count()
@@ -62,10 +65,10 @@ class Denoiser:
     def numbered(
         self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
     ) -> Callable[[Tensor, float, int], Tensor]:
-        """The same, told each time which of the schedules' calls it is, counted from 0."""
+        """As ``of``, but every call is given its number in the schedules, from 0; without a count of its own."""
         guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
         unet, levels = self._model.unet, self.levels
-        told = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
+        size_rows = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
 
         def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
@@ -74,7 +77,7 @@ class Denoiser:
             def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
                 inputs: dict[str, Any] = {**self._context(contexts.to(self._dtype))}
                 if pooled is not None:
-                    inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": told[rows]}
+                    inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": size_rows[rows]}
                 return unet(scaled[rows], time, **inputs, return_dict=False)[0].float()
 
             return self._clean(x, guidance.noise(call, predict), sigma)
@@ -82,16 +85,16 @@ class Denoiser:
         return denoise
 
     def _clean(self, x: Tensor, output: Tensor, sigma: float) -> Tensor:
-        """The clean latents that a prediction amounts to, all float32; ``x`` is noised and not scaled."""
+        """The clean latents that follow from a prediction, all float32; ``x`` is noised and not scaled."""
         if self._family.prediction == "epsilon":
             return torch.sub(x, output, alpha=sigma)
         spread = 1 + sigma * sigma
         return torch.sub(x / spread, output, alpha=sigma / math.sqrt(spread))
 
     def _context(self, context: Tensor) -> dict[str, Tensor]:
-        """The UNet's inputs for a conditioning; on a CPU with masked filling, which does not change the result."""
-        filling = -context.shape[1] % TOKEN_MULTIPLE
-        if self.device.type != "cpu" or not filling:
+        """The UNet's inputs for a conditioning; on a CPU with masked padding, which does not change the result."""
+        padding = -context.shape[1] % TOKEN_MULTIPLE
+        if self.device.type != "cpu" or not padding:
             return {"encoder_hidden_states": context}
-        mask = pad(torch.ones(context.shape[:2], dtype=context.dtype), (0, filling))
-        return {"encoder_hidden_states": pad(context, (0, 0, 0, filling)), "encoder_attention_mask": mask}
+        mask = pad(torch.ones(context.shape[:2], dtype=context.dtype), (0, padding))
+        return {"encoder_hidden_states": pad(context, (0, 0, 0, padding)), "encoder_attention_mask": mask}

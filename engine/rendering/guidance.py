@@ -1,8 +1,9 @@
-"""Guidance: which conditionings the UNet gets at each call, and how its answers become one noise for each shot.
+"""Classifier-free guidance: the conditionings of each UNet call, and one prediction for each shot from its outputs.
 
-As in AUTOMATIC1111's WebUI, the parts of a composed prompt pull away from the negative, each by its weight times the
-guidance scale: ``negative + sum(weight * cfg * (part - negative))``. Conditionings of one length go through the UNet
-in one batch, others in calls of their own; nothing is padded across shots, so that company changes no picture.
+As in AUTOMATIC1111's WebUI, every part of a composed prompt moves the prediction away from the negative's, by its
+weight times the guidance scale: ``negative + sum(weight * cfg * (part - negative))``. Conditionings of one length go
+through the UNet in one batch, those of other lengths in calls of their own; none is padded to the length of another
+shot's, so that a picture does not depend on the batch it is rendered in.
 """
 
 from __future__ import annotations
@@ -13,57 +14,57 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.prompts.conditioner import Conditioner, Request, Timeline
+from engine.prompts.conditioner import Conditioner, ConditioningRequest, Timeline
 from engine.prompts.parts import negative_text, prompt_parts
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
 
 Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""From numbers of shots ``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, for models
-that have them, to noise ``(rows, 4, h, w)`` float32."""
+"""``predict(shots, contexts, pooled)``: the UNet's output ``(rows, 4, h, w)`` float32 for the numbers of shots
+``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, None for models without."""
 
 
 def calls_of(sampler: str, steps: int) -> int:
-    """Over how many UNet calls a schedule runs: for samplers with two calls a step, the WebUI counts both."""
+    """Return over how many UNet calls a schedule runs: with two calls a step, the WebUI counts both."""
     return steps * 2 if SAMPLERS[sampler].two_calls else steps
 
 
 def is_guided(shot: Shot) -> bool:
-    """Whether the negative has any say in a shot."""
+    """Return whether the negative prompt has any effect on a shot."""
     scales = [part.weight * shot.cfg for part in prompt_parts(shot.prompt)]
     return scales != [1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ConditioningRow:
     """One conditioning of one shot: one row of a UNet batch.
 
     Attributes:
         shot: The shot's number.
         timeline: The conditioning over the calls.
-        tokens: How many tokens the UNet gets; the last one is repeated to fill them.
-        scale: How far the shot's noise moves from its negative's towards this one's.
-        silent: Whether it says nothing: an empty negative of a model with pooled texts is zeros, as in the WebUI.
+        tokens: How many tokens the UNet gets; the last one is repeated to that number.
+        scale: How far the shot's prediction moves from its negative's towards this one's.
+        zeroed: Whether it is all zeros, as the WebUI has it for an empty negative of a model with pooled texts.
     """
 
     shot: int
     timeline: Timeline
     tokens: int
     scale: float = 1.0
-    silent: bool = False
+    zeroed: bool = False
 
     def context(self, number: int) -> Tensor:
         """One of the timeline's contexts, ``(tokens, width)``."""
         context = self.timeline.contexts[number]
         filled = torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
-        return torch.zeros_like(filled) if self.silent else filled
+        return torch.zeros_like(filled) if self.zeroed else filled
 
     def pooled(self, number: int) -> Tensor | None:
         """One of the timeline's pooled texts, ``(width,)``."""
         if self.timeline.pooled is None:
             return None
         pooled = self.timeline.pooled[number]
-        return torch.zeros_like(pooled) if self.silent else pooled
+        return torch.zeros_like(pooled) if self.zeroed else pooled
 
 
 class Guidance:
@@ -76,15 +77,15 @@ class Guidance:
         self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
     ) -> None:
         self._guided = is_guided(shots[0])
-        self._rows, layers = _rows(shots, conditioner, guided=self._guided, base_calls=base_calls)
+        self._rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
         self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
-        self._batches = [_Batch(self._rows, numbers, device) for numbers in _alike(self._rows)]
+        self._batches = [_Batch(self._rows, numbers, device) for numbers in _by_length(self._rows)]
         order = [number for batch in self._batches for number in batch.numbers]
         self._sorted = torch.tensor(order, device=device).argsort()
         self._shots = len(shots)
 
     def noise(self, call: int, predict: Predict) -> Tensor:
-        """The guided noise ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
+        """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
         answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
         without = answers[: self._shots]
         if not self._guided:
@@ -97,14 +98,14 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """At most one part of every shot's prompt; layers are added in turn, so that sums round the same every time."""
+    """At most one part of every shot's prompt; layers are added in order, so that sums always round the same."""
 
     shots: Tensor
     rows: Tensor
     scales: Tensor
 
     @classmethod
-    def of(cls, rows: Sequence[Row], numbers: Sequence[int], device: torch.device) -> _Layer:
+    def of(cls, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> _Layer:
         scales = torch.tensor([rows[number].scale for number in numbers], device=device)
         return cls(
             shots=torch.tensor([rows[number].shot for number in numbers], device=device),
@@ -114,39 +115,39 @@ class _Layer:
 
 
 class _Batch:
-    """Rows of one length, which go through the UNet together."""
+    """Rows of one length, which go through the UNet in one batch."""
 
-    def __init__(self, rows: Sequence[Row], numbers: Sequence[int], device: torch.device) -> None:
+    def __init__(self, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> None:
         self.numbers = numbers
         self.shots = torch.tensor([rows[number].shot for number in numbers], device=device)
         self._rows = [rows[number] for number in numbers]
         self._state: tuple[int, ...] = ()
-        self._made: tuple[Tensor, Tensor | None] | None = None
+        self._current: tuple[Tensor, Tensor | None] | None = None
 
     def conditioning(self, call: int) -> tuple[Tensor, Tensor | None]:
-        """Contexts and pooled texts of the rows, made anew only when a schedule has moved on."""
+        """Contexts and pooled texts of the rows, kept until a schedule moves on."""
         state = tuple(row.timeline.number_at(call) for row in self._rows)
-        if self._made is None or state != self._state:
+        if self._current is None or state != self._state:
             numbered = list(zip(self._rows, state, strict=True))
             pooled = [value for row, number in numbered if (value := row.pooled(number)) is not None]
             contexts = torch.stack([row.context(number) for row, number in numbered])
-            self._state, self._made = state, (contexts, torch.stack(pooled) if pooled else None)
-        return self._made
+            self._state, self._current = state, (contexts, torch.stack(pooled) if pooled else None)
+        return self._current
 
 
-def _rows(
+def _rows_and_layers(
     shots: Sequence[Shot], conditioner: Conditioner, *, guided: bool, base_calls: int | None
-) -> tuple[list[Row], list[list[int]]]:
-    """All rows, the negatives' first, and the numbers of the others by their place in their prompt."""
+) -> tuple[list[ConditioningRow], list[list[int]]]:
+    """All rows, the negatives' first, and the others' numbers by their position in their prompt."""
 
-    def request(text: str, shot: Shot) -> Request:
+    def request(text: str, shot: Shot) -> ConditioningRequest:
         calls = calls_of(shot.sampler, shot.steps)
-        return Request(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
+        return ConditioningRequest(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
 
     composed = [prompt_parts(shot.prompt) for shot in shots]
     negatives = [request(negative_text(shot.negative), shot) for shot in shots] if guided else []
-    wanted = [request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
-    timelines = iter(conditioner.timelines([*negatives, *wanted]))
+    positives = [request(part.text, shot) for shot, parts in zip(shots, composed, strict=True) for part in parts]
+    timelines = iter(conditioner.timelines([*negatives, *positives]))
     rows = [_negative_row(number, next(timelines), one.text) for number, one in enumerate(negatives)]
     layers: list[list[int]] = [[] for _ in range(max(map(len, composed)))]
     for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
@@ -154,16 +155,16 @@ def _rows(
         tokens = max(timeline.tokens for timeline in own)
         for layer, part, timeline in zip(layers, parts, own, strict=False):
             layer.append(len(rows))
-            rows.append(Row(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))
+            rows.append(ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))
     return rows, layers
 
 
-def _negative_row(shot: int, timeline: Timeline, text: str) -> Row:
-    silent = timeline.pooled is not None and not text
-    return Row(shot=shot, timeline=timeline, tokens=timeline.tokens, silent=silent)
+def _negative_row(shot: int, timeline: Timeline, text: str) -> ConditioningRow:
+    zeroed = timeline.pooled is not None and not text
+    return ConditioningRow(shot=shot, timeline=timeline, tokens=timeline.tokens, zeroed=zeroed)
 
 
-def _alike(rows: Sequence[Row]) -> list[list[int]]:
+def _by_length(rows: Sequence[ConditioningRow]) -> list[list[int]]:
     """Numbers of the rows by their length."""
     groups: dict[int, list[int]] = {}
     for number, row in enumerate(rows):

@@ -1,8 +1,8 @@
-"""All noise of pictures made together: each draws from its own seed, so that company never changes a picture.
+"""The noise of a batch: each picture has its own seed, so that it does not depend on the batch it is rendered in.
 
 As in AUTOMATIC1111's WebUI: the first noise of a picture is the first draw of its generator; the noise of the steps
-continues that generator, or starts another at seed + ENSD; samplers of the stochastic equation follow a Brownian path
-of the picture's seed. "CPU" is torch's generator on the CPU, "NV" is CUDA's, computed on the CPU.
+continues that generator, or starts another one at seed + ENSD; samplers of the stochastic differential equation follow
+a Brownian path of the picture's seed. "CPU" is torch's generator on the CPU, "NV" is CUDA's, computed on the CPU.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.architecture.widths import LATENT_CHANNELS
 from engine.sampling.brownian import BrownianPath
 from engine.sampling.philox import PhiloxStream
-from engine.sampling.stepping import Noise
+from engine.sampling.stepping import StepNoise
 from engine.shots.limits import LATENT_STEP
 from engine.shots.samplers import SAMPLERS, Fresh
 from engine.shots.shot import Shot
 
-LATENT_CHANNELS = 4
-Shape = tuple[int, ...]
-Stream = Callable[[Shape], Tensor]
+NoiseStream = Callable[[tuple[int, ...]], Tensor]
 """``stream(shape)``: the next unit noise of a generator, float32, on the CPU."""
 
 
-def stream_of(rng: str, seed: int) -> Stream:
-    """A fresh generator as a stream: "CPU" or "NV"."""
+def stream_of(rng: str, seed: int) -> NoiseStream:
+    """Start a generator, "CPU" or "NV", and return its stream."""
     if rng == "NV":
         philox = PhiloxStream(seed)
         return lambda shape: torch.from_numpy(philox.normal(shape))
@@ -45,15 +44,15 @@ class NoiseSource:
         self._streams = [stream_of(shot.rng, shot.seed) for shot in shots]
 
     def first(self) -> Tensor:
-        """The noise that pictures start from: ``(n, 4, h, w)`` float32. To be asked once, before all else."""
+        """Draw the noise that pictures start from: ``(n, 4, h, w)`` float32. Call it once, before ``after``."""
         unit = self._draw()
         for number, shot in enumerate(self._shots):
             if shot.ensd:
                 self._streams[number] = stream_of(shot.rng, shot.seed + shot.ensd)
         return unit
 
-    def after(self, sigmas: Sequence[float]) -> Noise:
-        """The noise of a walk down these levels, in the manner of the shots' sampler."""
+    def after(self, sigmas: Sequence[float]) -> StepNoise:
+        """Return the noise that the shots' sampler adds on its way down these levels."""
         if SAMPLERS[self._shots[0].sampler].fresh is Fresh.TREE:
             return self._along_paths(sigmas)
         return lambda sigma, target: self._draw()
@@ -61,10 +60,10 @@ class NoiseSource:
     def _draw(self) -> Tensor:
         return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
 
-    def _along_paths(self, sigmas: Sequence[float]) -> Noise:
-        """Increments of one Brownian path in sigma a shot, each divided by its own spread.
+    def _along_paths(self, sigmas: Sequence[float]) -> StepNoise:
+        """Increments of each shot's Brownian path over sigma, scaled to unit variance.
 
-        The WebUI's levels are float32, and so are the places asked for here.
+        The WebUI's levels are float32, and so are the ends of the increments here.
         """
         low, high = _float32(min(sigma for sigma in sigmas if sigma > 0)), _float32(sigmas[0])
         paths = [BrownianPath(low, high, shot.seed, self._seeded(shot.rng)) for shot in self._shots]

@@ -1,7 +1,7 @@
-"""The second pass over pictures (hires fix): enlarge, noise with the same seed, walk down once more.
+"""The second pass over pictures (hires fix): enlarge, add noise of the same seed, denoise again.
 
 As ``sample_hr_pass`` of AUTOMATIC1111's WebUI 1.10 (modules/processing.py): latents are enlarged as they are, or
-decoded, rounded to eight bits, enlarged and encoded; noise is drawn afresh from each picture's seed at the new size.
+decoded, rounded to eight bits, enlarged and encoded; new noise is drawn from each picture's seed at the new size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.rendering.noise import NoiseSource
 from engine.rendering.upscale import Enlarge, enlarged_latents, enlarged_picture, from_bytes, to_bytes
 from engine.rendering.vae_codec import Codec
 from engine.sampling.sample import resample
-from engine.sampling.schedules import rest_for
+from engine.sampling.schedules import second_pass_levels
 from engine.shots.hires import UPSCALERS, Hires, Target
 from engine.shots.shot import Shot
 
@@ -36,18 +36,18 @@ class SecondPass:
         """Open the model files that the shots are enlarged with, before anything is rendered.
 
         Raises:
-            RenderError: One is not there, or cannot be used.
+            RenderError: One does not exist, or cannot be used.
         """
         for name in dict.fromkeys(shot.hires.model for shot in shots if shot.hires):
             if name:
                 self._model(name)
 
     def over(self, shots: Sequence[Shot], latents: Tensor) -> Tensor:
-        """Latents of the final size.
+        """Return the latents of the second pass, in their final size.
 
         Args:
-            shots: All with a second pass, alike in everything that decides its steps.
-            latents: Those of their first pass, ``(n, 4, h, w)`` float32.
+            shots: All with a second pass, equal in everything that decides its steps.
+            latents: Those of the first pass, ``(n, 4, h, w)`` float32.
         """
         first, hires, target = shots[0], shots[0].hires, shots[0].target
         seconds = [shot.second for shot in shots if shot.second]
@@ -57,7 +57,7 @@ class SecondPass:
         if not hires.denoise:
             return larger
         second = seconds[0]
-        rest = rest_for(
+        levels = second_pass_levels(
             second.sampler, second.schedule, second.steps, hires.planned(second.steps), self._denoiser.levels
         )
         source = NoiseSource(seconds, self._denoiser.device)
@@ -67,9 +67,9 @@ class SecondPass:
             sizes=[(target.width, target.height)] * len(seconds),
             base_calls=calls_of(first.sampler, first.steps),
         )
-        noise = source.after(rest.planned)  # the Brownian paths of the WebUI span the whole planned walk
+        noise = source.after(levels.planned)  # the WebUI's Brownian paths span all planned levels
         return resample(
-            second.sampler, denoise, larger, unit, rest, noise, eta=second.noise_share, s_noise=second.noise_factor
+            second.sampler, denoise, larger, unit, levels, noise, eta=second.noise_share, s_noise=second.noise_factor
         )
 
     def _enlarged(self, shots: Sequence[Shot], hires: Hires, target: Target, latents: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class SecondPass:
 
 
 def _cropped(latents: Tensor, target: Target) -> Tensor:
-    """Half of what is too much off either side, an odd latent off the right or the bottom."""
+    """The latents without the surplus: half is cut off at either side, an odd latent at the right or the bottom."""
     across, down = target.cut
     height, width = latents.shape[-2:]
     return latents[:, :, down // 2 : height - (down + 1) // 2, across // 2 : width - (across + 1) // 2].contiguous()

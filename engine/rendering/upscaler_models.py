@@ -1,7 +1,8 @@
-"""A folder of upscaler models: ESRGAN and the like, ``.pth`` or ``.safetensors``, found by name and run in tiles.
+"""A folder of upscaler models: ESRGAN and the like, ``.pth`` or ``.safetensors``, chosen by name and run in tiles.
 
-The package spandrel (an extra of this project) tells a file's architecture and has it; files are read here, and no code
-in one is run. As in AUTOMATIC1111's WebUI, models see blue where they may have learned red; numbers are float32 here.
+The package spandrel (an extra of this project) recognises the architecture of a file and builds it; files are read
+here, without running any code in them. As in AUTOMATIC1111's WebUI, the colour channels go in as blue, green, red, even
+if a model was trained on red, green, blue; numbers are float32 here.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import torch
 from PIL import Image
 
 from engine.checkpoints.weight_file import read_weights, weight_files
-from engine.errors import RenderError
+from engine.errors import RenderError, first_line
 from engine.rendering.tiles import tiled
-from engine.rendering.upscale import Enlarge, Picture
+from engine.rendering.upscale import Enlarge
 from engine.shots.hires import UPSCALERS
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
 
-SUFFIXES = frozenset({".pth", ".safetensors"})
+UPSCALER_SUFFIXES = frozenset({".pth", ".safetensors"})
+"""How names of upscaler files end."""
 INSTALL = "pip install 'sd-recipe-search[upscalers]'"
+"""The command that installs what upscaler models need."""
 ALIASES = {
     "R-ESRGAN 2x+": "RealESRGAN_x2plus",
     "R-ESRGAN 4x+": "RealESRGAN_x4plus",
@@ -34,23 +37,23 @@ ALIASES = {
     "R-ESRGAN General 4xV3": "realesr-general-x4v3",
     "R-ESRGAN General WDN 4xV3": "realesr-general-wdn-x4v3",
 }
-"""Names under which the WebUI shows files of other names (modules/realesrgan_model.py of 1.10)."""
+"""The WebUI's names of upscalers whose files have other names (modules/realesrgan_model.py of 1.10)."""
 
 
 class UpscalerFolder:
     """The upscaler models of one folder and the folders inside it; a file's stem is its name, in any case.
 
     Attributes:
-        folder: Where they lie.
+        folder: The folder.
 
     Raises:
-        RenderError: The folder is not there.
+        RenderError: The folder does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: dict[str, list[Path]] = {}
-        for path in weight_files(folder, SUFFIXES, "upscalers"):
+        for path in weight_files(folder, UPSCALER_SUFFIXES, "upscalers"):
             self._files.setdefault(path.stem.casefold(), []).append(path)
         self._opened: dict[str, Enlarge] = {}
 
@@ -60,7 +63,7 @@ class UpscalerFolder:
         return tuple(sorted(paths[0].stem for paths in self._files.values()))
 
     def path(self, name: str) -> Path:
-        """The file behind a name: its stem, with "_" for blanks if need be, or what the WebUI calls it.
+        """The file of a name: a file's stem, where blanks may stand for "_", or the WebUI's name for it.
 
         Raises:
             RenderError: There is none, or there are several.
@@ -71,16 +74,19 @@ class UpscalerFolder:
             return found[0]
         if found:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in found)
-            raise RenderError(f'{self.folder}: several upscalers are called "{name}": {listed}. Move all but one away')
-        wanted = f"{spellings[1]}.pth or .safetensors"
+            raise RenderError(
+                f'several upscalers are called "{name}": {listed}. Move all but one away', place=(self.folder,)
+            )
+        file = f"{spellings[1]}.pth or .safetensors"
         there = f"it has {', '.join(self.names)}" if self._files else "it has none"
         raise RenderError(
-            f'{self.folder}: holds no upscaler "{name}" ({there}). Put {wanted} there, or choose another; without a '
-            f"file: {', '.join(UPSCALERS)}"
+            f'holds no upscaler "{name}" ({there}). Put {file} there, or choose another',
+            place=(self.folder,),
+            remedy=f"without a file: {', '.join(UPSCALERS)}",
         )
 
     def hashes(self, names: Iterable[str]) -> dict[str, str]:
-        """sha256 in hex of the files behind these names, by name."""
+        """sha256 in hex of the files of these names, by name."""
         found: dict[str, str] = {}
         for name in sorted(set(names)):
             with self.path(name).open("rb") as file:
@@ -99,8 +105,8 @@ class UpscalerFolder:
         return self._opened[name]
 
 
-def _once(model: ImageModelDescriptor[Any], picture: Picture, device: torch.device) -> Picture:
-    """A picture of one tile through a model, colours in the order that the WebUI feeds, rounded to eight bits."""
+def _once(model: ImageModelDescriptor[Any], picture: Image.Image, device: torch.device) -> Image.Image:
+    """A tile, enlarged by a model, its colour channels in the WebUI's order, rounded to eight bits."""
     values = np.ascontiguousarray(np.asarray(picture)[:, :, ::-1].transpose(2, 0, 1), np.float32) / np.float32(255)
     with torch.inference_mode():
         large = model(torch.from_numpy(values)[None].to(device))[0].float().clamp(0, 1).mul(255).round()
@@ -111,15 +117,20 @@ def _descriptor(path: Path) -> ImageModelDescriptor[Any]:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ImportError as error:
-        raise RenderError(f"{path}: upscaler models need the package spandrel. Install it: {INSTALL}") from error
+        raise RenderError(f"upscaler models need the package spandrel. Install it: {INSTALL}", place=(path,)) from error
     state = read_weights(path, "upscaler")
     try:
         model = ModelLoader().load_from_state_dict(canonicalize_state_dict(dict(state)))
     except (UnsupportedModelError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RenderError(f"{path}: is no upscaler that spandrel knows ({reason:.200}). Choose another") from error
+        raise RenderError(
+            f"is no upscaler that spandrel knows ({first_line(error):.200}). Choose another", place=(path,)
+        ) from error
     if not isinstance(model, ImageModelDescriptor) or model.purpose != "SR":
-        raise RenderError(f"{path}: is a model ({model.architecture.name}) that does not enlarge. Choose another")
+        raise RenderError(
+            f"is a model ({model.architecture.name}) that does not enlarge. Choose another", place=(path,)
+        )
     if (model.input_channels, model.output_channels) != (3, 3):
-        raise RenderError(f"{path}: takes {model.input_channels} channels, no RGB pictures. Choose another upscaler")
+        raise RenderError(
+            f"takes {model.input_channels} channels, no RGB pictures. Choose another upscaler", place=(path,)
+        )
     return model.float().eval()

@@ -1,4 +1,4 @@
-"""Latents to pictures and back with a live model's VAE, so many at once as fit."""
+"""Latents to pictures and back with a live model's VAE, as many at once as fit into memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from engine.shots.shot import Shot
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
-DECODED_PIXELS = 2**20  # of all pictures decoded at once: about 4 GB with the full-size VAE
+DECODED_PIXELS = 2**20
+"""The most pixels of all pictures decoded at once: about 4 GB with the full-size VAE."""
 
-Progress = Callable[[int], None]
+PicturesDone = Callable[[int], None]
+"""``progress(count)``: called with the number of pictures just finished."""
 
 
 class VaeModel(Protocol):
@@ -35,11 +37,12 @@ class Codec:
         self._model = model
         self._pixels_at_once = DECODED_PIXELS
 
-    def decode(self, shots: Sequence[Shot], latents: Tensor, progress: Progress | None = None) -> Tensor:
+    def decode(self, shots: Sequence[Shot], latents: Tensor, progress: PicturesDone | None = None) -> Tensor:
         """Pictures ``(n, 3, h, w)`` float32 from 0 to 1, of latents ``(n, 4, h / 8, w / 8)``.
 
         Raises:
-            RenderError: Pictures that came out NaN or infinite, named by their shots, or too little memory for one.
+            RenderError: Pictures came out NaN or infinite (they are named by their shots), or there is too little
+                memory for one.
         """
         height, width = (side * LATENT_STEP for side in latents.shape[-2:])
         pictures = torch.empty(len(latents), 3, height, width, device=latents.device)
@@ -57,24 +60,24 @@ class Codec:
     def encode(self, pictures: Tensor) -> Tensor:
         """Latents ``(n, 4, h // 8, w // 8)`` float32 of pictures ``(n, 3, h, w)`` from 0 to 1.
 
-        The mean of what the VAE takes them for; the WebUI draws from around it, with noise that no seed decides.
+        The mean of the encoder's distribution; the WebUI samples from the distribution, without a seed.
 
         Raises:
-            RenderError: Too little memory for one picture.
+            RenderError: There is too little memory for one picture.
         """
         vae, dtype, scale = self._parts()
         height, width = pictures.shape[-2:]
         latents = torch.empty(len(pictures), 4, height // LATENT_STEP, width // LATENT_STEP, device=pictures.device)
 
         def work(piece: list[int]) -> None:
-            found = vae.encode(pictures[piece].to(dtype) * 2 - 1, return_dict=False)[0]
-            latents[piece] = found.mean.float() * scale
+            distribution = vae.encode(pictures[piece].to(dtype) * 2 - 1, return_dict=False)[0]
+            latents[piece] = distribution.mean.float() * scale
 
         self._pieces(len(pictures), width * height, work)
         return latents
 
     def _decoded(self, latents: Tensor) -> Tensor:
-        """What the VAE makes of latents, float32, about -1 to 1."""
+        """The VAE's output for latents, float32, about -1 to 1."""
         vae, dtype, scale = self._parts()
         return vae.decode(latents.to(dtype) / scale, return_dict=False)[0].float()
 

@@ -1,1 +1,1 @@
-"""Noise schedules, samplers and random streams, as functions of a denoiser."""
+"""Noise schedules, samplers, which are functions of a denoiser, and random number generators."""

@@ -1,9 +1,9 @@
-"""Samplers that add fresh noise at every step: Euler a, DPM2 a and DPM++ 2S a; DDIM is the first on its own levels.
+"""Ancestral samplers, which add new noise at every step: Euler a, DPM2 a, DPM++ 2S a; DDIM is Euler a on other levels.
 
-A step goes down below its target without noise and climbs back with fresh noise (`engine.sampling.stepping.split`).
-Each takes the denoiser, ``x`` as noise times ``sigmas[0]`` ``(n, c, h, w)``, falling levels of which the last may be 0,
-the noise (not asked for a step that ends at 0), ``eta`` from 0 (none) to 1 and a factor ``s_noise``, and returns the
-latent at the last level.
+A step goes below its target without noise, and back up to it with new noise (`engine.sampling.stepping.split`). Each
+takes the denoiser, ``x`` as noise times ``sigmas[0]`` ``(n, c, h, w)``, falling noise levels of which the last may be
+0, the noise (not called for a step that ends at 0), ``eta`` from 0 (no noise) to 1 and a factor ``s_noise``, and
+returns the latent at the last level.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from itertools import pairwise
 from torch import Tensor
 
 from engine.sampling.ode import midpoint
-from engine.sampling.stepping import Denoise, Noise, split, straight
+from engine.sampling.stepping import Denoise, StepNoise, split, straight
 
 
 def euler_ancestral(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Euler steps ("Euler a"); with eta < 1 also DDIM's (Song et al. 2020, equation 12, in noise-level space)."""
     for sigma, target in pairwise(sigmas):
@@ -32,7 +32,7 @@ def euler_ancestral(
 
 
 def dpm2_ancestral(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Steps of DPM2 ("DPM2 a"); a step that ends at 0 is Euler's."""
     for sigma, target in pairwise(sigmas):
@@ -45,7 +45,7 @@ def dpm2_ancestral(
 
 
 def dpmpp_2s_ancestral(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """Steps of DPM-Solver++(2S) (Lu et al. 2022, https://arxiv.org/abs/2211.01095, algorithm 1 with r = 1/2)."""
     for sigma, target in pairwise(sigmas):

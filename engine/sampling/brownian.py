@@ -1,8 +1,9 @@
-"""A Brownian path with random access: any increment from a seed alone, whatever was asked before.
+"""A Brownian path with random access: any increment depends on the seed alone, in whatever order they are asked for.
 
 The path is that of ``torchsde.BrownianTree`` (Li et al. 2020, https://arxiv.org/abs/2001.01328; Apache-2.0), which
-AUTOMATIC1111's WebUI uses, bit for bit: intervals are halved until an end is met to six decimals, each half from a
-Brownian bridge whose noise has a seed of its own. It is written anew so that the noise can come from either generator.
+AUTOMATIC1111's WebUI uses, bit for bit: intervals are halved until they end where the increment ends, to six decimals;
+each half follows a Brownian bridge whose noise has its own seed. It is written here because the noise must come from
+either generator, and torchsde's comes from torch's.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 from torch import Tensor
 
-DECIMALS = 6
-POOL = 24  # words of entropy in numpy's SeedSequence, torchsde's choice for trees
-REMEMBERED = 64  # halved intervals: two ways from the whole to a leaf
+PLACE_DECIMALS = 6
+"""How many decimals of a place on the path count."""
+POOL = 24
+"""The words of entropy in numpy's SeedSequence, torchsde's choice for trees."""
+REMEMBERED = 64
+"""How many halved intervals are cached: about two paths from the whole interval to a leaf."""
 
 Draw = Callable[[int], Tensor]
 """``draw(seed)``: the first unit noise of a generator with this seed, float32."""
@@ -28,11 +32,11 @@ class _Node:
     """One interval of the tree and the path's increment over it.
 
     Attributes:
-        depth: How often the whole was halved.
-        number: Which of that depth's intervals, from the left.
-        start: Where it begins, to six decimals.
-        end: Where it ends.
-        increment: Over all of it.
+        depth: How many halvings it took from the whole interval.
+        number: Its number among the intervals of that depth, from the left.
+        start: Its start, to six decimals.
+        end: Its end.
+        increment: The path's increment from start to end.
     """
 
     depth: int
@@ -43,18 +47,18 @@ class _Node:
 
 
 class BrownianPath:
-    """One path on an interval."""
+    """One path on an interval, whose noise is drawn by ``draw``."""
 
     def __init__(self, low: float, high: float, seed: int, draw: Draw) -> None:
-        self._ends = round(low, DECIMALS), round(high, DECIMALS)
+        self._ends = round(low, PLACE_DECIMALS), round(high, PLACE_DECIMALS)
         self._variance = high - low  # torchsde scales the whole by the ends as given
         self._seed, self._draw = seed, draw
         self._halves = lru_cache(REMEMBERED)(self._bridge)
 
     def increment(self, low: float, high: float) -> Tensor:
-        """The increment between two places of the interval; places beyond its ends count as the ends."""
+        """Return the increment between two places of the interval; places beyond its ends count as the ends."""
         first, last = self._ends
-        low, high = (min(max(round(place, DECIMALS), first), last) for place in (low, high))
+        low, high = (min(max(round(place, PLACE_DECIMALS), first), last) for place in (low, high))
         pieces = self._pieces(self._whole, low, high)
         total = pieces[0]
         for piece in pieces[1:]:
@@ -76,7 +80,7 @@ class BrownianPath:
 
     def _bridge(self, node: _Node) -> tuple[_Node, _Node]:
         """Both halves of a node: the path's middle is normal around the mean of its ends."""
-        middle = round((node.start + node.end) / 2, DECIMALS)
+        middle = round((node.start + node.end) / 2, PLACE_DECIMALS)
         before, after = middle - node.start, node.end - middle
         per_length = 1 / (node.end - node.start)
         noise = self._draw(self._seed_of(node.number, node.depth))

@@ -1,4 +1,4 @@
-"""Samplers without fresh noise: Euler, Heun, DPM2, LMS and DPM++ 2M.
+"""Samplers without new noise: Euler, Heun, DPM2, LMS and DPM++ 2M.
 
 They solve the probability flow ``dx / dsigma = (x - denoise(x, sigma)) / sigma`` (Karras et al. 2022,
 https://arxiv.org/abs/2206.00364, equation 1 with s = 1). Each takes the denoiser, ``x`` as noise times ``sigmas[0]``
@@ -18,6 +18,7 @@ from torch import Tensor
 from engine.sampling.stepping import Denoise, straight
 
 LMS_ORDER = 4
+"""From how many slopes LMS extrapolates at most."""
 
 
 def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Every sampler by its name, from unit noise, or from a noised picture, to the finished latent."""
+"""Every sampler by its name: from unit noise, or from the latent of a picture, to the final latent."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from engine.sampling import ancestral, ode, sde
-from engine.sampling.schedules import Rest
-from engine.sampling.stepping import Denoise, Noise
+from engine.sampling.schedules import SecondPassLevels
+from engine.sampling.stepping import Denoise, StepNoise
 from engine.sampling.unipc import unipc
 
-Plain = Callable[[Denoise, Tensor, Sequence[float]], Tensor]
-Noisy = Callable[..., Tensor]
+OdeSampler = Callable[[Denoise, Tensor, Sequence[float]], Tensor]
+"""``sampler(denoise, x, sigmas)``: a sampler without new noise."""
+NoisySampler = Callable[..., Tensor]
+"""``sampler(denoise, x, sigmas, noise, eta=..., s_noise=...)``: a sampler with new noise."""
 
-_PLAIN: dict[str, Plain] = {
+_PLAIN: dict[str, OdeSampler] = {
     "Euler": ode.euler,
     "Heun": ode.heun,
     "DPM2": ode.dpm2,
@@ -23,7 +25,7 @@ _PLAIN: dict[str, Plain] = {
     "DPM++ 2M": ode.dpmpp_2m,
     "UniPC": unipc,
 }
-_NOISY: dict[str, Noisy] = {
+_NOISY: dict[str, NoisySampler] = {
     "Euler a": ancestral.euler_ancestral,
     "DPM2 a": ancestral.dpm2_ancestral,
     "DPM++ 2S a": ancestral.dpmpp_2s_ancestral,
@@ -41,30 +43,30 @@ def sample(
     denoise: Denoise,
     unit: Tensor,
     sigmas: Sequence[float],
-    noise: Noise,
+    noise: StepNoise,
     *,
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """Walk from unit noise down to a latent.
+    """Sample a latent from unit noise.
 
-    DDIM and UniPC live where the latent's variance is kept at 1: the WebUI starts them from ``unit`` itself, which is
-    ``unit * sqrt(1 + sigma ** 2)`` here, and decodes what they leave without scaling it back.
+    DDIM and UniPC are variance-preserving, their latents have a variance of 1: the WebUI starts them from ``unit``
+    itself, which is ``unit * sqrt(1 + sigma ** 2)`` here, and decodes their result without scaling it back.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.
         denoise: The denoiser.
-        unit: The first noise, ``(n, c, h, w)``; is left alone.
+        unit: The first noise, ``(n, c, h, w)``; it is not changed.
         sigmas: Falling levels, from `engine.sampling.schedules.sigmas_for`.
-        noise: All noise after the first; only asked by samplers that add some.
-        eta: Share of fresh noise, 0 to 1; without meaning for samplers that add none.
-        s_noise: A factor on fresh noise.
+        noise: All noise after the first; called by samplers that add noise.
+        eta: Share of new noise, 0 to 1; without effect on samplers that add none.
+        s_noise: The factor of new noise.
 
     Returns:
         The latent to decode, of ``unit``'s shape and dtype.
     """
     x = unit * (math.hypot(1, sigmas[0]) if sampler in _VARIANCE_PRESERVING else sigmas[0])
-    return _walked(sampler, denoise, x, sigmas, noise, eta, s_noise)
+    return _sampled(sampler, denoise, x, sigmas, noise, eta, s_noise)
 
 
 def resample(
@@ -72,38 +74,38 @@ def resample(
     denoise: Denoise,
     latents: Tensor,
     unit: Tensor,
-    rest: Rest,
-    noise: Noise,
+    levels: SecondPassLevels,
+    noise: StepNoise,
     *,
     eta: float = 1.0,
     s_noise: float = 1.0,
 ) -> Tensor:
-    """Noise a latent and walk down again, as the WebUI's second pass does.
+    """Add noise to a latent and sample again, as in the WebUI's second pass.
 
-    DDIM and UniPC take the noised latent, its variance kept at 1, for one of the level where they begin, which is lower
-    than that of the noise added.
+    DDIM and UniPC treat the noised latent, scaled to a variance of 1, as one of the level at which they begin, which is
+    lower than the level of the noise that was added.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.
         denoise: The denoiser.
-        latents: A finished latent, ``(n, c, h, w)``; is left alone.
+        latents: A final latent, ``(n, c, h, w)``; it is not changed.
         unit: Unit noise of its shape.
-        rest: The levels, from `engine.sampling.schedules.rest_for`.
-        noise: All noise after the first; only asked by samplers that add some.
-        eta: Share of fresh noise, 0 to 1; without meaning for samplers that add none.
-        s_noise: A factor on fresh noise.
+        levels: From `engine.sampling.schedules.second_pass_levels`.
+        noise: All noise after the first; called by samplers that add noise.
+        eta: Share of new noise, 0 to 1; without effect on samplers that add none.
+        s_noise: The factor of new noise.
 
     Returns:
         The latent to decode, of ``latents``' shape and dtype.
     """
-    x = latents + unit * rest.start
+    x = latents + unit * levels.start
     if sampler in _VARIANCE_PRESERVING:
-        x = x * (math.hypot(1, rest.sigmas[0]) / math.hypot(1, rest.start))
-    return _walked(sampler, denoise, x, rest.sigmas, noise, eta, s_noise)
+        x = x * (math.hypot(1, levels.sigmas[0]) / math.hypot(1, levels.start))
+    return _sampled(sampler, denoise, x, levels.sigmas, noise, eta, s_noise)
 
 
-def _walked(
-    sampler: str, denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, eta: float, s_noise: float
+def _sampled(
+    sampler: str, denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, eta: float, s_noise: float
 ) -> Tensor:
     if sampler in _PLAIN:
         x = _PLAIN[sampler](denoise, x, sigmas)

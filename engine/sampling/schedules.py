@@ -20,18 +20,21 @@ from engine.sampling.sigmas import NoiseLevels
 from engine.shots.samplers import SAMPLERS, TIMES, resolved, spacing
 
 KARRAS_RHO = 7.0
-BETA_SHAPE = 0.6  # both parameters of the beta distribution, the WebUI's default
+"""The exponent of the schedule "Karras", the paper's choice."""
+BETA_SHAPE = 0.6
+"""Both parameters of the beta distribution of the schedule "Beta", the WebUI's default."""
 
-Schedule = Callable[[NoiseLevels, int], tuple[float, ...]]
+ScheduleFunction = Callable[[NoiseLevels, int], tuple[float, ...]]
+"""``schedule(levels, steps)``: falling noise levels."""
 
 
 def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> tuple[float, ...]:
-    """The noise levels a sampler visits, falling, from the first step's to that of the finished latent.
+    """Return the noise levels a sampler visits, falling, from the first step's to that of the final latent.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.
         schedule: A name of ``engine.shots.samplers.SCHEDULES``; ignored by samplers with levels of their own.
-        steps: As the WebUI's slider says; at least the sampler's fewest.
+        steps: The number on the WebUI's slider; at least the sampler's fewest.
         levels: What the model was trained on.
 
     Returns:
@@ -46,14 +49,14 @@ def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
-    """The last part of a walk: what a second pass over a picture makes of its sampler's levels.
+class SecondPassLevels:
+    """The noise levels of a second pass over a picture: the last ones of all that are planned.
 
     Attributes:
         start: The level up to which noise is added to the picture.
-        sigmas: The levels walked, falling. The first is ``start``, except with DDIM and UniPC, which the WebUI lets
-            begin one level lower than the noise it adds.
-        planned: All levels of the planned walk, of which these are the last.
+        sigmas: The levels visited, falling. The first is ``start``, except with DDIM and UniPC, which begin one level
+            lower than the noise that the WebUI adds.
+        planned: All planned levels, of which these are the last.
     """
 
     start: float
@@ -61,30 +64,31 @@ class Rest:
     planned: tuple[float, ...]
 
 
-def rest_for(sampler: str, schedule: str, steps: int, planned: int, levels: NoiseLevels) -> Rest:
-    """The levels of a second pass, as ``sample_img2img`` of WebUI 1.10's samplers has them.
+def second_pass_levels(sampler: str, schedule: str, steps: int, planned: int, levels: NoiseLevels) -> SecondPassLevels:
+    """Return the levels of a second pass, as in ``sample_img2img`` of WebUI 1.10's samplers.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.
         schedule: A name of ``engine.shots.samplers.SCHEDULES``; ignored by samplers with levels of their own.
         steps: How many steps are made, at least ``engine.shots.samplers.fewest_steps`` of a second pass.
-        planned: Of how many planned ones these are the last (``engine.shots.hires.Hires.planned``), at least ``steps``.
+        planned: How many are planned, of which these are the last (``engine.shots.hires.Hires.planned``); at least
+            ``steps``.
         levels: What the model was trained on.
     """
     if sampler in _OWN:
-        return _own_rest(sampler, steps, planned, levels)
+        return _own_second_pass_levels(sampler, steps, planned, levels)
     every = sigmas_for(sampler, schedule, planned, levels)
     sigmas = every[planned - steps :]
-    return Rest(start=sigmas[0], sigmas=sigmas, planned=every)
+    return SecondPassLevels(start=sigmas[0], sigmas=sigmas, planned=every)
 
 
-def _own_rest(sampler: str, steps: int, planned: int, levels: NoiseLevels) -> Rest:
-    """DDIM walks its last levels below the one that the noise reaches, UniPC even times from there down to 0."""
+def _own_second_pass_levels(sampler: str, steps: int, planned: int, levels: NoiseLevels) -> SecondPassLevels:
+    """DDIM visits its last levels below that of the noise, UniPC evenly spaced times from there down to 0."""
     times = ddim_times(planned)
-    start, walked = times[-steps], times[1 - steps :]
+    start, visited = times[-steps], times[1 - steps :]
     own = sampler == "DDIM"
-    sigmas = _at(levels, walked) if own else _at_alphas(levels, np.linspace(walked[0], 0, steps))
-    return Rest(start=levels.sigma_of(start), sigmas=sigmas, planned=_OWN[sampler](levels, planned))
+    sigmas = _at(levels, visited) if own else _at_alphas(levels, np.linspace(visited[0], 0, steps))
+    return SecondPassLevels(start=levels.sigma_of(start), sigmas=sigmas, planned=_OWN[sampler](levels, planned))
 
 
 # ---------------------------------------------------------------------------------------------------- continuous
@@ -110,10 +114,10 @@ def kl_optimal(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     return tuple(float(sigma) for sigma in np.tan(angles))
 
 
-def aligned(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
+def align_your_steps(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     """The family's table of "Align Your Steps", interpolated linearly in log sigma over the step's number, then 0."""
     table = levels.aligned
-    # Counted from the lowest level, as there: a single step is that level alone.
+    # Counted from the lowest level, as in the WebUI: a single step is that level alone.
     places = np.linspace(0, 1, steps)
     logs = np.interp(places, np.linspace(0, 1, len(table)), np.log(table[::-1]))
     return _then_zero(np.exp(logs)[::-1])
@@ -138,7 +142,7 @@ def uniform(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
 
 
 def sgm_uniform(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """As "Uniform" with one level more, time 0, left out again: even steps down to 0 in time."""
+    """``steps`` levels evenly spaced in time, such that 0 would be the next, then 0."""
     return _then_zero(_at(levels, np.linspace(TIMES - 1, 0, steps + 1)[:-1]))
 
 
@@ -157,23 +161,23 @@ def ddim(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
 
 
 def ddim_own(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """What the sampler DDIM visits: the trained levels at times 1, 1 + k, ..., falling, and no 0.
+    """The levels that the sampler DDIM visits: the trained ones at times 1, 1 + k, ..., falling, without 0.
 
-    The last of them, time 1, is where the latent is left, so that 20 steps ask the model 19 times.
+    The final latent is at the last of them, time 1, so that 20 steps call the model 19 times.
     """
     return _at(levels, ddim_times(steps))
 
 
 def ddim_times(steps: int) -> list[int]:
-    """The trained times that the sampler DDIM plans for so many steps, falling."""
+    """Return the trained times of the sampler DDIM for a number of steps, falling."""
     return [min(time + 1, TIMES - 1) for time in range(0, TIMES, spacing(steps))][::-1]
 
 
 def unipc_own(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """What the sampler UniPC visits: levels evenly spaced in time from 999 to 0; the latent is left at time 0.
+    """The levels that the sampler UniPC visits: evenly spaced in time from 999 to 0; the final latent is at time 0.
 
-    Between two trained times the logarithm of alpha = 1 / sqrt(1 + sigma ** 2) is interpolated, as DPM-Solver and UniPC
-    do for models of discrete time (Zhao et al. 2023, https://arxiv.org/abs/2302.04867).
+    Between two trained times the logarithm of alpha = 1 / sqrt(1 + sigma ** 2) is interpolated, as in DPM-Solver and
+    UniPC for models of discrete time (Zhao et al. 2023, https://arxiv.org/abs/2302.04867).
     """
     return _at_alphas(levels, np.linspace(TIMES - 1, 0, len(range(0, TIMES, spacing(steps))) + 1))
 
@@ -185,20 +189,20 @@ def _at_alphas(levels: NoiseLevels, times: Sequence[float] | npt.NDArray[np.floa
     return tuple(float(sigma) for sigma in np.sqrt(np.expm1(-2 * logs)))
 
 
-_SCHEDULES: dict[str, Schedule] = {
+_SCHEDULES: dict[str, ScheduleFunction] = {
     "Uniform": uniform,
     "Karras": karras,
     "Exponential": exponential,
     "Polyexponential": exponential,
     "SGM Uniform": sgm_uniform,
     "KL Optimal": kl_optimal,
-    "Align Your Steps": aligned,
+    "Align Your Steps": align_your_steps,
     "Simple": simple,
     "Normal": uniform,
     "DDIM": ddim,
     "Beta": beta,
 }
-_OWN: dict[str, Schedule] = {"DDIM": ddim_own, "UniPC": unipc_own}
+_OWN: dict[str, ScheduleFunction] = {"DDIM": ddim_own, "UniPC": unipc_own}
 
 
 def _at(levels: NoiseLevels, times: Sequence[float] | npt.NDArray[np.float64]) -> tuple[float, ...]:

@@ -1,11 +1,11 @@
-"""Samplers of the diffusion's stochastic equation: DPM++ SDE, DPM++ 2M SDE (midpoint and Heun) and DPM++ 3M SDE.
+"""Samplers of the stochastic differential equation: DPM++ SDE, DPM++ 2M SDE (midpoint and Heun) and DPM++ 3M SDE.
 
-Their noise is the increment of one Brownian path in sigma for each picture, so that a step of half the length sees half
-of the same path. Each takes the denoiser, ``x`` as noise times ``sigmas[0]`` ``(n, c, h, w)``, falling levels of which
-the last may be 0, the noise (not asked for a step that ends at 0), ``eta`` from 0 (none) to 1 and a factor ``s_noise``,
-and returns the latent at the last level.
+Their noise is the increment of one Brownian path over sigma for each picture, so that a step of half the length gets
+half of the same path. Each takes the denoiser, ``x`` as noise times ``sigmas[0]`` ``(n, c, h, w)``, falling noise
+levels of which the last may be 0, the noise (not called for a step that ends at 0), ``eta`` from 0 (no noise) to 1 and
+a factor ``s_noise``, and returns the latent at the last level.
 
-With ``h = log(sigma / target)`` and ``H = h (1 + eta)`` all multistep ones share (Lu et al. 2022,
+With ``h = log(sigma / target)`` and ``H = h (1 + eta)`` all multistep ones have in common (Lu et al. 2022,
 https://arxiv.org/abs/2211.01095, appendix B, in noise-level space)::
 
     x' = exp(-H) x + (1 - exp(-H)) D + ... + target sqrt(1 - exp(-2 eta h)) noise
@@ -20,11 +20,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from engine.sampling.stepping import Denoise, Noise, split, straight
+from engine.sampling.stepping import Denoise, StepNoise, split, straight
 
 
 def dpmpp_sde(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """DPM-Solver++ in one step with a midpoint (r = 1/2), both halves ancestral and on the same Brownian path."""
     for sigma, target in pairwise(sigmas):
@@ -41,21 +41,21 @@ def dpmpp_sde(
 
 
 def dpmpp_2m_sde(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """SDE-DPM-Solver++(2M): the last two denoised latents; the second-order term is the midpoint's."""
     return _second_order(denoise, x, sigmas, noise, eta, s_noise, heun=False)
 
 
 def dpmpp_2m_sde_heun(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """SDE-DPM-Solver++(2M) with the exact integral of a linear denoiser as second-order term ("Heun")."""
     return _second_order(denoise, x, sigmas, noise, eta, s_noise, heun=True)
 
 
 def _second_order(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, eta: float, s_noise: float, *, heun: bool
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, eta: float, s_noise: float, *, heun: bool
 ) -> Tensor:
     before: Tensor | None = None
     last_h = 0.0
@@ -74,7 +74,7 @@ def _second_order(
 
 
 def dpmpp_3m_sde(
-    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: Noise, *, eta: float = 1.0, s_noise: float = 1.0
+    denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, *, eta: float = 1.0, s_noise: float = 1.0
 ) -> Tensor:
     """The same with the last three denoised latents: the exact integral of their divided differences in log sigma.
 
@@ -110,7 +110,7 @@ def _phi_2(stretched: float) -> float:
     return math.expm1(-stretched) / stretched + 1
 
 
-def _noisy(x: Tensor, noise: Noise, sigma: float, target: float, eta: float, s_noise: float) -> Tensor:
+def _noisy(x: Tensor, noise: StepNoise, sigma: float, target: float, eta: float, s_noise: float) -> Tensor:
     if not eta:
         return x
     share = -math.expm1(-2 * eta * math.log(sigma / target))

@@ -1,4 +1,4 @@
-"""Noise levels: those a model was trained on, and the time that belongs to a noise level.
+"""Noise levels: those a model was trained on, and the time of a noise level.
 
 A noise level ``sigma`` is the noise's standard deviation when the clean latent is left unscaled: ``x = x0 + sigma *
 noise``, as in Karras et al. 2022 (https://arxiv.org/abs/2206.00364). All numbers are float64; nothing here needs torch.
@@ -14,12 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 TRAINING_STEPS = 1000
-BETA_RANGE = (0.00085, 0.012)  # "scaled linear": the square roots are evenly spaced
+"""The number of noise levels a model was trained on."""
+BETA_RANGE = (0.00085, 0.012)
+"""The first and the last beta; the square roots of all are evenly spaced ("scaled linear")."""
 LEAST_KEPT = 4.8973451890853435e-08
+"""The WebUI's last product of ``1 - beta`` for a schedule that ends in pure noise, in place of 0."""
 ALIGNED_SD1 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029)
+"""The levels of "Align Your Steps" for SD1 and SD2; see ``ALIGNED_SDXL``."""
 ALIGNED_SDXL = (14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029)
-"""The levels of "Align Your Steps" (Sabour et al. 2024, https://arxiv.org/abs/2404.14507), as its authors print them
-for each family (https://research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html)."""
+"""The levels of "Align Your Steps" for SDXL (Sabour et al. 2024, https://arxiv.org/abs/2404.14507), as its authors
+publish them for each family (https://research.nvidia.com/labs/toronto-ai/AlignYourSteps/howto.html)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +59,24 @@ class NoiseLevels:
 
 @cache
 def levels_of(*, sdxl: bool, zero_terminal: bool) -> NoiseLevels:
-    """A model's levels: SD1's schedule, which all families share, or the one that ends in pure noise."""
+    """Return a model's levels: SD1's, which all families share, or those that end in pure noise."""
     levels = zero_terminal_levels() if zero_terminal else sd1_levels()
     return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
 
 
 @cache
 def sd1_levels() -> NoiseLevels:
-    """SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
+    """Return SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
-    Both are rounded to float32, as every program has them that keeps ``a`` with the model; the lowest levels move by a
-    hundred-thousandth with that.
+    Both are rounded to float32, as in every program that keeps ``a`` with the model; this changes the lowest levels by
+    a hundred-thousandth.
     """
     return _levels(_kept())
 
 
 @cache
 def zero_terminal_levels() -> NoiseLevels:
-    """SD1's levels shifted and stretched so that next to nothing of the picture is left at the last time.
+    """Return SD1's levels, shifted and scaled so that almost nothing of the picture is left at the last time.
 
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.

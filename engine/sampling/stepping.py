@@ -1,6 +1,6 @@
-"""What all samplers are made of: the model and the noise as they see them, the straight step, the ancestral split.
+"""What all samplers have in common: the denoiser, the noise, the straight step, the ancestral split.
 
-A sampler walks a latent ``x = x0 + sigma * noise`` down a list of noise levels. Step coefficients are plain float64
+A sampler takes a latent ``x = x0 + sigma * noise`` down a list of noise levels. Step coefficients are plain float64
 numbers, so a step costs only its tensor arithmetic; ``x`` keeps its dtype and device.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 Denoise = Callable[[Tensor, float], Tensor]
 """``denoise(x, sigma)``: the clean latent expected at a noise level, of ``x``'s shape and dtype."""
 
-Noise = Callable[[float, float], Tensor]
-"""``noise(sigma, target)``: unit noise of ``x``'s shape, dtype and device for the way from one level to a lower one."""
+StepNoise = Callable[[float, float], Tensor]
+"""``noise(sigma, target)``: unit noise of ``x``'s shape, dtype and device for a step from one level to a lower one."""
 
 
 def straight(clean: Tensor, x: Tensor, ratio: float) -> Tensor:
@@ -28,7 +28,7 @@ def straight(clean: Tensor, x: Tensor, ratio: float) -> Tensor:
 
 
 def split(sigma: float, target: float, eta: float) -> tuple[float, float]:
-    """The ancestral split of a step: down to the first level without noise, then fresh noise of the second on top.
+    """The ancestral split of a step: down to the first level without noise, then new noise of the second on top.
 
     That of DDPM (Ho et al. 2020, https://arxiv.org/abs/2006.11239) in noise-level space, scaled by eta as in DDIM (Song
     et al. 2020, https://arxiv.org/abs/2010.02502, equation 16): ``up ** 2 = eta ** 2 * target ** 2 * (sigma ** 2 -

@@ -17,11 +17,13 @@ from torch import Tensor
 from engine.sampling.stepping import Denoise, straight
 
 ORDER = 3
-History = list[tuple[float, Tensor]]  # levels above 0 and denoised latents there, newest last
+"""The highest order of a step."""
+PastLevels = list[tuple[float, Tensor]]
+"""Levels above 0 and the denoised latents there, newest last."""
 
 
 def unipc(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Walk down with one model call a step; the last step is predicted alone, the first and last ones in lower order.
+    """Sample with one model call for each step; the last step is not corrected, the first and last have lower orders.
 
     Args:
         denoise: The denoiser.
@@ -31,7 +33,7 @@ def unipc(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     Returns:
         The latent at the last level.
     """
-    past: History = [(sigmas[0], denoise(x, sigmas[0]))]
+    past: PastLevels = [(sigmas[0], denoise(x, sigmas[0]))]
     steps = len(sigmas) - 1
     for step, target in enumerate(sigmas[1:], 1):
         recent = past[-min(ORDER, step, steps + 1 - step) :]
@@ -44,18 +46,18 @@ def unipc(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     return x
 
 
-def _moved(x: Tensor, past: History, target: float, weights: Sequence[float], ahead: Tensor | None = None) -> Tensor:
+def _moved(x: Tensor, past: PastLevels, target: float, weights: Sequence[float], ahead: Tensor | None = None) -> Tensor:
     """``x`` at the target: the first-order step, plus ``h`` times the weighted differences of the denoised latents.
 
     Args:
         x: The latent at the newest level of ``past``.
         past: As many levels as the order.
         target: The level to reach.
-        weights: One a difference: the older latents' first, then that of ``ahead`` if there is one.
+        weights: One for each difference: the older latents' first, then that of ``ahead`` if there is one.
         ahead: The denoised prediction at the target, for the corrector.
     """
     sigma, newest = past[-1]
-    h, ratios = _ratios(past, target)
+    h, ratios = _step_ratios(past, target)
     moved = straight(newest, x, target / sigma)
     others = [clean for _, clean in past[-2::-1]] + ([] if ahead is None else [ahead])
     for clean, ratio, weight in zip(others, ratios, weights, strict=False):  # the predictor has no use for the last 1
@@ -63,22 +65,22 @@ def _moved(x: Tensor, past: History, target: float, weights: Sequence[float], ah
     return moved
 
 
-def _ratios(past: History, target: float) -> tuple[float, list[float]]:
+def _step_ratios(past: PastLevels, target: float) -> tuple[float, list[float]]:
     """The step in ``-log sigma``, and in units of it where the older levels and, last, the target lie."""
     newest = past[-1][0]
     h = math.log(newest / target)
     return h, [*(math.log(newest / sigma) / h for sigma, _ in past[-2::-1]), 1.0]
 
 
-def _predictor(past: History, target: float) -> list[float]:
-    h, ratios = _ratios(past, target)
+def _predictor(past: PastLevels, target: float) -> list[float]:
+    h, ratios = _step_ratios(past, target)
     if len(past) <= 2:
         return [0.5] * (len(past) - 1)  # the paper's choice for order 2, where any serves
     return _solved(ratios[:-1], h)
 
 
-def _corrector(past: History, target: float) -> list[float]:
-    h, ratios = _ratios(past, target)
+def _corrector(past: PastLevels, target: float) -> list[float]:
+    h, ratios = _step_ratios(past, target)
     return [0.5] if len(past) == 1 else _solved(ratios, h)
 
 
@@ -93,8 +95,8 @@ def _moments(h: float, count: int) -> npt.NDArray[np.float64]:
 
     With ``phi_1(z) = (exp(z) - 1) / z`` and ``phi_(k+1)(z) = (phi_k(z) - 1 / k!) / z``.
     """
-    phi, found = math.expm1(-h) / -h, []
+    phi, moments = math.expm1(-h) / -h, list[float]()
     for k in range(1, count + 1):
         phi = (phi - 1 / math.factorial(k)) / -h
-        found.append(phi * math.factorial(k))
-    return np.array(found)
+        moments.append(phi * math.factorial(k))
+    return np.array(moments)

@@ -1,4 +1,4 @@
-"""What to draw: one picture's settings as a frozen value, their limits, and the WebUI's text for them.
+"""What to render: one picture's settings as a frozen value, their limits, and the WebUI's text for them.
 
 Free of torch.
 """

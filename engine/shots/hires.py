@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import RenderError, did_you_mean
+from engine.errors import Problem, RenderError, did_you_mean
 from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
 from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
 
@@ -26,9 +26,9 @@ UPSCALERS: tuple[str, ...] = (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)
 """The upscalers that need no file, by the WebUI's names; any other name is that of a model file."""
 
 STRONGEST = 0.999
-"""The denoising strength that any higher one counts as, when steps are planned."""
+"""The highest denoising strength by which steps are planned; higher ones count as this."""
 WEAKEST = 0.01
-"""The least denoising strength above 0, the step of the WebUI's slider."""
+"""The least denoising strength above 0: the step of the WebUI's slider."""
 _BY_FOLD = {name.casefold(): name for name in UPSCALERS}
 
 
@@ -37,9 +37,9 @@ class Target:
     """How large a picture becomes before its second pass.
 
     Attributes:
-        width: Pixels it is enlarged to, before anything is cut off; any whole number.
-        height: The same downwards.
-        cut: Latents cut off again, across and down: half on either side, an odd one to the right or at the bottom.
+        width: Its width in pixels before anything is cut off; any whole number.
+        height: Its height in pixels, likewise.
+        cut: Latents that are cut off again, across and down: half at either side, an odd one at the right or bottom.
     """
 
     width: int
@@ -48,32 +48,32 @@ class Target:
 
     @property
     def final(self) -> tuple[int, int]:
-        """Width and height of the picture that comes out, multiples of 8."""
+        """Width and height of the final picture, multiples of 8."""
         across, down = (side // LATENT_STEP for side in (self.width, self.height))
         return (across - self.cut[0]) * LATENT_STEP, (down - self.cut[1]) * LATENT_STEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hires:
-    """What the second pass of a picture is like; what is left at its default here is as in the first.
+    """The settings of a picture's second pass; those left at their defaults are as in the first pass.
 
     Attributes:
         upscaler: A name of ``UPSCALERS``, or that of a model file.
-        scale: How much larger than the first picture, 1 to 8; without meaning where ``resize`` is given.
-        resize: Width and height in pixels; either may be 0: as the first picture's shape has it. What the shape of the
-            first picture has more is cut off evenly. Both 0: ``scale`` counts.
-        steps: Steps really made, 0 to 150; 0 means as many as the first pass has.
-        denoise: Denoising strength, 0.01 to 1: how far up in noise the second pass begins. With 0 it makes no step, and
-            the enlarged picture is left as it is.
+        scale: How much larger than the first picture, 1 to 8; without effect where ``resize`` is given.
+        resize: Width and height in pixels; one of them may be 0 and then follows from the first picture's proportions.
+            With both, what does not fit those proportions is cut off evenly. Both 0: ``scale`` decides.
+        steps: Steps that are made, 0 to 150; 0 means as many as the first pass has.
+        denoise: Denoising strength, 0.01 to 1: the share of the noise levels that the second pass goes through. With 0
+            it makes no step, and the enlarged picture is not changed.
         sampler: A name of ``engine.shots.samplers.SAMPLERS``; "" is the first pass's. A name for sampler and schedule
             ("DPM++ 2M Karras") is read as both.
         schedule: A name of ``engine.shots.samplers.SCHEDULES``; "" is the first pass's.
         cfg: Guidance scale, 1 to 30; None is the first pass's.
-        prompt: What the second pass reads; "" is the first pass's.
-        negative: The same for the negative.
+        prompt: Of the second pass; "" is the first pass's.
+        negative: Of the second pass; "" is the first pass's.
 
     Raises:
-        RenderError: Any value is out of its range; every such value is named.
+        RenderError: A value is out of its range; all such values are named.
     """
 
     upscaler: str = "Latent"
@@ -88,9 +88,8 @@ class Hires:
     negative: str = ""
 
     def __post_init__(self) -> None:
-        mistakes = list(_mistakes(self))
-        if mistakes:
-            raise RenderError("hires refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        if problems := [problem.under("hires") for problem in _problems(self)]:
+            raise RenderError.of(problems, "the shot")
         object.__setattr__(self, "upscaler", known_upscaler(self.upscaler))
         if self.sampler:
             sampler, schedule = normalised(self.sampler, self.schedule or AUTOMATIC)
@@ -99,7 +98,7 @@ class Hires:
 
     @property
     def on_latents(self) -> bool:
-        """Whether latents are enlarged, not the decoded picture."""
+        """Whether the latents are enlarged, and not the decoded picture."""
         return self.upscaler in LATENT_UPSCALERS
 
     @property
@@ -108,15 +107,15 @@ class Hires:
         return "" if self.upscaler in UPSCALERS else self.upscaler
 
     def planned(self, steps: int) -> int:
-        """Of how many planned steps the last ``steps`` are made; 0 without denoising."""
+        """Return how many steps are planned, of which the last ``steps`` are made; 0 without denoising."""
         return int(steps / min(self.denoise, STRONGEST)) if self.denoise else 0
 
     def target(self, width: int, height: int) -> Target:
-        """How large a picture of this size becomes, by the WebUI's rules: fractions of pixels are dropped.
+        """Return how large a picture becomes, by the WebUI's rules: fractions of pixels are dropped.
 
         Args:
-            width: Pixels of the first picture.
-            height: The same downwards.
+            width: Of the first picture, in pixels.
+            height: Of the first picture, in pixels.
         """
         across, down = self.resize
         if not across and not down:
@@ -131,43 +130,45 @@ class Hires:
 
 
 def known_upscaler(name: str) -> str:
-    """An upscaler's name as the WebUI writes it; that of a model file as it is."""
+    """Return an upscaler's name as the WebUI writes it; the name of a model file is not changed."""
     return _BY_FOLD.get(name.casefold().strip(), name)
 
 
-def _mistakes(hires: Hires) -> Iterator[str]:
+def _problems(hires: Hires) -> Iterator[Problem]:
     if not hires.upscaler.strip():
-        yield f'upscaler = "{hires.upscaler}": must be one of {", ".join(UPSCALERS)}, or the name of a model file'
+        what = f"must be one of {', '.join(UPSCALERS)}, or the name of a model file"
+        yield Problem(place=("upscaler",), what=what, seen=hires.upscaler)
     yield from out_of_range("scale", hires.scale, SCALE, whole=False)
-    yield from _wrong_resize(hires.resize)
+    yield from _resize_problems(hires.resize)
     yield from out_of_range("steps", hires.steps, (0, STEPS[1]), whole=True)
-    yield from _wrong_denoise(hires.denoise)
+    yield from _denoise_problems(hires.denoise)
     if hires.cfg is not None:
         yield from out_of_range("cfg", hires.cfg, CFG, whole=False)
     if hires.sampler:
-        yield from _wrong_sampler(hires)
+        yield from _sampler_problems(hires)
     elif hires.schedule and hires.schedule not in SCHEDULES:
-        yield f'schedule = "{hires.schedule}": unknown schedule; {did_you_mean(hires.schedule, SCHEDULES)}'
+        remedy = did_you_mean(hires.schedule, SCHEDULES)
+        yield Problem(place=("schedule",), what="unknown schedule", seen=hires.schedule, remedy=remedy)
 
 
-def _wrong_denoise(denoise: float) -> Iterator[str]:
-    wrong = list(out_of_range("denoise", denoise, DENOISE, whole=False))
-    yield from wrong
-    if not wrong and 0 < denoise < WEAKEST:
-        yield f"denoise = {denoise!r}: must be 0, or {WEAKEST} to {DENOISE[1]}"
+def _denoise_problems(denoise: float) -> Iterator[Problem]:
+    problems = list(out_of_range("denoise", denoise, DENOISE, whole=False))
+    yield from problems
+    if not problems and 0 < denoise < WEAKEST:
+        yield Problem(place=("denoise",), what=f"must be 0, or {WEAKEST} to {DENOISE[1]}", seen=denoise)
 
 
-def _wrong_sampler(hires: Hires) -> Iterator[str]:
+def _sampler_problems(hires: Hires) -> Iterator[Problem]:
     try:
         normalised(hires.sampler, hires.schedule or AUTOMATIC)
     except RenderError as error:
-        yield str(error)
+        yield from error.problems
 
 
-def _wrong_resize(resize: tuple[int, int]) -> Iterator[str]:
+def _resize_problems(resize: tuple[int, int]) -> Iterator[Problem]:
     if type(resize) is not tuple or len(resize) != 2:
-        yield f"resize = {resize!r}: must be a width and a height, such as (1024, 0)"
+        yield Problem(place=("resize",), what="must be a width and a height, such as [1024, 0]", seen=resize)
         return
     for name, side in zip(("width", "height"), resize, strict=True):
         if type(side) is not int or side:
-            yield from out_of_range(f"resize {name}", side, SIDES, whole=True)
+            yield from (problem.under("resize") for problem in out_of_range(name, side, SIDES, whole=True))

@@ -1,9 +1,9 @@
 """The text that AUTOMATIC1111's WebUI keeps in a picture under ``parameters``: written for a shot, and read back.
 
-The prompt, the negative behind "Negative prompt: ", and one last line of ``Key: value`` pairs. The format is that of
+The prompt, the negative after "Negative prompt: ", and a last line of ``Key: value`` pairs. The format is that of
 WebUI 1.10 (``create_infotext`` in its modules/processing.py, ``parse_generation_parameters`` in its
-modules/infotext_utils.py; what names a VAE: modules/sd_vae.py). A key that is not there stands for the WebUI's default.
-Free of torch.
+modules/infotext_utils.py; what names a VAE: modules/sd_vae.py). A key that is missing has the WebUI's default. Free of
+torch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import Problems, RenderError
 from engine.recipes.steps import number
 from engine.shots.hires import Hires
 from engine.shots.infotext_hires import HIRES_KEYS, SAME, SAMPLER, has_hires, hires_pairs, hires_settings
@@ -26,7 +26,7 @@ PROMPT, NEGATIVE = "Prompt", "Negative prompt"
 FEWEST_PAIRS = 3
 """With fewer pairs than these the WebUI takes the last line for words of the prompt."""
 GPU = "NV"
-"""Whose random numbers a WebUI draws where the text does not say it."""
+"""Whose random numbers a WebUI uses where the text has no RNG."""
 
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}
@@ -49,11 +49,11 @@ def infotext(
     vae_hash: str = "",
     more: Mapping[str, str] | None = None,
 ) -> str:
-    """The text of a picture.
+    """Return the text of a picture.
 
-    Like the WebUI it leaves out Clip skip 1, and the settings of noise that are at their defaults or not read. RNG is
-    always said. A prompt that the WebUI would not read back as it is (lines that begin with "Negative prompt:", blanks
-    at the ends of lines) is said once more among the pairs, where the WebUI reads it too.
+    As in the WebUI, it lacks Clip skip 1, and settings of noise that are at their defaults or have no effect. RNG is
+    always in it. A prompt that the WebUI would not read back unchanged (with lines that begin with "Negative prompt:",
+    or blanks at the ends of lines) is repeated among the pairs, where the WebUI reads it too.
 
     Args:
         shot: what the picture shows.
@@ -98,7 +98,7 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
 
 
 def _eta_name(*samplers: str) -> str:
-    """The key of eta, which is the first sampler's that has one; those with levels of their own have another."""
+    """The key of eta, by the first sampler that has an eta; for samplers with levels of their own it is another."""
     found = [SAMPLERS[parts[0]] for name in samplers if (parts := split_name(name))]
     facts = next((facts for facts in found if facts.eta is not None), found[0] if found else None)
     return _ETAS[facts is not None and not facts.automatic]
@@ -126,20 +126,20 @@ def read_fields(text: str) -> dict[str, str]:
     if len(pairs) < FEWEST_PAIRS:
         raise RenderError(
             f"{last.strip()!r:.80}: the last line of a picture's text must hold its settings, such as "
-            '"Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"; take a picture that a WebUI saved'
+            '"Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"',
+            remedy="take a picture that a WebUI saved",
         )
     prompt, negative = _prompts(lines)
     return {PROMPT: prompt, NEGATIVE: negative} | {name: _plain(value.strip()) for name, value in pairs}
 
 
 def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
-    """What the fields say of a shot, by the names of ``Shot``; what they do not say has the WebUI's default.
+    """Return the settings of a shot, by the names of ``Shot``; what the fields lack has the WebUI's default.
 
     Raises:
-        RenderError: numbers that are none, or hires fix that cannot be made; all mistakes are named.
+        RenderError: numbers that are none, or hires fix that cannot be made; all problems are named.
     """
-    mistakes: list[str] = []
-    later: list[str] = []
+    problems, later = Problems(), Problems()
     found: dict[str, Any] = {"prompt": fields.get(PROMPT, ""), "negative": fields.get(NEGATIVE, "")}
     found |= sampler_settings(fields)
     found["rng"] = GPU if fields.get("RNG", "GPU") == "GPU" else fields["RNG"]
@@ -147,16 +147,16 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     names = {**_NUMBERS, _eta_name(found.get("sampler", ""), hires.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():
         if name in fields:
-            found[field] = number_of(name, fields[name], int if name in _WHOLE else float, mistakes)
+            found[field] = number_of(name, fields[name], int if name in _WHOLE else float, problems)
     if "Size" in fields:
-        found["width"], found["height"] = size_of("Size", fields["Size"], mistakes)
-    if mistakes := mistakes + later:
-        raise RenderError("the picture's text cannot be read:\n" + "\n".join(f"  {line}" for line in mistakes))
+        found["width"], found["height"] = size_of("Size", fields["Size"], problems)
+    problems.extend(later.found)
+    problems.raise_as(RenderError, "the picture's text")
     return found | ({"hires": Hires(**hires)} if hires else {})
 
 
 def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """What the fields say of a picture that has no counterpart in a shot, such as "Hires checkpoint: x"."""
+    """Return the settings of a picture that a shot has no counterpart for, such as "Hires checkpoint: x"."""
     followed = _READ | _HARMLESS
     if has_hires(fields):
         followed = (followed | HIRES_KEYS) - (
@@ -168,7 +168,7 @@ def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _prompts(lines: Iterable[str]) -> tuple[str, str]:
-    """Prompt and negative, as the WebUI tells them apart; it strips every line."""
+    """Prompt and negative, split as in the WebUI, which strips every line."""
     prompt, negative = "", ""
     behind = False
     for line in map(str.strip, lines):

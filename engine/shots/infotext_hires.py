@@ -1,7 +1,7 @@
-"""Hires fix in a WebUI's text in a picture, written and read: "Denoising strength" and what begins with "Hires".
+"""Hires fix in a WebUI's text in a picture, to write and to read: "Denoising strength" and keys that begin "Hires".
 
 The keys are those of WebUI 1.10 (``StableDiffusionProcessingTxt2Img.init`` in its modules/processing.py), and Forge's
-"Hires CFG Scale". A key that is not there stands for what the first pass has.
+"Hires CFG Scale". A key that is missing has the value of the first pass.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.errors import Problems
 from engine.recipes.steps import number
 from engine.shots.infotext_values import number_of, sampler_settings, size_of
 from engine.shots.samplers import AUTOMATIC, split_name
@@ -21,7 +22,7 @@ CFG, OLD_CFG = "Hires CFG Scale", "Hires CFG scale"
 PROMPT, NEGATIVE = "Hires prompt", "Hires negative prompt"
 HIRES_KEYS = frozenset({DENOISING, UPSCALE, RESIZE, UPSCALER, STEPS, SAMPLER, SCHEDULE, CFG, OLD_CFG, PROMPT, NEGATIVE})
 SAME = "Use same "
-"""How values begin that say nothing, such as "Use same checkpoint"."""
+"""How values begin that have no effect, such as "Use same checkpoint"."""
 
 _NUMBERS: dict[str, tuple[str, type[int | float]]] = {
     DENOISING: ("denoise", float),
@@ -33,12 +34,12 @@ _NUMBERS: dict[str, tuple[str, type[int | float]]] = {
 
 
 def has_hires(fields: Mapping[str, str]) -> bool:
-    """Whether a picture was made with hires fix, as the WebUI tells it from the text."""
+    """Return whether a picture was made with hires fix, by the WebUI's rule."""
     return DENOISING in fields and not fields.keys().isdisjoint({UPSCALE, RESIZE, UPSCALER})
 
 
 def hires_pairs(shot: Shot) -> dict[str, str]:
-    """The pairs of a shot's second pass, in the WebUI's order, without the denoising strength; none without one."""
+    """Return the pairs of a shot's second pass, in the WebUI's order, without the denoising strength; or none."""
     hires, second = shot.hires, shot.second
     if hires is None or second is None:
         return {}
@@ -56,22 +57,22 @@ def hires_pairs(shot: Shot) -> dict[str, str]:
     }
 
 
-def hires_settings(fields: Mapping[str, str], mistakes: list[str]) -> dict[str, Any]:
-    """What the fields say of a second pass, by the names of ``Hires``; nothing where there was none.
+def hires_settings(fields: Mapping[str, str], problems: Problems) -> dict[str, Any]:
+    """Return the settings of a second pass, by the names of ``Hires``; none where there was no second pass.
 
     Args:
         fields: As ``engine.shots.infotext.read_fields`` gives them.
-        mistakes: Numbers that are none are added.
+        problems: Numbers that are none are added.
     """
     if not has_hires(fields):
         return {}
     found: dict[str, Any] = {}
     for name, (field, kind) in _NUMBERS.items():
         if name in fields:
-            found[field] = number_of(name, fields[name], kind, mistakes)
+            found[field] = number_of(name, fields[name], kind, problems)
     if RESIZE in fields:
-        found["resize"] = size_of(RESIZE, fields[RESIZE], mistakes)
-    if "cfg" in found and found["cfg"] == number_of("CFG scale", fields.get("CFG scale", "7"), float, []):
+        found["resize"] = size_of(RESIZE, fields[RESIZE], problems)
+    if "cfg" in found and found["cfg"] == number_of("CFG scale", fields.get("CFG scale", "7"), float, Problems()):
         del found["cfg"]
     words = {UPSCALER: "upscaler", PROMPT: "prompt", NEGATIVE: "negative"}
     return found | {field: fields[name] for name, field in words.items() if name in fields} | _sampler(fields)
@@ -80,15 +81,15 @@ def hires_settings(fields: Mapping[str, str], mistakes: list[str]) -> dict[str, 
 def _sampler(fields: Mapping[str, str]) -> dict[str, str]:
     """Sampler and schedule where they are not the first pass's.
 
-    In texts from before WebUI 1.9 a sampler's name says the schedule, so that none of the first pass is handed on.
+    In texts from before WebUI 1.9 a sampler's name includes the schedule, so that the first pass's does not apply.
     """
-    told = {name: fields[name] for name in (SAMPLER, SCHEDULE) if not fields.get(name, SAME).startswith(SAME)}
-    if not told:
+    own = {name: fields[name] for name in (SAMPLER, SCHEDULE) if not fields.get(name, SAME).startswith(SAME)}
+    if not own:
         return {}
-    alike = {"Sampler": told.get(SAMPLER, fields.get("Sampler", "")), "Version": fields.get("Version", "")}
-    schedule = told.get(SCHEDULE, fields.get("Schedule type"))
+    alike = {"Sampler": own.get(SAMPLER, fields.get("Sampler", "")), "Version": fields.get("Version", "")}
+    schedule = own.get(SCHEDULE, fields.get("Schedule type"))
     found = sampler_settings(alike | ({} if schedule is None else {"Schedule type": schedule}))
-    if SAMPLER not in told:
+    if SAMPLER not in own:
         del found["sampler"]
     first = _first_schedule(fields)
     return {name: value for name, value in found.items() if name == "sampler" or value != first}

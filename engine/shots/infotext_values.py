@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from engine.errors import Named, Problems
 from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_name
 
 _BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which a bare name meant uniform levels
@@ -31,18 +32,18 @@ def _schedule(text: str) -> str:
     return known.get(text.casefold().replace("_", " "), text)
 
 
-def number_of(name: str, text: str, kind: type[int | float], mistakes: list[str]) -> float | None:
-    """A number, or None and a mistake more."""
+def number_of(name: str, text: str, kind: type[int | float], problems: Problems) -> float | None:
+    """A number, or None and a problem more."""
     try:
         return kind(text)
     except ValueError:
-        mistakes.append(f"{name} is {text!r}: must be a {'whole ' if kind is int else ''}number")
+        problems.add((Named(name),), f"must be a {'whole ' if kind is int else ''}number", seen=text)
         return None
 
 
-def size_of(name: str, text: str, mistakes: list[str]) -> tuple[int, int]:
-    """Width and height of "512x768", or zeros and a mistake more."""
+def size_of(name: str, text: str, problems: Problems) -> tuple[int, int]:
+    """Width and height of "512x768", or zeros and a problem more."""
     if found := re.fullmatch(r"(\d{1,9})x(\d{1,9})", text):
         return int(found[1]), int(found[2])
-    mistakes.append(f"{name} is {text!r}: must be width and height, such as 512x768")
+    problems.add((Named(name),), "must be width and height, such as 512x768", seen=text)
     return 0, 0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.errors import Problem
+
 RNGS: tuple[str, ...] = ("CPU", "NV")
-LATENT_STEP = 8  # pixels to one latent, each way
+"""Whose random numbers a picture can be made with: torch's on a CPU, or CUDA's."""
+LATENT_STEP = 8
+"""The pixels of one latent, along a side."""
 
 SIDES = (64, 4096)
 STEPS = (1, 150)
@@ -19,12 +23,12 @@ SCALE = (1.0, 8.0)
 DENOISE = (0.0, 1.0)
 
 
-def out_of_range(name: str, value: float, limits: tuple[float, float], *, whole: bool) -> Iterator[str]:
+def out_of_range(name: str, value: float, limits: tuple[float, float], *, whole: bool) -> Iterator[Problem]:
     """What is wrong about a number that must lie within limits, both of them allowed; nothing if nothing is.
 
     Args:
-        name: The setting's.
-        value: Anything at all: a value of another type is a mistake too.
+        name: The setting's, which is the place.
+        value: Anything at all: a value of another type is a problem too.
         limits: The least and the most.
         whole: Whether it must be a whole number.
     """
@@ -32,4 +36,4 @@ def out_of_range(name: str, value: float, limits: tuple[float, float], *, whole:
     kind = "a whole number" if whole else "a number"
     right_type = type(value) is int or (type(value) is float and not whole)
     if not right_type or not low <= value <= high:  # a NaN fails the comparison
-        yield f"{name} = {value!r}: must be {kind} from {low} to {high}"
+        yield Problem(place=(name,), what=f"must be {kind} from {low} to {high}", seen=value)

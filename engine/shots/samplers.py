@@ -1,7 +1,7 @@
 """Samplers and schedules by the names of AUTOMATIC1111's WebUI, and what is fixed about each.
 
-Two ways of writing are read: a sampler and a schedule type apart, as the WebUI has them since 1.9, and one name for
-both, as it had them before ("DPM++ 2M Karras"). The facts are those of WebUI 1.10 (``sd_samplers_kdiffusion``,
+Two notations are read: a sampler and a schedule type, as in the WebUI since 1.9, and one name for both, as before
+("DPM++ 2M Karras"). The facts are those of WebUI 1.10 (``sd_samplers_kdiffusion``,
 ``sd_samplers_timesteps`` and ``sd_schedulers`` there). Free of torch and numpy.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.errors import RenderError, did_you_mean
+from engine.errors import Problem, RenderError, did_you_mean
 
 AUTOMATIC = "Automatic"
 SCHEDULES: tuple[str, ...] = (
@@ -27,7 +27,8 @@ SCHEDULES: tuple[str, ...] = (
     "DDIM",
     "Beta",
 )
-TIMES = 1000  # trained times of every model in this family of programs
+TIMES = 1000
+"""The number of trained times of every model here."""
 
 
 class Fresh(Enum):
@@ -45,11 +46,11 @@ class Sampler:
     Attributes:
         name: As the WebUI writes it.
         automatic: The schedule that "Automatic" means for it; empty for samplers with levels of their own.
-        two_calls: Whether a step asks the model twice (a step that ends without noise asks once).
+        two_calls: Whether a step calls the model twice (a step that ends without noise calls it once).
         fresh: Where its noise after the first comes from.
-        eta: Default share of fresh noise, 0 to 1; None where there is no such setting.
-        scales_noise: Whether the WebUI hands it ``s_noise``.
-        discards: Whether one step more is planned and the last level but one is left out.
+        eta: Default share of new noise, 0 to 1; None where there is no such setting.
+        scales_noise: Whether the WebUI passes it ``s_noise``.
+        discards: Whether one step more is planned and the second last level is left out.
         fewest: The fewest steps that work.
     """
 
@@ -127,7 +128,7 @@ def split_name(name: str) -> tuple[str, str] | None:
 
 
 def normalised(sampler: str, schedule: str) -> tuple[str, str]:
-    """A sampler, named the old or the new way, and a schedule, as the WebUI names them apart.
+    """Return a sampler, in the old or the new notation, and a schedule, as the WebUI names them since 1.9.
 
     Raises:
         RenderError: An unknown name, or two schedules.
@@ -135,56 +136,57 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     parts = split_name(sampler)
     if parts is None:
         remedy = did_you_mean(sampler, SAMPLERS, also=OLD_NAMES)
-        raise RenderError(f'sampler = "{sampler}": unknown sampler; {remedy}')
-    mistake = schedule_mistake(sampler, schedule)
-    if mistake:
-        raise RenderError(f'schedule = "{schedule}": {mistake[0]}; {mistake[1]}')
+        raise RenderError("unknown sampler", place=("sampler",), seen=sampler, remedy=remedy)
+    if problem := schedule_problem(sampler, schedule):
+        raise RenderError.of([problem])
     return parts if schedule == AUTOMATIC else (parts[0], schedule)
 
 
-def schedule_mistake(sampler: str, schedule: str) -> tuple[str, str] | None:
-    """What is wrong about a schedule beside a known sampler, and the way out; None if nothing is."""
+def schedule_problem(sampler: str, schedule: str) -> Problem | None:
+    """What is wrong about a schedule beside a known sampler; None if nothing is."""
     parts = split_name(sampler)
+    what, remedy = "", ""
     if schedule not in SCHEDULES:
-        return "unknown schedule", did_you_mean(schedule, SCHEDULES)
-    if parts is None or schedule in {AUTOMATIC, parts[1]}:
+        what, remedy = "unknown schedule", did_you_mean(schedule, SCHEDULES)
+    elif parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
-    if parts[1] != AUTOMATIC:
-        return f"the sampler's name says {parts[1]} already", f'write sampler = "{parts[0]}", or leave schedule out'
-    if not SAMPLERS[parts[0]].automatic:
-        return f"{parts[0]} has noise levels of its own", "leave schedule out"
-    return None
+    elif parts[1] != AUTOMATIC:
+        what = f"the sampler's name says {parts[1]} already"
+        remedy = f'write sampler = "{parts[0]}", or leave schedule out'
+    elif not SAMPLERS[parts[0]].automatic:
+        what, remedy = f"{parts[0]} has noise levels of its own", "leave schedule out"
+    return Problem(place=("schedule",), what=what, seen=schedule, remedy=remedy) if what else None
 
 
 def resolved(sampler: str, schedule: str) -> str:
-    """The schedule that a sampler really follows: "Automatic" replaced by its own; empty for levels of its own."""
+    """Return the schedule in effect: the sampler's own for "Automatic"; empty for a sampler with its own levels."""
     return SAMPLERS[sampler].automatic if schedule == AUTOMATIC else schedule
 
 
 def spacing(steps: int) -> int:
-    """Times between two levels of DDIM, UniPC and the schedule "DDIM": whole, so that the count may differ."""
+    """Return the times between two levels of DDIM, UniPC and the schedule "DDIM": a whole number."""
     return max(TIMES // steps, 1)
 
 
 def fewest_steps(sampler: str, *, second: bool = False) -> int:
-    """The fewest steps that a sampler can make; in a second pass those with levels of their own lose one more."""
+    """Return the fewest steps of a sampler; those with levels of their own need one more in a second pass."""
     facts = SAMPLERS[sampler]
     return facts.fewest + (second and not facts.automatic)
 
 
 def counts_times(sampler: str, schedule: str) -> bool:
-    """Whether the levels are trained ones, so that there are at most ``TIMES`` of them to plan."""
+    """Return whether all levels are trained ones, so that at most ``TIMES`` of them can be planned."""
     return resolved(sampler, schedule) in {"", "DDIM", "Simple"}
 
 
 def unet_calls(sampler: str, schedule: str, steps: int, *, planned: int | None = None) -> int:
-    """How often a picture asks the model; with guidance each call is of two passes.
+    """Return how often a picture calls the model; with guidance each call is of two passes.
 
     Args:
         sampler: A name of ``SAMPLERS``.
         schedule: A name of ``SCHEDULES``.
         steps: At least the sampler's fewest.
-        planned: In a second pass, of how many planned steps these are the last; 0: none is made.
+        planned: In a second pass, how many steps are planned, of which these are the last; 0: none is made.
     """
     if planned == 0:
         return 0
@@ -192,13 +194,13 @@ def unet_calls(sampler: str, schedule: str, steps: int, *, planned: int | None =
     if not facts.automatic:
         return _own_calls(sampler, steps, second=planned is not None)
     count = (planned or steps) + facts.discards
-    walked = len(range(1, TIMES, spacing(count))) if follows == "DDIM" else count
-    walked -= facts.discards + (planned or steps) - steps
+    made = len(range(1, TIMES, spacing(count))) if follows == "DDIM" else count
+    made -= facts.discards + (planned or steps) - steps
     ends_clean = follows != "KL Optimal"
-    return 2 * walked - ends_clean if facts.two_calls else walked
+    return 2 * made - ends_clean if facts.two_calls else made
 
 
 def _own_calls(sampler: str, steps: int, *, second: bool) -> int:
-    """The same for a sampler with levels of its own; DDIM's last one is where the latent is left."""
+    """The same for a sampler with levels of its own; at DDIM's last one is the final latent."""
     levels = steps - 1 if second else len(range(0, TIMES, spacing(steps)))
     return levels - (sampler == "DDIM")

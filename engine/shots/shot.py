@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.errors import RenderError
+from engine.errors import Problem, RenderError
 from engine.shots.hires import Hires, Target
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, LATENT_STEP, RNGS, S_NOISE, SEED, SIDES, STEPS, out_of_range
 from engine.shots.samplers import (
@@ -21,17 +21,17 @@ from engine.shots.samplers import (
     fewest_steps,
     normalised,
     resolved,
-    schedule_mistake,
+    schedule_problem,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """One picture to make; everything but the weights that decides what it looks like.
+    """One picture to make: everything that decides it, except the weights.
 
     Attributes:
-        prompt: What the picture shall show, plain text.
-        negative: What it shall not show; empty means the encoded empty text.
+        prompt: What the picture should show, as text.
+        negative: What it should not show; the empty text is encoded too.
         seed: Seed of this picture's own noise, 0 to 2**63 - 1.
         width: Pixels, a multiple of 8, 64 to 4096.
         height: Pixels, a multiple of 8, 64 to 4096.
@@ -41,17 +41,16 @@ class Shot:
             as both.
         schedule: A name of ``engine.shots.samplers.SCHEDULES``; "Automatic" is the sampler's own.
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
-        eta: Share of fresh noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise;
-            as in the WebUI, DDIM in one pass and another in the other do not share it: it is the first one's then.
-        s_noise: A factor on the fresh noise, 0 to 2. Only for samplers that add noise, without Euler a and DDIM.
+        eta: Share of new noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise. As
+            in the WebUI, where DDIM makes one pass and another such sampler the other, it holds for the first alone.
+        s_noise: The factor of new noise, 0 to 2. Only for samplers that add noise, except Euler a and DDIM.
         ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
             generator, seeded with ``seed + ensd``. Only for Euler a, DPM2 a, DPM++ 2S a and DDIM.
         rng: Whose random numbers: "CPU", torch's on a CPU, or "NV", CUDA's.
         hires: A second pass over the enlarged picture; None: none.
 
     Raises:
-        RenderError: Any value is out of its range, or the second pass cannot be made of the first; every such value is
-            named.
+        RenderError: A value is out of its range, or the second pass does not fit the first; all such values are named.
     """
 
     prompt: str
@@ -71,21 +70,20 @@ class Shot:
     hires: Hires | None = None
 
     def __post_init__(self) -> None:
-        mistakes = list(_mistakes(self)) or list(_wrong_second(self))
-        if mistakes:
-            raise RenderError("shot refused:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+        if problems := list(_problems(self)) or list(_second_problems(self)):
+            raise RenderError.of(problems, "the shot")
         sampler, schedule = normalised(self.sampler, self.schedule)
         object.__setattr__(self, "sampler", sampler)
         object.__setattr__(self, "schedule", schedule)
 
     @property
     def follows(self) -> str:
-        """The schedule that is really followed, never "Automatic"; empty for samplers with levels of their own."""
+        """The schedule in effect, never "Automatic"; empty for samplers with levels of their own."""
         return resolved(self.sampler, self.schedule)
 
     @property
     def noise_share(self) -> float:
-        """``eta``, or the sampler's own where it is None; 0 for a sampler that adds no noise."""
+        """The share of new noise: ``eta``, or the sampler's own where it is None; 0 if the sampler adds no noise."""
         own = SAMPLERS[self.sampler].eta
         if own is None:
             return 0.0
@@ -93,12 +91,12 @@ class Shot:
 
     @property
     def noise_factor(self) -> float:
-        """The factor on fresh noise: ``s_noise`` where the WebUI hands it to the sampler, else 1."""
+        """The factor of new noise: ``s_noise`` where the WebUI passes it to the sampler, else 1."""
         return float(self.s_noise) if SAMPLERS[self.sampler].scales_noise else 1.0
 
     @property
     def noise_settings(self) -> dict[str, float | int | str]:
-        """The settings of noise that change this picture and are not the default, by name."""
+        """The settings of noise that have an effect on this picture and are not the default, by name."""
         facts, share = SAMPLERS[self.sampler], self.noise_share
         fields: dict[str, float | int | str] = {"rng": self.rng} if self.rng != RNGS[0] else {}
         if facts.eta is not None and share != facts.eta:
@@ -111,7 +109,7 @@ class Shot:
 
     @property
     def second(self) -> Shot | None:
-        """The second pass as a shot of its own: the size, steps and words that it has; None where there is none."""
+        """The second pass as a shot with its own size, steps and prompts; None where there is none."""
         hires = self.hires
         if hires is None:
             return None
@@ -138,32 +136,32 @@ class Shot:
 
     @property
     def target(self) -> Target:
-        """How large the picture becomes before its second pass; without one, as large as it is."""
+        """How large the picture becomes before its second pass; without one, its size."""
         return (
             self.hires.target(self.width, self.height) if self.hires else Target(width=self.width, height=self.height)
         )
 
     @property
     def picture_size(self) -> tuple[int, int]:
-        """Width and height in pixels of the picture that comes out."""
+        """Width and height of the final picture in pixels."""
         return self.target.final
 
     @property
     def text(self) -> str:
         """The canonical text: one line of JSON, sorted names, with a format number.
 
-        Shots that make the same picture have the same text: sampler and schedule stand there as one name, as before
-        WebUI 1.9 ("Uniform" has no name then), of the settings of noise those that are read and not the default, and of
-        a second pass what it is like in the end.
+        Shots that make the same picture have the same text: sampler and schedule are one name in it, as before WebUI
+        1.9 (without "Uniform"); of the settings of noise it holds those that have an effect and are not the default;
+        and of a second pass the settings that result.
         """
-        fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._walk
+        fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._pass_fields
         if self.hires is not None:
-            fields["hires"] = self._second_walk(self.hires)
+            fields["hires"] = self._second_pass_fields(self.hires)
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @property
-    def _walk(self) -> dict[str, Any]:
-        """What the text says of one pass, beside the seed and clip skip that passes share."""
+    def _pass_fields(self) -> dict[str, Any]:
+        """The fields of the text for one pass, without the seed and clip skip that both passes share."""
         return {
             "prompt": self.prompt,
             "negative": self.negative,
@@ -174,13 +172,13 @@ class Shot:
             "sampler": f"{self.sampler} {self.follows}".strip().removesuffix(" Uniform"),
         } | self.noise_settings
 
-    def _second_walk(self, hires: Hires) -> dict[str, Any]:
-        """What the text says of a second pass; without denoising nothing of it counts but the enlarged picture."""
+    def _second_pass_fields(self, hires: Hires) -> dict[str, Any]:
+        """The fields of the text for a second pass; without denoising, only the enlarged picture counts."""
         width, height = self.picture_size
         enlarged = [self.target.width, self.target.height]
         fields = {"upscaler": hires.upscaler, "denoise": float(hires.denoise), "enlarged": enlarged}
-        walk = self.second._walk if self.second and hires.denoise else {}
-        return fields | walk | {"width": width, "height": height}
+        second = self.second._pass_fields if self.second and hires.denoise else {}
+        return fields | second | {"width": width, "height": height}
 
     @property
     def key(self) -> str:
@@ -189,19 +187,19 @@ class Shot:
 
     @property
     def label(self) -> str:
-        """How messages name this shot: its prompt, shortened, and its seed."""
+        """This shot's name in messages: its prompt, shortened, and its seed."""
         prompt = self.prompt if len(self.prompt) <= 60 else self.prompt[:57] + "..."
         return f'"{prompt}" (seed {self.seed})'
 
 
 def _share_eta(sampler: str, other: str) -> bool:
-    """Whether two samplers have one setting of eta; the WebUI has another for those with levels of their own."""
+    """Whether two samplers share the setting of eta; in the WebUI, those with levels of their own have another."""
     return bool(SAMPLERS[sampler].automatic) == bool(SAMPLERS[other].automatic)
 
 
-def _mistakes(shot: Shot) -> Iterator[str]:
+def _problems(shot: Shot) -> Iterator[Problem]:
     for name in ("width", "height"):
-        yield from _wrong_side(name, getattr(shot, name))
+        yield from _side_problems(name, getattr(shot, name))
     yield from out_of_range("steps", shot.steps, STEPS, whole=True)
     yield from out_of_range("cfg", shot.cfg, CFG, whole=False)
     yield from out_of_range("clip_skip", shot.clip_skip, CLIP_SKIP, whole=True)
@@ -211,53 +209,58 @@ def _mistakes(shot: Shot) -> Iterator[str]:
     if shot.eta is not None:
         yield from out_of_range("eta", shot.eta, ETA, whole=False)
     if shot.rng not in RNGS:
-        yield f'rng = "{shot.rng}": must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
-    yield from _wrong_sampler(shot)
+        what = 'must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
+        yield Problem(place=("rng",), what=what, seen=shot.rng)
+    yield from _sampler_problems(shot)
 
 
-def _wrong_sampler(shot: Shot) -> Iterator[str]:
+def _sampler_problems(shot: Shot) -> Iterator[Problem]:
     try:
         facts = SAMPLERS[normalised(shot.sampler, shot.schedule)[0]]
     except RenderError as error:
-        yield str(error)
+        yield from error.problems
         return
     if type(shot.steps) is int and STEPS[0] <= shot.steps < facts.fewest:
-        yield f"steps = {shot.steps}: {facts.name} needs at least {facts.fewest}"
+        yield Problem(place=("steps",), what=f"{facts.name} needs at least {facts.fewest}", seen=shot.steps)
 
 
-def _wrong_side(name: str, value: int) -> Iterator[str]:
-    wrong = list(out_of_range(name, value, SIDES, whole=True))
-    yield from wrong
-    if not wrong and value % LATENT_STEP:
+def _side_problems(name: str, value: int) -> Iterator[Problem]:
+    problems = list(out_of_range(name, value, SIDES, whole=True))
+    yield from problems
+    if not problems and value % LATENT_STEP:
         below = value - value % LATENT_STEP
-        nearest = f"{below} and {below + LATENT_STEP}"
-        yield f"{name} = {value}: must be a multiple of {LATENT_STEP}; the nearest are {nearest}"
+        nearest = f"the nearest are {below} and {below + LATENT_STEP}"
+        yield Problem(place=(name,), what=f"must be a multiple of {LATENT_STEP}", seen=value, remedy=nearest)
 
 
-def _wrong_second(shot: Shot) -> Iterator[str]:
+def _second_problems(shot: Shot) -> Iterator[Problem]:
     """What is wrong between a shot and its second pass, each of them right by itself."""
     hires = shot.hires
     if hires is None:
         return
     width, height = shot.picture_size
     if not all(SIDES[0] <= side <= SIDES[1] for side in (width, height)):
-        yield f"hires: the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+        what = f"the picture would be {width}x{height}: its sides must be {SIDES[0]} to {SIDES[1]} pixels"
+        yield Problem(place=("hires",), what=what)
     sampler = hires.sampler or normalised(shot.sampler, shot.schedule)[0]
-    mistake = schedule_mistake(sampler, hires.schedule) if hires.schedule else None
-    if mistake:
-        yield f'hires schedule = "{hires.schedule}": {mistake[0]}; {mistake[1]}'
+    problem = schedule_problem(sampler, hires.schedule) if hires.schedule else None
+    if problem:
+        yield problem.under("hires")
     elif hires.denoise:
-        yield from _wrong_steps(shot, hires, sampler)
+        yield from _second_steps_problems(shot, hires, sampler)
 
 
-def _wrong_steps(shot: Shot, hires: Hires, sampler: str) -> Iterator[str]:
+def _second_steps_problems(shot: Shot, hires: Hires, sampler: str) -> Iterator[Problem]:
     steps = hires.steps or shot.steps
     fewest = fewest_steps(sampler, second=True)
     if steps < fewest:
-        yield f"hires steps = {steps}: {sampler} needs at least {fewest} in a second pass"
+        what = f"{sampler} needs at least {fewest} in a second pass"
+        yield Problem(place=("hires", "steps"), what=what, seen=steps)
     schedule = hires.schedule or normalised(shot.sampler, shot.schedule)[1]
     if counts_times(sampler, schedule) and hires.planned(steps) > TIMES:
-        yield (
-            f"hires denoise = {hires.denoise}: {steps} of {hires.planned(steps)} planned steps, and {sampler} here has "
-            f"at most {TIMES}; give at least {math.ceil(1000 * steps / TIMES) / 1000}"
+        yield Problem(
+            place=("hires", "denoise"),
+            what=f"{steps} of {hires.planned(steps)} planned steps, and {sampler} here has at most {TIMES}",
+            seen=hires.denoise,
+            remedy=f"give at least {math.ceil(1000 * steps / TIMES) / 1000}",
         )

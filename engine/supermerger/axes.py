@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import Dialect
 
@@ -52,7 +52,7 @@ class Axis:
         kind = "mbw alpha " if self.kind == "mbw alpha" else self.kind
         if kind not in AXES:
             reason = f"; {kind} {_OTHERS[kind]}" if kind in _OTHERS else ""
-            raise RecipeError(f"there is no axis {kind!r} to expand; there are {', '.join(AXES)}{reason}")
+            raise RecipeError(f"there is no axis {kind!r} to expand", remedy=f"there are {', '.join(AXES)}{reason}")
         object.__setattr__(self, "kind", kind)
 
 
@@ -75,10 +75,11 @@ def axis_values(axis: Axis, dialect: Dialect) -> tuple[str, ...]:
     if axis.kind == "pinpoint adjust":
         found = [name for value in found for name in (ALL_ADJUST if value == "ALL" else (value,))]
     if not found:
-        raise RecipeError(f"the axis {axis.kind.strip()} has no values; write some, or take the axis none")
+        raise RecipeError(f"the axis {axis.kind.strip()} has no values", remedy="write some, or take the axis none")
     for place, value in enumerate(found, start=1):
-        if mistake := _mistake(axis.kind, value, dialect):
-            raise RecipeError(f"axis {axis.kind.strip()}, value {place}: {value!r} {mistake}")
+        if wrong := _misfit(axis.kind, value, dialect):
+            where = Named(f"axis {axis.kind.strip()}, value {place}")
+            raise RecipeError(f"{value!r} {wrong[0]}", place=(where,), remedy=wrong[1])
     return tuple(["", *found] if axis.kind == "effective" else found)
 
 
@@ -101,37 +102,43 @@ def _said(parts: list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _mistake(kind: str, value: str, dialect: Dialect) -> str | None:
-    """Why a value does not belong on such an axis; None where it does."""
+def _misfit(kind: str, value: str, dialect: Dialect) -> tuple[str, str] | None:
+    """Why a value does not belong on such an axis, and the way out; None where it does."""
     words = value.split()
     checks = (
-        (kind in _NUMBERS and not _is_number(value), "is no number"),
+        (kind in _NUMBERS and not _is_number(value), "is no number", ""),
         (
             kind == "alpha and beta" and not (1 <= len(words) <= 2 and all(map(_is_number, words))),
-            'is no pair of numbers; write "0.5 0.1", or one number for both',
+            "is no pair of numbers",
+            'write "0.5 0.1", or one number for both',
         ),
         (
             kind == "pinpoint adjust" and value not in dialect.adjust_fields,
-            f"is no Adjust field of the dialect {dialect.name}; there are {', '.join(dialect.adjust_fields)}",
+            f"is no Adjust field of the dialect {dialect.name}",
+            f"there are {', '.join(dialect.adjust_fields)}",
         ),
         (
             kind in WORDS_OR_LINES and value.count(":") != 1,
-            "is no place; write BLOCKS:ELEMENTS, such as OUT05:attn1, without a ratio",
+            "is no place",
+            "write BLOCKS:ELEMENTS, such as OUT05:attn1, without a ratio",
         ),
         (
             kind in PAIRS_OF_LINES and "\n" not in value,
-            "has no beta; write two lines for each value, weights alpha and weights beta",
+            "has no beta",
+            "write two lines for each value, weights alpha and weights beta",
         ),
         (
             kind == "calcmode" and value not in dialect.calculations,
-            f"is no calculation mode of the dialect {dialect.name}; there are {', '.join(dialect.calculations)}",
+            f"is no calculation mode of the dialect {dialect.name}",
+            f"there are {', '.join(dialect.calculations)}",
         ),
         (
             kind in FILTERS and not dialect.filters,
             f"cannot be chosen: the dialect {dialect.name} has no Include and Exclude",
+            "",
         ),
     )
-    return next((mistake for wrong, mistake in checks if wrong), None)
+    return next(((what, remedy) for wrong, what, remedy in checks if wrong), None)
 
 
 def _is_number(text: str) -> bool:

@@ -69,8 +69,8 @@ def _converted(step: Step, family: FamilyName, old: Dialect, new: Dialect) -> tu
     before = as_run(step, family)
     if before.calculation not in new.calculations:
         raise RecipeError(
-            f"the dialect {new.name} has no calculation mode {before.calculation}; there are "
-            f"{', '.join(new.calculations)}"
+            f"the dialect {new.name} has no calculation mode {before.calculation}",
+            remedy=f"there are {', '.join(new.calculations)}",
         )
     wanted = Effects.of(before, family, old)
     plain = replace(
@@ -80,7 +80,9 @@ def _converted(step: Step, family: FamilyName, old: Dialect, new: Dialect) -> tu
     )
     found = [*_candidates(plain, wanted, new)]
     if not found:
-        raise RecipeError(f"these weights and rules have no counterpart in the dialect {new.name}; write them anew")
+        raise RecipeError(
+            f"these weights and rules have no counterpart in the dialect {new.name}", remedy="write them anew"
+        )
     best = min(found, key=lambda one: (len(one.different), one.mended, len(one.run.elemental)))
     keeps = isinstance(step, SelfStep) and best.run == plain and not _idle(step, family, new)
     return step if keeps else best.run, [*_sentences(best, wanted, new)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.modes.pair import pair_of
 from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
@@ -98,7 +98,7 @@ def mode_of(text: str) -> str:
     for name, mode in MERGE_MODES.items():
         if mode.mark in text:
             return name
-    raise RecipeError(f"there is no merge mode {text!r}; write one of {', '.join(MERGE_MODES)}")
+    raise RecipeError(f"there is no merge mode {text!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
 
 
 def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
@@ -192,7 +192,7 @@ def _weights(
     try:
         return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side)
     except RecipeError as error:
-        raise RecipeError(f"weights {side}: {error}") from None
+        raise error.under(Named(f"weights {side}")) from None
 
 
 def _ratio(ratio: WeightsText | float) -> Ratio:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.recipes.dialects import Dialect
 from engine.recipes.presets import Weights
 from engine.recipes.recipe import Recipe
@@ -124,8 +124,8 @@ def _save_settings(fields: Fields, *, half: bool) -> list[str]:
 def _short(name: str, hashes: Mapping[str, str]) -> str:
     if name not in hashes:
         raise RecipeError(
-            f"mergehistory.csv names models by SHA-256, and that of {name} is not known; name its file (--model "
-            f"{name}=PATH), and for the result of another run merge that one first"
+            f"mergehistory.csv names models by SHA-256, and that of {name} is not known",
+            remedy=f"name its file (--model {name}=PATH), and for the result of another run merge that one first",
         )
     return hashes[name][:SHORT]
 
@@ -148,7 +148,9 @@ def parse_history(text: str, where: str = "mergehistory.csv") -> tuple[HistoryRo
                 found.append(_row(cells, line, where))
             line = reader.line_num + 1
     except csv.Error as error:
-        raise RecipeError(f"{where}, line {line}: is no CSV ({error}); copy the rows out of the file whole") from None
+        raise RecipeError(
+            f"{where}, line {line}: is no CSV ({error})", remedy="copy the rows out of the file whole"
+        ) from None
     return tuple(found)
 
 
@@ -156,7 +158,8 @@ def _row(cells: list[str], line: int, where: str) -> HistoryRow:
     if len(cells) < CELLS_2023:
         raise RecipeError(
             f"{where}, line {line}: a row of mergehistory.csv has {len(CELLS)} cells ({CELLS_2023} until October "
-            f"2023), this one has {len(cells)}; copy whole rows (one may go over several lines)"
+            f"2023), this one has {len(cells)}",
+            remedy="copy whole rows (one may go over several lines)",
         )
     return HistoryRow(cells=tuple(cells[: len(CELLS)]), line=line)
 
@@ -173,7 +176,7 @@ def row_of(rows: tuple[HistoryRow, ...], wanted: int, where: str = "mergehistory
         if wanted >= 0 and row.number.strip() == str(wanted):
             return row
     known = f"IDs {rows[0].number} to {rows[-1].number}, or -1 to -{len(rows)}" if rows else "no rows at all"
-    raise RecipeError(f"{where}: there is no row {wanted}; there are {known}")
+    raise RecipeError(f"{where}: there is no row {wanted}", remedy=f"there are {known}")
 
 
 def dialect_name(row: HistoryRow, family: FamilyName) -> str:
@@ -197,7 +200,7 @@ def recipe_of_row(
         save = "fp16" if "fp16" in row.cell("save settings") else "computed"
         recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
     except RecipeError as error:
-        raise RecipeError(f"mergehistory.csv, line {row.line}, ID {row.number}: {error}") from None
+        raise error.under(Named(f"mergehistory.csv, line {row.line}, ID {row.number}")) from None
     notes = notes_on(fields, dialect)
     if dialect.extended and family == "sdxl":
         notes += ('mergehistory.csv does not keep "use extended XL"; write extended = true if it was ticked',)
@@ -233,7 +236,7 @@ def _cell_number(row: HistoryRow, name: str, missing: float) -> float:
     try:
         return float(text) if text else missing
     except ValueError:
-        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}; a number belongs there") from None
+        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}", remedy="a number belongs there") from None
 
 
 def _seed(row: HistoryRow) -> int | None:
@@ -250,7 +253,7 @@ def _filter_mode(row: HistoryRow) -> FilterMode:
         case "Exclude":
             return "Exclude"
         case other:
-            raise RecipeError(f"cell 20 (include/exclude) is {other!r}; Off, Include or Exclude belongs there")
+            raise RecipeError(f"cell 20 (include/exclude) is {other!r}", remedy="Off, Include or Exclude belongs there")
 
 
 def _listed(row: HistoryRow, name: str) -> tuple[str, ...]:
@@ -263,5 +266,7 @@ def _listed(row: HistoryRow, name: str) -> tuple[str, ...]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
-        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}; a list such as ['BASE'] belongs there")
+        raise RecipeError(
+            f"cell {CELLS.index(name)} ({name}) is {text!r}", remedy="a list such as ['BASE'] belongs there"
+        )
     return tuple(str(word) for word in found)

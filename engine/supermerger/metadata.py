@@ -67,8 +67,8 @@ def run_metadata(
     fields = fields_of(run, dialect, family)
     if missing := [name for name in dict.fromkeys(run.models) if name not in models]:
         raise RecipeError(
-            f"the metadata names models by SHA-256, and that of {', '.join(missing)} is not known; name the file "
-            f"(--model {missing[0]}=PATH), and for the result of another run merge that one first"
+            f"the metadata names models by SHA-256, and that of {', '.join(missing)} is not known",
+            remedy=f"name the file (--model {missing[0]}=PATH), and for the result of another run merge that one first",
         )
     hashes = [models[name or fields.models[0]][1] for name in fields.models]
     listed = {models[name][1]: {"name": models[name][0], "legacy_hash": None} for name in dict.fromkeys(run.models)}
@@ -147,7 +147,8 @@ def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName)
             return _webuis(content, names, dialect, family)
         case other:
             raise RecipeError(
-                f"{RECIPE_KEY} is of type {other!r}; read are {SUPERMERGER} and {WEBUI} (A1111's checkpoint merger)"
+                f"{RECIPE_KEY} is of type {other!r}",
+                remedy=f"read are {SUPERMERGER} and {WEBUI} (A1111's checkpoint merger)",
             )
 
 
@@ -160,9 +161,9 @@ def _table(text: str, where: str) -> dict[str, Any]:
         try:
             found = json.loads(found)
         except (ValueError, RecursionError) as error:
-            raise RecipeError(f"{where} is no JSON ({error}); the header was changed or cut") from None
+            raise RecipeError(f"{where} is no JSON ({error})", remedy="the header was changed or cut") from None
     if not isinstance(found, dict):
-        raise RecipeError(f"{where} is {found!r:.60}; a JSON object is needed")
+        raise RecipeError(f"{where} is {found!r:.60}", remedy="a JSON object is needed")
     return cast("dict[str, Any]", found)
 
 
@@ -228,7 +229,7 @@ def _number(content: Mapping[str, Any], name: str) -> float:
     try:
         return float(value or 0)
     except (TypeError, ValueError, OverflowError):
-        raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r}; a number belongs there") from None
+        raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r}", remedy="a number belongs there") from None
 
 
 def _weights(content: Mapping[str, Any], side: str) -> str:
@@ -243,15 +244,15 @@ def _weights(content: Mapping[str, Any], side: str) -> str:
         row.pop()  # the slot for the VAE
     if len(row) not in FORMS:
         raise RecipeError(
-            f"{RECIPE_KEY}: weights_{side} has {len(listed)} numbers; {len(BLOCKS) - 1} or {_XL_ROW} belong there "
-            "(all blocks but BASE)"
+            f"{RECIPE_KEY}: weights_{side} has {len(listed)} numbers",
+            remedy=f"{len(BLOCKS) - 1} or {_XL_ROW} belong there (all blocks but BASE)",
         )
     return weights_line(row)
 
 
 def _item(value: object, side: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RecipeError(f"{RECIPE_KEY}: weights_{side} has {value!r} in it; numbers belong there")
+        raise RecipeError(f"{RECIPE_KEY}: weights_{side} has {value!r} in it", remedy="numbers belong there")
     return float(value)
 
 
@@ -272,7 +273,7 @@ def _texts(value: object, name: str) -> list[str]:
         return []
     if isinstance(value, list) and all(isinstance(word, str) for word in cast("list[Any]", value)):
         return cast("list[str]", value)
-    raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r:.60}; a list of texts belongs there")
+    raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r:.60}", remedy="a list of texts belongs there")
 
 
 # ------------------------------------------------------------------------------------------------- A1111's own merger
@@ -292,8 +293,8 @@ def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Diale
             step = MergeStep(models=(a, a), alpha=0.0)
         case _:
             raise RecipeError(
-                f"{RECIPE_KEY}: interp_method is {method!r}; Weighted sum, Add difference or No interpolation belongs "
-                "there"
+                f"{RECIPE_KEY}: interp_method is {method!r}",
+                remedy="Weighted sum, Add difference or No interpolation belongs there",
             )
     save = "fp16" if content.get("save_as_half") else "computed"
     recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)

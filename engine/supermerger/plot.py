@@ -50,7 +50,9 @@ def queue_of(plot: Plot) -> tuple[Plot, ...]:
     """
     parted = [name for name in ("x", "y", "z") if "|" in getattr(plot, name).text]
     if len(parted) > 1:
-        raise RecipeError(f"the axes {', '.join(parted)} all have | in their values; part one of them at a time")
+        raise RecipeError(
+            f"the axes {', '.join(parted)} all have | in their values", remedy="part one of them at a time"
+        )
     if not parted:
         return (plot,)
     return tuple(replace(plot, **{parted[0]: axis}) for axis in queued(getattr(plot, parted[0])))
@@ -80,13 +82,13 @@ def expand(
 def _check(plot: Plot) -> None:
     kinds = [axis.kind for axis in (plot.x, plot.y, plot.z) if axis.kind != NONE]
     if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
-        raise RecipeError(f"two axes are {', '.join(twice)}; choose another for one of them")
+        raise RecipeError(f"two axes are {', '.join(twice)}", remedy="choose another for one of them")
     needs = [kind for kind in kinds if kind in PINPOINTS]
     if len(needs) > 1:
         raise RecipeError(f"{' and '.join(needs)}: a plot has room for one of them, with alpha on another axis")
     partners = {"alpha", "beta"} if needs == ["pinpoint blocks"] else {"alpha"}
     if needs and not partners & {*kinds}:
-        raise RecipeError(f"{needs[0]} needs the number from another axis; make one of them alpha")
+        raise RecipeError(f"{needs[0]} needs the number from another axis", remedy="make one of them alpha")
 
 
 class _Cells:
@@ -210,7 +212,8 @@ def _chosen(value: str, blocks: Sequence[str]) -> set[str]:
         ends = word.split("-")
         if len(ends) > 2 or not {*ends} <= {*blocks}:
             raise RecipeError(
-                f"axis pinpoint blocks: {word!r} is no block and no range; write names such as IN01 or OUT03-OUT06"
+                f"axis pinpoint blocks: {word!r} is no block and no range",
+                remedy="write names such as IN01 or OUT03-OUT06",
             )
         first, last = sorted(blocks.index(end) for end in (ends[0], ends[-1]))
         found |= {*blocks[first : last + 1]}

@@ -61,7 +61,7 @@ def _differing(recipes: Sequence[Recipe]) -> tuple[int, list[Fields]]:
     places = [place for place, steps in enumerate(zip(*runs, strict=True)) if len({*steps}) > 1]
     if len(places) != 1:
         where = "in no run" if not places else f"in runs {', '.join(str(place + 1) for place in places)}"
-        raise RecipeError(f"the recipes differ {where}; an axis needs them to differ in exactly one run")
+        raise RecipeError(f"the recipes differ {where}", remedy="an axis needs them to differ in exactly one run")
     (place,) = places
     return place + 1, [fields_of(one[place], recipes[0].rules, recipes[0].family) for one in runs]
 
@@ -90,15 +90,18 @@ def _axis(names: Sequence[str], settings: Sequence[Fields]) -> tuple[str, Callab
     if found := _AXES.get(frozenset(telling)):
         return found
     raise RecipeError(
-        f"the recipes differ in {', '.join(names).replace('_', ' ') or 'nothing'}, for which SuperMerger has no axis; "
-        "they may differ in alpha, beta, the weights of either, elemental text, Adjust, calculation mode or one model"
+        f"the recipes differ in {', '.join(names).replace('_', ' ') or 'nothing'}, for which SuperMerger has no axis",
+        remedy="they may differ in alpha, beta, the weights of either, elemental text, Adjust, calculation mode or "
+        "one model",
     )
 
 
 def _model_axis(settings: Sequence[Fields]) -> tuple[str, Callable[[Fields], str]]:
     places = [place for place in range(3) if len({one.models[place] for one in settings}) > 1]
     if len(places) > 1:
-        raise RecipeError(f"the recipes differ in models {', '.join('ABC'[place] for place in places)}; one may")
+        raise RecipeError(
+            f"the recipes differ in models {', '.join('ABC'[place] for place in places)}", remedy="one may"
+        )
     (place,) = places
     return f"model_{'ABC'[place]}", lambda fields: fields.models[place]
 
@@ -107,7 +110,7 @@ def _text(kind: str, values: list[str]) -> str:
     if kind == "elemental":
         return _paragraphs(values)
     if any("|" in value for value in values):
-        raise RecipeError("a value has | in it, which parts plots in SuperMerger; change it")
+        raise RecipeError("a value has | in it, which parts plots in SuperMerger", remedy="change it")
     one_a_line = kind in {"mbw alpha ", "mbw beta", "mbw alpha and beta", "adjust"}
     return ("\n" if one_a_line else ",").join(values)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import RANDOM_RATIOS
@@ -93,8 +93,9 @@ def _names(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
         wanted = blocks_of(family)
         hint = "; put a 0 for BASE in front" if count in {len(wanted) - 1, len(BLOCKS) - 1} else ""
         raise RecipeError(
-            f"the weights are {count} numbers; {family} in the dialect {dialect.name} needs {len(wanted)}: "
-            f"BASE, {wanted[1]} .. {wanted[-1]}{hint}"
+            f"the weights are {count} numbers",
+            remedy=f"{family} in the dialect {dialect.name} needs {len(wanted)}: BASE, {wanted[1]} .. "
+            f"{wanted[-1]}{hint}",
         )
     return names
 
@@ -103,7 +104,7 @@ def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) 
     try:
         _names(len(weights), family, dialect)
     except RecipeError as error:
-        raise RecipeError(f"preset {name.strip()!r}: {error}") from None
+        raise error.under(Named(f"preset {name.strip()!r}")) from None
     return weights
 
 
@@ -120,8 +121,8 @@ def _number(word: str, place: int, text: str, names: Sequence[str], dialect: Dia
         return found
     column = sum(len(part) + 1 for part in text.split(",")[:place]) + 1
     raise RecipeError(
-        f"weights, number {place + 1} ({names[place]}), column {column}: {word!r} is no weight; write a number such as "
-        f"0.35, or {', '.join(letters)} for dice"
+        f"weights, number {place + 1} ({names[place]}), column {column}: {word!r} is no weight",
+        remedy=f"write a number such as 0.35, or {', '.join(letters)} for dice",
     )
 
 
@@ -142,8 +143,8 @@ def _thrown(
     if letters and seed is None:
         place, letter = next(iter(letters.items()))
         raise RecipeError(
-            f"weights, number {place + 1} ({names[place]}): {letter} is thrown with a seed; give it (--seed; "
-            "mergehistory.csv has it in column 18)"
+            f"weights, number {place + 1} ({names[place]}): {letter} is thrown with a seed",
+            remedy="give it (--seed; mergehistory.csv has it in column 18)",
         )
     if letters:
         dice = _dice(seed or 0)

@@ -56,21 +56,25 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
             if file.is_file_of(sha256) is False:
                 part.unlink()
                 raise ScorerError(
-                    f"{file.source}: came with SHA-256 {sha256}, not {file.sha256}; it is another file than is known "
-                    "here, and was thrown away"
+                    f"{file.source}: came with SHA-256 {sha256}, not {file.sha256}",
+                    remedy="it is another file than is known here, and was thrown away",
                 )
             part.replace(path)
     except urllib.error.HTTPError as error:
         error.close()
         raise ScorerError(
-            f"{file.source}: the server says {error.code} {error.reason}; fetch it by hand into {path}"
+            f"{file.source}: the server says {error.code} {error.reason}", remedy=f"fetch it by hand into {path}"
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", error)
         way_out = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
-        raise ScorerError(f"{file.source}: cannot be fetched ({reason}); {way_out} it by hand into {path}") from error
+        raise ScorerError(
+            f"{file.source}: cannot be fetched ({reason})", remedy=f"{way_out} it by hand into {path}"
+        ) from error
     except OSError as error:
-        raise ScorerError(f"{path}: cannot be written ({error.strerror}); name a folder where you may write") from error
+        raise ScorerError(
+            f"cannot be written ({error.strerror})", place=(path,), remedy="name a folder where you may write"
+        ) from error
     return sha256
 
 
@@ -145,5 +149,5 @@ def _copied(file: PublishedFile, answer: HTTPResponse, target: IO[bytes], progre
     os.fsync(target.fileno())
     if total and done != total:
         way_out = GO_ON if file.sha256 else "try again"
-        raise ScorerError(f"{file.source}: {done} of {total} bytes came; {way_out}")
+        raise ScorerError(f"{file.source}: {done} of {total} bytes came", remedy=way_out)
     return digest.hexdigest()

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from engine.errors import Named, did_you_mean
 from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.published import KnownEncoder, KnownScorer, PublishedFile
 from scorers.catalogue.scorers import NOT_OFFERED, SCORERS
-from scorers.errors import ScorerError, did_you_mean
+from scorers.errors import ScorerError
 
 PLUGIN = re.compile(r"(?P<path>.+\.py)(?::(?P<attribute>[^\W\d]\w*))?")
 """A plug-in's name: a file, and optionally a class or function in it."""
@@ -74,18 +75,20 @@ def choice(text: str) -> ScorerChoice:
     name, at, encoder_name = text.partition("@")
     scorer, encoder = _SCORERS.get(name), _ENCODERS.get(encoder_name)
     if scorer is None:
-        raise ScorerError(_unknown("scorer", name, _SCORERS))
+        raise _unknown("scorer", name, _SCORERS)
     if at and encoder is None:
-        raise ScorerError(f"{text!r}: {_unknown('encoder', encoder_name, _ENCODERS)}")
+        raise _unknown("encoder", encoder_name, _ENCODERS).under(Named(repr(text)))
     if at and (scorer.encoder or scorer.kind == "statistics"):
-        raise ScorerError(f"{text!r}: {scorer.name} takes no other encoder; write {scorer.name!r}")
+        place = (Named(repr(text)),)
+        raise ScorerError(f"{scorer.name} takes no other encoder", place=place, remedy=f"write {scorer.name!r}")
     return ScorerChoice(text=text, scorer=scorer, encoder=encoder.name if encoder else "")
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> ScorerError:
     if kind == "scorer" and name in NOT_OFFERED:
-        return f"scorer {name!r} is not built in ({NOT_OFFERED[name]}); plug in a file with score(image, prompt)"
-    return f"no {kind} {name!r}; {did_you_mean(name, known)}"
+        what = f"scorer {name!r} is not built in ({NOT_OFFERED[name]})"
+        return ScorerError(what, remedy="plug in a file with score(image, prompt)")
+    return ScorerError(f"no {kind} {name!r}", remedy=did_you_mean(name, known))
 
 
 def file_owner(name: str) -> str:
@@ -99,7 +102,7 @@ def file_owner(name: str) -> str:
         return encoder.name
     named = choice(name)
     if named.scorer.kind != "head":
-        raise ScorerError(f"{name!r} has no file of its own; name the file of its encoder")
+        raise ScorerError(f"{name!r} has no file of its own", remedy="name the file of its encoder")
     return named.plain
 
 
@@ -110,7 +113,7 @@ def check_encoder_name(name: str) -> None:
         ScorerError: with the nearest name, or all.
     """
     if name not in _ENCODERS:
-        raise ScorerError(_unknown("encoder", name, _ENCODERS))
+        raise _unknown("encoder", name, _ENCODERS)
 
 
 def published() -> Iterator[tuple[KnownEncoder | KnownScorer, PublishedFile]]:

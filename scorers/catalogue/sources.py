@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.errors import Named, Problem, Problems
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.lookup import ScorerChoice
 from scorers.catalogue.published import Files
@@ -40,14 +41,17 @@ class MissingFile:
     searched: Path
 
     @property
-    def text(self) -> str:
-        """One sentence for people, with the way out after a semicolon."""
+    def problem(self) -> Problem:
+        """That it is not there, at the name of its encoder or scorer."""
+        place = (Named(self.name),)
         if not self.files:
-            return f"{self.name}: there is no file {self.searched}; correct its path"
+            return Problem(place=place, what=f"there is no file {self.searched}", remedy="correct its path")
         names = " or ".join(file.name for file in self.files)
-        return (
-            f"{self.name}: there is no {names} in {self.searched}; get it with `recipe-search scorers get {self.name}` "
-            f"({self.files[0].source}, licence {self.files[0].licence}), or name your own copy under files"
+        return Problem(
+            place=place,
+            what=f"there is no {names} in {self.searched}",
+            remedy=f"get it with `recipe-search scorers get {self.name}` ({self.files[0].source}, licence "
+            f"{self.files[0].licence}), or name your own copy under files",
         )
 
 
@@ -103,20 +107,15 @@ class FileFinder:
         Raises:
             ScorerError: unknown names; all of them.
         """
-        sources, wrong = Sources(), list[str]()
+        sources, problems = Sources(), Problems()
         for text in scorers:
-            try:
+            with problems.collecting():
                 if not catalogue.is_plugin(text):
                     self._add(catalogue.choice(text), sources)
-            except ScorerError as error:
-                wrong.append(str(error))
         for name in embeddings:
-            try:
+            with problems.collecting():
                 self._encoder(name.partition("/")[0], sources)
-            except ScorerError as error:
-                wrong.append(str(error))
-        if wrong:
-            raise ScorerError("\n".join(dict.fromkeys(wrong)))
+        problems.raise_as(ScorerError)
         return sources
 
     def _add(self, choice: ScorerChoice, sources: Sources) -> None:
@@ -160,7 +159,8 @@ class FileFinder:
         if not files and own not in self._files:
             raise ScorerError(
                 f"{choice.text!r}: no head of {scorer.name} is published for {encoder}, only for "
-                f"{', '.join(scorer.heads)}; name a file of your own under files"
+                f"{', '.join(scorer.heads)}",
+                remedy="name a file of your own under files",
             )
         path = self._file(own, choice.plain, files, sources)
         if path is not None:

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from engine.errors import first_line
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 
@@ -47,11 +48,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ScorerError: the file is missing, damaged, of another kind than its name says, or holds more than tensors.
     """
     if not path.is_file():
-        raise ScorerError(f"{path}: {'a folder, not a weights file' if path.is_dir() else 'no such weights file'}")
+        raise ScorerError(
+            f"{'a folder, not a weights file' if path.is_dir() else 'no such weights file'}", place=(path,)
+        )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix not in PICKLES:
-        raise ScorerError(f"{path}: weights must be .safetensors or one of {', '.join(PICKLES)}, not {path.suffix!r}")
+        raise ScorerError(
+            f"weights must be .safetensors or one of {', '.join(PICKLES)}, not {path.suffix!r}", place=(path,)
+        )
     return _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
 
 
@@ -60,12 +65,16 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         start = file.read(2)
     if start == b"PK" or start[:1] == b"\x80":
         raise ScorerError(
-            f"{path}: a pickle (PyTorch file) under a .safetensors name; convert it, renaming is not enough"
+            "a pickle (PyTorch file) under a .safetensors name",
+            place=(path,),
+            remedy="convert it, renaming is not enough",
         )
     try:
         return _unprefixed(load_file(path))
     except SafetensorError as error:
-        raise ScorerError(f"{path}: not a whole safetensors file ({error}); copy or download it again") from error
+        raise ScorerError(
+            f"not a whole safetensors file ({error})", place=(path,), remedy="copy or download it again"
+        ) from error
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -80,8 +89,9 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
     known = catalogue.owner_of(sha256)
     if known is None or known[1].sha256 != sha256:  # a file with the same first digits can be found by trying
         raise ScorerError(
-            f"{path}: a TorchScript program that nobody published under this hash, not just tensors; take the "
-            ".safetensors of this model"
+            "a TorchScript program that nobody published under this hash, not just tensors",
+            place=(path,),
+            remedy="take the .safetensors of this model",
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit's own, that it will go
@@ -103,11 +113,14 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         with torch.serialization.safe_globals(_harmless()):
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ScorerError(f"{path}: not a file of plain tensors ({reason}); convert it to .safetensors") from error
+        raise ScorerError(
+            f"not a file of plain tensors ({first_line(error)})", place=(path,), remedy="convert it to .safetensors"
+        ) from error
     tensors: Any = next((loaded[key] for key in WRAPPERS if key in loaded), loaded) if _is_table(loaded) else loaded
     if not (_is_table(tensors) and tensors and all(isinstance(value, Tensor) for value in tensors.values())):
-        raise ScorerError(f"{path}: not a table of tensors, nor of a checkpoint with one; save the model's state_dict")
+        raise ScorerError(
+            "not a table of tensors, nor of a checkpoint with one", place=(path,), remedy="save the model's state_dict"
+        )
     return _unprefixed(tensors)
 
 

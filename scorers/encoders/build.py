@@ -46,9 +46,13 @@ def _empty(config: EncoderConfig) -> Any:
     settings = dict(config.model)
     custom = settings.pop("custom_text", False)
     if "hf_model_name" in settings["text_cfg"]:
-        raise ScorerError(f"{config.name}: its text side needs a download; use a plain CLIP or SigLIP architecture")
+        raise ScorerError(
+            f"{config.name}: its text side needs a download", remedy="use a plain CLIP or SigLIP architecture"
+        )
     if "multimodal_cfg" in settings:
-        raise ScorerError(f"{config.name}: CoCa models are not supported; use a plain CLIP or SigLIP architecture")
+        raise ScorerError(
+            f"{config.name}: CoCa models are not supported", remedy="use a plain CLIP or SigLIP architecture"
+        )
     try:
         # Shapes without numbers. If an initialiser draws random numbers anyway, the global generator must not advance.
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
@@ -69,5 +73,7 @@ def _fill_buffers(model: nn.Module, name: str) -> None:
             if not buffer.is_meta:
                 continue
             if key != "attn_mask":
-                raise ScorerError(f"{name}: open_clip gives it a buffer {key!r} that is in no file; take another one")
+                raise ScorerError(
+                    f"{name}: open_clip gives it a buffer {key!r} that is in no file", remedy="take another one"
+                )
             setattr(module, key, torch.full(tuple(buffer.shape), float("-inf")).triu_(1))

@@ -101,7 +101,7 @@ class Encoder:
         loaded = in_open_clip_names(weights, tensors)
         text = text and not loaded.views  # CSD has no text encoder
         if described.known is not None and set(loaded.views) != set(described.known.views) - {POOLED}:
-            raise ScorerError(f"{weights}: {_no_such_views(described.known.name, set(loaded.views))}")
+            raise _no_such_views(weights, described.known.name, set(loaded.views))
         model = built(weights, described, loaded.tensors, text=text)
         return cls(model, described, sha256, torch.device(device), loaded.views)
 
@@ -135,7 +135,9 @@ class Encoder:
         """
         unknown = [view for view in views if view not in self._views]
         if unknown:
-            raise ScorerError(f"encoder {self.name} has no {unknown[0]!r}; there are {', '.join(self._views)}")
+            raise ScorerError(
+                f"encoder {self.name} has no {unknown[0]!r}", remedy=f"there are {', '.join(self._views)}"
+            )
         parts = [self._embedded(chunk, views) for chunk in images.split(CHUNK)]
         return {view: torch.cat([part[view] for part in parts]) for view in views}
 
@@ -158,7 +160,9 @@ class Encoder:
             ScorerError: the encoder's tokenizer is not a CLIP tokenizer, or its text side was not loaded.
         """
         if self._tokenizer is None or self._text is None:
-            raise ScorerError(f"encoder {self.name} reads no text offline; drop the scorer 'clip' or use a CLIP model")
+            raise ScorerError(
+                f"encoder {self.name} reads no text offline", remedy="drop the scorer 'clip' or use a CLIP model"
+            )
         tokens: Tensor = self._tokenizer(list(texts))
         end = tokens.shape[1] - 1
         self._warn_cut([text for text, row in zip(texts, tokens, strict=True) if int(row[end]) != 0])
@@ -194,10 +198,11 @@ def _widths(views: Mapping[str, Tensor | None], embed_dim: int) -> dict[str, int
     return {view: plain if matrix is None else int(matrix.shape[1]) for view, matrix in views.items()}
 
 
-def _no_such_views(name: str, views: set[str]) -> str:
+def _no_such_views(path: Path, name: str, views: set[str]) -> ScorerError:
     if views:
-        return f"these are weights of CSD, not of {name}; name the file csd"
-    return f"these are no weights of {name}: last_layer_style and last_layer_content are missing"
+        return ScorerError(f"these are weights of CSD, not of {name}", place=(path,), remedy="name the file csd")
+    what = f"these are no weights of {name}: last_layer_style and last_layer_content are missing"
+    return ScorerError(what, place=(path,))
 
 
 def _tokenizer(config: EncoderConfig) -> Callable[[list[str]], Tensor] | None:

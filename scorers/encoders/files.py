@@ -10,10 +10,11 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from engine.errors import did_you_mean
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import KnownEncoder
 from scorers.encoders.preprocess import RESIZES
-from scorers.errors import ScorerError, did_you_mean
+from scorers.errors import ScorerError
 
 SHOWN = 5
 """The most names that a message lists."""
@@ -71,23 +72,27 @@ def _from_file(path: Path) -> EncoderConfig:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ScorerError(f"{path}: no such encoder config") from None
+        raise ScorerError("no such encoder config", place=(path,)) from None
     except (OSError, ValueError) as error:
-        raise ScorerError(f"{path}: not a JSON encoder config ({error})") from error
+        raise ScorerError(f"not a JSON encoder config ({error})", place=(path,)) from error
     whole: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     model = whole.get("model_cfg", whole)
     missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in model]
     if missing:
-        raise ScorerError(f"{path}: not an open_clip model config, it lacks {', '.join(missing)}")
+        raise ScorerError(f"not an open_clip model config, it lacks {', '.join(missing)}", place=(path,))
     return EncoderConfig(name=path.stem, model=model, preprocess=_checked(path, whole.get("preprocess_cfg", {})))
 
 
 def _checked(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     preprocess = _openai() | dict(given)
     if preprocess["resize_mode"] not in RESIZES:
-        raise ScorerError(f"{path}: resize_mode is {preprocess['resize_mode']!r}, not one of {', '.join(RESIZES)}")
+        raise ScorerError(
+            f"resize_mode is {preprocess['resize_mode']!r}, not one of {', '.join(RESIZES)}", place=(path,)
+        )
     if preprocess.get("interpolation", "bicubic") != "bicubic":
-        raise ScorerError(f"{path}: interpolation is {preprocess['interpolation']!r}; only 'bicubic' is supported")
+        raise ScorerError(
+            f"interpolation is {preprocess['interpolation']!r}", place=(path,), remedy="only 'bicubic' is supported"
+        )
     return preprocess
 
 
@@ -103,7 +108,8 @@ def _from_name(name: str) -> EncoderConfig:
     known: list[str] = [*(encoder.name for encoder in catalogue.ENCODERS), *open_clip.list_models()]
     if name not in known:
         remedy = did_you_mean(name, known, otherwise="give a JSON file or one of open_clip.list_models()")
-        raise ScorerError(f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture; {remedy}")
+        what = f"{name!r} is neither a known encoder, a .json file nor an open_clip architecture"
+        raise ScorerError(what, remedy=remedy)
     tags = open_clip.list_pretrained_tags_by_model(name)
     published = [_published(open_clip.get_pretrained_cfg(name, tag)) for tag in tags]
     agreed = published[0] if published and all(entry == published[0] for entry in published) else {}
@@ -126,17 +132,20 @@ def refuse_mix_up(path: Path, sha256: str, config: EncoderConfig) -> None:
         return
     encoder, file = owner
     if not isinstance(encoder, KnownEncoder):
-        raise ScorerError(f"{path}: this is {file.name}, the head of scorer {encoder.name}, not an encoder")
+        raise ScorerError(f"this is {file.name}, the head of scorer {encoder.name}, not an encoder", place=(path,))
     if config.known is not None and config.known.name != encoder.name:
         raise ScorerError(
-            f"{path}: this is {file.name}, the weights of encoder {encoder.name} ({encoder.title}), not of "
-            f"{config.known.name}; name it {encoder.name}"
+            f"this is {file.name}, the weights of encoder {encoder.name} ({encoder.title}), not of {config.known.name}",
+            place=(path,),
+            remedy=f"name it {encoder.name}",
         )
     quick = bool(_architecture(encoder.architecture).get("quick_gelu"))
     if quick != bool(config.model.get("quick_gelu")):
         raise ScorerError(
-            f"{path}: this is {file.name}, which needs the architecture {encoder.architecture}, not {config.name}: the "
-            f"activation differs, and every number would be a little wrong; write {encoder.name} for both"
+            f"this is {file.name}, which needs the architecture {encoder.architecture}, not {config.name}: the "
+            "activation differs, and every number would be a little wrong",
+            place=(path,),
+            remedy=f"write {encoder.name} for both",
         )
 
 
@@ -161,19 +170,19 @@ def check_weights(
     """
     needed = expected.keys() if used is None else used
     shapes = {key: (tuple(state[key].shape), tuple(expected[key].shape)) for key in expected if key in state}
-    problems = [
+    parts = [
         _named("missing", [key for key in needed if key not in state]),
         _named("not of this architecture", [key for key in state if key not in expected]),
         _named(
             "of another shape", [f"{k} {got} instead of {want}" for k, (got, want) in shapes.items() if got != want]
         ),
     ]
-    found = [problem for problem in problems if problem]
+    found = [part for part in parts if part]
     if found:
-        raise ScorerError(f"{path}: these are not weights of {name}\n  " + "\n  ".join(found))
+        raise ScorerError(f"these are not weights of {name}\n  " + "\n  ".join(found), place=(path,))
     broken = [key for key in needed if state[key].is_floating_point() and not bool(state[key].isfinite().all())]
     if broken:
-        raise ScorerError(f"{path}: damaged weights\n  {_named('with NaN or infinite numbers', broken)}")
+        raise ScorerError(f"damaged weights\n  {_named('with NaN or infinite numbers', broken)}", place=(path,))
 
 
 def _named(what: str, keys: list[str]) -> str:

@@ -102,8 +102,9 @@ def _from_transformers(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, T
     unknown += [name for name, parts in joined.items() if len(parts) < len("qkv")]
     if unknown:
         raise ScorerError(
-            f"{path}: names of the transformers library, but not of a whole CLIPModel ({', '.join(unknown[:5])}); "
-            "take the open_clip file of these weights"
+            f"names of the transformers library, but not of a whole CLIPModel ({', '.join(unknown[:5])})",
+            place=(path,),
+            remedy="take the open_clip file of these weights",
         )
     return renamed | {name: torch.cat([parts[part] for part in "qkv"]) for name, parts in joined.items()}
 

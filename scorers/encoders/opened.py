@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from engine.errors import Named, Problems
 from scorers.catalogue.sources import EncoderFiles
 from scorers.encoders.encoder import Encoder
 from scorers.errors import ScorerError
@@ -47,15 +48,12 @@ class Encoders:
             ScorerError: files that cannot be used; those of all encoders are named.
         """
         opened: dict[str, Encoder] = {}
-        wrong: list[str] = []
+        problems = Problems()
         for name, one in files.items():
             text = prompted is None or name in prompted
-            try:
+            with problems.collecting(Named(f"encoder {name}")):
                 opened[name] = Encoder.open(one.config, one.weights, device, text=text)
-            except ScorerError as error:
-                wrong.append(f"encoder {name}: {error}")
-        if wrong:
-            raise ScorerError("\n".join(wrong))
+        problems.raise_as(ScorerError)
         return cls(opened)
 
     def embed(self, images: Tensor, embeddings: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
@@ -86,7 +84,9 @@ class Encoders:
         """
         encoder, _, view = name.partition("/")
         if encoder not in self._opened:
-            raise ScorerError(f"no encoder {encoder!r} is open; there are: {', '.join(self._opened) or 'none'}")
+            raise ScorerError(
+                f"no encoder {encoder!r} is open", remedy=f"there are: {', '.join(self._opened) or 'none'}"
+            )
         if view not in self._opened[encoder].views:
             raise ScorerError(f"encoder {encoder!r} gives no embedding {name!r}")
         return self._opened[encoder]

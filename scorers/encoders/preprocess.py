@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from engine.errors import Problems
 from scorers.errors import ScorerError
 
 Resize = Literal["shortest", "longest", "squash"]
@@ -100,11 +101,11 @@ def load_picture(path: Path) -> Tensor:
             image = ImageOps.exif_transpose(file)
             pixels = _rgb(image)
     except FileNotFoundError:
-        raise ScorerError(f"{path}: no such file") from None
+        raise ScorerError("no such file", place=(path,)) from None
     except UnidentifiedImageError:
-        raise ScorerError(f"{path}: not a picture (or of a kind that Pillow cannot read)") from None
+        raise ScorerError("not a picture (or of a kind that Pillow cannot read)", place=(path,)) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ScorerError(f"{path}: cannot be read as a picture ({error})") from error
+        raise ScorerError(f"cannot be read as a picture ({error})", place=(path,)) from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
@@ -125,12 +126,9 @@ def load_pictures(paths: Iterable[Path]) -> list[Tensor]:
         ScorerError: with one line for each file that cannot be used.
     """
     pictures: list[Tensor] = []
-    wrong: list[str] = []
+    problems = Problems()
     for path in paths:
-        try:
+        with problems.collecting():
             pictures.append(load_picture(path))
-        except ScorerError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ScorerError(f"{len(wrong)} of the reference files cannot be used:\n  " + "\n  ".join(wrong))
+    problems.raise_as(ScorerError, "the references")
     return pictures

@@ -101,12 +101,14 @@ class Observer:
             raise ScorerError(f"pictures must be float [n, 3, h, w] with n > 0, not {images.dtype} {shape}")
         if not shape[0] == len(prompts) == len(seeds):
             raise ScorerError(
-                f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds; give one of each per picture"
+                f"{shape[0]} pictures, {len(prompts)} prompts, {len(seeds)} seeds",
+                remedy="give one of each per picture",
             )
         repeated = [slot for slot, count in Counter(zip(prompts, seeds, strict=True)).items() if count > 1]
         if repeated:
             raise ScorerError(
-                f"two pictures of one slot, prompt {repeated[0][0]!r} and seed {repeated[0][1]}; give other seeds"
+                f"two pictures of one slot, prompt {repeated[0][0]!r} and seed {repeated[0][1]}",
+                remedy="give other seeds",
             )
         low, high = float(images.nan_to_num(0.5, 0.5, 0.5).min()), float(images.nan_to_num(0.5, 0.5, 0.5).max())
         if low < -0.01 or high > 1.01:

@@ -128,8 +128,8 @@ def measure_scale(scorer: Scorer, weight: float, recipes: Mapping[str, Features]
     sigma = max(float(values.std(ddof=1)), noise)
     if sigma <= 1e-9 and weight > 0:
         raise ScorerError(
-            f"scorer {scorer.name!r} gives all {len(recipes)} calibration recipes the same value {values[0]:.4g}; "
-            "are their pictures the same?"
+            f"scorer {scorer.name!r} gives all {len(recipes)} calibration recipes the same value {values[0]:.4g}",
+            remedy="are their pictures the same?",
         )
     return Scale(name=scorer.name, weight=weight, sigma=max(sigma, 1e-9), noise=noise, pictures=rows.shape[1])
 
@@ -141,12 +141,12 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
         ScorerError: fewer than three recipes, different slots, or fewer than ``FEWEST_PICTURES`` intact in all.
     """
     if len(recipes) < 3:
-        raise ScorerError(f"{len(recipes)} calibration recipes; at least 3 are needed (A, B and FLAT_50, say)")
+        raise ScorerError(f"{len(recipes)} calibration recipes", remedy="at least 3 are needed (A, B and FLAT_50, say)")
     first = next(iter(recipes.values()))
     other = [label for label, features in recipes.items() if set(features.slots) != set(first.slots)]
     if other:
         raise ScorerError(
-            f"calibration recipes must have the same prompts and seeds; these have others: {', '.join(other)}"
+            "calibration recipes must have the same prompts and seeds", remedy=f"these have others: {', '.join(other)}"
         )
     rows = {label: {slot: i for i, slot in enumerate(f.slots) if not f.broken[i]} for label, f in recipes.items()}
     shared = [slot for slot in first.slots if all(slot in known for known in rows.values())]
@@ -154,6 +154,7 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
         broken = {label: sum(map(bool, features.broken)) for label, features in recipes.items()}
         raise ScorerError(
             f"only {len(shared)} slots have intact pictures in all calibration recipes, at least {FEWEST_PICTURES} are "
-            f"needed; broken pictures: {', '.join(f'{label} {count}' for label, count in broken.items())}"
+            "needed",
+            remedy=f"broken pictures: {', '.join(f'{label} {count}' for label, count in broken.items())}",
         )
     return {label: features.take([rows[label][slot] for slot in shared]) for label, features in recipes.items()}

@@ -150,7 +150,7 @@ class Judge:
         """
         used = features.take(features.intact)
         if len(used) < 2:
-            raise ScorerError(f"{len(used)} intact picture(s); at least 2 are needed to judge a recipe")
+            raise ScorerError(f"{len(used)} intact picture(s)", remedy="at least 2 are needed to judge a recipe")
         known = {slot: row for row, slot in enumerate(self._all_bases[0].slots)}
         shared = [row for row, slot in enumerate(used.slots) if slot in known]
         if len(shared) < 2:
@@ -222,7 +222,9 @@ class Judge:
         """See ``Panel.compare``."""
         left, right = _on_shared_slots(a, b)
         if len(left) < 3:
-            raise ScorerError(f"{len(left)} slots (prompt and seed) in common; at least 3 are needed to compare")
+            raise ScorerError(
+                f"{len(left)} slots (prompt and seed) in common", remedy="at least 3 are needed to compare"
+            )
         differences = {s.name: contributions_of(s, left) - contributions_of(s, right) for s in self._scorers}
         degrees = {scorer.name: scorer.degree for scorer in self._scorers}
         counted = [scorer for scorer in self._scorers if self.scales[scorer.name].counts]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.errors import Problems
 from scorers.base import Calibration, ImageScorer, Scorer
 from scorers.catalogue.tensor_files import sha256_of
 from scorers.encoders.preprocess import load_pictures
@@ -26,7 +27,6 @@ from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, picture_penalties, statistic_penalties
 from scorers.panel.registry import embeddings_of, open_scorers, report_embeddings
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
-from scorers.panel.traced import TracedObjective
 from scorers.panel.verdict import PairedDifference, Verdict
 from scorers.reporting.distances import ReferenceDistance, reference_distances
 from scorers.reporting.separation import separation
@@ -42,6 +42,8 @@ class Panel:
     Attributes:
         references: features of the reference pictures.
         observer: turns pictures into features.
+        scorers: all of them, also those without weight; fitted once the panel is calibrated.
+        limits: beyond which a picture counts as broken.
         remarks: what calibration measured of the references, in words.
     """
 
@@ -50,14 +52,14 @@ class Panel:
     ) -> None:
         """``pictures`` are the references, ``[3, h, w]`` each, in the order of ``settings.references``."""
         self._settings = settings
-        self._scorers = tuple(scorers)
+        self.scorers = tuple(scorers)
         self._embeddings = report_embeddings(settings, scorers)
         self._judge: Judge | None = None
         self._direction: ReferenceDirection | None = None
         self.remarks: tuple[str, ...] = ()
         self.observer = observer
         self.references = _features_of(observer, settings.references, pictures)
-        self._limits = guards.Limits.around(self.references.statistics)
+        self.limits = guards.Limits.around(self.references.statistics)
 
     @classmethod
     def open(cls, settings: PanelSettings, device: str | torch.device = "cpu", extra: Sequence[Scorer] = ()) -> Panel:
@@ -93,7 +95,7 @@ class Panel:
             "penalties": PENALTIES_VERSION,
             "keep": sorted(self._settings.keep),
             "sees": dict(self.observer.versions),
-            "scorers": {scorer.name: scorer.version for scorer in self._scorers},
+            "scorers": {scorer.name: scorer.version for scorer in self.scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
             "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
@@ -117,7 +119,9 @@ class Panel:
     @property
     def _state(self) -> Judge:
         if self._judge is None:
-            raise ScorerError("the panel is not calibrated yet; call calibrate() with the features of some recipes")
+            raise ScorerError(
+                "the panel is not calibrated yet", remedy="call calibrate() with the features of some recipes"
+            )
         return self._judge
 
     def features(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Features:
@@ -134,7 +138,7 @@ class Panel:
         Raises:
             ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer failed.
         """
-        return self.observer.see(images, prompts, seeds, self._limits)
+        return self.observer.see(images, prompts, seeds, self.limits)
 
     def reviewed(self, features: Features) -> Features:
         """Features stored earlier, with the pictures marked that this panel counts as broken.
@@ -144,8 +148,8 @@ class Panel:
         """
         lacking = features.lacks(self.observer.versions)
         if lacking:
-            raise ScorerError(f"kept features lack {', '.join(lacking)}; compute them from the pictures again")
-        return guards.marked(features, self._limits)
+            raise ScorerError(f"kept features lack {', '.join(lacking)}", remedy="compute them from the pictures again")
+        return guards.marked(features, self.limits)
 
     def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
         """Fit the scorers, measure their units and noise, and switch off those that cannot rank recipes.
@@ -163,13 +167,13 @@ class Panel:
         embeddings = self._embeddings
         penalties = picture_penalties(embeddings.style) if embeddings else statistic_penalties()
         collapse = Collapse(embeddings.content) if embeddings else None
-        for scorer in (*self._scorers, *penalties, *([collapse] if collapse else [])):
+        for scorer in (*self.scorers, *penalties, *([collapse] if collapse else [])):
             scorer.fit(calibration)
         weights = self._settings.weights
-        scales = {scorer.name: measure_scale(scorer, weights[scorer.name], common) for scorer in self._scorers}
+        scales = {scorer.name: measure_scale(scorer, weights[scorer.name], common) for scorer in self.scorers}
         switched_off = too_noisy(scales.values(), self._settings.keep) if off is None else off
         scales = {name: replace(scale, off=name in switched_off) for name, scale in scales.items()}
-        self._judge = Judge(self._scorers, scales, penalties, collapse, common)
+        self._judge = Judge(self.scorers, scales, penalties, collapse, common)
         self.remarks, self._direction = (), None
         if embeddings and "style" in scales and len(self.references) >= FEWEST_REFERENCES:
             self.remarks = (separation(calibration, embeddings.style).text,)
@@ -209,16 +213,6 @@ class Panel:
             ScorerError: the panel is not calibrated, a scorer failed, or fewer than 2 pictures are intact.
         """
         return self._state.judge(features)
-
-    def traced(self) -> TracedObjective:
-        """The objective as a differentiable function of pictures.
-
-        Raises:
-            ScorerError: the panel is not calibrated, or a scorer that counts is not differentiable.
-        """
-        weights = {name: scale.counts / scale.sigma for name, scale in self.scales.items() if scale.counts}
-        scorers = [scorer for scorer in self._scorers if scorer.name in weights]
-        return TracedObjective(self.observer, scorers, weights, self._limits)
 
     def compare(self, a: Features, b: Features) -> PairedDifference:
         """How much better ``a`` is than ``b``, over the slots whose pictures are intact in both.
@@ -276,7 +270,9 @@ def _features_of(observer: Observer, paths: Sequence[Path], pictures: Sequence[T
         ScorerError: pictures that show nothing; all are named.
     """
     parts = [observer.see(picture[None], [""], [number]) for number, picture in enumerate(pictures)]
-    empty = [f"{path}: {part.broken[0]}" for path, part in zip(paths, parts, strict=True) if part.broken[0]]
-    if empty:
-        raise ScorerError(f"{len(empty)} of the reference pictures show nothing:\n  " + "\n  ".join(empty))
+    problems = Problems()
+    for path, part in zip(paths, parts, strict=True):
+        if part.broken[0]:
+            problems.add((path,), f"shows nothing: {part.broken[0]}")
+    problems.raise_as(ScorerError, "the references")
     return joined(parts)

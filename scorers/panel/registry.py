@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from engine.errors import Named, Problems
 from scorers.base import Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import Sources
@@ -63,7 +64,7 @@ def open_scorers(
     plugged = load_plugins(names, settings.here)
     sources = sources_of(settings, [name for name in names if name not in plugged], [*plugged.values(), *extra])
     if sources.missing:
-        raise ScorerError("\n".join(missing.text for missing in sources.missing))
+        raise ScorerError.of(missing.problem for missing in sources.missing)
     encoders = Encoders.open(sources.encoders, device, sources.prompted)
     inputs = ScorerInputs(encoders=encoders, sources=sources, like=settings.like, unlike=settings.unlike)
     _check_needs([*plugged.values(), *extra], encoders)
@@ -78,16 +79,13 @@ def load_plugins(names: Iterable[str], here: Path) -> dict[str, Scorer]:
     Raises:
         ScorerError: plug-ins that cannot be loaded; all are named.
     """
-    points, plugged, wrong = entry_points(), dict[str, Scorer](), list[str]()
+    points, plugged, problems = entry_points(), dict[str, Scorer](), Problems()
     for name in names:
         if not catalogue.is_plugin(name) and (name not in points or catalogue.scorer_named(name)):
             continue
-        try:
+        with problems.collecting():
             plugged[name] = open_plugin(name, here)
-        except ScorerError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ScorerError("\n".join(wrong))
+    problems.raise_as(ScorerError)
     return plugged
 
 
@@ -106,7 +104,7 @@ def _check_needs(scorers: Iterable[Scorer], encoders: Encoders) -> None:
             try:
                 encoders[name]
             except ScorerError as error:
-                raise ScorerError(f"scorer {scorer.name!r}: {error}") from error
+                raise error.under(Named(f"scorer {scorer.name!r}")) from error
 
 
 def built_in_scorers(names: Iterable[str], inputs: ScorerInputs) -> list[Scorer]:
@@ -116,14 +114,11 @@ def built_in_scorers(names: Iterable[str], inputs: ScorerInputs) -> list[Scorer]
         ScorerError: scorers that cannot be made; all are named.
     """
     scorers: list[Scorer] = []
-    wrong: list[str] = []
+    problems = Problems()
     for name in names:
-        try:
+        with problems.collecting():
             scorers.append(_built_in(catalogue.choice(name), inputs))
-        except ScorerError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise ScorerError("\n".join(wrong))
+    problems.raise_as(ScorerError)
     return scorers
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.errors import Problem, Problems
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
@@ -100,35 +101,34 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
     Raises:
         ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
     """
-    wrong = _names(settings.weights, extra)
-    wrong += [f"scorer {name!r} is to be kept, but has no weight" for name in settings.keep - set(settings.weights)]
-    wrong += [f"scorer {name!r} has no weight" for name in extra if name not in settings.weights]
+    problems = Problems(found=list(_name_problems(settings.weights, extra)))
+    for name in settings.keep - set(settings.weights):
+        problems.add((), f"scorer {name!r} is to be kept, but has no weight")
+    for name in (name for name in extra if name not in settings.weights):
+        problems.add((), f"scorer {name!r} has no weight")
     bad = {name: weight for name, weight in settings.weights.items() if not (math.isfinite(weight) and weight >= 0)}
-    wrong += [f"weight of {name!r} is {weight}; it must be 0 or more" for name, weight in bad.items()]
+    for name, weight in bad.items():
+        problems.add((), f"weight of {name!r} is {weight}", "it must be 0 or more")
     if not bad and sum(settings.weights.values()) <= 0:
-        wrong.append("no scorer has a weight above 0")
+        problems.add((), "no scorer has a weight above 0")
     if settings.main not in settings.encoders and catalogue.encoder_named(settings.main) is None:
         known = (*settings.encoders, *(encoder.name for encoder in catalogue.ENCODERS))
-        wrong.append(f"no encoder {settings.main!r}; there are {', '.join(known)}")
+        problems.add((), f"no encoder {settings.main!r}", f"there are {', '.join(known)}")
     count = len(settings.references)
     if count < FEWEST_REFERENCES and not (count and settings.like):
-        wrong.append(
-            f"{count} reference pictures; at least {FEWEST_REFERENCES} are needed, 16 to 64 are good; or 1 and the "
-            "style in words (like)"
-        )
+        needed = f"at least {FEWEST_REFERENCES} are needed, 16 to 64 are good; or 1 and the style in words (like)"
+        problems.add((), f"{count} reference pictures", needed)
     if settings.weights.get("text") and not settings.like:
-        wrong.append("scorer 'text' has a weight but no words; give like, the target style in words")
-    if wrong:
-        raise ScorerError("the panel's settings cannot be used:\n  " + "\n  ".join(wrong))
+        problems.add((), "scorer 'text' has a weight but no words", "give like, the target style in words")
+    problems.raise_as(ScorerError, "the panel")
     if count < FEW_REFERENCES:
         warnings.warn(
             f"only {count} references; with fewer than {FEW_REFERENCES} the target is vague", ScorerWarning, 3
         )
 
 
-def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
+def _name_problems(weights: Mapping[str, float], extra: Sequence[str]) -> Iterator[Problem]:
     """What is wrong with the scorers' names: unknown ones, and two for the same scorer."""
-    wrong: list[str] = []
     plain: Counter[str] = Counter()
     points = entry_points()
     for name in weights:
@@ -137,7 +137,7 @@ def _names(weights: Mapping[str, float], extra: Sequence[str]) -> list[str]:
         try:
             plain[catalogue.choice(name).plain] += 1
         except ScorerError as error:
-            wrong.append(str(error))
-    return wrong + [
-        f"scorer {name!r} is there {count} times, by several names" for name, count in plain.items() if count > 1
-    ]
+            yield from error.problems
+    for name, count in plain.items():
+        if count > 1:
+            yield Problem(what=f"scorer {name!r} is there {count} times, by several names")

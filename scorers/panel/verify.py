@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import Problem
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import Files
 from scorers.catalogue.sources import EncoderFiles, Sources
@@ -22,14 +23,14 @@ class Verified:
         name: the encoder or scorer that the file is for.
         path: the file.
         identity: which published file it is, or that it is not a known one.
-        problem: why it cannot be used; "" if it can.
+        problems: why it cannot be used; none if it can.
         remark: what the user should know although it can be used.
     """
 
     name: str
     path: Path
     identity: str = ""
-    problem: str = ""
+    problems: tuple[Problem, ...] = ()
     remark: str = ""
 
 
@@ -46,12 +47,13 @@ def _encoder(name: str, files: EncoderFiles, prompted: bool, widths: dict[str, i
     try:
         encoder = Encoder.open(files.config, files.weights, text=prompted)
     except ScorerError as error:
-        return Verified(name=name, path=files.weights, problem=str(error))
+        return Verified(name=name, path=files.weights, problems=error.problems)
     widths |= {f"{name}/{view}" if view else name: encoder.width(view) for view in encoder.views}
     known = catalogue.encoder_named(name)
-    problem = "" if encoder.reads_text or not prompted else f"encoder {name} reads no prompts offline; take another one"
+    mute = Problem(what=f"encoder {name} reads no prompts offline", remedy="take another one")
+    problems = () if encoder.reads_text or not prompted else (mute,)
     identity, remark = _identity(files.weights, encoder.weights_sha256, known.files if known else ())
-    return Verified(name=name, path=files.weights, identity=identity, problem=problem, remark=remark)
+    return Verified(name=name, path=files.weights, identity=identity, problems=problems, remark=remark)
 
 
 def _head(text: str, path: Path, embedding: str, widths: dict[str, int]) -> Verified:
@@ -61,7 +63,7 @@ def _head(text: str, path: Path, embedding: str, widths: dict[str, int]) -> Veri
         if embedding in widths:
             rating.check_width(widths[embedding])
     except ScorerError as error:
-        return Verified(name=text, path=path, problem=str(error))
+        return Verified(name=text, path=path, problems=error.problems)
     files = tuple(file for several in scorer.heads.values() for file in several)
     identity, remark = _identity(path, rating.sha256, files)
     fingerprint = published_name(rating.head)

@@ -48,7 +48,9 @@ class ReferenceDirection:
         direction = root @ root.T @ away.mean(0)
         length = float(np.linalg.norm(direction))
         if length < 1e-12:
-            raise ScorerError("lda: the references' mean is that of the calibration recipes; there is no direction")
+            raise ScorerError(
+                "lda: the references' mean is that of the calibration recipes", remedy="there is no direction"
+            )
         # Unbiased: the references' scatter would make their mean seem farther away than it is.
         squared = max(unbiased_square(away @ root), LEAST_SHARE * float(away.mean(0) @ direction))
         return cls(features=features, start=start, direction=direction / length, unit=squared / length)

@@ -116,15 +116,21 @@ def read_head(path: Path, layout: str) -> Head:
     if actual != layout:
         content = f"it has the layout {actual!r}" if actual else f"it has {', '.join(list(tensors)[:4])}, ..."
         expected = f"{', '.join(sorted(_keys(LAYOUTS[layout]))[:4])}, ..."
-        raise ScorerError(f"{path}: not a head of {layout} ({expected}); {content}{_scorers_of(actual)}")
+        raise ScorerError(
+            f"not a head of {layout} ({expected})", place=(path,), remedy=f"{content}{_scorers_of(actual)}"
+        )
     layers = [(_numbers(tensors, name, "weight"), _numbers(tensors, name, "bias")) for name in LAYOUTS[layout].names]
     inner = [(w.shape, b.shape) for w, b in layers]
     outputs = [weight.shape[0] for weight, _ in layers]
     inputs = [weight.shape[1] for weight, _ in layers[1:]]
     if outputs[-1] != 1 or outputs[:-1] != inputs or [b.shape[0] for _, b in layers] != outputs:
-        raise ScorerError(f"{path}: the layers of this head do not fit each other: {inner}; copy it again")
+        raise ScorerError(
+            f"the layers of this head do not fit each other: {inner}", place=(path,), remedy="copy it again"
+        )
     if not all(np.isfinite(part).all() for layer in layers for part in layer):
-        raise ScorerError(f"{path}: damaged: NaN or infinite numbers in a head; copy or download it again")
+        raise ScorerError(
+            "damaged: NaN or infinite numbers in a head", place=(path,), remedy="copy or download it again"
+        )
     return Head(layers, LAYOUTS[layout])
 
 
@@ -158,7 +164,11 @@ def refuse_other_head(path: Path, sha256: str, head: Head, scorer: KnownScorer) 
     if name is None or name in own:
         return
     other = next(known.name for known, file in catalogue.published() if file.name == name)
-    raise ScorerError(f"{path}: this is {name}, of {other}, not of {scorer.name}; write {other}, or take another file")
+    raise ScorerError(
+        f"this is {name}, of {other}, not of {scorer.name}",
+        place=(path,),
+        remedy=f"write {other}, or take another file",
+    )
 
 
 def published_name(head: Head) -> str | None:
@@ -213,8 +223,9 @@ class HeadScorer:
         if width != self.head.width:
             name = self.name.partition("@")[0]
             raise ScorerError(
-                f"{self._path}: this head of {name} rates embeddings of {self.head.width} numbers, {self._embedding} "
-                f"has {width}; write {name}@ENCODER with the encoder that it was trained on"
+                f"this head of {name} rates embeddings of {self.head.width} numbers, {self._embedding} has {width}",
+                place=(self._path,),
+                remedy=f"write {name}@ENCODER with the encoder that it was trained on",
             )
 
     def __call__(self, features: Features) -> Values:

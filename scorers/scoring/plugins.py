@@ -63,7 +63,9 @@ def open_plugin(name: str, here: Path) -> Scorer:
         return _wrapped(_from_file(path, match["attribute"]), name, _file_version(path))
     point = entry_points().get(name)
     if point is None:
-        raise ScorerError(f"no scorer {name!r}; there are {', '.join(sorted(entry_points())) or 'no entry points'}")
+        raise ScorerError(
+            f"no scorer {name!r}", remedy=f"there are {', '.join(sorted(entry_points())) or 'no entry points'}"
+        )
     release = f"{point.dist.name} {point.dist.version}" if point.dist else "?"
     return _wrapped(_loaded(f"entry point {name} ({point.value})", point.load), name, release)
 
@@ -74,7 +76,7 @@ def _file_version(path: Path) -> str:
 
 def _from_file(path: Path, attribute: str | None) -> Any:
     if not path.is_file():
-        raise ScorerError(f"{path}: there is no such scorer file; correct its path")
+        raise ScorerError("there is no such scorer file", place=(path,), remedy="correct its path")
     module = _loaded(str(path), lambda: _module(path))
     name = attribute or FUNCTION
     if not hasattr(module, name):
@@ -84,7 +86,7 @@ def _from_file(path: Path, attribute: str | None) -> Any:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         hint = f"name one: {path.name}:{classes[0]}" if classes else 'it needs score(image, prompt="") or a class'
-        raise ScorerError(f"{path}: has no {name!r}; {hint}")
+        raise ScorerError(f"has no {name!r}", place=(path,), remedy=f"{hint}")
     return getattr(module, name)
 
 
@@ -114,7 +116,7 @@ def _wrapped(inner: Any, name: str, version: str) -> Scorer:
         inner = _loaded(name, inner)
     reads_images = callable(getattr(inner, "look", None))
     if not reads_images and not callable(inner):
-        raise ScorerError(f"{name}: is no scorer; it has neither __call__(features) nor look(images, prompts)")
+        raise ScorerError(f"{name}: is no scorer", remedy="it has neither __call__(features) nor look(images, prompts)")
     return (ImagePlugin if reads_images else Plugin)(inner, name, version)
 
 
@@ -166,9 +168,11 @@ class Plugin:
         self._inner = inner
         unknown = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
         if unknown:
-            raise ScorerError(f"{name}: needs {unknown[0]!r}; there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME")
+            raise ScorerError(
+                f"{name}: needs {unknown[0]!r}", remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME"
+            )
         if self.degree not in {1, 2}:
-            raise ScorerError(f"{name}: its degree is {self.degree!r}; it must be 1 or 2")
+            raise ScorerError(f"{name}: its degree is {self.degree!r}", remedy="it must be 1 or 2")
 
     def fit(self, calibration: Calibration) -> None:
         """Fit it, if it has ``fit``."""

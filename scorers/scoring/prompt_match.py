@@ -71,8 +71,8 @@ class Fidelity:
         """
         if not encoder.reads_text:
             raise ScorerError(
-                f"encoder {encoder.name} reads no text offline; remove the scorer {name!r} from the weights, or take "
-                "another encoder"
+                f"encoder {encoder.name} reads no text offline",
+                remedy=f"remove the scorer {name!r} from the weights, or take another encoder",
             )
         self.name = name
         self.scale = scale

@@ -48,7 +48,7 @@ class Projection:
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
         if self._direction is None:
-            raise ScorerError("lda: not fitted yet; calibrate the panel first")
+            raise ScorerError("lda: not fitted yet", remedy="calibrate the panel first")
         fitted = self._direction
         return (fitted.features(features) - fitted.start) @ fitted.direction / fitted.unit
 
@@ -87,7 +87,7 @@ class Margin:
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``."""
         if self._references is None or self._nearness_of_references is None:
-            raise ScorerError("margin: not fitted yet; calibrate the panel first")
+            raise ScorerError("margin: not fitted yet", remedy="calibrate the panel first")
         x = features.embedding(self._embedding).astype(np.float64)
         near = _nearest(2 * (x @ self._references.T) - self._nearness_of_references, NEAREST)
         return near - np.array([self._to_renders(row, slot) for row, slot in zip(x, features.slots, strict=True)])

@@ -126,7 +126,7 @@ class Style:
             ScorerError: before ``fit``.
         """
         if self._features is None or self._metric is None:
-            raise ScorerError("style: not fitted yet; calibrate the panel first")
+            raise ScorerError("style: not fitted yet", remedy="calibrate the panel first")
         return self._features, self._metric
 
     def __call__(self, features: Features) -> Values:

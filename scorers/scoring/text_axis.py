@@ -62,7 +62,8 @@ class TextAxis:
         """
         if not encoder.reads_text:
             raise ScorerError(
-                f"encoder {encoder.name} reads no text offline; remove 'like' from the target, or take another encoder"
+                f"encoder {encoder.name} reads no text offline",
+                remedy="remove 'like' from the target, or take another encoder",
             )
         self.needs = frozenset({EMBEDDING + embedding})
         self.version = "1 " + hashlib.sha256("\n".join((*TEMPLATES, like, unlike)).encode()).hexdigest()[:12]

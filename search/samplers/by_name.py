@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import Problem
 from search.plan import SURROGATE
 from search.surrogate.subspace import Location, Subspace
 
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
     from search.trials import SearchTrials
 
 
-def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
-    """Return what is wrong with the options of a sampler, or nothing; it is made once to find out."""
+def options_problem(sampler: str, options: Mapping[str, Any]) -> Problem | None:
+    """Return what is wrong with the options of a sampler, or None; it is made once to find out."""
     if not options:
-        return ""
+        return None
     if sampler == SURROGATE:
-        return f"sampler {SURROGATE} takes no options"
+        return Problem(what=f"sampler {SURROGATE} takes no options", remedy="leave them out")
     try:
         if sampler == "cmaes":
             from search.samplers.cma_es import suggest as evolved
@@ -31,8 +32,9 @@ def options_mistake(sampler: str, options: Mapping[str, Any]) -> str:
 
             suggest(sampler, 2, (), seed=0, number=0, options=options)
     except (TypeError, ValueError, AssertionError) as error:
-        return f"sampler {sampler}: {error}"
-    return ""
+        remedy = "write options as Optuna, or the package cmaes, names them"
+        return Problem(what=f"sampler {sampler}: {error}", remedy=remedy)
+    return None
 
 
 def suggest_location(stage: Stage, trials: SearchTrials, subspace: Subspace, seed: int) -> Location:

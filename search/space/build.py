@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from engine.errors import EngineError
+from engine.errors import Problems
 from engine.recipes.blocks import Site
-from search.errors import SearchError, refuse
-from search.space.checks import site_mistake
+from search.errors import SearchError
+from search.space.checks import site_problems
 from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob, KnobKind
 from search.space.space import Space
@@ -88,17 +88,17 @@ def build_space(
         choices: words by choice: `mode`, `calculation`, `vae`.
 
     Raises:
-        SearchError: unknown names, a block in two groups, empty ranges; every mistake at once.
+        SearchError: unknown names, a block in two groups, empty ranges; every problem at once.
     """
-    frame, special, fixed, mistakes = frame or RecipeFrame(), dict(bounds or {}), dict(freeze or {}), list[str]()
+    frame, special, fixed, problems = frame or RecipeFrame(), dict(bounds or {}), dict(freeze or {}), Problems()
     tied, grids, words = dict(ties or {}), dict(steps or {}), dict(choices or {})
-    group_of = _groups_of_blocks(_default_groups(frame) if groups is None else groups, frame, mistakes)
+    group_of = _groups_of_blocks(_default_groups(frame) if groups is None else groups, frame, problems)
     kinds: dict[str, KnobKind] = dict.fromkeys(frame.blocks, "block")
     if seconds is not None:
         kinds |= dict.fromkeys((f"beta:{block}" for block in frame.blocks), "second")
         group_of = {f"beta:{block}": f"beta:{group}" for block, group in group_of.items()} | group_of
-    kinds |= dict.fromkeys((f"self:{site}" for site in _parsed_sites(sites, mistakes)), "self")
-    kinds |= dict.fromkeys((f"adjust:{field}" for field in _known_fields(adjust, frame, mistakes)), "adjust")
+    kinds |= dict.fromkeys((f"self:{site}" for site in _parsed_sites(sites, problems)), "self")
+    kinds |= dict.fromkeys((f"adjust:{field}" for field in _known_fields(adjust, frame, problems)), "adjust")
     kinds |= dict.fromkeys(words, "choice")
     for name in ("BASE", *SEPARATE):
         for knob in (name, f"beta:{name}"):
@@ -107,22 +107,19 @@ def build_space(
     common: dict[KnobKind, KnobBounds] = {
         "block": ratios, "second": seconds or ratios, "self": factors, "adjust": adjusts
     }  # fmt: skip
-    _add_unknown_names({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), mistakes)
+    _add_unknown_names({"bounds": special, "freeze": fixed, "ties": tied, "steps": grids}, list(kinds), problems)
     knobs: list[Knob] = []
     for name, kind in kinds.items():
         options = tuple(words.get(name, ()))
         low, high = special.get(name, (0.0, len(options) - 1.0) if kind == "choice" else common[kind])
-        try:
+        with problems.collecting():
             knob = Knob(
                 name=name, kind=kind, low=low, high=high, neutral=1.0 if kind == "self" else 0.0,
                 frozen=fixed.get(name), group=group_of.get(name), tied=tied.get(name), options=options,
                 step=grids.get(name, GRID.get(kind, STEP)), fine=FINE.get(kind, 0.0),
             )  # fmt: skip
-        except SearchError as error:
-            mistakes.append(str(error))
-        else:
             knobs.append(knob)
-    refuse("the search space", mistakes)
+    problems.raise_as(SearchError, "the search space")
     return Space(knobs=tuple(knobs), frame=frame)
 
 
@@ -130,45 +127,45 @@ def suggested_sites(frame: RecipeFrame | None = None, element: str = "attn1") ->
     """Return the sites in OUT where an element can be multiplied: what people try first in Self mode."""
     frame = frame or RecipeFrame()
     sites = [f"{block}:{element}" for block in frame.blocks if block.startswith("OUT") and block != "OUT"]
-    return tuple(site for site in sites if not site_mistake(site, frame))
+    return tuple(site for site in sites if not site_problems(site, frame))
 
 
 def _default_groups(frame: RecipeFrame) -> Mapping[str, tuple[str, ...]]:
     return XL_GROUPS if frame.family == "sdxl" else DEFAULT_GROUPS
 
 
-def _groups_of_blocks(groups: Mapping[str, Sequence[str]], frame: RecipeFrame, mistakes: list[str]) -> dict[str, str]:
+def _groups_of_blocks(groups: Mapping[str, Sequence[str]], frame: RecipeFrame, problems: Problems) -> dict[str, str]:
     """Return the group of every grouped block."""
     group_of: dict[str, str] = {}
     for name, blocks in groups.items():
         for block in blocks:
             if block not in frame.blocks:
-                mistakes.append(f"group {name}: {block!r} is no block; the blocks are {' '.join(frame.blocks)}")
+                known = f"the blocks are {' '.join(frame.blocks)}"
+                problems.add(("groups", name), f"{block!r} is no block", known)
             elif block in group_of:
-                mistakes.append(f"group {name}: {block} is already in group {group_of[block]}; leave it in one of them")
+                what = f"{block} is already in group {group_of[block]}"
+                problems.add(("groups", name), what, "leave it in one of them")
             else:
                 group_of[block] = name
     return group_of
 
 
-def _parsed_sites(sites: Sequence[str | Site], mistakes: list[str]) -> list[Site]:
-    """Return the sites, each once; unknown ones go on the list of mistakes."""
+def _parsed_sites(sites: Sequence[str | Site], problems: Problems) -> list[Site]:
+    """Return the sites, each once; unknown ones are problems."""
     found: dict[Site, None] = {}
     for site in sites:
-        try:
+        with problems.collecting("self", "sites"):
             found[site if isinstance(site, Site) else Site.parse(site)] = None
-        except EngineError as error:
-            mistakes.append(f"site {site!r}: {error}")
     return list(found)
 
 
-def _known_fields(fields: Sequence[str], frame: RecipeFrame, mistakes: list[str]) -> list[str]:
-    strays = [field for field in fields if field not in frame.fields]
-    mistakes += [f"adjust field {field!r} is unknown; the fields are {', '.join(frame.fields)}" for field in strays]
+def _known_fields(fields: Sequence[str], frame: RecipeFrame, problems: Problems) -> list[str]:
+    for field in (field for field in fields if field not in frame.fields):
+        problems.add(("adjust",), f"the field {field!r} is unknown", f"the fields are {', '.join(frame.fields)}")
     return [field for field in frame.fields if field in fields]
 
 
-def _add_unknown_names(given: Mapping[str, Mapping[str, object]], names: list[str], mistakes: list[str]) -> None:
+def _add_unknown_names(given: Mapping[str, Mapping[str, object]], names: list[str], problems: Problems) -> None:
     for what, by_name in given.items():
-        strays = [name for name in by_name if name not in names]
-        mistakes += [f"{what}: {name!r} is no knob of this space; choose its site or field first" for name in strays]
+        for name in (name for name in by_name if name not in names):
+            problems.add((what,), f"{name!r} is no knob of this space", "choose its site or field first")

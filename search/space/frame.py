@@ -53,12 +53,13 @@ class RecipeFrame:
         rules = dialect_of(self.dialect)
         if self.separate and not (self.family == "sdxl" and rules.extended):
             raise SearchError(
-                f"TIME, OUT and LABEL cannot have ratios of their own in {self.family}, dialect {self.dialect}; "
-                "that takes SDXL in the dialect head"
+                f"TIME, OUT and LABEL cannot have ratios of their own in {self.family}, dialect {self.dialect}",
+                remedy="that takes SDXL in the dialect head",
             )
         pair = pair_of(self.mode, self.calculation)
         if len(self.models) < pair.models:
-            raise SearchError(f"{pair.decisive} takes {pair.models} models, not {len(self.models)}; name one more")
+            what = f"{pair.decisive} takes {pair.models} models, not {len(self.models)}"
+            raise SearchError(what, remedy="name one more")
         if self.separate:
             self.run(dict.fromkeys(self.blocks, 0.0), {}, {})
 
@@ -90,7 +91,7 @@ class RecipeFrame:
             ratios = tuple(ratio for block, ratio in zip(BLOCKS, ratios, strict=True) if block in XL_BLOCKS)
         names = tuple(map(_block_of_id, EXTENDED_BLOCKS)) if self.separate else self.blocks
         if len(ratios) != len(names):
-            raise SearchError(f"the recipe has {len(ratios)} ratios; this space has {len(names)}")
+            raise SearchError(f"the recipe has {len(ratios)} ratios", remedy=f"this space has {len(names)}")
         return dict(zip(names, ratios, strict=True))
 
     def run(self, alpha: Mapping[str, float], beta: Mapping[str, float], words: Mapping[str, str]) -> MergeStep:
@@ -118,7 +119,8 @@ class RecipeFrame:
         if self.separate and "beta" not in step.unused:
             raise SearchError(
                 f"{mode}, {calculation}: SuperMerger writes the second ratio over the first where TIME, OUT and LABEL "
-                "are separate; leave separate out"
+                "are separate",
+                remedy="leave separate out",
             )
         return step
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
+from engine.errors import Place
 from search.errors import SearchError
 
 KnobKind = Literal["block", "second", "self", "adjust", "choice"]
@@ -23,6 +26,12 @@ DIGITS = 6
 """Decimals of a recipe's text; no grid is finer."""
 TOLERANCE = 1e-6
 """How far a number may be off and still count as the same one (the rounding of a recipe's text)."""
+
+
+_TABLES: Mapping[KnobKind, str] = MappingProxyType(
+    {"block": "blocks", "second": "second", "self": "self", "adjust": "adjust", "choice": "choices"}
+)
+"""Names of the tables under `[space]` of a study file that set the knobs of a kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,22 +66,30 @@ class Knob:
     def __post_init__(self) -> None:
         numbers = (self.low, self.high, self.neutral, self.step, self.fine, self.frozen or 0.0)
         if not all(math.isfinite(number) for number in numbers):
-            raise SearchError(f"knob {self.name}: {numbers} holds a number that is not finite")
+            raise SearchError(f"{numbers} holds a number that is not finite", place=self.place)
         if self.frozen is not None and self.tied is not None:
             raise SearchError(
-                f"knob {self.name}: is frozen at {self.frozen:g} and tied to {self.tied}; keep one of the two"
+                f"is frozen at {self.frozen:g} and tied to {self.tied}", place=self.place, remedy="keep one of the two"
             )
         if self.kind == "choice" and len(set(self.options)) < max(2, len(self.options)):
-            raise SearchError(f"knob {self.name}: {self.options} is no choice; give two different words or more")
+            raise SearchError(
+                f"{self.options} is no choice", place=self.place, remedy="give two different words or more"
+            )
         if self.is_free and self.high - self.low < NARROWEST:
             raise SearchError(
-                f"knob {self.name}: bounds {self.low:g}..{self.high:g} leave less than {NARROWEST:g} to search; "
-                "widen them (lower bound first) or freeze the knob"
+                f"bounds {self.low:g}..{self.high:g} leave less than {NARROWEST:g} to search",
+                place=self.place,
+                remedy="widen them (lower bound first) or freeze the knob",
             )
         if self.step < 10**-DIGITS or (self.is_free and self.step > self.high - self.low):
-            raise SearchError(f"knob {self.name}: step {self.step:g} is no grid for {self.low:g}..{self.high:g}")
+            raise SearchError(f"step {self.step:g} is no grid for {self.low:g}..{self.high:g}", place=self.place)
         if not 0 <= self.fine <= 0.9:
-            raise SearchError(f"knob {self.name}: fine = {self.fine:g} is outside 0..0.9")
+            raise SearchError(f"fine = {self.fine:g} is outside 0..0.9", place=self.place)
+
+    @property
+    def place(self) -> Place:
+        """Where it is set, as problems name it: `blocks.OUT05`, `self."OUT05:attn1"`, `adjust.CONT`."""
+        return _TABLES[self.kind], self.name if self.kind in ("block", "choice") else self.name.partition(":")[2]
 
     @property
     def is_free(self) -> bool:

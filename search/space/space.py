@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from engine.errors import Problem, Problems
 from engine.recipes.blocks import Site
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from search.errors import SearchError, refuse
+from search.errors import SearchError
 from search.history import Point
-from search.space.checks import mistakes_of
+from search.space.checks import problems_of
 from search.space.frame import RecipeFrame
 from search.space.knob import DIGITS, RATIOS, SELF, TOLERANCE, Knob, KnobKind
 
@@ -33,7 +34,8 @@ class Space:
     frame: RecipeFrame = field(default_factory=RecipeFrame)
 
     def __post_init__(self) -> None:
-        refuse("the search space", mistakes_of(self.knobs, self.frame))
+        if problems := list(problems_of(self.knobs, self.frame)):
+            raise SearchError.of(problems, "the search space")
 
     @cached_property
     def free(self) -> tuple[Knob, ...]:
@@ -74,17 +76,14 @@ class Space:
             SearchError: names are missing or unknown, or numbers are out of bounds; all of them at once.
         """
         _refuse_other_names("point", point, {knob.name: knob for knob in self.free})
-        outside = [
-            f"{knob.name} = {point[knob.name]!r} is outside {knob.low:g}..{knob.high:g}"
-            for knob in self.free
-            if not knob.low - TOLERANCE <= point[knob.name] <= knob.high + TOLERANCE
-        ]
-        outside += [
-            f"{knob.name} = {point[knob.name]!r} is no word's place; write 0 to {len(knob.options) - 1}"
-            for knob in self.of_kind("choice")
-            if point[knob.name] % 1 != 0
-        ]
-        refuse("the point", outside)
+        problems = Problems()
+        for knob in self.free:
+            seen = f"{knob.name} = {point[knob.name]!r}"
+            if not knob.low - TOLERANCE <= point[knob.name] <= knob.high + TOLERANCE:
+                problems.add((), f"{seen} is outside {knob.low:g}..{knob.high:g}")
+            if knob.is_choice and point[knob.name] % 1 != 0:
+                problems.add((), f"{seen} is no word's place", f"write 0 to {len(knob.options) - 1}")
+        problems.raise_as(SearchError, "the point")
         return {knob.name: knob.clip(float(point[knob.name])) for knob in self.free}
 
     def numbers(self, point: Point) -> dict[str, float]:
@@ -134,13 +133,16 @@ class Space:
         """
         numbers = self._numbers_of(recipe)
         known = {knob.name: knob for knob in self.knobs}
-        mistakes = [f"{name} = {numbers[name]:g} has no knob in this space" for name in numbers if name not in known]
+        problems = Problems()
+        for name in numbers:
+            if name not in known:
+                problems.add((), f"{name} = {numbers[name]:g} has no knob in this space")
         for knob in self.knobs:
             value = numbers.get(knob.name, knob.neutral)
             allowed = numbers.get(knob.tied, known[knob.tied].neutral) if knob.tied else knob.clip(value)
             if abs(allowed - value) > TOLERANCE:
-                mistakes.append(f"{knob.name} = {value:g}, but the space has it {_allowed_values(knob)}")
-        refuse("the recipe", mistakes)
+                problems.add((), f"{knob.name} = {value:g}, but the space has it {_allowed_values(knob)}")
+        problems.raise_as(SearchError, "the recipe")
         return {knob.name: knob.clip(numbers.get(knob.name, knob.neutral)) for knob in self.free}
 
     def _numbers_of(self, recipe: Recipe) -> dict[str, float]:
@@ -153,7 +155,7 @@ class Space:
             elif isinstance(step, AdjustStep):
                 numbers |= {f"adjust:{f}": v for f, v in zip(self.frame.fields, step.values, strict=True) if v}
             else:
-                raise SearchError("the recipe has a second merge; a space has one")
+                raise SearchError("the recipe has a second merge", remedy="a space has one")
         return numbers
 
     def _run_numbers(self, recipe: Recipe, merge: object) -> dict[str, float]:
@@ -161,7 +163,8 @@ class Space:
         if (recipe.family, recipe.dialect) != (frame.family, frame.dialect):
             raise SearchError(
                 f"the recipe is for {recipe.family} in the dialect {recipe.dialect}, the space for {frame.family} in "
-                f"{frame.dialect}; `recipe-search recipe convert --dialect` translates"
+                f"{frame.dialect}",
+                remedy="`recipe-search recipe convert --dialect` translates",
             )
         if not isinstance(merge, MergeStep):
             raise SearchError("the recipe does not begin with a merge, as every point of a space does")
@@ -195,6 +198,8 @@ def _allowed_values(knob: Knob) -> str:
 
 
 def _refuse_other_names(what: str, given: Mapping[str, float], expected: Mapping[str, object]) -> None:
-    mistakes = [f"{name} is missing" for name in expected if name not in given]
-    mistakes += [f"{name} is not searched here; leave it out" for name in given if name not in expected]
-    refuse(f"the {what}", mistakes)
+    problems = [Problem(what=f"{name} is missing") for name in expected if name not in given]
+    strays = [name for name in given if name not in expected]
+    problems += [Problem(what=f"{name} is not searched here", remedy="leave it out") for name in strays]
+    if problems:
+        raise SearchError.of(problems, f"the {what}")

@@ -1,4 +1,4 @@
-"""What the commands do once the study file is read: search, open, approve, report."""
+"""The work of the commands once the study file is read: search, approve."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS
+from studies.night.fingerprint import INPUTS, MODELS
 from studies.night.night import Night
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
@@ -15,11 +15,11 @@ from studies.store.opening import open_store
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Storage, StudySpec
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
-    """Look at everything that would fail, and say what is wrong or doubtful.
+    """Check everything that would fail, and print errors and warnings.
 
     Raises:
         StudyError: the check found an error.
@@ -29,15 +29,15 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
-        raise StudyError(f"{spec.file}: nothing was started; mend the errors above")
+        raise StudyError(f"{spec.storage.file}: nothing was started; fix the errors above")
 
 
 def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
-    """Search, prove, and say what to do next; `refuse_unready` comes before.
+    """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
-        shown_as: the study as the person named it, for the commands to type.
+        shown_as: the study as it was typed, for the commands to type next.
         console: takes progress and results.
 
     Returns:
@@ -57,7 +57,7 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
-        else "look at it; more prompts, or another [space], may find something. To have one of these all the same:",
+        else "more prompts or another [space] may find a better one. To approve one of these anyway:",
         highlight=False,
         markup=False,
     )
@@ -68,23 +68,23 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
     return outcome
 
 
-def approve_recipe(spec: StudySpec, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
-    """Pin a finalist (the first unless said otherwise) or a trial.
+def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+    """Pin a finalist (by default the first) or a trial.
 
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    outcome = read_outcome(spec.folder) if trial is None else None
-    store = open_store(spec)
+    outcome = read_outcome(storage.folder) if trial is None else None
+    store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
         label, candidate = outcome.finalist(finalist or 1)
         source, models = f"finalist {finalist or 1} ({label})", outcome.models
     else:
-        source, candidate = f"trial {trial}", _candidate_of_trial(spec, store, trial)
-        models = {letter: inputs[f"models.{letter}"] for letter in spec.models}
+        source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
+        models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
     return pin_recipe(
-        spec.folder,
+        storage.folder,
         candidate.recipe,
         source=source,
         models=models,
@@ -95,8 +95,8 @@ def approve_recipe(spec: StudySpec, *, finalist: int | None, trial: int | None, 
     )
 
 
-def _candidate_of_trial(spec: StudySpec, store: StudyStore, number: int | None) -> Candidate:
+def _candidate_of_trial(storage: Storage, store: StudyStore, number: int | None) -> Candidate:
     for trial in store.trials():
         if trial.number == number and "recipe" in trial.user_attrs:
             return Candidate.of(trial.user_attrs)
-    raise StudyError(f"{spec.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")
+    raise StudyError(f"{storage.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
-from studies.preflight.name_clash import check_names
+from studies.preflight.name_clash import NameClashError, check_names
 
 if TYPE_CHECKING:
-    from studies.studyfile.read import StudySpec
+    from studies.studyfile.spec import StudySpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,20 +31,20 @@ def opened(study: Path) -> StudySpec:
     return read_study_file(study / "study.toml" if study.is_dir() else study)
 
 
-def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Show the project's own errors as a message without a traceback, and a stop as what it is."""
+def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Show the project's own errors and a stop by the user as plain messages, without a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        from engine.errors import EngineError
-        from scorers.errors import ScorerError
-        from search.errors import SearchError
-        from studies.errors import StudyError
-
         try:
             check_names()
+        except NameClashError as error:
+            raise click.ClickException(str(error)) from error
+        from engine.errors import ProblemError  # ours for sure
+
+        try:
             return command(*args, **kwargs)
-        except (EngineError, ScorerError, SearchError, StudyError) as error:
+        except ProblemError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)

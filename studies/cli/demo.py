@@ -13,11 +13,12 @@ from engine.merging.output import Output
 from engine.recipes.recipe import Recipe
 from studies.cli.actions import approve_recipe, refuse_unready, search_study
 from studies.progress import bytes_meter
-from studies.review.export import Exported, export_pin, print_export
+from studies.review.export import ExportedFiles, export_pin, print_export
 from studies.sample.world import write_world
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, latest_pin, read_pins
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 
 STUDY = Path(__file__).parents[1] / "sample" / "study.toml"
 
@@ -30,7 +31,7 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
     Args:
         folder: of the sample world and the study; made if need be.
         console: takes progress and results.
-        approve: type the last two commands for the person.
+        approve: run the last two commands too.
     """
     started = time.monotonic()
     console.print(f"writing the sample world to {folder}", highlight=False)
@@ -47,32 +48,35 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
 
 
 def _approve_and_export(spec: StudySpec, console: Console) -> None:
-    """What a person would type; in the demo nobody has looked, and the pin says so."""
-    console.print("the demo types both for you:", highlight=False)
-    if not _is_pinned(spec):
-        approve_recipe(spec, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
-    pin = latest_pin(spec.folder)
+    """Approve and export as a person would; the pin says that nobody looked."""
+    console.print("the demo does both for you:", highlight=False)
+    if not _is_pinned(spec.storage.folder):
+        approve_recipe(spec.storage, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
+    pin = latest_pin(spec.storage.folder)
     with bytes_meter("writing the checkpoint", console) as progress:
-        done = export_pin(spec, pin, output=Output(), overwrite=True, progress=progress)
+        done = export_pin(
+            spec.storage, spec.merge, spec.rendering, pin, output=Output(), overwrite=True, progress=progress
+        )
     print_export(done, console)
     console.print(f"the exported file renders {_verify(spec, pin, done)}", highlight=False)
 
 
-def _is_pinned(spec: StudySpec) -> bool:
+def _is_pinned(folder: Path) -> bool:
     """Whether the current first finalist is the newest pin already."""
-    pins = read_pins(spec.folder)
-    return bool(pins) and pins[-1].recipe_key == read_outcome(spec.folder).finalist(1)[1].recipe.key
+    pins = read_pins(folder)
+    return bool(pins) and pins[-1].recipe_key == read_outcome(folder).finalist(1)[1].recipe.key
 
 
-def _verify(spec: StudySpec, pin: Pin, done: Exported) -> str:
+def _verify(spec: StudySpec, pin: Pin, done: ExportedFiles) -> str:
     """Load the export afresh, render, and compare with the recipe built in place from the parents."""
-    shots = spec.proof_shots[:8]
-    with Engine.open(spec.models, round_to=spec.export_dtype, device=spec.device, precision=spec.precision) as parents:
+    shots, round_to = spec.shots.proof[:8], spec.merge.export_dtype
+    device, precision = spec.rendering.device, spec.rendering.precision
+    with Engine.open(spec.merge.models, round_to=round_to, device=device, precision=precision) as parents:
         parents.build(Recipe.parse(pin.recipe))
-        wanted = parents.render(shots)
+        expected = parents.render(shots)
     exported = {"A": done.checkpoint.path, "B": done.checkpoint.path}
-    with Engine.open(exported, round_to=spec.export_dtype, device=spec.device, precision=spec.precision) as afresh:
+    with Engine.open(exported, round_to=round_to, device=device, precision=precision) as afresh:
         afresh.build(Recipe.flat(0.0))
-        made = afresh.render(shots)
-    worst = float((wanted - made).abs().max()) * 255
-    return "the same pictures, bit for bit" if worst == 0 else f"pictures within {worst:.2f} of 255 grey levels"
+        rendered = afresh.render(shots)
+    largest = float((expected - rendered).abs().max()) * 255
+    return "the same pictures, bit for bit" if largest == 0 else f"pictures within {largest:.2f} of 255 grey levels"

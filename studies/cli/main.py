@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
 from studies.cli.plot import plot
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sd-recipe-search")
-@click.option("-v", "--verbose", is_flag=True, help="Say more of what goes on.")
+@click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
     """Search Stable Diffusion merge recipes: checkpoints, a target look and a night in; an approved recipe out."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
@@ -34,7 +34,7 @@ def main(verbose: bool) -> None:
 @main.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("recipe-search-demo"), show_default=True)
 @click.option("--approve/--no-approve", default=True, help="Also approve and export the result, as you would.")
-@told_plainly
+@plain_errors
 def demo(folder: Path, approve: bool) -> None:
     """Search a recipe for the two tiny checkpoints that ship with the project; a few minutes on two cores."""
     from studies.cli.demo import run_demo
@@ -50,10 +50,10 @@ def demo(folder: Path, approve: bool) -> None:
 @click.option(
     "--mode", type=click.Choice(list(MERGE_MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
 )
-@click.option("--references", default="references", show_default=True, help="Folder of pictures of the wanted look.")
-@click.option("--encoder", default="clip-l", show_default=True, help="What looks at the pictures; see scorers list.")
+@click.option("--references", default="references", show_default=True, help="Folder of pictures of the target look.")
+@click.option("--encoder", default="clip-l", show_default=True, help="Encoder for style and prompts; see scorers list.")
 @click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
-@told_plainly
+@plain_errors
 def init(
     study: Path,
     model_a: str,
@@ -85,9 +85,9 @@ def init(
 
 @main.command()
 @study_argument
-@told_plainly
+@plain_errors
 def check(study: Path) -> None:
-    """Say everything that would fail, and estimate time, disk and memory; renders nothing."""
+    """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.preflight.checks import preflight
     from studies.preflight.findings import is_fatal
 
@@ -101,21 +101,23 @@ def check(study: Path) -> None:
 
 @main.command()
 @study_argument
-@click.option("--top", default=10, show_default=True, help="How many trials to list.")
+@click.option("--top", default=10, show_default=True, help="Number of trials to list.")
 @click.option(
-    "--pareto", is_flag=True, help="The trials that no other beats in style, fidelity and aesthetics at once."
+    "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
-@click.option("--csv", type=click.Path(path_type=Path), help="Also write all trials, every parameter and score.")
-@told_plainly
+@click.option(
+    "--csv", type=click.Path(path_type=Path), help="Also write all trials with every parameter and score to this file."
+)
+@plain_errors
 def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.review.show import overview, write_csv
     from studies.store.opening import open_store
 
     spec = opened(study)
-    store = open_store(spec)
+    store = open_store(spec.storage)
     out = console()
-    for part in overview(spec, store, top=top, pareto=pareto):
+    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -126,14 +128,14 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 @study_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
 @click.option("--port", default=8080, show_default=True)
-@told_plainly
+@plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
     """Open optuna-dashboard on the study."""
     from studies.store.dashboard import serve
     from studies.store.opening import open_store
 
-    store = open_store(opened(study))
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C ends it)")
+    store = open_store(opened(study).storage)
+    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
     serve(store, host=host, port=port)
 
 
@@ -143,14 +145,14 @@ def dashboard(study: Path, host: str, port: int) -> None:
 @click.option("--trial", type=int, help="A trial instead of a finalist.")
 @click.option("--note", required=True, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
-@told_plainly
+@plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
     from studies.cli.actions import approve_recipe
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
-    pin = approve_recipe(opened(study), finalist=finalist, trial=trial, note=note, by=by)
+    pin = approve_recipe(opened(study).storage, finalist=finalist, trial=trial, note=note, by=by)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
@@ -161,7 +163,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 @click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
 @output_options
-@told_plainly
+@plain_errors
 def export(
     study: Path,
     pin: int | None,
@@ -177,10 +179,12 @@ def export(
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    chosen = latest_pin(spec.folder, pin)
+    chosen = latest_pin(spec.storage.folder, pin)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
-            spec,
+            spec.storage,
+            spec.merge,
+            spec.rendering,
             chosen,
             out,
             output=output,
@@ -190,7 +194,7 @@ def export(
             progress=progress,
         )
     print_export(done, console())
-    if note := vae_note(spec, output, done):
+    if note := vae_note(spec.rendering, output, done):
         click.echo(f"note: {note}")
 
 
@@ -199,7 +203,7 @@ def export(
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
 @output_options
-@told_plainly
+@plain_errors
 def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
     """Build a checkpoint from a recipe file, bit for bit as SuperMerger would, without a search."""
     from dataclasses import replace
@@ -231,7 +235,7 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@told_plainly
+@plain_errors
 def doctor(folder: Path | None) -> None:
     """Report on this installation: versions, device, disk, name clashes."""
     from studies.preflight.doctor import examine, is_healthy

@@ -13,10 +13,12 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of commands that write a checkpoint: ``output`` (of ``engine.merging.output``), ``with_recipe``."""
     options = (
         click.option("--folded", is_flag=True, help="One pass and one rounding, as the search renders it."),
-        click.option("--prune", is_flag=True, help="Only UNet, VAE and text encoders: no EMA, no training buffers."),
+        click.option(
+            "--prune", is_flag=True, help="Keep only UNet, VAE and text encoders: no EMA, no training buffers."
+        ),
         click.option("--vae", type=click.Path(path_type=Path), help="Bake this VAE in."),
         click.option("--reset-clip-ids", is_flag=True, help="Repair the text encoder's position_ids."),
-        click.option("--no-recipe", is_flag=True, help="Leave out of the file what it was made of."),
+        click.option("--no-recipe", is_flag=True, help="Do not store in the file what it was made of."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
     )
 
@@ -36,7 +38,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         output = Output(way=way, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
         command(output=output, with_recipe=not no_recipe, **rest)
 
-    found: Callable[..., None] = run
+    wrapped: Callable[..., None] = run
     for option in reversed(options):
-        found = option(found)
-    return found
+        wrapped = option(wrapped)
+    return wrapped

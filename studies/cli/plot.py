@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.pictures.hires_options import HIRES_OPTIONS
 from studies.pictures.options import (
     ENGINE_OPTIONS,
     SHOT_OPTIONS,
     file_hashes,
     read_seeds,
-    refuse_written,
+    refuse_existing,
     taken_from,
     warn_of_prompts,
     with_options,
@@ -23,11 +23,12 @@ from studies.progress import console
 
 if TYPE_CHECKING:
     from studies.drawing.grids import Grid
-    from studies.pictures.plot_plan import Place, Plan
+    from studies.pictures.plot_plan import CellPlace, PlotPlan
 
 MOST_PICTURES = 500
+"""The most pictures of a plot unless an option says more."""
 MOST_MEGAPIXELS = 200
-"""The WebUI's own limit."""
+"""The most megapixels of a grid unless an option says more; the WebUI's own limit."""
 
 _PATH = click.Path(path_type=Path)
 _AXIS = "AXIS=VALUES"
@@ -39,10 +40,16 @@ _PLOT_OPTIONS = (
     click.option("--run", type=int, default=1, show_default=True, help="Which step SuperMerger's axes change."),
     click.option("--margin", type=click.IntRange(0, 500), default=0, show_default=True, help="Pixels between cells."),
     click.option("--caption/--no-caption", default=None, help="Block weights below.  [default: if over recipes]"),
-    click.option("--font", type=_PATH, help="For all text; a TrueType or OpenType file."),
-    click.option("--limit", type=click.IntRange(1), default=MOST_PICTURES, show_default=True, help="Most pictures."),
+    click.option("--font", type=_PATH, help="Font for all text; a TrueType or OpenType file."),
     click.option(
-        "--max-megapixels", type=click.IntRange(1), default=MOST_MEGAPIXELS, show_default=True, help="Of the grid."
+        "--limit", type=click.IntRange(1), default=MOST_PICTURES, show_default=True, help="The most pictures."
+    ),
+    click.option(
+        "--max-megapixels",
+        type=click.IntRange(1),
+        default=MOST_MEGAPIXELS,
+        show_default=True,
+        help="The most megapixels of the grid.",
     ),
 )
 
@@ -54,7 +61,7 @@ _PLOT_OPTIONS = (
 @with_options(SHOT_OPTIONS)
 @with_options(HIRES_OPTIONS)
 @with_options(ENGINE_OPTIONS)
-@told_plainly
+@plain_errors
 def plot(
     sources: tuple[Path, ...],
     out: Path,
@@ -89,9 +96,9 @@ def plot(
     Checkpoint name without values take those of --seed, -p and SOURCE.
     """
     from studies.pictures.plot_render import grid_of, render_plan
-    from studies.pictures.plot_request import Request, planned
+    from studies.pictures.plot_request import PlotRequest, planned
 
-    request = Request(
+    request = PlotRequest(
         axes={letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None},
         sources=sources,
         prompts=prompts,
@@ -106,10 +113,10 @@ def plot(
     plan, notes = planned(request, file_hashes)
     grid = grid_of(plan, margin=margin, font=font, caption=caption)
     _refuse_large(plan, grid, out, max_megapixels)
-    refuse_written([out], overwrite=overwrite)
+    refuse_existing([out], overwrite=overwrite)
     paths = _cell_paths(plan, cells)
     if paths:
-        refuse_written([*paths.values()], overwrite=overwrite)
+        refuse_existing([*paths.values()], overwrite=overwrite)
     for note in notes:
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
@@ -118,10 +125,10 @@ def plot(
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console())
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:
-        raise click.ClickException("these cells stay empty:\n" + "\n".join(broken))
+        raise click.ClickException("\n".join(["these cells stay empty:", *(f"  {error}" for error in broken)]))
 
 
-def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
+def _refuse_large(plan: PlotPlan, grid: Grid, out: Path, most: int) -> None:
     from studies.errors import StudyError
     from studies.pictures.pictures import refuse_unfit
 
@@ -134,7 +141,7 @@ def _refuse_large(plan: Plan, grid: Grid, out: Path, most: int) -> None:
     refuse_unfit(out, grid.size, plan.infotext())
 
 
-def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
+def _cell_paths(plan: PlotPlan, folder: Path | None) -> dict[CellPlace, Path]:
     """Names that sort as the grid is read, and say where a picture stands in it."""
     if folder is None:
         return {}
@@ -153,7 +160,7 @@ def _cell_paths(plan: Plan, folder: Path | None) -> dict[Place, Path]:
     }
 
 
-def _tell(plan: Plan, grid: Grid) -> None:
+def _tell(plan: PlotPlan, grid: Grid) -> None:
     from studies.pictures.plot_plan import idle_axes
 
     warn_of_prompts([cell.shot for cell in plan.cells])
@@ -161,10 +168,10 @@ def _tell(plan: Plan, grid: Grid) -> None:
         for note in source.notes:
             click.echo(f"note: {source.name}: {note}", err=True)
     for axis in idle_axes(plan):
-        click.echo(f"note: the axis {axis.kind.name} changes nothing: nothing in this plot depends on it", err=True)
+        click.echo(f"note: the axis {axis.kind.name} changes nothing in this plot", err=True)
     if lacking := grid.lacking():
         click.echo(
-            f"warning: no font here has {' '.join(lacking)}, which show as boxes; --font names another", err=True
+            f"warning: no font here has {' '.join(lacking)}, which show as boxes; name another with --font", err=True
         )
     width, height = grid.size
     click.echo(f"{len(plan.cells)} pictures of {len(plan.models.sources)} models, a grid of {width}x{height}")

@@ -1,4 +1,4 @@
-"""``recipe-search recipe``: recipes shown, turned into other texts and dialects, and compared."""
+"""``recipe-search recipe``: show recipes, convert them to other formats and dialects, compare them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.progress import console
 
 if TYPE_CHECKING:
-    from studies.recipes.inputs import Found, Wanted
+    from studies.recipes.inputs import InputOptions, RecipeInput
 
 _FROM = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
 _TO = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
 _DIALECTS = ("2023", "classic", "head", "head_patched")
 _SOURCE_OPTIONS = (
-    click.option("--from", "kind", type=click.Choice(_FROM), help="What it is; default: told from the name."),
+    click.option("--from", "kind", type=click.Choice(_FROM), help="Format of the input; default: by its name."),
     click.option("--id", "row", type=int, help="ID of a row of mergehistory.csv; negative: from the end."),
     click.option("--preset", help="Name of a preset in a preset file."),
     click.option("--presets", type=click.Path(path_type=Path), help="A file of presets of your own."),
-    click.option("--family", type=click.Choice(["sd1", "sd2", "sdxl"]), help="Of the models; default: what it says."),
-    click.option("--read-as", type=click.Choice(_DIALECTS), help="Dialect of a text that does not say its own."),
+    click.option(
+        "--family", type=click.Choice(["sd1", "sd2", "sdxl"]), help="Of the models; default: as the input says."
+    ),
+    click.option("--read-as", type=click.Choice(_DIALECTS), help="Dialect of a text that does not name its own."),
 )
 _SETTING_OPTIONS = (
     click.option("--mode", default="Weight sum", help="Merge mode that a single text belongs to."),
@@ -32,17 +34,17 @@ _SETTING_OPTIONS = (
     click.option("--beta", type=float, default=0.0, help="Beta that a single text belongs to."),
     click.option("--elemental", default="", help="Elemental text beside a weights text."),
     click.option("--adjust", default="", help="Adjust text beside a weights or elemental text."),
-    click.option("--seed", type=int, help="Seed of dice in a single text."),
+    click.option("--seed", type=int, help="Seed of the random numbers in a single text."),
 )
 
 
-class _TroubleError(click.ClickException):
-    """``recipe diff`` cannot compare; the exit status is that of diff."""
+class _CannotCompareError(click.ClickException):
+    """``recipe diff`` cannot compare; the exit status is that of the program diff."""
 
     exit_code = 2
 
 
-def _with(options: tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _with_options(options: tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def put(command: Callable[..., None]) -> Callable[..., None]:
         for option in reversed(options):
             command = option(command)
@@ -53,21 +55,21 @@ def _with(options: tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[
 
 @click.group()
 def recipe() -> None:
-    """Show recipes, turn them into other texts and dialects, compare them."""
+    """Show recipes, convert them to other formats and dialects, compare them."""
 
 
 @recipe.command()
 @click.argument("file")
-@_with(_SOURCE_OPTIONS)
+@_with_options(_SOURCE_OPTIONS)
 @click.option("--supermerger", is_flag=True, help="What to set in SuperMerger, run by run.")
-@told_plainly
+@plain_errors
 def show(file: str, supermerger: bool, **how: Any) -> None:
     """Show a recipe: a recipe file, a merged checkpoint, a mergehistory.csv with --id, or - for standard input."""
     from studies.recipes.inputs import read_input
 
-    found = read_input(file, _wanted(**how))
+    found = read_input(file, _input_options(**how))
     if supermerger:
-        _told(found)
+        _show_notes(found)
         click.echo(_instructions(found), nl=False)
         return
     from studies.recipes.show import overview
@@ -80,9 +82,9 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
 @recipe.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
-@_with(_SOURCE_OPTIONS)
-@_with(_SETTING_OPTIONS)
-@click.option("--to", type=click.Choice(_TO), help="What to write; default: told from the name.")
+@_with_options(_SOURCE_OPTIONS)
+@_with_options(_SETTING_OPTIONS)
+@click.option("--to", type=click.Choice(_TO), help="Format of the output; default: by its name.")
 @click.option("--dialect", type=click.Choice(_DIALECTS), help="Translate to this dialect; it makes the same model.")
 @click.option("--accept-differences", is_flag=True, help="Translate even where the model would not be the same.")
 @click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
@@ -90,7 +92,7 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
 @click.option("--name", default="", help="Of a preset, or of the result in the history.")
 @click.option("--as-supermerger", is_flag=True, help="Give metadata SuperMerger's own type instead of ours.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
-@told_plainly
+@plain_errors
 def convert(
     source: str,
     output: str,
@@ -104,42 +106,42 @@ def convert(
     overwrite: bool,
     **how: Any,
 ) -> None:
-    """Turn INPUT (a file, - for standard input, or with --from the text itself) into OUTPUT (a file, or -)."""
+    """Convert INPUT (a file, - for standard input, or with --from the text itself) to OUTPUT (a file, or -)."""
     from engine.supermerger.metadata import OWN, SUPERMERGER
     from studies.recipes.inputs import STDIN, read_input
-    from studies.recipes.outputs import Form, text_of, write_output
+    from studies.recipes.outputs import TextOptions, text_of, write_output
 
     kind = to or (None if output != STDIN else "toml")
-    form = Form(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
-    found = _placed(read_input(source, _wanted(**how)), models)
-    _told(found)
+    form = TextOptions(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
+    found = _with_paths(read_input(source, _input_options(**how)), models)
+    _show_notes(found)
     if dialect is not None:
         found = _translated(found, dialect, accept=accept_differences)
-    text = text_of(found, output, form, lambda wanted: _hashes(found, wanted))
+    text = text_of(found, output, form, lambda names: _hashes(found, names))
     if output == STDIN:
         click.echo(text, nl=False)
         return
     write_output(output, text, overwrite=overwrite)
-    _told_guesses(found, output, form)
+    _warn_of_guessed_paths(found, output, form)
     click.echo(f"wrote {output}")
 
 
 @recipe.command()
 @click.argument("first")
 @click.argument("second")
-@_with(_SOURCE_OPTIONS)
+@_with_options(_SOURCE_OPTIONS)
 @click.option("--second-id", type=int, help="The same as --id, for SECOND alone.")
 def diff(first: str, second: str, second_id: int | None, **how: Any) -> None:
-    """Say what two recipes have otherwise. Exit status 0: nothing; 1: something; 2: they cannot be compared."""
+    """Show how two recipes differ. Exit status 0: not at all; 1: they differ; 2: they cannot be compared."""
     try:
         found = _compared(first, second, second_id, **how)
     except click.ClickException as error:
-        raise _TroubleError(error.message) from error
+        raise _CannotCompareError(error.message) from error
     if found:
         raise click.exceptions.Exit(1)
 
 
-@told_plainly
+@plain_errors
 def _compared(first: str, second: str, second_id: int | None, **how: Any) -> bool:
     """Print the table; whether there is any difference."""
     from rich.table import Table
@@ -147,9 +149,9 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
     from studies.recipes.diff import differences
     from studies.recipes.inputs import read_input
 
-    one = read_input(first, _wanted(**how))
+    one = read_input(first, _input_options(**how))
     how["row"] = how["row"] if second_id is None else second_id
-    other = read_input(second, _wanted(**how))
+    other = read_input(second, _input_options(**how))
     found = differences(one.recipe, other.recipe)
     table = Table()
     for heading in ("step", "what", first, second):
@@ -163,14 +165,14 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
 
 @recipe.command()
 @click.argument("files", nargs=-1, required=True)
-@_with(_SOURCE_OPTIONS)
-@told_plainly
+@_with_options(_SOURCE_OPTIONS)
+@plain_errors
 def axis(files: tuple[str, ...], **how: Any) -> None:
-    """Say what to set in SuperMerger for an X/Y/Z plot of recipes that differ in one respect."""
+    """Show what to set in SuperMerger for an X/Y/Z plot of recipes that differ in one respect."""
     from studies.recipes.inputs import read_input
     from studies.recipes.plots import axis_lines
 
-    recipes = [read_input(file, _wanted(**how)).recipe for file in files]
+    recipes = [read_input(file, _input_options(**how)).recipe for file in files]
     click.echo("\n".join(axis_lines(recipes)))
 
 
@@ -180,11 +182,11 @@ def axis(files: tuple[str, ...], **how: Any) -> None:
 @click.option("-x", "x", required=True, metavar="KIND=VALUES", help=r'Such as "mbw alpha=FLAT_25\nFLAT_75".')
 @click.option("-y", "y", metavar="KIND=VALUES", help="The second axis.")
 @click.option("-z", "z", metavar="KIND=VALUES", help="The third axis.")
-@_with(_SOURCE_OPTIONS)
+@_with_options(_SOURCE_OPTIONS)
 @click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
 @click.option("--run", type=int, default=1, show_default=True, help="Which step the plot is of.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@told_plainly
+@plain_errors
 def cells(
     file: str,
     folder: Path,
@@ -201,7 +203,7 @@ def cells(
     from studies.recipes.plots import cells as cells_of
     from studies.recipes.plots import parse_axis, write_cells
 
-    found = _placed(read_input(file, _wanted(**how)), models)
+    found = _with_paths(read_input(file, _input_options(**how)), models)
     axes = [parse_axis(text) for text in (x, y, z) if text is not None]
     paths = write_cells(found, cells_of(found, run, axes), folder, overwrite=overwrite)
     click.echo(f"wrote {paths[0]} to {paths[-1].name}" if len(paths) > 1 else f"wrote {paths[0]}")
@@ -210,7 +212,7 @@ def cells(
 # ------------------------------------------------------------------------------------------------------ their parts
 
 
-def _wanted(
+def _input_options(
     *,
     kind: str | None,
     row: int | None,
@@ -219,11 +221,11 @@ def _wanted(
     family: Any,
     read_as: str | None,
     **settings: Any,
-) -> Wanted:
+) -> InputOptions:
     from engine.supermerger.fields import Fields
-    from studies.recipes.inputs import Wanted
+    from studies.recipes.inputs import InputOptions
 
-    return Wanted(
+    return InputOptions(
         kind=kind,
         dialect=read_as,
         family=family,
@@ -245,7 +247,7 @@ def _letters(*, mode: str, calculation: str, **_others: Any) -> tuple[str, ...]:
     return "A", "B", "" if pair.models == 2 else "C"
 
 
-def _placed(found: Found, models: tuple[str, ...]) -> Found:
+def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
     """The recipe with the paths that are given for its models."""
     from dataclasses import replace
 
@@ -266,7 +268,7 @@ def _placed(found: Found, models: tuple[str, ...]) -> Found:
     )
 
 
-def _translated(found: Found, dialect: str, *, accept: bool) -> Found:
+def _translated(found: RecipeInput, dialect: str, *, accept: bool) -> RecipeInput:
     from dataclasses import replace
 
     from engine.supermerger.convert import convert as translate
@@ -276,35 +278,35 @@ def _translated(found: Found, dialect: str, *, accept: bool) -> Found:
     listed = "\n".join(f"  {sentence}" for sentence in done.differences)
     if done.differences and not accept:
         raise StudyError(
-            f"the dialect {dialect} cannot make the same model; this would differ:\n{listed}\n"
-            "translate it all the same with --accept-differences"
+            f"the dialect {dialect} cannot make the same model; these would differ:\n{listed}\n"
+            "translate it anyway with --accept-differences"
         )
     if done.differences:
         click.echo(f"this differs:\n{listed}", err=True)
     return replace(found, recipe=done.recipe)
 
 
-def _hashes(found: Found, wanted: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the models: what the input said, and of files what they have."""
+def _hashes(found: RecipeInput, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the models: as the input says, or of their files."""
     from studies.inputs.hashes import hashes_of, user_memory
 
-    files = {name: found.models[name] for name in wanted if name in found.models and name not in found.hashes}
+    files = {name: found.models[name] for name in names if name in found.models and name not in found.hashes}
     return {**found.hashes, **hashes_of(files, user_memory())}
 
 
-def _instructions(found: Found) -> str:
-    from studies.recipes.outputs import Form, text_of
+def _instructions(found: RecipeInput) -> str:
+    from studies.recipes.outputs import TextOptions, text_of
 
-    return text_of(found, "-", Form(kind="instructions"), lambda _: {})
+    return text_of(found, "-", TextOptions(kind="instructions"), lambda _: {})
 
 
-def _told(found: Found) -> None:
-    """Notes on the input, kept out of the way of the output."""
+def _show_notes(found: RecipeInput) -> None:
+    """Write the notes on the input to standard error, apart from the output."""
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
 
 
-def _told_guesses(found: Found, output: str, form: Any) -> None:
+def _warn_of_guessed_paths(found: RecipeInput, output: str, form: Any) -> None:
     from studies.recipes.outputs import kind_of, unknown_models
 
     if kind_of(output, form) == "toml" and (guessed := unknown_models(found)):

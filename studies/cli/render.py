@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.pictures.hires_options import HIRES_OPTIONS
 from studies.pictures.options import (
     ENGINE_OPTIONS,
@@ -18,7 +18,7 @@ from studies.pictures.options import (
     file_hashes,
     open_engine,
     read_seeds,
-    refuse_written,
+    refuse_existing,
     taken_from,
     vae_digits,
     warn_of_black,
@@ -30,10 +30,10 @@ from studies.progress import console
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.shots.shot import Shot
-    from studies.pictures.sources import Source
+    from studies.pictures.sources import PictureSource
 
 MOST_PICTURES = 9999
-"""Of one call: what the four digits of the names hold."""
+"""The most pictures of one call: their names have four digits."""
 
 
 @click.command()
@@ -42,7 +42,7 @@ MOST_PICTURES = 9999
 @with_options(SHOT_OPTIONS)
 @with_options(HIRES_OPTIONS)
 @with_options(ENGINE_OPTIONS)
-@told_plainly
+@plain_errors
 def render(
     recipe: Path,
     folder: Path,
@@ -68,7 +68,7 @@ def render(
     shots = shots_of(prompts, seeds, with_hires(given, taken, prompted=bool(prompts)), taken)
     refuse_unknown_upscaler(shots[0].hires, upscalers)
     paths = [folder / f"{number:04d}-{shot.seed}.png" for number, shot in enumerate(shots, start=1)]
-    refuse_written(paths, overwrite=overwrite)
+    refuse_existing(paths, overwrite=overwrite)
     warn_of_prompts(shots)
     source = read_source(recipe, file_hashes)
     for note in source.notes:
@@ -76,7 +76,7 @@ def render(
     folders = {"embeddings": embeddings, "upscalers": upscalers}
     how = {"device": device, "precision": precision, "prediction": prediction, **folders}
     with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
-        _make(engine, source, shots, paths, batch, vae)
+        _render_all(engine, source, shots, paths, batch, vae)
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))
 
 
@@ -84,13 +84,13 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     """Every prompt with every seed.
 
     Args:
-        prompts: none: that of the picture.
-        seeds: texts such as "1-4"; none: that of the picture, or 1.
+        prompts: if empty, that of the picture.
+        seeds: texts such as "1-4"; if empty, that of the picture, or 1.
         given: settings by the names of ``Shot``.
-        taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
+        taken: settings of a picture; a sampler that is given also replaces its schedule and its eta.
 
     Raises:
-        StudyError: no prompt, seeds that are none, or too many pictures.
+        StudyError: no prompt, wrong seeds, or too many pictures.
         RenderError: a setting is out of its range.
     """
     from engine.shots.shot import Shot
@@ -107,8 +107,8 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     return [Shot(**fields) for fields in every]
 
 
-def _make(
-    engine: Engine, source: Source, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
+def _render_all(
+    engine: Engine, source: PictureSource, shots: Sequence[Shot], paths: Sequence[Path], batch: int, vae: Path | None
 ) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""
     from studies.drawing.sheets import as_bytes

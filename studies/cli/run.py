@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from search.plan import STAGES, Stage
-from studies.cli.command import opened, study_argument, told_plainly
+from studies.cli.command import opened, plain_errors, study_argument
 from studies.progress import console
 
 
@@ -32,12 +32,14 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "stages",
     multiple=True,
     type=click.Choice(STAGES[1:]),
-    help="Only this stage now, after flat; may be given again. The others' turns stay open.",
+    help="Only this stage now, after flat; may be given several times. The other stages stay open.",
 )
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
-@click.option("--workers", type=click.IntRange(min=1), help="Run so many of these at once, on all GPUs in turn.")
-@click.option("--checked", is_flag=True, hidden=True, help="One of several workers, for which the command looked.")
-@told_plainly
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes to run at once, on all GPUs in turn.")
+@click.option(
+    "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
+)
+@plain_errors
 def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
     """Search; run the same command again to go on after a stop.
 
@@ -45,9 +47,9 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
     """
     spec = opened(study)
     if stages:
-        spec = replace(spec, plan=spec.plan.just(stages))
+        spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
     if device is not None:
-        spec = replace(spec, device=device)
+        spec = replace(spec, rendering=replace(spec.rendering, device=device))
     from studies.cli.actions import refuse_unready, search_study
 
     if not checked:
@@ -58,5 +60,5 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
     from studies.night.team import run_team
 
     options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec, workers, options, click.echo):
+    if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
         raise click.exceptions.Exit(1)

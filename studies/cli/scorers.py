@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import told_plainly
+from studies.cli.command import plain_errors
 from studies.progress import console
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 
@@ -25,14 +25,14 @@ folder_option = click.option(
 
 @click.group()
 def scorers() -> None:
-    """Encoders and scorers: list what is known, get their files, check those that are there."""
+    """Encoders and scorers: list the known ones, download their files, check files."""
 
 
 @scorers.command("list")
 @folder_option
-@told_plainly
+@plain_errors
 def list_(folder: Path | None) -> None:
-    """List every known scorer and encoder: what it is, its files and licences, and whether they are there."""
+    """List every known scorer and encoder: what it is, its files and licences, and whether you have them."""
     from studies.cli.scorer_tables import encoder_table, scorer_table
 
     place = folder or Path(SCORERS_FOLDER)
@@ -45,9 +45,9 @@ def list_(folder: Path | None) -> None:
 @scorers.command()
 @click.argument("names", nargs=-1, required=True)
 @folder_option
-@told_plainly
+@plain_errors
 def get(names: tuple[str, ...], folder: Path | None) -> None:
-    """Download the files that scorers or encoders need and that are not there yet; says licence and size first.
+    """Download the files that scorers or encoders need and you do not have; shows licence and size first.
 
     NAMES are those of `recipe-search scorers list`, such as laion, rating@openclip-h or csd.
     """
@@ -55,52 +55,48 @@ def get(names: tuple[str, ...], folder: Path | None) -> None:
     from studies.progress import bytes_meter
 
     place = folder or Path(SCORERS_FOLDER)
-    wanted = _wanted(names, place)
+    missing_files = _missing_files(names, place)
     out = console()
-    for file in wanted:
-        out.print(_announced(file), highlight=False, markup=False)
-    for file in wanted:
+    for file in missing_files:
+        out.print(_file_line(file), highlight=False, markup=False)
+    for file in missing_files:
         with bytes_meter(file.name, out) as progress:
             sha256 = download(file, place, progress)
         checked = "as published" if len(file.sha256) == len(sha256) else f"SHA-256 {sha256}, not known in full here"
         out.print(f"{place / file.name}: {checked}", highlight=False, markup=False)
-    if not wanted:
-        out.print(f"everything is in {place} already", highlight=False, markup=False)
+    if not missing_files:
+        out.print(f"{place} already has everything", highlight=False, markup=False)
 
 
-def _announced(file: PublishedFile) -> str:
+def _file_line(file: PublishedFile) -> str:
     from studies.preflight.estimate import size_text
 
     return f"{file.name}: {size_text(file.size)}, licence {file.licence}, from {file.source}"
 
 
-def _wanted(names: Iterable[str], folder: Path) -> list[PublishedFile]:
-    """The first choice for every file that is missing, each once; an encoder's name stands for its own file."""
+def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
+    """The first choice for every file that is missing, once each; an encoder's name stands for its own file."""
+    from engine.errors import Problems
     from scorers.catalogue import lookup as catalogue
     from scorers.catalogue.sources import FileFinder
-    from scorers.errors import ScorerError
     from studies.errors import StudyError
 
     shelf = FileFinder(DEFAULT_ENCODER, {}, folder, {})
     found: dict[str, PublishedFile] = {}
-    wrong: list[str] = []
+    problems = Problems()
     for name in names:
         encoder = catalogue.encoder_named(name)
-        try:
+        with problems.collecting():
             sources = shelf.sources([], [encoder.name]) if encoder else shelf.sources([name])
-        except ScorerError as error:
-            wrong.append(str(error))
-            continue
-        found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
-    if wrong:
-        raise StudyError("\n".join(wrong))
+            found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
+    problems.raise_as(StudyError)
     return list(found.values())
 
 
 @scorers.command()
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @folder_option
-@told_plainly
+@plain_errors
 def check(study: Path | None, folder: Path | None) -> None:
     """Open and verify the files of a STUDY, or all known files of a folder: hash, architecture, fingerprint."""
     from scorers.panel.verify import verified
@@ -108,18 +104,18 @@ def check(study: Path | None, folder: Path | None) -> None:
     if study is not None and folder is not None:
         raise click.UsageError("give a study or --folder, not both")
     sources = _of_study(study) if study is not None else _of_folder(folder or Path(SCORERS_FOLDER))
-    bad = [missing.text for missing in sources.missing]
-    for text in bad:
-        click.echo(f"error: {text}")
+    problems = [missing.problem for missing in sources.missing]
+    for problem in problems:
+        click.echo(f"error: {problem}")
     for one in verified(sources):
-        if one.problem:
-            bad.append(one.problem)
-            click.echo(f"error: {one.name}: {one.problem}")
-        else:
+        problems += one.problems
+        for problem in one.problems:
+            click.echo(f"error: {one.name}: {problem}")
+        if not one.problems:
             click.echo(f"ok: {one.name}: {one.path}: {one.identity}" + (f"; {one.remark}" if one.remark else ""))
-    if not (sources.encoders or sources.heads or bad):
-        click.echo("there is no file to check")
-    if bad:
+    if not (sources.encoders or sources.heads or problems):
+        click.echo("no file to check")
+    if problems:
         raise click.exceptions.Exit(1)
 
 

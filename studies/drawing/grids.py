@@ -14,37 +14,38 @@ from functools import cached_property
 from PIL import Image, ImageDraw
 
 from studies.drawing.lettering import Lettering
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 
 INK, PALE, PAPER = (0, 0, 0), (153, 153, 153), (255, 255, 255)
 STRIKE = 4
-"""Width of the line through a label that does not hold."""
+"""Width in pixels of the line through an inactive label."""
 SMALLEST_CAPTION = 12
+"""Font size in pixels below which captions are not set."""
 
-Size = tuple[int, int]
+PixelSize = tuple[int, int]
 """Width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
-    """What a column, a row or a part of a grid is called."""
+class GridLabel:
+    """The label of a column, a row or a part of a grid."""
 
     text: str = ""
     active: bool = True
-    """Otherwise grey and struck through."""
+    """False: grey and struck through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class LabelLine:
     """One line of a label: its text and the size of its ink, before it is set smaller."""
 
     text: str
-    size: Size
+    size: PixelSize
     active: bool
 
 
 @dataclass(frozen=True, kw_only=True)
-class Frame:
+class LabelledCells:
     """Cells in columns and rows, labels above and to the left of them.
 
     Attributes:
@@ -55,9 +56,9 @@ class Frame:
         lettering: fonts.
     """
 
-    cell: Size
-    columns: Sequence[Label]
-    rows: Sequence[Label] = (Label(),)
+    cell: PixelSize
+    columns: Sequence[GridLabel]
+    rows: Sequence[GridLabel] = (GridLabel(),)
     margin: int = 0
     lettering: Lettering = field(default_factory=Lettering)
 
@@ -68,7 +69,7 @@ class Frame:
 
     @property
     def gap(self) -> int:
-        """Between two lines of a label."""
+        """Pixels between two lines of a label."""
         return self.letter // 2
 
     @cached_property
@@ -83,18 +84,18 @@ class Frame:
         return tallest + 2 * self.gap if any(label.text for label in self.columns) else 0
 
     @property
-    def size(self) -> Size:
-        """Of the whole, labels included."""
+    def size(self) -> PixelSize:
+        """Width and height of the whole, labels included."""
         across, down = len(self.columns), len(self.rows)
         width = self.left + across * self.cell[0] + (across - 1) * self.margin
         return width, self.top + down * self.cell[1] + (down - 1) * self.margin
 
-    def corner(self, column: int, row: int) -> Size:
+    def corner(self, column: int, row: int) -> PixelSize:
         """Left and top of a cell."""
         step_x, step_y = self.cell[0] + self.margin, self.cell[1] + self.margin
         return self.left + column * step_x, self.top + row * step_y
 
-    def letter_labels(self, pen: ImageDraw.ImageDraw, corner: Size = (0, 0)) -> None:
+    def letter_labels(self, pen: ImageDraw.ImageDraw, corner: PixelSize = (0, 0)) -> None:
         """Draw the labels of a frame whose left and top are at ``corner``."""
         x, y = corner
         for column, lines in enumerate(self._column_lines):
@@ -106,25 +107,25 @@ class Frame:
             self._draw(pen, lines, x + self.left / 2, middle - ink / 2, self.left)
 
     @cached_property
-    def _column_lines(self) -> list[list[Line]]:
+    def _column_lines(self) -> list[list[LabelLine]]:
         return [self._lines(label, self.cell[0]) for label in self.columns]
 
     @cached_property
-    def _row_lines(self) -> list[list[Line]]:
+    def _row_lines(self) -> list[list[LabelLine]]:
         return [self._lines(label, self.left) for label in self.rows]
 
-    def _lines(self, label: Label, allowed: int) -> list[Line]:
+    def _lines(self, label: GridLabel, allowed: int) -> list[LabelLine]:
         font = self.lettering.font(self.letter, label.text)
-        found: list[Line] = []
+        found: list[LabelLine] = []
         for text in wrapped(label.text, allowed, self.letter, self.lettering):
             left, top, right, bottom = map(int, font.getbbox(text))
-            found.append(Line(text=text, size=(right - left, bottom - top), active=label.active))
+            found.append(LabelLine(text=text, size=(right - left, bottom - top), active=label.active))
         return found
 
-    def _height(self, lines: Sequence[Line]) -> int:
+    def _height(self, lines: Sequence[LabelLine]) -> int:
         return sum(line.size[1] for line in lines) + (len(lines) - 1) * self.gap
 
-    def _draw(self, pen: ImageDraw.ImageDraw, lines: Sequence[Line], x: float, y: float, allowed: int) -> None:
+    def _draw(self, pen: ImageDraw.ImageDraw, lines: Sequence[LabelLine], x: float, y: float, allowed: int) -> None:
         for line in lines:
             width, height = line.size
             font = self.lettering.font(fitting(line.text, allowed, self.letter, self.lettering), line.text)
@@ -149,23 +150,25 @@ class Grid:
         lettering: fonts.
     """
 
-    cell: Size
-    columns: Sequence[Label] = (Label(),)
-    rows: Sequence[Label] = (Label(),)
-    parts: Sequence[Label] = (Label(),)
+    cell: PixelSize
+    columns: Sequence[GridLabel] = (GridLabel(),)
+    rows: Sequence[GridLabel] = (GridLabel(),)
+    parts: Sequence[GridLabel] = (GridLabel(),)
     margin: int = 0
     caption: Sequence[str] = ()
     lettering: Lettering = field(default_factory=Lettering)
 
     @cached_property
-    def inner(self) -> Frame:
+    def inner(self) -> LabelledCells:
         """A sub-grid."""
-        return Frame(cell=self.cell, columns=self.columns, rows=self.rows, margin=self.margin, lettering=self.lettering)
+        return LabelledCells(
+            cell=self.cell, columns=self.columns, rows=self.rows, margin=self.margin, lettering=self.lettering
+        )
 
     @cached_property
-    def outer(self) -> Frame:
+    def outer(self) -> LabelledCells:
         """The sub-grids, titles above them."""
-        return Frame(cell=self.inner.size, columns=self.parts, lettering=self.lettering)
+        return LabelledCells(cell=self.inner.size, columns=self.parts, lettering=self.lettering)
 
     @property
     def small(self) -> int:
@@ -173,13 +176,13 @@ class Grid:
         return max(SMALLEST_CAPTION, self.inner.letter // 2)
 
     @property
-    def size(self) -> Size:
-        """Of the whole picture."""
+    def size(self) -> PixelSize:
+        """Width and height of the whole picture."""
         width, height = self.outer.size
         lines = len(self._caption_lines)
         return width, height + (lines * self._advance + self.small if lines else 0)
 
-    def corner(self, x: int, y: int, z: int) -> Size:
+    def corner(self, x: int, y: int, z: int) -> PixelSize:
         """Left and top of a cell in the whole picture."""
         parts, cells = self.outer.corner(z, 0), self.inner.corner(x, y)
         return parts[0] + cells[0], parts[1] + cells[1]
@@ -203,7 +206,7 @@ class Grid:
         labels = (label.text for label in (*self.columns, *self.rows, *self.parts))
         return self.lettering.lacking([*labels, *self.caption])
 
-    def put(self, sheet: Image.Image, place: tuple[int, int, int], picture: Picture) -> None:
+    def put(self, sheet: Image.Image, place: tuple[int, int, int], picture: RgbPicture) -> None:
         """Put a picture into its cell; ``place`` counts columns, rows and parts from 0."""
         left, top = self.corner(*place)
         image = Image.fromarray(picture)

@@ -45,7 +45,7 @@ class Lettering:
     """Fonts by size, for texts in any script."""
 
     def __init__(self, chosen: Path | None = None) -> None:
-        """Take ``chosen`` before all other fonts.
+        """Prefer the font file ``chosen`` to all others.
 
         Raises:
             StudyError: it cannot be read as a font.
@@ -62,22 +62,22 @@ class Lettering:
         return _opened(self._name(text), size)
 
     def lacking(self, texts: Iterable[str]) -> str:
-        """The characters that will show as boxes, each once."""
-        found = (character for text in texts for character in _lacking(self._name(text), text))
+        """The characters that no font has, which will show as boxes, once each."""
+        found = (character for text in texts for character in _lacking_characters(self._name(text), text))
         return "".join(dict.fromkeys(found))
 
     def _name(self, text: str) -> str:
-        best, fewest = self._first[0], len(_lacking(self._first[0], text))
+        best, fewest = self._first[0], len(_lacking_characters(self._first[0], text))
         for name in self._others():
             if not fewest:
                 break
-            if (count := len(_lacking(name, text))) < fewest:
+            if (count := len(_lacking_characters(name, text))) < fewest:
                 best, fewest = name, count
         return best
 
     def _others(self) -> Iterator[str]:
         yield from self._first[1:]
-        yield from _there()
+        yield from _installed()
 
 
 def _checked(path: Path) -> str:
@@ -95,12 +95,12 @@ def _opened(name: str, size: int) -> FreeTypeFont:
 
 
 @cache
-def _there() -> tuple[str, ...]:
+def _installed() -> tuple[str, ...]:
     """The fonts of ``SYSTEM_FONTS`` that this machine has."""
-    return tuple(name for name in SYSTEM_FONTS if _is_there(name))
+    return tuple(name for name in SYSTEM_FONTS if _is_installed(name))
 
 
-def _is_there(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     try:
         _opened(name, _PROBE)
     except OSError:
@@ -108,7 +108,7 @@ def _is_there(name: str) -> bool:
     return True
 
 
-def _lacking(name: str, text: str) -> list[str]:
+def _lacking_characters(name: str, text: str) -> list[str]:
     return [character for character in dict.fromkeys(text) if not _has(name, character)]
 
 

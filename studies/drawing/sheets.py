@@ -23,7 +23,7 @@ from PIL.ImageFont import FreeTypeFont
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 
-Picture = npt.NDArray[np.uint8]
+RgbPicture = npt.NDArray[np.uint8]
 
 CELL_WIDTH = 192
 """Width in pixels at which a picture is shown on the finalists' sheet."""
@@ -32,29 +32,29 @@ INK, PALE, PAPER, ACCENT = (24, 24, 28), (110, 110, 118), (255, 255, 255), (20, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class SheetColumn:
     """One recipe, or the references, on the finalists' sheet."""
 
     title: str
-    pictures: Sequence[Picture]
+    pictures: Sequence[RgbPicture]
     lines: Sequence[str] = ()
     """Scores, written under the pictures."""
     marked: bool = False
     """Drawn in the accent colour: the recommended recipe."""
 
 
-def read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> RgbPicture:
     """A picture file as ``(height, width, 3)`` uint8 RGB."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def _columns(count: int, height: int, width: int) -> int:
-    """Of a near-square grid."""
+    """Number of columns of a near-square grid."""
     return math.ceil(math.sqrt(count * height / width))
 
 
-def grid(pictures: Sequence[Picture], path: Path) -> None:
+def grid(pictures: Sequence[RgbPicture], path: Path) -> None:
     """Write a trial's pictures, unscaled, in a near-square grid."""
     height, width = pictures[0].shape[:2]
     columns = _columns(len(pictures), height, width)
@@ -67,15 +67,15 @@ def grid(pictures: Sequence[Picture], path: Path) -> None:
         sheet.save(temporary)
 
 
-def cell(sheet: Picture, index: int, count: int, height: int, width: int) -> Picture:
+def cell(sheet: RgbPicture, index: int, count: int, height: int, width: int) -> RgbPicture:
     """One picture out of what ``grid`` wrote of ``count`` of them, as far as the file's compression kept it."""
     row, column = divmod(index, _columns(count, height, width))
     top, left = 2 + row * (height + 2), 2 + column * (width + 2)
     return sheet[top : top + height, left : left + width]
 
 
-def pair(left: Picture, right: Picture, path: Path) -> None:
-    """Write two pictures side by side and nothing else: whoever looks shall not know which is which."""
+def pair(left: RgbPicture, right: RgbPicture, path: Path) -> None:
+    """Write two pictures side by side and nothing else: nobody who sees them can know which is which."""
     height, width = left.shape[:2]
     sheet = Image.new("RGB", (2 * width + 3 * GAP, height + 2 * GAP), PAPER)
     for place, picture in enumerate((left, right)):
@@ -84,7 +84,9 @@ def pair(left: Picture, right: Picture, path: Path) -> None:
         sheet.save(temporary)
 
 
-def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, title: str, caption: str = "") -> None:
+def finalists(
+    columns: Sequence[SheetColumn], rows: Sequence[str], path: Path, *, title: str, caption: str = ""
+) -> None:
     """Write the finalists' sheet.
 
     Args:
@@ -123,13 +125,13 @@ def finalists(columns: Sequence[Column], rows: Sequence[str], path: Path, *, tit
         sheet.save(temporary)
 
 
-def _cell_size(columns: Sequence[Column]) -> tuple[int, int]:
+def _cell_size(columns: Sequence[SheetColumn]) -> tuple[int, int]:
     """Size of a cell: the renders' shape at ``CELL_WIDTH``; references of another shape are fitted into it."""
     height, width = columns[-1].pictures[0].shape[:2]
     return CELL_WIDTH, round(CELL_WIDTH * height / width)
 
 
-def _scaled(picture: Picture, cell: tuple[int, int]) -> Image.Image:
+def _scaled(picture: RgbPicture, cell: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(picture)
     factor = min(cell[0] / image.width, cell[1] / image.height)
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
@@ -145,7 +147,7 @@ def _fitted(text: str, font: FreeTypeFont, width: int) -> str:
     return text + "…"
 
 
-def as_bytes(images: torch.Tensor) -> list[Picture]:
+def as_bytes(images: torch.Tensor) -> list[RgbPicture]:
     """``[n, 3, h, w]`` float 0..1 to ``(h, w, 3)`` uint8 pictures."""
     whole = (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
     return list(whole.cpu().numpy())

@@ -3,75 +3,73 @@
 from __future__ import annotations
 
 from engine.architecture.widths import Widths
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Rendering, StudyShots
 
 
-def embedding_hashes(spec: StudySpec) -> dict[str, str]:
+def embedding_hashes(rendering: Rendering, shots: StudyShots) -> dict[str, str]:
     """SHA-256 of every embedding file that a prompt or negative of the study names, by the embedding's name.
 
     Raises:
         RenderError: a file cannot be read, or several answer to one name.
     """
-    if spec.embeddings is None:
+    if rendering.embeddings is None:
         return {}
     from engine.prompts.embeddings import EmbeddingFolder
 
-    shots = [part for whole in (*spec.shots, *spec.proof_shots) for part in whole.passes]
-    prompts, negatives = {shot.prompt for shot in shots}, {shot.negative for shot in shots}
-    return EmbeddingFolder(spec.embeddings).hashes(prompts, negatives)
+    prompts, negatives = {shot.prompt for shot in shots.passes}, {shot.negative for shot in shots.passes}
+    return EmbeddingFolder(rendering.embeddings).hashes(prompts, negatives)
 
 
-def refuse_misfits(spec: StudySpec, widths: Widths) -> None:
+def refuse_misfits(rendering: Rendering, shots: StudyShots, widths: Widths) -> None:
     """Look whether the embeddings that the prompts name suit the text encoders of models of these widths.
 
     Raises:
         RenderError: one does not, or its file cannot be used.
     """
-    if spec.embeddings is None:
+    if rendering.embeddings is None:
         return
     from engine.prompts.embedding_file import PAIR, SINGLE
     from engine.prompts.embeddings import EmbeddingFolder
 
-    folder = EmbeddingFolder(spec.embeddings)
+    folder = EmbeddingFolder(rendering.embeddings)
     kinds = PAIR if widths.family == "sdxl" else (SINGLE,)
-    for name in embedding_hashes(spec):
+    for name in embedding_hashes(rendering, shots):
         for kind, encoder in zip(kinds, widths.encoders, strict=True):
             folder.fitting(name, encoder.width, kind)
 
 
-def upscaler_names(spec: StudySpec) -> tuple[str, ...]:
+def upscaler_names(shots: StudyShots) -> tuple[str, ...]:
     """The model files that the study's shots are enlarged with, by name, sorted."""
-    shots = (*spec.shots, *spec.proof_shots)
-    return tuple(sorted({shot.hires.model for shot in shots if shot.hires and shot.hires.model}))
+    return tuple(sorted({shot.hires.model for shot in shots.every if shot.hires and shot.hires.model}))
 
 
-def upscaler_hashes(spec: StudySpec) -> dict[str, str]:
+def upscaler_hashes(rendering: Rendering, shots: StudyShots) -> dict[str, str]:
     """SHA-256 of every upscaler's file that the study names, by the upscaler's name.
 
     Raises:
         RenderError: there is no such folder, no such file, or several.
     """
-    names = upscaler_names(spec)
-    if spec.upscalers is None or not names:
+    names = upscaler_names(shots)
+    if rendering.upscalers is None or not names:
         return {}
     from engine.rendering.upscaler_models import UpscalerFolder
 
-    return UpscalerFolder(spec.upscalers).hashes(names)
+    return UpscalerFolder(rendering.upscalers).hashes(names)
 
 
-def refuse_unusable(spec: StudySpec) -> None:
+def refuse_unusable(rendering: Rendering, shots: StudyShots) -> None:
     """Read every upscaler that the study names.
 
     Raises:
         RenderError: one is not there, is no upscaler, or the package that runs it is missing.
     """
-    names = upscaler_names(spec)
-    if spec.upscalers is None or not names:
+    names = upscaler_names(shots)
+    if rendering.upscalers is None or not names:
         return
     import torch
 
     from engine.rendering.upscaler_models import UpscalerFolder
 
-    folder = UpscalerFolder(spec.upscalers)
+    folder = UpscalerFolder(rendering.upscalers)
     for name in names:
         folder.opened(name, torch.device("cpu"))

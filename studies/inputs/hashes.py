@@ -1,4 +1,4 @@
-"""SHA-256 of model files, remembered: a file is hashed anew when its size or its time of change is another."""
+"""SHA-256 of model files, remembered: a file is hashed anew when its size or modification time has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
 from engine.files import replaced
 
-Progress = Callable[[int, int], None]
+BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
 
@@ -23,13 +23,13 @@ def user_memory() -> Path:
     return Path(click.get_app_dir("sd-recipe-search")) / "hashes.json"
 
 
-def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | None = None) -> dict[str, str]:
+def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:
     """SHA-256 of every file, by name; two are hashed at a time.
 
     Args:
         models: path by name.
-        memory: a JSON file, made where it is missing; one that cannot be read is begun anew, and one that cannot be
-            written is done without.
+        memory: a JSON file, made where it is missing; one that cannot be read is ignored, and one that cannot be
+            written is skipped.
         progress: called with (bytes hashed, bytes in all) as files are hashed.
 
     Raises:
@@ -45,7 +45,7 @@ def hashes_of(models: Mapping[str, Path], memory: Path, progress: Progress | Non
 
 
 def _remember(known: Mapping[str, str], memory: Path) -> None:
-    """Write the memory where that can be done: without it, the files are only read again the next time."""
+    """Write the memory if possible: without it, files are hashed again the next time."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         with replaced(memory) as temporary:
@@ -54,20 +54,20 @@ def _remember(known: Mapping[str, str], memory: Path) -> None:
         log.warning("%s: cannot be written (%s), so hashes are not remembered", memory, error.strerror)
 
 
-def _hashed(files: Mapping[str, Path], progress: Progress | None) -> dict[str, str]:
+def _hashed(files: Mapping[str, Path], progress: BytesProgress | None) -> dict[str, str]:
     total = sum(path.stat().st_size for path in files.values())
     done = dict.fromkeys(files, 0)
 
-    def told(identity: str) -> Progress:
-        def tell(so_far: int, _size: int) -> None:
+    def reporter(identity: str) -> BytesProgress:
+        def report(so_far: int, _size: int) -> None:
             done[identity] = so_far
             if progress:
                 progress(sum(done.values()), total)
 
-        return tell
+        return report
 
     with ThreadPoolExecutor(2) as pool:
-        running = {identity: pool.submit(file_sha256, path, told(identity)) for identity, path in files.items()}
+        running = {identity: pool.submit(file_sha256, path, reporter(identity)) for identity, path in files.items()}
         return {identity: future.result() for identity, future in running.items()}
 
 
@@ -75,7 +75,7 @@ def _identity(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+        raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 
 

@@ -1,1 +1,1 @@
-"""One night: calibrate, try, prove, simplify; and judging anew."""
+"""One night: calibrate, try, prove, simplify; and rescoring."""

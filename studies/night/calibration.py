@@ -7,76 +7,84 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from search.suggester import Suggester
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.night.noise import measure
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Merge, SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.panel import Panel
 
 OFF = "switched off"
-"""Key of the study's note of the scorers that its first calibration switched off; later nights keep to it."""
+"""Key of the study's note of the scorers that its first calibration switched off; later nights use the same."""
 
 
-def calibrate(spec: StudySpec, workshop: Workshop, store: StudyStore, console: Console) -> None:
-    """Render the calibration recipes, unless they are kept, fit the panel to them, and say what came out.
+def calibrate(
+    merge: Merge, search: SearchSettings, shots: StudyShots, workshop: Workshop, store: StudyStore, console: Console
+) -> None:
+    """Render the calibration recipes, unless they are kept, fit the panel to them, and print the result.
 
     Raises:
         StudyError, EngineError, ScorerError: as ``fit``.
     """
-    fit(spec, workshop, store.noted(OFF), console)
+    fit(merge, search, shots, workshop, store.noted(OFF), console)
     report = report_lines(workshop.panel)
     store.note("calibration", report)
     store.note(OFF, list(workshop.panel.switched_off))
     for line in report:
         console.print(line, highlight=False, markup=False)
-    measure(spec, workshop.panel, store, console)
+    measure(search, shots, workshop.panel, store, console)
 
 
-def calibration_recipes(spec: StudySpec) -> dict[str, Candidate]:
+def calibration_recipes(search: SearchSettings) -> dict[str, Candidate]:
     """Return the recipes that calibrate the panel, by label: FLAT mixes and random ones."""
-    proposals = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed).calibration()
-    return {proposal.label: spec.candidate(proposal.point) for proposal in proposals}
+    proposals = search.suggester().calibration()
+    return {proposal.label: search.candidate(proposal.point) for proposal in proposals}
 
 
-def fit(spec: StudySpec, workshop: Workshop, off: Collection[str] | None, console: Console) -> None:
+def fit(
+    merge: Merge,
+    search: SearchSettings,
+    shots: StudyShots,
+    workshop: Workshop,
+    off: Collection[str] | None,
+    console: Console,
+) -> None:
     """Fit the panel to the calibration recipes; ``off`` as for ``Panel.calibrate``.
 
     Raises:
         StudyError: all of them make the same pictures.
-        EngineError, ScorerError: their pictures cannot be made or judged.
+        EngineError, ScorerError: their pictures cannot be rendered or judged.
     """
-    recipes = calibration_recipes(spec)
+    recipes = calibration_recipes(search)
     with meter("calibrating the panel", len(recipes), console) as bar:
-        looks: dict[str, Features] = {}
+        features: dict[str, Features] = {}
         for label, candidate in recipes.items():
-            looks[label] = workshop.make(candidate, spec.shots).features
+            features[label] = workshop.make(candidate, shots.trials).features
             bar.advance(note=label)
-    _refuse_sameness(spec, list(looks.values()))
-    workshop.panel.calibrate(looks, off)
+    _refuse_sameness(merge, list(features.values()))
+    workshop.panel.calibrate(features, off)
 
 
-def _refuse_sameness(spec: StudySpec, looks: Sequence[Features]) -> None:
+def _refuse_sameness(merge: Merge, features: Sequence[Features]) -> None:
     """Refuse a study whose recipes all make the same pictures: there is nothing to find in it."""
-    first, *others = looks
-    if not all(look.resembles(first) for look in others):
+    first, *others = features
+    if not all(one.resembles(first) for one in others):
         return
-    names = " and ".join(f"{letter} ({path.name})" for letter, path in spec.models.items())
+    names = " and ".join(f"{letter} ({path.name})" for letter, path in merge.models.items())
     raise StudyError(
-        f"{spec.file.name}: all {len(looks)} calibration recipes make the same pictures: {names} are one model, as far "
-        "as pictures show, or the knobs of [space] move nothing; there is nothing to find. Mix other models, widen "
-        "[space], or add [space.adjust]"
+        f"all {len(features)} calibration recipes make the same pictures: {names} make the same pictures too, or the "
+        "knobs of [space] change nothing, so there is nothing to search for; take other models, widen [space], or add "
+        "[space.adjust]"
     )
 
 
 def report_lines(panel: Panel) -> list[str]:
-    """What calibration found out, for people."""
+    """The results of calibration, for people."""
     lines = [*panel.remarks, *(scale.text for scale in panel.scales.values())]
     off = panel.switched_off
     if off:

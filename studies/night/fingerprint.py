@@ -1,4 +1,4 @@
-"""What a study's numbers depend on. It is stored with the first trial, and a night with other inputs is refused."""
+"""The inputs of a study's numbers: stored in its first night; a later night with other inputs is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
     from studies.night.workshop import Workshop
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PANEL = "panel"
+"""Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
-"""Keys of the study's notes: everything that counts, by hash; what the panel is made of; libraries and device."""
+"""Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+MODELS = "models."
+"""What the names of the models' hashes begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
@@ -33,7 +36,7 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
             changed.
     """
-    inputs = inputs_of(spec, models, workshop)
+    folder, inputs = spec.storage.folder, inputs_of(spec, models, workshop)
     kind = str(workshop.device).partition(":")[0]  # workers on cuda:0 and cuda:1 have the same surroundings
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": kind}
     known = store.noted(INPUTS)
@@ -47,15 +50,15 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         for name in differing(known, inputs)
     ]
     if differing(known, inputs) == [PANEL]:
-        what = judged_otherwise(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
+        what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
-            f"{spec.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and "
-            f"scores of both would not compare; `recipe-search rescore {spec.file}` judges all trials anew, or put it "
+            f"{folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
+            f"of both would not compare; `recipe-search rescore {spec.storage.file}` judges all trials anew, or put it "
             "back"
         )
     if changed:
         raise StudyError(
-            f"{spec.folder}: this study began with other inputs, and scores of both would not compare:\n"
+            f"{folder}: this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
             + "\nput them back, or give the study another name to start a new one"
         )
@@ -67,14 +70,15 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
 def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
     """Everything that a study's numbers depend on, by name."""
     inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
-    inputs |= {f"models.{letter}": digest for letter, digest in models.items()}
-    inputs |= vae_hashes(spec)
-    inputs |= {f"embeddings.{name}": digest for name, digest in embedding_hashes(spec).items()}
-    return inputs | {f"upscalers.{name}": digest for name, digest in upscaler_hashes(spec).items()}
+    inputs |= {f"{MODELS}{letter}": digest for letter, digest in models.items()}
+    inputs |= vae_hashes(spec.rendering, spec.storage)
+    embeddings, upscalers = embedding_hashes(spec.rendering, spec.shots), upscaler_hashes(spec.rendering, spec.shots)
+    inputs |= {f"embeddings.{name}": digest for name, digest in embeddings.items()}
+    return inputs | {f"upscalers.{name}": digest for name, digest in upscalers.items()}
 
 
-def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two panels, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
+def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How two panels differ, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
     lines: list[str] = []
     for name in differing(before, now) if before else ():
         old, new = before.get(name), now.get(name)
@@ -82,8 +86,8 @@ def judged_otherwise(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))
             lines.append(f"{name}: {come} new, {gone} gone")
         elif isinstance(old, dict) and isinstance(new, dict):
-            said = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
-            lines.append(f"{name}: {', '.join(said)}")
+            texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
+            lines.append(f"{name}: {', '.join(texts)}")
         else:
             lines.append(f"{name}: {old} -> {new}")
     return lines

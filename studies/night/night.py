@@ -1,6 +1,6 @@
 """One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
 
-The order of a trial is: pictures and features, then the record, then Optuna is told. Whatever ends the night between
+The order of a trial is: pictures and features, then the record, then Optuna's value. Whatever ends the night between
 two of these loses at most the trial in flight, and the next night finds its renders kept.
 """
 
@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from optuna.trial import Trial
@@ -21,7 +22,7 @@ from engine.errors import EngineError
 from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
-from search.suggester import Proposal
+from search.suggester import Proposal, Suggester
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
@@ -36,16 +37,16 @@ from studies.store.outcome import Outcome
 from studies.store.records import attributes_of
 from studies.store.storage import INFEASIBLE, StudyStore
 from studies.store.workers import BusyError, Worker, held, joined
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
 
 FAILURES_IN_A_ROW = 5
 """Failed trials in a row after which the night gives up."""
 PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and of how many trials."""
+"""Key of the study's note of when the last proof was made, and after how many trials."""
 POLL_S = 2.0
-"""Seconds between two looks at whether trials of other workers have ended."""
+"""Seconds between two checks whether trials of other workers have ended."""
 
 
 class Night:
@@ -73,11 +74,12 @@ class Night:
             SearchError: no trial has a value, so there is nothing to prove.
             KeyboardInterrupt: Ctrl+C or a termination signal; run again to go on.
         """
-        self.spec.folder.mkdir(parents=True, exist_ok=True)
+        folder = self.spec.storage.folder
+        folder.mkdir(parents=True, exist_ok=True)
         waiting = self._saying("another command has this study for itself; waiting for it")
-        with termination_as_interrupt(), disk_errors_named(self.spec), joined(self.spec.folder, waiting) as worker:
-            with held(self.spec.folder, "hashes"):  # so that the others find them remembered
-                models = model_hashes(self.spec)
+        with termination_as_interrupt(), disk_errors_named(folder), joined(folder, waiting) as worker:
+            with held(folder, "hashes"):  # so that the others find them remembered
+                models = model_hashes(self.spec.merge, self.spec.storage)
             workshop = Workshop.open(self.spec, models)
             try:
                 return self._search(workshop, models, worker)
@@ -85,17 +87,18 @@ class Night:
                 workshop.close()
 
     def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker) -> Outcome | None:
+        folder = self.spec.storage.folder
         with worker.turn():
-            store = StudyStore(self.spec.folder, self.spec.name)
+            store = StudyStore(folder, self.spec.storage.name)
             refuse_changes(store, self.spec, models, workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
-        with held(self.spec.folder, "calibration", busy=waiting):
-            calibrate(self.spec, workshop, store, self.console)
+        with held(folder, "calibration", busy=waiting):
+            calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
         try:
-            with held(self.spec.folder, "proof", busy=_elsewhere):
+            with held(folder, "proof", busy=_raise_busy):
                 return self._prove(workshop, store, models, worker)
         except BusyError as busy:
             self._saying(str(busy))()
@@ -104,7 +107,7 @@ class Night:
     def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: Worker) -> Outcome:
         trials, last = len(store.trials()), store.noted(PROVED)
         if last and last["trials"] == trials and last["at"] > worker.since:
-            _elsewhere()
+            _raise_busy()
         outcome = prove(self.spec, workshop, store, models, self.console)
         store.note(PROVED, {"at": time.time(), "trials": trials})
         return outcome
@@ -114,7 +117,7 @@ class Night:
 
     def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker) -> None:
         try:
-            with meter("searching", suggester_of(self.spec, store).total, self.console) as bar:
+            with meter("searching", self._suggester(store).total, self.console) as bar:
                 self._try_each(workshop, store, worker, bar)
         except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
             try:
@@ -129,13 +132,13 @@ class Night:
             failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
             if failures >= FAILURES_IN_A_ROW:
                 raise StudyError(
-                    f"{self.spec.name}: {failures} trials in a row failed, the last with: "
-                    f"{trial.user_attrs.get('reason')}; mend that and run the same command again"
+                    f"{self.spec.storage.name}: {failures} trials in a row failed, the last one with: "
+                    f"{trial.user_attrs.get('reason')}; fix that and run the same command again"
                 )
 
     def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
-        """Trials to run, until there is none and none is in work: that of a worker that dies is to be done again."""
-        suggester, bounds = suggester_of(self.spec, store), distributions(self.spec.space)
+        """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
+        suggester, bounds = self._suggester(store), distributions(self.spec.search.space)
         planned = [stage for stage in STAGES if suggester.trials(stage)]
         while True:
             with worker.turn():
@@ -153,6 +156,9 @@ class Night:
             else:
                 return
 
+    def _suggester(self, store: StudyStore) -> Suggester:
+        return suggester_of(self.spec.search, self.spec.shots, store)
+
     def _trial(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
         """Run one trial to its end; False if it failed."""
         try:
@@ -164,10 +170,10 @@ class Night:
 
     def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
         started = time.perf_counter()
-        candidate = self.spec.candidate(proposal.point)
+        candidate = self.spec.search.candidate(proposal.point)
         for name, text in candidate.attributes.items():
             trial.set_user_attr(name, text)
-        work, verdict = tried(self.spec, workshop, candidate, proposal.slots)
+        work, verdict = tried(self.spec.search, self.spec.shots, workshop, candidate, proposal.slots)
         for name, value in attributes_of(verdict).items():
             trial.set_user_attr(name, value)
         trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})
@@ -177,13 +183,13 @@ class Night:
             bar.advance(note=f"trial {trial.number} infeasible")
             return True
         store.study.tell(trial, verdict.value)
-        best = max((told.value for told in store.history() if told.value is not None), default=verdict.value)
+        best = max((one.value for one in store.history() if one.value is not None), default=verdict.value)
         bar.advance(note=f"{proposal.stage}: {verdict.value:+.2f}, best {best:+.2f}")
         return True
 
 
-def _elsewhere() -> None:
-    raise BusyError("the search is over; the proof is another worker's, and recipe-search show has it when it is made")
+def _raise_busy() -> None:
+    raise BusyError("the search is over; another worker makes the proof, and recipe-search show has it when it is done")
 
 
 @contextmanager
@@ -204,17 +210,15 @@ def termination_as_interrupt() -> Generator[None]:
 
 
 @contextmanager
-def disk_errors_named(spec: StudySpec) -> Generator[None]:
-    """Say of a full or unwritable disk what it is and that nothing is lost."""
+def disk_errors_named(folder: Path) -> Generator[None]:
+    """Turn a full or unwritable disk into a message that also says that nothing is lost."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"{spec.folder}: the disk is full; every finished trial is kept: free some space, run again"
+            message = f"{folder}: the disk is full; every finished trial is kept: free some space and run again"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            message = (
-                f"{error.filename or spec.folder}: cannot be written ({error.strerror}); every finished trial is kept"
-            )
+            message = f"{error.filename or folder}: cannot be written ({error.strerror}); every finished trial is kept"
         else:
             raise
         raise StudyError(message) from error

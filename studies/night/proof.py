@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.errors import SearchError
 from search.finalists import choose, optimism, posterior_means
@@ -25,7 +25,7 @@ from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Rendering, SearchSettings, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -33,40 +33,46 @@ if TYPE_CHECKING:
     from scorers.reporting.distances import ReferenceDistance
 
 SHEET_ROWS = 6
-"""Prompts shown on the finalists' sheet."""
+"""The most prompts on the finalists' sheet."""
 
 
 def prove(
-    spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
+    spec: StudySpec, workshop: Workshop, store: StudyStore, hashes: Mapping[str, str], console: Console
 ) -> Outcome:
     """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome.
 
-    The winner, if there is one, is made simpler as long as that costs nothing that can be told, and goes first then.
+    The winner, if there is one, is made simpler as long as no loss can be measured, and then goes first.
 
     Raises:
         SearchError: no trial has a value.
         StudyError: pictures of a finalist, a parent or a FLAT mix cannot be made.
         ScorerError: a scorer failed.
     """
-    history = store.history()
-    points = {finalist.label: finalist.point for finalist in choose(spec.space, history, spec.finalists, spec.plan)}
-    baselines, candidates = baselines_of(spec), {label: spec.candidate(point) for label, point in points.items()}
-    looks = _looks(spec, workshop, baselines | candidates, console)
-    standings = _standings(spec, workshop.panel, baselines, looks)
-    rivals = [*spec.models, _best([standing for label, standing in standings.items() if label not in spec.models])]
-    finalists = sorted(_standings(spec, workshop.panel, candidates, looks, rivals).values(), key=_by_value)
+    history, search, models = store.history(), spec.search, spec.merge.models
+    chosen = choose(search.space, history, search.finalists, search.plan)
+    points = {finalist.label: finalist.point for finalist in chosen}
+    baselines = baselines_of(search, spec.rendering)
+    candidates = {label: search.candidate(point) for label, point in points.items()}
+    features = _features_of(spec, workshop, baselines | candidates, console)
+    standings = _standings(workshop.panel, baselines, features, tuple(baselines))
+    rivals = [*models, _best_label([standing for label, standing in standings.items() if label not in models])]
+    results = _standings(workshop.panel, candidates, features, tuple(baselines), rivals)
+    finalists = sorted(results.values(), key=_by_value)
     outcome = Outcome(
-        models=dict(models),
+        models=dict(hashes),
         baselines=tuple(standings.values()),
         finalists=tuple(finalists),
-        sheet=str(spec.folder / "finalists.png"),
+        sheet=str(spec.storage.folder / "finalists.png"),
         remarks=_remarks(store),
-        course=(*_course(spec, store, history), *_promise(spec, history, points, finalists[0], standings)),
+        course=(
+            *_search_lines(search, spec.shots, store, history),
+            *_expectation_lines(search, history, points, finalists[0], standings),
+        ),
     )
     if outcome.winner is not None:
-        outcome = _simpler(spec, workshop, history, outcome, looks, points[outcome.winner.label], console)
+        outcome = _simpler(spec, workshop, history, outcome, features, points[outcome.winner.label], console)
     draw_sheet(spec, workshop, outcome)
-    write_outcome(spec.folder, outcome)
+    write_outcome(spec.storage.folder, outcome)
     return outcome
 
 
@@ -75,65 +81,69 @@ def _simpler(
     workshop: Workshop,
     history: Sequence[TrialRecord],
     outcome: Outcome,
-    looks: Mapping[str, Features],
+    features: Mapping[str, Features],
     point: Point,
     console: Console,
 ) -> Outcome:
-    """Return the outcome with the winner made simpler in front, if there is such a recipe and it wins as well."""
+    """Return the outcome with a simpler winner in front, if there is one that wins as well."""
     panel, won = workshop.panel, outcome.finalists[0]
-    lead = min((panel.compare(looks[won.label], looks[c.against]) for c in won.comparisons), key=lambda lead: lead.mean)
-    simple = simplified(spec, workshop, history, point, lead, console)
+    lead = min(
+        (panel.compare(features[won.label], features[c.against]) for c in won.comparisons), key=lambda lead: lead.mean
+    )
+    simple = simplified(spec.search, spec.shots, workshop, history, point, lead, console)
     if simple is None:
         return outcome
-    label, candidate = f"{won.label}, simpler", spec.candidate(simple.point)
-    looks = {**looks, label: workshop.make(candidate, spec.proof_shots, pictures=True).features}
-    first = _standings(spec, panel, {label: candidate}, looks, [c.against for c in won.comparisons])[label]
+    label, candidate = f"{won.label}, simpler", spec.search.candidate(simple.point)
+    features = {**features, label: workshop.make(candidate, spec.shots.proof, pictures=True).features}
+    baselines = tuple(baselines_of(spec.search, spec.rendering))
+    rivals = [comparison.against for comparison in won.comparisons]
+    first = _standings(panel, {label: candidate}, features, baselines, rivals)[label]
     made = replace(
         outcome,
         finalists=(first, *outcome.finalists),
-        simpler=simple.sentence(_compare(panel, looks, label, won.label)),
+        simpler=simple.sentence(_comparison(panel, features, label, won.label)),
     )
     return made if made.winner is not None else outcome
 
 
-def baselines_of(spec: StudySpec) -> dict[str, Candidate]:
+def baselines_of(search: SearchSettings, rendering: Rendering) -> dict[str, Candidate]:
     """What finalists are compared with: the models as they are, then the FLAT mixes."""
-    recipes = parents(spec.space) | flats(spec.space)
-    return {label: spec.baseline(recipe) for label, recipe in recipes.items()}
+    recipes = parents(search.space) | flats(search.space)
+    return {label: rendering.baseline(recipe) for label, recipe in recipes.items()}
 
 
-def _looks(
+def _features_of(
     spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Candidate], console: Console
 ) -> dict[str, Features]:
     """Features of the held-out pictures, which are all kept."""
-    looks: dict[str, Features] = {}
+    features: dict[str, Features] = {}
     with meter("proving the finalists", len(recipes), console) as bar:
         for label, candidate in recipes.items():
             try:
-                looks[label] = workshop.make(candidate, spec.proof_shots, pictures=True).features
+                features[label] = workshop.make(candidate, spec.shots.proof, pictures=True).features
             except (EngineError, ScorerError) as error:
-                raise StudyError(f"{spec.name}: the proof's pictures of {label} cannot be made: {error}") from error
+                where = (Named(spec.storage.name), Named(f"the proof's pictures of {label} cannot be made"))
+                raise StudyError.of(problem.under(*where) for problem in error.problems) from error
             bar.advance(note=label)
-    return looks
+    return features
 
 
 def _standings(
-    spec: StudySpec,
     panel: Panel,
     candidates: Mapping[str, Candidate],
-    looks: Mapping[str, Features],
+    features: Mapping[str, Features],
+    baselines: Sequence[str],
     rivals: Sequence[str] = (),
 ) -> dict[str, Standing]:
-    """Results of some candidates, beside their rivals' if there are such; ``looks`` holds those of all baselines."""
-    baselines = tuple(baselines_of(spec))
-    shown = {label: looks[label] for label in {**dict.fromkeys(baselines), **candidates}}
-    likenesses = panel.reference_distances(shown, baselines)
+    """Results of some candidates, compared with rivals if there are any; ``features`` are theirs and all baselines'."""
+    compared = {label: features[label] for label in {**dict.fromkeys(baselines), **candidates}}
+    likenesses = panel.reference_distances(compared, baselines)
     found = {
-        label: _standing(panel, label, candidate, looks[label], likenesses[label])
+        label: _standing(panel, label, candidate, features[label], likenesses[label])
         for label, candidate in candidates.items()
     }
     return {
-        label: replace(one, comparisons=tuple(_compare(panel, looks, label, rival) for rival in rivals))
+        label: replace(one, comparisons=tuple(_comparison(panel, features, label, rival) for rival in rivals))
         for label, one in found.items()
     }
 
@@ -142,35 +152,37 @@ def _by_value(standing: Standing) -> float:
     return -standing.value if standing.value is not None else math.inf
 
 
-def _course(spec: StudySpec, store: StudyStore, history: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """How the stages ended, what speaks against the scores, and how lucky the best trial was."""
-    lines = [str(status) for status in suggester_of(spec, store).statuses(history)] + list(doubts(store))
-    luck = optimism(spec.space, history, spec.plan)
-    if luck is not None:
-        lines.append(f"The best trial's score is {luck:+.2f} against what all trials together let one expect of it.")
+def _search_lines(
+    search: SearchSettings, shots: StudyShots, store: StudyStore, history: Sequence[TrialRecord]
+) -> tuple[str, ...]:
+    """How the stages ended, what makes scores doubtful, and by how much the best exceeds its expected value."""
+    lines = [str(ending) for ending in suggester_of(search, shots, store).statuses(history)] + list(doubts(store))
+    excess = optimism(search.space, history, search.plan)
+    if excess is not None:
+        lines.append(f"The best trial's score is {excess:+.2f} above what the model of all trials expects of it.")
     return tuple(lines)
 
 
-def _promise(
-    spec: StudySpec,
+def _expectation_lines(
+    search: SearchSettings,
     history: Sequence[TrialRecord],
     points: Mapping[str, Point],
     first: Standing,
     baselines: Mapping[str, Standing],
 ) -> tuple[str, ...]:
-    """What the search promises of the first finalist beside what was found; nothing where bounds exclude the rival."""
+    """The first finalist's lead, expected and measured; nothing where bounds exclude the rival."""
     held = first.comparisons[-1]
     try:
-        flat = spec.space.encode(baselines[held.against].candidate.recipe)
+        flat = search.space.encode(baselines[held.against].candidate.recipe)
     except SearchError:
         return ()
-    mine, theirs = posterior_means(spec.space, history, [points[first.label], flat], spec.plan)
-    promised = f"{mine - theirs:+.2f} is what the search promises of its own pictures"
-    return (f"{first.label} against {held.against}: {promised}, {held.mean:+.2f} what held-out ones say.",)
+    mine, theirs = posterior_means(search.space, history, [points[first.label], flat], search.plan)
+    leads = f"the search expects a lead of {mine - theirs:+.2f}, the held-out pictures show {held.mean:+.2f}"
+    return (f"{first.label} against {held.against}: {leads}.",)
 
 
-def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, likeness: ReferenceDistance) -> Standing:
-    verdict = panel.judge(look)
+def _standing(panel: Panel, label: str, candidate: Candidate, own: Features, likeness: ReferenceDistance) -> Standing:
+    verdict = panel.judge(own)
     numbers = (likeness.cmmd, likeness.polynomial_mmd, likeness.drift)
     return Standing(
         label=label,
@@ -184,7 +196,7 @@ def _standing(panel: Panel, label: str, candidate: Candidate, look: Features, li
 
 
 def _remarks(store: StudyStore) -> tuple[str, ...]:
-    """Whether two read-outs of the look disagree over the trials."""
+    """An alarm if two measures of the look disagree over the trials."""
     from scorers.reporting.leak import disagreement_alarm
 
     scores = [trial.user_attrs.get("scores", {}) for trial in complete(store.trials())]
@@ -193,32 +205,36 @@ def _remarks(store: StudyStore) -> tuple[str, ...]:
     return (alarm,) if alarm else ()
 
 
-def _best(standings: list[Standing]) -> str:
+def _best_label(standings: list[Standing]) -> str:
     return max(standings, key=lambda s: s.value if s.value is not None else float("-inf")).label
 
 
-def _compare(panel: Panel, looks: Mapping[str, Features], label: str, rival: str) -> Comparison:
-    difference = panel.compare(looks[label], looks[rival])
+def _comparison(panel: Panel, features: Mapping[str, Features], label: str, rival: str) -> Comparison:
+    difference = panel.compare(features[label], features[rival])
     return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
 
 
 def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
     """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
-    shots = spec.proof_shots
-    rows = _spread(len(shots), SHEET_ROWS)
-    best_flat = _best([standing for standing in outcome.baselines if standing.label not in spec.models])
-    shown = [s for s in outcome.baselines if s.label in (*spec.models, best_flat)] + list(outcome.finalists)
+    shots, models = spec.shots.proof, spec.merge.models
+    rows = _spread_indices(len(shots), SHEET_ROWS)
+    best_flat = _best_label([standing for standing in outcome.baselines if standing.label not in models])
+    shown = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
-        sheets.Column(title="references", pictures=_references(spec.references, len(rows)), lines=["the wanted look"])
+        sheets.SheetColumn(
+            title="references",
+            pictures=_reference_pictures(spec.target.references, len(rows)),
+            lines=["the target look"],
+        )
     ]
-    for number, standing in enumerate(shown, start=-len(spec.models)):
+    for number, standing in enumerate(shown, start=-len(models)):
         kept = workshop.renders.pictures(standing.candidate, shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
-            sheets.Column(
+            sheets.SheetColumn(
                 title=title,
                 pictures=[kept[row] for row in rows if row < len(kept)],
-                lines=_lines(standing, best_flat),
+                lines=_standing_lines(standing, best_flat),
                 marked=outcome.winner is not None and standing.label == outcome.winner.label,
             )
         )
@@ -226,22 +242,22 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
         columns,
         [shots[row].prompt for row in rows],
         Path(outcome.sheet),
-        title=f"{spec.name}: finalists on held-out prompts and seeds",
+        title=f"{spec.storage.name}: finalists on held-out prompts and seeds",
         caption=outcome.sentences()[-1],
     )
 
 
-def _spread(count: int, shown: int) -> list[int]:
+def _spread_indices(count: int, shown: int) -> list[int]:
     """Up to ``shown`` indices spread evenly over ``count``."""
     step = max(1.0, count / shown)
     return [int(i * step) for i in range(min(count, shown))]
 
 
-def _references(paths: tuple[Path, ...], count: int) -> list[sheets.Picture]:
-    return [sheets.read_picture(paths[i]) for i in _spread(len(paths), count)]
+def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbPicture]:
+    return [sheets.read_picture(paths[i]) for i in _spread_indices(len(paths), count)]
 
 
-def _lines(standing: Standing, best_flat: str) -> list[str]:
+def _standing_lines(standing: Standing, best_flat: str) -> list[str]:
     if standing.value is None:
         return ["broken: " + "; ".join(standing.reasons)]
     lines = [f"score {standing.value:+.2f}", *([f"VAE {Path(standing.vae).stem}"] if standing.vae else [])]

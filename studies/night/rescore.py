@@ -1,4 +1,4 @@
-"""Judging a whole study anew without rendering: other references, weights or scorers, the same pictures.
+"""Rescoring: judging a whole study again, by other references, weights or scorers, without rendering.
 
 Optuna's finished trials are frozen, so a rescored study is a second one in the same storage: every trial is copied with
 its number, its parameters, its pictures and the new score. It takes the place of the first once it is whole, and a
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -23,11 +24,11 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, judged_otherwise
+from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, panel_changes
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
-from studies.night.trial import fresh_of, tried
+from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
@@ -36,19 +37,19 @@ from studies.store.records import VERDICT, attributes_of
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
 from studies.store.workers import alone
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rescored:
-    """What rescoring came to.
+class RescoreResult:
+    """The result of rescoring.
 
     Attributes:
-        changed: what judges otherwise than before, in words; empty: nothing, and nothing was written.
-        trials: that were judged.
+        changed: what changed in the panel, in words; empty: nothing, and nothing was written.
+        trials: how many were judged.
         moved: the trials with a value before and after, best first by the new values: number, before, after.
         proved: whether the finalists' renders were all there, so that there is a new outcome.
     """
@@ -59,8 +60,8 @@ class Rescored:
     proved: bool = False
 
 
-def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> Rescored:
-    """Judge every trial by what the study file says now.
+def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) -> RescoreResult:
+    """Judge every trial by the study file as it is now.
 
     Args:
         spec: the study.
@@ -72,12 +73,13 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
             something.
         ScorerError: the panel cannot be opened or calibrated.
     """
-    if not StudyStore.exists(spec.folder):
-        raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
-    with alone(spec.folder), termination_as_interrupt(), disk_errors_named(spec):
-        repair(spec.folder / "journal.log")
-        store = StudyStore(spec.folder, spec.name)
-        models = model_hashes(spec)
+    storage = spec.storage
+    if not StudyStore.exists(storage.folder):
+        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+    with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
+        repair(storage.folder / "journal.log")
+        store = StudyStore(storage.folder, storage.name)
+        models = model_hashes(spec.merge, storage)
         kept_on = "" if render else str((store.noted(SURROUNDINGS) or {}).get("device", "cpu")).partition(":")[0]
         workshop = Workshop.open(spec, models, kept_on=kept_on)
         try:
@@ -88,21 +90,21 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
 
 def _rescored(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
-) -> Rescored:
+) -> RescoreResult:
     inputs = inputs_of(spec, models, workshop)
-    changed = _changed(spec, store, inputs, workshop.panel)
+    changed = _changed(spec.storage, store, inputs, workshop.panel)
     if not changed:
-        return Rescored(changed=())
+        return RescoreResult(changed=())
     store.reap()
     trials = store.study.get_trials(deepcopy=False)
-    _refuse_missing(spec, workshop, _needed(spec, store, trials))
+    _refuse_missing(spec.storage, spec.shots, workshop, _needed(spec.search, spec.shots, trials))
     new = store.successor()
     new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
-    calibrate(spec, workshop, new, console)
+    calibrate(spec.merge, spec.search, spec.shots, workshop, new, console)
     moved: list[tuple[int, float, float]] = []
     with meter("judging", len(trials), console) as bar:
         for trial in trials:
-            value = _judge(spec, workshop, new, trial)
+            value = _judge(spec.search, spec.shots, workshop, new, trial)
             if value is not None and trial.value is not None:
                 moved.append((trial.number, trial.value, value))
             bar.advance()
@@ -110,48 +112,48 @@ def _rescored(
         new.note(key, fact)
     new.note(SURROUNDINGS, store.noted(SURROUNDINGS))
     new.seal()
-    _set_aside(spec, store.rescored)
+    _set_aside(spec.storage.folder, store.rescored)
     proved = False
     with suppress(NotKeptError):
-        if any(told.value is not None for told in new.history()):
+        if any(one.value is not None for one in new.history()):
             prove(spec, workshop, new, models, console)
             proved = True
     moved.sort(key=lambda row: -row[2])
-    return Rescored(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
+    return RescoreResult(changed=tuple(changed), trials=len(trials), moved=tuple(moved), proved=proved)
 
 
-def _changed(spec: StudySpec, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:
-    """What judges otherwise than in the study so far, in words."""
+def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], panel: Panel) -> list[str]:
+    """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{spec.folder}: no trial was made yet; recipe-search run {spec.file}")
+        raise StudyError(f"{storage.folder}: no trial was made yet; recipe-search run {storage.file}")
     names = differing(known, inputs)
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:
         raise StudyError(
-            f"{spec.folder}: more changed than what judges the pictures, and the pictures would be others:\n"
+            f"{storage.folder}: rescoring needs the same pictures, and other inputs than the panel changed:\n"
             + "\n".join(others)
             + "\nput it back, or give the study another name to start a new one"
         )
     if PANEL not in names:
         return []
-    return judged_otherwise(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
+    return panel_changes(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
 
 
-def _needed(spec: StudySpec, store: StudyStore, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
+def _needed(search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
     """Everything whose features are needed, with the shots it drew: calibration recipes, judged trials, their base."""
     from scorers.panel.judge import BASE
 
-    recipes = calibration_recipes(spec)
+    recipes = calibration_recipes(search)
     needed = [(candidate, Slots()) for candidate in recipes.values()]
     needed += [
         (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
         for trial in trials
         if _was_judged(trial)
     ]
-    for fresh in {found for _, slots in needed if (found := fresh_of(spec, slots))}:
+    for fresh in {found for _, slots in needed if (found := shots.fresh(slots))}:
         needed.append((recipes[BASE], fresh))
-    return list({(one.key, spec.drawn(slots)): (one, slots) for one, slots in needed}.values())
+    return list({(one.key, shots.drawn(slots)): (one, slots) for one, slots in needed}.values())
 
 
 def _was_judged(trial: FrozenTrial) -> bool:
@@ -160,34 +162,38 @@ def _was_judged(trial: FrozenTrial) -> bool:
     return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
 
 
-def _refuse_missing(spec: StudySpec, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]) -> None:
-    """Say which features lack what, and the way out; a workshop that can render makes them."""
+def _refuse_missing(
+    storage: Storage, shots: StudyShots, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]
+) -> None:
+    """Refuse features that lack something, unless the workshop can render them again."""
     if workshop.can_render:
         return
-    lacking = [(found, slots) for one, slots in needed if (found := _lacking(spec, workshop, one, slots))]
+    lacking = [(found, slots) for one, slots in needed if (found := _lacking(shots, workshop, one, slots))]
     if not lacking:
         return
     names = sorted({name for names, _ in lacking for name in names})
     gone = [names for names, _ in lacking if NOTHING in names]
-    pictures = sum(len(spec.drawn(slots)) for _, slots in lacking)
+    pictures = sum(len(shots.drawn(slots)) for _, slots in lacking)
     raise StudyError(
-        f"{spec.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
+        f"{storage.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
-        + f", which the panel reads now; `recipe-search rescore {spec.file} --render` renders those recipes again "
+        + f", which the panel reads now; `recipe-search rescore {storage.file} --render` renders those recipes again "
         f"({pictures} pictures), or take out of the study file what reads it"
     )
 
 
-def _lacking(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
+def _lacking(shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[str, ...]:
     """What the kept features of some shots lack; nothing, where those of all shots have it."""
-    wanted = workshop.panel.observer.versions
-    inside = slots and not fresh_of(spec, slots)
-    if inside and not workshop.renders.lacking(candidate, spec.shots, wanted):
+    needed_versions = workshop.panel.observer.versions
+    inside = slots and not shots.fresh(slots)
+    if inside and not workshop.renders.lacking(candidate, shots.trials, needed_versions):
         return ()
-    return workshop.renders.lacking(candidate, spec.drawn(slots), wanted)
+    return workshop.renders.lacking(candidate, shots.drawn(slots), needed_versions)
 
 
-def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTrial) -> float | None:
+def _judge(
+    search: SearchSettings, shots: StudyShots, workshop: Workshop, new: StudyStore, trial: FrozenTrial
+) -> float | None:
     """Copy a trial with the verdict of the new panel; returns its value."""
     attributes: dict[str, Any] = {k: v for k, v in trial.user_attrs.items() if k not in VERDICT}
     if not _was_judged(trial):
@@ -197,7 +203,7 @@ def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTr
     attributes["value before"] = trial.value
     value: float | None = None
     try:
-        _, verdict = tried(spec, workshop, Candidate.of(attributes), tuple(attributes.get(SLOTS, ())))
+        _, verdict = tried(search, shots, workshop, Candidate.of(attributes), tuple(attributes.get(SLOTS, ())))
         attributes |= attributes_of(verdict)
         value = verdict.value
         if value is None:
@@ -211,9 +217,9 @@ def _judge(spec: StudySpec, workshop: Workshop, new: StudyStore, trial: FrozenTr
     return value
 
 
-def _set_aside(spec: StudySpec, number: int) -> None:
+def _set_aside(folder: Path, number: int) -> None:
     """Give the outcome of the earlier scores a name of its own, since it no longer holds."""
     for name in ("outcome.json", "finalists.png"):
-        path = spec.folder / name
+        path = folder / name
         if path.exists():
             path.replace(path.with_name(f"{path.stem}.{number}{path.suffix}"))

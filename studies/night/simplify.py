@@ -1,4 +1,4 @@
-"""The recommended recipe made simpler, as long as held-out pictures do not tell it from itself."""
+"""Simpler versions of the recommended recipe that held-out pictures do not distinguish from it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from search.simplify import Simpler, complexity, simpler
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.outcome import Comparison
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.verdict import PairedDifference
 
 LOSS = 0.5
-"""A simpler recipe may lose this part of the standard error of the lead,"""
+"""The most that a simpler recipe may lose, as a part of the standard error of the lead."""
 SHARE = 0.1
-"""and this part of the lead, whichever is less."""
+"""The most that a simpler recipe may lose, as a part of the lead itself; the smaller of both limits counts."""
 DOUBT = 1.0
-"""What the model expects to lose more than so many standard errors is not rendered."""
+"""A recipe is not rendered if the model expects it to lose more than so many standard errors above that limit."""
 
 
 def allowed(lead: PairedDifference) -> float:
@@ -40,17 +40,17 @@ def allowed(lead: PairedDifference) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Simplified:
+class SimplifiedRecipe:
     """A simpler recipe."""
 
     point: Point
     steps: tuple[str, ...]
-    """What was done."""
+    """What was simplified, in order."""
     digits: tuple[int, int]
-    """How much there was to read, and is."""
+    """Number of digits in the recipe before and after."""
 
     def sentence(self, loss: Comparison) -> str:
-        """Return what was done and what it cost, for people."""
+        """Return the steps and their cost, for people."""
         before, after = self.digits
         return (
             f"Finalist 1 is {loss.against} made simpler, {after} digits instead of {before} ({'; '.join(self.steps)}): "
@@ -58,22 +58,27 @@ class Simplified:
         )
 
 
-class _Trying:
-    """One go through the simpler recipes."""
+class _SimplerTrials:
+    """One pass through the simpler recipes of one recipe."""
 
     def __init__(
-        self, spec: StudySpec, workshop: Workshop, history: Sequence[TrialRecord], lead: PairedDifference
+        self,
+        search: SearchSettings,
+        shots: StudyShots,
+        workshop: Workshop,
+        history: Sequence[TrialRecord],
+        lead: PairedDifference,
     ) -> None:
-        self.spec, self.workshop, self.history, self.lead = spec, workshop, history, lead
+        self.search, self.shots, self.workshop, self.history, self.lead = search, shots, workshop, history, lead
         self.rendered = 0
 
-    def run(self, point: Point, bar: Meter) -> Simplified | None:
+    def run(self, point: Point, bar: Meter) -> SimplifiedRecipe | None:
         """Try one after another, each beside the recipe that all began with."""
-        space, kept, now = self.spec.space, list[str](), dict(point)
-        original = self._look(point)
+        space, kept, now = self.search.space, list[str](), dict(point)
+        original = self._features(point)
         tries = simpler(space, point)
         candidate = next(tries, None)
-        while candidate is not None and self.rendered < self.spec.simplify:
+        while candidate is not None and self.rendered < self.search.simplify:
             good = self._is_as_good(candidate, original, point, bar)
             if good:
                 kept.append(candidate.label)
@@ -83,52 +88,55 @@ class _Trying:
             except StopIteration:
                 break
         digits = (complexity(space, point), complexity(space, now))
-        return Simplified(point=now, steps=tuple(kept), digits=digits) if kept else None
+        return SimplifiedRecipe(point=now, steps=tuple(kept), digits=digits) if kept else None
 
     def _is_as_good(self, candidate: Simpler, original: Features, point: Point, bar: Meter) -> bool:
-        before, after = posterior_means(self.spec.space, self.history, [point, candidate.point], self.spec.plan)
+        before, after = posterior_means(self.search.space, self.history, [point, candidate.point], self.search.plan)
         if before - after > allowed(self.lead) + DOUBT * self.lead.standard_error:
             return False
         self.rendered += 1
         panel = self.workshop.panel
         try:
-            look = self._look(candidate.point)
-            good = panel.judge(look).value is not None and panel.compare(look, original).mean >= -allowed(self.lead)
-        except (EngineError, ScorerError) as error:  # it is but an offer: the winner stands without it
+            features = self._features(candidate.point)
+            sound = panel.judge(features).value is not None
+            good = sound and panel.compare(features, original).mean >= -allowed(self.lead)
+        except (EngineError, ScorerError) as error:  # optional: the winner stands without it
             bar.advance(note=f"{candidate.label}: {error}")
             return False
         bar.advance(note=f"{candidate.label}: {'kept' if good else 'not as good'}")
         return good
 
-    def _look(self, point: Point) -> Features:
-        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots, pictures=True).features
+    def _features(self, point: Point) -> Features:
+        return self.workshop.make(self.search.candidate(point), self.shots.proof, pictures=True).features
 
 
 def simplified(
-    spec: StudySpec,
+    search: SearchSettings,
+    shots: StudyShots,
     workshop: Workshop,
     history: Sequence[TrialRecord],
     point: Point,
     lead: PairedDifference,
     console: Console,
-) -> Simplified | None:
+) -> SimplifiedRecipe | None:
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 
     As good: every one is compared with the recipe itself at equal shots, and may lose half the standard error of its
     lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up.
 
     Args:
-        spec: the study; it says how many may be rendered.
+        search: its limit says how many may be rendered.
+        shots: of the study; those of the proof are rendered.
         workshop: with a calibrated panel.
-        history: of the search, whose model says what is not worth rendering.
+        history: of the search, from which its model is fitted.
         point: the recommended recipe.
-        lead: of it.
+        lead: of that recipe.
         console: takes the progress.
 
     Raises:
         EngineError, ScorerError: pictures of the recommended recipe itself cannot be made or judged.
     """
-    if spec.simplify == 0:
+    if search.simplify == 0:
         return None
-    with meter("making the best one simpler", spec.simplify, console) as bar:
-        return _Trying(spec, workshop, history, lead).run(point, bar)
+    with meter("making the best one simpler", search.simplify, console) as bar:
+        return _SimplerTrials(search, shots, workshop, history, lead).run(point, bar)

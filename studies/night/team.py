@@ -1,24 +1,26 @@
-"""A team, several workers of a study, each a process and mostly a GPU of its own, started and stopped together."""
+"""Several workers of one study, each a process with, where possible, a GPU of its own; started and stopped together."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
 
+from engine.devices import worker_devices
 from studies.night.night import termination_as_interrupt
-from studies.studyfile.read import StudySpec
 
 
-def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each in its own clean way.
+def run_team(file: Path, device: str, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
+    """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each cleanly.
 
     Args:
-        spec: the study; where its device is `auto` or `cuda`, the workers get all GPUs in turn.
+        file: the study file.
+        device: the study's; where it is `auto` or `cuda`, the workers get all GPUs in turn.
         workers: how many.
         options: of `recipe-search run`, for each of them.
-        say: takes what they say, line by line, with the worker's number before it.
+        say: takes their output, line by line, with the worker's number before it.
 
     Returns:
         Whether all ended well.
@@ -30,8 +32,8 @@ def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callabl
     readers: list[Thread] = []
     with termination_as_interrupt():
         try:
-            for number, device in enumerate(devices(spec.device, workers), start=1):
-                team.append(_started([str(spec.file), "--device", device, *options]))
+            for number, own in enumerate(worker_devices(device, workers), start=1):
+                team.append(_started([str(file), "--device", own, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
             for process in team:
@@ -44,14 +46,6 @@ def run_team(spec: StudySpec, workers: int, options: Sequence[str], say: Callabl
             for reader in readers:
                 reader.join()
     return not any(process.returncode for process in team)
-
-
-def devices(name: str, workers: int) -> list[str]:
-    """Return a device for every worker: the GPUs in turn, unless the name says which."""
-    import torch
-
-    gpus = torch.cuda.device_count() if name in ("auto", "cuda") else 0
-    return [f"cuda:{number % gpus}" if gpus else name for number in range(workers)]
 
 
 def _started(arguments: Sequence[str]) -> subprocess.Popen[str]:

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING
 from search.history import Slots
 from studies.candidate import Candidate
 from studies.night.calibration import calibration_recipes
-from studies.night.workshop import Work, Workshop
-from studies.studyfile.read import StudySpec
+from studies.night.workshop import RenderResult, Workshop
+from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.panel.verdict import Verdict
 
 
-def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slots) -> tuple[Work, Verdict]:
-    """Return the pictures' features and what the panel says of them.
+def tried(
+    search: SearchSettings, shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots
+) -> tuple[RenderResult, Verdict]:
+    """Return the pictures' features and the panel's verdict.
 
-    Where stages draw fresh seeds, what values are measured from is rendered on these too, once a stage.
+    Where stages draw fresh seeds, the recipe that values are measured from is rendered on these too, once a stage.
 
     Args:
-        spec: the study.
+        search: whose calibration recipes values are measured from.
+        shots: of the study.
         workshop: with a calibrated panel.
         candidate: to try.
         slots: of its stage; none: all shots.
@@ -30,15 +33,10 @@ def tried(spec: StudySpec, workshop: Workshop, candidate: Candidate, slots: Slot
         NotKeptError: something has to be rendered, and this workshop was opened for renders that are kept.
         ScorerError: a scorer failed.
     """
-    fresh = fresh_of(spec, slots)
-    shots, panel = spec.drawn(fresh) if fresh else (), workshop.panel
-    if not panel.has_slots([(shot.prompt, shot.seed) for shot in shots]):
-        recipes = calibration_recipes(spec)
-        panel.add_slots({label: workshop.make(recipes[label], shots).features for label in panel.bases})
-    work = workshop.make(candidate, spec.drawn(slots), among=() if fresh else spec.shots)
-    return work, workshop.panel.judge(work.features)
-
-
-def fresh_of(spec: StudySpec, slots: Slots) -> Slots:
-    """Return the places among some that the calibration recipes did not draw."""
-    return tuple(slot for slot in slots if slot >= len(spec.shots))
+    fresh, panel = shots.fresh(slots), workshop.panel
+    new = shots.drawn(fresh) if fresh else ()
+    if not panel.has_slots([(shot.prompt, shot.seed) for shot in new]):
+        recipes = calibration_recipes(search)
+        panel.add_slots({label: workshop.make(recipes[label], new).features for label in panel.bases})
+    work = workshop.make(candidate, shots.drawn(slots), among=() if fresh else shots.trials)
+    return work, panel.judge(work.features)

@@ -1,4 +1,4 @@
-"""From a recipe to its features: build, render, look, keep; engine, panel and render store, open together."""
+"""From a recipe to its features: build, render, measure, store; engine, panel and render store, open together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.renders import SHEET, RenderStore
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
     import torch
@@ -32,14 +32,14 @@ class NotKeptError(StudyError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What one recipe came to."""
+class RenderResult:
+    """What a recipe was rendered to."""
 
     features: Features
     sheet: Path
     """Contact sheet of the pictures."""
     seconds: dict[str, float]
-    """Time of ``build``, ``render`` and ``look``; empty if everything was kept from before."""
+    """Seconds of ``build``, ``render`` and ``look`` (features); empty if everything was kept from before."""
 
 
 class Workshop:
@@ -53,7 +53,7 @@ class Workshop:
         engine: Engine | None,
         vaes: Mapping[str, Path | None] | None = None,
     ) -> None:
-        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``StudySpec``, the engine's first."""
+        """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``Rendering``, the engine's first."""
         self.panel = panel
         self.renders = renders
         self.device = device
@@ -77,37 +77,27 @@ class Workshop:
         from engine.engine import Engine
         from scorers.panel.panel import Panel
 
+        rendering = spec.rendering
         engine = None
         if not kept_on:
             engine = Engine.open(
-                spec.models,
-                device=spec.device,
-                precision=spec.precision,
-                round_to=spec.export_dtype,
-                embeddings=spec.embeddings,
-                prediction=spec.prediction,
-                vae=spec.vae or next(iter(spec.vaes.values()), None),
-                upscalers=spec.upscalers,
+                spec.merge.models,
+                device=rendering.device,
+                precision=rendering.precision,
+                round_to=spec.merge.export_dtype,
+                embeddings=rendering.embeddings,
+                prediction=rendering.prediction,
+                vae=rendering.vae or next(iter(rendering.vaes.values()), None),
+                upscalers=rendering.upscalers,
             )
-        device = engine.device if engine is not None else device_of(spec.device)
+        device = engine.device if engine is not None else device_of(rendering.device)
         panel = Panel.open(spec.panel_settings(), device=str(device))
-        stamp = "\n".join(
-            [
-                *models.values(),
-                *embedding_hashes(spec).values(),
-                *(f"vae {digest}" for digest in vae_hashes(spec).values()),
-                *([spec.prediction] if spec.prediction != "auto" else []),
-                *upscaler_hashes(spec).values(),
-                spec.export_dtype,
-                spec.precision,
-                kept_on or device.type,
-            ]
-        )
-        return cls(panel, RenderStore(spec.folder, stamp), device, engine, spec.vaes)
+        renders = RenderStore(spec.storage.folder, _stamp(spec, models, kept_on or device.type))
+        return cls(panel, renders, device, engine, rendering.vaes)
 
     @property
     def can_render(self) -> bool:
-        """Whether recipes that are not kept can be made."""
+        """Whether recipes whose renders are not kept can be rendered."""
         return self._engine is not None
 
     @property
@@ -123,7 +113,7 @@ class Workshop:
 
     def make(
         self, candidate: Candidate, shots: Sequence[Shot], *, among: Sequence[Shot] = (), pictures: bool = False
-    ) -> Work:
+    ) -> RenderResult:
         """Build and render a candidate, unless its renders of these shots are kept already.
 
         Args:
@@ -139,11 +129,11 @@ class Workshop:
         place = self.renders.place(candidate, shots)
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
-            return Work(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
+            return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
         whole = self.renders.load(candidate, among, self.panel.observer.versions) if among and not pictures else None
         if whole is not None:
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
-            return Work(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
+            return RenderResult(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
         started = time.perf_counter()
         engine = self.engine
         engine.build(candidate.recipe)
@@ -152,17 +142,17 @@ class Workshop:
         images = engine.render(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
-        looked = time.perf_counter()
+        measured = time.perf_counter()
         place.mkdir(parents=True, exist_ok=True)
         small = as_bytes(images)
         sheets.grid(small, place / SHEET)
         if pictures:
             self.renders.keep_pictures(candidate, shots, small)
         self.renders.keep(candidate, shots, features)  # last: what is kept is complete
-        return Work(
+        return RenderResult(
             features=features,
             sheet=place / SHEET,
-            seconds={"build": built - started, "render": rendered - built, "look": looked - rendered},
+            seconds={"build": built - started, "render": rendered - built, "look": measured - rendered},
         )
 
     def _decode_with(self, vae: str) -> None:
@@ -174,3 +164,20 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
+
+
+def _stamp(spec: StudySpec, models: Mapping[str, str], device: str) -> str:
+    """What kept renders depend on beside recipe and shots; `device` is its kind."""
+    rendering, merge = spec.rendering, spec.merge
+    return "\n".join(
+        [
+            *models.values(),
+            *embedding_hashes(rendering, spec.shots).values(),
+            *(f"vae {digest}" for digest in vae_hashes(rendering, spec.storage).values()),
+            *([rendering.prediction] if rendering.prediction != "auto" else []),
+            *upscaler_hashes(rendering, spec.shots).values(),
+            merge.export_dtype,
+            rendering.precision,
+            device,
+        ]
+    )

@@ -1,4 +1,4 @@
-"""The options of hires fix on the command line: read, and laid over what a picture says."""
+"""The options of hires fix on the command line, which replace what a picture says."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HIRES_OPTIONS = (
     click.option("--hires-upscaler", help="Latent, Lanczos, ... or a model's name. Any of these makes hires fix."),
     click.option("--hires-scale", type=float, help="How much larger the picture becomes.  [default: 2]"),
-    click.option("--hires-resize", metavar="WxH", help="Or its size; one of both may be 0."),
+    click.option("--hires-resize", metavar="WxH", help="Or its size; one of the two may be 0."),
     click.option("--hires-steps", type=int, help="Steps of the second pass.  [default: as the first]"),
     click.option("--denoise", type=float, help="Denoising strength of the second pass.  [default: 0.7]"),
     click.option("--hires-sampler", help="Sampler of the second pass.  [default: the first's]"),
@@ -24,7 +24,7 @@ HIRES_OPTIONS = (
     click.option("--hires-cfg", type=float, help="Its CFG scale.  [default: the first's]"),
     click.option("--hires-prompt", help="Its prompt.  [default: the first's]"),
     click.option("--hires-negative", help="Its negative.  [default: the first's]"),
-    click.option("--no-hires", is_flag=True, default=None, help="No second pass, whatever --from says."),
+    click.option("--no-hires", is_flag=True, default=None, help="No second pass, whatever the picture of --from has."),
     click.option(
         "--upscalers", type=click.Path(path_type=Path), help="Folder of upscaler models (.pth, .safetensors)."
     ),
@@ -47,12 +47,12 @@ def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: 
     """The settings of a shot that options give, those of hires fix made one.
 
     Args:
-        given: what options say, by their names; those of other settings are left as they are.
-        taken: what a picture says, by the names of ``Shot``; options are laid over its hires fix.
-        prompted: whether options say what to show.
+        given: values of options, by their names; those of other settings are left as they are.
+        taken: settings of a picture, by the names of ``Shot``; options replace those of its hires fix.
+        prompted: whether options give a prompt.
 
     Raises:
-        StudyError: a size that is none, or hires fix both wanted and not.
+        StudyError: not a size, or hires fix both on and off.
         RenderError: a setting of hires fix is out of its range.
     """
     from studies.errors import StudyError
@@ -61,19 +61,19 @@ def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: 
     own = {field: given[name] for name, field in _OPTIONS.items() if name in given}
     if given.get("no_hires"):
         if own:
-            raise StudyError(f"--no-hires: and yet {_spelled(own)} is given; leave one of them out")
+            raise StudyError(f"--no-hires: {_option_names(own)} is given too", remedy="leave one of them out")
         return others | {"hires": None}
     if isinstance(own.get("resize"), str):
-        own["resize"] = _size(own["resize"])
+        own["resize"] = _parsed_size(own["resize"])
     replaced = {*others, *(["prompt"] if prompted else [])}
-    hires = _laid_over(taken.get("hires"), own, replaced)
+    hires = _hires_with_options(taken.get("hires"), own, replaced)
     return others if hires is None else others | {"hires": hires}
 
 
-def _laid_over(taken: Hires | None, own: Mapping[str, Any], replaced: Collection[str]) -> Hires | None:
-    """A picture's second pass with options over it.
+def _hires_with_options(taken: Hires | None, own: Mapping[str, Any], replaced: Collection[str]) -> Hires | None:
+    """A picture's second pass with some settings replaced by options.
 
-    A new sampler takes its schedule away, a new scale its size, and new words of the first pass (``replaced``) its own.
+    A new sampler drops its schedule, a new scale its size, and new prompts of the first pass (``replaced``) its own.
     """
     from engine.shots.hires import Hires
 
@@ -87,7 +87,7 @@ def _laid_over(taken: Hires | None, own: Mapping[str, Any], replaced: Collection
     return replace(taken, **{**dropped, **own})
 
 
-def _size(text: str) -> tuple[int, int]:
+def _parsed_size(text: str) -> tuple[int, int]:
     from studies.errors import StudyError
 
     found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())
@@ -96,7 +96,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _spelled(own: Mapping[str, Any]) -> str:
+def _option_names(own: Mapping[str, Any]) -> str:
     names = [name for name, field in _OPTIONS.items() if field in own]
     return ", ".join("--" + name.replace("_", "-") for name in names)
 
@@ -116,7 +116,7 @@ def refuse_unknown_upscaler(hires: Hires | None, folder: Path | None) -> None:
 
     if folder is None:
         raise StudyError(
-            f'--hires-upscaler "{hires.model}": takes a model file; name its folder with --upscalers, or choose one of '
-            f"{', '.join(UPSCALERS)}"
+            f'--hires-upscaler "{hires.model}": takes a model file',
+            remedy=f"name its folder with --upscalers, or choose one of {', '.join(UPSCALERS)}",
         )
     UpscalerFolder(folder).path(hires.model)

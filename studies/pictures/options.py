@@ -1,4 +1,4 @@
-"""Options of the commands that render outside a study, and what they say: shots, notes, warnings."""
+"""Options of the commands that render outside a study, and their notes and warnings."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from studies.progress import console
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.shots.shot import Shot
-    from studies.drawing.sheets import Picture
+    from studies.drawing.sheets import RgbPicture
 
 FIRST_SEED = 1
 MOST_SEEDS = 9999
-"""Of one call: what the four digits of the names hold."""
+"""The most seeds of one call: the names of pictures have four digits."""
 
 _BLACK = "try another VAE (--vae), --precision fp32, or numbers of the recipe closer to neutral"
 _PATH = click.Path(path_type=Path)
 SHOT_OPTIONS = (
-    click.option("-p", "--prompt", "prompts", multiple=True, help="What to show; several times for several."),
+    click.option("-p", "--prompt", "prompts", multiple=True, help="What to show; may be given several times."),
     click.option("-n", "--negative", help="What not to show."),
     click.option("--seed", "seeds", multiple=True, metavar="SEEDS", help="Such as 7, 1-4 or 1,5,8-9.  [default: 1]"),
     click.option("--width", type=int, help="Pixels, a multiple of 8.  [default: 512]"),
@@ -84,7 +84,7 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
     """Single seeds and ranges, each seed once, in the order given.
 
     Raises:
-        StudyError: a text is no such thing, or too many of them.
+        StudyError: a text is neither, or a range is too long.
     """
     import re
 
@@ -97,13 +97,15 @@ def read_seeds(texts: Sequence[str]) -> list[int]:
         if last < first:
             raise StudyError(f"--seed {piece}: write a whole number from 0, or a range such as 1-4")
         if last - first >= MOST_SEEDS:
-            raise StudyError(f"--seed {piece}: these are {last - first + 1} seeds; at most {MOST_SEEDS}")
+            raise StudyError(
+                f"--seed {piece}: has {last - first + 1} seeds", remedy=f"at most {MOST_SEEDS} are allowed"
+            )
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
 
 
 def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
-    """What a picture says of its shot; what cannot be followed is told, and its VAE unless one is given."""
+    """The settings in a picture's text; notes name those not followed here, and its VAE unless one is given."""
     if picture is None:
         return {}
     from engine.shots.infotext import read_fields, shot_settings, unfollowed
@@ -118,7 +120,7 @@ def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
 
 
 def warn_of_prompts(shots: Sequence[Shot]) -> None:
-    """Say what looks wrong in the prompts and the negatives, each once."""
+    """Warn of whatever seems wrong in the prompts and negatives, once each."""
     from engine.prompts.check import check_prompt
 
     passes = [part for shot in shots for part in shot.passes]
@@ -130,19 +132,19 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
             click.echo(f"warning: negative: {remark}", err=True)
 
 
-def warn_of_black(picture: Picture, where: str) -> None:
-    """Say so where a picture is black all over."""
+def warn_of_black(picture: RgbPicture, where: str) -> None:
+    """Warn if a picture is black all over."""
     from studies.pictures.pictures import is_black
 
     if is_black(picture):
         click.echo(f"warning: {where}: is black all over; {_BLACK}", err=True)
 
 
-def refuse_written(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Make the folder of the paths, and look that nothing in it is in the way.
+def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Make the folder of the paths, and check that none of them exists.
 
     Raises:
-        StudyError: something is, or there can be no such folder.
+        StudyError: one exists and may not be overwritten, or the folder cannot be made.
     """
     from studies.errors import StudyError
 
@@ -150,15 +152,19 @@ def refuse_written(paths: Sequence[Path], *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"{folder}: cannot be made a folder ({error.strerror}); choose another") from error
+        raise StudyError(
+            f"the folder cannot be made ({error.strerror})", place=(folder,), remedy="choose another"
+        ) from error
     there = [path.name for path in paths if path.exists()]
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise StudyError(f"{folder}: holds {there[0]}{more} already; choose another folder, or give --overwrite")
+        raise StudyError(
+            f"already holds {there[0]}{more}", place=(folder,), remedy="choose another folder, or add --overwrite"
+        )
 
 
 def vae_digits(vae: Path | None) -> str:
-    """What pictures say of the content of a VAE file: ten digits of its SHA-256; empty for none."""
+    """Ten digits of a VAE file's SHA-256, which pictures name it by; empty for no file."""
     from studies.pictures.sources import SHORT
 
     return file_hashes({"vae": vae})["vae"][:SHORT] if vae else ""

@@ -14,23 +14,23 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engine.files import replaced
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
 
 PARAMETERS = "parameters"
 RECIPE = "merge_recipe"
 SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
-"""The most pixels that a format has to a side, by the endings of names."""
+"""The most pixels to a side that a format can hold, by the ending of the file name."""
 QUALITY = 90
-"""Of JPEG and WebP, 0 to 100."""
+"""Quality of JPEG and WebP files, 0 to 100."""
 
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE = b"UNICODE\x00"
 _LONGEST_EXIF = 65533 - 1024
-"""Bytes of text: a JPEG keeps all EXIF in one segment."""
+"""The most bytes of text in a JPEG, which keeps all EXIF in one segment."""
 
 
-def is_black(picture: Picture) -> bool:
+def is_black(picture: RgbPicture) -> bool:
     """Whether a picture ``(height, width, 3)`` uint8 is black all over: what a NaN looks like in many tools.
 
     The limit is the one beyond which a study takes a picture for broken.
@@ -40,7 +40,7 @@ def is_black(picture: Picture) -> bool:
     return int(picture.max()) < 255 * Limits().min_brightest
 
 
-def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str = "") -> None:
+def save_picture(picture: RgbPicture, path: Path, *, parameters: str, recipe: str = "") -> None:
     """Write a picture, whole or not at all.
 
     Args:
@@ -56,13 +56,15 @@ def save_picture(picture: Picture, path: Path, *, parameters: str, recipe: str =
     refuse_unfit(path, (width, height), parameters)
     try:
         with replaced(path) as temporary:
-            Image.fromarray(picture).save(temporary, **_form(path, parameters, recipe))
+            Image.fromarray(picture).save(temporary, **_save_options(path, parameters, recipe))
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder and the disk") from error
+        raise StudyError(
+            f"cannot be written ({error.strerror})", place=(path,), remedy="check the folder and the disk"
+        ) from error
 
 
 def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
-    """Look whether the format of a name can hold a picture.
+    """Check that the format of a file name can hold a picture.
 
     Args:
         path: the name.
@@ -70,22 +72,25 @@ def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
         parameters: its text.
 
     Raises:
-        StudyError: it cannot, or it is no format that is known here.
+        StudyError: it cannot, or the format is not known here.
     """
     suffix = path.suffix.lower()
     most = SIDES.get(suffix)
     if most is None:
-        raise StudyError(f"{path}: which format is that? Let the name end in {', '.join(SIDES)}")
+        raise StudyError(f"which format? The name must end in {', '.join(SIDES)}", place=(path,))
     if max(size) > most:
         raise StudyError(
-            f"{path}: would be {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side; let the "
-            "name end in .png"
+            f"would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side",
+            place=(path,),
+            remedy="choose a name that ends in .png",
         )
-    if suffix != ".png" and len(_comment(parameters)) > _LONGEST_EXIF:
-        raise StudyError(f"{path}: the text of the picture is too long for {suffix}; let the name end in .png")
+    if suffix != ".png" and len(_exif_comment(parameters)) > _LONGEST_EXIF:
+        raise StudyError(
+            f"the text of the picture is too long for {suffix}", place=(path,), remedy="choose a name that ends in .png"
+        )
 
 
-def _form(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
+def _save_options(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
     if path.suffix.lower() == ".png":
         chunks = PngInfo()
         chunks.add_text(PARAMETERS, parameters)
@@ -93,11 +98,11 @@ def _form(path: Path, parameters: str, recipe: str) -> dict[str, Any]:
             chunks.add_text(RECIPE, recipe)
         return {"pnginfo": chunks}
     exif = Image.Exif()
-    exif.get_ifd(_EXIF)[_USER_COMMENT] = _comment(parameters)
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = _exif_comment(parameters)
     return {"exif": exif, "quality": QUALITY}
 
 
-def _comment(text: str) -> bytes:
+def _exif_comment(text: str) -> bytes:
     return _UNICODE + text.encode("utf-16-be", "surrogatepass")
 
 
@@ -105,18 +110,19 @@ def parameters_of(path: Path) -> str:
     """The WebUI's text in a picture.
 
     Raises:
-        StudyError: it is no picture, or it has no such text.
+        StudyError: it is not a picture, or has no such text.
     """
     try:
         with Image.open(path) as image:
             image.load()  # a text may stand behind the pixels
             text = image.info.get(PARAMETERS) or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
     except (OSError, SyntaxError, ValueError) as error:
-        raise StudyError(f"{path}: cannot be read as a picture ({error}); check the path") from error
+        raise StudyError(f"cannot be read as a picture ({error})", place=(path,), remedy="check the path") from error
     if not isinstance(text, str):
         raise StudyError(
-            f'{path}: has no text "{PARAMETERS}", in which a WebUI says how it made a picture; take the file as it was '
-            "saved, since most websites and programs drop the text"
+            f'has no text "{PARAMETERS}", in which a WebUI says how it made a picture',
+            place=(path,),
+            remedy="take the file as it was saved, since most websites and programs drop the text",
         )
     return text
 

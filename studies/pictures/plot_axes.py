@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import RecipeError
+from engine.errors import Named, Problems
 from engine.recipes.dialects import Dialect
 from engine.supermerger.axes import Axis as MergeAxis
 from engine.supermerger.axes import axis_values
-from studies.errors import StudyError
-from studies.pictures.plot_kinds import Kind
+from studies.pictures.plot_kinds import AxisKind, ReadValues
 from studies.pictures.plot_values import csv_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class PlotAxis:
     """One axis of a plot.
 
     Attributes:
@@ -31,7 +30,7 @@ class Axis:
     """
 
     letter: str
-    kind: Kind
+    kind: AxisKind
     text: str
     values: tuple[Any, ...]
 
@@ -48,51 +47,53 @@ class Axis:
 
 
 def read_axis(
-    letter: str, kind: Kind, text: str | None, usual: Sequence[Any], rules: Dialect | None, mistakes: list[str]
-) -> Axis | None:
+    letter: str, kind: AxisKind, text: str | None, usual: Sequence[Any], rules: Dialect | None, problems: Problems
+) -> PlotAxis | None:
     """An axis from its text.
 
     Args:
         letter: X, Y or Z.
         kind: what it is of.
-        text: its values; None: ``usual``, which options gave.
-        usual: values for a text that is left out.
-        rules: of SuperMerger's axes: whose words their values are.
-        mistakes: what is wrong is added here.
+        text: its values; None: take ``usual``, which options gave.
+        usual: the values to take where `text` is None.
+        rules: the dialect that the values of SuperMerger's axes are written in.
+        problems: what is wrong is added here.
 
     Returns:
         The axis with the values that could be read; None if there are none.
     """
+    where = Named(f"axis {kind.name}")
     if text is not None and kind.lines:
         text = text.replace("\\n", "\n")
     if text is None:
         found, text = list(usual), csv_text(usual)
         if not found:
-            mistakes.append(f"axis {kind.name} has no values; write them behind a =")
+            problems.add((where,), "has no values", "write them behind a =")
     elif kind.read is None:
-        found = _merge_values(kind, text, rules, mistakes)
+        found = _merge_values(kind, text, rules, problems)
     else:
-        try:
-            wrong: list[str] = []
-            found = kind.read(text, wrong)
-            mistakes += [f"axis {kind.name}, {mistake}" for mistake in wrong]
-            if not found and not wrong:
-                raise StudyError("has no values; write them behind a =")
-        except StudyError as error:
-            mistakes.append(f"axis {kind.name}: {error}")
-            found = []
-    return Axis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
+        found = _read_values(kind.read, text, where, problems)
+    return PlotAxis(letter=letter, kind=kind, text=text, values=tuple(found)) if found else None
 
 
-def _merge_values(kind: Kind, text: str, rules: Dialect | None, mistakes: list[str]) -> list[str]:
+def _read_values(read: ReadValues, text: str, where: Named, problems: Problems) -> list[Any]:
+    own, found = Problems(), list[Any]()
+    with own.collecting():
+        found = read(text, own)
+    if not found and not own:
+        own.add((), "has no values", "write them behind a =")
+    problems.extend([problem.under(where) for problem in own.found])
+    return found
+
+
+def _merge_values(kind: AxisKind, text: str, rules: Dialect | None, problems: Problems) -> list[str]:
+    where = Named(f"axis {kind.name}")
     if rules is None:
-        mistakes.append(f"axis {kind.name} changes a recipe; give a recipe file (.toml), not a checkpoint")
+        problems.add((where,), "changes a recipe", "give a recipe file (.toml), not a checkpoint")
         return []
     if "|" in text:
-        mistakes.append(f"axis {kind.name}: | parts its values into several plots; make one after the other")
+        problems.add((where,), "| separates the values of several plots", "draw one plot at a time")
         return []
-    try:
+    with problems.collecting():
         return list(axis_values(MergeAxis(kind=kind.name, text=text), rules))
-    except RecipeError as error:
-        mistakes.append(str(error))
-        return []
+    return []

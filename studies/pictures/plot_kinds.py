@@ -15,26 +15,26 @@ from math import factorial
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.errors import did_you_mean
+from engine.errors import Named, Problems, did_you_mean
 from engine.shots.hires import Hires
 from engine.shots.samplers import SCHEDULES
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
 from studies.pictures.plot_values import MOST_VALUES, items, numbers, texts, whole_numbers
 
-Fields = Mapping[str, Any]
+ShotSettings = Mapping[str, Any]
 """Settings by the names of ``Shot``."""
-Put = Callable[[Fields, Any, Sequence[Any]], Fields]
-"""Settings, one value and all values of an axis to the new settings."""
-Read = Callable[[str, list[str]], list[Any]]
-"""A text and a list for mistakes to the values."""
+ApplyValue = Callable[[ShotSettings, Any, Sequence[Any]], ShotSettings]
+"""Returns the settings with one value of an axis put in; the last argument has all values of that axis."""
+ReadValues = Callable[[str, Problems], list[Any]]
+"""From a text to the values; what is wrong with any of them is collected."""
 
 DECIMALS = 8
-"""To which labels round, as the WebUI's."""
+"""Digits after the point to which labels round, as the WebUI's do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class AxisKind:
     r"""What an axis can be of.
 
     Attributes:
@@ -50,9 +50,9 @@ class Kind:
 
     name: str
     sort: Literal["shot", "model", "merge", "vae"]
-    read: Read | None = None
+    read: ReadValues | None = None
     lines: bool = False
-    put: Put | None = None
+    put: ApplyValue | None = None
     fields: tuple[str, ...] = ()
     shown: Callable[[Any], str] = str
     bare: bool = False
@@ -61,16 +61,14 @@ class Kind:
 # ---------------------------------------------------------------------------------------------------------- values
 
 
-def _each(read: Callable[[str], list[Any]]) -> Read:
-    """Items read one by one; those that cannot be read are mistakes."""
+def _each(read: Callable[[str], list[Any]]) -> ReadValues:
+    """Items read one by one; those that cannot be read are problems."""
 
-    def values(text: str, mistakes: list[str]) -> list[Any]:
+    def values(text: str, problems: Problems) -> list[Any]:
         found: list[Any] = []
         for item in items(text):
-            try:
+            with problems.collecting(Named(f"value {item!r}")):
                 found += read(item)
-            except StudyError as error:
-                mistakes.append(f"value {item!r} {error}")
         return found
 
     return values
@@ -79,20 +77,19 @@ def _each(read: Callable[[str], list[Any]]) -> Read:
 def _size(item: str) -> list[tuple[int, int]]:
     found = re.fullmatch(r"(\d{1,9})\s*[xX]\s*(\d{1,9})", item)
     if found is None:
-        raise StudyError("is no size; write width and height, such as 512x768")
+        raise StudyError("is not a size", remedy="write width and height, such as 512x768")
     return [(int(found[1]), int(found[2]))]
 
 
-def _whole_texts(text: str, _mistakes: list[str]) -> list[str]:
+def _whole_texts(text: str, _problems: Problems) -> list[str]:
     return texts(text)
 
 
-def _orders(text: str, mistakes: list[str]) -> list[tuple[str, ...]]:
+def _orders(text: str, problems: Problems) -> list[tuple[str, ...]]:
     words = items(text)
     if factorial(min(len(words), 20)) > MOST_VALUES:
-        mistakes.append(
-            f"{len(words)} words have {factorial(min(len(words), 20))} orders or more; take at most 7 words"
-        )
+        what = f"{len(words)} words have {factorial(min(len(words), 20))} orders or more"
+        problems.add((), what, "take at most 7 words")
         return []
     return list(permutations(words))
 
@@ -109,23 +106,23 @@ def _rngs(item: str) -> list[str]:
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _put_size(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+def _put_size(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
     return {**fields, "width": value[0], "height": value[1]}
 
 
-def _put_replaced(fields: Fields, value: Any, values: Sequence[Any]) -> Fields:
+def _put_replaced(fields: ShotSettings, value: Any, values: Sequence[Any]) -> ShotSettings:
     """Prompt S/R: the first value is what is searched for, in the prompt and in the negative prompt."""
     old: str = values[0]
     texts: dict[str, str] = {name: fields.get(name, "") for name in ("prompt", "negative")}
     if not old or not any(old in text for text in texts.values()):
         raise StudyError(
-            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt; its first value is the text that "
-            "is searched for"
+            f"Prompt S/R did not find {old!r} in the prompt or the negative prompt",
+            remedy="its first value is the text that is searched for",
         )
     return {**fields, **{name: text.replace(old, value) for name, text in texts.items()}}
 
 
-def _put_ordered(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+def _put_ordered(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
     """Prompt order: the words change places, the text between them stays."""
     prompt: str = fields.get("prompt", "")
     rest, between = prompt, list[str]()
@@ -142,28 +139,36 @@ def _rounded(value: float) -> str:
     return str(round(value, DECIMALS))
 
 
-def _setting(
-    name: str, field: str, read: Read, *, shown: Callable[[Any], str] = str, bare: bool = False, lines: bool = False
-) -> Kind:
+def _shot_setting(
+    name: str,
+    field: str,
+    read: ReadValues,
+    *,
+    shown: Callable[[Any], str] = str,
+    bare: bool = False,
+    lines: bool = False,
+) -> AxisKind:
     """An axis that replaces one setting."""
 
-    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, field: value}
 
-    return Kind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
+    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
 
 
-def _second(name: str, field: str, read: Read, *, option: str = "", shown: Callable[[Any], str] = str) -> Kind:
+def _hires_setting(
+    name: str, field: str, read: ReadValues, *, option: str = "", shown: Callable[[Any], str] = str
+) -> AxisKind:
     """An axis of hires fix; it makes a second pass where there was none, as its option does."""
 
-    def put(fields: Fields, value: Any, _: Sequence[Any]) -> Fields:
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, "hires": replace(fields.get("hires") or Hires(), **{field: value})}
 
-    return Kind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
+    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
 
 
-def _of_models(name: str) -> Kind:
-    return Kind(
+def _model_axis(name: str) -> AxisKind:
+    return AxisKind(
         name=name,
         sort="model",
         read=_each(lambda item: [Path(item).expanduser()]),
@@ -177,8 +182,8 @@ def _vaes(item: str) -> list[Path | None]:
     return [None if item.casefold() in {"none", "auto", "automatic"} else Path(item).expanduser()]
 
 
-def _of_merges(name: str) -> Kind:
-    return Kind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
+def _merge_axis(name: str) -> AxisKind:
+    return AxisKind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
 
 
 def _spaced(value: str) -> str:
@@ -186,22 +191,22 @@ def _spaced(value: str) -> str:
     return ", ".join(part.strip() for part in value.replace("\n", " / ").split(",")) or "none"
 
 
-_WORD = _each(lambda item: [item])
-_KINDS = (
-    _setting("Seed", "seed", _each(whole_numbers)),
-    _setting("Steps", "steps", _each(whole_numbers)),
-    _setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
-    _setting("Prompt", "prompt", _whole_texts, lines=True),
-    _setting("Negative prompt", "negative", _whole_texts, lines=True),
-    Kind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
-    Kind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
-    _setting("Sampler", "sampler", _WORD, bare=True),
-    _setting("Schedule type", "schedule", _each(_schedules)),
-    _setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
-    _setting("Eta", "eta", _each(numbers), shown=_rounded),
-    _setting("ENSD", "ensd", _each(whole_numbers)),
-    _setting("Clip skip", "clip_skip", _each(whole_numbers)),
-    Kind(
+_WORDS = _each(lambda item: [item])
+_AXIS_KINDS = (
+    _shot_setting("Seed", "seed", _each(whole_numbers)),
+    _shot_setting("Steps", "steps", _each(whole_numbers)),
+    _shot_setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
+    _shot_setting("Prompt", "prompt", _whole_texts, lines=True),
+    _shot_setting("Negative prompt", "negative", _whole_texts, lines=True),
+    AxisKind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
+    AxisKind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
+    _shot_setting("Sampler", "sampler", _WORDS, bare=True),
+    _shot_setting("Schedule type", "schedule", _each(_schedules)),
+    _shot_setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
+    _shot_setting("Eta", "eta", _each(numbers), shown=_rounded),
+    _shot_setting("ENSD", "ensd", _each(whole_numbers)),
+    _shot_setting("Clip skip", "clip_skip", _each(whole_numbers)),
+    AxisKind(
         name="Size",
         sort="shot",
         read=_each(_size),
@@ -209,28 +214,28 @@ _KINDS = (
         fields=("width", "height"),
         shown=lambda size: f"{size[0]}x{size[1]}",
     ),
-    _setting("RNG source", "rng", _each(_rngs)),
-    _second("Hires steps", "steps", _each(whole_numbers)),
-    _second("Hires upscaler", "upscaler", _WORD),
-    _second("Hires sampler", "sampler", _WORD),
-    _second("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
-    Kind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
-    _of_models("Checkpoint name"),
-    _of_models("Recipe"),
-    *(_of_merges(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
+    _shot_setting("RNG source", "rng", _each(_rngs)),
+    _hires_setting("Hires steps", "steps", _each(whole_numbers)),
+    _hires_setting("Hires upscaler", "upscaler", _WORDS),
+    _hires_setting("Hires sampler", "sampler", _WORDS),
+    _hires_setting("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
+    AxisKind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
+    _model_axis("Checkpoint name"),
+    _model_axis("Recipe"),
+    *(_merge_axis(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),
 )
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
+AXIS_KINDS: dict[str, AxisKind] = {kind.name: kind for kind in _AXIS_KINDS}
 """Every kind of axis by its name."""
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> AxisKind:
     """A kind by its name, upper or lower case.
 
     Raises:
         StudyError: there is no such axis.
     """
-    by_fold = {known.casefold(): kind for known, kind in KINDS.items()}
+    by_fold = {known.casefold(): kind for known, kind in AXIS_KINDS.items()}
     folded = " ".join(name.casefold().split())
     if folded in by_fold:
         return by_fold[folded]
-    raise StudyError(f"there is no axis {name.strip()!r}; {did_you_mean(folded, KINDS)}")
+    raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(folded, AXIS_KINDS))

@@ -8,24 +8,23 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import Named, Problem, ProblemError, Problems
 from engine.shots.shot import Shot
-from studies.errors import StudyError
-from studies.pictures.plot_axes import Axis
-from studies.pictures.plot_kinds import Fields
-from studies.pictures.plot_models import Models, engines
+from studies.pictures.plot_axes import PlotAxis
+from studies.pictures.plot_kinds import ShotSettings
+from studies.pictures.plot_models import PlotModels, engines
 
 LETTERS = ("X", "Y", "Z")
 SCRIPT = "X/Y/Z plot"
 SEED = "Seed"
-"""The values of this axis are written twice: as they were typed, and each for itself."""
+"""The axis whose values are written twice into a picture: as they were typed, and one by one."""
 
-Place = tuple[int, int, int]
+CellPlace = tuple[int, int, int]
 """Column, row and part of a cell, from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class PlotCell:
     """One picture of a plot.
 
     Attributes:
@@ -35,14 +34,14 @@ class Cell:
         shot: what it shows.
     """
 
-    place: Place
+    place: CellPlace
     source: int
     vae: Path | None
     shot: Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PlotPlan:
     """A plot before anything is rendered.
 
     Attributes:
@@ -52,9 +51,9 @@ class Plan:
         vae_hashes: ten digits of every VAE file, by path.
     """
 
-    axes: tuple[Axis, ...]
-    models: Models
-    cells: tuple[Cell, ...]
+    axes: tuple[PlotAxis, ...]
+    models: PlotModels
+    cells: tuple[PlotCell, ...]
     vae_hashes: Mapping[Path, str] = field(default_factory=dict[Path, str])
 
     @property
@@ -65,15 +64,15 @@ class Plan:
 
     def labels(self, letter: str) -> list[str]:
         """Of the axis X, Y or Z; one empty label where there is none."""
-        axis = _of(self.axes, letter)
+        axis = _axis_of(self.axes, letter)
         return axis.labels if axis else [""]
 
-    def where(self, cell: Cell) -> str:
+    def where(self, cell: PlotCell) -> str:
         """The labels of a cell, for messages."""
         texts = [self.labels(letter)[at] for letter, at in zip(LETTERS, cell.place, strict=True)]
         return ", ".join(text for text in texts if text)
 
-    def infotext(self, cell: Cell | None = None) -> str:
+    def infotext(self, cell: PlotCell | None = None) -> str:
         """The WebUI's text for a cell, or for the whole: that of the first cell, and the pairs of the script."""
         one = cell or self.cells[0]
         digits = self.vae_hashes[one.vae] if one.vae else ""
@@ -85,8 +84,8 @@ class Plan:
         """Every VAE that decodes, each once."""
         return list(dict.fromkeys(cell.vae for cell in self.cells))
 
-    def orders(self, batch: int) -> Iterator[tuple[list[int], list[list[Cell]]]]:
-        """What to do, so that no engine is opened twice, no recipe built twice, and VAEs change seldom.
+    def orders(self, batch: int) -> Iterator[tuple[list[int], list[list[PlotCell]]]]:
+        """The order of work, in which no engine is opened twice, no recipe built twice, and VAEs change seldom.
 
         Yields:
             Numbers of the sources that one engine builds, the one that takes the most models first; then their cells in
@@ -94,13 +93,13 @@ class Plan:
             one before it ended with.
         """
         for group in engines(self.models.sources):
-            pieces: list[list[Cell]] = []
+            pieces: list[list[PlotCell]] = []
             for number in sorted(group):
                 pieces += self._pieces(number, batch, pieces[-1][0].vae if pieces else None)
             yield group, pieces
 
-    def _pieces(self, source: int, batch: int, vae: Path | None) -> Iterator[list[Cell]]:
-        alike: dict[tuple[Path | None, int, int], list[Cell]] = {}
+    def _pieces(self, source: int, batch: int, vae: Path | None) -> Iterator[list[PlotCell]]:
+        alike: dict[tuple[Path | None, int, int], list[PlotCell]] = {}
         for cell in self.cells:
             if cell.source == source:
                 alike.setdefault((cell.vae, *cell.shot.picture_size), []).append(cell)
@@ -109,88 +108,84 @@ class Plan:
             yield from (alike[key][start : start + batch] for start in range(0, len(alike[key]), batch))
 
 
-def plan(axes: Sequence[Axis], base: Fields, models: Models, mistakes: list[str], *, vae: Path | None = None) -> Plan:
+def plan(
+    axes: Sequence[PlotAxis], base: ShotSettings, models: PlotModels, problems: Problems, *, vae: Path | None = None
+) -> PlotPlan:
     """Every cell of a plot.
 
     Args:
         axes: of the plot, in the order X, Y, Z.
         base: the settings that no axis changes, by the names of ``Shot``.
         models: read for these axes.
-        mistakes: what cannot be rendered is added here, with the axis and the value at fault.
+        problems: what cannot be rendered is added here, with the axis and the value at fault.
         vae: what decodes where no axis says it.
     """
     of_vaes = next((axis for axis in axes if axis.kind.sort == "vae"), None)
-    counts = [len(axis.values) if (axis := _of(axes, letter)) else 1 for letter in LETTERS]
-    wrong: dict[str, list[Place]] = {}
-    found: list[Cell] = []
+    counts = [len(axis.values) if (axis := _axis_of(axes, letter)) else 1 for letter in LETTERS]
+    wrong: dict[str, tuple[Problem, list[CellPlace]]] = {}
+    found: list[PlotCell] = []
     for z, y, x in product(*map(range, reversed(counts))):
         place = (x, y, z)
         source = models.by_place.get(tuple(place[LETTERS.index(axis.letter)] for axis in models.axes))
         try:
             shot = Shot(**_settings(axes, base, place))
-        except (EngineError, StudyError) as error:
-            for line in _lines(error):
-                wrong.setdefault(line, []).append(place)
+        except ProblemError as error:
+            for problem in error.problems:
+                wrong.setdefault(str(problem), (problem, []))[1].append(place)
             continue
         if source is not None:
-            own = _value(of_vaes, place) if of_vaes else vae
-            found.append(Cell(place=place, source=source, vae=own, shot=shot))
-    mistakes += [_blamed(line, places, axes) for line, places in wrong.items()]
-    return Plan(axes=tuple(axes), models=models, cells=tuple(found))
+            own = _value_at(of_vaes, place) if of_vaes else vae
+            found.append(PlotCell(place=place, source=source, vae=own, shot=shot))
+    problems.extend([_with_values(problem, places, axes) for problem, places in wrong.values()])
+    return PlotPlan(axes=tuple(axes), models=models, cells=tuple(found))
 
 
-def _of(axes: Sequence[Axis], letter: str) -> Axis | None:
+def _axis_of(axes: Sequence[PlotAxis], letter: str) -> PlotAxis | None:
     return next((axis for axis in axes if axis.letter == letter), None)
 
 
-def _value(axis: Axis, place: Place) -> Any:
+def _value_at(axis: PlotAxis, place: CellPlace) -> Any:
     return axis.values[place[LETTERS.index(axis.letter)]]
 
 
-def _settings(axes: Sequence[Axis], base: Fields, place: Place) -> dict[str, Any]:
+def _settings(axes: Sequence[PlotAxis], base: ShotSettings, place: CellPlace) -> dict[str, Any]:
     """Values that replace a setting whole come first, then those that change what is there, each in the axes' order."""
     fields = base
     for axis in sorted(axes, key=lambda axis: not axis.kind.fields):
         if axis.kind.put:
-            fields = axis.kind.put(fields, _value(axis, place), axis.values)
+            fields = axis.kind.put(fields, _value_at(axis, place), axis.values)
     return dict(fields)
 
 
-def _lines(error: Exception) -> list[str]:
-    head, *lines = str(error).splitlines()
-    before = {"shot refused:": "", "hires refused:": "hires "}.get(head)
-    return [head, *lines] if before is None else [f"{before}{line.strip()}" for line in lines]
-
-
-def _blamed(line: str, places: Sequence[Place], axes: Sequence[Axis]) -> str:
-    """A mistake with the values that all its cells, and only some cells, have."""
+def _with_values(problem: Problem, places: Sequence[CellPlace], axes: Sequence[PlotAxis]) -> Problem:
+    """A problem at the values that all its cells, and only some cells, have."""
     words: list[str] = []
     for axis in axes:
         at = sorted({place[LETTERS.index(axis.letter)] for place in places})
-        if len(at) < len(axis.values) or line.startswith(_beginnings(axis)):
+        if len(at) < len(axis.values) or problem.place in _settings_of(axis):
             words.append(axis.where(at))
-    return f"{' and '.join(words)}: {line}" if words else line
+    return problem.under(Named(" and ".join(words))) if words else problem
 
 
-def _beginnings(axis: Axis) -> tuple[str, ...]:
-    """How mistakes begin that are of the settings of an axis."""
-    names = [field.replace("_", " ") for field in axis.kind.fields]
-    return tuple(f"{before}{name} = " for name in names for before in ("", "hires "))
+def _settings_of(axis: PlotAxis) -> list[tuple[str, ...]]:
+    """The settings of an axis as problems of shots name them, of both passes where the second follows the first."""
+    names = [(field, field.removeprefix("hires_")) for field in axis.kind.fields]
+    return [place for field, name in names for place in ((field,), ("hires", name))]
 
 
-def idle_axes(plan: Plan) -> Iterator[Axis]:
+def idle_axes(plan: PlotPlan) -> Iterator[PlotAxis]:
     """Axes of several values that make no difference in any cell, such as Eta for a sampler without fresh noise."""
-    looks: dict[Place, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
+    contents: dict[CellPlace, object] = {cell.place: (cell.source, cell.vae, cell.shot.key) for cell in plan.cells}
     for axis in plan.axes:
         at = LETTERS.index(axis.letter)
         by_others: dict[tuple[int, ...], set[object]] = {}
-        for place, look in looks.items():
-            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(look)
+        for place, content in contents.items():
+            by_others.setdefault(place[:at] + place[at + 1 :], set()).add(content)
         if len(axis.values) > 1 and all(len(found) == 1 for found in by_others.values()):
             yield axis
 
 
-def script_pairs(axes: Sequence[Axis]) -> dict[str, str]:
+def script_pairs(axes: Sequence[PlotAxis]) -> dict[str, str]:
     """What the WebUI writes into a grid beside the pairs of its first cell (scripts/xyz_grid.py of 1.10), by key."""
     found = {"Script": SCRIPT}
     for axis in axes:

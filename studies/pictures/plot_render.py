@@ -1,4 +1,4 @@
-"""Rendering a plan: every engine opened once, every recipe built once, every picture put where it belongs."""
+"""Rendering a plot: every engine opened once, every recipe built once, every picture put into its cell."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from engine.errors import RenderError
-from studies.drawing.grids import Grid, Label
+from engine.errors import Named, RenderError
+from studies.drawing.grids import Grid, GridLabel
 from studies.drawing.lettering import Lettering
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 from studies.pictures.options import open_engine, warn_of_black
 from studies.pictures.pictures import save_picture
 from studies.pictures.plot_captions import caption as caption_of
-from studies.pictures.plot_plan import Cell, Place, Plan
+from studies.pictures.plot_plan import CellPlace, PlotCell, PlotPlan
 from studies.progress import Meter, meter
 
 if TYPE_CHECKING:
     from engine.engine import Engine
 
 
-def grid_of(plan: Plan, *, margin: int = 0, font: Path | None = None, caption: bool | None = None) -> Grid:
+def grid_of(plan: PlotPlan, *, margin: int = 0, font: Path | None = None, caption: bool | None = None) -> Grid:
     """The grid of a plan, for its labels and sizes.
 
     Args:
         plan: what will be rendered.
         margin: pixels between cells.
         font: a font of a person's own.
-        caption: whether the recipes stand below; None: where an axis chooses them.
+        caption: whether the recipes stand below; None: if an axis chooses recipes.
 
     Raises:
         StudyError: the font cannot be read.
     """
-    wanted = bool(plan.models.axes) if caption is None else caption
-    columns, rows, parts = ([Label(text=text) for text in plan.labels(letter)] for letter in "XYZ")
+    captioned = bool(plan.models.axes) if caption is None else caption
+    columns, rows, parts = ([GridLabel(text=text) for text in plan.labels(letter)] for letter in "XYZ")
     return Grid(
         cell=plan.size,
         columns=columns,
         rows=rows,
         parts=parts,
         margin=margin,
-        caption=caption_of(plan.models) if wanted else (),
+        caption=caption_of(plan.models) if captioned else (),
         lettering=Lettering(font),
     )
 
 
 def render_plan(
-    plan: Plan,
+    plan: PlotPlan,
     grid: Grid,
     out: Path,
-    paths: Mapping[Place, Path],
+    paths: Mapping[CellPlace, Path],
     *,
     batch: int,
     how: Mapping[str, Any],
     console: Console,
-) -> list[str]:
+) -> list[RenderError]:
     """Render all cells, save each that has a path, and write the grid.
 
     Args:
@@ -76,7 +76,7 @@ def render_plan(
         RenderError: every cell is broken.
     """
     sheet = grid.blank()
-    broken: list[str] = []
+    broken: list[RenderError] = []
     with meter("rendering", len(plan.cells), console) as bar:
         for group, pieces in plan.orders(batch):
             first = plan.models.sources[group[0]]
@@ -89,35 +89,35 @@ def render_plan(
                     if piece[0].vae != vae:
                         vae = piece[0].vae
                         engine.use_vae(vae)
-                    for cell, picture in _made(engine, plan, piece, bar, broken):
+                    for cell, picture in _rendered(engine, plan, piece, bar, broken):
                         grid.put(sheet, cell.place, picture)
                         warn_of_black(picture, plan.where(cell))
                         if cell.place in paths:
                             _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):
-        raise RenderError("no picture came out whole:\n" + broken[0])
+        raise RenderError(f"every picture came out broken:\n  {broken[0]}")
     recipe = plan.models.sources[plan.cells[0].source].recipe_text
     save_picture(np.asarray(sheet), out, parameters=plan.infotext(), recipe=recipe)
     return broken
 
 
-def _save(plan: Plan, cell: Cell, picture: Picture, path: Path) -> None:
+def _save(plan: PlotPlan, cell: PlotCell, picture: RgbPicture, path: Path) -> None:
     recipe = plan.models.sources[cell.source].recipe_text
     save_picture(picture, path, parameters=plan.infotext(cell), recipe=recipe)
 
 
-def _made(
-    engine: Engine, plan: Plan, piece: Sequence[Cell], bar: Meter, broken: list[str]
-) -> list[tuple[Cell, Picture]]:
-    """The pictures of cells of one size; those that come out broken are told and left out, the others made."""
+def _rendered(
+    engine: Engine, plan: PlotPlan, piece: Sequence[PlotCell], bar: Meter, broken: list[RenderError]
+) -> list[tuple[PlotCell, RgbPicture]]:
+    """The pictures of cells of one size; those that come out broken are noted and left out, the others rendered."""
     from studies.drawing.sheets import as_bytes
 
     try:
         pictures = as_bytes(engine.render([cell.shot for cell in piece]))
     except RenderError as error:
         if len(piece) > 1:
-            return [made for cell in piece for made in _made(engine, plan, [cell], bar, broken)]
-        broken.append(f"  {plan.where(piece[0])}: {error}")
+            return [rendered for cell in piece for rendered in _rendered(engine, plan, [cell], bar, broken)]
+        broken.append(error.under(Named(plan.where(piece[0]))))
         pictures = []
     bar.advance(len(piece))
     return list(zip(piece, pictures, strict=False))

@@ -1,4 +1,4 @@
-"""From what a person asks of a plot to its plan, or to everything that is wrong with it at once."""
+"""From the options of a plot to its plan, or to everything that is wrong with them at once."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import Problem, Problems
 from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
 from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
 from studies.pictures.options import FIRST_SEED, base_settings
-from studies.pictures.plot_axes import Axis, read_axis
-from studies.pictures.plot_kinds import Kind, kind_of
-from studies.pictures.plot_models import model_mistakes, read_models, rules_of
-from studies.pictures.plot_plan import Plan, plan
-from studies.pictures.sources import SHORT, Hashes
+from studies.pictures.plot_axes import PlotAxis, read_axis
+from studies.pictures.plot_kinds import AxisKind, kind_of
+from studies.pictures.plot_models import model_problems, read_models, rules_of
+from studies.pictures.plot_plan import PlotPlan, plan
+from studies.pictures.sources import SHORT, FileHashes
 
-MOST_TOLD = 20
-"""Mistakes; a plot can have thousands."""
+MOST_SHOWN = 20
+"""The most problems that one message lists; a plot can have thousands."""
 
-Named = Mapping[str, tuple[Kind, str | None]]
+NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a person asks.
+class PlotRequest:
+    """The options of a plot.
 
     Attributes:
         axes: X, Y and Z as ``AXIS=VALUES``, those that there are.
@@ -55,59 +55,54 @@ class Request:
     limit: int
 
 
-def planned(request: Request, hashes: Hashes) -> tuple[Plan, list[str]]:
+def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[str]]:
     """The plan, and what a person should know of options that do nothing.
 
     Raises:
-        StudyError: it cannot be rendered; all that is wrong is said at once.
+        StudyError: it cannot be rendered; the message lists everything that is wrong.
     """
-    mistakes: list[str] = []
-    named = _named(request.axes, mistakes)
-    axes = _axes(named, request, mistakes)
-    _refuse_many(axes, request.limit)
-    base = _base(named, request, mistakes)
-    models = read_models(request.sources[0], axes, request.run, hashes, mistakes)
+    problems = Problems()
+    named = _named_axes(request.axes, problems)
+    axes = _read_axes(named, request, problems)
+    _refuse_many_pictures(axes, request.limit)
+    base = _base_settings(named, request, problems)
+    models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
-    mistakes += model_mistakes(models.sources, vaes)
-    found = plan(axes, base, models, mistakes, vae=request.vae)
-    mistakes += _upscaler_mistakes(found, request.upscalers)
-    if mistakes:
-        more = len(mistakes) - MOST_TOLD
-        lines = mistakes[:MOST_TOLD] + ([f"and {more} more"] if more > 0 else [])
-        raise StudyError("nothing was rendered:\n" + "\n".join(f"  {line}" for line in lines))
+    problems.extend(model_problems(models.sources, vaes))
+    found = plan(axes, base, models, problems, vae=request.vae)
+    _add_upscaler_problems(found, request.upscalers, problems)
+    if more := problems.found[MOST_SHOWN:]:
+        problems.found[MOST_SHOWN:] = [Problem(what=f"and {len(more)} more")]
+    problems.raise_as(StudyError, "nothing was rendered")
     files = {str(path): path for path in vaes if path}
     digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
-    return replace(found, vae_hashes=digits), list(_unused(named, axes, request))
+    return replace(found, vae_hashes=digits), list(_unused_options(named, axes, request))
 
 
 # ------------------------------------------------------------------------------------------------------------ axes
 
 
-def _named(texts: Mapping[str, str], mistakes: list[str]) -> Named:
+def _named_axes(texts: Mapping[str, str], problems: Problems) -> NamedAxes:
     if not texts:
-        raise StudyError('no axis; give one, such as -x "CFG Scale=5-9(+2)"')
-    found: dict[str, tuple[Kind, str | None]] = {}
+        raise StudyError("no axis", remedy='give one, such as -x "CFG Scale=5-9(+2)"')
+    found: dict[str, tuple[AxisKind, str | None]] = {}
     for letter, text in texts.items():
         name, equals, values = text.partition("=")
-        try:
+        with problems.collecting():
             kind = kind_of(name)
-        except StudyError as error:
-            mistakes.append(str(error))
-            continue
-        if any(_clash(kind, other) for other, _ in found.values()):
-            mistakes.append(f"two axes set what {kind.name} sets; choose another for one of them")
-            continue
-        found[letter] = kind, values if equals else None
+            if any(_clash(kind, other) for other, _ in found.values()):
+                raise StudyError(f"two axes set what {kind.name} sets", remedy="choose another for one of them")
+            found[letter] = kind, values if equals else None
     return found
 
 
-def _clash(one: Kind, other: Kind) -> bool:
+def _clash(one: AxisKind, other: AxisKind) -> bool:
     """Prompt S/R may be there twice, since each changes what the other left."""
     same = one.name == other.name and (one.sort != "shot" or bool(one.fields))
     return same or one.sort == other.sort == "model"
 
 
-def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
+def _read_axes(named: NamedAxes, request: PlotRequest, problems: Problems) -> list[PlotAxis]:
     """In the order X, Y, Z; SuperMerger's are read last, in the words of the first recipe."""
     usual: dict[str, Sequence[Any]] = {
         "Seed": request.seeds,
@@ -115,35 +110,33 @@ def _axes(named: Named, request: Request, mistakes: list[str]) -> list[Axis]:
         "Checkpoint name": request.sources,
         "Recipe": request.sources,
     }
-    found: dict[str, Axis] = {}
+    found: dict[str, PlotAxis] = {}
     for letter, (kind, text) in sorted(named.items(), key=lambda item: item[1][0].sort == "merge"):
-        rules = _rules(found.values(), request, mistakes) if kind.sort == "merge" else None
-        axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, mistakes)
+        rules = _dialect_of_first(found.values(), request, problems) if kind.sort == "merge" else None
+        axis = read_axis(letter, kind, text, usual.get(kind.name, ()), rules, problems)
         found |= {letter: axis} if axis else {}
     return [found[letter] for letter in sorted(found)]
 
 
-def _rules(axes: Iterable[Axis], request: Request, mistakes: list[str]) -> Dialect | None:
+def _dialect_of_first(axes: Iterable[PlotAxis], request: PlotRequest, problems: Problems) -> Dialect | None:
     files = next((axis.values for axis in axes if axis.kind.sort == "model"), request.sources)
-    try:
+    with problems.collecting():
         return rules_of(files[0])
-    except EngineError as error:
-        mistakes.append(str(error))
-        return None
+    return None
 
 
-def _refuse_many(axes: Sequence[Axis], limit: int) -> None:
+def _refuse_many_pictures(axes: Sequence[PlotAxis], limit: int) -> None:
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        said = f"{sizes} = {count}" if len(axes) > 1 else sizes
-        raise StudyError(f"{said} pictures are more than {limit}; take fewer values, or --limit {count}")
+        counted = f"{sizes} = {count}" if len(axes) > 1 else sizes
+        raise StudyError(f"{counted} pictures are more than {limit}", remedy=f"take fewer values, or --limit {count}")
 
 
 # -------------------------------------------------------------------------------------------------------- settings
 
 
-def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]:
+def _base_settings(named: NamedAxes, request: PlotRequest, problems: Problems) -> dict[str, Any]:
     """The settings that no axis changes; several values of one need an axis."""
     kinds = {kind.name for kind, _ in named.values()}
     axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
@@ -154,24 +147,22 @@ def _base(named: Named, request: Request, mistakes: list[str]) -> dict[str, Any]
         if values and name not in kinds:
             base[field] = values[0]
             if len(values) > 1:
-                mistakes.append(f"{len(values)} values for {field} and no axis for them; add -x {name}")
+                problems.add((), f"{len(values)} values for {field} and no axis for them", f"add -x {name}")
     if not base.get("prompt") and "Prompt" not in kinds:
-        mistakes.append('nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
+        problems.add((), 'nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
     if len(request.sources) > 1 and not any(kind.sort == "model" for kind, _ in named.values()):
-        mistakes.append(f"{len(request.sources)} models and no axis for them; add -x Recipe")
+        problems.add((), f"{len(request.sources)} models and no axis for them", "add -x Recipe")
     return {"prompt": "", "seed": FIRST_SEED, **base}
 
 
-def _upscaler_mistakes(plan: Plan, folder: Path | None) -> Iterator[str]:
+def _add_upscaler_problems(plan: PlotPlan, folder: Path | None, problems: Problems) -> None:
     used = {cell.shot.hires.model: cell.shot.hires for cell in plan.cells if cell.shot.hires}
     for hires in used.values():
-        try:
+        with problems.collecting():
             refuse_unknown_upscaler(hires, folder)
-        except (EngineError, StudyError) as error:
-            yield str(error)
 
 
-def _unused(named: Named, axes: Sequence[Axis], request: Request) -> Iterator[str]:
+def _unused_options(named: NamedAxes, axes: Sequence[PlotAxis], request: PlotRequest) -> Iterator[str]:
     """Options that do nothing, since an axis has values of its own."""
     options = {*request.given, *(["prompt"] if request.prompts else []), *(["seed"] if request.seeds else [])}
     for axis in axes:

@@ -17,7 +17,7 @@ from io import StringIO
 from studies.errors import StudyError
 
 MOST_VALUES = 9999
-"""Of one range."""
+"""The most values of one range."""
 
 _NUMBER = r"[+-]?(?:\d{1,20}\.?\d{0,20}|\.\d{1,20})"
 _PLAIN = re.compile(_NUMBER)
@@ -25,15 +25,17 @@ _RANGE = re.compile(rf"({_NUMBER})\s*-\s*({_NUMBER})(?:\s*\(\s*({_NUMBER})\s*\)|
 
 
 def items(text: str) -> list[str]:
-    """The items of a list, without the blanks around them; a new line parts items like a comma."""
+    """The items of a list, without the blanks around them; a new line separates items like a comma."""
     try:
         return [item.strip() for row in csv.reader(StringIO(text), skipinitialspace=True, strict=True) for item in row]
     except csv.Error as error:
-        raise StudyError(f"{text!r} is no list ({error}); quotes come in pairs around a whole value") from error
+        raise StudyError(
+            f"{text!r} is not a list ({error})", remedy="quotes come in pairs around a whole value"
+        ) from error
 
 
 def texts(text: str) -> list[str]:
-    """Whole texts: one on each line where there are lines (the WebUI's "raw text lines"), otherwise a list."""
+    """Whole texts: one a line where there are several lines (the WebUI's "raw text lines"), else a list."""
     stripped = text.strip()
     return [line.strip() for line in stripped.split("\n")] if "\n" in stripped else items(text)
 
@@ -78,26 +80,26 @@ def _expanded(item: str, read: Callable[[str], Decimal], what: str, examples: st
         first, last = read(found[1]), read(found[2])
         step = read(found[3]) if found[3] else Decimal(1)
     except (TypeError, ValueError):
-        raise StudyError(f"is no {what} and no range; write {examples}") from None
+        raise StudyError(f"is neither a {what} nor a range", remedy=f"write {examples}") from None
     return _evenly(first, last, int(found[4])) if found[4] else _in_steps(first, last, step)
 
 
 def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
     if not step or (last - first) * step < 0:
-        way = f"{first}-{last}({'+' if last > first else '-'}{abs(step) or 1})"
-        raise StudyError(f"never comes to its end; write {way}")
+        corrected = f"{first}-{last}({'+' if last > first else '-'}{abs(step) or 1})"
+        raise StudyError("never comes to its end", remedy=f"write {corrected}")
     count = int((last - first) / step) + 1
-    _refuse_many(count)
+    _refuse_many_values(count)
     return [first + place * step for place in range(count)]
 
 
 def _evenly(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
-    _refuse_many(count)
+    _refuse_many_values(count)
     if count == 0:
-        raise StudyError("is a range of no values; write how many in the brackets, such as [4]")
+        raise StudyError("is an empty range", remedy="write how many values in the brackets, such as [4]")
     return [first + (last - first) * place / max(count - 1, 1) for place in range(count)]
 
 
-def _refuse_many(count: int) -> None:
+def _refuse_many_values(count: int) -> None:
     if count > MOST_VALUES:
-        raise StudyError(f"are {count} values; at most {MOST_VALUES}")
+        raise StudyError(f"has {count} values", remedy=f"at most {MOST_VALUES} are allowed")

@@ -1,4 +1,4 @@
-"""What pictures are made of outside a study: a recipe file, or a checkpoint as it is."""
+"""The models that are rendered outside a study: a recipe file, or a checkpoint as it is."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from engine.supermerger.metadata import RECIPE_KEY
 from studies.errors import StudyError
-from studies.recipes.inputs import Wanted, read_input
+from studies.recipes.inputs import InputOptions, read_input
 
 SHORT = 10
 """Digits of the hashes that the WebUI writes into pictures."""
 
-Hashes = Callable[[Mapping[str, Path]], Mapping[str, str]]
+FileHashes = Callable[[Mapping[str, Path]], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class PictureSource:
     """A model to render.
 
     Attributes:
-        name: what pictures call it: the file's, without its ending.
+        name: in pictures; that of the file, without its ending.
         short_hash: ten digits: of a checkpoint's SHA-256, or of a recipe's key.
         recipe: what to build.
         models: path by name, for all that the recipe takes.
-        made_by: the recipe of the model, which for a checkpoint is what its header says; None if nothing.
+        made_by: the recipe of the model; of a checkpoint, the one in its header; None if there is none.
         round_to: the number format of what is built.
-        notes: what a person should know.
+        notes: for people.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Source:
         )
 
 
-def read_source(path: Path, hashes: Hashes) -> Source:
+def read_source(path: Path, hashes: FileHashes) -> PictureSource:
     """A recipe file, or a checkpoint.
 
     Args:
@@ -81,22 +81,26 @@ def read_source(path: Path, hashes: Hashes) -> Source:
     """
     match path.suffix.lower():
         case ".toml":
-            return _recipe_file(path)
+            return _from_recipe_file(path)
         case ".safetensors":
-            return _checkpoint(path, hashes)
+            return _from_checkpoint(path, hashes)
         case _:
-            raise StudyError(f"{path}: what is it? Give a recipe file (.toml) or a checkpoint (.safetensors)")
+            raise StudyError(
+                "unknown kind of file",
+                place=(path,),
+                remedy="give a recipe file (.toml) or a checkpoint (.safetensors)",
+            )
 
 
-def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Source:
+def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> PictureSource:
     """A recipe, rounded to fp16 as ``merge`` writes it.
 
     Args:
-        name: what pictures call its model.
+        name: of the model, in pictures.
         recipe: what to build.
         models: path by name, for all that it takes at least.
     """
-    return Source(
+    return PictureSource(
         name=name,
         short_hash=recipe.key[:SHORT],
         recipe=recipe,
@@ -106,20 +110,20 @@ def recipe_source(name: str, recipe: Recipe, models: Mapping[str, Path]) -> Sour
     )
 
 
-def _recipe_file(path: Path) -> Source:
+def _from_recipe_file(path: Path) -> PictureSource:
     content = read_recipe_file(path)
     return recipe_source(path.stem, content.recipe, content.models)
 
 
-def _checkpoint(path: Path, hashes: Hashes) -> Source:
+def _from_checkpoint(path: Path, hashes: FileHashes) -> PictureSource:
     """A step that multiplies nothing leaves the checkpoint as it is; so does rounding to fp32.
 
     One of no family known here is refused when it is opened, with the reason.
     """
     header = read_header(path)
     family = family_of({name: info.shape for name, info in header.tensors.items()}) or "sd1"
-    made_by, notes = _made_by(path, header, family)
-    return Source(
+    made_by, notes = _recipe_in_header(path, header, family)
+    return PictureSource(
         name=path.stem,
         short_hash=hashes({"A": path})["A"][:SHORT],
         recipe=Recipe(steps=(SelfStep(factors=()),), family=family),
@@ -130,11 +134,11 @@ def _checkpoint(path: Path, hashes: Hashes) -> Source:
     )
 
 
-def _made_by(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | None, tuple[str, ...]]:
+def _recipe_in_header(path: Path, header: Header, family: FamilyName) -> tuple[Recipe | None, tuple[str, ...]]:
     """The recipe in a header; one that cannot be read is a note and keeps no picture from being made."""
     if not header.metadata.keys() & {METADATA_KEY, RECIPE_KEY}:
         return None, ()
     try:
-        return read_input(str(path), Wanted(family=family)).recipe, ()
+        return read_input(str(path), InputOptions(family=family)).recipe, ()
     except RecipeError as error:
         return None, (f"the recipe in its header is left out of the pictures, as it cannot be read: {error}",)

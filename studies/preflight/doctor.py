@@ -1,4 +1,4 @@
-"""What a person, or someone helping them, wants to know of an installation when something does not work."""
+"""`recipe-search doctor`: facts about an installation, for when something does not work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIBRARIES = (
     "rich",
 )
 LITTLE_DISK = 10_000_000_000
-"""Bytes below which a night with full-size checkpoints gets tight."""
+"""Free bytes below which a night with full-size checkpoints may run out of disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class Fact:
 
     name: str
     value: str
-    state: Literal["ok", "look", "bad"] = "ok"
+    state: Literal["ok", "warn", "bad"] = "ok"
     remedy: str = ""
 
     @property
     def line(self) -> str:
         """One line for people, with a mark where something is to be done."""
-        mark = {"ok": "  ", "look": "? ", "bad": "! "}[self.state]
+        mark = {"ok": "  ", "warn": "? ", "bad": "! "}[self.state]
         return f"{mark}{self.name}: {self.value}" + (f"; {self.remedy}" if self.remedy else "")
 
 
@@ -80,7 +80,7 @@ def _interpreter() -> Iterator[Fact]:
     shared = sys.prefix == sys.base_prefix
     if shared:
         remedy = "install into an environment of its own: its packages have everyday names"
-        yield Fact(name="environment", value="shared with other programs", state="look", remedy=remedy)
+        yield Fact(name="environment", value="shared with other programs", state="warn", remedy=remedy)
 
 
 def _packages() -> Iterator[Fact]:
@@ -112,7 +112,7 @@ def _libraries() -> Iterator[Fact]:
         except PackageNotFoundError:
             if name == DISTRIBUTION:
                 yield Fact(
-                    name=name, value="runs from the source folder", state="look", remedy="pip install --editable ."
+                    name=name, value="runs from the source folder", state="warn", remedy="pip install --editable ."
                 )
             else:
                 remedy = f"install recipe-search again, or pip install {name}"
@@ -131,8 +131,8 @@ def _device() -> Iterator[Fact]:
             value = f"{torch.cuda.get_device_name(index)}, {size_text(free)} of {size_text(total)} free"
             yield Fact(name=f"device cuda:{index}", value=value)
     else:
-        remedy = "right for the demo; full-size checkpoints want a GPU"
-        yield Fact(name="device", value="cpu only", state="look", remedy=remedy)
+        remedy = "right for the demo; full-size checkpoints need a GPU"
+        yield Fact(name="device", value="cpu only", state="warn", remedy=remedy)
 
 
 def _machine(place: Path) -> Iterator[Fact]:
@@ -142,11 +142,11 @@ def _machine(place: Path) -> Iterator[Fact]:
     yield Fact(
         name="disk",
         value=f"{size_text(free)} free at {place}",
-        state="look" if tight else "ok",
-        remedy="a night with full-size checkpoints wants more" if tight else "",
+        state="warn" if tight else "ok",
+        remedy="a night with full-size checkpoints needs more" if tight else "",
     )
     script = shutil.which("recipe-search")
     ours = Path(sysconfig.get_path("scripts"))
     if script is not None and Path(script).parent.resolve() != ours.resolve():
         remedy = "the command on your PATH belongs to another environment than this Python"
-        yield Fact(name="command", value=script, state="look", remedy=remedy)
+        yield Fact(name="command", value=script, state="warn", remedy=remedy)

@@ -20,13 +20,13 @@ from engine.shots.shot import Shot
 from search.plan import STAGES
 from search.shots import ShotRotation
 from search.space.baselines import flats, parents
-from search.suggester import Suggester
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Rendering, SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     import torch
 
     from engine.checkpoints.checkpoint import Checkpoint
+    from scorers.panel.settings import PanelSettings
 
 UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
     "sd1": (1.363e12, 0.244e12),
@@ -35,7 +35,7 @@ UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
 }
 """Work of one guided call (two passes of the UNet): by the area, in units of 512 x 512 pixels, and by its square; fits
 the counted 1.607, 2.591 and 16.96 TFLOP of SD1.5 at 512 x 512, 512 x 768 and 1024 x 1536, and 3.178, 4.784 and 21.36 of
-SDXL. SD2 is taken to be as SD1."""
+SDXL. SD2 counts as SD1."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 ENCODE_FLOP = 1.1e12
@@ -61,7 +61,7 @@ ACTIVATION_BYTES = 3_500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class StudyEstimate:
     """What a whole study takes, from its first trial to the proof."""
 
     trials: int
@@ -78,31 +78,40 @@ class Estimate:
     """The kind of device the times are for: cpu or cuda."""
 
 
-def estimate(spec: StudySpec, models: Mapping[str, Checkpoint]) -> Estimate:
+def estimate(
+    search: SearchSettings,
+    shots: StudyShots,
+    rendering: Rendering,
+    settings: PanelSettings,
+    models: Mapping[str, Checkpoint],
+) -> StudyEstimate:
     """Return what a study takes on its device.
 
     Args:
-        spec: the study.
+        search: how many trials and proofs there are.
+        shots: of the study.
+        rendering: where and how they are rendered.
+        settings: of the panel, whose encoders take memory.
         models: by letter, opened.
     """
     a = models["A"]
-    device = device_of(spec.device)
-    each = min(spec.shots_per_trial or len(spec.shots), len(spec.shots))
-    rotation = ShotRotation(shots=len(spec.shots), per_trial=each, fresh=spec.fresh_seeds)
-    suggester = Suggester(space=spec.space, plan=spec.plan, seed=spec.seed, rotation=rotation)
+    device = device_of(rendering.device)
+    each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
+    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
+    suggester = search.suggester(rotation)
     trials = suggester.total
-    proofs = len(parents(spec.space)) + len(flats(spec.space)) + spec.finalists + spec.simplify
-    drawn = sum(suggester.trials(stage) * len(spec.drawn(rotation.slots(stage))) for stage in STAGES)
-    pictures = drawn + proofs * len(spec.proof_shots)
-    per_picture = picture_seconds(spec.shots[0], a.widths, device)
+    proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify
+    drawn = sum(suggester.trials(stage) * len(shots.drawn(rotation.slots(stage))) for stage in STAGES)
+    pictures = drawn + proofs * len(shots.proof)
+    per_picture = picture_seconds(shots.trials[0], a.widths, device)
     elements = sum(info.elements for info in a.tensors.values())
-    return Estimate(
+    return StudyEstimate(
         trials=trials,
         pictures=pictures,
         seconds=pictures * per_picture,
-        disk_bytes=_disk(spec, trials, drawn, proofs),
+        disk_bytes=_disk_bytes(shots, trials, drawn, proofs),
         export_bytes=2 * elements,
-        memory_bytes=_memory(spec, models, device),
+        memory_bytes=_memory_bytes(shots.trials[0], rendering.precision, settings, models, device),
         device=device.type,
     )
 
@@ -160,30 +169,31 @@ def _seconds_of_product(x: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
-def _disk(spec: StudySpec, trials: int, drawn: int, proofs: int) -> int:
+def _disk_bytes(shots: StudyShots, trials: int, drawn: int, proofs: int) -> int:
     """Bytes of trials that draw so many pictures together, and of so many recipes in the proof."""
-    picture = math.prod(spec.shots[0].picture_size)
-    proved = proofs * sum(math.prod(shot.picture_size) for shot in spec.proof_shots)
+    picture = math.prod(shots.trials[0].picture_size)
+    proved = proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
     sheets = (2 * drawn * picture + proved) * SHEET_BYTES
     return int(sheets + proved * PICTURE_BYTES + (trials + proofs) * RECORD_BYTES)
 
 
-def _memory(spec: StudySpec, models: Mapping[str, Checkpoint], device: torch.device) -> int:
+def _memory_bytes(
+    shot: Shot, precision: str, settings: PanelSettings, models: Mapping[str, Checkpoint], device: torch.device
+) -> int:
     a = models["A"]
     resident = sum(info.size for model in models.values() for info in model.tensors.values())
     elements = sum(info.elements for info in a.tensors.values())
-    live = elements * (4 if device.type == "cpu" or spec.precision == "fp32" else 2)
-    share = _area(*spec.shots[0].picture_size) * a.widths.vae[0] / SD1.vae[0]
-    return int(resident + live + _encoders(spec) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+    live = elements * (4 if device.type == "cpu" or precision == "fp32" else 2)
+    share = _area(*shot.picture_size) * a.widths.vae[0] / SD1.vae[0]
+    return int(resident + live + _encoder_bytes(settings) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
 
 
-def _encoders(spec: StudySpec) -> int:
+def _encoder_bytes(settings: PanelSettings) -> int:
     """Bytes of all encoders, and of the largest once more while it is read."""
     from scorers.catalogue import lookup as catalogue
     from scorers.panel.registry import sources_of
 
-    settings = spec.panel_settings()
     names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
     files = [one.weights for one in sources_of(settings, names).encoders.values() if one.weights.is_file()]
     sizes = [path.stat().st_size for path in files]

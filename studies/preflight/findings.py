@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
+
+from engine.errors import Named, Place, Problem, ProblemError, place_text
 
 Level = Literal["error", "warning", "note"]
 
@@ -15,16 +18,23 @@ class Finding:
 
     level: Level
     """`error`: the study cannot run; `warning`: it can, but look; `note`: for information."""
-    where: str
-    """A file, or a key of the study file."""
-    message: str
-    remedy: str = ""
-    """The way out, if one is needed."""
+    problem: Problem
+    """At a key of the study file, or a file."""
+
+    @classmethod
+    def of(cls, level: Level, place: Place, what: str, remedy: str = "") -> Self:
+        """Return a finding from the parts of its problem."""
+        return cls(level=level, problem=Problem(place=place, what=what, remedy=remedy))
+
+    @property
+    def where(self) -> str:
+        """The place, as people read it."""
+        return place_text(self.problem.place)
 
     @property
     def line(self) -> str:
         """One line for people."""
-        return f"{self.level}: {self.where}: {self.message}" + (f"; {self.remedy}" if self.remedy else "")
+        return f"{self.level}: {self.problem}"
 
 
 def is_fatal(findings: Sequence[Finding]) -> bool:
@@ -32,7 +42,6 @@ def is_fatal(findings: Sequence[Finding]) -> bool:
     return any(finding.level == "error" for finding in findings)
 
 
-def told(level: Level, where: str, error: Exception | str) -> Finding:
-    """Turn another package's message, "what is wrong; the way out", into a finding."""
-    message, _, remedy = str(error).removeprefix(f"{where}: ").partition("; ")
-    return Finding(level=level, where=where, message=message, remedy=remedy)
+def errors_at(error: ProblemError, *place: str | int | Path | Named) -> Iterator[Finding]:
+    """Yield what another package refuses as findings at a place."""
+    yield from (Finding(level="error", problem=problem.under(*place)) for problem in error.problems)

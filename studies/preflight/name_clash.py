@@ -6,11 +6,13 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
-from studies.errors import StudyError
-
 PACKAGES = ("engine", "scorers", "search", "studies")
 HOME = Path(__file__).resolve().parents[2]
 """The folder that holds this `studies`, and so must hold the other three."""
+
+
+class NameClashError(Exception):
+    """Another package has one of our names; carries no problems, which are of a package that may not be ours."""
 
 
 def origins() -> dict[str, Path | None]:
@@ -32,7 +34,7 @@ def strangers(found: dict[str, Path | None] | None = None) -> dict[str, Path | N
     """Return the packages that do not lie beside this one, with the place they come from.
 
     Args:
-        found: what `origins` returned; by default asked anew.
+        found: what `origins` returned; by default, called again.
     """
     found = origins() if found is None else found
     return {name: place for name, place in found.items() if place != HOME / name}
@@ -42,12 +44,12 @@ def check_names() -> None:
     """Stop if another distribution or folder has taken one of our names; takes about a millisecond.
 
     Raises:
-        StudyError: names each stranger and where it lives.
+        NameClashError: names each stranger and where it lives.
     """
     others = strangers()
     if others:
         lines = "\n".join(f"  {name}: {place or 'not found at all'}" for name, place in others.items())
-        raise StudyError(
+        raise NameClashError(
             f"Python finds other packages under the names of recipe-search, which lives in {HOME}:\n{lines}\n"
             "install recipe-search into an environment of its own, and leave folders with these names out of PYTHONPATH"
         )

@@ -1,4 +1,4 @@
-"""Recipes from wherever they stand: recipe files, merged checkpoints, SuperMerger's history, single texts."""
+"""Reading recipes: from recipe files, merged checkpoints, SuperMerger's history and single texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
-from engine.errors import RecipeError
+from engine.errors import Problems, RecipeError
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -33,17 +33,17 @@ _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """How an input is to be read.
+class InputOptions:
+    """How an input is read.
 
     Attributes:
-        kind: one of ``KINDS``; None: told from the name.
-        dialect: of the text; None: what it says itself, or the family's usual one.
-        family: of the models; None: what it says itself, or SD1.
+        kind: one of ``KINDS``; None: by the name.
+        dialect: of the text; None: the one it names, or the family's usual one.
+        family: of the models; None: the one it names, or SD1.
         row: ID of a row of the history; negative: from the end.
         preset: name of one preset of a file.
         presets: a file of presets of one's own.
-        settings: what else is set in SuperMerger, for single texts.
+        settings: SuperMerger's other settings, for single texts.
     """
 
     kind: str | None = None
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class RecipeInput:
     """A recipe and what is known of its models.
 
     Attributes:
@@ -64,8 +64,8 @@ class Found:
         models: paths by name, where the input has them.
         names: file names by name.
         hashes: SHA-256 by name.
-        sources: what the input says of models, by name, for people.
-        notes: what it does not say, or says in vain.
+        sources: the input's descriptions of models, by name, for people.
+        notes: what it leaves open, or names without effect.
     """
 
     recipe: Recipe
@@ -76,29 +76,29 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def read_input(source: str, wanted: Wanted) -> Found:
+def read_input(source: str, options: InputOptions) -> RecipeInput:
     """Read a recipe.
 
     Args:
-        source: a path, ``-`` for standard input, or the text itself where the kind is said.
-        wanted: how to read it.
+        source: a path, ``-`` for standard input, or the text itself where ``options`` names its kind.
+        options: how to read it.
 
     Raises:
-        StudyError: it cannot be told what it is, or it cannot be read at all.
-        RecipeError: it is no such text.
-        CheckpointError: it is no checkpoint.
+        StudyError: its kind is not known, or it cannot be read at all.
+        RecipeError: it is not a text of that kind.
+        CheckpointError: it is not a checkpoint.
     """
-    kind = wanted.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
+    kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
-        raise StudyError(f"{source}: what is it? Say so with --from: {', '.join(KINDS)}")
+        raise StudyError(f"{source}: what kind of file is it? Name it with --from: {', '.join(KINDS)}")
     if kind == "toml":
-        return _recipe_file(source)
+        return _from_recipe_file(source)
     if kind == "metadata" and not _is_text(source):
-        return _checkpoint(Path(source), wanted)
+        return _from_checkpoint(Path(source), options)
     text = _text_of(source)
     if kind == "metadata":
-        return _metadata(text, wanted)
-    return _history(text, source, wanted) if kind == "history" else _single(kind, text, source, wanted)
+        return _from_metadata(text, options)
+    return _from_history(text, source, options) if kind == "history" else _from_single_text(kind, text, source, options)
 
 
 def _is_text(source: str) -> bool:
@@ -118,78 +118,79 @@ def _text_of(source: str) -> str:
         return _standard_input()
     if not _is_file(source):
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
-            raise StudyError(f"{source}: there is no such file; check the path")
+            raise StudyError(f"{source}: there is no such file", remedy="check the path")
         return source
     try:
         return Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise StudyError(f"{source}: cannot be read ({error.strerror}); check the path") from error
+        raise StudyError(f"{source}: cannot be read ({error.strerror})", remedy="check the path") from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{source}: is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError(f"{source}: is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
 def _standard_input() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise StudyError("standard input is not UTF-8 text; save it as UTF-8") from error
+        raise StudyError("standard input is not UTF-8 text", remedy="save it as UTF-8") from error
 
 
-def _family(wanted: Wanted) -> FamilyName:
-    return wanted.family or "sd1"
+def _family(options: InputOptions) -> FamilyName:
+    return options.family or "sd1"
 
 
-def _dialect(wanted: Wanted, family: FamilyName) -> Dialect:
-    return dialect_of(wanted.dialect or DEFAULT_DIALECT[family])
+def _dialect(options: InputOptions, family: FamilyName) -> Dialect:
+    return dialect_of(options.dialect or DEFAULT_DIALECT[family])
 
 
-def _own(wanted: Wanted) -> Mapping[str, Weights]:
-    return read_presets(wanted.presets) if wanted.presets else {}
+def _own_presets(options: InputOptions) -> Mapping[str, Weights]:
+    return read_presets(options.presets) if options.presets else {}
 
 
 # ------------------------------------------------------------------------------------------------- files of one kind
 
 
-def _recipe_file(source: str) -> Found:
+def _from_recipe_file(source: str) -> RecipeInput:
     """A recipe file, or the canonical text of a recipe, which has no models."""
     if source != STDIN and _is_file(source) and "models" in parse_toml(_text_of(source), source):
         content = read_recipe_file(source)
-        return Found(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
+        return RecipeInput(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
     content = parse_toml(text := _text_of(source), source)
     if "models" not in content:
-        return Found(recipe=Recipe.parse(text))
+        return RecipeInput(recipe=Recipe.parse(text))
     head = {name: value for name, value in content.items() if name != "models"}
     models = cast("dict[str, Any]", content["models"] if isinstance(content["models"], dict) else {})
-    return Found(recipe=_of_table(head), models={name: Path(str(path)) for name, path in models.items()})
+    paths = {name: Path(str(path)) for name, path in models.items()}
+    return RecipeInput(recipe=_recipe_from_tables(head), models=paths)
 
 
-def _of_table(content: dict[str, Any]) -> Recipe:
+def _recipe_from_tables(content: dict[str, Any]) -> Recipe:
     """A recipe from the tables of standard input, whose ``presets`` would have no folder."""
-    from engine.recipes.tables import Mistakes, read_recipe
+    from engine.recipes.tables import read_recipe
 
-    mistakes = Mistakes()
-    fields = read_recipe(content, None, mistakes)
-    mistakes.refuse("the recipe")
+    problems = Problems()
+    fields = read_recipe(content, None, problems)
+    problems.raise_as(RecipeError, "the recipe")
     return Recipe(**fields)
 
 
-def _checkpoint(path: Path, wanted: Wanted) -> Found:
+def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
     """Our own recipe in the header, if there is one, else that of another tool."""
     from engine.merging.metadata import origin_of
 
     header = read_header(path)
     if (origin := origin_of(header)) is not None:
-        return Found(
+        return RecipeInput(
             recipe=origin.recipe,
             names=origin.names,
             hashes=origin.models,
             sources={name: f"{origin.names[name]} sha256 {sha}" for name, sha in origin.models.items()},
         )
-    family = wanted.family or _family_in(header, path)
+    family = options.family or _family_in(header, path)
     try:
-        return _known_hashes(recipe_of_metadata(header.metadata, _dialect(wanted, family), family))
+        return _with_hashes(recipe_of_metadata(header.metadata, _dialect(options, family), family))
     except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise error.under(path) from error
 
 
 def _family_in(header: Header, path: Path) -> FamilyName:
@@ -197,83 +198,86 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError(f"{path}: of which family are its models? Say so with --family: sd1, sd2 or sdxl")
+        raise StudyError("of which family are its models? Name it with --family: sd1, sd2 or sdxl", place=(path,))
     return family
 
 
-def _known_hashes(reading: Reading) -> Found:
+def _with_hashes(reading: Reading) -> RecipeInput:
     """File names and hashes out of ``name sha256 digits``."""
     parts = {name: text.partition("sha256 ") for name, text in reading.sources.items()}
     hashes = {name: sha for name, (_, _, sha) in parts.items() if sha}
     names = {name: first.strip() for name, (first, _, sha) in parts.items() if sha and first.strip()}
-    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
 
 
-def _metadata(text: str, wanted: Wanted) -> Found:
+def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     """The header's metadata as JSON, or the recipe in it alone."""
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"this is no JSON: {error}; paste the metadata whole, from {{ to }}") from None
+        raise RecipeError(f"this is not JSON: {error}", remedy="paste all of the metadata, from { to }") from None
     texts: dict[str, str] = {RECIPE_KEY: text}
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in named.items()}
-    return _known_hashes(recipe_of_metadata(texts, _dialect(wanted, _family(wanted)), _family(wanted)))
+    return _with_hashes(recipe_of_metadata(texts, _dialect(options, _family(options)), _family(options)))
 
 
-def _history(text: str, source: str, wanted: Wanted) -> Found:
+def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
-    if wanted.row is None and len(rows) != 1:
-        raise StudyError(f"{source}: has {len(rows)} rows; say which with --id: an ID, or -1 for the last")
-    row = row_of(rows, -1 if wanted.row is None else wanted.row, source)
-    dialect = dialect_of(wanted.dialect or dialect_name(row, _family(wanted)))
-    reading = recipe_of_row(row, dialect, _family(wanted), _own(wanted))
+    if options.row is None and len(rows) != 1:
+        raise StudyError(f"{source}: has {len(rows)} rows", remedy="choose one with --id: an ID, or -1 for the last")
+    row = row_of(rows, -1 if options.row is None else options.row, source)
+    dialect = dialect_of(options.dialect or dialect_name(row, _family(options)))
+    reading = recipe_of_row(row, dialect, _family(options), _own_presets(options))
     hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
-    return Found(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
 
 
 # ---------------------------------------------------------------------------------------------------- single texts
 
 
-def _single(kind: str, text: str, source: str, wanted: Wanted) -> Found:
-    """A run with this text and the other settings as they are asked for."""
-    family = _family(wanted)
-    dialect = _dialect(wanted, family)
-    own = _own(wanted)
-    fields = wanted.settings
+def _from_single_text(kind: str, text: str, source: str, options: InputOptions) -> RecipeInput:
+    """A run with this text and the other settings of ``options``."""
+    family = _family(options)
+    dialect = _dialect(options, family)
+    own = _own_presets(options)
+    fields = options.settings
     match kind:
         case "weights":
             fields = replace(fields, mbw=True, weights_alpha=text.strip())
         case "preset":
             found = parse_presets(text, source[:80])
-            fields = replace(fields, mbw=True, weights_alpha=_preset(found, wanted.preset, source))
+            fields = replace(fields, mbw=True, weights_alpha=_chosen_preset(found, options.preset, source))
             own = {**own, **found}
         case "elemental":
-            fields = replace(fields, elemental=_rules(text, fields.calculation))
+            fields = replace(fields, elemental=_checked_rules(text, fields.calculation))
         case _:
-            fields = replace(fields, adjust=_adjust(text, dialect))
+            fields = replace(fields, adjust=_checked_adjust(text, dialect))
     step = step_of(fields, dialect, family, own)
-    return Found(recipe=Recipe(steps=(step,), dialect=dialect.name, family=family), notes=notes_on(fields, dialect))
+    recipe = Recipe(steps=(step,), dialect=dialect.name, family=family)
+    return RecipeInput(recipe=recipe, notes=notes_on(fields, dialect))
 
 
-def _rules(text: str, calculation: str) -> str:
+def _checked_rules(text: str, calculation: str) -> str:
     if not parse_elemental(text, calculation):
-        raise RecipeError(f"{text.strip()!r:.60}: there is no elemental rule in it; write OUT05 OUT08:attn1:0.88")
+        raise RecipeError(f"{text.strip()!r:.60}: it has no elemental rule", remedy="write OUT05 OUT08:attn1:0.88")
     return text.strip("\n")
 
 
-def _adjust(text: str, dialect: Dialect) -> str:
+def _checked_adjust(text: str, dialect: Dialect) -> str:
     if not parse_adjust(text.strip(), dialect):
         names = ", ".join(dialect.adjust_fields)
-        raise RecipeError(f"{text.strip()!r:.60}: this Adjust text changes nothing; write numbers for {names}")
+        raise RecipeError(
+            f"{text.strip()!r:.60}: this Adjust text changes nothing", remedy=f"write numbers for {names}"
+        )
     return text.strip()
 
 
-def _preset(found: Mapping[str, Weights], name: str | None, source: str) -> str:
+def _chosen_preset(found: Mapping[str, Weights], name: str | None, source: str) -> str:
     if name is None and len(found) == 1:
         return next(iter(found))
     if name in found or (name in PRESETS and name is not None):
         return str(name)
     count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
-    raise StudyError(f"{source:.80}: has {count}; say which with --preset: {', '.join(found) or 'none'}")
+    raise StudyError(f"{source:.80}: has {count}", remedy=f"choose one with --preset: {', '.join(found) or 'none'}")

@@ -1,4 +1,4 @@
-"""Recipes as whatever is wanted: recipe files, and each of SuperMerger's texts."""
+"""Recipes as text: recipe files, and each of SuperMerger's formats."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from engine.supermerger.instructions import instructions
 from engine.supermerger.metadata import OWN, run_metadata
 from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
-from studies.recipes.inputs import STDIN, Found
+from studies.recipes.inputs import STDIN, RecipeInput
 
-Hashes = Callable[[Iterable[str]], dict[str, str]]
+ModelHashes = Callable[[Iterable[str]], dict[str, str]]
 """SHA-256 of models by name, as far as they can be known."""
 
 KINDS = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
@@ -30,11 +30,11 @@ _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".json": "metadata", ".txt": "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """How a recipe is to be written.
+class TextOptions:
+    """How a recipe is written.
 
     Attributes:
-        kind: one of ``KINDS``; None: told from the name of the output.
+        kind: one of ``KINDS``; None: by the name of the output.
         run: number of the run, for texts that speak of one; None: the only one that has such a text.
         name: of the preset, or of the result in the history.
         metadata_type: the type written into metadata.
@@ -46,94 +46,96 @@ class Form:
     metadata_type: str = OWN
 
 
-def kind_of(output: str, form: Form) -> str:
-    """What is to be written.
+def kind_of(output: str, form: TextOptions) -> str:
+    """The format to write.
 
     Raises:
-        StudyError: it cannot be told.
+        StudyError: neither the option nor the name of the output says it.
     """
-    if found := form.kind or _BY_SUFFIX.get(Path(output).suffix.lower()):
-        return found
-    raise StudyError(f"{output}: what shall it be? Say so with --to: {', '.join(KINDS)}")
+    if kind := form.kind or _BY_SUFFIX.get(Path(output).suffix.lower()):
+        return kind
+    raise StudyError(f"{output}: which format? Name it with --to: {', '.join(KINDS)}")
 
 
-def text_of(found: Found, output: str, form: Form, hashes: Hashes) -> str:
+def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHashes) -> str:
     """The text to write, with its last newline.
 
     Args:
-        found: the recipe.
+        source: the recipe, and what is known of its models.
         output: where it goes; paths in a recipe file are relative to its folder.
         form: how.
         hashes: asked for the SHA-256 of the models, where the text names models by it.
 
     Raises:
-        RecipeError: the recipe cannot be said in such a text.
-        StudyError: it cannot be told which run is meant.
+        RecipeError: the format cannot hold the recipe.
+        StudyError: there are several runs, and none was chosen.
     """
-    recipe = found.recipe
+    recipe = source.recipe
     match kind_of(output, form):
         case "toml":
-            return _recipe_file(found, Path.cwd() if output == STDIN else Path(output).parent)
+            return _recipe_file_text(source, Path.cwd() if output == STDIN else Path(output).parent)
         case "instructions":
-            names = found.names | {name: path.name for name, path in found.models.items()}
+            names = source.names | {name: path.name for name, path in source.models.items()}
             return instructions(recipe, {name: names[name] for name in recipe.models if name in names}) + "\n"
         case "history":
             row = _history_row(recipe, form, hashes, output)
             return row if output == STDIN else header_line() + row
         case "metadata":
-            return _metadata(found, form, hashes)
+            return _metadata_text(source, form, hashes)
         case kind:
-            return _single(kind, recipe, form)
+            return _single_text(kind, recipe, form)
 
 
-def _recipe_file(found: Found, folder: Path) -> str:
-    guessed = {name: folder / f"{found.names.get(name, name)}" for name in found.recipe.models}
-    models = {name: found.models.get(name, _with_suffix(guessed[name])) for name in found.recipe.models}
-    return recipe_file_text(RecipeFile(recipe=found.recipe, models=models), folder)
+def _recipe_file_text(source: RecipeInput, folder: Path) -> str:
+    guessed = {name: folder / f"{source.names.get(name, name)}" for name in source.recipe.models}
+    models = {name: source.models.get(name, _with_suffix(guessed[name])) for name in source.recipe.models}
+    return recipe_file_text(RecipeFile(recipe=source.recipe, models=models), folder)
 
 
 def _with_suffix(path: Path) -> Path:
     return path if path.suffix == ".safetensors" else path.with_name(f"{path.name}.safetensors")
 
 
-def unknown_models(found: Found) -> list[str]:
+def unknown_models(source: RecipeInput) -> list[str]:
     """The models whose paths a recipe file can only guess."""
-    return [name for name in found.recipe.models if name not in found.models]
+    return [name for name in source.recipe.models if name not in source.models]
 
 
 # ---------------------------------------------------------------------------------------------------------- one run
 
 
-def _chosen(recipe: Recipe, form: Form, has: Callable[[MergeStep], bool], what: str) -> MergeStep:
-    """The run that is asked for, or the only one that has what is asked for."""
+def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bool], what: str) -> MergeStep:
+    """The run that was chosen, or the only one that has such a text."""
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
         if not 1 <= form.run <= len(runs):
-            raise StudyError(f"there is no run {form.run}; the recipe takes {len(runs)} in SuperMerger")
+            raise StudyError(f"there is no run {form.run}", remedy=f"the recipe takes {len(runs)} in SuperMerger")
         return runs[form.run - 1]
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:
         where = f"runs {', '.join(map(str, numbers))}" if numbers else f"none of its {len(runs)} runs"
-        raise StudyError(f"the recipe has {what} in {where}; say which one with --run")
+        raise StudyError(f"the recipe has {what} in {where}", remedy="choose one with --run")
     return runs[numbers[0] - 1]
 
 
-def _single(kind: str, recipe: Recipe, form: Form) -> str:
+def _single_text(kind: str, recipe: Recipe, form: TextOptions) -> str:
     if kind == "elemental":
-        return f"{_chosen(recipe, form, lambda run: bool(run.elemental), 'elemental rules').elemental}\n"
+        return f"{_chosen_run(recipe, form, lambda run: bool(run.elemental), 'elemental rules').elemental}\n"
     if kind == "adjust":
-        run = _chosen(recipe, form, lambda run: any(run.adjust), "Adjust")
+        run = _chosen_run(recipe, form, lambda run: any(run.adjust), "Adjust")
         return f"{fields_of(run, recipe.rules, recipe.family).adjust}\n"
-    run = _chosen(recipe, form, lambda run: isinstance(run.alpha, tuple), "block weights")
+    run = _chosen_run(recipe, form, lambda run: isinstance(run.alpha, tuple), "block weights")
     if not isinstance(run.alpha, tuple):
-        raise RecipeError("the run has one ratio for all blocks and no weights; write alpha in SuperMerger instead")
+        raise RecipeError(
+            "the run has one ratio for all blocks and no weights", remedy="write alpha in SuperMerger instead"
+        )
     if kind == "preset":
         return f"{preset_line(form.name or 'MY_PRESET', run.alpha)}\n"
     return f"{fields_of(run, recipe.rules, recipe.family).weights_alpha}\n"
 
 
-def _history_row(recipe: Recipe, form: Form, hashes: Hashes, output: str) -> str:
-    run = _chosen(recipe, form, lambda run: True, "a run")
+def _history_row(recipe: Recipe, form: TextOptions, hashes: ModelHashes, output: str) -> str:
+    run = _chosen_run(recipe, form, lambda run: True, "a run")
     return history_line(
         run,
         recipe.rules,
@@ -146,12 +148,12 @@ def _history_row(recipe: Recipe, form: Form, hashes: Hashes, output: str) -> str
     )
 
 
-def _metadata(found: Found, form: Form, hashes: Hashes) -> str:
+def _metadata_text(source: RecipeInput, form: TextOptions, hashes: ModelHashes) -> str:
     import json
 
-    recipe = found.recipe
-    run = _chosen(recipe, form, lambda run: True, "a run")
-    names = found.names | {name: path.stem for name, path in found.models.items()}
+    recipe = source.recipe
+    run = _chosen_run(recipe, form, lambda run: True, "a run")
+    names = source.names | {name: path.stem for name, path in source.models.items()}
     models = {name: (names.get(name, name), sha) for name, sha in hashes(run.models).items()}
     texts = run_metadata(run, recipe.rules, recipe.family, models, kind=form.metadata_type)
     return f"{json.dumps(texts, indent=1, ensure_ascii=False)}\n"
@@ -168,8 +170,8 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
     """
     path = Path(output)
     if path.exists() and not overwrite:
-        raise StudyError(f"{path}: exists already; choose another name, or ask for --overwrite")
+        raise StudyError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
     try:
         write_text(path, text)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); check the folder") from error
+        raise StudyError(f"cannot be written ({error.strerror})", place=(path,), remedy="check the folder") from error

@@ -16,7 +16,7 @@ from engine.supermerger.fields import fields_of
 from engine.supermerger.plot import Plot, expand, queue_of
 from engine.supermerger.series import series_of
 from studies.errors import StudyError
-from studies.recipes.inputs import Found
+from studies.recipes.inputs import RecipeInput
 
 
 def axis_lines(recipes: Sequence[Recipe]) -> list[str]:
@@ -32,11 +32,11 @@ def axis_lines(recipes: Sequence[Recipe]) -> list[str]:
     return lines
 
 
-def cells(found: Found, run: int, axes: Sequence[Axis]) -> list[Recipe]:
+def cells(source: RecipeInput, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     """The recipe of every cell of a plot, in SuperMerger's order; seeds and prompts make no recipes of their own.
 
     Args:
-        found: the recipe that the plot starts from.
+        source: the recipe that the plot starts from.
         run: which step the plot is of, from 1.
         axes: X, Y and Z, as many as there are.
 
@@ -44,17 +44,19 @@ def cells(found: Found, run: int, axes: Sequence[Axis]) -> list[Recipe]:
         RecipeError: an axis has a value that does not belong there, or no cell would be a recipe.
         StudyError: there is no such step.
     """
-    recipe = found.recipe
+    recipe = source.recipe
     if not 1 <= run <= len(recipe.steps):
-        raise StudyError(f"--run {run}: the recipe has {len(recipe.steps)} steps; write 1 to {len(recipe.steps)}")
+        raise StudyError(
+            f"--run {run}: the recipe has {len(recipe.steps)} steps", remedy=f"write 1 to {len(recipe.steps)}"
+        )
     step = recipe.runs[run - 1]
     padded = [*axes, Axis(), Axis()]
     plot = Plot(fields=fields_of(step, recipe.rules, recipe.family), x=padded[0], y=padded[1], z=padded[2])
     merges = [merge for one in queue_of(plot) for merge in expand(one, recipe.rules, recipe.family)]
-    return [_with(recipe, run, step, merge) for merge in merges]
+    return [_with_step(recipe, run, step, merge) for merge in merges]
 
 
-def _with(recipe: Recipe, run: int, before: MergeStep, after: MergeStep) -> Recipe:
+def _with_step(recipe: Recipe, run: int, before: MergeStep, after: MergeStep) -> Recipe:
     """The recipe with another step in the place of ``run``; models are named as they were where the plot keeps them."""
     old = recipe.steps[run - 1]
     models = old.models if isinstance(old, MergeStep) and after.models == before.models else after.models
@@ -63,25 +65,27 @@ def _with(recipe: Recipe, run: int, before: MergeStep, after: MergeStep) -> Reci
     return replace(recipe, steps=tuple(steps))
 
 
-def write_cells(found: Found, recipes: Sequence[Recipe], folder: Path, *, overwrite: bool) -> list[Path]:
+def write_cells(source: RecipeInput, recipes: Sequence[Recipe], folder: Path, *, overwrite: bool) -> list[Path]:
     """A recipe file for each cell, numbered in their order.
 
     Raises:
-        StudyError: files are there already or cannot be written, or the paths of models are not known.
+        StudyError: files already exist or cannot be written, or the paths of models are not known.
     """
-    if missing := sorted({name for recipe in recipes for name in recipe.models} - {*found.models}):
-        raise StudyError(f"where are the models {', '.join(missing)}? Say so with -m NAME=PATH")
+    if missing := sorted({name for recipe in recipes for name in recipe.models} - {*source.models}):
+        raise StudyError(f"where are the models {', '.join(missing)}? Name them with -m NAME=PATH")
     width = len(str(len(recipes)))
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
     if not overwrite and (there := [str(path) for path in paths if path.exists()]):
-        raise StudyError(f"{', '.join(there[:3])}: there already; choose another folder, or --overwrite")
+        raise StudyError(f"{', '.join(there[:3])}: already exists", remedy="choose another folder, or add --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, recipe in zip(paths, recipes, strict=True):
-            models = {name: found.models[name] for name in recipe.models}
+            models = {name: source.models[name] for name in recipe.models}
             write_text(path, recipe_file_text(RecipeFile(recipe=recipe, models=models), folder))
     except OSError as error:
-        raise StudyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+        raise StudyError(
+            f"cannot be written ({error.strerror})", place=(folder,), remedy="choose another folder"
+        ) from error
     return paths
 
 
@@ -93,5 +97,5 @@ def parse_axis(text: str) -> Axis:
     """
     kind, equals, values = text.partition("=")
     if not equals:
-        raise RecipeError(f'{text!r} is no axis; write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
+        raise RecipeError(f"{text!r} is not an axis", remedy='write kind=values, such as "mbw alpha=FLAT_25\\nFLAT_75"')
     return Axis(kind=kind.strip(), text=values.replace("\\n", "\n"))

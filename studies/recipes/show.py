@@ -11,24 +11,24 @@ from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS, Dialect
 from engine.recipes.elemental import Rule, ignored_segments, parse_elemental
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep, Step, number
-from studies.recipes.inputs import Found
+from studies.recipes.inputs import RecipeInput
 
-_ROW = 12  # blocks to a row
+_BLOCKS_A_ROW = 12  # blocks to a row
 
 
-def overview(found: Found) -> Iterator[Any]:
+def overview(source: RecipeInput) -> Iterator[Any]:
     """Lines and tables for a rich console: the whole recipe, then notes on it."""
-    recipe = found.recipe
+    recipe = source.recipe
     dialect = recipe.rules
     yield f"recipe {recipe.key}"
     yield f"SuperMerger's dialect {dialect.name} (commit {dialect.commit}), {recipe.family}, saved {_saved(recipe)}"
     for name in recipe.models:
-        yield f"model {name}: {found.models.get(name) or found.sources.get(name) or 'any'}"
+        yield f"model {name}: {source.models.get(name) or source.sources.get(name) or 'any'}"
     for place, step in enumerate(recipe.steps, start=1):
         yield ""
-        yield f"step {place}{f', {step.name}' if step.name else ''}: {_title(step)}"
+        yield f"step {place}{f', {step.name}' if step.name else ''}: {_step_title(step)}"
         yield from _step(step, dialect)
-    for note in found.notes:
+    for note in source.notes:
         yield f"note: {note}"
 
 
@@ -36,14 +36,14 @@ def _saved(recipe: Recipe) -> str:
     return "as fp16 after each step" if recipe.save == "fp16" else "as computed after each step"
 
 
-def _table(*headings: str, title: str | None = None) -> Table:
+def _recipe_table(*headings: str, title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
 
 
-def _title(step: Step) -> str:
+def _step_title(step: Step) -> str:
     if isinstance(step, SelfStep):
         return "self, factors on the result so far"
     if isinstance(step, AdjustStep):
@@ -53,12 +53,12 @@ def _title(step: Step) -> str:
 
 def _step(step: Step, dialect: Dialect) -> Iterator[Any]:
     if isinstance(step, SelfStep):
-        table = _table("block", "element", "factor")
+        table = _recipe_table("block", "element", "factor")
         for site, factor in step.factors:
             table.add_row(site.block, site.element or "all of it", number(factor))
         yield table
     elif isinstance(step, AdjustStep):
-        yield _adjust(step.values)
+        yield _adjust_table(step.values)
     else:
         yield from _merge(step, dialect)
 
@@ -70,7 +70,7 @@ def _merge(step: MergeStep, dialect: Dialect) -> Iterator[Any]:
     if step.elemental:
         yield from _elemental(step)
     if step.adjust:
-        yield _adjust(step.adjust)
+        yield _adjust_table(step.adjust)
     if step.filter:
         named = [*step.filter.blocks, *step.filter.elements]
         yield f"{step.filter.kind}: {', '.join(named) or 'nothing'}"
@@ -97,20 +97,20 @@ def _ratio(name: str, ratio: Ratio) -> Iterator[Any]:
 def _blocks(name: str, names: Sequence[str], ratio: Sequence[float]) -> Table:
     """Rows of blocks of one kind, names above numbers."""
     table = Table.grid(padding=(0, 1))
-    for _ in range(_ROW + 1):
+    for _ in range(_BLOCKS_A_ROW + 1):
         table.add_column(justify="right", no_wrap=True)
-    for row in _rows(names):
+    for row in _block_rows(names):
         table.add_row(name, *(block for _, block in row))
         table.add_row("", *(number(round(ratio[place], 4)) for place, _ in row))
         name = ""
     return table
 
 
-def _rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
+def _block_rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
     row: list[tuple[int, str]] = []
     for place, name in enumerate(names):
         kind = name.rstrip("0123456789")
-        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == _ROW):
+        if row and (kind != row[0][1].rstrip("0123456789") or len(row) == _BLOCKS_A_ROW):
             yield row
             row = []
         row.append((place, name))
@@ -118,9 +118,9 @@ def _rows(names: Sequence[str]) -> Iterator[list[tuple[int, str]]]:
 
 
 def _elemental(step: MergeStep) -> Iterator[Any]:
-    table = _table("blocks", "elements", "ratio", title="elemental rules, the last one that fits wins")
+    table = _recipe_table("blocks", "elements", "ratio", title="elemental rules, the last one that fits wins")
     for rule in parse_elemental(step.elemental, step.calculation, extended=step.by_extended_block):
-        table.add_row(_tokens(rule, "blocks"), _tokens(rule, "elements"), _ratio_text(rule))
+        table.add_row(_tokens(rule, "blocks"), _tokens(rule, "elements"), _rule_ratio_text(rule))
     if table.row_count:
         yield table
     for segment in ignored_segments(step.elemental, step.calculation):
@@ -134,12 +134,12 @@ def _tokens(rule: Rule, what: str) -> str:
     return ("all but " if getattr(rule, f"not_{what}") else "") + " ".join(word or "(any)" for word in words)
 
 
-def _ratio_text(rule: Rule) -> str:
+def _rule_ratio_text(rule: Rule) -> str:
     return rule.ratio if isinstance(rule.ratio, str) else number(rule.ratio)
 
 
-def _adjust(values: Sequence[float]) -> Table:
+def _adjust_table(values: Sequence[float]) -> Table:
     names = SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS
-    table = _table(*names, title="Adjust")
+    table = _recipe_table(*names, title="Adjust")
     table.add_row(*map(number, values))
     return table

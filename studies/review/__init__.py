@@ -1,1 +1,1 @@
-"""What a person does with a study: look, pick, export."""
+"""What a person does with a study: look at it, pick, export."""

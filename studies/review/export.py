@@ -16,7 +16,7 @@ from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.store.pins import Pin
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
-    """What an export wrote."""
+class ExportedFiles:
+    """The files that an export wrote."""
 
     checkpoint: Written
     supermerger: Path | None
@@ -35,7 +35,9 @@ class Exported:
 
 
 def export_pin(
-    spec: StudySpec,
+    storage: Storage,
+    merge: Merge,
+    rendering: Rendering,
     pin: Pin,
     out: Path | None = None,
     *,
@@ -44,39 +46,41 @@ def export_pin(
     with_recipe: bool = True,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Exported:
+) -> ExportedFiles:
     """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
 
     Args:
-        spec: the study.
+        storage: of the study.
+        merge: its models, and the number format that the search rounded to.
+        rendering: its VAEs.
         pin: what to export.
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
-        output: what the file is to be like, but for its dtype; where it names no VAE, one that the search chose among
+        output: form of the file, but for its dtype; where it names no VAE, one that the search chose among
             several is baked in.
         dtype: fp16, bf16 or fp32; default: what the search rounded to.
-        with_recipe: whether the file says what it was made of.
-        overwrite: replace files that are there.
+        with_recipe: whether the file names its parents and recipe.
+        overwrite: replace files that exist.
         progress: called with (bytes written, bytes in all).
 
     Raises:
         StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
         CheckpointError: the file cannot be written.
     """
-    models = model_hashes(spec)
-    refuse_others(spec, pin, models)
+    models = model_hashes(merge, storage)
+    refuse_others(storage, merge, rendering, pin, models)
     if output.vae is None and pin.vae:
-        output = replace(output, vae=spec.vaes.get(pin.vae))
+        output = replace(output, vae=rendering.vaes.get(pin.vae))
     if out is None:
-        folder = spec.folder / "exports"
+        folder = storage.folder / "exports"
         folder.mkdir(parents=True, exist_ok=True)
-        out = folder / f"{spec.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
-    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": spec.name, "source": pin.source}
+        out = folder / f"{storage.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
+    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": storage.name, "source": pin.source}
     return export_recipe(
         Recipe.parse(pin.recipe),
-        spec.models,
+        merge.models,
         models,
         out,
-        output=replace(output, dtype=dtype or spec.export_dtype),
+        output=replace(output, dtype=dtype or merge.export_dtype),
         with_recipe=with_recipe,
         overwrite=overwrite,
         approval=approval,
@@ -84,27 +88,29 @@ def export_pin(
     )
 
 
-def refuse_others(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> None:
-    """Compare the files with those that a recipe was approved with.
+def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin, models: Mapping[str, str]) -> None:
+    """Refuse files that differ from those that a recipe was approved with.
 
     Args:
-        spec: the study.
+        storage: of the study.
+        merge: its models.
+        rendering: its VAEs.
         pin: what was approved.
         models: SHA-256 of every model file as it is, by letter.
 
     Raises:
         StudyError: another checkpoint, or another VAE in place of the chosen one.
     """
-    changed = [f"  {letter}: {spec.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
-    if pin.vae and pin.vae not in spec.vaes:
+    changed = [f"  {letter}: {merge.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
+    if pin.vae and pin.vae not in rendering.vaes:
         changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
-    elif vae_hashes(spec).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
-        changed.append(f"  VAE: {spec.vaes[pin.vae]}")
+    elif vae_hashes(rendering, storage).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+        changed.append(f"  VAE: {rendering.vaes[pin.vae]}")
     if changed:
         raise StudyError(
             "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
             + "\n".join(changed)
-            + "\nput the old files back, or search and approve with the new ones"
+            + "\nrestore the old files, or search and approve with the new ones"
         )
 
 
@@ -119,7 +125,7 @@ def export_recipe(
     overwrite: bool = False,
     approval: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Exported:
+) -> ExportedFiles:
     """Write a recipe's checkpoint with recipe and parents in its header, and its SuperMerger text beside it.
 
     Args:
@@ -127,9 +133,9 @@ def export_recipe(
         models: path by letter.
         hashes: SHA-256 by letter.
         out: the checkpoint.
-        output: what the file is to be like.
-        with_recipe: whether the file says what it was made of, and a text beside it says it too.
-        overwrite: replace files that are there.
+        output: form of the file.
+        with_recipe: whether the file names its parents and recipe, with a text beside it.
+        overwrite: replace files that exist.
         approval: who approved it, when and why.
         progress: called with (bytes written, bytes in all).
 
@@ -141,9 +147,9 @@ def export_recipe(
 
     text = out.with_suffix(".supermerger.txt")
     if text.exists() and not overwrite:
-        raise CheckpointError(f"{text}: exists already; choose another name, or ask for it to be overwritten")
+        raise CheckpointError(f"{text}: already exists; choose another name, or add --overwrite")
     if text.is_dir():
-        raise CheckpointError(f"{text}: this is a folder; choose another name for the checkpoint")
+        raise CheckpointError(f"{text}: is a folder; choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,
@@ -168,26 +174,26 @@ def export_recipe(
         write_text(text, words)
     else:
         text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
-    return Exported(checkpoint=written, supermerger=text if with_recipe else None)
+    return ExportedFiles(checkpoint=written, supermerger=text if with_recipe else None)
 
 
-def vae_note(spec: StudySpec, output: Output, done: Exported) -> str:
-    """What to know of an export whose study decoded with a VAE that is not in the file; "" where it is, or none was.
+def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
+    """A note on an export whose study decoded with a VAE that is not in the file; "" where it is, or there was none.
 
     A VAE that was chosen among several is in the file, unless another one was asked for.
     """
-    if spec.vae is None or (output.vae is not None and output.vae.resolve() == spec.vae.resolve()):
+    if rendering.vae is None or (output.vae is not None and output.vae.resolve() == rendering.vae.resolve()):
         return ""
     inside = any(key.startswith(VAE) for key in read_header(done.checkpoint.path).tensors)
-    other = f"or bake it in with --vae {spec.vae} --overwrite" if inside else "for this checkpoint has no other"
+    other = f"or bake it in with --vae {rendering.vae} --overwrite" if inside else "for this checkpoint has no other"
     return (
-        f"the pictures of this study were decoded by {spec.vae.name}, which is not in this checkpoint; choose it where "
-        f"you use the checkpoint, {other}"
+        f"the pictures of this study were decoded by {rendering.vae.name}, which is not in this checkpoint; choose it "
+        f"where you use the checkpoint, {other}"
     )
 
 
-def print_export(done: Exported, console: Console) -> None:
-    """Say what an export wrote, with the hashes that other tools show."""
+def print_export(done: ExportedFiles, console: Console) -> None:
+    """Print what an export wrote, with the hashes that other tools show."""
     written = done.checkpoint
     for line in (
         f"{written.path}  ({written.bytes / 1e6:.1f} MB)",

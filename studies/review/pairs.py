@@ -1,4 +1,4 @@
-"""Which two pictures to show next: one prompt and seed, two recipes, where the answer would tell most.
+"""Which two pictures to show next: one prompt and seed, two recipes, for which the answer gives most information.
 
 Pictures are taken as they are kept, none is made: those of the finalists, the parents and the FLAT mixes on the proof's
 shots as they were rendered, and those of the best trials on the search's shots as their contact sheets have them.
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from scorers.panel.panel import Panel
 
 MOST_RECIPES = 40
-"""Of one set of shots; the best come first."""
-SHOWN_AT_RANDOM = 3000
-"""Pairs among which one is chosen, and by which differences are counted."""
-UNSURE = 0.25
-"""How far from a half the predicted probability of a pair may be."""
+"""The most recipes of one set of shots; the best come first."""
+RANDOM_PAIRS = 3000
+"""Number of random pairs among which the next one is chosen, and which scale the differences."""
+LARGEST_MARGIN = 0.25
+"""Pairs whose predicted probability is further from a half than this are not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,11 @@ class Pair:
 
 
 class Gallery:
-    """The pictures that can be shown, and what every scorer says of them.
+    """The pictures that can be shown, and every scorer's contributions to their scores.
 
     Attributes:
         names: of the scorers, in the order of all differences.
+        seed: the study's; pairs are drawn by it.
     """
 
     def __init__(self, panel: Panel, renders: RenderStore, seed: int) -> None:
@@ -58,38 +59,38 @@ class Gallery:
         self.names = tuple(panel.scales)
         self._panel = panel
         self._renders = renders
-        self._seed = seed
+        self.seed = seed
         self._shots: dict[str, Sequence[Shot]] = {}
         self._candidates: dict[str, Candidate] = {}
-        self._said: dict[tuple[str, str], FloatArray] = {}
+        self._contributions: dict[tuple[str, str], FloatArray] = {}
 
     def hang(self, candidates: Sequence[Candidate], shots: Sequence[Shot]) -> None:
         """Add the kept pictures of candidates, the best first; those whose features lack something are left out."""
         key = shots_key(shots)
         self._shots[key] = shots
         for one in candidates[:MOST_RECIPES]:
-            said = self._opinions(one, shots)
-            if said is not None and self._renders.picture(one, shots, 0) is not None:
+            contributions = self._contributions_of(one, shots)
+            if contributions is not None and self._renders.picture(one, shots, 0) is not None:
                 self._candidates[one.key] = one
-                self._said[key, one.key] = said
+                self._contributions[key, one.key] = contributions
 
-    def _opinions(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
-        """``(n, k)``: what the scorers say of every picture, in their units."""
+    def _contributions_of(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
+        """``(n, k)``: every scorer's contribution to every picture's score."""
         kept = self._renders.load(candidate, shots, self._panel.observer.versions)
         if kept is None:
             return None
         try:
             rows = self._panel.contributions(self._panel.reviewed(kept))
         except ScorerError:
-            return None  # a scorer has no say on these pictures: nothing to learn from them
+            return None  # a scorer cannot judge these pictures: nothing to learn from them
         return np.stack([rows[name] for name in self.names], axis=1)
 
     def candidate(self, key: str) -> Candidate:
-        """What hangs here under a key."""
+        """The candidate with this key."""
         return self._candidates[key]
 
     def shot(self, pair: Pair) -> Shot:
-        """What both pictures show."""
+        """The shot of both pictures."""
         return self._shots[pair.shots][pair.index]
 
     def pictures(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
@@ -103,25 +104,30 @@ class Gallery:
 
     def sample(self, number: int, without: frozenset[Pair]) -> list[Pair]:
         """Pairs drawn at random, the same for the same number, none of ``without``."""
-        draw = random.Random(f"{self._seed}:pairs:{number}")  # noqa: S311 - no secret
+        draw = random.Random(f"{self.seed}:pairs:{number}")  # noqa: S311 - no secret
         every = [
             (shots, one, other, index)
             for shots in self._shots
-            for one, other in combinations(sorted(recipe for where, recipe in self._said if where == shots), 2)
+            for one, other in combinations(sorted(recipe for where, recipe in self._contributions if where == shots), 2)
             for index in range(len(self._shots[shots]))
         ]
-        drawn = draw.sample(every, min(SHOWN_AT_RANDOM, len(every)))
-        pairs = [sided(shots, one, other, index, self._seed) for shots, one, other, index in drawn]
+        drawn = draw.sample(every, min(RANDOM_PAIRS, len(every)))
+        pairs = [sided(shots, one, other, index, self.seed) for shots, one, other, index in drawn]
         return [pair for pair in pairs if pair not in without and self.known(pair)]
 
     def known(self, pair: Pair) -> bool:
-        """Whether both pictures hang here and are sound."""
-        both = (self._said.get((pair.shots, key)) for key in (pair.left, pair.right))
-        return all(said is not None and not np.isnan(said[pair.index]).all() for said in both)
+        """Whether both pictures are in the gallery and sound."""
+        both = (self._contributions.get((pair.shots, key)) for key in (pair.left, pair.right))
+        return all(
+            contributions is not None and not np.isnan(contributions[pair.index]).all() for contributions in both
+        )
 
     def differences(self, pairs: Sequence[Pair]) -> FloatArray:
-        """``(n, k)``, left minus right in the scorers' units; 0 where a scorer cannot say."""
-        rows = [self._said[p.shots, p.left][p.index] - self._said[p.shots, p.right][p.index] for p in pairs]
+        """``(n, k)``, left minus right in the scorers' units; 0 where a scorer has no value."""
+        rows = [
+            self._contributions[p.shots, p.left][p.index] - self._contributions[p.shots, p.right][p.index]
+            for p in pairs
+        ]
         return np.nan_to_num(np.array(rows, dtype=np.float64).reshape(len(rows), len(self.names)))
 
 
@@ -140,9 +146,9 @@ def pair_of(pick: Pick) -> Pair:
     return Pair(left=left.key, right=right.key, shots=pick.shots, index=pick.index)
 
 
-def most_telling(pairs: Sequence[Pair], differences: FloatArray, taste: PreferenceFit) -> Pair:
-    """The pair whose answer would tell most of the weights, among those whose answer is open."""
+def most_informative(pairs: Sequence[Pair], differences: FloatArray, taste: PreferenceFit) -> Pair:
+    """The pair whose answer informs most about the weights, among those whose answer is open."""
     share = taste.probability(differences)
-    told = taste.information(differences)
-    open_ones = np.abs(share - 0.5) <= UNSURE
-    return pairs[int(np.argmax(np.where(open_ones, told, -1.0) if open_ones.any() else told))]
+    information = taste.information(differences)
+    open_ones = np.abs(share - 0.5) <= LARGEST_MARGIN
+    return pairs[int(np.argmax(np.where(open_ones, information, -1.0) if open_ones.any() else information))]

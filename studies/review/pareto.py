@@ -10,7 +10,7 @@ from rich.table import Table
 
 
 def aspects_by_number(trials: Sequence[FrozenTrial]) -> dict[int, dict[str, float]]:
-    """The aspects that each trial was measured in, by its number; trials of before such records are left out."""
+    """The aspects that each trial was measured in, by its number; older trials without such records are left out."""
     return {
         trial.number: {name: float(one["value"]) for name, one in trial.user_attrs["aspects"].items()}
         for trial in trials
@@ -36,7 +36,7 @@ def pareto_table(trials: Sequence[FrozenTrial]) -> Table:
     names = list(next(iter(points.values()), {}))
     table = Table(
         title=f"{len(front)} of {len(trials)} trials that no other beats in {', '.join(names) or 'anything measured'} "
-        "at once; 95 % intervals for other prompts and seeds: where they overlap, so may the order"
+        "at once; 95 % intervals for other prompts and seeds; where they overlap, the order is not certain"
     )
     for heading in ("trial", "stage", *names, "score", "recipe"):
         table.add_column(heading, justify="left" if heading in ("stage", "recipe") else "right")

@@ -1,9 +1,9 @@
-"""A sitting of picks: pairs of kept pictures for a person, what the answers say of the scorers, and better weights."""
+"""Picking between pairs of kept pictures: the questions, what the answers show of the scorers, and fitted weights."""
 
 from __future__ import annotations
 
 import getpass
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,49 +20,52 @@ from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
 from studies.night.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
 from studies.night.workshop import Workshop
-from studies.review.pairs import Gallery, Pair, most_telling, pair_of, sided
-from studies.review.picks import Answer, Pick, Side, add_pick, read_picks
+from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
+from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.weights_text import weights_line
 from studies.store.opening import open_store
 from studies.store.outcome import read_outcome
 from studies.store.storage import SLOTS, complete
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Storage, StudySpec
 
 FEWEST_PICKS = 10
-"""From so many on, weights that were fitted to picks are better than those of before."""
+"""The fewest picks from which fitted weights are better than the present ones."""
 
 
 class Picking:
-    """One sitting; every answer is on the disk before the next pair is asked for."""
+    """One session; every answer is on the disk before the next pair is asked."""
 
-    def __init__(self, spec: StudySpec, gallery: Gallery, weights: dict[str, float], by: str | None = None) -> None:
-        """Use ``opened_picking`` instead; ``weights`` are those in force."""
-        self.spec = spec
+    def __init__(
+        self, storage: Storage, gallery: Gallery, all_weights: Mapping[str, float], weights: dict[str, float], by: str
+    ) -> None:
+        """Use ``opened_picking`` instead; ``weights`` are those in force among the study file's, ``all_weights``."""
+        self.storage = storage
+        self.all_weights = all_weights
         self.gallery = gallery
         self.weights = weights
-        self.picks = read_picks(spec.folder)
-        self._by = by or getpass.getuser()
+        self.picks = read_picks(storage.folder)
+        self._by = by
         self._columns = [gallery.names.index(name) for name in weights]
         self._pool = gallery.sample(0, frozenset())
 
     @property
     def pair_file(self) -> Path:
         """The picture of the next pair: a name of its own, so that no viewer shows an older one."""
-        return self.spec.folder / "picks" / f"pair-{len(self.picks) + 1:04d}.png"
+        return self.storage.folder / "picks" / f"pair-{len(self.picks) + 1:04d}.png"
 
     def next(self) -> Pair | None:
         """Draw the picture of the next pair; None when all pairs were asked."""
         asked = frozenset(pair_of(pick) for pick in self.picks)
-        asked |= {sided(p.shots, p.left, p.right, p.index, self.spec.seed) for p in asked}
+        asked |= {sided(p.shots, p.left, p.right, p.index, self.gallery.seed) for p in asked}
         pairs = self.gallery.sample(len(self.picks) + 1, asked)
         if not pairs:
             return None
-        chosen = most_telling(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
+        chosen = most_informative(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
         self.pair_file.parent.mkdir(parents=True, exist_ok=True)
         sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
         return chosen
 
-    def answer(self, pair: Pair, said: Answer, broken: Side = "") -> None:
+    def answer(self, pair: Pair, choice: Answer, broken: BrokenSide = "") -> None:
         """Keep a person's answer."""
         shot = self.gallery.shot(pair)
         left, right = self.gallery.candidate(pair.left), self.gallery.candidate(pair.right)
@@ -75,22 +78,22 @@ class Picking:
             index=pair.index,
             prompt=shot.prompt,
             seed=shot.seed,
-            answer=said,
+            answer=choice,
             broken=broken,
             by=self._by,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        add_pick(self.spec.folder, pick)
+        add_pick(self.storage.folder, pick)
         self.picks.append(pick)
 
     def usable(self) -> tuple[list[Pair], FloatArray]:
-        """The pairs that say something and whose pictures hang here, with what was said for the left one."""
-        told = [(pair_of(pick), pick.share) for pick in self.picks]
-        known = [(pair, share) for pair, share in told if share is not None and self.gallery.known(pair)]
+        """The pairs with an answer and pictures that are still kept, with the share for the left one."""
+        answered = [(pair_of(pick), pick.share) for pick in self.picks]
+        known = [(pair, share) for pair, share in answered if share is not None and self.gallery.known(pair)]
         return [pair for pair, _ in known], np.array([share for _, share in known], dtype=np.float64)
 
     def taste(self) -> PreferenceFit:
-        """The person's weights, as far as the picks tell."""
+        """The person's weights, as far as the picks show."""
         pairs, answers = self.usable()
         pool = self.gallery.differences(self._pool)[:, self._columns]
         return fit_preferences(self.weights, pool, self.gallery.differences(pairs)[:, self._columns], answers)
@@ -104,17 +107,17 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{self.spec.folder}: {count} picks that can be used; from {FEWEST_PICKS} on they are worth more than "
-                f"the weights that are there: recipe-search pick {self.spec.file}"
+                f"{self.storage.folder}: {count} usable picks; weights can be fitted to {FEWEST_PICKS} or more: "
+                f"recipe-search pick {self.storage.file}"
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
         except ArithmeticError as error:
-            raise StudyError(f"{self.spec.folder}: {error}") from error
-        return dict(self.spec.scorer_weights) | moved
+            raise StudyError(str(error), place=(self.storage.folder,)) from error
+        return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:
-        """What the picks say, line by line."""
+        """The result of the picks, line by line."""
         pairs, answers = self.usable()
         broken = sum(pick.answer == "broken" for pick in self.picks)
         lost = len(self.picks) - broken - len(pairs)
@@ -130,10 +133,11 @@ class Picking:
         force = np.array(list(self.weights.values()))
         yield f"the weights in force agree on {agreement(seen @ force, answers)}"
         if len(pairs) >= FEWEST_PICKS:
-            yield f"weights fitted to your picks agree on {self._on_new(seen, answers)}, each pair left out of its fit"
+            held_out = self._held_out_agreement(seen, answers)
+            yield f"weights fitted to your picks agree on {held_out}, each pair left out of its own fit"
             yield f"for [scorers]: {weights_line(self.fitted())}"
 
-    def _on_new(self, seen: np.ndarray, answers: FloatArray) -> Agreement:
+    def _held_out_agreement(self, seen: np.ndarray, answers: FloatArray) -> Agreement:
         return agreement_on_new(self.weights, self.gallery.differences(self._pool)[:, self._columns], seen, answers)
 
 
@@ -144,32 +148,32 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     Raises:
         StudyError: the study was never run, or its file or inputs changed since.
     """
-    store = open_store(spec)
+    store = open_store(spec.storage)
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{spec.folder}: no trial was made yet; recipe-search run {spec.file}")
-    models = model_hashes(spec)
+        raise StudyError(f"{spec.storage.folder}: no trial was made yet; recipe-search run {spec.storage.file}")
+    models = model_hashes(spec.merge, spec.storage)
     kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
     workshop = Workshop.open(spec, models, kept_on=kept_on)
     try:
         refuse_changes(store, spec, models, workshop)
-        fit(spec, workshop, store.noted(OFF), Console(quiet=True))
-        gallery = Gallery(workshop.panel, workshop.renders, spec.seed)
+        fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
+        gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = complete(store.trials())
-        gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots)
-        for slots in sorted({told.slots for told in store.history() if told.slots}):
+        gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots.trials)
+        for slots in sorted({answered.slots for answered in store.history() if answered.slots}):
             own = [trial for trial in best if tuple(trial.user_attrs.get(SLOTS, ())) == slots]
-            gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.drawn(slots))
-        gallery.hang(_proved(spec), spec.proof_shots)
+            gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.shots.drawn(slots))
+        gallery.hang(_proved_candidates(spec.storage.folder), spec.shots.proof)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
-        yield Picking(spec, gallery, weights, by)
+        yield Picking(spec.storage, gallery, spec.scoring.weights, weights, by or getpass.getuser())
     finally:
         workshop.close()
 
 
-def _proved(spec: StudySpec) -> list[Candidate]:
+def _proved_candidates(folder: Path) -> list[Candidate]:
     """The finalists and what they were compared with, if there is an outcome."""
-    if not (spec.folder / "outcome.json").exists():
+    if not (folder / "outcome.json").exists():
         return []
-    outcome = read_outcome(spec.folder)
+    outcome = read_outcome(folder)
     return [one.candidate for one in (*outcome.finalists, *outcome.baselines) if one.value is not None]

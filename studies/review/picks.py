@@ -1,4 +1,4 @@
-"""A person's picks between two pictures, kept as they are made: one JSON line each, on the disk before the next."""
+"""A person's picks between two pictures, kept as they are made: one JSON line each, on the disk before the next one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from studies.errors import StudyError
 
 FILE = "picks.jsonl"
 Answer = Literal["left", "right", "same", "broken"]
-Side = Literal["left", "right", "both", ""]
+BrokenSide = Literal["left", "right", "both", ""]
 SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
-"""What an answer says for the left picture; a broken picture says nothing of the look."""
+"""Share of an answer for the left picture; a broken picture gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Pick:
     prompt: str
     seed: int
     answer: Answer
-    broken: Side = ""
+    broken: BrokenSide = ""
     """Which picture is broken, if that was the answer."""
     by: str = ""
     at: str = ""
@@ -43,7 +43,7 @@ class Pick:
 
     @property
     def share(self) -> float | None:
-        """What the answer says for the left picture, 0 to 1; None: nothing."""
+        """Share for the left picture, 0 to 1; None: the answer gives none."""
         return SHARE.get(self.answer)
 
 
@@ -72,7 +72,7 @@ def read_picks(folder: Path) -> list[Pick]:
         try:
             fields = json.loads(line)
         except ValueError:
-            continue  # torn: written when the power went, never answered for
+            continue  # unfinished: a power cut left it
         try:
             picks.append(Pick(**fields))
         except TypeError as error:

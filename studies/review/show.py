@@ -1,4 +1,4 @@
-"""What a study has come to, as text for the terminal."""
+"""The state of a study, as text for the terminal."""
 
 from __future__ import annotations
 
@@ -19,41 +19,48 @@ from studies.store.outcome import REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.store.workers import at_work
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import SearchSettings, Storage, StudyShots
 
 
-def overview(spec: StudySpec, store: StudyStore, *, top: int = 10, pareto: bool = False) -> Iterator[Any]:
+def overview(
+    storage: Storage,
+    search: SearchSettings,
+    shots: StudyShots,
+    store: StudyStore,
+    *,
+    top: int = 10,
+    pareto: bool = False,
+) -> Iterator[Any]:
     """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
     trials = store.trials()
     best = complete(trials)
-    yield f"study {spec.name}: {len(trials)} trials, {len(best)} with a value, in {spec.folder}"
-    yield from _at_work(spec, store)
+    yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
+    yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
     if off:
-        yield f"switched off, since noise hides what recipes differ by: {', '.join(off)}"
+        yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
-    if (spec.folder / "outcome.json").exists():
-        outcome = read_outcome(spec.folder)
+    if (storage.folder / "outcome.json").exists():
+        outcome = read_outcome(storage.folder)
         yield standings(outcome)
         yield from outcome.sentences()
         yield from outcome.alarms()
         yield f"contact sheet: {outcome.sheet}"
-    for pin in read_pins(spec.folder):
+    for pin in read_pins(storage.folder):
         what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
         yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
 
 
-def _at_work(spec: StudySpec, store: StudyStore) -> Iterator[str]:
-    """Who is at work, on what, and how much there is in all."""
-    if workers := at_work(spec.folder):
+def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
+    """The workers at work, their trials, and the most trials in all."""
+    if workers := at_work(folder):
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
-        most = suggester_of(spec, store).total
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
         yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
 
@@ -61,11 +68,11 @@ def _at_work(spec: StudySpec, store: StudyStore) -> Iterator[str]:
 def _best_trials(trials: list[FrozenTrial]) -> Table:
     # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
     table = Table(
-        title="best trials on the search's own shots (the luckiest are overrated)", box=SIMPLE_HEAD, padding=0
+        title="best trials on the search's own shots (the top ones are overestimated)", box=SIMPLE_HEAD, padding=0
     )
     names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
-    fined = ["taken for"] if any(map(_fined, trials)) else []
-    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", *fined):
+    penalties = ["taken for"] if any(map(_penalties, trials)) else []
+    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", *penalties):
         words = heading in ("stage", "recipe", "taken for")
         table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5)
     for trial in trials:
@@ -78,13 +85,13 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
             " ".join([str(trial.user_attrs["recipe_key"])[:8], *filter(None, [trial.user_attrs.get("vae")])]),
-            *([_fined(trial)] if fined else []),
+            *([_penalties(trial)] if penalties else []),
         )
     return table
 
 
-def _fined(trial: FrozenTrial) -> str:
-    """What was taken from a trial's score, and for what."""
+def _penalties(trial: FrozenTrial) -> str:
+    """The penalties on a trial's score, by name."""
     return ", ".join(f"{name} -{taken:.2f}" for name, taken in trial.user_attrs.get("penalties", {}).items())
 
 
@@ -96,7 +103,7 @@ def write_csv(store: StudyStore, path: Path) -> None:
     front = non_dominated(aspects_by_number(complete(trials)))
     rows = [
         {"trial": trial.number, "state": trial.state.name, "value": trial.value, **trial.params}
-        | _columns(trial)
+        | _csv_columns(trial)
         | {"pareto": trial.number in front}
         | {
             name: trial.user_attrs.get(name)
@@ -108,8 +115,8 @@ def write_csv(store: StudyStore, path: Path) -> None:
         pd.DataFrame(rows).to_csv(temporary, index=False)
 
 
-def _columns(trial: FrozenTrial) -> dict[str, float | None]:
-    """Everything that was measured of a trial, by column."""
+def _csv_columns(trial: FrozenTrial) -> dict[str, float | None]:
+    """Every measured value of a trial, by column."""
     attributes = trial.user_attrs
     low, high = attributes.get("interval") or (None, None)
     columns: dict[str, float | None] = {"low": low, "high": high}
@@ -125,8 +132,8 @@ def standings(outcome: Outcome) -> Group:
     """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _held_out("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
-    reports = _held_out("distance of whole sets from the references, and drift; never searched", names)
+    scores = _proof_table("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
         whose = (str(number) if number > 0 else "", standing.label + decoded)
@@ -137,7 +144,7 @@ def standings(outcome: Outcome) -> Group:
     return Group(scores, *([reports] if names else []))
 
 
-def _held_out(title: str, headings: Sequence[str]) -> Table:
+def _proof_table(title: str, headings: Sequence[str]) -> Table:
     table = Table(title=title)
     for heading in ("", "recipe", *headings):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")

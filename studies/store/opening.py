@@ -8,17 +8,17 @@ from studies.errors import StudyError
 from studies.store.journal import repair
 from studies.store.storage import StudyStore
 from studies.store.workers import BusyError, alone
-from studies.studyfile.read import StudySpec
+from studies.studyfile.spec import Storage
 
 
-def open_store(spec: StudySpec) -> StudyStore:
+def open_store(storage: Storage) -> StudyStore:
     """The study's storage, for reading.
 
     Raises:
         StudyError: the study was never run.
     """
-    if not StudyStore.exists(spec.folder):
-        raise StudyError(f"{spec.folder}: this study has not been run yet; recipe-search run {spec.file}")
-    with suppress(BusyError), alone(spec.folder):  # a night at work finishes its records itself
-        repair(spec.folder / "journal.log")
-    return StudyStore(spec.folder, spec.name)
+    if not StudyStore.exists(storage.folder):
+        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+    with suppress(BusyError), alone(storage.folder):  # a night at work finishes its records itself
+        repair(storage.folder / "journal.log")
+    return StudyStore(storage.folder, storage.name)

@@ -14,7 +14,7 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 
 REPORTED = ("CMMD", "polynomial MMD", "drift")
-"""Numbers beside a standing that are for the report alone."""
+"""Names of the numbers of a standing that are only reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Standing:
     numbers: dict[str, float | None] = field(default_factory=dict[str, float | None])
     """For the report, by name: unbiased CMMD and polynomial MMD to the references, drift."""
     alarm: str = ""
-    """What a person should look at before trusting the score."""
+    """A warning to check before trusting the score."""
     vae: str = ""
     """The study's word for the VAE that decoded it; "" where it chooses among none."""
 
@@ -62,21 +62,21 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Everything the comparison found."""
+    """The result of the finalists' comparison."""
 
     models: dict[str, str]
     """SHA-256 of every model file, by letter."""
     baselines: tuple[Standing, ...]
     finalists: tuple[Standing, ...]
-    """Best first; before it, the same made simpler where that cost nothing that could be told."""
+    """Best first; before it, a simpler version of it where there is one that is as good."""
     sheet: str
     """Path of the finalists' sheet."""
     remarks: tuple[str, ...] = ()
-    """What a person should know of the search as a whole."""
+    """Remarks on the search as a whole."""
     course: tuple[str, ...] = ()
-    """How the stages of the search ended, and how lucky its best trial was."""
+    """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
-    """What was done to make finalist 1 out of the best one, if that was done."""
+    """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
 
     @property
     def winner(self) -> Standing | None:
@@ -98,7 +98,7 @@ class Outcome:
         return chosen.label, chosen.candidate
 
     def sentences(self) -> list[str]:
-        """The result in words, honest about noise."""
+        """The result in words, with its uncertainty."""
         if not self.finalists:
             return [*self.course, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
@@ -109,7 +109,7 @@ class Outcome:
         else:
             beaten_not = ", ".join(c.against for c in best.comparisons if not c.is_better)
             lines.append(
-                f"Nothing found here beats {beaten_not} beyond the noise on held-out prompts and seeds, so nothing is "
+                f"No finalist beats {beaten_not} beyond the noise on held-out prompts and seeds, so none is "
                 f"recommended instead of {self._best_baseline}."
             )
         return lines
@@ -121,7 +121,7 @@ class Outcome:
         return max(valued, key=lambda standing: standing.value or 0.0).label if valued else "either parent"
 
     def alarms(self) -> list[str]:
-        """What a person should look at before trusting the scores."""
+        """Warnings to check before trusting the scores."""
         lines = [f"Finalist {n} ({s.label}): {s.alarm}." for n, s in enumerate(self.finalists, start=1) if s.alarm]
         return [*lines, *self.remarks]
 
@@ -143,8 +143,8 @@ def read_outcome(folder: Path) -> Outcome:
     fields = json.loads(path.read_text(encoding="utf-8"))
     return Outcome(
         models=fields["models"],
-        baselines=_standings(fields["baselines"]),
-        finalists=_standings(fields["finalists"]),
+        baselines=_standings_of_rows(fields["baselines"]),
+        finalists=_standings_of_rows(fields["finalists"]),
         sheet=fields["sheet"],
         remarks=tuple(fields.get("remarks", ())),
         course=tuple(fields.get("course", ())),
@@ -152,7 +152,7 @@ def read_outcome(folder: Path) -> Outcome:
     )
 
 
-def _standings(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
+def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
             label=row["label"],

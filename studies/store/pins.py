@@ -34,11 +34,11 @@ class Pin:
     vae: str = ""
     """The study's word for the VAE that decoded the pictures, where it chose among several."""
     vae_sha256: str = ""
-    """Of that file; "" for the merged VAE."""
+    """SHA-256 of that VAE's file; "" for the merged VAE."""
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What stands in the file; what a study without a choice of VAEs has nothing to say of is left out."""
+        """The fields in the file; those of a VAE are left out where the study chose among none."""
         return {name: value for name, value in asdict(self).items() if value or not name.startswith("vae")}
 
     @property
@@ -92,7 +92,7 @@ def pin_recipe(
         with path.open("x", encoding="utf-8") as file:
             file.write(json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
-        raise StudyError(f"{path}: written by someone else just now; approve again") from None
+        raise StudyError(f"{path}: was written by another process just now; approve again") from None
     return pin
 
 

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from scorers.panel.verdict import Verdict
 
 VERDICT = ("standard_error", "interval", "scores", "aspects", "penalties", "remarks")
-"""Names of the attributes that the panel's word is kept under."""
+"""Names of the attributes that keep the panel's verdict."""
 
 
 def attributes_of(verdict: Verdict) -> dict[str, Any]:
-    """The panel's word as attributes, by the names ``VERDICT``."""
+    """The panel's verdict as attributes, by the names ``VERDICT``."""
     values = (
         verdict.standard_error,
         verdict.interval,

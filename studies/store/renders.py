@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from engine.files import replaced
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
-from studies.drawing.sheets import Picture, cell, read_picture
+from studies.drawing.sheets import RgbPicture, cell, read_picture
 
 if TYPE_CHECKING:
     from scorers.features import Features
 
 FEATURES = "features.safetensors"
 NOTHING = "any picture"
+"""Stands among what is lacking where nothing is kept at all."""
 SHEET = "sheet.webp"
 
 
@@ -34,27 +35,27 @@ class RenderStore:
     """The study's ``renders`` folder."""
 
     def __init__(self, folder: Path, stamp: str) -> None:
-        """``stamp`` names whatever else the pictures depend on, such as the models; it is part of every path."""
+        """``stamp`` is text on which pictures depend besides, such as hashes of models; it is part of every path."""
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
         """Folder of a candidate's renders of these shots."""
         return self.folder / shots_key(shots) / candidate.key[:20]
 
-    def load(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> Features | None:
-        """Features kept earlier, or None where there are none with everything that is ``wanted``, by version."""
+    def load(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> Features | None:
+        """Features kept earlier, or None where there are none with everything that is ``needed``, by version."""
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
         kept = Features.load(path) if path.exists() else None
-        return None if kept is None or kept.lacks(wanted) else kept
+        return None if kept is None or kept.lacks(needed) else kept
 
-    def lacking(self, candidate: Candidate, shots: Sequence[Shot], wanted: Mapping[str, str]) -> tuple[str, ...]:
-        """What keeps ``load`` from finding everything that is ``wanted``: names of it, or that nothing is kept."""
+    def lacking(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> tuple[str, ...]:
+        """What keeps ``load`` from finding everything that is ``needed``: their names, or ``NOTHING``."""
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
-        return Features.load(path).lacks(wanted) if path.exists() else (NOTHING,)
+        return Features.load(path).lacks(needed) if path.exists() else (NOTHING,)
 
     def keep(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> Path:
         """Store features; returns the folder."""
@@ -63,7 +64,7 @@ class RenderStore:
         features.save(place / FEATURES)
         return place
 
-    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[Picture]) -> None:
+    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[RgbPicture]) -> None:
         """Store the pictures, one PNG a shot."""
         from PIL import Image
 
@@ -73,14 +74,14 @@ class RenderStore:
             with replaced(place / f"{index:03d}.png") as temporary:
                 Image.fromarray(picture).save(temporary)
 
-    def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[Picture] | None:
+    def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[RgbPicture] | None:
         """The pictures kept by ``keep_pictures``, or None if one is missing."""
         paths = [self.place(candidate, shots) / f"{index:03d}.png" for index in range(len(shots))]
         if not all(path.exists() for path in paths):
             return None
         return [read_picture(path) for path in paths]
 
-    def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> Picture | None:
+    def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> RgbPicture | None:
         """One picture as it was kept: by itself, or in the contact sheet; None if it is in neither."""
         place = self.place(candidate, shots)
         alone, sheet = place / f"{index:03d}.png", place / SHEET

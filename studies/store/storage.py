@@ -28,12 +28,12 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines w
 INTERRUPTED = "interrupted"
 """Reason of a trial whose night ended under it; its candidate is tried again."""
 LOST = "lost"
-"""Key of how many times by now a trial's candidate was in work when its worker ended without a word."""
+"""Key of how often a trial's candidate was in work when its worker ended without a message."""
 ATTEMPTS = 3
-"""So many times at most: then it may be the candidate that ends them."""
+"""The most times that a candidate is tried when its worker ends: then the candidate may be the cause."""
 WORKER = "worker"
 """Key of a trial's worker."""
-GIVEN_UP = f"its worker ended without a word each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
+GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
 """Reason of a trial whose candidate was lost too often."""
 INFEASIBLE = "infeasible: "
 """How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
@@ -46,8 +46,8 @@ ARTIFACT = "artifacts:"
 """How Optuna's attribute of a trial begins that names one of its pictures."""
 
 
-def _title(name: str, rescored: int) -> str:
-    """What Optuna calls the study, or one of its later scorings."""
+def _optuna_name(name: str, rescored: int) -> str:
+    """The name in Optuna of the study, or of one of its later scorings."""
     return f"{name} (rescored {rescored})" if rescored else name
 
 
@@ -71,9 +71,11 @@ class StudyStore:
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
-        whole = [n for n in range(1, len(known)) if (one := known.get(_title(name, n))) and WHOLE in one.user_attrs]
+        whole = [
+            n for n in range(1, len(known)) if (one := known.get(_optuna_name(name, n))) and WHOLE in one.user_attrs
+        ]
         self.rescored = max(whole, default=0) if rescored is None else rescored
-        title = _title(name, self.rescored)
+        title = _optuna_name(name, self.rescored)
         self.study = (
             optuna.load_study(study_name=title, storage=self.storage, sampler=sampler)
             if title in known
@@ -85,13 +87,13 @@ class StudyStore:
 
         What an earlier attempt left of it is deleted.
         """
-        title = _title(self.name, self.rescored + 1)
+        title = _optuna_name(self.name, self.rescored + 1)
         if title in optuna.get_all_study_names(self.storage):
             optuna.delete_study(study_name=title, storage=self.storage)
         return StudyStore(self.folder, self.name, rescored=self.rescored + 1)
 
     def copy(self, trial: FrozenTrial, value: float | None, attributes: Mapping[str, Any]) -> Trial:
-        """Add a finished trial with other scores, its number and its pictures kept.
+        """Add a finished trial with other scores; its number and its pictures stay.
 
         Args:
             trial: of the study before this one; trials are copied in order.
@@ -114,7 +116,7 @@ class StudyStore:
         return Trial(self.study, added._trial_id)  # pyright: ignore[reportPrivateUsage] - as in `_end`
 
     def seal(self) -> None:
-        """Say that every trial was copied: from now on this study is the one that is opened."""
+        """Mark that every trial was copied: from now on this study is the one that is opened."""
         self.note(WHOLE, True)
 
     @property
@@ -164,13 +166,13 @@ class StudyStore:
         return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
 
     def trials(self) -> list[FrozenTrial]:
-        """Every trial that ended on its own account, in order."""
+        """Every trial that ended and was not interrupted, in order."""
         return [trial for trial in self._ended() if not _is_interrupted(trial)]
 
     def history(self) -> list[TrialRecord]:
-        """What the suggester needs to know: ``trials()`` and those in work; failed and infeasible ones have no value.
+        """The suggester's input: ``trials()`` and those in work; failed and infeasible ones have no value.
 
-        Those in work are told as if they had failed, so that nobody else tries the same.
+        Those in work appear as failed ones, so that no other worker tries the same.
         """
         known = [trial for trial in self.study.get_trials(deepcopy=False) if not _is_interrupted(trial)]
         return [
@@ -236,7 +238,7 @@ def _is_interrupted(trial: FrozenTrial) -> bool:
 
 
 def _candidate(trial: FrozenTrial) -> tuple[Any, ...]:
-    """What a trial tries, and on which shots."""
+    """Identifies what a trial tries: its parameters and its shots."""
     return (*sorted(trial.params.items()), *trial.user_attrs.get(SLOTS, ()))
 
 

@@ -1,4 +1,4 @@
-"""The workers of a study, processes that search it together, each with a file lock that says that it lives.
+"""The workers of a study, processes that search it together, each with a file lock that shows that it lives.
 
 The operating system holds the lock for as long as the process is there, and lets go of it the moment the process ends,
 however it ends; a process that is only stalled (a laptop asleep, Ctrl+Z) still has it. So a trial in work is lost when
@@ -22,7 +22,7 @@ from studies.errors import StudyError
 from studies.store.journal import lock_file, repair
 
 PATIENCE_S = 2.0
-"""How long a lock that is mostly held for a moment is waited for in silence."""
+"""Seconds for which a lock that is usually held for a moment is waited for in silence."""
 
 
 class BusyError(StudyError):

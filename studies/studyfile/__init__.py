@@ -1,1 +1,1 @@
-"""The study file: its schema, its mistakes in words, and what it means."""
+"""The study file: its schema, its problems in words, and what it means."""

@@ -6,29 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import Place, Problem, ProblemError, Problems
 from engine.recipes.presets import preset_weights
 from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
 from search.plan import InitialRecipe, SearchPlan
 from search.space.space import Space
-from studies.errors import StudyError
-from studies.recipes.inputs import Wanted, read_input
-from studies.studyfile.mistakes import Mistake, Place
+from studies.recipes.inputs import InputOptions, read_input
 
 
 def with_beginnings(
-    plan: SearchPlan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, mistakes: list[Mistake]
+    plan: SearchPlan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, problems: Problems
 ) -> SearchPlan:
     """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
 
     Args:
-        plan: without them.
-        space: that they must lie in.
+        plan: without these recipes.
+        space: in which they must lie.
         here: folder that paths of recipe files start from.
-        begin: as written.
-        start: as written, or None.
-        mistakes: what is wrong with single ones is added.
+        begin: the texts of `begin`.
+        start: the text of `start`, or None.
+        problems: what is wrong with single ones is added.
     """
     texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
     texts += [(("search", "start"), start)] if start is not None else []
@@ -36,9 +34,8 @@ def with_beginnings(
     for place, text in texts:
         try:
             found[place] = _beginning(text, space, here)
-        except (EngineError, SearchError, StudyError) as error:
-            remedy = 'name a recipe file, a preset such as "GRAD_V", or a row of weights, BASE first, inside [space]'
-            mistakes.append(Mistake(place=place, what=_one_line(error), seen=text, remedy=remedy))
+        except ProblemError as error:
+            problems.extend([_at(place, text, problem) for problem in error.problems])
     beginnings = tuple(one for place, one in found.items() if place != ("search", "start"))
     return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
 
@@ -46,17 +43,18 @@ def with_beginnings(
 def _beginning(text: str, space: Space, here: Path) -> InitialRecipe:
     if text.lower().endswith(".toml"):
         path = here / Path(text).expanduser()
-        return InitialRecipe(label=path.stem, point=space.encode(read_input(str(path), Wanted(kind="toml")).recipe))
+        recipe = read_input(str(path), InputOptions(kind="toml")).recipe
+        return InitialRecipe(label=path.stem, point=space.encode(recipe))
     label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))
-    wanted = Wanted(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
-    return InitialRecipe(label=label, point=_of_row(read_input(row, wanted).recipe, space))
+    options = InputOptions(kind="weights", family=space.frame.family, dialect=space.frame.dialect)
+    return InitialRecipe(label=label, point=_point_of_row(read_input(row, options).recipe, space))
 
 
-def _of_row(recipe: Recipe, space: Space) -> dict[str, float]:
+def _point_of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     """Return the point with the ratios of a row; everything else rests."""
     merge = recipe.steps[0]
     if not isinstance(merge, MergeStep):
-        raise SearchError("there is no row of weights")
+        raise SearchError("it has no row of weights")
     alpha = space.frame.by_block(merge.alpha)
     free = {knob.name for knob in space.free}
     point = space.checked(space.neutral | {name: ratio for name, ratio in alpha.items() if name in free})
@@ -68,5 +66,8 @@ def _of_row(recipe: Recipe, space: Space) -> dict[str, float]:
     return point
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(line.strip().removeprefix("- ") for line in str(error).splitlines())
+def _at(place: Place, text: str, problem: Problem) -> Problem:
+    """What is wrong with a recipe, where the study file names it; the value is what stands there."""
+    seen = text if not problem.place else problem.seen
+    remedy = 'name a recipe file, a preset such as "GRAD_V", or a row of weights, BASE first, inside [space]'
+    return replace(problem, seen=seen).under(*place).advised(remedy)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.errors import value_text
 from engine.files import write_text
-from studies.studyfile.mistakes import shown
-from studies.studyfile.schema import WrittenStudy
+from studies.studyfile.schema import StudyTables
 
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- Made by `python -m studies.studyfile.reference --write`; change the schema, not these tables. -->\n"
@@ -31,7 +31,7 @@ Schema = Mapping[str, Any]
 
 def key_tables() -> str:
     """Return Markdown: a heading, a sentence and a table of keys for every table of a study file."""
-    whole = WrittenStudy.model_json_schema()
+    whole = StudyTables.model_json_schema()
     return "\n".join(
         section
         for name, field in whole["properties"].items()
@@ -76,7 +76,7 @@ def _model(field: Schema) -> str | None:
 
 def _row(key: str, field: Schema, *, required: bool) -> str:
     default = field.get("default")
-    given = "required" if required else "" if default in (None, [], {}) else f"`{shown(default, limit=200)}`"
+    given = "required" if required else "" if default in (None, [], {}) else f"`{value_text(default, limit=200)}`"
     cells = (f"`{key}`", field.get("written") or _value(field), given, _text(field))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 

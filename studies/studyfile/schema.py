@@ -1,4 +1,4 @@
-"""The study file as it is written: one pydantic model a table, with ranges, defaults and an example for each key.
+"""The schema of a study file: one pydantic model a table, with ranges, defaults and an example for each key.
 
 A value is checked here as far as it can be checked on its own; what concerns several values (a proof that shares a
 shot with the search) is the business of `studies.studyfile.crosschecks`.
@@ -18,7 +18,16 @@ from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
-from studies.studyfile.validators import FileOwner, Scorer, Seeds, Side, Text, Trials, Weights, Written
+from studies.studyfile.validators import (
+    FileOwner,
+    FilledText,
+    PictureSide,
+    ScorerName,
+    ScorerWeights,
+    ShotSeeds,
+    StudyFileTable,
+    TrialCount,
+)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 PREDICTIONS = ("auto", "epsilon", "v")
@@ -31,25 +40,25 @@ MOST_SEED = 2**32 - 1
 """Largest seed of a study: what numpy's and Optuna's generators take."""
 
 
-class StudyTable(Written):
+class StudyTable(StudyFileTable):
     """`[study]`: the study's name, seed and folder."""
 
     name: Annotated[str, AfterValidator(checks.folder_name)] = Field(examples=["my-mix"])
     """The name of the study, and of its folder unless `folder` names one."""
     seed: int = Field(default=0, ge=0, le=MOST_SEED, examples=[0])
     """Another seed makes another search."""
-    folder: Text | None = Field(default=None, examples=["runs/my-mix"])
+    folder: FilledText | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
 
 
-class ModelsTable(Written):
+class ModelsTable(StudyFileTable):
     """`[models]`: the parents, as paths."""
 
-    A: Text = Field(examples=["models/illustration.safetensors"])
+    A: FilledText = Field(examples=["models/illustration.safetensors"])
     """Checkpoint A: a single `.safetensors` file of SD1, SD2 or SDXL."""
-    B: Text = Field(examples=["models/photo.safetensors"])
+    B: FilledText = Field(examples=["models/photo.safetensors"])
     """Checkpoint B, of the same family."""
-    C: Text | None = Field(default=None, examples=["models/base.safetensors"])
+    C: FilledText | None = Field(default=None, examples=["models/base.safetensors"])
     """Checkpoint C, for the merge modes that take three models."""
 
     @property
@@ -58,16 +67,16 @@ class ModelsTable(Written):
         return {letter: path for letter, path in (("A", self.A), ("B", self.B), ("C", self.C)) if path is not None}
 
 
-class TargetTable(Written):
+class TargetTable(StudyFileTable):
     """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
 
-    references: Annotated[list[Text], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
+    references: Annotated[list[FilledText], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
         examples=["references"], json_schema_extra={"written": "text, or list of texts"}
     )
     """Pictures of the wanted look: a folder, or a list of files. 8 to 40, of different subjects."""
-    like: Text | None = Field(default=None, examples=["flat illustration, bold outlines"])
+    like: FilledText | None = Field(default=None, examples=["flat illustration, bold outlines"])
     """The wanted look in words."""
-    unlike: Text | None = Field(default=None, examples=["photo"])
+    unlike: FilledText | None = Field(default=None, examples=["photo"])
     """What it should not look like, in words."""
 
 
@@ -75,10 +84,10 @@ SAME = Hires()
 """A second pass at its defaults."""
 
 
-class HiresTable(Written):
+class HiresTable(StudyFileTable):
     """`[render.hires]`: a second pass over every enlarged picture; empty texts mean what [render] says."""
 
-    upscaler: Text = Field(default=SAME.upscaler, examples=["Latent"])
+    upscaler: FilledText = Field(default=SAME.upscaler, examples=["Latent"])
     """An upscaler's name as in the WebUI, or the name of a model file in `[render] upscalers`."""
     scale: float = Field(default=SAME.scale, ge=SCALE[0], le=SCALE[1], examples=[2.0])
     """How much larger the second pass is."""
@@ -100,12 +109,12 @@ class HiresTable(Written):
     """Its negative prompt; empty: that of the first pass."""
 
 
-class RenderTable(Written):
+class RenderTable(StudyFileTable):
     """`[render]`: how every picture is made."""
 
-    width: Side = Field(default=512, examples=[512])
+    width: PictureSide = Field(default=512, examples=[512])
     """Width in pixels, a multiple of 8."""
-    height: Side = Field(default=512, examples=[512])
+    height: PictureSide = Field(default=512, examples=[512])
     """Height in pixels, a multiple of 8."""
     steps: int = Field(default=20, ge=STEPS[0], le=STEPS[1], examples=[20])
     """Sampling steps."""
@@ -129,63 +138,63 @@ class RenderTable(Written):
     """Clip skip, as in the WebUI."""
     negative: str = Field(default="", examples=["lowres, bad anatomy"])
     """Negative prompt of every picture, unless a prompt has its own."""
-    vae: Text | None = Field(default=None, examples=["models/clear.vae.safetensors"])
+    vae: FilledText | None = Field(default=None, examples=["models/clear.vae.safetensors"])
     """A VAE file that decodes pictures in place of the merged VAE."""
     prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
         default="auto", examples=["v"]
     )
     """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of SDXL files and takes others for
     `epsilon`."""
-    embeddings: Text | None = Field(default=None, examples=["embeddings"])
+    embeddings: FilledText | None = Field(default=None, examples=["embeddings"])
     """A folder of textual inversions, which prompts name by their files' names."""
-    wildcards: Text | None = Field(default=None, examples=["wildcards"])
+    wildcards: FilledText | None = Field(default=None, examples=["wildcards"])
     """A folder of word lists for `__name__` in prompts; with it, `{a|b}` is read too."""
-    upscalers: Text | None = Field(default=None, examples=["upscalers"])
+    upscalers: FilledText | None = Field(default=None, examples=["upscalers"])
     """A folder of upscaler models for hires fix."""
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
     """Hires fix: a second pass over every enlarged picture. Off unless the table is there."""
 
 
-class PromptTable(Written):
+class PromptTable(StudyFileTable):
     """One `[[prompts]]`: a text and the seeds it is rendered with."""
 
-    text: Text = Field(examples=["a girl in a garden"])
+    text: FilledText = Field(examples=["a girl in a garden"])
     """The prompt, read as in AUTOMATIC1111's WebUI."""
     negative: str | None = Field(default=None, examples=["lowres"])
     """Negative prompt of this prompt; without it, that of `[render]`."""
-    seeds: Seeds = Field(examples=[[1, 2]])
+    seeds: ShotSeeds = Field(examples=[[1, 2]])
     """Seeds that the prompt is rendered with."""
 
 
-class ProofTable(Written):
+class ProofTable(StudyFileTable):
     """`[proof]`: what the finalists are rendered with and no trial has seen."""
 
-    prompts: Annotated[list[Text], Field(min_length=1), AfterValidator(checks.different)] | None = Field(
+    prompts: Annotated[list[FilledText], Field(min_length=1), AfterValidator(checks.different)] | None = Field(
         default=None, examples=[["a boy on a beach"]]
     )
     """Prompts of the proof; without them, those of `[[prompts]]`."""
-    seeds: Seeds = Field(examples=[[101, 102]])
+    seeds: ShotSeeds = Field(examples=[[101, 102]])
     """Seeds of the proof. No pair of prompt and seed may be one of the search's."""
 
 
-class SearchTable(Written):
+class SearchTable(StudyFileTable):
     """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
-    groups: Trials = Field(default=10, examples=[10])
+    groups: TrialCount = Field(default=10, examples=[10])
     """Most trials that move groups of blocks; 0 leaves the stage out, as in the next four."""
-    blocks: Trials = Field(default=60, examples=[60])
+    blocks: TrialCount = Field(default=60, examples=[60])
     """Most trials that move single blocks."""
-    self_: Trials = Field(default=16, alias="self", examples=[16])
+    self_: TrialCount = Field(default=16, alias="self", examples=[16])
     """Most trials that move Self multipliers."""
-    adjust: Trials = Field(default=16, examples=[16])
+    adjust: TrialCount = Field(default=16, examples=[16])
     """Most trials that move Adjust values."""
-    refine: Trials = Field(default=20, examples=[20])
+    refine: TrialCount = Field(default=20, examples=[20])
     """Most trials that move everything that was found to matter, together."""
-    line: Trials = Field(default=3, examples=[3])
+    line: TrialCount = Field(default=3, examples=[3])
     """FLAT ratios tried near the best one of 0, 0.25, 0.5, 0.75 and 1."""
-    calibration: Trials = Field(default=4, examples=[4])
+    calibration: TrialCount = Field(default=4, examples=[4])
     """Random recipes that calibrate the scorers, beside the models and the FLAT mixes."""
-    patience: Trials = Field(default=24, examples=[24])
+    patience: TrialCount = Field(default=24, examples=[24])
     """A stage ends after so many trials without a gain; 0: it uses all its trials."""
     fresh_seeds: bool = Field(default=False, examples=[True])
     """When all shots have been drawn, they come again with new seeds. For long searches."""
@@ -195,9 +204,9 @@ class SearchTable(Written):
         json_schema_extra={"written": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
     """Pictures per trial; `auto`: as many as the measured noise asks for."""
-    begin: list[Text] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
+    begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
     """Recipes to try first: presets, rows of weights, or recipe files."""
-    start: Text | None = Field(default=None, examples=["mine.toml"])
+    start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
         Field(default=SURROGATE, examples=[SURROGATE])
@@ -213,7 +222,7 @@ class SearchTable(Written):
     """Simpler recipes tried on the winner; 0: none."""
 
 
-class EncoderTable(Written):
+class EncoderTable(StudyFileTable):
     """`[scorers] encoder`: an encoder of one's own, by its two files; or, as `known`, the name that was written."""
 
     config: str = Field(default="", examples=["ViT-L-14"])
@@ -224,7 +233,7 @@ class EncoderTable(Written):
     """The name of a known encoder, which a study file gives in place of the table."""
 
 
-class ScorersTable(Written):
+class ScorersTable(StudyFileTable):
     """`[scorers]`: the encoder that looks at the pictures, what each scorer weighs, and where their files are."""
 
     encoder: Annotated[EncoderTable, BeforeValidator(checks.encoder)] = Field(
@@ -233,19 +242,19 @@ class ScorersTable(Written):
         json_schema_extra={"written": "text, or table of two texts", "default": DEFAULT_ENCODER},
     )
     """The image and text encoder: the name of a known one, or two files, `{ config = "...", weights = "..." }`."""
-    folder: Text = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
+    folder: FilledText = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
     """Where the files of encoders and scorers are looked for."""
-    weights: Weights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
+    weights: ScorerWeights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
     """What each scorer counts; 0: it is only reported. Names of scorers, or `"file.py"`, `"file.py:Name"`."""
-    keep: Annotated[list[Scorer], AfterValidator(checks.different), AfterValidator(checks.weighty)] = Field(
+    keep: Annotated[list[ScorerName], AfterValidator(checks.different), AfterValidator(checks.weighty)] = Field(
         default=[], examples=[["clip"], "clip"]
     )
     """Scorers that calibration may not switch off."""
-    files: dict[FileOwner, Text] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
+    files: dict[FileOwner, FilledText] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
 
 
-class DeviceTable(Written):
+class DeviceTable(StudyFileTable):
     """`[device]`: where the pictures are made, and in which number format."""
 
     device: Annotated[str, AfterValidator(checks.device)] = Field(default="auto", examples=["auto"])
@@ -256,7 +265,7 @@ class DeviceTable(Written):
     """`fp32`, `fp16`, `bf16`, or `auto`: fp16 on CUDA, fp32 on a CPU."""
 
 
-class WrittenStudy(Written):
+class StudyTables(StudyFileTable):
     """The whole file."""
 
     study: StudyTable

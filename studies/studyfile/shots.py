@@ -6,47 +6,37 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.shots.hires import Hires
-from engine.shots.limits import SEED
 from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, WrittenStudy
+from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, StudyTables
+from studies.studyfile.spec import StudyShots
 from studies.studyfile.wildcards import with_choices
 
-FRESH = 1_000_003
-"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
-TURNS = 5
-"""More turns than the stages of a search take."""
 
-
-def seed_again(seed: int, turn: int) -> int:
-    """Return the seed of a shot that comes again in turn 1, 2, ..."""
-    return (seed + FRESH * turn) % (SEED[1] + 1)
-
-
-def all_shots(written: WrittenStudy, wildcards: Path | None) -> tuple[tuple[Shot, ...], tuple[Shot, ...]]:
+def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
     """The shots of the trials and of the proof.
 
     Args:
-        written: the study file.
+        tables: the tables of the study file.
         wildcards: the folder of lists that choices in prompts are decided with; None: nothing is decided.
 
     Raises:
         StudyError: the choices cannot be made, or make the proof show what the trials show.
     """
-    shots = _shots(written.prompts, written.render)
-    proof_shots = _proof_shots(written.prompts, written.proof, written.render)
+    shots = _shots(tables.prompts, tables.render)
+    proof_shots = _proof_shots(tables.prompts, tables.proof, tables.render)
     if wildcards is None:
-        return shots, proof_shots
-    seed = written.study.seed
+        return StudyShots(trials=shots, proof=proof_shots)
+    seed = tables.study.seed
     shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in shots)
     proof_shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in proof_shots)
     shared = {shot.label for shot in shots if shot in proof_shots}
     if shared:
         raise StudyError(
-            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}; use "
-            "seeds that no [[prompts]] has"
+            f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}",
+            remedy="use seeds that no [[prompts]] has",
         )
-    return shots, proof_shots
+    return StudyShots(trials=shots, proof=proof_shots)
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,23 @@ from typing import Any
 from engine.architecture.families import family_of
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import read_header
-from engine.errors import EngineError
-from search.errors import SearchError
+from engine.errors import EngineError, Problem, Problems
 from search.space.build import GRID, build_space
 from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob
 from search.space.space import Space
-from studies.studyfile.merge_checks import Said, space_mistakes
-from studies.studyfile.mistakes import Mistake, Place
+from studies.studyfile.merge_checks import MergeSettings, space_problems
 from studies.studyfile.schema_merge import BlocksTable, RatiosTable, SelfTable
 from studies.studyfile.space_values import blocks_of_range
 
+REMEDY = "change the [space] tables"
+"""The way out of what the search says of a space without naming one."""
 UNNAMED = ("BASE", *SEPARATE)
-"""What rests at 0 in a space unless it is asked for; in a study file, only where it is frozen."""
+"""Names that rest at 0 in a space unless they are asked for; in a study file, only where they are frozen."""
 
 
 def family_of_files(paths: Sequence[Path]) -> FamilyName | None:
-    """The family of the first file that shows one, told from its header alone; None where none does."""
+    """The family of the first file whose header shows one; None where none does."""
     for path in paths:
         try:
             header = read_header(path)
@@ -37,76 +38,70 @@ def family_of_files(paths: Sequence[Path]) -> FamilyName | None:
     return None
 
 
-def space_of(parts: Mapping[str, Any], family: FamilyName | None, mistakes: list[Mistake]) -> Space | None:
+def space_of(parts: Mapping[str, Any], family: FamilyName | None, problems: Problems) -> Space | None:
     """Build the search space.
 
     Args:
-        parts: the tables that are right by themselves, by name.
-        family: what the checkpoints are, where they show it.
-        mistakes: what is wrong is added here.
+        parts: the tables that are valid by themselves, by name.
+        family: of the checkpoints, where they show it.
+        problems: what is wrong is added here.
 
     Returns:
-        The space; None where there are mistakes.
+        The space; None where there are problems.
     """
     if "merge" not in parts or "space" not in parts:
         return None
-    said = Said.of(parts["merge"], parts["space"], parts["models"].paths if "models" in parts else None, family)
-    found = list(space_mistakes(said))
-    mistakes += found
-    return None if found else _built(said, mistakes)
+    paths = parts["models"].paths if "models" in parts else None
+    settings = MergeSettings.of(parts["merge"], parts["space"], paths, family)
+    found = list(space_problems(settings))
+    problems.extend(found)
+    return None if found else _built(settings, problems)
 
 
-def _built(said: Said, mistakes: list[Mistake]) -> Space | None:
-    try:
-        space = build_space(**_fields(said))
-    except SearchError as error:
-        lines = [line.removeprefix("  - ") for line in str(error).splitlines()[1:]] or [str(error)]
-        mistakes += [_of_line(line) for line in lines]
-        return None
-    if not space.free:
-        mistakes.append(Mistake(place=("space",), what="everything is frozen", remedy="leave a block free"))
-    mistakes += _impossible(space)
-    return space
+def _built(settings: MergeSettings, problems: Problems) -> Space | None:
+    before = len(problems)
+    with problems.collecting("space"):
+        space = build_space(**_fields(settings))
+        if not space.free:
+            problems.add(("space",), "everything is frozen", "leave a block free")
+        problems.extend(_impossible(space))
+        return space
+    problems.found[before:] = [problem.advised(REMEDY) for problem in problems.found[before:]]
+    return None
 
 
-def _of_line(line: str) -> Mistake:
-    """What the search says of a space, at the table that it speaks of."""
-    tables = (("self:", "self"), ("knob self:", "self"), ("adjust:", "adjust"), ("knob adjust:", "adjust"))
-    found = next((table for start, table in tables if line.startswith(start)), None)
-    place: Place = ("space",) if found is None else ("space", found)
-    what, _, remedy = line.partition("; ")
-    return Mistake(place=place, what=what, remedy=remedy or "change the [space] tables")
-
-
-def _impossible(space: Space) -> Iterator[Mistake]:
-    """What no recipe can be at the ends of the space, whatever the words."""
+def _impossible(space: Space) -> list[Problem]:
+    """Combinations at the ends of the space that no recipe can have, for every choice of words."""
     choices = [knob for knob in space.of_kind("choice") if knob.name != "vae"]
-    told: set[str] = set()
+    problems = Problems()
     for words in product(*(range(len(knob.options)) for knob in choices)):
         chosen = dict(zip((knob.name for knob in choices), map(float, words), strict=True))
         for ends in ({knob.name: knob.low for knob in space.free}, {knob.name: knob.high for knob in space.free}):
-            try:
+            with problems.collecting():
                 space.decode(ends | chosen)
-            except (EngineError, SearchError) as error:
-                told.add(str(error))
-    for text in sorted(told):
-        what, _, remedy = text.partition("; ")
-        yield Mistake(place=("space",), what=what, remedy=remedy or "change the [space] tables")
+    found = {str(problem): replace(problem, place=("space",)).advised(REMEDY) for problem in problems.found}
+    return [found[text] for text in sorted(found)]
 
 
 # ---------------------------------------------------------------------------------------------- for the fingerprint
 
 
-def said_of_frame(frame: RecipeFrame) -> dict[str, str]:
-    """What a frame is otherwise than a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
+def frame_fingerprint(frame: RecipeFrame) -> dict[str, str]:
+    """How a frame differs from a plain Weight sum of two SD1 models, by the keys of `[merge]`."""
     usual = RecipeFrame()
     names = ("family", "dialect", "mode", "calculation", "beta", "gamma", "separate")
-    said = {name: str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)}
-    return {f"merge.{name}": text for name, text in said.items()}
+    return {
+        f"merge.{name}": str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)
+    }
 
 
-def knob_text(knob: Knob) -> str:
-    """What a knob may be; earlier versions said it in the same words."""
+def knob_fingerprint(knobs: Iterable[Knob]) -> dict[str, str]:
+    """What every knob may be, by its name."""
+    return {f"space.{knob.name}": _knob_text(knob) for knob in knobs}
+
+
+def _knob_text(knob: Knob) -> str:
+    """What a knob may be; studies begun with earlier versions hold the same words."""
     if knob.frozen is not None:
         return f"frozen at {knob.frozen:g}"
     if knob.tied is not None:
@@ -120,40 +115,40 @@ def knob_text(knob: Knob) -> str:
 # ------------------------------------------------------------------------------------------------- what search takes
 
 
-def _fields(said: Said) -> dict[str, Any]:
-    """What `build_space` is called with."""
-    blocks, second, own, adjust = said.space.blocks, said.second, said.space.self_, said.space.adjust
+def _fields(settings: MergeSettings) -> dict[str, Any]:
+    """The arguments of `build_space`."""
+    blocks, second, own, adjust = settings.space.blocks, settings.second, settings.space.self_, settings.space.adjust
     single: dict[str, dict[str, Any]] = {"bounds": {}, "freeze": {}, "ties": {}, "steps": {}}
-    _take(single, "", said.blocks, blocks, said.frozen(blocks))
+    _take(single, "", settings.blocks, blocks, settings.frozen(blocks))
     if second is not None:
-        _take(single, "beta:", said.blocks, second, said.frozen(second))
-    _take(single, "self:", said.sites, own, own.freeze)
+        _take(single, "beta:", settings.blocks, second, settings.frozen(second))
+    _take(single, "self:", settings.sites, own, own.freeze)
     for field, (low, high, *step) in adjust.items():
         single["bounds"][f"adjust:{field}"] = (low, high)
         single["steps"] |= {f"adjust:{field}": step[0]} if step else {}
     return {
-        "frame": _frame(said),
+        "frame": _frame(settings),
         "ratios": (blocks.low, blocks.high),
         "seconds": (second.low, second.high) if second else None,
         "factors": (own.low, own.high),
-        "groups": _groups(blocks, said.blocks),
-        "sites": said.sites,
+        "groups": _groups(blocks, settings.blocks),
+        "sites": settings.sites,
         "adjust": list(adjust),
-        "choices": said.space.choices.given,
+        "choices": settings.space.choices.given,
         **single,
     }
 
 
-def _frame(said: Said) -> RecipeFrame:
+def _frame(settings: MergeSettings) -> RecipeFrame:
     return RecipeFrame(
-        family=said.family,
-        dialect=said.dialect.name,
-        models=said.letters,
-        mode=said.modes[0],
-        calculation=said.calculations[0],
-        beta=said.merge.beta or 0.0,
-        gamma=said.merge.gamma,
-        separate=said.merge.separate,
+        family=settings.family,
+        dialect=settings.dialect.name,
+        models=settings.letters,
+        mode=settings.modes[0],
+        calculation=settings.calculations[0],
+        beta=settings.merge.beta or 0.0,
+        gamma=settings.merge.gamma,
+        separate=settings.merge.separate,
     )
 
 

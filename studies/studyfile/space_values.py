@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from engine.errors import RecipeError, did_you_mean
 from engine.modes.registry import calculation_modes
 from engine.recipes.blocks import BLOCKS, Site
 from search.space.frame import SEPARATE
 from search.space.knob import DIGITS, NARROWEST
-from studies.studyfile.mistakes import own_error
+from studies.studyfile.problems import own_error, own_errors
 
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""
@@ -79,7 +80,7 @@ def site(text: str) -> str:
     except RecipeError as error:
         block = text.partition(":")[0]
         remedy = did_you_mean(block, BLOCKS) if block not in BLOCKS else "write block:element, such as OUT05:attn1"
-        raise own_error(str(error).split(";", maxsplit=1)[0], remedy) from None
+        raise own_errors(replace(problem, remedy=remedy) for problem in error.problems) from None
 
 
 def suggested(value: object) -> object:

@@ -31,7 +31,7 @@ _TEXT = """\
 
 [study]
 name = @NAME@
-seed = 0                     # another seed searches along another way
+seed = 0                     # another seed searches along another path
 # folder = @FOLDER@
 
 [models]                     # checkpoints of one family (SD1, SD2, SDXL), with text encoder and VAE inside (or see vae)
@@ -43,10 +43,10 @@ B = @B@
 @MODE@        # or, with three models, @MODES@
 # calculation = @CALCULATION@     # or one of
 @CALCULATIONS@
-# The dialect is classic, for SDXL head, unless it is said: dialect = "2023". For extract: gamma = 0.3, beta = 0.0.
+# The dialect is classic, for SDXL head, unless you set it: dialect = "2023". For extract: gamma = 0.3, beta = 0.0.
 # separate = @SEPARATE@           # SDXL in the dialect head: true gives TIME, OUT and LABEL ratios of their own
 
-[target]                     # 8 to 40 pictures of the wanted look, of different subjects: a folder or a list of files
+[target]                     # 8 to 40 pictures of the target look, of different subjects: a folder or a list of files
 references = @REFERENCES@
 # The look in words counts 0.3 of the style: like = "flat illustration, bold outlines", unlike = "photo".
 # With words 1 to 3 pictures are enough; words then count 0.7.
@@ -91,8 +91,8 @@ text = "a street at night, rain, neon signs"
 seeds = [1, 2]
 # negative = "people"        # for this prompt, instead of the one in [render]
 
-# What only the finalists draw, to see whether they hold elsewhere. Without prompts: those above. A pair of prompt and
-# seed that the search has seen is refused.
+# What only the finalists draw, to see whether they are better elsewhere too. Without prompts: those above. A prompt
+# with a seed that the search has seen is refused.
 [proof]
 prompts = ["a portrait of an old man, window light", "a castle on a hill, sunset", "a cup of coffee on a table"]
 seeds = [101, 102]
@@ -130,10 +130,10 @@ BRI = [-5, 5]                # with a grid: BRI = [-5, 5, 0.5]
 # blocks = @T_BLOCKS@
 # self = @T_SELF@
 # adjust = @T_ADJUST@
-# refine = @T_REFINE@              # all that was found to matter, together
+# refine = @T_REFINE@              # all that proved to matter, together
 # line = @T_LINE@                 # FLAT ratios more, near the best of 0, 0.25, 0.5, 0.75 and 1
 # calibration = @T_CALIBRATION@          # random recipes, beside A, B and FLATs, that give the scorers their units
-# patience = @T_PATIENCE@            # a stage ends when so many trials gained nothing; 0: it uses all its trials
+# patience = @T_PATIENCE@            # a stage ends after so many trials without a gain; 0: it uses all its trials
 # fresh_seeds = false      # true: shots come again with new seeds when stages have drawn all; for long searches
 # shots = "auto"           # pictures per trial: as many as the measured noise asks for; or a number
 # recipes to try first, presets, rows of 26 weights or recipe files: begin = ["GRAD_V", "mine.toml"]
@@ -187,11 +187,11 @@ def study_template(
     given = {"NAME": name, "FOLDER": f"runs/{name}", "A": a, "B": b, "REFERENCES": references}
     given |= {"ENCODER": encoder}
     values = {key: _quoted(text) for key, text in given.items()} | {"FILE": file} | _defaults()
-    values |= _of_models(c, mode or ("Add difference" if c else "")) | _of_family(family)
+    values |= _model_lines(c, mode or ("Add difference" if c else "")) | _family_lines(family)
     return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], _TEXT)
 
 
-def _of_models(c: str, mode: str) -> dict[str, str]:
+def _model_lines(c: str, mode: str) -> dict[str, str]:
     usual = MergeTable().mode
     third = '# A third one, for the modes that take three: C = "models/c.safetensors"'
     return {
@@ -201,12 +201,12 @@ def _of_models(c: str, mode: str) -> dict[str, str]:
     }
 
 
-def _of_family(family: FamilyName) -> dict[str, str]:
-    """What is otherwise for SDXL."""
+def _family_lines(family: FamilyName) -> dict[str, str]:
+    """What differs for SDXL."""
     render, large = RenderTable(), family == "sdxl"
     return {
         "SIZE": "width = 1024\nheight = 1024" if large else f"# width = {render.width}\n# height = {render.height}",
-        "GROUPS": _groups(XL_GROUPS if large else DEFAULT_GROUPS),
+        "GROUPS": _group_lines(XL_GROUPS if large else DEFAULT_GROUPS),
         "SITES": '["OUT03:attn1", "OUT05:attn1"]' if large else '["OUT05:attn1", "OUT08:attn1"]',
     }
 
@@ -215,15 +215,15 @@ def write_template(path: Path, text: str) -> None:
     """Write a new study file.
 
     Raises:
-        StudyError: the file is there already, or its folder cannot be written.
+        StudyError: the file already exists, or its folder cannot be written.
     """
     if path.exists():
-        raise StudyError(f"{path}: is there already; remove it first, or name another file")
+        raise StudyError("already exists", place=(path,), remedy="remove it first, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be written ({error.strerror}); name a place where you may write") from error
+        raise StudyError(f"cannot be written ({error.strerror})", place=(path,), remedy="name another place") from error
 
 
 def _quoted(text: str) -> str:
@@ -287,7 +287,7 @@ def _names(names: Iterable[str]) -> str:
     return textwrap.fill(", ".join(names), 100, initial_indent="#     ", subsequent_indent="#     ")
 
 
-def _groups(groups: Mapping[str, tuple[str, ...]]) -> str:
+def _group_lines(groups: Mapping[str, tuple[str, ...]]) -> str:
     """Return the groups as commented TOML, each a range."""
     lines = [
         f'# groups.{name} = ["{blocks[0]}{f"-{blocks[-1]}" if len(blocks) > 1 else ""}"]'

@@ -1,4 +1,7 @@
-"""Checks of single values of a study file; each raises an error that says what is wrong and the way out."""
+"""The values of a study file: what all its tables share, the checks of single values, and types with these checks.
+
+A check returns the value, or raises an error with what is wrong and the way out.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,47 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from engine.devices import DEVICE_NAMES, is_device_name
 from engine.errors import did_you_mean
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_mistake, split_name
+from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from search.plan import SURROGATE
 from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
-from studies.studyfile.mistakes import own_error
+from studies.studyfile.problems import own_error, own_errors
 
-Entry = TypeVar("Entry", int, str)
+ListEntry = TypeVar("ListEntry", int, str)
+
+
+class StudyFileTable(BaseModel):
+    """The base of all tables: no unknown keys, no silent conversions."""
+
+    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
+    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
+    # the field's own type says less.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+# ------------------------------------------------------------------------------------------------------ texts and lists
+
+
+def filled(text: str) -> str:
+    """Accept any text but a blank one."""
+    if not text.strip():
+        raise own_error("must not be empty", "write a text, or leave the key out")
+    return text
+
+
+def folder_name(text: str) -> str:
+    """Accept names that every file system takes for a folder."""
+    if not re.fullmatch(r"[\w][\w .()+-]{0,79}", text):
+        raise own_error(
+            "is not a name for a folder", "use up to 80 letters, digits, spaces, . - _ + ( ), a letter or digit first"
+        )
+    return text
 
 
 def one_of(choices: Iterable[str], noun: str) -> Callable[[str], str]:
@@ -35,49 +67,6 @@ def one_of(choices: Iterable[str], noun: str) -> Callable[[str], str]:
     return check
 
 
-def shots_per_trial(value: object) -> object:
-    """Turn `auto` into 0, and accept numbers of pictures that a recipe can be judged by."""
-    if value == "auto":
-        return 0
-    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
-        return value
-    raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
-
-
-def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    """Accept options that the table's `sampler` has."""
-    from search.samplers.by_name import options_mistake
-
-    mistake = options_mistake(info.data.get("sampler", SURROGATE), options)
-    if mistake:
-        raise own_error(mistake, "write options as Optuna, or the package cmaes, names them")
-    return options
-
-
-def folder_name(text: str) -> str:
-    """Accept what every file system takes as a folder's name."""
-    if not re.fullmatch(r"[\w][\w .()+-]{0,79}", text):
-        raise own_error(
-            "is no name for a folder", "use up to 80 letters, digits, spaces, . - _ + ( ), a letter or digit first"
-        )
-    return text
-
-
-def filled(text: str) -> str:
-    """Accept any text but a blank one."""
-    if not text.strip():
-        raise own_error("must not be empty", "write a text, or leave the key out")
-    return text
-
-
-def different(values: list[Entry]) -> list[Entry]:
-    """Accept entries of which none comes twice."""
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        raise own_error(f"holds {', '.join(map(str, twice))} twice", "give each once")
-    return values
-
-
 def listed(value: object) -> object:
     """Turn a single text into a list of one."""
     if isinstance(value, str):
@@ -85,6 +74,20 @@ def listed(value: object) -> object:
     if not isinstance(value, list):
         raise own_error("must be a text or a list of texts", 'write a folder, such as references = "references"')
     return value
+
+
+def different(values: list[ListEntry]) -> list[ListEntry]:
+    """Accept a list without duplicates."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise own_error(f"holds {', '.join(map(str, twice))} twice", "give each once")
+    return values
+
+
+FilledText = Annotated[str, AfterValidator(filled)]
+
+
+# -------------------------------------------------------------------------------------------------------------- numbers
 
 
 def above_low(high: float, info: ValidationInfo) -> float:
@@ -95,74 +98,30 @@ def above_low(high: float, info: ValidationInfo) -> float:
     return high
 
 
-def scorer(name: str) -> str:
-    """Accept the name of a known scorer, of a plug-in's file, or of a scorer that an installed package offers."""
-    if not _plugged(name):
-        _told(lambda: catalogue.choice(name))
+FiniteNumber = Annotated[float, Field(allow_inf_nan=False)]
+UpperBound = Annotated[float, AfterValidator(above_low)]
+
+
+# ------------------------------------------------------------------------------------------------------------- pictures
+
+
+def side(pixels: int) -> int:
+    """Accept a picture's side that the latent grid divides."""
+    if pixels % LATENT_STEP:
+        below = pixels - pixels % LATENT_STEP
+        raise own_error(f"must be a multiple of {LATENT_STEP}", f"the nearest are {below} and {below + LATENT_STEP}")
+    return pixels
+
+
+def rng(name: str) -> str:
+    """Accept the name of a random number generator."""
+    if name not in RNGS:
+        raise own_error("unknown rng", 'write "CPU", or "NV" for what a WebUI on an NVIDIA card draws')
     return name
-
-
-def _plugged(name: str) -> bool:
-    return catalogue.is_plugin(name) or bool(entry_points(group=catalogue.ENTRY_POINTS, name=name))
-
-
-def file_owner(name: str) -> str:
-    """Accept the name of an encoder, or of a scorer that has a file."""
-    _told(lambda: catalogue.file_owner(name))
-    return name
-
-
-def encoder(value: object) -> object:
-    """Turn the name of a known encoder into a table, and accept a table of two files as it is."""
-    if isinstance(value, str):
-        _told(lambda: catalogue.check_encoder_name(value))
-        return {"known": value}
-    if isinstance(value, dict) and set(value) == {"config", "weights"} and all(value.values()):
-        return value
-    raise own_error(
-        "must be the name of an encoder, or a table of its two files",
-        'write "clip-l", or { config = "ViT-L-14", weights = "models/mine.safetensors" }',
-    )
-
-
-def _told(look: Callable[[], object]) -> None:
-    """Turn what the scorers say of a name into an error of ours."""
-    try:
-        look()
-    except ScorerError as error:
-        what, _, remedy = str(error).partition("; ")
-        raise own_error(what, remedy) from None
-
-
-def weighed(weights: dict[str, float]) -> dict[str, float]:
-    """Accept weights of which at least one counts, each scorer by one name only."""
-    if not any(weights.values()):
-        raise own_error("no scorer counts", "give at least one a weight above 0")
-    plain = [catalogue.choice(name).plain for name in weights if not _plugged(name)]
-    twice = sorted({name for name in plain if plain.count(name) > 1})
-    if twice:
-        raise own_error(f"{twice[0]} is there twice, by several names", "leave one of them")
-    return weights
-
-
-def weighty(names: list[str], info: ValidationInfo) -> list[str]:
-    """Accept scorers that the table's `weights` name, be it with 0."""
-    weights = info.data.get("weights")
-    lost = [name for name in names if weights is not None and name not in weights]
-    if lost:
-        raise own_error(f"{', '.join(lost)} is not among the weights", "give it a weight, or take it out of keep")
-    return names
-
-
-def device(text: str) -> str:
-    """Accept the name of a device, as torch calls it, or auto."""
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
-        raise own_error("unknown device", "write auto, cpu, cuda or cuda:0")
-    return text
 
 
 def sampler(name: str, info: ValidationInfo) -> str:
-    """Accept a sampler's name, the old or the new way, that the table's `steps` are enough for."""
+    """Accept a sampler's name, old or new, for which the table's `steps` are enough."""
     known = _sampler(name)
     steps, fewest = info.data.get("steps"), SAMPLERS[known].fewest
     if steps is not None and steps < fewest:
@@ -171,7 +130,7 @@ def sampler(name: str, info: ValidationInfo) -> str:
 
 
 def second_sampler(name: str) -> str:
-    """Accept a sampler's name, the old or the new way, or none."""
+    """Accept a sampler's name, old or new, or none."""
     if name:
         _sampler(name)
     return name
@@ -186,17 +145,17 @@ def _sampler(name: str) -> str:
 
 def schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow."""
-    mistake = schedule_mistake(info.data.get("sampler", next(iter(SAMPLERS))), name)
-    if mistake:
-        raise own_error(*mistake)
+    problem = schedule_problem(info.data.get("sampler", next(iter(SAMPLERS))), name)
+    if problem:
+        raise own_errors([problem])
     return name
 
 
 def second_schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow, or none; without a sampler, any schedule."""
-    mistake = schedule_mistake(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
-    if mistake:
-        raise own_error(*mistake)
+    problem = schedule_problem(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
+    if problem:
+        raise own_errors([problem])
     return name
 
 
@@ -216,39 +175,107 @@ def denoise(strength: float) -> float:
     return strength
 
 
-def rng(name: str) -> str:
-    """Accept the name of a generator of random numbers."""
-    if name not in RNGS:
-        raise own_error("unknown rng", 'write "CPU", or "NV" for what a WebUI on an NVIDIA card draws')
-    return name
+PictureSide = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(side)]
+ShotSeed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
+ShotSeeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(different)]
 
 
-def side(pixels: int) -> int:
-    """Accept a picture's side that the latent grid divides."""
-    if pixels % LATENT_STEP:
-        below = pixels - pixels % LATENT_STEP
-        raise own_error(f"must be a multiple of {LATENT_STEP}", f"the nearest are {below} and {below + LATENT_STEP}")
-    return pixels
+# ---------------------------------------------------------------------------------------------------- search and device
+
+
+def shots_per_trial(value: object) -> object:
+    """Turn `auto` into 0, and accept numbers of pictures that are enough to judge a recipe."""
+    if value == "auto":
+        return 0
+    if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
+        return value
+    raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
+
+
+def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    """Accept options of the table's `sampler`."""
+    from search.samplers.by_name import options_problem
+
+    problem = options_problem(info.data.get("sampler", SURROGATE), options)
+    if problem:
+        raise own_errors([problem])
+    return options
+
+
+def device(text: str) -> str:
+    """Accept the name of a device, also of one that this machine lacks."""
+    if not is_device_name(text):
+        raise own_error("unknown device", f"write {DEVICE_NAMES}")
+    return text
 
 
 MOST_TRIALS = 100_000
+"""The most trials of a stage."""
 
-Text = Annotated[str, AfterValidator(filled)]
-Side = Annotated[int, Field(ge=SIDES[0], le=SIDES[1]), AfterValidator(side)]
-ShotSeed = Annotated[int, Field(ge=SEED[0], le=SEED[1])]
-Seeds = Annotated[list[ShotSeed], Field(min_length=1), AfterValidator(different)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-UpperBound = Annotated[float, AfterValidator(above_low)]
-Scorer = Annotated[str, AfterValidator(scorer)]
-Weights = Annotated[dict[Scorer, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(weighed)]
+TrialCount = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
+
+
+# -------------------------------------------------------------------------------------------------------------- scorers
+
+
+def scorer(name: str) -> str:
+    """Accept the name of a known scorer, of a plug-in's file, or of a scorer that an installed package offers."""
+    if not _plugged(name):
+        _known_to_scorers(lambda: catalogue.choice(name))
+    return name
+
+
+def file_owner(name: str) -> str:
+    """Accept the name of an encoder, or of a scorer that has a file."""
+    _known_to_scorers(lambda: catalogue.file_owner(name))
+    return name
+
+
+def encoder(value: object) -> object:
+    """Turn the name of a known encoder into a table, and accept a table of two files as it is."""
+    if isinstance(value, str):
+        _known_to_scorers(lambda: catalogue.check_encoder_name(value))
+        return {"known": value}
+    if isinstance(value, dict) and set(value) == {"config", "weights"} and all(value.values()):
+        return value
+    raise own_error(
+        "must be the name of an encoder, or a table of its two files",
+        'write "clip-l", or { config = "ViT-L-14", weights = "models/mine.safetensors" }',
+    )
+
+
+def weighed(weights: dict[str, float]) -> dict[str, float]:
+    """Accept weights of which at least one is above 0, each scorer by one name only."""
+    if not any(weights.values()):
+        raise own_error("every weight is 0", "give at least one a weight above 0")
+    plain = [catalogue.choice(name).plain for name in weights if not _plugged(name)]
+    twice = sorted({name for name in plain if plain.count(name) > 1})
+    if twice:
+        raise own_error(f"{twice[0]} is given twice, by two names", "remove one of them")
+    return weights
+
+
+def weighty(names: list[str], info: ValidationInfo) -> list[str]:
+    """Accept scorers that the table's `weights` name, even with 0."""
+    weights = info.data.get("weights")
+    lost = [name for name in names if weights is not None and name not in weights]
+    if lost:
+        raise own_error(f"{', '.join(lost)} is not among the weights", "give it a weight, or take it out of keep")
+    return names
+
+
+def _plugged(name: str) -> bool:
+    return catalogue.is_plugin(name) or bool(entry_points(group=catalogue.ENTRY_POINTS, name=name))
+
+
+def _known_to_scorers(look_up: Callable[[], object]) -> None:
+    """Turn the scorers' error about a name into an error of ours."""
+    try:
+        look_up()
+    except ScorerError as error:
+        raise own_errors(error.problems) from None
+
+
+ScorerName = Annotated[str, AfterValidator(scorer)]
 FileOwner = Annotated[str, AfterValidator(file_owner)]
-Trials = Annotated[int, Field(ge=0, le=MOST_TRIALS)]
-
-
-class Written(BaseModel):
-    """What all tables share: no unknown keys, no quiet conversions."""
-
-    # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
-    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
-    # the field's own type says less.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+ScorerWeights = Annotated[dict[ScorerName, Annotated[float, Field(ge=0, le=1000)]], AfterValidator(weighed)]

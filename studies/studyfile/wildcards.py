@@ -31,18 +31,20 @@ def expanded(text: str, *, folder: Path, seed: int, shot_seed: int) -> str:
         shot_seed: the shot's.
 
     Returns:
-        The text; one without choices and wildcards as it is, a wildcard without a list as it stands.
+        The text with its choices made; a wildcard without a list stays as it is.
 
     Raises:
         StudyError: there is no such folder, or the text cannot be read.
     """
     if not folder.is_dir():
-        raise StudyError(f"render.wildcards: {folder}: there is no such folder; name the folder of your lists")
+        raise StudyError(
+            "there is no such folder", place=("render", "wildcards", folder), remedy="name the folder of your lists"
+        )
     if not _SYNTAX.search(text):
         return text
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # pyparsing's, of names that dynamicprompts still uses
-        return _drawn(text, folder, _seed_of(text, seed, shot_seed))
+        return _with_choices_drawn(text, folder, _seed_of(text, seed, shot_seed))
 
 
 def with_choices(shot: Shot, *, folder: Path, seed: int) -> Shot:
@@ -55,19 +57,20 @@ def with_choices(shot: Shot, *, folder: Path, seed: int) -> Shot:
     return replace(shot, **made(shot), hires=shot.hires and replace(shot.hires, **made(shot.hires)))
 
 
-def _drawn(text: str, folder: Path, seed: int) -> str:
+def _with_choices_drawn(text: str, folder: Path, seed: int) -> str:
     from dynamicprompts.generators import RandomPromptGenerator
     from dynamicprompts.wildcards.wildcard_manager import WildcardManager
     from pyparsing import ParseBaseException
 
-    logging.getLogger("dynamicprompts").setLevel(logging.ERROR)  # a wildcard without a list is told by the check
+    logging.getLogger("dynamicprompts").setLevel(logging.ERROR)  # the check warns of a wildcard without a list
     generator = RandomPromptGenerator(wildcard_manager=WildcardManager(folder), seed=seed)
     try:
         return str(generator.generate(text, 1)[0])
     except (ParseBaseException, ValueError, RecursionError) as error:
         raise StudyError(
-            f'prompts: the choices of "{text}" cannot be read ({error}); close every {{, take % and $ out, and let no '
-            "list name itself"
+            f'the choices of "{text}" cannot be read ({error})',
+            place=("prompts",),
+            remedy="close every {, take % and $ out, and let no list name itself",
         ) from error
 
 

@@ -12,7 +12,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.errors import refuse
+from engine.errors import Problems
+from search.errors import SearchError
 from search.history import Point, mean_point
 from search.space.knob import Knob
 from search.space.space import Space
@@ -39,16 +40,16 @@ class Ascent:
     """The last part of the way that is averaged, 0..1 (0 itself excluded)."""
 
     def __post_init__(self) -> None:
-        mistakes: list[str] = []
+        problems = Problems()
         if self.steps < 1:
-            mistakes.append(f"steps = {self.steps}; take at least 1")
+            problems.add((), f"steps = {self.steps}", "take at least 1")
         if not 0 < self.rate <= 1:
-            mistakes.append(f"rate = {self.rate:g} is not in 0..1 (0 itself excluded)")
+            problems.add((), f"rate = {self.rate:g} is not in 0..1 (0 itself excluded)")
         if not 0 <= self.memory < 1:
-            mistakes.append(f"memory = {self.memory:g} is not in 0..1 (1 itself excluded)")
+            problems.add((), f"memory = {self.memory:g} is not in 0..1 (1 itself excluded)")
         if not 0 < self.averaged <= 1:
-            mistakes.append(f"averaged = {self.averaged:g} is not in 0..1 (0 itself excluded)")
-        refuse("the ascent", mistakes)
+            problems.add((), f"averaged = {self.averaged:g} is not in 0..1 (0 itself excluded)")
+        problems.raise_as(SearchError, "the ascent")
 
 
 def together(space: Space, *, grouped: bool) -> tuple[tuple[Knob, ...], ...]:

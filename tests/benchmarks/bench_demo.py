@@ -27,13 +27,20 @@ pytestmark = pytest.mark.benchmark
 def flat_line(folder: Path) -> list[str]:
     """A line for each FLAT ratio 0, 0.1, ... 1: its score, and the winner's lead with its 95 % interval."""
     spec = read_study_file(folder / "study.toml")
-    outcome = read_outcome(spec.folder)
-    workshop = Workshop.open(spec, model_hashes(spec))
-    fit(spec, workshop, StudyStore(spec.folder, spec.name).noted(OFF), Console(quiet=True))
-    winner = workshop.make(outcome.finalists[0].candidate, spec.proof_shots).features
+    outcome = read_outcome(spec.storage.folder)
+    workshop = Workshop.open(spec, model_hashes(spec.merge, spec.storage))
+    fit(
+        spec.merge,
+        spec.search,
+        spec.shots,
+        workshop,
+        StudyStore(spec.storage.folder, spec.storage.name).noted(OFF),
+        Console(quiet=True),
+    )
+    winner = workshop.make(outcome.finalists[0].candidate, spec.shots.proof).features
     lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
     for tenth in range(11):
-        look = workshop.make(spec.baseline(Recipe.flat(tenth / 10)), spec.proof_shots).features
+        look = workshop.make(spec.rendering.baseline(Recipe.flat(tenth / 10)), spec.shots.proof).features
         lead = workshop.panel.compare(winner, look)
         value = workshop.panel.judge(look).value
         lines.append(

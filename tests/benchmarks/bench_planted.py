@@ -19,7 +19,8 @@ import numpy as np
 import optuna
 import pytest
 
-from engine.gradients.denoising_loss import Noised
+from engine.gradients.denoising_loss import NoisedPictures
+from engine.gradients.gradients import Gradients
 from engine.recipes.recipe import Recipe
 from search.finalists import choose, posterior_means
 from search.history import Point, TrialRecord, mean_point, top
@@ -181,30 +182,32 @@ def proposed(planted: Planted, seed: int) -> Iterator[Answer]:
 
 def fitted_flat(planted: Planted, seed: int) -> Iterator[Answer]:
     """The FLAT mix with the least denoising loss on the reference pictures, by a parabola; nothing is rendered."""
+    gradients = Gradients(planted.engine)
     planted.engine.build(Recipe.flat(0.5))
-    latents = planted.engine.encode(planted.references)
-    noised = Noised(latents=latents, captions=("",) * len(latents), seed=seed, levels=4)
-    losses = [float(planted.engine.denoising_errors(Recipe.flat(r / 10), noised).mean()) for r in range(11)]
+    latents = gradients.encode(planted.references)
+    noised = NoisedPictures(latents=latents, captions=("",) * len(latents), seed=seed, levels=4)
+    losses = [float(gradients.denoising_errors(Recipe.flat(r / 10), noised).mean()) for r in range(11)]
     place = min(max(int(np.argmin(losses)), 1), 9)
     before, here, after = losses[place - 1 : place + 2]
     bend = before - 2 * here + after
     ratio = min(max((place + (0.5 * (before - after) / bend if bend > 0 else 0.0)) / 10, 0.0), 1.0)
-    spent = 11 * planted.cost("errors", lambda: planted.engine.denoising_errors(Recipe.flat(0.4), noised))
+    spent = 11 * planted.cost("errors", lambda: gradients.denoising_errors(Recipe.flat(0.4), noised))
     yield Answer(spent=spent, point=SPACE.flat(ratio))
 
 
 def fitted_knobs(planted: Planted, seed: int) -> Iterator[Answer]:
     """Descent of the denoising loss over groups, multipliers and Adjust from the best FLAT mix, 24 steps."""
+    gradients = Gradients(planted.engine)
     planted.engine.build(Recipe.flat(0.5))
-    latents = planted.engine.encode(planted.references)
-    noised = Noised(latents=latents, captions=("",) * len(latents), seed=seed, levels=2)
+    latents = gradients.encode(planted.references)
+    noised = NoisedPictures(latents=latents, captions=("",) * len(latents), seed=seed, levels=2)
 
     def gradient(point: Point, step: int) -> Mapping[str, float]:
         again = replace(noised, seed=seed * 1000 + step + 1)
-        found = planted.engine.denoising_slopes(SPACE.decode(point), moves_of(SPACE, point), again)
-        return {name: -slope for name, slope in found.by_name.items()}
+        found = gradients.of_denoising(SPACE.decode(point), moves_of(SPACE, point), again)
+        return {name: -derivative for name, derivative in found.by_name.items()}
 
-    cost = planted.cost("denoising slopes", lambda: gradient(SPACE.flat(0.5), 0))
+    cost = planted.cost("denoising gradient", lambda: gradient(SPACE.flat(0.5), 0))
     *_, end = ascend(SPACE, _begin(planted), gradient, Ascent(steps=24, rate=RATE), grouped=True)
     yield Answer(spent=24 * cost, point=end)
 

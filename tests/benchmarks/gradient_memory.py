@@ -2,7 +2,7 @@
 
 By hand: ``python -m tests.benchmarks.gradient_memory``. Modules of the released widths on torch's meta device, one
 picture with guidance, differentiated through its last step: the decoding, then one UNet call, each with a backward pass
-of its own as ``engine.gradients.traced_renderer`` has them. Attention counts as a fused kernel that keeps queries,
+of its own as ``engine.gradients.tracing`` has them. Attention counts as a fused kernel that keeps queries,
 keys, values, result and one number a row. Real allocators need some more: the workspaces of kernels, and what lies
 between blocks.
 """
@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.widths import REAL, FamilyName
-from engine.gradients.traced_renderer import again
+from engine.gradients.tracing import recomputed
 from engine.live.model import LiveModel
 
 GIB = 2**30
@@ -95,7 +95,7 @@ def peak_of(work: Callable[[], Tensor]) -> float:
 
 def measure(name: FamilyName, *, thrifty: bool) -> dict[str, float]:
     """GiB of the UNet call, of the decoding, and of contracting the largest gradient."""
-    live = LiveModel.empty(Family(widths=REAL[name]))
+    live = LiveModel.empty(ModelFamily(widths=REAL[name]))
     unet: Any = live.unet.half().requires_grad_(True)
     vae: Any = live.vae
     for part in (unet, vae) if thrifty else ():
@@ -115,8 +115,8 @@ def measure(name: FamilyName, *, thrifty: bool) -> dict[str, float]:
 
     with fused_attention():
         found = {
-            "UNet call": peak_of(lambda: again(call, latents)),
-            "decoding": peak_of(lambda: again(lambda x: vae.decode(x).sample, latents)),
+            "UNet call": peak_of(lambda: recomputed(call, latents)),
+            "decoding": peak_of(lambda: recomputed(lambda x: vae.decode(x).sample, latents)),
         }
     for hook in hooks:
         hook.remove()
@@ -130,7 +130,7 @@ def _free(parameter: Tensor) -> None:
 
 def weights_of(name: FamilyName) -> tuple[float, float]:
     """GiB of one model's UNet and text encoders in half precision, and of its VAE in single precision."""
-    live = LiveModel.empty(Family(widths=REAL[name]))
+    live = LiveModel.empty(ModelFamily(widths=REAL[name]))
     sizes = {part: sum(p.numel() for p in module.parameters()) for part, module in live.modules.items()}
     vae = sizes.pop("vae")
     return 2 * sum(sizes.values()) / GIB, 4 * vae / GIB

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.gradients.slopes import Move
+from engine.gradients.derivatives import Move
+from engine.gradients.gradients import Gradients
 from engine.shots.shot import Shot
+from scorers.differentiable import DifferentiableObjective
 from search.history import Point
 from search.space.knob import Knob
 from search.space.space import Space
@@ -22,7 +24,7 @@ LARGEST_SEED = 2**32
 
 
 def moves_of(space: Space, point: Point) -> dict[str, Move]:
-    """Every free knob of a point moved on its own, to the farther of its bounds: slopes are exact for any step."""
+    """Every free knob of a point moved on its own, to the farther of its bounds: derivatives are exact for any step."""
     return {knob.name: _moved(space, point, knob) for knob in space.free}
 
 
@@ -62,9 +64,11 @@ def knob_gradient(
 
     Raises:
         EngineError: BASE is free, or pictures that cannot be made.
-        ScorerError: a scorer without gradient, or fewer than two sound pictures.
+        ScorerError: a scorer without gradient, or fewer than two intact pictures.
     """
-    objective, prompts = panel.traced(), [shot.prompt for shot in shots]
+    objective, prompts = DifferentiableObjective(panel), [shot.prompt for shot in shots]
     recipe, moves = space.decode(point), moves_of(space, point)
-    slopes = engine.slopes(recipe, moves, shots, lambda x: objective(x, prompts), last=last, thrifty=thrifty)
-    return slopes.by_name
+    found = Gradients(engine).of_pictures(
+        recipe, moves, shots, lambda x: objective(x, prompts), last=last, thrifty=thrifty
+    )
+    return found.by_name

@@ -184,7 +184,7 @@ class Planted:
 
     def _distance(self, look: Features) -> tuple[float, float]:
         """Squared distance from the planted recipe's mean picture, unbiased, with its jackknife standard error."""
-        style = next(s for s in self.panel._scorers if isinstance(s, Style))  # pyright: ignore[reportPrivateUsage]
+        style = next(s for s in self.panel.scorers if isinstance(s, Style))
         apart = style.relative(look) - style.relative(self.wanted)
         count, total, own = len(apart), apart.sum(0), np.square(apart).sum(1)
         whole = float((total @ total - own.sum()) / (count * (count - 1)))

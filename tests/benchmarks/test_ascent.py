@@ -88,7 +88,7 @@ def test_a_gradient_of_nothing_moves_nothing() -> None:
     assert end == SPACE.flat(0.5)
 
 
-def test_mistakes_are_named_together() -> None:
+def test_problems_are_named_together() -> None:
     with pytest.raises(SearchError) as error:
         Ascent(steps=0, rate=0.0, memory=1.0, averaged=2.0)
     for words in ("steps = 0", "rate = 0", "memory = 1", "averaged = 2"):

@@ -9,6 +9,7 @@ import torch
 
 from engine.engine import Engine
 from engine.shots.shot import Shot
+from scorers.differentiable import DifferentiableObjective
 from scorers.encoders.opened import EncoderFiles
 from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
@@ -59,8 +60,8 @@ def test_every_knob_is_moved_alone_and_far() -> None:
         assert abs(moves[knob.name].step) >= 0.5 * (knob.high - knob.low) - 1e-9
 
 
-def test_slopes_are_those_of_the_objective(engine: Engine, panel: Panel) -> None:
-    point, objective = SPACE.flat(0.4), panel.traced()
+def test_derivatives_are_those_of_the_objective(engine: Engine, panel: Panel) -> None:
+    point, objective = SPACE.flat(0.4), DifferentiableObjective(panel)
     found = knob_gradient(engine, panel, SPACE, point, SHOTS, last=2)
     assert list(found) == [knob.name for knob in SPACE.free]
     for name, step in (("OUT09", 0.04), ("adjust:CONT", 0.4), ("self:OUT09:attn1", 0.04)):

@@ -27,5 +27,5 @@ def test_a_sampler_may_be_named_as_in_earlier_study_files() -> None:
     ],
 )
 def test_a_plan_that_cannot_work_is_refused(wrong: Mapping[str, object]) -> None:
-    with pytest.raises(SearchError, match="the plan has 1 mistake"):
+    with pytest.raises(SearchError, match="the plan: "):
         SearchPlan(**wrong)  # pyright: ignore[reportArgumentType]

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from studies.night.night import Night
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study
 
 
@@ -31,5 +32,5 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> StudySpec:
 @pytest.fixture
 def copied(finished_once: StudySpec, tmp_path: Path) -> Path:
     """The study file of a copy of it."""
-    shutil.copytree(finished_once.file.parent, tmp_path / "copy")
+    shutil.copytree(finished_once.storage.file.parent, tmp_path / "copy")
     return tmp_path / "copy" / "study.toml"

@@ -13,7 +13,7 @@ from diffusers.loaders.single_file_utils import (
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.keymap import Component, fills, ldm_key, unused
 from engine.architecture.layout import UNET, VAE, Widths, shapes
 from engine.architecture.widths import REAL, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
@@ -39,7 +39,7 @@ def ours(widths: Widths, component: Component) -> dict[str, str]:
 @pytest.mark.parametrize(("widths", "count"), [(SD1, 686), (SD2, 686), (SDXL, 1680)], ids=NAMES)
 def test_the_map_is_diffusers_own_for_the_unet(widths: Widths, count: int) -> None:
     full = hollow(widths)
-    config = {"class_embed_type": None, "addition_embed_type": None, **Family(widths=widths).unet_config()}
+    config = {"class_embed_type": None, "addition_embed_type": None, **ModelFamily(widths=widths).unet_config()}
     theirs = convert_ldm_unet_checkpoint(dict(full), config)
     keys = {id(tensor): key for key, tensor in full.items()}
     assert {name: keys[id(tensor)] for name, tensor in theirs.items()} == ours(widths, "unet")
@@ -52,7 +52,7 @@ def test_the_map_is_diffusers_own_for_the_vae() -> None:
         for n, (key, shape) in enumerate(shapes(SD1).items())
         if VAE in key
     }
-    theirs = convert_ldm_vae_checkpoint(part, Family(widths=SD1).vae_config())  # it reshapes, so numbers tell the keys
+    theirs = convert_ldm_vae_checkpoint(part, ModelFamily(widths=SD1).vae_config())  # it reshapes: numbers are the keys
     keys = {float(tensor.flatten()[0]): key for key, tensor in part.items()}
     assert {name: keys[float(tensor.flatten()[0])] for name, tensor in theirs.items()} == ours(SD1, "vae")
     assert len(theirs) == 248

@@ -72,12 +72,12 @@ def engine(opened: Engine) -> Engine:
 
 
 def live_vae(engine: Engine) -> dict[str, Tensor]:
-    weights = engine._opened_weights()
+    weights = engine.weights
     return {key: weights.read(key) for key in weights.keys if key.startswith(VAE)}
 
 
 def addresses(engine: Engine) -> list[int]:
-    return [value.data_ptr() for part in engine._opened_weights().live.modules.values() for value in part.parameters()]
+    return [value.data_ptr() for part in engine.weights.live.modules.values() for value in part.parameters()]
 
 
 # ---------------------------------------------------------------------------------------------------------- files
@@ -178,12 +178,11 @@ def test_a_chosen_vae_decodes_as_if_it_were_baked_in(files: Path, engine: Engine
 def test_models_without_a_vae_need_a_file(files: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         Engine.open(pair(files, "-"), device="cpu")
-    lines = str(caught.value).splitlines()
-    assert [line.split(": ")[0] for line in lines] == ["A", "B"]
-    for line in lines:
-        assert f"248 tensors are missing: {VAE}" in line
-        assert line.endswith(
-            "; give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
+    assert [problem.place[0] for problem in caught.value.problems] == ["A", "B"]
+    for problem in caught.value.problems:
+        assert f"248 tensors are missing: {VAE}" in problem.what
+        assert problem.remedy == (
+            "give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
         )
 
 
@@ -201,7 +200,7 @@ def test_there_is_no_merged_vae_where_a_model_has_none(files: Path, lacking: str
 def test_the_vae_is_single_precision_whatever_the_model_is(files: Path) -> None:
     with Engine.open(pair(files, "-"), device="cpu", precision="bf16", vae=files / "bare.safetensors") as engine:
         assert {value.dtype for value in live_vae(engine).values()} == {torch.float32}
-        assert engine._opened_weights().live.unet.dtype == torch.bfloat16
+        assert engine.weights.live.unet.dtype == torch.bfloat16
 
 
 # ------------------------------------------------------------------------------------------------------- in place
@@ -223,7 +222,7 @@ def test_it_changes_in_place_and_no_build_touches_it(files: Path, engine: Engine
 
 
 def all_live(engine: Engine) -> dict[str, Tensor]:
-    weights = engine._opened_weights()
+    weights = engine.weights
     return {key: weights.read(key) for key in weights.keys}
 
 

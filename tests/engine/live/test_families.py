@@ -230,7 +230,7 @@ def test_marks_say_what_is_predicted(marked: Path, files: dict[str, list[Path]])
 
 def facts(models: dict[str, Path], prediction: str = "auto") -> tuple[str, bool]:
     with Engine.open(models, device="cpu", prediction=prediction) as engine:
-        family = engine._opened_weights().live.family
+        family = engine.weights.live.family
         return family.prediction, family.zero_terminal_snr
 
 
@@ -244,7 +244,7 @@ def test_models_with_other_marks_do_not_mix(marked: Path, files: dict[str, list[
 
 
 @pytest.mark.parametrize("widths", [TINY, SD1, *OTHERS.values()], ids=str)
-def test_models_that_want_more_than_latents_are_refused(widths: Any) -> None:
+def test_models_that_read_more_than_latents_are_refused(widths: Any) -> None:
     for inputs, variant in ((9, "inpainting"), (8, "instruct-pix2pix")):
         with pytest.raises(RenderError, match=rf"reads {inputs} channels \({variant}\).* no pictures can be made"):
             LiveModel.empty(replace(widths, inputs=inputs))

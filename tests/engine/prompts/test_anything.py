@@ -10,7 +10,7 @@ from engine.prompts.attention import parse_attention
 from engine.prompts.check import check_prompt
 from engine.prompts.chunks import chunks_of
 from engine.prompts.parts import negative_text, prompt_parts
-from engine.prompts.schedule import parse_schedule, print_schedule, schedule
+from engine.prompts.schedule import parse_schedule, print_schedule, resolved_texts
 from engine.prompts.tokenizer import START
 from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
@@ -56,7 +56,7 @@ def test_any_characters_become_whole_chunks() -> None:
     for text in texts:
         check_prompt(text)
         for part in (*(part.text for part in prompt_parts(text)), negative_text(text)):
-            for entry in schedule(part, 3):
+            for entry in resolved_texts(part, 3):
                 chunks = chunks_of(entry.text)
                 assert chunks
                 assert all((chunk.ids[0], chunk.ids[-1], len(chunk.ids)) == (START, END, 77) for chunk in chunks)

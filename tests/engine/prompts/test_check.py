@@ -44,20 +44,20 @@ def test_what_is_rendered_as_written_needs_no_remark(prompt: str):
 )
 def test_what_cannot_be_honoured_or_looks_wrong_is_said_once(prompt: str, piece: str, meaning: str):
     (remark,) = check_prompt(prompt)
-    assert piece in remark
-    assert meaning in remark
-    assert "; " in remark  # what is there; the way out
+    assert piece in remark.what
+    assert meaning in remark.what
+    assert remark.remedy
 
 
 def test_a_negative_has_remarks_of_its_own():
-    assert "composes nothing" in check_prompt("a AND b", negative=True)[0]
-    assert "read as words" in check_prompt("<lora:x:1>", negative=True)[0]
+    assert "composes nothing" in check_prompt("a AND b", negative=True)[0].what
+    assert "read as words" in check_prompt("<lora:x:1>", negative=True)[0].what
     assert check_prompt("# a note AND <lora:x:1>\nplain", negative=True) == ()
 
 
 def test_the_articles_prompt_has_one_weight_that_is_none():
     (remark,) = check_prompt(SEED)
-    assert '"rust eyes:1.5"' in remark
+    assert '"rust eyes:1.5"' in remark.what
 
 
 def test_random_texts_never_crash():

@@ -7,7 +7,7 @@ import pytest
 
 from engine.architecture.widths import END
 from engine.errors import RenderError
-from engine.prompts.chunks import COMMA, EMPTY, Chunk, Insert, Named, chunks_of
+from engine.prompts.chunks import COMMA, EMPTY, Chunk, Insert, NamedEmbedding, chunks_of
 from engine.prompts.tokenizer import START, token_ids
 from tests.engine.prompts.test_attention import random_texts
 
@@ -29,11 +29,11 @@ class Invented:
     def __init__(self, **vectors: int) -> None:
         self.vectors = vectors
 
-    def named_at(self, ids: Sequence[int], place: int) -> Named | None:
+    def named_at(self, ids: Sequence[int], place: int) -> NamedEmbedding | None:
         for name, count in sorted(self.vectors.items(), key=lambda item: -len(token_ids(item[0]))):
             own = token_ids(name)
             if tuple(ids[place : place + len(own)]) == own:
-                return Named(name=name, vectors=count, tokens=len(own))
+                return NamedEmbedding(name=name, vectors=count, tokens=len(own))
         return None
 
 

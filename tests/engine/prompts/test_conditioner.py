@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from engine.errors import RenderError
-from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.prompts.encoders import Tower
 from tests.engine.tiny_models import tiny_model
@@ -115,7 +115,7 @@ def test_conditioning_equals_the_plain_reference(
 
 def test_texts_of_one_schedule_are_encoded_together(encoder: CLIPTextModel):
     """Shorter texts get empty chunks; the mean is restored over all, as often as they stand in the schedule."""
-    (found,) = Conditioner(encoder).timelines([Request(text="[(a:1.5)|b|c BREAK d]", clip_skip=1, calls=4)])
+    (found,) = Conditioner(encoder).timelines([ConditioningRequest(text="[(a:1.5)|b|c BREAK d]", clip_skip=1, calls=4)])
     a, b, c = [[("a", 1.5)]], [[("b", 1)]], [[("c", 1)], [("d", 1)]]
     assert found.ends == (1, 2, 3, 4)
     for context, expected in zip(found.contexts, reference(encoder, [a, b, c, a], 1, {}), strict=True):
@@ -123,9 +123,9 @@ def test_texts_of_one_schedule_are_encoded_together(encoder: CLIPTextModel):
 
 
 def test_a_schedule_switches_when_the_webui_does(encoder: CLIPTextModel):
-    (found,) = Conditioner(encoder).timelines([Request(text="[a:b:3]", clip_skip=1, calls=10)])
+    (found,) = Conditioner(encoder).timelines([ConditioningRequest(text="[a:b:3]", clip_skip=1, calls=10)])
     assert [found.number_at(call) for call in range(10)] == [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-    (turns,) = Conditioner(encoder).timelines([Request(text="[a|b]", clip_skip=1, calls=5)])
+    (turns,) = Conditioner(encoder).timelines([ConditioningRequest(text="[a|b]", clip_skip=1, calls=5)])
     assert [turns.number_at(call) for call in range(5)] == [0, 0, 1, 2, 3]
 
 
@@ -235,7 +235,7 @@ def test_two_encoders_stand_side_by_side_with_weights_of_their_own(tmp_path: Pat
     rows = {"clip_l": torch.randn(2, 32), "clip_g": torch.randn(2, 32)}
     save_file(rows, tmp_path / "hand.safetensors")
     conditioner = Conditioner([Tower(model=first), Second(model=second)], EmbeddingFolder(tmp_path))
-    (found,) = conditioner.timelines([Request(text="a (hand:1.3) BREAK [x:y:1]", clip_skip=1, calls=2)])
+    (found,) = conditioner.timelines([ConditioningRequest(text="a (hand:1.3) BREAK [x:y:1]", clip_skip=1, calls=2)])
     spelled = [[[("a", 1), ("hand", 1.3)], [(word, 1)]] for word in ("x", "y")]
     left = reference(first, spelled, 1, {"hand": rows["clip_l"]})
     second_plain: Any = copy.deepcopy(second)
@@ -245,7 +245,7 @@ def test_two_encoders_stand_side_by_side_with_weights_of_their_own(tmp_path: Pat
         assert context.shape == (154, 64)
         agree(context, torch.cat([one, other], dim=-1))
     assert found.pooled is not None
-    (pooled,) = Conditioner([Second(model=second)]).timelines([Request(text="a", clip_skip=1)])
+    (pooled,) = Conditioner([Second(model=second)]).timelines([ConditioningRequest(text="a", clip_skip=1)])
     assert pooled.pooled is not None
     assert pooled.pooled[0].shape == (32,)
     assert torch.equal(found.pooled[0], found.pooled[1])  # of the first chunk, which both texts share

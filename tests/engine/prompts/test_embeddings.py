@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import RenderError
-from engine.prompts.chunks import Named
+from engine.prompts.chunks import NamedEmbedding
 from engine.prompts.embedding_file import SINGLE, read_embedding
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.prompts.tokenizer import token_ids
@@ -127,8 +127,8 @@ def test_names_are_the_stems_of_the_files_inside(folder: EmbeddingFolder):
 def test_the_longest_name_at_a_place_is_found(folder: EmbeddingFolder):
     ids = token_ids("a negative_hand-neg, negative")
     assert folder.named_at(ids, 0) is None
-    assert folder.named_at(ids, 1) == Named(name="negative_hand-neg", vectors=1, tokens=6)
-    assert folder.named_at(ids, len(ids) - 1) == Named(name="negative", vectors=2, tokens=1)
+    assert folder.named_at(ids, 1) == NamedEmbedding(name="negative_hand-neg", vectors=1, tokens=6)
+    assert folder.named_at(ids, len(ids) - 1) == NamedEmbedding(name="negative", vectors=2, tokens=1)
 
 
 def test_a_damaged_file_is_only_refused_when_it_is_named(folder: EmbeddingFolder):

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.architecture.configs import Family
+from engine.architecture.configs import ModelFamily
 from engine.architecture.layout import Widths
 from engine.architecture.widths import END, SD2_TEXT, SDXL_TEXT_G
 from engine.errors import RenderError
 from engine.prompts.chunks import chunks_of
-from engine.prompts.conditioner import Conditioner, Request
-from engine.prompts.encoders import Tower, filled, sizes_of, towers_of
+from engine.prompts.conditioner import Conditioner, ConditioningRequest
+from engine.prompts.encoders import Tower, padded_after_end, sizes_of, towers_of
 from tests.engine.tiny_families import TINY_SD2, TINY_SDXL, family_modules, family_tensors
 from tests.engine.tiny_models import tiny_model
 
@@ -30,12 +30,12 @@ class Models:
 
 @pytest.fixture(scope="module")
 def sd2() -> tuple[Tower, ...]:
-    return towers_of(Models(family_modules("sd2", 1)), Family(widths=TINY_SD2))
+    return towers_of(Models(family_modules("sd2", 1)), ModelFamily(widths=TINY_SD2))
 
 
 @pytest.fixture(scope="module")
 def sdxl() -> tuple[Tower, ...]:
-    return towers_of(Models(family_modules("sdxl", 1)), Family(widths=TINY_SDXL))
+    return towers_of(Models(family_modules("sdxl", 1)), ModelFamily(widths=TINY_SDXL))
 
 
 def ids_of(texts: list[str]) -> Tensor:
@@ -124,12 +124,12 @@ def test_the_pooled_text_is_where_the_text_ends_and_not_at_the_highest_id(sdxl: 
 
 def test_filling_begins_after_the_first_end() -> None:
     ids = ids_of(["a red house"])
-    assert filled(ids, END) is ids
-    found = filled(ids, 0)[0].tolist()
+    assert padded_after_end(ids, END) is ids
+    found = padded_after_end(ids, 0)[0].tolist()
     assert found[:5] == ids[0, :5].tolist()
     assert found[4] == END
     assert found[5:] == [0] * 72
-    assert torch.equal(filled(ids_of(TEXTS), 0), padded(TEXTS).to(ids.dtype))
+    assert torch.equal(padded_after_end(ids_of(TEXTS), 0), padded(TEXTS).to(ids.dtype))
 
 
 def test_sizes_are_height_before_width_without_crop() -> None:
@@ -139,7 +139,7 @@ def test_sizes_are_height_before_width_without_crop() -> None:
 
 def test_a_conditioner_puts_encoders_side_by_side_and_pools(sdxl: tuple[Tower, ...], sd2: tuple[Tower, ...]) -> None:
     conditioner = Conditioner(sdxl)
-    requests = [Request(text=text, clip_skip=1) for text in TEXTS]
+    requests = [ConditioningRequest(text=text, clip_skip=1) for text in TEXTS]
     context = conditioner.encode([(text, 1) for text in TEXTS])
     pooled = [timeline.pooled for timeline in conditioner.timelines(requests)]
     assert context.shape == (3, 77, 64 + 96)
@@ -154,7 +154,7 @@ def test_broken_pooled_texts_are_refused(sdxl: tuple[Tower, ...]) -> None:
     broken = family_modules("sdxl", 1)
     with torch.no_grad():
         broken["text_g"].get_parameter("text_projection.weight").fill_(float("nan"))
-    towers = towers_of(Models(broken), Family(widths=TINY_SDXL))
+    towers = towers_of(Models(broken), ModelFamily(widths=TINY_SDXL))
     with pytest.raises(RenderError, match="the text encoder gives NaN"):
         Conditioner(towers).encode([("a cat", 1)])
 

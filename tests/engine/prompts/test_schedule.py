@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from engine.prompts.schedule import Entry, parse_schedule, print_schedule, schedule
+from engine.prompts.schedule import TextStretch, parse_schedule, print_schedule, resolved_texts
 from tests.engine.prompts.test_attention import random_texts
 
 
 def found(text: str, steps: int = 10, **options: int) -> list[tuple[int, str]]:
-    return [(entry.end, entry.text) for entry in schedule(text, steps, **options)]
+    return [(entry.end, entry.text) for entry in resolved_texts(text, steps, **options)]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_twenty_thousand_random_texts_are_read_and_read_back():
         nodes = parse_schedule(text)
         if nodes is not None:
             assert print_schedule(nodes) == text
-        entries = schedule(text, 4)
+        entries = resolved_texts(text, 4)
         assert entries[-1].end == 4
         assert [entry.end for entry in entries] == sorted({entry.end for entry in entries})
         assert entries[0].end >= 1
@@ -105,4 +105,4 @@ def test_reading_what_was_printed_gives_the_same_nodes():
 
 
 def test_an_entry_is_a_value():
-    assert schedule("a", 3) == (Entry(end=3, text="a"),)
+    assert resolved_texts("a", 3) == (TextStretch(end=3, text="a"),)

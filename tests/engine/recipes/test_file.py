@@ -163,13 +163,13 @@ def test_sdxl_is_head_unless_it_says_otherwise(tmp_path: Path) -> None:
     assert (recipe.dialect, recipe.steps) == ("head", (MergeStep(alpha=(0.0, *(0.5,) * 19)),))
 
 
-def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_recipe_file(written(tmp_path, BAD))
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'recipe.toml'}, a recipe file: 12 mistakes:")
+    assert message.startswith(f"{tmp_path / 'recipe.toml'}: 12 problems:")
     for part in (
-        "format: is 2; this program reads format = 1",
+        "format: is 2; this program reads recipes with format = 1",
         "dialct: is unknown here; did you mean dialect?",
         "models.A: is 5; write the path",
         "steps[1].models: 'D' is unknown; there are B, previous",
@@ -178,7 +178,7 @@ def test_every_mistake_is_said_at_once(tmp_path: Path) -> None:
         "steps[1].beta.OUT05: is 'much'; write a number",
         "steps[1].beta: means nothing in Weight sum, normal; leave it out",
         'steps[2].factors."OUT05:attn1": is nan; write a number',
-        "steps[2].factors.\"OUT05\": 'OUT05' is no site; write block:element",
+        "steps[2].factors.OUT05: 'OUT05' is no site; write block:element",
         "steps[3].values.HUE: is unknown here",
         "steps[4].kind: is 'blend'; write merge, self or adjust",
     ):

@@ -172,9 +172,9 @@ BODY = 'format = 1\n[[steps]]\nkind = "merge"\n'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "format: is missing; this program reads format = 1"),
+        ("", "format: is missing; this program reads recipes with format = 1"),
         ("recipe 1 classic", r"is not TOML: .*line 1, column \d+"),
-        (BODY.replace("1", "2"), "format: is 2; this program reads format = 1"),
+        (BODY.replace("1", "2"), "format: is 2; this program reads recipes with format = 1"),
         (BODY + 'alpha = "FLAT_26"', "steps.1..alpha: there is no preset 'FLAT_26'; did you mean FLAT_25"),
         (BODY + "alpha = [0, 1]", "steps.1..alpha: has 2 numbers; write 26: BASE, IN00 .. OUT11"),
         (BODY + "alpha = [" + "0," * 25 + '"x"]', r"steps.1..alpha\[26\]: is 'x'; write a number"),
@@ -211,7 +211,7 @@ BODY = 'format = 1\n[[steps]]\nkind = "merge"\n'
         ('format = 1\nfamily = "flux"\n[[steps]]', "family: is 'flux'; write one of sd1, sd2, sdxl"),
         ('format = 1\nsave = "fp8"\n[[steps]]', "save: is 'fp8'; write one of fp16, computed"),
         (BODY + '[[steps]]\nkind = "self"\nfactors = { "OUT5:x" = 1 }', "there is no block 'OUT5'"),
-        (BODY + '[[steps]]\nkind = "self"\nfactors = { "IN00:attn1" = 1.1 }', "step 2: no tensor .* to IN00:attn1"),
+        (BODY + '[[steps]]\nkind = "self"\nfactors = { "IN00:attn1" = 1.1 }', "steps.2.: no tensor .* to IN00:attn1"),
         (BODY + '[[steps]]\nmodels = ["A", "B"]', "nothing takes the result of step 1"),
         (BODY + '[[steps]]\nmodels = ["previous", "step3"]', "step 2 takes step3, which is not made before it"),
     ],

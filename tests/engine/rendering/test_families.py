@@ -15,9 +15,10 @@ from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from engine.architecture.configs import Family, Prediction
-from engine.prompts.conditioner import Conditioner, Request
+from engine.architecture.configs import ModelFamily, Prediction
+from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.encoders import towers_of
+from engine.rendering.first_pass import first_pass
 from engine.rendering.renderer import Renderer
 from engine.sampling.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
 from engine.shots.shot import Shot
@@ -50,8 +51,8 @@ def models_of(kind: FamilyKind) -> Models:
     return Models(**{named.get(name, name): module for name, module in parts.items()})
 
 
-def family_of(kind: FamilyKind, prediction: Prediction = "epsilon") -> Family:
-    return Family(widths=OTHERS[kind], prediction=prediction)
+def family_of(kind: FamilyKind, prediction: Prediction = "epsilon") -> ModelFamily:
+    return ModelFamily(widths=OTHERS[kind], prediction=prediction)
 
 
 def inputs_of(model: Models, kind: FamilyKind, shot: Shot) -> list[dict[str, Any]]:
@@ -60,7 +61,7 @@ def inputs_of(model: Models, kind: FamilyKind, shot: Shot) -> list[dict[str, Any
     conditioner = Conditioner(towers_of(model, family_of(kind)))
     found: list[dict[str, Any]] = [{"encoder_hidden_states": row[None]} for row in conditioner.encode(texts)]
     sizes = torch.tensor([[64.0, 72.0, 0.0, 0.0, 64.0, 72.0]])
-    timelines = conditioner.timelines([Request(text=text, clip_skip=skip) for text, skip in texts])
+    timelines = conditioner.timelines([ConditioningRequest(text=text, clip_skip=skip) for text, skip in texts])
     for each, timeline in zip(found, timelines, strict=True):
         if timeline.pooled:
             each["added_cond_kwargs"] = {"text_embeds": timeline.pooled[0][None], "time_ids": sizes}
@@ -190,7 +191,8 @@ def test_a_perfect_v_model_brings_the_clean_latents_back(
     )
     family = replace(family_of("sd2", "v"), zero_terminal_snr=zero_terminal)
     shot = replace(SHOT, sampler=sampler, steps=steps)
-    found = Renderer(model, family)._sample([shot])
+    denoiser = Renderer(model, family).denoiser
+    found = first_pass([shot], denoiser.of([shot]), denoiser.levels, denoiser.device)
     assert float((found - clean).abs().max()) < 2e-3
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.prompts.conditioner import Conditioner, Request
+from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.rendering.guidance import Guidance, calls_of, is_guided
 from engine.rendering.renderer import Renderer
@@ -214,7 +214,7 @@ def test_schedules_count_both_calls_of_a_step():
 def test_the_articles_prompts_render_with_their_embeddings(model: TinyModel, embeddings: EmbeddingFolder):
     shot = replace(SHOT, prompt=ARTICLE_PROMPT, negative=ARTICLE_NEGATIVE, clip_skip=2)
     conditioner = Conditioner(model.text_encoder, embeddings)
-    requests = [Request(text=text, clip_skip=2) for text in (ARTICLE_PROMPT, ARTICLE_NEGATIVE)]
+    requests = [ConditioningRequest(text=text, clip_skip=2) for text in (ARTICLE_PROMPT, ARTICLE_NEGATIVE)]
     assert [timeline.tokens for timeline in conditioner.timelines(requests)] == [231, 77]
     pictures = Renderer(model, embeddings=embeddings).render([shot])
     assert float(pictures.std()) > 0.01

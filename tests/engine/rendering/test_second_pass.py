@@ -19,7 +19,8 @@ from torch.nn.functional import interpolate
 
 from engine.errors import RenderError
 from engine.prompts.conditioner import Conditioner
-from engine.rendering import renderer as render
+from engine.rendering import batches
+from engine.rendering.first_pass import first_pass
 from engine.rendering.renderer import Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.sampling.philox import PhiloxStream
@@ -89,8 +90,9 @@ def guided(model: TinyModel, shot: Shot, words: list[str]) -> Callable[[Tensor, 
     return denoise
 
 
-def first_pass(model: TinyModel, shot: Shot) -> Tensor:
-    return Renderer(model)._sample([replace(shot, hires=None)])
+def first_latents(model: TinyModel, shot: Shot) -> Tensor:
+    denoiser, alone = Renderer(model).denoiser, [replace(shot, hires=None)]
+    return first_pass(alone, denoiser.of(alone), denoiser.levels, denoiser.device)
 
 
 def decoded(model: TinyModel, latents: Tensor) -> Tensor:
@@ -111,7 +113,7 @@ def test_a_picture_with_latents_enlarged(model: TinyModel, rng: str) -> None:
     hires = replace(HIRES, cfg=2.0, negative="blue", prompt="a [red:green:1.5] house")
     shot = replace(SHOT, rng=rng, hires=hires)
     found = Renderer(model).render([shot])
-    x = interpolate(first_pass(model, shot), size=(13, 12), mode="bilinear")
+    x = interpolate(first_latents(model, shot), size=(13, 12), mode="bilinear")
     sigmas = sigmas_for("Euler", "Uniform", 6, LEVELS)[2:]
     words = ["a red house"] * 3 + ["a green house"]
     x = x + own_noise(shot, 13, 12) * sigmas[0]
@@ -131,7 +133,7 @@ def eight_bits(values: Tensor) -> Image.Image:
 def test_a_picture_enlarged_in_pixels(model: TinyModel, upscaler: str) -> None:
     shot = replace(SHOT, sampler="DPM++ 2M SDE", hires=replace(HIRES, upscaler=upscaler, sampler="Euler"))
     found = Renderer(model).render([shot])
-    small = eight_bits(decoded(model, first_pass(model, shot)))
+    small = eight_bits(decoded(model, first_latents(model, shot)))
     filters = {"Nearest": Image.Resampling.NEAREST}
     large = small.resize((96, 108), filters.get(upscaler, Image.Resampling.LANCZOS))
     if upscaler != "None":  # through whole steps of 8 pixels
@@ -162,7 +164,7 @@ def test_a_brownian_path_spans_the_planned_walk(model: TinyModel) -> None:
         tree: Any = torchsde.BrownianTree(ends[0], torch.zeros(4, 13, 12), ends[1], entropy=5)
         ways = [(float(np.float32(s)), float(np.float32(t))) for s, t in pairwise(sigmas) if t]
         noises = iter([-tree(t, s) / math.sqrt(s - t) for s, t in ways])
-    x = interpolate(first_pass(model, shot), size=(13, 12), mode="bilinear") + own_noise(shot, 13, 12) * sigmas[0]
+    x = interpolate(first_latents(model, shot), size=(13, 12), mode="bilinear") + own_noise(shot, 13, 12) * sigmas[0]
     words = [shot.prompt] * 4
     x = dpmpp_2m_sde(guided(model, shot, words), x, sigmas, lambda: next(noises)[None], 1.0, 1.0)
     assert float((found - decoded(model, x)).abs().max()) < 5 * COMPANY
@@ -173,7 +175,7 @@ def test_sides_that_are_too_long_are_cut_evenly(model: TinyModel) -> None:
     shot = replace(SHOT, hires=Hires(resize=(128, 104), denoise=0.0, upscaler="Latent (nearest)"))
     found = Renderer(model).render([shot])
     with torch.inference_mode():
-        large = interpolate(first_pass(model, shot), size=(18, 16), mode="nearest")
+        large = interpolate(first_latents(model, shot), size=(18, 16), mode="nearest")
         assert found.shape == (1, 3, 104, 128)
         assert float((found - decoded(model, large[:, :, 2:-3])).abs().max()) < COMPANY
         assert float((found - decoded(model, large[:, :, 3:-2])).abs().max()) > 10 * COMPANY
@@ -186,7 +188,7 @@ def test_without_denoising_the_enlarged_picture_is_left_as_it_is(model: TinyMode
     found = Renderer(model_with(model, unet=unet)).render([shot])
     assert unet.seen == [(2, 9, 8)] * 3
     with torch.inference_mode():
-        expected = decoded(model, interpolate(first_pass(model, shot), size=(18, 16), mode="bilinear"))
+        expected = decoded(model, interpolate(first_latents(model, shot), size=(18, 16), mode="bilinear"))
     assert float((found - expected).abs().max()) < COMPANY
 
 
@@ -196,7 +198,7 @@ def test_a_model_file_enlarges(model: TinyModel, tmp_path: Path) -> None:
     shot = replace(SHOT, hires=Hires(upscaler="tiny", denoise=0.0))
     found = Renderer(model, upscalers=folder).render([shot])
     with torch.inference_mode():
-        large = folder.opened("tiny", torch.device("cpu"))(eight_bits(decoded(model, first_pass(model, shot))))
+        large = folder.opened("tiny", torch.device("cpu"))(eight_bits(decoded(model, first_latents(model, shot))))
         values = torch.from_numpy(np.moveaxis(np.array(large).astype(np.float32) / 255.0, 2, 0))[None]
         vae: Any = model.vae
         expected = decoded(model, vae.encode(values * 2 - 1).latent_dist.mean * SCALE)
@@ -334,7 +336,7 @@ def test_batches_halve_by_what_the_second_pass_needs(model: TinyModel) -> None:
 def test_on_a_cpu_so_many_go_at_once_as_their_final_size_allows(
     model: TinyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(render, "CPU_PIXELS", 2 * 96 * 104)
+    monkeypatch.setattr(batches, "CPU_PIXELS", 2 * 96 * 104)
     unet = Watched(model.unet)
     done: list[int] = []
     shots = [replace(SHOT, seed=seed, hires=HIRES) for seed in range(4)]

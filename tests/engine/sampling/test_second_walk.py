@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.sampling.sample import resample
-from engine.sampling.schedules import Rest, rest_for, sigmas_for
+from engine.sampling.schedules import SecondPassLevels, second_pass_levels, sigmas_for
 from engine.sampling.sigmas import sd1_levels, zero_terminal_levels
 from engine.shots.hires import Hires
 from engine.shots.samplers import SAMPLERS, SCHEDULES, counts_times, fewest_steps, unet_calls
@@ -28,8 +28,8 @@ def sigma_at(time: int) -> float:
     return math.sqrt((1 - KEPT[time]) / KEPT[time])
 
 
-def rest_of(sampler: str, steps: int, denoise: float, schedule: str = "Automatic") -> Rest:
-    return rest_for(sampler, schedule, steps, Hires(denoise=denoise).planned(steps), LEVELS)
+def rest_of(sampler: str, steps: int, denoise: float, schedule: str = "Automatic") -> SecondPassLevels:
+    return second_pass_levels(sampler, schedule, steps, Hires(denoise=denoise).planned(steps), LEVELS)
 
 
 def trained_times(planned: int) -> list[int]:
@@ -85,7 +85,7 @@ def test_samplers_with_own_levels_begin_below_the_noise_they_add(sampler: str, s
 @pytest.mark.parametrize("denoise", [0.02, 0.5, 1.0])
 def test_levels_are_finite_and_fall_for_every_pair(sampler: str, schedule: str, denoise: float, levels: object) -> None:
     steps = max(5, fewest_steps(sampler, second=True))
-    rest = rest_for(sampler, schedule, steps, Hires(denoise=denoise).planned(steps), levels)  # pyright: ignore[reportArgumentType]
+    rest = second_pass_levels(sampler, schedule, steps, Hires(denoise=denoise).planned(steps), levels)  # pyright: ignore[reportArgumentType]
     assert np.isfinite([rest.start, *rest.sigmas]).all()
     assert all(one > other for one, other in zip(rest.sigmas, rest.sigmas[1:], strict=False))
     assert len(rest.sigmas) > 1
@@ -96,7 +96,7 @@ def test_levels_are_finite_and_fall_for_every_pair(sampler: str, schedule: str, 
 # ---------------------------------------------------------------------------------------------------------- walks
 
 
-def by_the_webui(sampler: str, rest: Rest, latents: Tensor, unit: Tensor, eta: float) -> Tensor:
+def by_the_webui(sampler: str, rest: SecondPassLevels, latents: Tensor, unit: Tensor, eta: float) -> Tensor:
     """`sample_img2img` with the plain samplers: variance-preserving where the WebUI's sampler is."""
     draw, s = stream(SHAPE), rest.sigmas
     if sampler in OWN:

@@ -94,15 +94,15 @@ def test_the_nearest_name(name: str, near: str | None):
 @pytest.mark.parametrize(
     ("sampler", "schedule", "said"),
     [
-        ("Euler b", "Karras", 'sampler = "Euler b": unknown sampler; did you mean Euler a?'),
-        ("zzz", "Karras", 'sampler = "zzz": unknown sampler; known here: DPM++ 2M, '),
-        ("Euler", "karas", 'schedule = "karas": unknown schedule; did you mean Karras?'),
-        ("Euler", "zzz", 'schedule = "zzz": unknown schedule; known here: Automatic, '),
-        ("DPM++ 2M Karras", "Exponential", "says Karras already; write sampler = "),
-        ("DDIM", "Karras", "DDIM has noise levels of its own; leave schedule out"),
+        ("Euler b", "Karras", 'sampler: unknown sampler ("Euler b"); did you mean Euler a?'),
+        ("zzz", "Karras", 'sampler: unknown sampler ("zzz"); known here: DPM++ 2M, '),
+        ("Euler", "karas", 'schedule: unknown schedule ("karas"); did you mean Karras?'),
+        ("Euler", "zzz", 'schedule: unknown schedule ("zzz"); known here: Automatic, '),
+        ("DPM++ 2M Karras", "Exponential", 'says Karras already ("Exponential"); write sampler = '),
+        ("DDIM", "Karras", 'DDIM has noise levels of its own ("Karras"); leave schedule out'),
     ],
 )
-def test_a_mistake_says_what_and_the_way_out(sampler: str, schedule: str, said: str):
+def test_a_problem_says_what_and_the_way_out(sampler: str, schedule: str, said: str):
     with pytest.raises(RenderError) as caught:
         normalised(sampler, schedule)
     assert said in str(caught.value)

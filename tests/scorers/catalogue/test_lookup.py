@@ -164,7 +164,7 @@ def test_the_users_own_files_come_first(tmp_path: Path) -> None:
     found = FileFinder("clip", TINY, tmp_path, {"laion-v2": mine, "clip-l": clip}).sources(["laion"])
     assert (found.heads["laion"], found.encoders["clip-l"].weights) == (mine, clip)
     gone = FileFinder("clip", TINY, tmp_path, {"laion": tmp_path / "gone.pth", "clip-l": clip}).sources(["laion"])
-    assert [missing.text for missing in gone.missing] == [
+    assert [str(missing.problem) for missing in gone.missing] == [
         f"laion: there is no file {tmp_path / 'gone.pth'}; correct its path"
     ]
 
@@ -194,7 +194,7 @@ def test_missing_files_are_named_with_where_to_get_them(tmp_path: Path) -> None:
     assert [missing.name for missing in found.missing] == [
         "clip-l", "laion", "openclip-h", "rating@openclip-h", "pickscore",
     ]  # fmt: skip
-    text = found.missing[3].text
+    text = str(found.missing[3].problem)
     assert "there is no aesthetics_scorer_rating_openclip_vit_h_14.pth in" in text
     assert "get it with `recipe-search scorers get rating@openclip-h` (https://github.com/kenjiqq/" in text
     assert "licence MIT" in text

@@ -64,6 +64,6 @@ def test_every_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScorerError) as caught:
         load_pictures([good, text, cut, tmp_path / "gone.png", tmp_path])
     message = str(caught.value)
-    assert "4 of the reference files" in message
+    assert "the references: 4 problems" in message
     assert all(str(path) in message for path in (text, cut, tmp_path / "gone.png"))
     assert str(good) not in message

@@ -101,7 +101,7 @@ def test_fidelity_far_below_the_worse_parent_has_a_penalty(
 ) -> None:
     """Embeddings moved away from what the prompts say."""
     features = calibrated.features(paint(1, 12, 0.5), prompts_of(1, 12), range(12))
-    fidelity = next(scorer for scorer in calibrated._scorers if scorer.name == "clip")
+    fidelity = next(scorer for scorer in calibrated.scorers if scorer.name == "clip")
     texts = np.stack([fidelity._known[prompt] for prompt in features.prompts])  # pyright: ignore[reportAttributeAccessIssue]
     moved = features.embedding("clip") - 0.4 * texts
     moved /= np.linalg.norm(moved, axis=1, keepdims=True)

@@ -46,11 +46,13 @@ def test_blank_references_are_refused(
     settings: PanelSettings, write_pictures: Callable[[Tensor, Path], tuple[Path, ...]], tmp_path: Path
 ) -> None:
     blank = write_pictures(torch.stack([torch.zeros(3, 64, 64), torch.full((3, 64, 64), 0.7)]), tmp_path)
-    with pytest.raises(ScorerError, match="2 of the reference pictures show nothing"):
+    with pytest.raises(
+        ScorerError, match=r"(?s)the references: 2 problems:.*shows nothing: black.*shows nothing: blank"
+    ):
         Panel.open(replace(settings, references=(*settings.references, *blank)))
 
 
-def test_settings_mistakes_are_all_reported(settings: PanelSettings) -> None:
+def test_problems_of_settings_are_all_reported(settings: PanelSettings) -> None:
     with pytest.raises(ScorerError) as caught:
         Panel.open(replace(settings, weights={"stlye": 1.0, "clip": -1.0, "stats": float("nan")}, references=()))
     for part in ("no scorer 'stlye'", "'clip' is -1.0", "'stats' is nan", "0 reference pictures"):

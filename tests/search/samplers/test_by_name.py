@@ -6,7 +6,7 @@ import pytest
 
 from engine.recipes.blocks import UNET_BLOCKS
 from search.plan import SAMPLERS, SearchPlan
-from search.samplers.by_name import options_mistake
+from search.samplers.by_name import options_problem
 from search.samplers.cma_es import suggest
 from search.shots import ShotRotation
 from search.space.build import build_space
@@ -41,5 +41,7 @@ def test_cma_is_given_its_own_trials_alone() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_says_which_options_it_lacks(sampler: str) -> None:
-    assert options_mistake(sampler, {}) == ""
-    assert options_mistake(sampler, {"no_such_option": 1}).startswith(f"sampler {sampler}")
+    assert options_problem(sampler, {}) is None
+    problem = options_problem(sampler, {"no_such_option": 1})
+    assert problem is not None
+    assert problem.what.startswith(f"sampler {sampler}")

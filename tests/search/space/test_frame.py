@@ -118,7 +118,7 @@ def test_suggested_sites_are_those_that_self_mode_can_multiply() -> None:
         ({"ties": {"OUT05": "adjust:CONT"}, "adjust": ("CONT",)}, "another kind"),
         ({"choices": {"mode": ("Weight sum", "Triple sum")}}, "takes 3 models"),
         ({"choices": {"calculation": ("normal", "median")}}, "'median' is unknown"),
-        ({"choices": {"sampler": ("a", "b")}}, "choice sampler is unknown"),
+        ({"choices": {"sampler": ("a", "b")}}, "choices.sampler: is an unknown choice"),
         ({"steps": {"OUT05": 0.0}}, "no grid"),
         ({"frame": RecipeFrame(dialect="2023"), "adjust": ("BRI",)}, "'BRI' is unknown"),
     ],

@@ -97,7 +97,7 @@ def test_knobs_have_the_promised_names_and_rest() -> None:
     assert rests == {"self:OUT05:attn1": ("self", 1.0), "adjust:CONT": ("adjust", 0.0)}
 
 
-def test_every_mistake_of_a_space_is_told_at_once() -> None:
+def test_every_problem_of_a_space_is_told_at_once() -> None:
     with pytest.raises(SearchError) as caught:
         build_space(
             bounds={"OUT5": (0, 1), "IN01": (0.5, 0.5)},
@@ -108,12 +108,12 @@ def test_every_mistake_of_a_space_is_told_at_once() -> None:
         )
     text = str(caught.value)
     for part in (
-        "7 mistakes",
+        "7 problems",
         "'OUT5'",
         "IN01",
         "IN99",
-        "IN02 is already in group x",
-        "adjust:CONT",
+        "groups.y: IN02 is already in group x",
+        "freeze: 'adjust:CONT'",
         "'OUT05'",
         "CONTRAST",
     ):
@@ -163,13 +163,13 @@ def test_recipes_outside_the_space_are_refused() -> None:
     steps = (merge, SelfStep(factors=((Site.parse("OUT05:attn1"), 0.9),)), AdjustStep(values=(0, 0, 0, 1, 0, 0, 0, 0)))
     with pytest.raises(SearchError) as caught:
         build_space().encode(Recipe(steps=steps))
-    for part in ("4 mistakes", "BASE = 0.5", "frozen at 0", "OUT11 = 1.5", "self:OUT05:attn1", "adjust:CONT"):
+    for part in ("4 problems", "BASE = 0.5", "frozen at 0", "OUT11 = 1.5", "self:OUT05:attn1", "adjust:CONT"):
         assert part in str(caught.value)
     with pytest.raises(SearchError, match="plain Weight sum of A and B"):
         build_space().encode(Recipe(steps=(MergeStep(models=("B", "A"), alpha=(0.0,) * 26),)))
 
 
-def test_a_word_that_is_no_number_is_refused_as_other_mistakes_are() -> None:
+def test_a_word_that_is_no_number_is_refused_as_other_problems_are() -> None:
     space = build_space(choices={"vae": ("merged", "own")})
     with pytest.raises(SearchError, match="no word's place"):
         space.checked(space.neutral | {"vae": float("nan")})

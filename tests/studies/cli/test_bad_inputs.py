@@ -92,7 +92,7 @@ def test_references_that_are_no_pictures_are_all_named(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_five_mistakes_of_a_study_file_are_told_at_once(tmp_path: Path) -> None:
+def test_five_problems_of_a_study_file_are_told_at_once(tmp_path: Path) -> None:
     study = write_small_study(tmp_path)
     text = study.read_text()
     for good, bad in (
@@ -139,11 +139,11 @@ def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) ->
     assert "disk is full" in full.stderr
     assert "every finished trial is kept" in full.stderr
     assert "Traceback" not in full.stderr
-    kept = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.folder, spec.name).trials()]
+    kept = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.storage.folder, spec.storage.name).trials()]
     assert kept
     after = subprocess.run(run, capture_output=True, text=True, check=False)
     assert after.returncode == 0, after.stderr
-    done = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.folder, spec.name).trials()]
+    done = [trial.user_attrs["recipe_key"] for trial in StudyStore(spec.storage.folder, spec.storage.name).trials()]
     assert done[: len(kept)] == kept
     assert len(done) == 23
 
@@ -156,7 +156,7 @@ def test_a_full_disk_stops_the_night_and_the_next_one_goes_on(tmp_path: Path) ->
         (("export", "{study}"), "nothing is approved yet"),
         (("show", "{study}"), "has not been run yet"),
         (("merge", "{study}", "{out}"), "format"),
-        (("init", "{study}"), "is there already"),
+        (("init", "{study}"), "already exists"),
     ],
 )
 def test_commands_out_of_turn_say_what_to_do(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -187,7 +187,7 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     text.mkdir()
     refused = command("merge", str(recipe), str(out), "--overwrite")
     assert refused.exit_code == 1
-    assert f"{text}: this is a folder" in refused.output
+    assert f"{text}: is a folder" in refused.output
     assert out.read_text() == "precious"
     text.rmdir()
     done = command("merge", str(recipe), str(out), "--overwrite")

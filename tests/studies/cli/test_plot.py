@@ -18,8 +18,8 @@ from engine.recipes.recipe import MergeStep, Recipe
 from engine.shots.infotext import read_fields
 from engine.shots.shot import Shot
 from studies.cli.main import main
-from studies.drawing.grids import Grid, Label
-from studies.drawing.sheets import Picture, as_bytes, read_picture
+from studies.drawing.grids import Grid, GridLabel
+from studies.drawing.sheets import RgbPicture, as_bytes, read_picture
 from studies.pictures.pictures import parameters_of
 from studies.sample.world import write_world
 from tests.engine.infotexts import parse_infotext
@@ -79,7 +79,9 @@ def plot(*words: object, status: int = 0) -> Result:
     return found
 
 
-def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None) -> list[Picture]:
+def alone(
+    world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None
+) -> list[RgbPicture]:
     """The pictures as the engine makes them, one by one."""
     models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
     with Engine.open(models, device="cpu", round_to=round_to, vae=vae) as engine:
@@ -87,7 +89,7 @@ def alone(world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae
         return [as_bytes(engine.render([shot]))[0] for shot in shots]
 
 
-def part(sheet: Picture, left: int, top: int, width: int = 64, height: int = 64) -> Picture:
+def part(sheet: RgbPicture, left: int, top: int, width: int = 64, height: int = 64) -> RgbPicture:
     return sheet[top : top + height, left : left + width]
 
 
@@ -151,8 +153,8 @@ def test_supermergers_axis_beside_sizes_as_a_webp_with_the_weights_below(world: 
     assert fields["Z Values"] == "\n".join(weights)
     assert parse_infotext(parameters_of(out)) == shots[0]
     sheet = read_picture(out)
-    titles = [Label(text=f"mbw alpha: {line.replace(',', ', ')}") for line in weights]
-    columns = [Label(text="Size: 64x64"), Label(text="Size: 64x72")]
+    titles = [GridLabel(text=f"mbw alpha: {line.replace(',', ', ')}") for line in weights]
+    columns = [GridLabel(text="Size: 64x64"), GridLabel(text="Size: 64x72")]
     width, height = Grid(cell=(64, 72), columns=columns, parts=titles).size
     assert sheet.shape[1] == width
     assert sheet.shape[0] > height + 5 * 12
@@ -190,7 +192,7 @@ def test_a_cell_that_comes_out_broken_stays_empty_and_the_others_are_kept(world:
     assert abs(part(sheet, LEFT, top + 64).astype(int) - picture).mean() < 12  # as far as JPEG goes
     assert read_fields(parameters_of(out))["X Values"] == "1-2"
     done = plot("broken.toml", tmp_path / "none.png", "-x", "Seed=1-2", *SMALL, status=1)
-    assert "no picture came out whole" in done.output
+    assert "every picture came out broken" in done.output
     assert not (tmp_path / "none.png").exists()
 
 
@@ -199,9 +201,9 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     words = ("-x", "CFG Scale=5,99,x", "-y", "Recipe=half.toml,none.toml", "-z", "Sampler=Eular,Euler")
     done = plot("half.toml", out, *words, *SMALL, "--seed", "1-2", status=1)
     for said in (
-        "axis CFG Scale, value 'x' is no number",
-        "axis CFG Scale, value '99.0': cfg = 99.0",
-        "axis Recipe, none.toml: cannot be read",
+        "axis CFG Scale: value 'x': is neither a number",
+        "axis CFG Scale, value '99.0': cfg: must be",
+        "axis Recipe: none.toml: cannot be read",
         "did you mean Euler?",
         "2 values for seed and no axis for them; add -x Seed",
     ):
@@ -217,7 +219,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "Sampeler=Euler"), "did you mean Sampler?"),
         (("half.toml", "o.png", "-x", "Seed=1", "-y", "Seed=2"), "two axes set what Seed sets"),
         (("half.toml", "o.png", "-x", "Recipe=half.toml", "-y", "Checkpoint name=half.toml"), "two axes set what"),
-        (("half.toml", "o.png", "-x", "Seed"), "axis Seed has no values"),
+        (("half.toml", "o.png", "-x", "Seed"), "axis Seed: has no values"),
         (("half.toml", "quarter.toml", "o.png", "-x", "Seed=1"), "2 models and no axis for them; add -x Recipe"),
         (
             ("half.toml", "o.png", "-x", "Seed=1-600"),
@@ -225,9 +227,9 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         ),
         (("half.toml", "o.png", "-x", "Seed=1-90", "--max-megapixels", "9"), "or --max-megapixels 27"),
         (("half.toml", "o.webp", "-x", "Seed=1-90"), ".webp files have at most 16383 to a side"),
-        (("half.toml", "o.gif", "-x", "Seed=1-2"), "which format is that?"),
+        (("half.toml", "o.gif", "-x", "Seed=1-2"), "which format?"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
-        (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha changes a recipe; give a recipe file"),
+        (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
         (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
@@ -235,7 +237,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
 )
-def test_mistakes_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_problems_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     paths = [str(tmp_path / word) if word.startswith("o.") else word for word in words]
     extra = () if "-p" in words else ("-p", "a red cat")
     assert said in plot(*paths, *extra, status=1).output
@@ -247,9 +249,9 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
     (tmp_path / "cells" / "x2.png").write_text("precious")
     (tmp_path / "grid.png").write_text("precious")
     words = ("-x", "Seed=1-2", *SMALL)
-    assert "holds grid.png already" in plot("half.toml", tmp_path / "grid.png", *words, status=1).output
+    assert "already holds grid.png" in plot("half.toml", tmp_path / "grid.png", *words, status=1).output
     done = plot("half.toml", tmp_path / "new.png", *words, "--cells", tmp_path / "cells", status=1)
-    assert "holds x2.png already" in done.output
+    assert "already holds x2.png" in done.output
     assert (tmp_path / "grid.png").read_text() == (tmp_path / "cells" / "x2.png").read_text() == "precious"
 
 

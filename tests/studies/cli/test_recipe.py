@@ -108,10 +108,10 @@ def test_show_reads_standard_input() -> None:
     ("words", "message"),
     [
         (("nothing.toml",), "there is no such file"),
-        (("nothing.xyz",), "what is it? Say so with --from"),
+        (("nothing.xyz",), "what kind of file is it? Name it with --from"),
         (("nothing.csv", "--id", "1"), "there is no such file"),
         (("nothing.safetensors",), "there is no such file"),
-        (("-", "--from", "metadata"), "this is no JSON"),
+        (("-", "--from", "metadata"), "this is not JSON"),
     ],
 )
 def test_show_names_what_is_wrong(words: tuple[str, ...], message: str) -> None:
@@ -165,7 +165,7 @@ def test_the_articles_self_run_from_its_text() -> None:
 def test_a_preset_by_name_out_of_many() -> None:
     Path("presets.txt").write_text(f"preset_name\tpreset_weights\nONE\t{ROW}\nTWO\t{'1,' * 25}1\n")
     message = run("convert", "presets.txt", "-", "--from", "preset", status=1).output
-    assert "has 2 presets; say which with --preset: ONE, TWO" in message
+    assert "has 2 presets; choose one with --preset: ONE, TWO" in message
     assert "0.35" in run("convert", "presets.txt", "-", "--from", "preset", "--preset", "ONE").output
     own = run("convert", "TWO", "-", "--from", "weights", "--presets", "presets.txt", "--to", "weights")
     assert own.output == f"{'1,' * 25}1\n"
@@ -222,15 +222,15 @@ def test_guessed_paths_are_named(chain: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("chain.toml", "out.xyz"), "what shall it be? Say so with --to"),
-        (("chain.toml", "chain.toml"), "exists already"),
-        (("chain.toml", "-", "--to", "history"), "say which one with --run"),
+        (("chain.toml", "out.xyz"), "which format? Name it with --to"),
+        (("chain.toml", "chain.toml"), "already exists"),
+        (("chain.toml", "-", "--to", "history"), "choose one with --run"),
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
         (("chain.toml", "-", "-m", "Z=z"), "write NAME=PATH; the recipe takes A, B"),
         (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),
         (("0,1,2", "-", "--from", "weights"), "the weights are 3 numbers"),
-        (("no rules here", "-", "--from", "elemental"), "there is no elemental rule in it"),
+        (("no rules here", "-", "--from", "elemental"), "it has no elemental rule"),
         (("0,0,0", "-", "--from", "adjust"), "changes nothing"),
         (("OUT05:attn1:R", "-", "--from", "elemental"), "needs a seed"),
         (("nothing here", "-", "--from", "preset"), "has no tab or colon"),

@@ -204,7 +204,7 @@ def test_odd_prompts_are_warned_of(world: Path, tmp_path: Path) -> None:
 def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) -> None:
     (tmp_path / "0002-5.png").write_text("precious")
     words = (world / "half.toml", tmp_path, "-p", "cat", "--seed", "4-5", *SMALL)
-    assert "holds 0002-5.png already" in render(*words, status=1).output
+    assert "already holds 0002-5.png" in render(*words, status=1).output
     assert names(tmp_path) == ["0002-5.png"]
     render(*words, "--overwrite")
     assert parse_infotext(parameters_of(tmp_path / "0002-5.png")).seed == 5
@@ -216,19 +216,19 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("half.toml",), "nothing to show"),
         (("half.toml", "-p", "a", "--seed", "-1"), "--seed -1: write a whole number"),
         (("half.toml", "-p", "a", "--seed", "4-1"), "--seed 4-1: write a whole number from 0, or a range"),
-        (("half.toml", "-p", "a", "--seed", "0-99999"), "these are 100000 seeds; at most 9999"),
+        (("half.toml", "-p", "a", "--seed", "0-99999"), "has 100000 seeds; at most 9999"),
         (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),
-        (("half.toml", "-p", "a", "--width", "100"), "width = 100: must be a multiple of 8"),
+        (("half.toml", "-p", "a", "--width", "100"), "width: must be a multiple of 8 (100)"),
         (("half.toml", "-p", "a", "--sampler", "Eular"), "did you mean Euler?"),
         (("half.toml", "--from", "half.toml"), "cannot be read as a picture"),
         (("half.toml", "-p", "a", "--embeddings", "none"), "there is no such folder of embeddings"),
         (("half.toml", "-p", "a", "--device", "abacus"), "is not known"),
         (("none.toml", "-p", "a"), "none.toml: cannot be read"),
-        (("sample-clip.json", "-p", "a"), "Give a recipe file (.toml) or a checkpoint (.safetensors)"),
+        (("sample-clip.json", "-p", "a"), "give a recipe file (.toml) or a checkpoint (.safetensors)"),
         (("sample-clip.safetensors", "-p", "a"), "sample-clip.safetensors"),
     ],
 )
-def test_mistakes_are_told_plainly(world: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+def test_problems_are_told_plainly(world: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     recipe, *others = (str(world / word) if Path(word).suffix else word for word in words)
     done = render(recipe, tmp_path, *others, status=1)
     assert said in done.output

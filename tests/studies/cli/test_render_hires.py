@@ -154,7 +154,7 @@ def test_without_any_option_there_is_no_hires_fix() -> None:
     ("given", "said"),
     [
         ({"hires_resize": "big"}, "--hires-resize big: write width and height"),
-        ({"no_hires": True, "hires_scale": 2.0, "denoise": 0.5}, "and yet --hires-scale, --denoise is given"),
+        ({"no_hires": True, "hires_scale": 2.0, "denoise": 0.5}, "--hires-scale, --denoise is given too"),
     ],
 )
 def test_options_that_make_no_sense_say_so(given: dict[str, Any], said: str) -> None:

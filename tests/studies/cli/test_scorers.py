@@ -83,7 +83,7 @@ def test_get_says_licence_and_size_and_fetches_what_is_missing(tmp_path: Path, s
     (folder / "small.pth").unlink()
     status, said = run("get", "small", "clip-b32", "--folder", folder)
     assert (status, "clip.pt" in said) == (0, False)
-    assert run("get", "small", "--folder", folder) == (0, f"everything is in {folder} already\n")
+    assert run("get", "small", "--folder", folder) == (0, f"{folder} already has everything\n")
 
 
 def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
@@ -91,14 +91,14 @@ def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
     assert status == 1
     assert "no scorer 'lion'; did you mean laion?" in said
     assert "'imagereward' is not built in" in said
-    assert run("get", "stats", "--folder", tmp_path) == (0, f"everything is in {tmp_path} already\n")
+    assert run("get", "stats", "--folder", tmp_path) == (0, f"{tmp_path} already has everything\n")
 
 
 # -------------------------------------------------------------------------------------------------------- check
 
 
 def test_check_opens_what_a_folder_has(tmp_path: Path) -> None:
-    assert run("check", "--folder", tmp_path) == (0, "there is no file to check\n")
+    assert run("check", "--folder", tmp_path) == (0, "no file to check\n")
     write_head(tmp_path / HEAD, "five linear layers", 768)
     write_head(tmp_path / "aes-B32-v0.pth", "five linear layers", 512)
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")

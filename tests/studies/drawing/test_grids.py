@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from PIL import ImageFont
 
-from studies.drawing.grids import PALE, Frame, Grid, Label, fitting, wrapped
+from studies.drawing.grids import PALE, Grid, GridLabel, LabelledCells, fitting, wrapped
 from studies.drawing.lettering import BUNDLED, Lettering
-from studies.drawing.sheets import Picture
+from studies.drawing.sheets import RgbPicture
 
 CELL = (100, 150)  # letters of 250 // 25 = 10 pixels, gaps of 5, 75 pixels for the labels of rows
 LETTERING = Lettering()
 
 
-def plain(level: int, width: int = CELL[0], height: int = CELL[1]) -> Picture:
+def plain(level: int, width: int = CELL[0], height: int = CELL[1]) -> RgbPicture:
     return np.full((height, width, 3), level, np.uint8)
 
 
-def labels(*texts: str) -> list[Label]:
-    return [Label(text=text) for text in texts]
+def labels(*texts: str) -> list[GridLabel]:
+    return [GridLabel(text=text) for text in texts]
 
 
 def ink_height(text: str, size: int = 10) -> int:
@@ -38,7 +38,7 @@ def places(grid: Grid) -> Iterator[tuple[int, int, int]]:
             yield from ((x, y, z) for x in range(len(grid.columns)))
 
 
-def draw_grid(grid: Grid, pictures: Sequence[Picture]) -> Picture:
+def draw_grid(grid: Grid, pictures: Sequence[RgbPicture]) -> RgbPicture:
     """The whole picture; X runs fastest, then Y, then Z."""
     sheet = grid.blank()
     for place, picture in zip(places(grid), pictures, strict=True):
@@ -46,7 +46,7 @@ def draw_grid(grid: Grid, pictures: Sequence[Picture]) -> Picture:
     return np.asarray(sheet)
 
 
-def ink(picture: Picture) -> tuple[int, int, int, int]:
+def ink(picture: RgbPicture) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of what is not white; the ends are past it."""
     rows, columns = np.nonzero((picture < 250).any(-1))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
@@ -79,9 +79,9 @@ def test_sub_grids_stand_side_by_side_under_titles_of_their_own_size() -> None:
 
 
 def test_letters_and_gaps_grow_with_the_cell() -> None:
-    frame = Frame(cell=(512, 768), columns=labels("a"), rows=labels("x"))
+    frame = LabelledCells(cell=(512, 768), columns=labels("a"), rows=labels("x"))
     assert (frame.letter, frame.gap, frame.left) == (51, 25, 384)
-    assert Frame(cell=(64, 64), columns=labels("a")).letter == 5
+    assert LabelledCells(cell=(64, 64), columns=labels("a")).letter == 5
 
 
 def test_a_label_is_wrapped_at_blanks_and_the_tallest_makes_the_room() -> None:
@@ -157,7 +157,7 @@ def test_nothing_is_set_smaller_than_one_pixel() -> None:
 
 
 def test_a_label_that_does_not_hold_is_grey_and_struck_through() -> None:
-    sheet = draw_grid(Grid(cell=(400, 400), columns=[Label(text="Seed", active=False)]), [plain(255, 400, 400)])
+    sheet = draw_grid(Grid(cell=(400, 400), columns=[GridLabel(text="Seed", active=False)]), [plain(255, 400, 400)])
     left, _, right, _ = ink(sheet)
     struck = (sheet[:, left:right] == PALE).all(-1).all(1)
     assert struck.sum() == 4

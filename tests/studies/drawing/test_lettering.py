@@ -26,9 +26,9 @@ def drawn(font: ImageFont.FreeTypeFont, text: str) -> bytes:
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without any of the fonts that systems have."""
     monkeypatch.setattr(lettering, "SYSTEM_FONTS", ())
-    lettering._there.cache_clear()
+    lettering._installed.cache_clear()
     yield
-    lettering._there.cache_clear()
+    lettering._installed.cache_clear()
 
 
 def test_japanese_needs_no_font_of_the_system(alone: None) -> None:
@@ -45,7 +45,7 @@ def test_what_no_font_has_is_named_once(alone: None) -> None:
 
 
 def test_a_text_that_the_shipped_font_lacks_is_set_in_one_of_the_system() -> None:
-    other = next((name for name in lettering.SYSTEM_FONTS if lettering._is_there(name)), None)
+    other = next((name for name in lettering.SYSTEM_FONTS if lettering._is_installed(name)), None)
     if other is None or Lettering().lacking(["→"]):
         pytest.skip("no other font on this machine")
     letters = Lettering()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from studies.drawing import sheets
-from studies.drawing.sheets import Column, Picture
+from studies.drawing.sheets import RgbPicture, SheetColumn
 
 
-def plain(level: int, height: int = 48, width: int = 32) -> Picture:
+def plain(level: int, height: int = 48, width: int = 32) -> RgbPicture:
     return np.full((height, width, 3), level, np.uint8)
 
 
@@ -25,7 +25,7 @@ def test_a_grid_holds_every_picture_unscaled(tmp_path: Path) -> None:
 
 def test_the_finalists_sheet_has_a_column_a_recipe_and_a_row_a_prompt(tmp_path: Path) -> None:
     columns = [
-        Column(
+        SheetColumn(
             title=f"recipe {c}",
             pictures=[plain(20 + 30 * c + 10 * r) for r in range(2)],
             lines=["score +1.0"],
@@ -45,7 +45,10 @@ def test_the_finalists_sheet_has_a_column_a_recipe_and_a_row_a_prompt(tmp_path: 
 
 
 def test_references_of_another_shape_are_fitted(tmp_path: Path) -> None:
-    columns = [Column(title="references", pictures=[plain(70, 500, 20)]), Column(title="A", pictures=[plain(90)])]
+    columns = [
+        SheetColumn(title="references", pictures=[plain(70, 500, 20)]),
+        SheetColumn(title="A", pictures=[plain(90)]),
+    ]
     sheets.finalists(columns, ["a cat"], tmp_path / "sheet.png", title="t" * 400)
     assert sheets.read_picture(tmp_path / "sheet.png").shape[1] == 2 * (sheets.CELL_WIDTH + sheets.GAP) + sheets.GAP
 

@@ -19,7 +19,8 @@ from studies.night.fingerprint import refuse_changes
 from studies.preflight.checks import Finding, preflight
 from studies.sample.world import SampleWorld, write_world
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.engine.prompts.test_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study
@@ -55,32 +56,32 @@ def width_of(checkpoint: Path) -> int:
 
 
 def embedding_findings(spec: StudySpec) -> list[Finding]:
-    return [finding for finding in preflight(spec) if finding.where == "render.embeddings"]
+    return [finding for finding in preflight(spec) if finding.where.startswith("render.embeddings")]
 
 
 # ------------------------------------------------------------------------------------------------------- the study
 
 
 def test_the_folder_is_found_beside_the_study_file(tmp_path: Path) -> None:
-    assert read_study_file(write_study(tmp_path)).embeddings is None
+    assert read_study_file(write_study(tmp_path)).rendering.embeddings is None
     text = STUDY.replace("[render]\n", '[render]\nembeddings = "words"\n')
-    assert read_study_file(write_study(tmp_path, text)).embeddings == tmp_path / "words"
+    assert read_study_file(write_study(tmp_path, text)).rendering.embeddings == tmp_path / "words"
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
     (tmp_path / "words").rename(tmp_path / "others")
     (gone,) = embedding_findings(spec)
-    assert (gone.level, "no such folder of embeddings" in gone.message) == ("error", True)
-    text = spec.file.read_text().replace("finalists = 2", "finalists = 0")
-    spec.file.write_text(text)
+    assert (gone.level, "no such folder of embeddings" in gone.problem.what) == ("error", True)
+    text = spec.storage.file.read_text().replace("finalists = 2", "finalists = 0")
+    spec.storage.file.write_text(text)
     with pytest.raises(StudyError, match=r"render\.embeddings: there is no such file"):
-        read_study_file(spec.file)
+        read_study_file(spec.storage.file)
 
 
 def test_only_the_files_that_prompts_name_are_hashed(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
-    assert set(embedding_hashes(spec)) == {"EasyNegativeV2"}
+    assert set(embedding_hashes(spec.rendering, spec.shots)) == {"EasyNegativeV2"}
     (tmp_path / "words" / "unused.pt").write_bytes(b"broken")
     assert embedding_findings(spec) == []
 
@@ -89,15 +90,15 @@ def test_embeddings_of_another_width_or_damaged_are_errors(tmp_path: Path) -> No
     spec = small_study(tmp_path)
     write_embeddings(tmp_path / "words", 7)
     (wrong,) = embedding_findings(spec)
-    assert (wrong.level, "width 7" in wrong.message) == ("error", True)
+    assert (wrong.level, "width 7" in wrong.problem.what) == ("error", True)
     (tmp_path / "words" / "EasyNegativeV2.safetensors").write_bytes(b"broken")
     (broken,) = embedding_findings(spec)
-    assert (broken.level, "cannot be read" in broken.message) == ("error", True)
+    assert (broken.level, "cannot be read" in broken.problem.what) == ("error", True)
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
-    store = StudyStore(spec.folder, spec.name)
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)

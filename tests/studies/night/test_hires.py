@@ -1,4 +1,4 @@
-"""Hires fix in a study file: the table, its mistakes, what is checked and estimated, what a changed file does."""
+"""Hires fix in a study file: the table, its problems, what is checked and estimated, what a changed file does."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from studies.preflight import estimate
 from studies.preflight.checks import Finding, preflight
 from studies.preflight.estimate import picture_seconds
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from studies.studyfile.template import study_template
 from tests.engine.rendering.test_upscale import esrgan
 from tests.studies.night.test_embeddings import write_embeddings
 from tests.studies.sample_study import write_small_study
 from tests.studies.study_text import STUDY, write_study
-from tests.studies.studyfile.test_mistakes import mistakes
+from tests.studies.studyfile.test_problems import problems
 
 CPU = torch.device("cpu")
 
@@ -59,13 +60,13 @@ def write_upscaler(folder: Path, seed: int = 4) -> Path:
 
 def test_without_the_table_there_is_no_second_pass(tmp_path: Path) -> None:
     spec = read_study_file(write_study(tmp_path))
-    assert {shot.hires for shot in (*spec.shots, *spec.proof_shots)} == {None}
-    assert spec.upscalers is None
+    assert {shot.hires for shot in spec.shots.every} == {None}
+    assert spec.rendering.upscalers is None
 
 
 def test_an_empty_table_is_the_second_pass_at_its_defaults(tmp_path: Path) -> None:
     spec = read_study_file(write_study(tmp_path, with_table(STUDY, "")))
-    assert {shot.hires for shot in (*spec.shots, *spec.proof_shots)} == {Hires()}
+    assert {shot.hires for shot in spec.shots.every} == {Hires()}
     assert spec.panel_settings().render_size == 128
 
 
@@ -81,7 +82,7 @@ prompt = "sharp"
 negative = "soft"
 """
     spec = read_study_file(write_study(tmp_path, with_table(STUDY, table)))
-    assert spec.shots[0].hires == Hires(
+    assert spec.shots.trials[0].hires == Hires(
         upscaler="Nearest", resize=(128, 96), steps=9, denoise=0.4, sampler="DPM++ SDE", schedule="Karras", cfg=3.0,
         prompt="sharp", negative="soft",
     )  # fmt: skip
@@ -91,7 +92,7 @@ def test_choices_in_the_second_pass_are_made_too(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "colour.txt").write_text("red\n")
     text = with_table(STUDY, 'prompt = "a __colour__ cat"', 'wildcards = "lists"')
-    hires = read_study_file(write_study(tmp_path, text)).shots[0].hires
+    hires = read_study_file(write_study(tmp_path, text)).shots.trials[0].hires
     assert hires is not None
     assert hires.prompt == "a red cat"
 
@@ -107,25 +108,25 @@ def test_choices_in_the_second_pass_are_made_too(tmp_path: Path) -> None:
         ('sampler = "DDIM"\nschedule = "Beta"', "", ".schedule: DDIM has noise levels of its own"),
         ("steps = 151", "", ".steps: must not be above 150 (151)"),
         ('scaling = "x"', "", '.scaling: unknown key ("x"); did you mean scale?'),
-        ('sampler = "DDIM"\nsteps = 2', "", ": hires steps = 2: DDIM needs at least 3 in a second pass; "),
-        ('schedule = "Karras"', 'sampler = "UniPC"', ': hires schedule = "Karras": UniPC has noise'),
-        ("resize = [4096, 0]", "", ": hires: the picture would be 4096x8192: its sides must be 64 to 4096"),
-        ('upscaler = "Lanczoz"', "", ".upscaler: is no upscaler without a file, and there is no folder of files"),
+        ('sampler = "DDIM"\nsteps = 2', "", ".steps: DDIM needs at least 3 in a second pass (2); "),
+        ('schedule = "Karras"', 'sampler = "UniPC"', ".schedule: UniPC has noise"),
+        ("resize = [4096, 0]", "", ": the picture would be 4096x8192: its sides must be 64 to 4096"),
+        ('upscaler = "Lanczoz"', "", ".upscaler: is not a built-in upscaler, and no folder of upscaler files is set"),
     ],
 )
-def test_mistakes_are_told_with_the_way_out(tmp_path: Path, table: str, render: str, said: str) -> None:
-    (line,) = mistakes(tmp_path, with_table(STUDY, table, render).replace("height = 64", "height = 128"))
+def test_problems_are_told_with_the_way_out(tmp_path: Path, table: str, render: str, said: str) -> None:
+    (line,) = problems(tmp_path, with_table(STUDY, table, render).replace("height = 64", "height = 128"))
     assert line.startswith(f"render.hires{said}")
 
 
 def test_a_misspelt_upscaler_is_recognised(tmp_path: Path) -> None:
-    (line,) = mistakes(tmp_path, with_table(STUDY, 'upscaler = "Lanczoz"'))
+    (line,) = problems(tmp_path, with_table(STUDY, 'upscaler = "Lanczoz"'))
     assert line.endswith('("Lanczoz"); set [render] upscalers to the folder of the file, or did you mean Lanczos?')
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     text = with_table(STUDY, 'scale = "x"\nsteps = -1\ncfg = 99.0').replace("width = 64", "width = 65")
-    assert len(mistakes(tmp_path, text)) == 4
+    assert len(problems(tmp_path, text)) == 4
 
 
 def test_the_template_shows_the_table_and_its_lines_work(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_the_template_shows_the_table_and_its_lines_work(tmp_path: Path) -> None
     start = next(number for number, line in enumerate(lines) if line.strip("# ") == "[render.hires]")
     lines[start : start + 5] = [line.removeprefix("#").strip() for line in lines[start : start + 5]]
     (tmp_path / "study.toml").write_text("\n".join(lines))
-    assert read_study_file(tmp_path / "study.toml").shots[0].hires == Hires()
+    assert read_study_file(tmp_path / "study.toml").shots.trials[0].hires == Hires()
 
 
 # -------------------------------------------------------------------------------------------------------- preflight
@@ -165,7 +166,7 @@ def test_odd_prompts_and_embeddings_of_the_second_pass_are_seen(tmp_path: Path) 
     spec = small_study(tmp_path, 'prompt = "rust eyes:1.5"\nnegative = "EasyNegativeV2"', 'embeddings = "words"')
     write_embeddings(tmp_path / "words", 7)
     assert 'prompt "rust eyes:1.5"' in [finding.where for finding in preflight(spec)]
-    assert set(embedding_hashes(spec)) == {"EasyNegativeV2"}
+    assert set(embedding_hashes(spec.rendering, spec.shots)) == {"EasyNegativeV2"}
 
 
 def test_a_second_pass_counts_in_time_and_disk_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +183,7 @@ def test_a_second_pass_counts_in_time_and_disk_and_memory(tmp_path: Path, monkey
     assert latent < seconds(Hires(upscaler="Lanczos")) < seconds(Hires(upscaler="4x")) < 1.3 * latent
     assert seconds(Hires(denoise=0.0)) < 1.5 * base
     plain, large = small_study(tmp_path / "a", "scale = 1.0"), small_study(tmp_path / "b", "scale = 4.0")
-    (one, other) = ({f.where.split(":")[0]: f.message for f in preflight(spec)} for spec in (plain, large))
+    (one, other) = ({f.where.split(":")[0]: f.problem.what for f in preflight(spec)} for spec in (plain, large))
     assert one["disk"] != other["disk"]
     assert one["memory"] != other["memory"]
 
@@ -193,8 +194,8 @@ def test_a_second_pass_counts_in_time_and_disk_and_memory(tmp_path: Path, monkey
 def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
     write_upscaler(tmp_path)
     spec = small_study(tmp_path, 'upscaler = "2x-Tiny"', 'upscalers = "up"')
-    assert set(upscaler_hashes(spec)) == {"2x-Tiny"}
-    store = StudyStore(spec.folder, spec.name)
+    assert set(upscaler_hashes(spec.rendering, spec.shots)) == {"2x-Tiny"}
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
@@ -202,9 +203,9 @@ def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"upscalers\.2x-Tiny: was [0-9a-f]{64}, is [0-9a-f]{64}"):
         refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
     write_upscaler(tmp_path)
-    spec.file.write_text(spec.file.read_text().replace('upscaler = "2x', 'scale = 1.5\nupscaler = "2x'))
+    spec.storage.file.write_text(spec.storage.file.read_text().replace('upscaler = "2x', 'scale = 1.5\nupscaler = "2x'))
     with pytest.raises(StudyError, match="shot 1: was"):
-        refuse_changes(store, read_study_file(spec.file), {"A": "a", "B": "b"}, workshop)
+        refuse_changes(store, read_study_file(spec.storage.file), {"A": "a", "B": "b"}, workshop)
 
 
 def test_pictures_of_another_upscaler_are_kept_apart(tmp_path: Path) -> None:

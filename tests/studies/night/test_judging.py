@@ -16,7 +16,8 @@ from studies.night.night import Night
 from studies.review.pareto import non_dominated
 from studies.review.show import write_csv
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 
 QUIET = Console(quiet=True)
 
@@ -46,7 +47,7 @@ def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, mon
     monkeypatch.setattr(Fidelity, "__call__", called)
     spec = with_one_more(copied)
     Night(spec, QUIET).run()
-    last = StudyStore(spec.folder, spec.name).trials()[-1]
+    last = StudyStore(spec.storage.folder, spec.storage.name).trials()[-1]
     assert last.state is TrialState.FAIL
     assert last.value is None
     assert last.user_attrs["reason"] == "scorer 'clip' failed: ZeroDivisionError: no prompt in this"
@@ -55,12 +56,12 @@ def test_a_scorer_that_raises_fails_the_trial_with_its_message(copied: Path, mon
 @pytest.mark.parametrize("off", [["clip"], ["stats"]])
 def test_a_night_that_goes_on_keeps_to_what_was_switched_off(copied: Path, off: list[str]) -> None:
     spec = with_one_more(copied)
-    StudyStore(spec.folder, spec.name).note(OFF, off)
+    StudyStore(spec.storage.folder, spec.storage.name).note(OFF, off)
     Night(spec, QUIET).run()
-    store = StudyStore(spec.folder, spec.name)
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     last = store.trials()[-1]
     scores, taken = last.user_attrs["scores"], sum(last.user_attrs["penalties"].values())
-    weights = {name: weight for name, weight in spec.scorer_weights.items() if name not in off}
+    weights = {name: weight for name, weight in spec.scoring.weights.items() if name not in off}
     wanted = sum(weight * scores[name]["scaled"] for name, weight in weights.items())
     assert last.value == pytest.approx(wanted - taken)
     assert store.noted(OFF) == off
@@ -68,7 +69,7 @@ def test_a_night_that_goes_on_keeps_to_what_was_switched_off(copied: Path, off: 
 
 
 def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: StudySpec, tmp_path: Path) -> None:
-    store = StudyStore(finished_once.folder, finished_once.name)
+    store = StudyStore(finished_once.storage.folder, finished_once.storage.name)
     for trial in store.trials():
         low, high = trial.user_attrs["interval"]
         assert low <= trial.value <= high

@@ -32,7 +32,8 @@ from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.renders import shots_key
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study
 
 QUIET = Console(quiet=True)
@@ -53,13 +54,13 @@ def test_every_standing_has_its_numbers_for_the_report(finished: tuple[StudySpec
         assert set(standing.numbers) == {"CMMD", "polynomial MMD", "drift"}
         assert all(number is not None and np.isfinite(number) for number in standing.numbers.values())
     assert max(standing.numbers["drift"] or 0.0 for standing in outcome.baselines) == pytest.approx(1)
-    calibrated = StudyStore(spec.folder, spec.name).study.user_attrs["calibration"]
+    calibrated = StudyStore(spec.storage.folder, spec.storage.name).study.user_attrs["calibration"]
     assert calibrated[0].startswith("references: ")
 
 
 def trials(spec: StudySpec) -> list[tuple[str, str]]:
     """Stage and recipe key of every trial."""
-    store = StudyStore(spec.folder, spec.name)
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     return [(t.user_attrs["stage"], t.user_attrs["recipe_key"]) for t in store.trials()]
 
 
@@ -79,12 +80,12 @@ def test_every_stage_gets_its_trials_and_no_recipe_comes_twice(finished: tuple[S
 
 def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[StudySpec, Outcome]) -> None:
     spec, _ = finished
-    for trial in StudyStore(spec.folder, spec.name).study.get_trials():
+    for trial in StudyStore(spec.storage.folder, spec.storage.name).study.get_trials():
         assert trial.state is TrialState.COMPLETE
         assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats", "lda", "margin"}
         assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
-        assert spec.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
-    kept = list((spec.folder / "artifacts").iterdir())
+        assert spec.search.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
+    kept = list((spec.storage.folder / "artifacts").iterdir())
     assert len(kept) == 23
     assert {read_picture(path).shape for path in kept} == {(134, 134, 3)}
 
@@ -93,13 +94,13 @@ def test_the_outcome_compares_finalists_on_shots_no_trial_saw(finished: tuple[St
     spec, outcome = finished
     assert {s.label for s in outcome.baselines} == {"A", "B", "FLAT_25", "FLAT_50", "FLAT_75"}
     assert len(outcome.finalists) == 2
-    assert {(s.prompt, s.seed) for s in spec.shots}.isdisjoint({(s.prompt, s.seed) for s in spec.proof_shots})
+    assert {(s.prompt, s.seed) for s in spec.shots.trials}.isdisjoint({(s.prompt, s.seed) for s in spec.shots.proof})
     for finalist in outcome.finalists:
         against = [c.against for c in finalist.comparisons]
         assert against[:2] == ["A", "B"]
         assert against[2].startswith("FLAT_")
         assert all(c.low <= c.mean <= c.high for c in finalist.comparisons)
-    assert read_outcome(spec.folder) == outcome
+    assert read_outcome(spec.storage.folder) == outcome
     assert read_picture(Path(outcome.sheet)).shape[1] > 5 * 192
 
 
@@ -117,10 +118,12 @@ def test_an_export_loaded_afresh_renders_the_finalists_pictures(
 ) -> None:
     """Bit for bit where it is folded as in the search; within a few grey levels with SuperMerger's own rounding."""
     spec, outcome = finished
-    pin = approve_recipe(spec, finalist=1, trial=None, note="for the test", by="tester")
-    done = export_pin(spec, pin, tmp_path / "best.safetensors", output=Output(way=way))
-    shots = spec.proof_shots
-    with Engine.open(spec.models) as parents:
+    pin = approve_recipe(spec.storage, finalist=1, trial=None, note="for the test", by="tester")
+    done = export_pin(
+        spec.storage, spec.merge, spec.rendering, pin, tmp_path / "best.safetensors", output=Output(way=way)
+    )
+    shots = spec.shots.proof
+    with Engine.open(spec.merge.models) as parents:
         parents.build(Recipe.parse(outcome.finalists[0].recipe))
         finalist = parents.render(shots)
     with Engine.open({"A": done.checkpoint.path, "B": done.checkpoint.path}) as afresh:
@@ -128,12 +131,12 @@ def test_an_export_loaded_afresh_renders_the_finalists_pictures(
         assert float((afresh.render(shots) - finalist).abs().max()) * 255 <= levels
     with safe_open(done.checkpoint.path, framework="pt") as file:
         header = json.loads(file.metadata()[METADATA_KEY])
-        assert set(file.keys()) == set(load_file(spec.models["A"]))
+        assert set(file.keys()) == set(load_file(spec.merge.models["A"]))
     assert header["recipe_key"] == pin.recipe_key
     assert {m["sha256"] for m in header["models"].values()} == set(outcome.models.values())
     assert done.supermerger is not None
     assert "weights (BASE first)" in done.supermerger.read_text()
-    assert pin in read_pins(spec.folder)
+    assert pin in read_pins(spec.storage.folder)
 
 
 def test_an_export_refuses_other_checkpoints_than_the_approved_ones(
@@ -141,12 +144,12 @@ def test_an_export_refuses_other_checkpoints_than_the_approved_ones(
 ) -> None:
     spec, _ = finished
     folder = tmp_path / "copy"
-    shutil.copytree(spec.file.parent, folder)
+    shutil.copytree(spec.storage.file.parent, folder)
     copied = read_study_file(folder / "study.toml")
-    pin = approve_recipe(copied, finalist=1, trial=None, note="for the test", by="tester")
-    weaken(copied.models["B"])
+    pin = approve_recipe(copied.storage, finalist=1, trial=None, note="for the test", by="tester")
+    weaken(copied.merge.models["B"])
     with pytest.raises(StudyError, match=r"not the ones that the recipe was approved with[\s\S]*B: .*photo"):
-        export_pin(copied, pin, tmp_path / "best.safetensors", output=Output())
+        export_pin(copied.storage, copied.merge, copied.rendering, pin, tmp_path / "best.safetensors", output=Output())
     with pytest.raises(StudyError, match=r"began with other inputs[\s\S]*models\.B"):
         Night(copied, QUIET).run()
     assert not (tmp_path / "best.safetensors").exists()
@@ -162,7 +165,7 @@ def weaken(path: Path) -> None:
 def test_a_study_with_another_knob_is_refused(finished: tuple[StudySpec, Outcome], tmp_path: Path) -> None:
     spec, _ = finished
     folder = tmp_path / "copy"
-    shutil.copytree(spec.file.parent, folder)
+    shutil.copytree(spec.storage.file.parent, folder)
     study = folder / "study.toml"
     study.write_text(study.read_text().replace("CONT = [-3, 3]", "CONT = [-4, 3]"))
     with pytest.raises(StudyError, match=r"space\.adjust:CONT: was -3 to 3, is -4 to 3"):
@@ -176,7 +179,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(
     spec = read_study_file(study)
     for wanted in (4, 11):
         kill_after(study, spec, wanted)
-        kept = trials(spec) if StudyStore.exists(spec.folder) else []
+        kept = trials(spec) if StudyStore.exists(spec.storage.folder) else []
         assert len(kept) >= wanted
     survived = trials(spec)
     Night(spec, QUIET).run()
@@ -191,8 +194,11 @@ def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 240
         while process.poll() is None and time.monotonic() < deadline:
-            if StudyStore.exists(spec.folder) and b'"state":1' in (spec.folder / "journal.log").read_bytes():
-                finished_trials = (spec.folder / "journal.log").read_bytes().count(b'"state":1')
+            if (
+                StudyStore.exists(spec.storage.folder)
+                and b'"state":1' in (spec.storage.folder / "journal.log").read_bytes()
+            ):
+                finished_trials = (spec.storage.folder / "journal.log").read_bytes().count(b'"state":1')
                 if finished_trials >= wanted:
                     os.kill(process.pid, signal.SIGKILL)
                     break
@@ -204,16 +210,18 @@ def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
 def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudySpec, Outcome]) -> None:
     """In-place builds one after another leave no trace: a fresh engine gives the recorded score's pictures."""
     spec, _ = finished
-    store = StudyStore(spec.folder, spec.name)
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     last = store.trials()[-1]
     recipe = Recipe.parse(last.user_attrs["recipe"])
-    with Engine.open(spec.models) as engine:
+    with Engine.open(spec.merge.models) as engine:
         engine.build(recipe)
-        images = engine.render(spec.shots)
-    (features,) = (spec.folder / "renders").glob(f"*/{shots_key(spec.shots)}/{recipe.key[:20]}/features.safetensors")
+        images = engine.render(spec.shots.trials)
+    (features,) = (spec.storage.folder / "renders").glob(
+        f"*/{shots_key(spec.shots.trials)}/{recipe.key[:20]}/features.safetensors"
+    )
     from scorers.panel.panel import Panel
 
     fresh = Panel.open(spec.panel_settings()).features(
-        images, [s.prompt for s in spec.shots], [s.seed for s in spec.shots]
+        images, [s.prompt for s in spec.shots.trials], [s.seed for s in spec.shots.trials]
     )
     np.testing.assert_array_equal(load_file(features)["embedding:clip"].numpy(), fresh.embedding("clip"))

@@ -13,7 +13,8 @@ from studies.night.night import Night
 from studies.night.noise import NOISE
 from studies.store.outcome import Outcome
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study
 
 NO_KNOBS = """[space.self]
@@ -49,16 +50,16 @@ def night_of(study: Path) -> tuple[StudySpec, Outcome]:
 def test_twins_alone_are_refused_before_a_trial_is_made(tmp_path: Path) -> None:
     study = study_of(tmp_path, (NO_KNOBS, ""))
     shutil.copyfile(tmp_path / "illustration.safetensors", tmp_path / "photo.safetensors")
-    with pytest.raises(StudyError, match=r"study\.toml: all 9 calibration recipes make the same pictures: A \(illust"):
+    with pytest.raises(StudyError, match=r"all 9 calibration recipes make the same pictures: A \(illust"):
         night_of(study)
-    assert StudyStore(read_study_file(study).folder, "small").trials() == []
+    assert StudyStore(read_study_file(study).storage.folder, "small").trials() == []
 
 
 def test_twins_leave_the_ratios_out_and_say_so(tmp_path: Path) -> None:
     study = study_of(tmp_path)
     shutil.copyfile(tmp_path / "illustration.safetensors", tmp_path / "photo.safetensors")
     spec, outcome = night_of(study)
-    stages = [told.stage for told in StudyStore(spec.folder, spec.name).history()]
+    stages = [told.stage for told in StudyStore(spec.storage.folder, spec.storage.name).history()]
     assert set(stages) == {"flat", "self", "adjust", "refine"}
     assert next(line for line in outcome.course if "as if both models were one" in line).startswith("flat: ")
     assert outcome.finalists[0].numbers["drift"] is None
@@ -69,8 +70,8 @@ def test_scores_of_pure_chance_have_no_winner(tmp_path: Path) -> None:
     spec, outcome = night_of(study_of(tmp_path, ("[scorers]", '[scorers]\nweights = { "chance.py" = 1.0 }')))
     assert outcome.winner is None
     assert not outcome.simpler
-    assert "so nothing is recommended instead of " in outcome.sentences()[-1]
-    noise = StudyStore(spec.folder, spec.name).noted(NOISE)
+    assert "so none is recommended instead of " in outcome.sentences()[-1]
+    noise = StudyStore(spec.storage.folder, spec.storage.name).noted(NOISE)
     assert noise["between"] < noise["paired"]
 
 
@@ -78,4 +79,4 @@ def test_knobs_that_hardly_move_anything_have_no_winner(tmp_path: Path) -> None:
     still = "[space.blocks]\nlow = 0.3\nhigh = 0.31\n"
     _, outcome = night_of(study_of(tmp_path, (NO_KNOBS, still)))
     assert outcome.winner is None
-    assert "so nothing is recommended instead of " in outcome.sentences()[-1]
+    assert "so none is recommended instead of " in outcome.sentences()[-1]

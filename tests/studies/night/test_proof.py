@@ -18,11 +18,12 @@ from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night import proof, simplify
 from studies.night.calibration import OFF, fit
-from studies.night.simplify import Simplified, allowed, simplified
-from studies.night.workshop import Work, Workshop
+from studies.night.simplify import SimplifiedRecipe, allowed, simplified
+from studies.night.workshop import RenderResult, Workshop
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 
 QUIET = Console(quiet=True)
 GENEROUS = PairedDifference(mean=50.0, standard_error=50.0, low=-48.0, high=148.0)
@@ -32,15 +33,15 @@ class Parts:
     """What the proof of a finished study works with."""
 
     def __init__(self, spec: StudySpec) -> None:
-        self.spec, self.store = spec, StudyStore(spec.folder, spec.name)
-        self.workshop = Workshop.open(spec, model_hashes(spec))
-        fit(spec, self.workshop, self.store.noted(OFF), QUIET)
+        self.spec, self.store = spec, StudyStore(spec.storage.folder, spec.storage.name)
+        self.workshop = Workshop.open(spec, model_hashes(spec.merge, spec.storage))
+        fit(spec.merge, spec.search, spec.shots, self.workshop, self.store.noted(OFF), QUIET)
 
     def look(self, point: Point) -> Features:
-        return self.workshop.make(self.spec.candidate(point), self.spec.proof_shots, pictures=True).features
+        return self.workshop.make(self.spec.search.candidate(point), self.spec.shots.proof, pictures=True).features
 
-    def simpler(self, point: Point, lead: PairedDifference) -> Simplified | None:
-        return simplified(self.spec, self.workshop, self.store.history(), point, lead, QUIET)
+    def simpler(self, point: Point, lead: PairedDifference) -> SimplifiedRecipe | None:
+        return simplified(self.spec.search, self.spec.shots, self.workshop, self.store.history(), point, lead, QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def parts(finished_once: StudySpec) -> Parts:
 @pytest.fixture
 def fine(parts: Parts) -> Point:
     """A recipe with digits to drop."""
-    return {**parts.spec.space.flat(0.5), "IN03": 0.437, "OUT02": 0.619, "adjust:CONT": 0.213}
+    return {**parts.spec.search.space.flat(0.5), "IN03": 0.437, "OUT02": 0.619, "adjust:CONT": 0.213}
 
 
 def breaking(
@@ -60,7 +61,7 @@ def breaking(
     """Some recipes have no pictures; returns those that were rendered or would have been, as they come."""
     made, asked = workshop.make, list[Candidate]()
 
-    def make(candidate: Candidate, *given: object, **named: object) -> Work:
+    def make(candidate: Candidate, *given: object, **named: object) -> RenderResult:
         asked.append(candidate)
         if broken(candidate):
             raise EngineError("the picture is not finite")
@@ -74,21 +75,21 @@ def breaking(
 def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, simple: float, won: bool
 ) -> None:
-    spec, panel, middle = parts.spec, parts.workshop.panel, parts.spec.space.flat(0.5)
-    baselines = proof.baselines_of(spec)
-    looks = {label: parts.workshop.make(one, spec.proof_shots).features for label, one in baselines.items()}
+    spec, panel, middle = parts.spec, parts.workshop.panel, parts.spec.search.space.flat(0.5)
+    baselines = proof.baselines_of(spec.search, spec.rendering)
+    looks = {label: parts.workshop.make(one, spec.shots.proof).features for label, one in baselines.items()}
     looks |= {"pale": parts.look({**middle, "adjust:CONT": -3.0}), "best": parts.look(middle)}
     lead = panel.compare(looks["best"], looks["pale"])
     assert lead.low > 0
     against = Comparison(against="pale", mean=lead.mean, low=lead.low, high=lead.high)
-    recipe = spec.candidate(middle).recipe.text
+    recipe = spec.search.candidate(middle).recipe.text
     before = Outcome(
         models={},
         baselines=(),
         finalists=(Standing(label="best", recipe=recipe, value=1.0, comparisons=(against,)),),
         sheet="",
     )
-    offered = Simplified(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
+    offered = SimplifiedRecipe(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
     monkeypatch.setattr(proof, "simplified", lambda *_: offered)
     after = proof._simpler(spec, parts.workshop, (), before, looks, middle, QUIET)
     assert (after != before) is won
@@ -114,7 +115,7 @@ def test_a_winner_is_made_simpler_and_no_more_is_lost_than_allowed(parts: Parts,
 def test_a_simpler_recipe_without_pictures_is_passed_over(
     parts: Parts, fine: Point, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = parts.spec.candidate(fine)
+    original = parts.spec.search.candidate(fine)
     asked = breaking(monkeypatch, parts.workshop, lambda candidate: candidate != original)
     assert parts.simpler(fine, GENEROUS) is None
     assert len(asked) > 1
@@ -127,12 +128,12 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
     monkeypatch.setattr(simplify, "posterior_means", lambda *_: (1.0, 0.0))
     lead = PairedDifference(mean=1.0, standard_error=0.2, low=0.6, high=1.4)
     assert parts.simpler(fine, lead) is None
-    assert asked == [parts.spec.candidate(fine)]
+    assert asked == [parts.spec.search.candidate(fine)]
     monkeypatch.setattr(simplify, "posterior_means", lambda *_: (0.0, 0.0))
     assert parts.simpler(fine, lead) is not None
     assert len(asked) > 1
     count, whole = len(asked), parts.spec
-    parts.spec = replace(whole, simplify=0)
+    parts.spec = replace(whole, search=replace(whole.search, simplify=0))
     try:
         assert parts.simpler(fine, lead) is None
     finally:
@@ -141,25 +142,25 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
 
 
 def test_a_baseline_without_pictures_is_named(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = proof.baselines_of(parts.spec)["FLAT_75"]
+    broken = proof.baselines_of(parts.spec.search, parts.spec.rendering)["FLAT_75"]
     breaking(monkeypatch, parts.workshop, lambda candidate: candidate == broken)
     with pytest.raises(StudyError, match=r"small: the proof's pictures of FLAT_75 cannot be made: the picture is not"):
         proof.prove(parts.spec, parts.workshop, parts.store, {}, QUIET)
 
 
 def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_once: StudySpec, copied: Path) -> None:
-    spec, history = finished_once, StudyStore(finished_once.folder, finished_once.name).history()
+    spec, history = finished_once, StudyStore(finished_once.storage.folder, finished_once.storage.name).history()
     first = Standing(
         label="best", recipe="", value=1.0, comparisons=(Comparison(against="FLAT_75", mean=0.5, low=0.1, high=0.9),)
     )
     baselines = {
         label: Standing(label=label, recipe=one.recipe.text, value=0.0)
-        for label, one in proof.baselines_of(spec).items()
+        for label, one in proof.baselines_of(spec.search, spec.rendering).items()
     }
-    points = {"best": spec.space.flat(0.5)}
-    (line,) = proof._promise(spec, history, points, first, baselines)
+    points = {"best": spec.search.space.flat(0.5)}
+    (line,) = proof._expectation_lines(spec.search, history, points, first, baselines)
     assert line.startswith("best against FLAT_75: ")
-    assert line.endswith("+0.50 what held-out ones say.")
+    assert line.endswith("the held-out pictures show +0.50.")
     copied.write_text(copied.read_text().replace("[space.self]", "[space.blocks]\nhigh = 0.7\n\n[space.self]"))
     narrow = read_study_file(copied)
-    assert proof._promise(narrow, history, points, first, baselines) == ()
+    assert proof._expectation_lines(narrow.search, history, points, first, baselines) == ()

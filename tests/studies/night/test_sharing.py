@@ -27,11 +27,11 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
 from studies.cli.main import main
 from studies.night.night import PROVED, Night
-from studies.night.team import devices
 from studies.store.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, LOST, StudyStore
 from studies.store.workers import at_work, held
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study
 
 PLANNED = {"flat": 12, "groups": 3, "blocks": 2, "self": 2, "adjust": 2, "refine": 2}
@@ -53,12 +53,12 @@ class Seen:
 @contextmanager
 def started(spec: StudySpec) -> Generator[subprocess.Popen[str]]:
     """Two workers, as the command starts them; none is left over if the test fails."""
-    command = [sys.executable, "-m", "studies.cli.main", "run", str(spec.file), "--workers", "2"]
+    command = [sys.executable, "-m", "studies.cli.main", "run", str(spec.storage.file), "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as team:
         try:
             yield team
         except BaseException:
-            for worker in at_work(spec.folder):
+            for worker in at_work(spec.storage.folder):
                 os.kill(int(worker.partition("-")[0]), signal.SIGKILL)
             team.kill()
             raise
@@ -72,8 +72,8 @@ def until(what: Callable[[], object], seconds: float = 120) -> None:
 
 
 def all_trials(spec: StudySpec) -> list[FrozenTrial]:
-    known = StudyStore.exists(spec.folder) and b"\n" in (spec.folder / "journal.log").read_bytes()
-    return StudyStore(spec.folder, spec.name).study.get_trials(deepcopy=False) if known else []
+    known = StudyStore.exists(spec.storage.folder) and b"\n" in (spec.storage.folder / "journal.log").read_bytes()
+    return StudyStore(spec.storage.folder, spec.storage.name).study.get_trials(deepcopy=False) if known else []
 
 
 def workers_of(trials: list[FrozenTrial]) -> set[str]:
@@ -91,7 +91,7 @@ def stall_in_a_trial(spec: StudySpec, worker: str) -> FrozenTrial:
     while True:
         until(running)
         os.kill(process, signal.SIGSTOP)
-        if all(is_free(spec.folder / "locks" / f"{name}.lock") for name in ("turn", "journal")) and (
+        if all(is_free(spec.storage.folder / "locks" / f"{name}.lock") for name in ("turn", "journal")) and (
             found := running()
         ):
             return found[0]
@@ -129,7 +129,9 @@ def survived(stopped: Seen) -> Seen:
         until(lambda: len(workers_of(all_trials(spec)) - earlier) == 2)
         until(lambda: any(one.state is TrialState.COMPLETE for one in all_trials(spec)[lost.number + 1 :]))
         trials = all_trials(spec)
-        show, rescore = (CliRunner().invoke(main, [name, str(spec.file)]).output for name in ("show", "rescore"))
+        show, rescore = (
+            CliRunner().invoke(main, [name, str(spec.storage.file)]).output for name in ("show", "rescore")
+        )
         os.kill(int(worker.partition("-")[0]), signal.SIGKILL)
         said, _ = team.communicate(timeout=240)
     return Seen(
@@ -175,20 +177,20 @@ def test_a_killed_workers_candidate_is_tried_by_the_other(survived: Seen) -> Non
 def test_every_candidate_was_tried_once_and_what_was_finished_never_changed(stopped: Seen, survived: Seen) -> None:
     spec, trials = survived.spec, all_trials(survived.spec)
     assert [trial.number for trial in trials] == list(range(len(trials)))
-    ended = StudyStore(spec.folder, spec.name).trials()
+    ended = StudyStore(spec.storage.folder, spec.storage.name).trials()
     assert Counter(trial.user_attrs["stage"] for trial in ended) == PLANNED
-    keys = [spec.space.decode(trial.params).key for trial in ended]
+    keys = [spec.search.space.decode(trial.params).key for trial in ended]
     assert len(set(keys)) == len(keys)
     for trial in ended:
         assert trial.state is TrialState.COMPLETE
-        assert Recipe.parse(trial.user_attrs["recipe"]).key == spec.space.decode(trial.params).key
-    assert {spec.space.decode(trial.params).key for trial in trials} == set(keys)
+        assert Recipe.parse(trial.user_attrs["recipe"]).key == spec.search.space.decode(trial.params).key
+    assert {spec.search.space.decode(trial.params).key for trial in trials} == set(keys)
     for before in (stopped, survived):
         finished = [trial for trial in before.trials if trial.state is TrialState.COMPLETE]
         assert finished == [trials[trial.number] for trial in finished]
-    assert read_outcome(spec.folder).finalists
+    assert read_outcome(spec.storage.folder).finalists
     assert survived.said.count("contact sheet:") == 1
-    assert at_work(spec.folder) == frozenset()
+    assert at_work(spec.storage.folder) == frozenset()
 
 
 class Releasing(io.StringIO):
@@ -207,7 +209,7 @@ class Releasing(io.StringIO):
 
 def test_one_worker_renders_what_calibrates_and_others_wait_saying_so(copied: Path) -> None:
     spec = read_study_file(copied)
-    words = Releasing(spec.folder / "locks" / "calibration.lock")
+    words = Releasing(spec.storage.folder / "locks" / "calibration.lock")
     assert Night(spec, Console(file=words, width=200)).run() is not None
     said = words.getvalue()
     assert said.startswith("another worker renders the recipes that calibrate the scorers; waiting for it\n")
@@ -222,12 +224,12 @@ with joined(Path(sys.argv[1]), lambda: None) as worker:
     print(worker.name, flush=True)
     sys.stdin.read()
 """
-    command = [sys.executable, "-c", code, str(spec.folder)]
+    command = [sys.executable, "-c", code, str(spec.storage.folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
-        store = StudyStore(spec.folder, spec.name)
-        candidate = Proposal(stage="groups", point=spec.space.flat(0.37))
-        trial = store.begin(candidate, distributions(spec.space), other.stdout.readline().strip())
+        store = StudyStore(spec.storage.folder, spec.storage.name)
+        candidate = Proposal(stage="groups", point=spec.search.space.flat(0.37))
+        trial = store.begin(candidate, distributions(spec.search.space), other.stdout.readline().strip())
         dying = Timer(5, other.kill)
         dying.start()
         assert Night(spec, Console(quiet=True)).run() is not None
@@ -239,10 +241,10 @@ with joined(Path(sys.argv[1]), lambda: None) as worker:
 
 def test_the_proof_is_made_by_one_worker(copied: Path) -> None:
     spec, words = read_study_file(copied), io.StringIO()
-    with held(spec.folder, "proof"):
+    with held(spec.storage.folder, "proof"):
         assert Night(spec, Console(file=words, width=200)).run() is None
-    assert "the search is over; the proof is another worker's" in words.getvalue()
-    store = StudyStore(spec.folder, spec.name)
+    assert "the search is over; another worker makes the proof" in words.getvalue()
+    store = StudyStore(spec.storage.folder, spec.storage.name)
     store.note(PROVED, {"at": time.time() + 3600, "trials": len(store.trials())})  # by one that began after us
     assert Night(spec, Console(quiet=True)).run() is None
     store.note(PROVED, {"at": time.time() + 3600, "trials": len(store.trials()) - 1})
@@ -252,17 +254,12 @@ def test_the_proof_is_made_by_one_worker(copied: Path) -> None:
 def test_a_device_that_is_none_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["run", str(write_small_study(tmp_path)), "--device", "gpu"])
     assert done.exit_code == 2
-    assert "unknown device; write auto, cpu, cuda or cuda:0" in done.output
-
-
-def test_workers_without_a_gpu_share_the_processor_and_a_named_device_is_theirs() -> None:
-    assert devices("cpu", 2) == ["cpu", "cpu"]
-    assert devices("cuda:1", 2) == ["cuda:1", "cuda:1"]
+    assert "unknown device; write auto, cpu, cuda or cuda:0, cuda:1" in done.output
 
 
 def test_the_workers_of_a_command_do_not_look_again(copied: Path) -> None:
     for picture in sorted((copied.parent / "references").glob("*.png"))[4:]:
         picture.unlink()
     aloud, quiet = (CliRunner().invoke(main, ["run", str(copied), *more]).output for more in ((), ("--checked",)))
-    assert "4 pictures tell little" in " ".join(aloud.split())
-    assert "4 pictures tell little" not in " ".join(quiet.split())
+    assert "4 pictures show little" in " ".join(aloud.split())
+    assert "4 pictures show little" not in " ".join(quiet.split())

@@ -36,7 +36,8 @@ from studies.sample.world import write_world
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import latest_pin, read_pins
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.engine.tiny_families import write_family
 from tests.studies.sample_study import STUDY
 
@@ -111,18 +112,18 @@ def night(spec: StudySpec) -> Outcome:
 
 def export_shows_the_same(spec: StudySpec, out: Path, *, trial: int | None = None) -> Path:
     """Approve the first finalist or a trial, export it, load the file afresh, compare with the recipe's pictures."""
-    pin = approve_recipe(spec, finalist=None, trial=trial, note="for the test", by="tester")
-    assert pin in read_pins(spec.folder)
-    done = export_pin(spec, pin, out, output=Output(way="folded"))
-    with Engine.open(spec.models) as parents:
+    pin = approve_recipe(spec.storage, finalist=None, trial=trial, note="for the test", by="tester")
+    assert pin in read_pins(spec.storage.folder)
+    done = export_pin(spec.storage, spec.merge, spec.rendering, pin, out, output=Output(way="folded"))
+    with Engine.open(spec.merge.models) as parents:
         parents.build(Recipe.parse(pin.recipe))
-        parents.use_vae(spec.vaes[pin.vae] if pin.vae else None)
-        wanted = parents.render(spec.proof_shots)
-    frame = spec.space.frame
+        parents.use_vae(spec.rendering.vaes[pin.vae] if pin.vae else None)
+        wanted = parents.render(spec.shots.proof)
+    frame = spec.search.space.frame
     itself = Recipe(steps=(MergeStep(),), family=frame.family, dialect=frame.dialect)
     with Engine.open({"A": done.checkpoint.path, "B": done.checkpoint.path}) as afresh:
         afresh.build(itself)
-        assert torch.equal(afresh.render(spec.proof_shots), wanted)
+        assert torch.equal(afresh.render(spec.shots.proof), wanted)
     assert done.supermerger is not None
     return done.supermerger
 
@@ -135,7 +136,10 @@ def row(ratio: Ratio) -> tuple[float, ...]:
 
 def merges(spec: StudySpec) -> list[MergeStep]:
     """The merge of every trial."""
-    steps = [Recipe.parse(t.user_attrs["recipe"]).steps[0] for t in StudyStore(spec.folder, spec.name).trials()]
+    steps = [
+        Recipe.parse(t.user_attrs["recipe"]).steps[0]
+        for t in StudyStore(spec.storage.folder, spec.storage.name).trials()
+    ]
     return [step for step in steps if isinstance(step, MergeStep)]
 
 
@@ -195,25 +199,26 @@ vae = ["lighter.safetensors", "merged", "darker.safetensors"]
 
 
 def test_words_and_vaes_to_choose_from(chosen: StudySpec, tmp_path: Path) -> None:
-    trials = StudyStore(chosen.folder, chosen.name).trials()
+    trials = StudyStore(chosen.storage.folder, chosen.storage.name).trials()
     assert {step.calculation for step in merges(chosen)} == {"normal", "tensor"}
-    assert {trial.user_attrs["vae"] for trial in trials} == {*chosen.vaes}
-    outcome = read_outcome(chosen.folder)
+    assert {trial.user_attrs["vae"] for trial in trials} == {*chosen.rendering.vaes}
+    outcome = read_outcome(chosen.storage.folder)
     assert {standing.vae for standing in outcome.baselines} == {"lighter.safetensors"}
     assert Night(chosen, QUIET).run() == outcome, "a night that goes on makes the same of it"
     console = Console(width=200, record=True, file=io.StringIO())
-    for part in overview(chosen, StudyStore(chosen.folder, chosen.name), top=len(trials)):
+    store = StudyStore(chosen.storage.folder, chosen.storage.name)
+    for part in overview(chosen.storage, chosen.search, chosen.shots, store, top=len(trials)):
         console.print(part)
     shown = console.export_text()
     assert f"{outcome.finalists[0].label}, VAE {outcome.finalists[0].vae}" in shown
     assert "FLAT_50, VAE" not in shown
     assert re.search(r"[0-9a-f]{8} darker\.safetensors", shown)
     told = next(trial for trial in trials if trial.user_attrs["vae"] == "darker.safetensors")
-    with Engine.open(chosen.models) as engine:
+    with Engine.open(chosen.merge.models) as engine:
         engine.build(Recipe.parse(told.user_attrs["recipe"]))
-        engine.use_vae(chosen.vaes["darker.safetensors"])
-        sheets.grid(as_bytes(engine.render(chosen.shots)), tmp_path / "sheet.webp")
-    artifacts = {path.read_bytes() for path in (chosen.folder / "artifacts").iterdir()}
+        engine.use_vae(chosen.rendering.vaes["darker.safetensors"])
+        sheets.grid(as_bytes(engine.render(chosen.shots.trials)), tmp_path / "sheet.webp")
+    artifacts = {path.read_bytes() for path in (chosen.storage.folder / "artifacts").iterdir()}
     assert (tmp_path / "sheet.webp").read_bytes() in artifacts, "its contact sheet was decoded by its VAE"
 
 
@@ -223,7 +228,7 @@ def test_pictures_with_different_vaes_can_be_told_apart_by_a_person(chosen: Stud
         both = [(picking.gallery.candidate(pair.left), picking.gallery.candidate(pair.right), pair) for pair in pairs]
         left, right, pair = next(one for one in both if one[0].vae != one[1].vae)
         picking.answer(pair, "left")
-    (kept,) = read_picks(chosen.folder)
+    (kept,) = read_picks(chosen.storage.folder)
     assert (kept.left_vae, kept.right_vae) == (left.vae, right.vae)
     assert pair_of(kept) == pair
 
@@ -231,12 +236,12 @@ def test_pictures_with_different_vaes_can_be_told_apart_by_a_person(chosen: Stud
 def test_the_chosen_vae_is_in_the_export(chosen: StudySpec, tmp_path: Path) -> None:
     number = next(
         trial.number
-        for trial in StudyStore(chosen.folder, chosen.name).trials()
+        for trial in StudyStore(chosen.storage.folder, chosen.storage.name).trials()
         if trial.user_attrs["vae"] == "darker.safetensors"
     )
     words = export_shows_the_same(chosen, tmp_path / "out.safetensors", trial=number).read_text()
     assert "bake in VAE: darker.safetensors" in words
-    pin, path = latest_pin(chosen.folder), chosen.vaes["darker.safetensors"]
+    pin, path = latest_pin(chosen.storage.folder), chosen.rendering.vaes["darker.safetensors"]
     assert path is not None
     assert (pin.vae, pin.vae_sha256) == ("darker.safetensors", file_sha256(path))
     content = load_file(path)
@@ -244,7 +249,7 @@ def test_the_chosen_vae_is_in_the_export(chosen: StudySpec, tmp_path: Path) -> N
     assert torch.equal(load_file(tmp_path / "out.safetensors")[f"{VAE}decoder.conv_out.bias"], bias.half())
     save_file(content | {"decoder.conv_out.bias": bias + 0.1}, path)
     with pytest.raises(StudyError, match=r"not the ones that the recipe was approved with[\s\S]*VAE: .*darker"):
-        export_pin(chosen, pin, tmp_path / "again.safetensors", output=Output())
+        export_pin(chosen.storage, chosen.merge, chosen.rendering, pin, tmp_path / "again.safetensors", output=Output())
     with pytest.raises(StudyError, match=r"began with other inputs[\s\S]*space\.vae\.darker\.safetensors: was"):
         Night(chosen, QUIET).run()
 
@@ -258,8 +263,8 @@ freeze = { BASE = 0.0, LABEL = 0.2 }
 """
     text = SMALL.replace("OUT11:attn1", "OUT05:attn1")
     spec = study(world.sdxl, "xl", tables=tables, text=text)
-    assert (spec.space.frame.family, spec.space.frame.dialect) == ("sdxl", "head")
-    assert len(spec.space.of_kind("block")) == 19 + 2
+    assert (spec.search.space.frame.family, spec.search.space.frame.dialect) == ("sdxl", "head")
+    assert len(spec.search.space.of_kind("block")) == 19 + 2
     outcome = night(spec)
     found = merges(spec)
     assert {len(row(step.alpha)) for step in found} == {len(EXTENDED_BLOCKS)}

@@ -32,7 +32,8 @@ from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding
 from studies.store.pins import pin_recipe
 from studies.store.storage import StudyStore
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.engine.recipe_files import write_recipe_file
 from tests.studies.sample_study import write_small_study
 
@@ -92,15 +93,15 @@ def engine_picture(world: Path, vae: Path | None) -> np.ndarray:
 
 def test_the_keys_are_read(world: Path, tmp_path: Path) -> None:
     plain = study(world, tmp_path / "plain", "")
-    assert (plain.vae, plain.prediction) == (None, "auto")
+    assert (plain.rendering.vae, plain.rendering.prediction) == (None, "auto")
     chosen = study(world, tmp_path / "chosen", 'vae = "lighter.safetensors"\nprediction = "v"')
-    assert (chosen.vae, chosen.prediction) == (world / "lighter.safetensors", "v")
+    assert (chosen.rendering.vae, chosen.rendering.prediction) == (world / "lighter.safetensors", "v")
     with pytest.raises(StudyError, match=r'render\.prediction: .*"x".*auto, epsilon, v'):
         study(world, tmp_path / "odd", 'prediction = "x"')
     none = study(world, tmp_path / "none", 'vae = "none.pt"')
-    none.file.write_text(none.file.read_text().replace("finalists = 2", "finalists = 0"))
+    none.storage.file.write_text(none.storage.file.read_text().replace("finalists = 2", "finalists = 0"))
     with pytest.raises(StudyError, match=r"render\.vae: there is no such file"):
-        read_study_file(none.file)
+        read_study_file(none.storage.file)
 
 
 def findings(spec: StudySpec, level: str = "error") -> list[Finding]:
@@ -115,14 +116,14 @@ def test_a_bad_vae_is_found_before_the_night(world: Path, tmp_path: Path) -> Non
     ):
         (error,) = findings(study(world, tmp_path / name, f'vae = "{name}"'))
         assert error.where == f"render.vae: {world / name}"
-        assert said in error.message
-        assert error.remedy
+        assert said in error.problem.what
+        assert error.problem.remedy
 
 
 def test_models_without_a_vae_need_one(world: Path, tmp_path: Path) -> None:
     lacking = findings(study(world, tmp_path / "lacking", "", bare=True))
     assert [error.where.partition(":")[0] for error in lacking] == ["models.A", "models.B"]
-    assert all("give a VAE file (option --vae, or vae under [render])" in error.remedy for error in lacking)
+    assert all("give a VAE file (option --vae, or vae under [render])" in error.problem.remedy for error in lacking)
     assert findings(study(world, tmp_path / "given", 'vae = "lighter.safetensors"', bare=True)) == []
 
 
@@ -148,7 +149,7 @@ def test_the_workshop_decodes_with_it_and_keeps_its_renders_apart(world: Path, t
     pictures: list[Tensor] = []
     for name, lines in (("plain", ""), ("vae", 'vae = "lighter.safetensors"'), ("v", 'prediction = "v"')):
         spec = study(world, tmp_path / name, lines)
-        workshop = Workshop.open(spec, model_hashes(spec))
+        workshop = Workshop.open(spec, model_hashes(spec.merge, spec.storage))
         folders.append(Path(workshop.renders.folder.name))
         workshop.engine.build(Recipe.flat(0.5))
         pictures.append(workshop.engine.render([SHOT]))
@@ -158,8 +159,8 @@ def test_the_workshop_decodes_with_it_and_keeps_its_renders_apart(world: Path, t
     assert float((lighter - plain).mean()) == pytest.approx(0.1, abs=0.04)
     assert not torch.allclose(v, plain, atol=1e-2)
     spec = study(world, tmp_path / "vae", 'vae = "lighter.safetensors"')
-    assert vae_hashes(spec) == {"render.vae": file_sha256(world / "lighter.safetensors")}
-    assert "lighter.safetensors" in (spec.folder / "hashes.json").read_text()
+    assert vae_hashes(spec.rendering, spec.storage) == {"render.vae": file_sha256(world / "lighter.safetensors")}
+    assert "lighter.safetensors" in (spec.storage.folder / "hashes.json").read_text()
 
 
 # -------------------------------------------------------------------------------------------------------- pictures
@@ -221,12 +222,19 @@ def test_a_picture_of_a_webui_with_a_vae_is_told(world: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("bare", [False, True], ids=["with", "without"])
 def test_an_export_holds_the_merged_vae_and_says_so(world: Path, tmp_path: Path, bare: bool) -> None:
     spec = study(world, tmp_path / "study", 'vae = "lighter.safetensors"', bare=bare)
-    spec.folder.mkdir()
-    pin_recipe(spec.folder, Recipe.flat(0.5), source="test", models=model_hashes(spec), note="", by="me")
+    spec.storage.folder.mkdir()
+    pin_recipe(
+        spec.storage.folder,
+        Recipe.flat(0.5),
+        source="test",
+        models=model_hashes(spec.merge, spec.storage),
+        note="",
+        by="me",
+    )
 
     def export(*words: object) -> str:
         done = CliRunner().invoke(
-            main, ["export", str(spec.file), "--out", str(tmp_path / "out.safetensors"), *map(str, words)]
+            main, ["export", str(spec.storage.file), "--out", str(tmp_path / "out.safetensors"), *map(str, words)]
         )
         assert done.exit_code == 0, done.output
         return " ".join(done.output.split())

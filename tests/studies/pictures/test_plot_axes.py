@@ -10,58 +10,59 @@ from typing import Any
 
 import pytest
 
+from engine.errors import Problems
 from engine.recipes.dialects import dialect_of
 from engine.recipes.recipe import Recipe
 from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
-from studies.pictures.plot_axes import Axis, read_axis
-from studies.pictures.plot_kinds import KINDS, kind_of
-from studies.pictures.plot_models import Models
-from studies.pictures.plot_plan import Plan, idle_axes, plan, script_pairs
-from studies.pictures.sources import Source
+from studies.pictures.plot_axes import PlotAxis, read_axis
+from studies.pictures.plot_kinds import AXIS_KINDS, kind_of
+from studies.pictures.plot_models import PlotModels
+from studies.pictures.plot_plan import PlotPlan, idle_axes, plan, script_pairs
+from studies.pictures.sources import PictureSource
 
 BASE: Mapping[str, Any] = {"prompt": "a red cat, grey fur", "negative": "grey", "seed": 7}
 
 
-def axis(text: str, letter: str = "X", usual: Sequence[Any] = ()) -> Axis:
+def axis(text: str, letter: str = "X", usual: Sequence[Any] = ()) -> PlotAxis:
     name, equals, values = text.partition("=")
-    mistakes: list[str] = []
-    found = read_axis(letter, kind_of(name), values if equals else None, usual, dialect_of("classic"), mistakes)
-    assert mistakes == []
+    problems = Problems()
+    found = read_axis(letter, kind_of(name), values if equals else None, usual, dialect_of("classic"), problems)
+    assert problems.found == []
     assert found is not None
     return found
 
 
 def wrong(text: str) -> list[str]:
     name, _, values = text.partition("=")
-    mistakes: list[str] = []
-    read_axis("X", kind_of(name), values, (), dialect_of("classic"), mistakes)
-    return mistakes
+    problems = Problems()
+    read_axis("X", kind_of(name), values, (), dialect_of("classic"), problems)
+    return list(map(str, problems.found))
 
 
-def models(*sources: str) -> Models:
+def models(*sources: str) -> PlotModels:
     recipe = Recipe.flat(0.5)
     found = [
-        Source(name=name, short_hash="0", recipe=recipe, models={}, made_by=recipe, round_to="fp16")
+        PictureSource(name=name, short_hash="0", recipe=recipe, models={}, made_by=recipe, round_to="fp16")
         for name in sources or ["half"]
     ]
-    return Models(sources=tuple(found), labels=sources, axes=(), by_place={(): 0})
+    return PlotModels(sources=tuple(found), labels=sources, axes=(), by_place={(): 0})
 
 
-def planned(*texts: str, **base: Any) -> Plan:
+def planned(*texts: str, **base: Any) -> PlotPlan:
     axes = [axis(text, letter) for text, letter in zip(texts, "XYZ", strict=False)]
-    mistakes: list[str] = []
-    found = plan(axes, {**BASE, **base}, models(), mistakes)
-    assert mistakes == []
+    problems = Problems()
+    found = plan(axes, {**BASE, **base}, models(), problems)
+    assert problems.found == []
     return found
 
 
 def refused(*texts: str, **base: Any) -> list[str]:
     axes = [axis(text, letter) for text, letter in zip(texts, "XYZ", strict=False)]
-    mistakes: list[str] = []
-    plan(axes, {**BASE, **base}, models(), mistakes)
-    return mistakes
+    problems = Problems()
+    plan(axes, {**BASE, **base}, models(), problems)
+    return list(map(str, problems.found))
 
 
 # ---------------------------------------------------------------------------------------------------- names, labels
@@ -69,7 +70,7 @@ def refused(*texts: str, **base: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", ["CFG Scale", "cfg scale", " CFG  SCALE "])
 def test_names_may_be_written_in_any_case(name: str) -> None:
-    assert kind_of(name) is KINDS["CFG Scale"]
+    assert kind_of(name) is AXIS_KINDS["CFG Scale"]
 
 
 def test_an_unknown_axis_is_told_with_what_may_be_meant() -> None:
@@ -207,62 +208,67 @@ def test_the_pairs_are_those_of_the_webui() -> None:
     }
 
 
-# -------------------------------------------------------------------------------------------------------- mistakes
+# -------------------------------------------------------------------------------------------------------- problems
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Steps=a,5,b-c", ["axis Steps, value 'a' is no whole number", "axis Steps, value 'b-c' is no whole number"]),
-        ("CFG Scale=x", ["axis CFG Scale, value 'x' is no number and no range"]),
-        ("Size=512", ["axis Size, value '512' is no size; write width and height"]),
+        (
+            "Steps=a,5,b-c",
+            ["axis Steps: value 'a': is neither a whole number", "axis Steps: value 'b-c': is neither a whole number"],
+        ),
+        ("CFG Scale=x", ["axis CFG Scale: value 'x': is neither a number nor a range"]),
+        ("Size=512", ["axis Size: value '512': is not a size; write width and height"]),
         ("Seed=", ["axis Seed: has no values"]),
-        ('Sampler="a', ["axis Sampler: '\"a' is no list"]),
+        ('Sampler="a', ["axis Sampler: '\"a' is not a list"]),
         ("Prompt order=" + ",".join("abcdefgh"), ["8 words have 40320 orders or more"]),
-        ("mbw alpha=FLAT_25|FLAT_50", ["axis mbw alpha: | parts its values into several plots"]),
+        ("mbw alpha=FLAT_25|FLAT_50", ["axis mbw alpha: | separates the values of several plots"]),
         ("pinpoint adjust=CONT,NOSE", ["axis pinpoint adjust, value 2: 'NOSE' is no Adjust field"]),
     ],
 )
 def test_values_that_cannot_be_read_are_all_told(text: str, said: list[str]) -> None:
     found = wrong(text)
     assert len(found) == len(said)
-    assert all(words in mistake for words, mistake in zip(said, found, strict=True))
+    assert all(words in line for words, line in zip(said, found, strict=True))
 
 
 def test_merges_need_a_recipe() -> None:
-    mistakes: list[str] = []
-    assert read_axis("X", kind_of("alpha"), "0.5", (), None, mistakes) is None
-    assert mistakes == ["axis alpha changes a recipe; give a recipe file (.toml), not a checkpoint"]
+    problems = Problems()
+    assert read_axis("X", kind_of("alpha"), "0.5", (), None, problems) is None
+    assert list(map(str, problems.found)) == [
+        "axis alpha: changes a recipe; give a recipe file (.toml), not a checkpoint"
+    ]
 
 
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (("CFG Scale=5,99", "Seed=1-2"), ["axis CFG Scale, value '99.0': cfg = 99.0: must be a number from 1.0 to 30"]),
-        (("Seed=1-2", "CFG Scale=99"), ["axis CFG Scale, value '99.0': cfg = 99.0: must be"]),
-        (("Sampler=Eular,Euler",), ["axis Sampler, value 'Eular': sampler = \"Eular\": unknown sampler; did you mean"]),
-        (("Clip skip=0-13[2]",), ["value '0': clip_skip = 0: must be", "value '13': clip_skip = 13: must be"]),
-        (("Size=100x64,64x64",), ["axis Size, value '100x64': width = 100: must be a multiple of 8"]),
+        (("CFG Scale=5,99", "Seed=1-2"), ["axis CFG Scale, value '99.0': cfg: must be a number from 1.0 to 30.0 (99"]),
+        (("Seed=1-2", "CFG Scale=99"), ["axis CFG Scale, value '99.0': cfg: must be"]),
+        (("Sampler=Eular,Euler",), ["axis Sampler, value 'Eular': sampler: unknown sampler (\"Eular\"); did you mean"]),
+        (("Clip skip=0-13[2]",), ["value '0': clip_skip: must be", "value '13': clip_skip: must be"]),
+        (("Size=100x64,64x64",), ["axis Size, value '100x64': width: must be a multiple of 8 (100)"]),
         (
             ("Sampler=DDIM,Euler", "Schedule type=Karras,Automatic"),
-            ["axis Sampler, value 'DDIM' and axis Schedule type, value 'Karras': schedule = \"Karras\": DDIM"],
+            ["axis Sampler, value 'DDIM' and axis Schedule type, value 'Karras': schedule: DDIM"],
         ),
         (("Prompt S/R=dog,cat",), ["Prompt S/R did not find 'dog' in the prompt or the negative prompt"]),
         (("Prompt S/R=red,blue", "Prompt=red cat,dog"), ["axis Prompt, value 'dog': Prompt S/R did not find 'red'"]),
-        (("Denoising=0.5,2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be a number from 0.0 to 1.0"]),
-        (("Denoising=2",), ["axis Denoising, value '2.0': hires denoise = 2.0: must be"]),
-        (("Hires steps=200",), ["axis Hires steps, value '200': hires steps = 200: must be"]),
+        (("Denoising=0.5,2",), ["axis Denoising, value '2.0': hires.denoise: must be a number from 0.0 to 1.0 (2.0)"]),
+        (("Denoising=2",), ["axis Denoising, value '2.0': hires.denoise: must be"]),
+        (("Hires steps=200",), ["axis Hires steps, value '200': hires.steps: must be"]),
         (("Prompt order=red,dog",), ["Prompt order did not find 'dog'"]),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_honoured_are_told_with_their_axis(texts: tuple[str, ...], said: list[str]) -> None:
     found = refused(*texts)
     assert len(found) == len(said), found
-    assert all(words in mistake for words, mistake in zip(said, found, strict=True)), found
+    assert all(words in line for words, line in zip(said, found, strict=True)), found
 
 
 def test_a_setting_that_no_axis_has_is_told_alone() -> None:
-    assert refused("Seed=1-2", steps=999) == ["steps = 999: must be a whole number from 1 to 150"]
+    assert refused("Seed=1-2", steps=999) == ["steps: must be a whole number from 1 to 150 (999)"]
 
 
 def test_paths_keep_their_backslashes() -> None:

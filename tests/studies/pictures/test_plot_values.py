@@ -60,17 +60,17 @@ def test_numbers(text: str, expected: list[float]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is no whole number and no range; write 7, 1-5"),
-        ("a", "is no whole number"),
-        ("1.5", "is no whole number"),
-        ("1-2.5", "is no whole number"),
+        ("", "is neither a whole number nor a range; write 7, 1-5"),
+        ("a", "is neither a whole number"),
+        ("1.5", "is neither a whole number"),
+        ("1-2.5", "is neither a whole number"),
         ("5-1", r"never comes to its end; write 5-1\(-1\)"),
         ("1-5(-2)", r"write 1-5\(\+2\)"),
         ("1-5(0)", r"write 1-5\(\+1\)"),
-        ("1-5[0]", "is a range of no values"),
-        ("1-99999", f"are 99999 values; at most {MOST_VALUES}"),
-        ("0-1[99999]", "are 99999 values"),
-        ("nan", "is no whole number"),
+        ("1-5[0]", "is an empty range"),
+        ("1-99999", f"has 99999 values; at most {MOST_VALUES}"),
+        ("0-1[99999]", "has 99999 values"),
+        ("nan", "is neither a whole number"),
     ],
 )
 def test_what_is_no_value_says_why(text: str, said: str) -> None:

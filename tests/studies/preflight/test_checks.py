@@ -13,13 +13,14 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine.architecture.layout import Widths
-from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.shots.shot import Shot
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
 from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from tests.engine.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
 
@@ -72,7 +73,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     findings = look(here)
     assert errors(findings) == []
     assert not is_fatal(findings)
-    notes = {finding.where.split(":")[0]: finding.message for finding in findings if finding.level == "note"}
+    notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
     assert notes["time"].startswith("21 trials, 155 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
@@ -81,7 +82,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
 def test_trials_of_few_shots_take_less_disk(here: Path) -> None:
     twelve = STUDY.replace("seeds = [1, 2]", "seeds = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13]")
     few = twelve.replace("[search]", "[search]\nshots = 4")
-    said = [f.message for text in (twelve, few) for f in look(here, text) if f.where.startswith("disk")]
+    said = [f.problem.what for text in (twelve, few) for f in look(here, text) if f.where.startswith("disk")]
     assert len(set(said)) == 2
 
 
@@ -98,7 +99,7 @@ def test_everything_wrong_is_in_one_list(here: Path) -> None:
     assert len(places) == 5
     for start in ("models.A", "models.B", "target.references", "scorers", str(here / "runs")):
         assert any(place.startswith(start) for place in places), (start, places)
-    assert all(finding.message for finding in findings)
+    assert all(finding.problem.what for finding in findings)
 
 
 def _truncate(path: Path) -> None:
@@ -143,7 +144,7 @@ def test_bad_checkpoints_are_errors(here: Path, damage: object, words: str) -> N
     damage(here / "b.safetensors")
     (error,) = errors(look(here))
     assert error.where.startswith("models.")
-    assert words in error.message
+    assert words in error.problem.what
 
 
 def test_references_that_are_no_pictures(here: Path) -> None:
@@ -151,8 +152,8 @@ def test_references_that_are_no_pictures(here: Path) -> None:
         (here / "wanted" / f"{number}.png").write_text("nothing to see")
     wrong = errors(look(here))
     assert len(wrong) == 6
-    assert all("not a picture" in finding.message for finding in wrong[:5])
-    assert wrong[5].message == "3 pictures, 4 are needed"
+    assert all("not a picture" in finding.problem.what for finding in wrong[:5])
+    assert wrong[5].problem.what == "3 pictures, 4 are needed"
 
 
 def test_few_references_are_a_warning(here: Path) -> None:
@@ -161,15 +162,15 @@ def test_few_references_are_a_warning(here: Path) -> None:
     findings = look(here)
     assert not is_fatal(findings)
     (warning,) = [finding for finding in findings if finding.where == "target.references"]
-    assert warning.line.startswith("warning: target.references: 5 pictures tell little about a style; give 8 to 40")
+    assert warning.line.startswith("warning: target.references: 5 pictures show little of a style; give 8 to 40")
 
 
 def test_words_make_few_references_enough(here: Path) -> None:
     for number in range(6):
         (here / "wanted" / f"{number}.png").unlink()
     (wrong,) = errors(look(here))
-    assert wrong.message == "2 pictures, 4 are needed"
-    assert "name the look in words with like" in wrong.remedy
+    assert wrong.problem.what == "2 pictures, 4 are needed"
+    assert "with the look in words (like)" in wrong.problem.remedy
     assert not is_fatal(look(here, STUDY.replace("[target]\n", '[target]\nlike = "a flat drawing"\n')))
 
 
@@ -179,7 +180,7 @@ def test_jpeg_references_are_mentioned(here: Path) -> None:
     (here / "wanted" / "0.png").unlink()
     notes = [finding for finding in look(here) if finding.where == "target.references"]
     assert [note.level for note in notes] == ["note"]
-    assert "1 of 8 are JPEG files" in notes[0].message
+    assert "1 of 8 are JPEG files" in notes[0].problem.what
 
 
 def test_missing_references_folder(here: Path) -> None:
@@ -194,7 +195,7 @@ def test_a_full_disk_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("studies.preflight.checks.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     (error,) = errors(look(here))
     assert error.where.startswith("disk")
-    assert "1.0 kB are free" in error.message
+    assert "1.0 kB are free" in error.problem.what
 
 
 def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,14 +204,21 @@ def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("studies.preflight.checks.tempfile.TemporaryFile", refuse)
     (error,) = errors(look(here))
-    assert error.line.endswith("cannot be written (Permission denied); give [study] folder a place where you may write")
+    text = "cannot be written (Permission denied); set [study] folder to a place where you may write"
+    assert error.line.endswith(text)
 
 
 def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studies.preflight.checks.free_memory", lambda _: 1000)
     (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
     assert warning.level == "warning"
-    assert warning.message.endswith("; 1.0 kB are free")
+    assert warning.problem.what.endswith("; 1.0 kB are free")
+
+
+def test_a_gpu_that_is_not_there_is_an_error(here: Path) -> None:
+    (error,) = errors(look(here, STUDY.replace("[search]", '[device]\ndevice = "cuda:99"\n[search]')))
+    assert error.where == "device.device"
+    assert 'device = "cuda:99": torch sees' in error.problem.what
 
 
 def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
@@ -218,15 +226,15 @@ def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
     (here / "clip.json").unlink()
     (here / "clip.json").write_text(json.dumps(config))
     (error,) = errors(look(here))
-    assert error.where == "scorers"
+    assert error.where == f"scorers: {here / 'clip.safetensors'}"
 
 
 def test_files_and_plug_ins_of_scorers_are_looked_at(here: Path) -> None:
     more = '[scorers]\nweights = { style = 1, laion = 0.1, "mine.py" = 0 }'
     (here / "mine.py").write_text("def score(image):\n    return 1\n")
     found = errors(look(here, STUDY.replace("[scorers]", more)))
-    assert [finding.message.partition(": ")[0] for finding in found] == ["clip-l", "laion"]
-    assert "recipe-search scorers get laion" in found[1].remedy
+    assert [finding.where for finding in found] == ["scorers: clip-l", "scorers: laion"]
+    assert "recipe-search scorers get laion" in found[1].problem.remedy
     (here / "mine.py").write_text("import nothing_of_that_name")
     (error,) = errors(look(here, STUDY.replace("[scorers]", more)))
     assert "mine.py: cannot be loaded: ModuleNotFoundError" in error.line
@@ -237,8 +245,8 @@ def test_what_is_odd_in_prompts_and_negatives_is_a_warning(here: Path) -> None:
     found = [finding for finding in look(here, text) if finding.where.startswith(("prompt", "negative"))]
     assert [finding.level for finding in found] == ["warning", "warning"]
     assert [finding.where.split(" ")[0] for finding in found] == ["negative", "prompt"]
-    assert found[1].message == '"rust eyes:1.5" has a weight without round brackets, read as words'
-    assert found[1].remedy == "write (rust eyes:1.5)"
+    assert found[1].problem.what == '"rust eyes:1.5" has a weight without round brackets, read as words'
+    assert found[1].problem.remedy == "write (rust eyes:1.5)"
 
 
 def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_warning(here: Path) -> None:
@@ -247,10 +255,14 @@ def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_war
     choices = '[space.choices]\nmode = ["Weight sum", "Add difference"]\ncalculation = ["normal", "cosineA"]\n[search]'
     (found,) = [finding for finding in look(here, text.replace("[search]", choices)) if finding.where == "merge"]
     assert found.level == "warning"
-    assert found.message == "cosineA is made for Weight sum, not for Add difference, which may give noise"
-    assert found.remedy == 'write mode = "Weight sum", or another calculation mode'
+    assert found.problem.what == "cosineA is made for Weight sum; with Add difference it may give noise"
+    assert found.problem.remedy == 'write mode = "Weight sum", or another calculation mode'
     smooth = '[merge]\nmode = "Add difference"\ncalculation = "smoothAdd"\n[search]'
     assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]
+
+
+def estimated(spec: StudySpec, models: dict[str, Checkpoint]) -> estimate.StudyEstimate:
+    return estimate.estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
 
 
 def test_three_models_are_counted(here: Path) -> None:
@@ -258,11 +270,11 @@ def test_three_models_are_counted(here: Path) -> None:
     text = STUDY.replace('B = "b.safetensors"', 'B = "b.safetensors"\nC = "c.safetensors"')
     text = text.replace("[search]", '[merge]\nmode = "Add difference"\n[search]')
     spec = read_study_file(write_study(here, text))
-    models = {letter: open_checkpoint(path) for letter, path in spec.models.items()}
+    models = {letter: open_checkpoint(path) for letter, path in spec.merge.models.items()}
     two = read_study_file(write_study(here, STUDY))
-    more, less = estimate.estimate(spec, models), estimate.estimate(two, {x: models[x] for x in "AB"})
+    more, less = estimated(spec, models), estimated(two, {x: models[x] for x in "AB"})
     assert more.memory_bytes - less.memory_bytes == sum(info.size for info in models["C"].tensors.values())
-    assert more.pictures - less.pictures == len(spec.proof_shots)
+    assert more.pictures - less.pictures == len(spec.shots.proof)
     (here / "c.safetensors").unlink()
     (error,) = errors(look(here, text))
     assert error.where.startswith("models.C")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from studies.errors import StudyError
 from studies.preflight.doctor import Fact, examine, is_healthy
-from studies.preflight.name_clash import HOME, PACKAGES, check_names, origins, strangers
+from studies.preflight.name_clash import HOME, PACKAGES, NameClashError, check_names, origins, strangers
 
 
 def test_our_packages_lie_side_by_side() -> None:
@@ -35,7 +34,7 @@ def _without_engine(folder: Path) -> Path:
     home = folder / "home"
     home.mkdir()
     (home / "studies").mkdir()
-    for path in ("__init__.py", "errors.py", "preflight/__init__.py", "preflight/name_clash.py"):
+    for path in ("__init__.py", "preflight/__init__.py", "preflight/name_clash.py"):
         (home / "studies" / path).parent.mkdir(exist_ok=True)
         (home / "studies" / path).write_text((HOME / "studies" / path).read_text())
     for name in ("scorers", "search"):
@@ -51,7 +50,7 @@ def test_missing_package_is_a_stranger() -> None:
 
 def test_guard_names_every_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("studies.preflight.name_clash.HOME", Path("elsewhere"))
-    with pytest.raises(StudyError) as caught:
+    with pytest.raises(NameClashError) as caught:
         check_names()
     assert all(str(HOME / name) in str(caught.value) for name in PACKAGES)
 

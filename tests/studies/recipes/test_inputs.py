@@ -16,8 +16,8 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.supermerger.fields import Fields
 from studies.errors import StudyError
-from studies.recipes.inputs import KINDS, STDIN, Found, Wanted, read_input
-from studies.recipes.outputs import Form, text_of
+from studies.recipes.inputs import KINDS, STDIN, InputOptions, RecipeInput, read_input
+from studies.recipes.outputs import TextOptions, text_of
 from tests.engine.merging.supermerger_steps import recipes
 
 pieces = st.sampled_from(
@@ -30,7 +30,7 @@ texts = st.one_of(st.text(), st.lists(pieces).map("".join))
 def test_any_text_is_read_or_refused(kind: str, text: str, dialect: str) -> None:
     assume(text != STDIN)
     with suppress(RecipeError, StudyError, CheckpointError):
-        read_input(text, Wanted(kind=kind, dialect=dialect, settings=Fields(seed=1)))
+        read_input(text, InputOptions(kind=kind, dialect=dialect, settings=Fields(seed=1)))
 
 
 @given(st.sampled_from(["weights", "elemental", "adjust"]), recipes())
@@ -38,10 +38,10 @@ def test_single_texts_read_back_as_they_were_printed(kind: str, recipe: Recipe) 
     (step,) = recipe.steps
     assert isinstance(step, MergeStep)
     try:
-        text = text_of(Found(recipe=recipe), "-", Form(kind=kind), lambda _: {})
+        text = text_of(RecipeInput(recipe=recipe), "-", TextOptions(kind=kind), lambda _: {})
     except StudyError:  # it has no such text
         return
-    wanted = Wanted(kind=kind, dialect=recipe.dialect, family=recipe.family, settings=Fields(seed=step.seed or 1))
+    wanted = InputOptions(kind=kind, dialect=recipe.dialect, family=recipe.family, settings=Fields(seed=step.seed or 1))
     if kind == "elemental" and not parse_elemental(step.elemental, step.calculation):
         return
     (found,) = read_input(text, wanted).recipe.steps
@@ -62,21 +62,21 @@ def test_single_texts_read_back_as_they_were_printed(kind: str, recipe: Recipe) 
         ("toml", "format = 1\nfamily sd1", "line 2, column 8"),
     ],
 )
-def test_mistakes_have_their_place(kind: str, text: str, message: str) -> None:
+def test_problems_have_their_place(kind: str, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        read_input(text, Wanted(kind=kind))
+        read_input(text, InputOptions(kind=kind))
 
 
 def test_seven_adjust_numbers_in_a_dialect_of_eight_are_noted() -> None:
-    (note,) = read_input("0,0,0,-1,1,1,1", Wanted(kind="adjust")).notes
+    (note,) = read_input("0,0,0,-1,1,1,1", InputOptions(kind="adjust")).notes
     assert "seven numbers from before October 2023 belong to the dialect 2023" in note
-    assert read_input("0,0,0,-1,1,1,1", Wanted(kind="adjust", dialect="2023")).notes == ()
+    assert read_input("0,0,0,-1,1,1,1", InputOptions(kind="adjust", dialect="2023")).notes == ()
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b""])
 def test_files_that_are_no_text(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.txt"
     path.write_bytes(content)
-    wanted: Any = Wanted(kind="weights")
+    wanted: Any = InputOptions(kind="weights")
     with pytest.raises((StudyError, RecipeError), match=r"not UTF-8|there is no preset"):
         read_input(str(path), wanted)

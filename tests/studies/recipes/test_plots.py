@@ -37,7 +37,7 @@ def test_a_plot_becomes_numbered_recipes(tmp_path: Path, file: str) -> None:
     assert steps == [MergeStep(alpha=alpha, elemental=text) for text in ("", "OUT05:attn1:0.1") for alpha in flats]
     refused = command("cells", file, str(out), "-x", "mbw alpha=FLAT_25")
     assert refused.exit_code == 1
-    assert "1.toml: there already" in refused.output
+    assert "1.toml: already exists" in refused.output
 
 
 def test_recipes_become_an_axis_and_back(tmp_path: Path, file: str) -> None:
@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, file: str, folder:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-x", "mbw alpha"), "is no axis; write kind=values"),
+        (("-x", "mbw alpha"), "is not an axis; write kind=values"),
         (("-x", "hue=1"), "there is no axis 'hue'"),
         (("-x", "alpha=a"), "axis alpha, value 1: 'a'"),
         (("-x", "alpha=1", "--run", "4"), "the recipe has 1 steps"),

@@ -195,10 +195,10 @@ def test_a_sitting_asks_about_real_pictures_and_learns_from_the_answers(copied: 
 
     done = CliRunner().invoke(main, ["pick", str(copied), "--apply"])
     assert done.exit_code == 0, done.output
-    written = read_study_file(copied).scorer_weights
+    written = read_study_file(copied).scoring.weights
     assert written == pytest.approx(after, rel=0.01)
-    assert StudyStore(spec.folder, spec.name).rescored == 2
-    assert "trials judged anew" in done.output
+    assert StudyStore(spec.storage.folder, spec.storage.name).rescored == 2
+    assert "trials judged again" in done.output
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -209,14 +209,14 @@ def test_the_command_keeps_every_answer_until_it_is_stopped(copied: Path) -> Non
     assert "pair 2 of 2:" in first.output
     assert "2 picks: 1 with a broken picture, 0 ties" in first.output
     spec = read_study_file(copied)
-    trials = StudyStore(spec.folder, spec.name).trials()
+    trials = StudyStore(spec.storage.folder, spec.storage.name).trials()
     for word in ("FLAT", "best", *(str(t.user_attrs["recipe_key"])[:8] for t in trials)):
         assert word not in first.output.partition("2 picks")[0], "whoever picks shall not know"
     second = runner.invoke(main, command, input="same\nnonsense\nq\n")
     assert second.exit_code == 0, second.output
     third = runner.invoke(main, command, input="r\n")  # the input ends: as Ctrl+C
     assert third.exit_code == 0, third.output
-    picks = read_picks(spec.folder)
+    picks = read_picks(spec.storage.folder)
     assert [(pick.answer, pick.broken) for pick in picks] == [
         ("left", ""),
         ("broken", "right"),
@@ -226,7 +226,7 @@ def test_the_command_keeps_every_answer_until_it_is_stopped(copied: Path) -> Non
     assert {pick.by for pick in picks} == {"tester"}
     refused = runner.invoke(main, ["pick", str(copied), "--apply"])
     assert refused.exit_code == 1
-    assert "3 picks that can be used; from 10 on" in refused.output
+    assert "3 usable picks; weights can be fitted to 10" in refused.output
 
 
 def test_a_study_file_that_judges_otherwise_is_rescored_first(copied: Path) -> None:

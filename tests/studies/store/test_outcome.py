@@ -35,8 +35,8 @@ def test_a_winner_beats_every_rival_beyond_the_noise() -> None:
 def test_one_tie_and_there_is_no_winner() -> None:
     tied = outcome(BEATS, TIES)
     assert tied.winner is None
-    assert tied.sentences()[-1].startswith("Nothing found here beats FLAT_50 beyond the noise")
-    assert tied.sentences()[-1].endswith("so nothing is recommended instead of A.")
+    assert tied.sentences()[-1].startswith("No finalist beats FLAT_50 beyond the noise")
+    assert tied.sentences()[-1].endswith("so none is recommended instead of A.")
 
 
 def test_identical_parents_have_no_winner() -> None:
@@ -44,7 +44,7 @@ def test_identical_parents_have_no_winner() -> None:
     level = replace(outcome(*same), course=("blocks: 0 trials, over: every FLAT mix has the same value",))
     assert level.winner is None
     assert level.sentences()[0] == level.course[0]
-    assert level.sentences()[-1].startswith("Nothing found here beats A, B, FLAT_50 beyond the noise")
+    assert level.sentences()[-1].startswith("No finalist beats A, B, FLAT_50 beyond the noise")
 
 
 def test_no_comparison_is_no_win() -> None:

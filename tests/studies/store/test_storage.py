@@ -137,7 +137,7 @@ def test_a_candidate_that_ends_its_workers_is_given_up(tmp_path: Path) -> None:
     assert store.owed() is None
     (told,) = store.history()
     assert (told.stage, told.value, told.infeasible) == ("blocks", None, False)
-    assert store.trials()[0].user_attrs["reason"].startswith("its worker ended without a word each of 3 times")
+    assert store.trials()[0].user_attrs["reason"].startswith("its worker ended without a message each of 3 times")
 
 
 def test_only_what_is_in_work_is_interrupted(tmp_path: Path) -> None:

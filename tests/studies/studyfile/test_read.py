@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import place_text, value_text
 from engine.recipes.blocks import BLOCKS
 from scorers.catalogue.sources import EncoderFiles
 from studies.errors import StudyError
-from studies.studyfile.mistakes import path_text, shown
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
 from studies.studyfile.space_values import blocks_of_range
+from studies.studyfile.spec import StudySpec
 from tests.studies.study_text import STUDY, write_study
 
 
@@ -22,23 +23,27 @@ def spec(tmp_path: Path) -> StudySpec:
 
 
 def test_everything_is_resolved(spec: StudySpec, tmp_path: Path) -> None:
-    assert spec.name == "mix"
-    assert spec.folder == tmp_path / "runs/mix"
-    assert spec.models == {"A": tmp_path / "a.safetensors", "B": tmp_path / "b.safetensors"}
-    assert spec.encoder == EncoderFiles(config=tmp_path / "clip.json", weights=tmp_path / "clip.safetensors")
-    assert (spec.scorer_folder, spec.scorer_files) == (tmp_path / "models/scorers", {})
-    assert (spec.seed, spec.finalists, spec.device, spec.precision, spec.export_dtype) == (0, 2, "auto", "auto", "fp16")
-    assert (spec.plan.groups, spec.plan.blocks, spec.plan.self_mode, spec.plan.adjust) == (2, 3, 1, 1)
-    assert spec.scorer_weights == {"style": 1.0, "clip": 0.2, "stats": 0.3}
+    assert spec.storage.name == "mix"
+    assert spec.storage.folder == tmp_path / "runs/mix"
+    assert spec.merge.models == {"A": tmp_path / "a.safetensors", "B": tmp_path / "b.safetensors"}
+    assert spec.scoring.encoder == EncoderFiles(config=tmp_path / "clip.json", weights=tmp_path / "clip.safetensors")
+    assert (spec.scoring.folder, spec.scoring.files) == (tmp_path / "models/scorers", {})
+    assert (spec.search.seed, spec.search.finalists, spec.merge.export_dtype) == (0, 2, "fp16")
+    assert (spec.rendering.device, spec.rendering.precision) == ("auto", "auto")
+    plan = spec.search.plan
+    assert (plan.groups, plan.blocks, plan.self_mode, plan.adjust) == (2, 3, 1, 1)
+    assert spec.scoring.weights == {"style": 1.0, "clip": 0.2, "stats": 0.3}
 
 
 def test_shots_are_prompts_times_seeds(spec: StudySpec) -> None:
-    assert [(shot.prompt, shot.seed, shot.negative) for shot in spec.shots] == [
+    assert [(shot.prompt, shot.seed, shot.negative) for shot in spec.shots.trials] == [
         ("a cat on grass", 1, "blurry"),
         ("a cat on grass", 2, "blurry"),
         ("a house", 3, "people"),
     ]
-    assert {(shot.width, shot.steps, shot.cfg, shot.sampler) for shot in spec.shots} == {(64, 4, 5.0, "DPM++ 2M")}
+    assert {(shot.width, shot.steps, shot.cfg, shot.sampler) for shot in spec.shots.trials} == {
+        (64, 4, 5.0, "DPM++ 2M")
+    }
 
 
 @pytest.mark.parametrize(
@@ -55,12 +60,12 @@ def test_shots_are_prompts_times_seeds(spec: StudySpec) -> None:
 )
 def test_how_noise_is_made_comes_from_the_file(tmp_path: Path, written: str, read: dict[str, object]) -> None:
     spec = read_study_file(write_study(tmp_path, cfg=f"5\n{written}"))
-    for shot in (*spec.shots, *spec.proof_shots):
+    for shot in spec.shots.every:
         assert {name: getattr(shot, name) for name in read} == read
 
 
 def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec: StudySpec) -> None:
-    assert [(s.prompt, s.seed, s.negative) for s in spec.proof_shots] == [
+    assert [(s.prompt, s.seed, s.negative) for s in spec.shots.proof] == [
         ("a cat on grass", 101, "blurry"),
         ("a cat on grass", 102, "blurry"),
         ("a house", 101, "people"),
@@ -69,7 +74,7 @@ def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec
     own = read_study_file(
         write_study(tmp_path, STUDY.replace("[proof]\n", '[proof]\nprompts = ["a tree", "a boat"]\n'))
     )
-    assert [(shot.prompt, shot.seed) for shot in own.proof_shots] == [
+    assert [(shot.prompt, shot.seed) for shot in own.shots.proof] == [
         ("a tree", 101),
         ("a tree", 102),
         ("a boat", 101),
@@ -78,13 +83,13 @@ def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec
 
 
 def test_space_is_as_written(spec: StudySpec, tmp_path: Path) -> None:
-    knobs = {knob.name: knob for knob in spec.space.knobs}
+    knobs = {knob.name: knob for knob in spec.search.space.knobs}
     assert knobs["BASE"].frozen == 0
     assert knobs["IN07"].group == "IN_LATE"
     assert (knobs["self:OUT05:attn1"].low, knobs["self:OUT05:attn1"].high) == (0.8, 1.2)
     assert (knobs["adjust:CONT"].low, knobs["adjust:CONT"].high) == (-5, 5)
     blocks = '[space.blocks]\nlow = 0.2\nfreeze = { OUT11 = 0.7 }\ngroups = { X = ["IN00-IN02", "M00"] }\n'
-    other = {k.name: k for k in read_study_file(write_study(tmp_path, STUDY + blocks)).space.knobs}
+    other = {k.name: k for k in read_study_file(write_study(tmp_path, STUDY + blocks)).search.space.knobs}
     assert (other["BASE"].frozen, other["BASE"].low) == (None, 0.2)
     assert other["OUT11"].frozen == 0.7
     assert [name for name, knob in other.items() if knob.group == "X"] == ["IN00", "IN01", "IN02", "M00"]
@@ -94,16 +99,16 @@ def test_references_of_a_folder_are_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "wanted").mkdir()
     for name in ("b.PNG", "a.jpg", "notes.txt"):
         (tmp_path / "wanted" / name).touch()
-    assert [path.name for path in read_study_file(write_study(tmp_path)).references] == ["a.jpg", "b.PNG"]
+    assert [path.name for path in read_study_file(write_study(tmp_path)).target.references] == ["a.jpg", "b.PNG"]
     listed = read_study_file(write_study(tmp_path, references='["x.png", "wanted"]'))
-    assert [path.name for path in listed.references] == ["x.png", "a.jpg", "b.PNG"]
+    assert [path.name for path in listed.target.references] == ["x.png", "a.jpg", "b.PNG"]
 
 
 def test_panel_settings_carry_the_scorers(spec: StudySpec) -> None:
     settings = spec.panel_settings()
-    assert settings.encoders == {"clip": spec.encoder}
-    assert (settings.main, settings.weights) == ("clip", spec.scorer_weights)
-    assert (settings.folder, settings.files, settings.here) == (spec.scorer_folder, {}, spec.file.parent)
+    assert settings.encoders == {"clip": spec.scoring.encoder}
+    assert (settings.main, settings.weights) == ("clip", spec.scoring.weights)
+    assert (settings.folder, settings.files, settings.here) == (spec.scoring.folder, {}, spec.storage.file.parent)
 
 
 def test_an_encoder_has_a_name_or_two_files(tmp_path: Path) -> None:
@@ -114,10 +119,12 @@ def test_an_encoder_has_a_name_or_two_files(tmp_path: Path) -> None:
     assert (settings.main, settings.encoders) == ("openclip-h", {})
     assert (settings.folder, settings.files) == (tmp_path / "s", {"laion": tmp_path / "x.pth"})
     text = STUDY.replace(table, 'encoder = { config = "ViT-B-32", weights = "x.bin" }')
-    assert read_study_file(write_study(tmp_path, text)).encoder == EncoderFiles(
+    assert read_study_file(write_study(tmp_path, text)).scoring.encoder == EncoderFiles(
         config="ViT-B-32", weights=tmp_path / "x.bin"
     )
-    assert read_study_file(write_study(tmp_path, STUDY.replace(f"[scorers]\n{table}\n", ""))).encoder == "clip-l"
+    assert (
+        read_study_file(write_study(tmp_path, STUDY.replace(f"[scorers]\n{table}\n", ""))).scoring.encoder == "clip-l"
+    )
 
 
 def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
@@ -126,7 +133,7 @@ def test_files_that_scorers_name_must_be_there(tmp_path: Path) -> None:
         read_study_file(write_study(tmp_path, STUDY.replace("[scorers]", more), width="0"))
     for place in (
         'scorers.files.csd: there is no such file ("csd.bin")',
-        'mine.py:Red: there is no such file ("mine.py")',
+        '"mine.py:Red": there is no such file ("mine.py")',
     ):
         assert place in str(caught.value)
 
@@ -148,10 +155,10 @@ def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="cannot be read"):
         read_study_file(tmp_path)
     (tmp_path / "bad.toml").write_text("[study\n")
-    with pytest.raises(StudyError, match=r"is no TOML: .*line 1"):
+    with pytest.raises(StudyError, match=r"is not TOML: .*line 1"):
         read_study_file(tmp_path / "bad.toml")
     (tmp_path / "latin.toml").write_bytes(b'[study]\nname = "\xe9"\n')
-    with pytest.raises(StudyError, match=r"is no UTF-8 text \(byte 16\)"):
+    with pytest.raises(StudyError, match=r"is not UTF-8 text \(byte 16\)"):
         read_study_file(tmp_path / "latin.toml")
 
 
@@ -192,6 +199,6 @@ def test_ranges_hold_both_ends_and_all_between(first: int, last: int) -> None:
 
 
 def test_places_and_values_are_written_as_people_do() -> None:
-    assert path_text(("prompts", 1, "seeds", 0)) == "prompts[2].seeds[1]"
-    assert shown({"a": [1, True, "x"]}) == '{ a = [1, true, "x"] }'
-    assert len(shown("y" * 500)) == 60
+    assert place_text(("prompts", 1, "seeds", 0)) == "prompts[2].seeds[1]"
+    assert value_text({"a": [1, True, "x"]}) == '{ a = [1, true, "x"] }'
+    assert len(value_text("y" * 500)) == 60

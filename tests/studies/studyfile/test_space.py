@@ -1,8 +1,9 @@
-"""What a study file says of models, merge and space: read, and every mistake told at its place."""
+"""What a study file says of models, merge and space: read, and every problem told at its place."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from engine.recipes.dialects import DIALECTS
 from search.space.build import suggested_sites
 from search.space.frame import RecipeFrame
 from studies.errors import StudyError
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
 from studies.studyfile.schema_merge import RATIO_LIMITS
+from studies.studyfile.spec import StudySpec
 from tests.studies.study_text import STUDY, write_study
 
 C = '\nC = "c.safetensors"'
@@ -29,17 +31,18 @@ def read(folder: Path, tables: str, text: str = STUDY) -> StudySpec:
     return read_study_file(write_study(folder, with_tables(text, tables)))
 
 
-def mistakes(folder: Path, text: str) -> list[str]:
-    """The lines of the error that a study file gives, but for those of files that are not there."""
+def problems(folder: Path, text: str) -> list[str]:
+    """What is wrong in a study file, within it; but for files that are not there."""
     with pytest.raises(StudyError) as caught:
         read_study_file(write_study(folder, text))
-    lines = [line for line in str(caught.value).splitlines() if line.startswith("study.toml: ")]
-    return [line.removeprefix("study.toml: ") for line in lines if "no such file" not in line]
+    assert {problem.place[0] for problem in caught.value.problems} == {Path("study.toml")}
+    lines = [str(replace(problem, place=problem.place[1:])) for problem in caught.value.problems]
+    return [line for line in lines if "no such file" not in line]
 
 
 def knobs(spec: StudySpec) -> dict[str, tuple[float, float, float]]:
     """Low, high and step of every free knob."""
-    return {knob.name: (knob.low, knob.high, knob.step) for knob in spec.space.free}
+    return {knob.name: (knob.low, knob.high, knob.step) for knob in spec.search.space.free}
 
 
 def write_header(path: Path, key: str, shape: tuple[int, ...]) -> None:
@@ -56,15 +59,15 @@ def write_sdxl(path: Path) -> None:
 
 def test_a_plain_file_has_the_plain_frame(tmp_path: Path) -> None:
     spec = read(tmp_path, "")
-    assert spec.space.frame == RecipeFrame()
+    assert spec.search.space.frame == RecipeFrame()
     assert not any(name.startswith("merge.") for name in spec.fingerprint()), "studies begun before go on"
 
 
 def test_three_models_have_a_second_ratio_where_the_mode_has_one(tmp_path: Path) -> None:
     difference = read(tmp_path, '[merge]\nmode = "Add difference"\ndialect = "2023"', THREE)
-    assert difference.models["C"] == tmp_path / "c.safetensors"
-    assert difference.space.frame == RecipeFrame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
-    assert not difference.space.of_kind("second")
+    assert difference.merge.models["C"] == tmp_path / "c.safetensors"
+    assert difference.search.space.frame == RecipeFrame(models=("A", "B", "C"), mode="Add difference", dialect="2023")
+    assert not difference.search.space.of_kind("second")
     triple = read(tmp_path, '[merge]\nmode = "Triple sum"', THREE)
     assert knobs(triple)["beta:OUT05"] == (0, 1, 0.001)
     assert "beta:BASE" not in knobs(triple)
@@ -74,8 +77,8 @@ def test_three_models_have_a_second_ratio_where_the_mode_has_one(tmp_path: Path)
     assert (found["beta:BASE"], found["beta:M00"]) == ((0, 0.5, 0.001), (-0.1, 0.3, 0.1))
     assert "beta:OUT05" not in found
     one = read(tmp_path, '[merge]\nmode = "Triple sum"\nbeta = 0.3', THREE)
-    assert not one.space.of_kind("second")
-    assert one.space.decode(one.space.flat(0.2)).runs[0].beta == 0.3
+    assert not one.search.space.of_kind("second")
+    assert one.search.space.decode(one.search.space.flat(0.2)).runs[0].beta == 0.3
 
 
 def test_single_bounds_grids_ties_and_frozen_knobs(tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ freeze = { IN00 = 1.5 }
     assert {"OUT08", "IN00"}.isdisjoint(found)
     assert found["adjust:CONT"] == (-5, 5, 0.5)
     assert found["self:OUT05:attn1"] == (0.9, 1, 0.01)
-    own = {knob.name for knob in spec.space.knobs if knob.kind == "self"}
+    own = {knob.name for knob in spec.search.space.knobs if knob.kind == "self"}
     assert own == {f"self:{site}" for site in suggested_sites()}
     assert {"self:OUT04:attn1", "self:OUT08:attn1"}.isdisjoint(found)
 
@@ -110,30 +113,30 @@ def test_the_family_is_seen_in_the_checkpoints(tmp_path: Path) -> None:
     write_sdxl(tmp_path / "b.safetensors")
     text = STUDY.replace('["OUT05:attn1"]', '"suggested"')
     spec = read(tmp_path, "", text)
-    assert (spec.space.frame.family, spec.space.frame.dialect) == ("sdxl", "head")
-    assert len(spec.space.of_kind("block")) == 19
-    assert {knob.name for knob in spec.space.of_kind("self")} == {
+    assert (spec.search.space.frame.family, spec.search.space.frame.dialect) == ("sdxl", "head")
+    assert len(spec.search.space.of_kind("block")) == 19
+    assert {knob.name for knob in spec.search.space.of_kind("self")} == {
         f"self:{site}" for site in suggested_sites(RecipeFrame(family="sdxl"))
     }
     apart = read(tmp_path, "[merge]\nseparate = true\n[space.blocks]\nfreeze = { LABEL = 0.1, BASE = 0 }", text)
     assert {"TIME", "OUT"} <= set(knobs(apart))
     assert {"LABEL", "BASE"}.isdisjoint(knobs(apart))
     told = read(tmp_path, '[merge]\nfamily = "sd2"', text)
-    assert (told.space.frame.family, told.space.frame.dialect) == ("sd2", "classic")
+    assert (told.search.space.frame.family, told.search.space.frame.dialect) == ("sd2", "classic")
 
 
 def test_choices_are_words_and_files(tmp_path: Path) -> None:
     table = '[space.choices]\nmode = ["Weight sum", "Add difference"]\nvae = ["merged", "x.safetensors"]'
     spec = read(tmp_path, table, THREE)
-    assert spec.vaes == {"merged": None, "x.safetensors": tmp_path / "x.safetensors"}
-    assert spec.merges_vae
-    point = spec.space.flat(0.5) | {"mode": 1.0, "vae": 1.0}
-    candidate = spec.candidate(point)
+    assert spec.rendering.vaes == {"merged": None, "x.safetensors": tmp_path / "x.safetensors"}
+    assert spec.rendering.merges_vae
+    point = spec.search.space.flat(0.5) | {"mode": 1.0, "vae": 1.0}
+    candidate = spec.search.candidate(point)
     assert (candidate.recipe.runs[0].mode, candidate.vae) == ("Add difference", "x.safetensors")
-    assert candidate.key != spec.candidate(point | {"vae": 0.0}).key
-    assert spec.baseline(candidate.recipe).vae == "merged"
+    assert candidate.key != spec.search.candidate(point | {"vae": 0.0}).key
+    assert spec.rendering.baseline(candidate.recipe).vae == "merged"
     two = read(tmp_path, '[space.choices]\nvae = ["y.pt", "x.safetensors"]')
-    assert not two.merges_vae
+    assert not two.rendering.merges_vae
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
     assert prints[0].get(said) != prints[1].get(said)
 
 
-# ------------------------------------------------------------------------------------------------------- mistakes
+# ------------------------------------------------------------------------------------------------------- problems
 
 
 @pytest.mark.parametrize(
@@ -191,9 +194,9 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[merge]\nseparate = true",
             False,
-            ["merge.separate: TIME, OUT and LABEL cannot be told apart in SD1, dialect classic (true); that"],
+            ["merge.separate: TIME, OUT and LABEL have no separate ratios in SD1, dialect classic (true); that"],
         ),
-        ("[merge]\ngamma = 0.5", False, ["merge.gamma: means something in the calculation mode extract alone (0.5)"]),
+        ("[merge]\ngamma = 0.5", False, ["merge.gamma: counts only in the calculation mode extract (0.5)"]),
         ("[merge]\nbeta = 0.5", False, ["merge.beta: there is no second ratio in Weight sum (0.5); leave it out"]),
         (
             '[merge]\nmode = "Triple sum"\nbeta = 0.5\n[space.second]\nhigh = 0.5',
@@ -231,22 +234,22 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nstep = 0.5\nbounds = { M00 = [0, 0.2] }",
             False,
-            ["space: knob M00: step 0.5 is no grid for 0..0.2; change the [space] tables"],
+            ["space.blocks.M00: step 0.5 is no grid for 0..0.2; change the [space] tables"],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04', TIME = 'IN00' }",
             False,
-            ["space.blocks.ties.TIME: TIME is no block with a ratio of its own in SD1; there are BASE, IN00 to IN11"],
+            ["space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00"],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04' }",
             False,
-            ["space: OUT05 is tied to IN05, which is tied itself or of another kind; name another one"],
+            ["space.blocks.OUT05: is tied to IN05, which is tied itself or of another kind; name another one"],
         ),
         (
             "[space.blocks]\nbounds = { M00 = [0, 0.5] }\nfreeze = { M00 = 0.1 }",
             False,
-            ["space.blocks.bounds.M00: stands under freeze too; leave it in one of them"],
+            ["space.blocks.bounds.M00: is under freeze too; leave it in one of them"],
         ),
         (
             '[space.choices]\nmode = ["Weight sum"]\ncalculation = ["normal", "normal"]',
@@ -260,8 +263,8 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         ),
     ],
 )
-def test_each_mistake_of_merge_and_space(tmp_path: Path, tables: str, three: bool, expected: list[str]) -> None:
-    lines = mistakes(tmp_path, with_tables(THREE if three else STUDY, tables))
+def test_each_problem_of_merge_and_space(tmp_path: Path, tables: str, three: bool, expected: list[str]) -> None:
+    lines = problems(tmp_path, with_tables(THREE if three else STUDY, tables))
     assert len(lines) == len(expected), lines
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
     assert all("; " in line for line in lines)
@@ -282,22 +285,22 @@ bounds = { IN11 = [0, 1] }
 """
     text = STUDY.replace('["OUT05:attn1"]', '["OUT08:attn1"]\nfreeze = { "OUT04:attn1" = 0.9 }')
     text = text.replace("CONT = [-5, 5]", "BRI = [-5, 5]")
-    lines = mistakes(tmp_path, with_tables(text, tables))
+    lines = problems(tmp_path, with_tables(text, tables))
     expected = [
         "models.C: is missing: Triple sum takes three models; name the third model",
-        "space.blocks.freeze.OUT10: OUT10 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
-        "space.second.bounds.IN11: IN11 is no block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
+        "space.blocks.freeze.OUT10: OUT10 is not a block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
+        "space.second.bounds.IN11: IN11 is not a block with a ratio of its own in SDXL; there are BASE, IN00 to IN08",
         'space.blocks.groups.Y[2]: unknown block OUT11 in SDXL ("OUT11"); there are BASE, IN00 to IN08, M00',
-        "space.self.freeze.OUT04:attn1: OUT04:attn1 is no site of this study; add it to sites",
+        'space.self.freeze."OUT04:attn1": OUT04:attn1 is not a site of this study; add it to sites',
         "space.self.sites: no tensor that Self may multiply belongs to it in SDXL, dialect 2023",
-        "space.adjust.BRI: is no Adjust field of the dialect 2023; known here: IN, OUT, OUT2, CONT, COL1, COL2, COL3",
+        "space.adjust.BRI: is not an Adjust field of the dialect 2023; known here: IN, OUT, OUT2, CONT, COL1, COL2, C",
     ]
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
 
 
 def test_second_ratios_beside_separate_ids_are_refused(tmp_path: Path) -> None:
     write_sdxl(tmp_path / "a.safetensors")
-    (line,) = mistakes(tmp_path, with_tables(THREE, '[merge]\nmode = "Triple sum"\nseparate = true'))
+    (line,) = problems(tmp_path, with_tables(THREE, '[merge]\nmode = "Triple sum"\nseparate = true'))
     assert line.startswith("space: Triple sum, normal: SuperMerger writes the second ratio over the first where TIME")
     assert line.endswith("; leave separate out")
 
@@ -305,7 +308,7 @@ def test_second_ratios_beside_separate_ids_are_refused(tmp_path: Path) -> None:
 def test_models_and_vaes_are_named_once(tmp_path: Path) -> None:
     text = THREE.replace('"c.safetensors"', '"b.safetensors"').replace("[render]\n", '[render]\nvae = "x.pt"\n')
     tables = '[space.choices]\nmode = ["Triple sum", "sum Twice"]\nvae = ["merged", "y.pt"]'
-    assert mistakes(tmp_path, with_tables(text, tables)) == [
+    assert problems(tmp_path, with_tables(text, tables)) == [
         'models.C: is the same file as B ("b.safetensors"); name different checkpoints',
         'render.vae: is decided by space.choices.vae ("x.pt"); leave one of them out',
     ]
@@ -319,7 +322,7 @@ def test_ratios_up_to_the_limits_are_written_and_read_by_supermerger(tmp_path: P
 
     low, high = RATIO_LIMITS
     spec = read(tmp_path, f"[space.blocks]\nlow = {low}\nhigh = {high}")
-    point = {knob.name: ratio if knob.kind == "block" else knob.rest for knob in spec.space.free}
-    alpha = spec.space.decode(point).runs[0].alpha
+    point = {knob.name: ratio if knob.kind == "block" else knob.rest for knob in spec.search.space.free}
+    alpha = spec.search.space.decode(point).runs[0].alpha
     assert isinstance(alpha, tuple)
     assert parse_weights(weights_line(alpha), "sd1", DIALECTS["classic"]).numbers == alpha

@@ -19,11 +19,11 @@ def test_the_template_is_a_right_study_file(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     write_template(path, study_template(name="night", a="x/a.safetensors", b='b "2".safetensors'))
     spec = read_study_file(path)
-    assert spec.name == "night"
-    assert spec.models == {"A": tmp_path / "x/a.safetensors", "B": tmp_path / 'b "2".safetensors'}
-    assert len(spec.shots) == 6
-    assert len(spec.proof_shots) == 6
-    assert spec.encoder == "clip-l"
+    assert spec.storage.name == "night"
+    assert spec.merge.models == {"A": tmp_path / "x/a.safetensors", "B": tmp_path / 'b "2".safetensors'}
+    assert len(spec.shots.trials) == 6
+    assert len(spec.shots.proof) == 6
+    assert spec.scoring.encoder == "clip-l"
 
 
 def test_commented_values_are_the_defaults(tmp_path: Path) -> None:
@@ -35,20 +35,21 @@ def test_commented_values_are_the_defaults(tmp_path: Path) -> None:
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.write_text(text)
     other.write_text(bare)
-    assert replace(read_study_file(other), file=one) == read_study_file(one)
+    spec = read_study_file(other)
+    assert replace(spec, storage=replace(spec.storage, file=one)) == read_study_file(one)
 
 
 @pytest.mark.parametrize("name", ["C:\\models\\new\\a.safetensors", "モデル.safetensors", "tab\there", "@NAME@"])
 def test_any_path_is_quoted_rightly(tmp_path: Path, name: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(study_template(a=name), encoding="utf-8")
-    assert read_study_file(path).models["A"] == tmp_path / name
+    assert read_study_file(path).merge.models["A"] == tmp_path / name
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "study.toml"
     path.write_text("mine")
-    with pytest.raises(StudyError, match="is there already"):
+    with pytest.raises(StudyError, match="already exists"):
         write_template(path, "new")
     assert path.read_text() == "mine"
     with pytest.raises(StudyError, match="cannot be written"):
@@ -60,8 +61,8 @@ def test_a_third_model_comes_with_a_mode_for_three(tmp_path: Path, mode: str, sa
     path = tmp_path / "study.toml"
     path.write_text(study_template(c="models/base.safetensors", mode=mode))
     spec = read_study_file(path)
-    assert spec.space.frame.mode == said
-    assert spec.models["C"] == tmp_path / "models/base.safetensors"
+    assert spec.search.space.frame.mode == said
+    assert spec.merge.models["C"] == tmp_path / "models/base.safetensors"
 
 
 def test_init_writes_for_sdxl_where_the_models_are(tmp_path: Path) -> None:
@@ -74,9 +75,9 @@ def test_init_writes_for_sdxl_where_the_models_are(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     spec = read_study_file(tmp_path / "study.toml")
-    assert spec.space.frame.family == "sdxl"
-    assert {knob.name for knob in spec.space.of_kind("self")} == {"self:OUT03:attn1", "self:OUT05:attn1"}
-    assert (spec.shots[0].width, spec.shots[0].height) == (1024, 1024)
+    assert spec.search.space.frame.family == "sdxl"
+    assert {knob.name for knob in spec.search.space.of_kind("self")} == {"self:OUT03:attn1", "self:OUT05:attn1"}
+    assert (spec.shots.trials[0].width, spec.shots.trials[0].height) == (1024, 1024)
     bare = re.sub(r"(?m)^# (groups[\w.]+ = )", r"\1", (tmp_path / "study.toml").read_text())
     (tmp_path / "bare.toml").write_text(bare)
-    assert read_study_file(tmp_path / "bare.toml").space == spec.space
+    assert read_study_file(tmp_path / "bare.toml").search.space == spec.search.space

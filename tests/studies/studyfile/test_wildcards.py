@@ -11,7 +11,8 @@ import pytest
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.preflight.checks import preflight
-from studies.studyfile.read import StudySpec, read_study_file
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import StudySpec
 from studies.studyfile.wildcards import expanded, with_choices
 from tests.studies.study_text import STUDY, write_study
 
@@ -101,16 +102,16 @@ def study(folder: Path, text: str = "{a|b|c|d|e} __colour__ cat") -> StudySpec:
 def test_shots_hold_the_words_and_a_changed_list_changes_the_study(lists: Path, tmp_path: Path) -> None:
     spec = study(tmp_path)
     assert study(tmp_path) == spec
-    assert not any(sign in shot.text for shot in (*spec.shots, *spec.proof_shots) for sign in ("{a", "__"))
-    assert spec.shots[0].prompt != spec.shots[1].prompt
+    assert not any(sign in shot.text for shot in spec.shots.every for sign in ("{a", "__"))
+    assert spec.shots.trials[0].prompt != spec.shots.trials[1].prompt
     (lists / "colour.txt").write_text("black\n")
     assert study(tmp_path).fingerprint() != spec.fingerprint()
 
 
 def test_without_the_key_signs_stay_and_are_told(tmp_path: Path) -> None:
     spec = read_study_file(write_study(tmp_path, STUDY.replace("a cat on grass", "a {red|blue} cat")))
-    assert spec.shots[0].prompt == "a {red|blue} cat"
-    assert any('"{red|blue}" looks like a choice' in finding.message for finding in preflight(spec))
+    assert spec.shots.trials[0].prompt == "a {red|blue} cat"
+    assert any('"{red|blue}" looks like a choice' in finding.problem.what for finding in preflight(spec))
 
 
 def test_a_proof_that_draws_a_shot_of_the_search_is_refused(lists: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Slopes: how every tensor of a recipe changes with one of its numbers, as rows.
+"""How every tensor of a recipe changes with one of its numbers: derivatives of the plan's rows.
 
 In weighted sums, Self and Adjust every row is affine in each single number of a step: block ratios, multipliers and
-Adjust values. So what two plans differ by, over the step between them, is the derivative, whatever the step, exact but
-for rounding. No tensor is made for it.
+Adjust values. So the difference of two plans, divided by the step between them, is the derivative, whatever the size of
+the step, exact but for rounding. No tensor is made for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.merging.folded import Plan
 from engine.modes.rows import Row, combined
 from engine.recipes.recipe import Recipe
@@ -21,7 +21,7 @@ class Move:
     """A recipe with one number moved.
 
     Attributes:
-        recipe: otherwise the same as the one it is compared with.
+        recipe: equal to the one it is compared with, but for that number.
         step: by how much the number was moved; any size, either sign.
     """
 
@@ -29,8 +29,8 @@ class Move:
     step: float
 
 
-def slopes_of(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]:
-    """The derivative of a plan's rows with respect to the number that was moved; keys that stay are left out.
+def row_derivatives(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]:
+    """Return the derivative of a plan's rows with respect to the number that was moved; keys that stay are left out.
 
     Args:
         name: of the number, for messages.
@@ -41,30 +41,34 @@ def slopes_of(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]
     Raises:
         RecipeError: the step is 0, nothing moves, or a row that moves is no weighted sum.
     """
+    place = (Named(name),)
     if step == 0:
-        raise RecipeError(f"{name}: moved by 0, which tells no slope; give the step another size")
+        raise RecipeError(
+            "moved by 0, so its derivative cannot be computed", place=place, remedy="move it by any other amount"
+        )
     differing = {key: row for key, row in moved.rows.items() if row is not plan.rows[key] and row != plan.rows[key]}
     if not differing:
-        raise RecipeError(f"{name}: no tensor changes with it; leave it out")
+        raise RecipeError("no tensor changes with it", place=place, remedy="leave it out")
     if odd := [key for key, row in differing.items() if not (_is_sum(row) and _is_sum(plan.rows[key]))]:
         raise RecipeError(
-            f"{name}: {len(odd)} tensors, such as {odd[0]}, are not weighted sums, and their slopes are not known; "
-            "take a recipe of calculation mode normal, Self and Adjust"
+            f"{len(odd)} tensors, such as {odd[0]}, are not weighted sums, and their derivatives are not known",
+            place=place,
+            remedy="take a recipe of calculation mode normal, Self and Adjust",
         )
-    return _Differences(plan.rows, step).of(differing)
+    return _RowQuotients(plan.rows, step).of(differing)
 
 
-class _Differences:
-    """Differences of rows, once for each pair: most keys of a block have the same."""
+class _RowQuotients:
+    """Differences of rows over the step, computed once for each pair: most keys of a block have the same."""
 
     def __init__(self, rows: Mapping[str, Row], step: float) -> None:
         self._rows, self._step = rows, step
         self._known: dict[tuple[Row, Row], Row] = {}
 
     def of(self, moved: Mapping[str, Row]) -> dict[str, Row]:
-        return {key: self._difference(row, self._rows[key]) for key, row in moved.items()}
+        return {key: self._quotient(row, self._rows[key]) for key, row in moved.items()}
 
-    def _difference(self, moved: Row, row: Row) -> Row:
+    def _quotient(self, moved: Row, row: Row) -> Row:
         if (moved, row) not in self._known:
             self._known[moved, row] = combined(((moved, 1 / self._step), (row, -1 / self._step)))
         return self._known[moved, row]

@@ -1,8 +1,8 @@
 """The objective as a differentiable function of pictures: the same numbers as a verdict's, with gradients.
 
-Style, words, fidelity and statistics are smooth but for the edges of the references' bands and of 0..1. What a verdict
-is measured from, the base recipe, is a constant that has no gradient and is left out; so is the floor under a scaled
-part, where a gradient is needed most. What recipes are fined for is left out too: fines are 0 but far outside.
+Style, words, fidelity and statistics are smooth except at the edges of the references' bands and of 0..1. The base
+recipe, from which a verdict is measured, is a constant without gradient and is left out; so is the floor under a scaled
+part, where a gradient is needed most. Penalties are left out too: they are 0 except far from the references.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor
 from scorers.base import Scorer
 from scorers.errors import ScorerError
 from scorers.extraction import guards
-from scorers.extraction.observer import Observer
 from scorers.extraction.statistics import measure
+from scorers.panel.panel import Panel
 from scorers.panel.registry import embeddings_of
 from scorers.scoring.bands import Statistics
 from scorers.scoring.prompt_match import Fidelity, plain_prompt
@@ -26,43 +26,41 @@ from scorers.scoring.style import Style
 from scorers.scoring.text_axis import TextAxis
 
 FEWEST = 2
+"""The least number of pictures a recipe is judged by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What scorers see of sound pictures: embeddings ``[n, d]`` by name, statistics ``[n, k]``, prompts."""
+class TracedFeatures:
+    """Features of intact pictures, with gradients: embeddings ``[n, d]`` by name, statistics ``[n, k]``; prompts."""
 
     embeddings: Mapping[str, Tensor]
     statistics: Tensor
     prompts: Sequence[str]
 
 
-Contribution = Callable[[Seen], Tensor]
-"""A recipe's value, a scalar of float64."""
+TracedScorer = Callable[[TracedFeatures], Tensor]
+"""``value(features)``: a scorer's value of a recipe, a scalar of float64."""
 
 
-class TracedObjective:
-    """The objective of some pictures of one recipe; made by ``Panel.traced``.
+class DifferentiableObjective:
+    """A panel's objective of some pictures of one recipe, as its calibration stands now.
 
     Args:
-        observer: of the panel.
-        scorers: fitted; those that count.
-        weights: by scorer, its weight over its unit.
-        limits: what counts as broken.
+        panel: calibrated.
 
     Raises:
-        ScorerError: a scorer of an unknown kind, which has no gradient.
+        ScorerError: the panel is not calibrated, or a scorer that counts has no gradient.
     """
 
-    def __init__(
-        self, observer: Observer, scorers: Sequence[Scorer], weights: Mapping[str, float], limits: guards.Limits
-    ) -> None:
-        self._observer, self._weights, self._limits = observer, weights, limits
+    def __init__(self, panel: Panel) -> None:
+        self._observer, self._limits = panel.observer, panel.limits
+        self._weights = {name: scale.counts / scale.sigma for name, scale in panel.scales.items() if scale.counts}
+        scorers = [scorer for scorer in panel.scorers if scorer.name in self._weights]
         self._embeddings = embeddings_of(scorers)
-        self._parts = {scorer.name: _part(scorer) for scorer in scorers}
+        self._parts = {scorer.name: _traced(scorer) for scorer in scorers}
 
     def __call__(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
-        """The objective but for a constant, more is better; broken pictures are left out, as verdicts leave them out.
+        """Return the objective up to a constant; higher is better. Broken pictures are left out, as in verdicts.
 
         Args:
             images: ``[n, 3, h, w]`` in 0..1, finite.
@@ -72,52 +70,52 @@ class TracedObjective:
             A scalar of float64, in objective units.
 
         Raises:
-            ScorerError: fewer than 2 pictures are sound.
+            ScorerError: fewer than 2 pictures are intact.
         """
         statistics = measure(images.float(), self._observer.size)
-        rows = self._sound(images.detach(), statistics.detach())
+        rows = self._intact(images.detach(), statistics.detach())
         if len(rows) < FEWEST:
-            raise ScorerError(f"{len(rows)} sound picture(s) of {len(images)}; a recipe is judged by {FEWEST} at least")
-        seen = Seen(
+            raise ScorerError(f"{len(rows)} intact picture(s) of {len(images)}", remedy=f"at least {FEWEST} are needed")
+        features = TracedFeatures(
             embeddings={name: self._observer.trace(images[rows], name) for name in self._embeddings},
-            # measured again, since a broken picture's gradient may not be finite even where it counts for nothing
+            # measured again, because a broken picture's gradient may not be finite even with a weight of 0
             statistics=statistics if len(rows) == len(images) else measure(images[rows].float(), self._observer.size),
             prompts=[prompts[row] for row in rows],
         )
-        parts = (self._weights[name] * part(seen) for name, part in self._parts.items())
+        parts = (self._weights[name] * part(features) for name, part in self._parts.items())
         return torch.stack(list(parts)).sum()
 
-    def _sound(self, images: Tensor, statistics: Tensor) -> list[int]:
+    def _intact(self, images: Tensor, statistics: Tensor) -> list[int]:
         brightest: list[float] = images.flatten(1).amax(1).tolist()
         table = statistics.cpu().numpy()
         pairs = enumerate(zip(table, brightest, strict=True))
         return [row for row, (numbers, bright) in pairs if not guards.reason(numbers, bright, self._limits)]
 
 
-def _part(scorer: Scorer) -> Contribution:
+def _traced(scorer: Scorer) -> TracedScorer:
     if isinstance(scorer, Style):
-        return lambda seen: _style(scorer, _embedding(scorer, seen), seen.statistics)
+        return lambda features: _style(scorer, _embedding(scorer, features), features.statistics)
     if isinstance(scorer, Fidelity):
-        return lambda seen: _fidelity(scorer, _embedding(scorer, seen), seen.prompts)
+        return lambda features: _fidelity(scorer, _embedding(scorer, features), features.prompts)
     if isinstance(scorer, Statistics):
-        return lambda seen: _statistics(scorer, seen.statistics)
+        return lambda features: _statistics(scorer, features.statistics)
     if isinstance(scorer, TextAxis):
-        return lambda seen: _words(scorer, _embedding(scorer, seen))
-    raise ScorerError(f"scorer {scorer.name!r} has no gradient; give it weight 0, or search without gradients")
+        return lambda features: _words(scorer, _embedding(scorer, features))
+    raise ScorerError(f"scorer {scorer.name!r} has no gradient", remedy="give it weight 0, or search without gradients")
 
 
-def _embedding(scorer: Scorer, seen: Seen) -> Tensor:
+def _embedding(scorer: Scorer, features: TracedFeatures) -> Tensor:
     (name,) = embeddings_of([scorer])
-    return seen.embeddings[name].double()
+    return features.embeddings[name].double()
 
 
 def _style(scorer: Style, embeddings: Tensor, statistics: Tensor) -> Tensor:
     """``1 - sqrt(1 + Q)`` with ``Q`` the mean of ``x_i' x_j`` over pairs of pictures, x relative to the references."""
-    look, metric = scorer.fitted
-    columns, scale = look.statistics
-    where = embeddings.device
-    measured = statistics[:, torch.from_numpy(columns).to(where)].double() * torch.from_numpy(scale).to(where)
-    target, root = (torch.from_numpy(part).to(where) for part in (metric.target, metric.root))
+    style_features, metric = scorer.fitted
+    columns, scale = style_features.statistics
+    device = embeddings.device
+    measured = statistics[:, torch.from_numpy(columns).to(device)].double() * torch.from_numpy(scale).to(device)
+    target, root = (torch.from_numpy(part).to(device) for part in (metric.target, metric.root))
     x = (torch.cat([embeddings, measured], 1) - target) @ root
     total, count = x.sum(0), len(x)
     squared = (total.square().sum() - x.square().sum()) / (count * (count - 1))
@@ -125,10 +123,10 @@ def _style(scorer: Style, embeddings: Tensor, statistics: Tensor) -> Tensor:
 
 
 def _fidelity(scorer: Fidelity, embeddings: Tensor, prompts: Sequence[str]) -> Tensor:
-    told = np.array([bool(plain_prompt(prompt)) for prompt in prompts])
+    described = np.array([bool(plain_prompt(prompt)) for prompt in prompts])
     texts = torch.from_numpy(scorer.texts(prompts)).to(embeddings.device)
     cosines = scorer.scale * (embeddings * texts).sum(1)
-    return cosines[torch.from_numpy(told).to(cosines.device)].mean() if told.any() else cosines.sum() * 0
+    return cosines[torch.from_numpy(described).to(cosines.device)].mean() if described.any() else cosines.sum() * 0
 
 
 def _words(scorer: TextAxis, embeddings: Tensor) -> Tensor:

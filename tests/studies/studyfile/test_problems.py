@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,30 +12,29 @@ from studies.studyfile.read import read_study_file
 from tests.studies.study_text import STUDY, write_study
 
 PEEKING = (
-    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would prove nothing ([2]); "
+    "proof.seeds: the proof shares prompts and seeds with [[prompts]], so it would not be independent ([2]); "
     "use seeds that no [[prompts]] has"
 )
 
 
-def mistakes(folder: Path, text: str) -> list[str]:
-    """The lines of the error that a study file gives, but for those of files that are not there."""
+def problems(folder: Path, text: str) -> list[str]:
+    """What is wrong in a study file, within it; but for files that are not there."""
     with pytest.raises(StudyError) as caught:
         read_study_file(write_study(folder, text))
-    lines = [line for line in str(caught.value).splitlines() if line.startswith("study.toml: ")]
-    return [line.removeprefix("study.toml: ") for line in lines if "no such file" not in line]
+    assert {problem.place[0] for problem in caught.value.problems} == {Path("study.toml")}
+    lines = [str(replace(problem, place=problem.place[1:])) for problem in caught.value.problems]
+    return [line for line in lines if "no such file" not in line]
 
 
-def test_unlike_alone_is_a_mistake(tmp_path: Path) -> None:
+def test_unlike_alone_is_a_problem(tmp_path: Path) -> None:
     text = STUDY.replace("[target]\n", '[target]\nunlike = "photo"\n')
-    assert mistakes(tmp_path, text) == [
-        'target.unlike: says what the look is told from, but not the look ("photo"); add like'
-    ]
+    assert problems(tmp_path, text) == ['target.unlike: means nothing without like ("photo"); add like']
 
 
-def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
+def test_five_problems_are_all_reported(tmp_path: Path) -> None:
     text = STUDY.replace("width = 64", "width = 65").replace("[search]", "[search]\ntrails = 5")
     text = text.replace('"OUT05:attn1"', '"OUT5:attn1"').replace("cfg = 5", 'cfg = "7"')
-    assert mistakes(tmp_path, text.replace("[101, 102]", "[2, 101]")) == [
+    assert problems(tmp_path, text.replace("[101, 102]", "[2, 101]")) == [
         "render.width: must be a multiple of 8 (65); the nearest are 64 and 72",
         'render.cfg: must be a number ("7"); write for example cfg = 7.0',
         "space.self.sites[1]: there is no block 'OUT5' (\"OUT5:attn1\"); did you mean OUT05?",
@@ -46,9 +46,9 @@ def test_five_mistakes_are_all_reported(tmp_path: Path) -> None:
     ]
 
 
-def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
+def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
     with pytest.raises(
-        StudyError, match=r"(?s)has 6 mistakes.*models\.B: there is no such file \(\"b\.safetensors\"\)"
+        StudyError, match=r"(?s)study.toml: 6 problems.*models\.B: there is no such file \(\"b\.safetensors\"\)"
     ) as e:
         read_study_file(write_study(tmp_path, width="0"))
     assert f"paths start from {tmp_path}" in str(e.value)
@@ -62,7 +62,7 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
             'nmae = "mix"',
             ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?'],
         ),
-        ('name = "mix"', 'name = "a/b"', ['study.name: is no name for a folder ("a/b")']),
+        ('name = "mix"', 'name = "a/b"', ['study.name: is not a name for a folder ("a/b")']),
         (
             "[models]",
             "[model]",
@@ -114,7 +114,7 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
             ["space.adjust.CONT: must be a list in square brackets (5); write for example CONT"],
         ),
         ("[search]", "[device]\ndevice = 'gpu'\n[search]", ['device.device: unknown device ("gpu")']),
-        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: no scorer counts ({ style = 0 })"]),
+        ("[scorers]", "[scorers]\nweights = {style = 0}", ["scorers.weights: every weight is 0 ({ style = 0 })"]),
         (
             "[scorers]",
             "[scorers]\nweights = {styl = 1}",
@@ -123,14 +123,14 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         (
             "[scorers]",
             '[scorers]\nweights = { laion = 1, sac = 1, "mine.py" = 1 }',
-            ["scorers.weights: laion is there twice, by several names ({ laion = 1"],
+            ["scorers.weights: laion is given twice, by two names ({ laion = 1"],
         ),
         (
             "[scorers]",
             '[scorers]\nweights = { hpsv3 = 1, "pick@clip-l" = 1 }',
             [
                 "scorers.weights.hpsv3: scorer 'hpsv3' is not built in (it is a language model of 7 billion weights)",
-                "scorers.weights.pick@clip-l: 'pick@clip-l': pick takes no other encoder",
+                'scorers.weights."pick@clip-l": pick takes no other encoder',
             ],
         ),
         (
@@ -184,15 +184,15 @@ def test_missing_files_are_told_with_the_other_mistakes(tmp_path: Path) -> None:
         (
             "[proof]\n",
             '[proof]\nprompts = ["a tree"]\n',
-            ["proof.seeds: gives 2 pictures, and recipes are compared by 3"],
+            ["proof.seeds: gives 2 pictures, and comparing recipes takes at least 3"],
         ),
     ],
 )
-def test_each_mistake_says_where_what_and_the_way_out(
+def test_each_problem_says_where_what_and_the_way_out(
     tmp_path: Path, before: str, after: str, expected: list[str]
 ) -> None:
     assert before in STUDY
-    lines = mistakes(tmp_path, STUDY.replace(before, after, 1))
+    lines = problems(tmp_path, STUDY.replace(before, after, 1))
     assert len(lines) == len(expected), lines
     assert [line[: len(start)] for line, start in zip(lines, expected, strict=True)] == expected
     assert all("; " in line for line in lines)
@@ -202,13 +202,13 @@ def test_each_mistake_says_where_what_and_the_way_out(
 def test_seeds_that_fresh_ones_come_to_are_refused(tmp_path: Path, seeds: str, proved: str) -> None:
     text = STUDY.replace("seeds = [1, 2]", f"seeds = {seeds}").replace("seeds = [101, 102]", f"seeds = {proved}")
     fresh = text.replace("[search]", "[search]\nfresh_seeds = true")
-    (line,) = mistakes(tmp_path, fresh)
+    (line,) = problems(tmp_path, fresh)
     assert line.startswith("prompts[1].seeds: come again as seeds 1000003 and more above, which another shot")
     assert line.endswith("(fresh_seeds) ([1]); use seeds nearer together")
-    assert read_study_file(write_study(tmp_path, text)).fresh_seeds is False
+    assert read_study_file(write_study(tmp_path, text)).search.fresh_seeds is False
 
 
-def test_a_lone_mistake_is_one_line(tmp_path: Path) -> None:
+def test_a_lone_problem_is_one_line(tmp_path: Path) -> None:
     for name in ("a.safetensors", "b.safetensors", "clip.json", "clip.safetensors"):
         (tmp_path / name).touch()
     (tmp_path / "wanted").mkdir()

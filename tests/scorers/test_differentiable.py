@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from scorers.differentiable import DifferentiableObjective
 from scorers.errors import ScorerError
 from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
@@ -19,7 +20,7 @@ AMOUNTS = (0.3, 0.45, 0.6)
 
 def both(panel: Panel, paint: Paint, prompts: list[str]) -> list[tuple[float, float]]:
     """The verdict's value and the differentiable objective, at some amounts of a look."""
-    objective, rows = panel.traced(), list[tuple[float, float]]()
+    objective, rows = DifferentiableObjective(panel), list[tuple[float, float]]()
     for amount in AMOUNTS:
         pictures = paint(1, 12, amount)
         value = panel.judge(panel.features(pictures, prompts, list(range(12)))).value
@@ -57,11 +58,11 @@ def test_a_scorer_without_a_gradient_is_refused(settings: PanelSettings, paint: 
     opened = Panel.open(replace(settings, weights={"margin": 1.0}, keep=frozenset({"margin"})))
     panel = on_three(opened, paint, prompts_of(1, 12))
     with pytest.raises(ScorerError, match="'margin' has no gradient; give it weight 0"):
-        panel.traced()
+        DifferentiableObjective(panel)
 
 
 def test_the_gradient_is_that_of_finite_differences(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
-    objective, prompts = calibrated.traced(), prompts_of(1, 12)
+    objective, prompts = DifferentiableObjective(calibrated), prompts_of(1, 12)
     pictures, way = paint(1, 12, 0.3) * 0.9 + 0.05, paint(1, 12, 0.6) - paint(1, 12, 0.3)
     seen = pictures.clone().requires_grad_()
     objective(seen, prompts).backward()
@@ -72,7 +73,7 @@ def test_the_gradient_is_that_of_finite_differences(calibrated: Panel, paint: Pa
 
 
 def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:
-    objective, prompts = calibrated.traced(), prompts_of(1, 12)
+    objective, prompts = DifferentiableObjective(calibrated), prompts_of(1, 12)
     pictures = paint(1, 12, 0.3)
     pictures[3] = 0.0
     rest = [row for row in range(12) if row != 3]
@@ -83,5 +84,10 @@ def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prom
     assert seen.grad is not None
     assert seen.grad.isfinite().all()
     assert not seen.grad[3].any()
-    with pytest.raises(ScorerError, match="0 sound picture"):
+    with pytest.raises(ScorerError, match="0 intact picture"):
         objective(torch.zeros(2, 3, 64, 64), prompts[:2])
+
+
+def test_a_panel_without_calibration_is_refused(settings: PanelSettings) -> None:
+    with pytest.raises(ScorerError, match="not calibrated yet"):
+        DifferentiableObjective(Panel.open(settings))

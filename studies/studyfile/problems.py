@@ -1,28 +1,21 @@
-"""Mistakes of a study file, in words: one line each, with the place, the value seen and the way out."""
+"""Problems of a study file: what pydantic and our validators find, each with its place, the value and the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from engine.errors import did_you_mean
-from studies.errors import StudyError
-
-Place = tuple[str | int, ...]
-"""Keys and list positions from the top of the file to a value."""
-
-MISSING = object()
-"""Stands for a value that is not there."""
+from engine.errors import Place, Problem, did_you_mean, value_text
 
 OWN_ERROR = "recipe_search"
-"""Type of the errors that our own validators raise; their context holds `what` and `remedy`."""
+"""Type of the errors that our own validators raise; their context holds the `problems`."""
 
-_WANTED = {
+_EXPECTED = {
     "string_type": "a text in quotes",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -43,65 +36,26 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mistake:
-    """One thing that is wrong in a study file."""
-
-    place: Place
-    what: str
-    """What is wrong, without the place and the value."""
-    seen: object = MISSING
-    remedy: str
-
-    def line(self, file: str) -> str:
-        """Return `file.toml: key.path: what is wrong (value seen); way out`."""
-        seen = "" if self.seen is MISSING else f" ({shown(self.seen)})"
-        where = f"{file}: {path_text(self.place)}: " if self.place else f"{file}: "
-        return f"{where}{self.what}{seen}; {self.remedy}"
-
-
-def path_text(place: Place) -> str:
-    """Return `prompts[2].seeds[1]`; list entries are counted from 1, as people do."""
-    text = ""
-    for part in place:
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """Return a value as TOML would write it, cut when long."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        text = f'"{value}"'
-    elif isinstance(value, list):
-        text = "[" + ", ".join(shown(entry) for entry in value) + "]"
-    elif isinstance(value, dict):
-        text = "{ " + ", ".join(f"{key} = {shown(entry)}" for key, entry in value.items()) + " }"
-    else:
-        text = str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
 def own_error(what: str, remedy: str) -> PydanticCustomError:
     """Return the error that a validator of ours raises."""
-    return PydanticCustomError(OWN_ERROR, "{what}; {remedy}", {"what": what, "remedy": remedy})
+    return own_errors([Problem(what=what, remedy=remedy)])
 
 
-def raise_all(file: str, mistakes: Sequence[Mistake]) -> None:
-    """Raise one error with a line per mistake, or return when there is none.
+def own_errors(problems: Iterable[Problem]) -> PydanticCustomError:
+    """Return the error that a validator of ours raises where another package found the problems.
 
-    Raises:
-        StudyError: there is at least one mistake.
+    The value's place in the file becomes theirs.
     """
-    if len(mistakes) == 1:
-        raise StudyError(mistakes[0].line(file))
-    if mistakes:
-        lines = "\n".join(mistake.line(file) for mistake in mistakes)
-        raise StudyError(f"{file} has {len(mistakes)} mistakes:\n{lines}")
+    found = tuple(problems)
+    return PydanticCustomError(OWN_ERROR, "{text}", {"text": "; ".join(map(str, found)), "problems": found})
 
 
-def from_pydantic(model: type[BaseModel], error: ValidationError, base: Place) -> list[Mistake]:
+def problems_of(error: PydanticCustomError) -> tuple[Problem, ...]:
+    """Return what a validator of ours found, without a place."""
+    return (error.context or {})["problems"]
+
+
+def from_pydantic(model: type[BaseModel], error: ValidationError, base: Place) -> Iterator[Problem]:
     """Return what pydantic found, in our words.
 
     Args:
@@ -109,28 +63,30 @@ def from_pydantic(model: type[BaseModel], error: ValidationError, base: Place) -
         error: what pydantic raised for the value at `base`.
         base: place of that value in the file.
     """
-    return [_mistake(model, details, base) for details in error.errors(include_url=False)]
+    for details in error.errors(include_url=False):
+        yield from _in_our_words(model, details, base)
 
 
-def _mistake(model: type[BaseModel], details: ErrorDetails, base: Place) -> Mistake:
-    loc: Place = tuple(part for part in details["loc"] if part != "[key]")
+def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) -> Iterator[Problem]:
+    loc: tuple[str | int, ...] = tuple(part for part in details["loc"] if part != "[key]")
     kind, context = details["type"], details.get("ctx", {})
     place = (*base, *loc)
     owner, field = _field_at(model, place)
-    if kind == "extra_forbidden":
-        known = list(_fields(owner)) if owner else []
-        return Mistake(place=place, what="unknown key", seen=details["input"], remedy=did_you_mean(str(loc[-1]), known))
     remedy = _example(owner, field, place)
-    if kind == "missing":
-        return Mistake(place=place, what="is missing", remedy=remedy)
-    if kind == OWN_ERROR:
-        return Mistake(place=place, what=context["what"], seen=details["input"], remedy=context["remedy"])
-    return Mistake(place=place, what=_what(kind, context, details["msg"]), seen=details["input"], remedy=remedy)
+    if kind == "extra_forbidden":
+        remedy = did_you_mean(str(loc[-1]), list(_fields(owner)) if owner else [])
+        yield Problem(place=place, what="unknown key", seen=details["input"], remedy=remedy)
+    elif kind == "missing":
+        yield Problem(place=place, what="is missing", remedy=remedy)
+    elif kind == OWN_ERROR:
+        yield from (replace(problem, place=place, seen=details["input"]) for problem in context["problems"])
+    else:
+        yield Problem(place=place, what=_what(kind, context, details["msg"]), seen=details["input"], remedy=remedy)
 
 
 def _what(kind: str, context: dict[str, Any], message: str) -> str:
-    if kind in _WANTED:
-        return f"must be {_WANTED[kind]}"
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}"
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
         return f"{words} {context[name]:g}"
@@ -177,4 +133,4 @@ def _example(owner: type[BaseModel] | None, field: FieldInfo | None, place: Plac
         return "correct it, or leave it out"
     name = [part for part in place if isinstance(part, str)][-1]
     itself = owner is not None and _fields(owner).get(name) is field
-    return f"write for example {name} = {shown(field.examples[0 if itself else -1])}"
+    return f"write for example {name} = {value_text(field.examples[0 if itself else -1])}"

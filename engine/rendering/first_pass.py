@@ -1,0 +1,68 @@
+"""The first pass of shots, from noise to latents, and which shots can go through it together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.errors import RenderError
+from engine.rendering.guidance import is_guided
+from engine.rendering.noise import NoiseSource
+from engine.sampling.sample import sample
+from engine.sampling.schedules import sigmas_for
+from engine.sampling.sigmas import NoiseLevels
+from engine.sampling.stepping import Denoise
+from engine.shots.shot import Shot
+
+
+def first_pass(shots: Sequence[Shot], denoise: Denoise, levels: NoiseLevels, device: torch.device) -> Tensor:
+    """Sample the latents of shots that take the same steps.
+
+    Args:
+        shots: One of the groups of ``groups_of``, or a part of it.
+        denoise: The guided denoiser of these shots.
+        levels: The noise levels the model was trained on.
+        device: Where the latents are made.
+
+    Returns:
+        ``(n, 4, h, w)`` float32, in the order of the shots.
+    """
+    first = shots[0]
+    sigmas = sigmas_for(first.sampler, first.schedule, first.steps, levels)
+    source = NoiseSource(shots, device)
+    unit = source.first()
+    noise = source.after(sigmas)
+    return sample(first.sampler, denoise, unit, sigmas, noise, eta=first.noise_share, s_noise=first.noise_factor)
+
+
+def picture_size_of(shots: Sequence[Shot]) -> tuple[int, int]:
+    """Return the width and height of the shots' pictures.
+
+    Raises:
+        RenderError: There are no shots, or their pictures have several sizes.
+    """
+    sizes = Counter(shot.picture_size for shot in shots)
+    if not sizes:
+        raise RenderError("no shots to render. Give at least one")
+    if len(sizes) > 1:
+        listed = ", ".join(f"{width}x{height} ({count} shots)" for (width, height), count in sizes.items())
+        raise RenderError(f"shots of several sizes in one call: {listed}. Render each size in a call of its own")
+    return next(iter(sizes))
+
+
+def groups_of(shots: Sequence[Shot]) -> list[list[int]]:
+    """Return the numbers of the shots in groups that take the same steps, in both passes."""
+    groups: dict[object, list[int]] = {}
+    for number, shot in enumerate(shots):
+        enlarged = (shot.hires.upscaler, shot.hires.denoise, shot.target) if shot.hires else None
+        groups.setdefault((enlarged, *map(_steps_of, shot.passes)), []).append(number)
+    return list(groups.values())
+
+
+def _steps_of(shot: Shot) -> object:
+    """Everything that decides the steps of one pass."""
+    noise = (shot.noise_share, shot.noise_factor)
+    return (shot.width, shot.height, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot))

@@ -1,0 +1,254 @@
+"""A study file, resolved and in parts: absolute paths, every default filled in, shots and space built.
+
+Functions take the part that they read. The whole, `StudySpec`, is for those few that put all parts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.recipes.recipe import Recipe
+from engine.shots.limits import SEED
+from engine.shots.shot import Shot
+from scorers.catalogue.sources import EncoderFiles
+from search.history import Point, Slots
+from search.plan import SearchPlan
+from search.space.space import Space
+from studies.candidate import Candidate
+from studies.studyfile.space import frame_fingerprint, knob_fingerprint
+
+if TYPE_CHECKING:
+    from scorers.panel.settings import PanelSettings
+    from search.shots import ShotRotation
+    from search.suggester import Suggester
+
+OWN_ENCODER = "clip"
+"""The name, in the panel, of an encoder that the study file gives by its two files."""
+SEED_DISTANCE = 1_000_003
+"""Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where a study is described and kept."""
+
+    file: Path
+    """The study file itself."""
+    name: str
+    folder: Path
+    """Where everything of the study is kept; may not exist yet."""
+
+    @property
+    def hashes(self) -> Path:
+        """The file where the hashes of the study's model files are remembered."""
+        return self.folder / "hashes.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """What is merged, and in which number format."""
+
+    models: Mapping[str, Path]
+    """Path by letter, A first."""
+    export_dtype: str = "fp16"
+    """Number format of exported checkpoints; the search rounds to it, so that it sees what will be exported."""
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what makes trials comparable; the hashes of the models are added by the night."""
+        return {"export dtype": self.export_dtype}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLook:
+    """The look that the search is after."""
+
+    sources: tuple[Path, ...]
+    """The references as the file names them: folders or files."""
+    references: tuple[Path, ...]
+    """The reference pictures, those of a folder sorted by name; a path that leads nowhere stays as it is."""
+    like: str = ""
+    """The look in words, or ""."""
+    unlike: str = ""
+    """What `like` is set against, in words; "" leaves it to the scorer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What every picture is made with, beside the merged model and the shots: files, device, precision."""
+
+    vae: Path | None = None
+    """The VAE file that decodes in place of the merged VAE; exports do not hold it."""
+    vaes: Mapping[str, Path | None] = field(default_factory=dict[str, "Path | None"])
+    """The VAE files that a trial may choose, by word; None is the merged VAE. Empty: there is no choice."""
+    prediction: str = "auto"
+    """What the UNets predict: auto, epsilon or v."""
+    embeddings: Path | None = None
+    """The folder of textual-inversion embeddings that prompts may name."""
+    upscalers: Path | None = None
+    """The folder of upscaler models that hires fix may name."""
+    device: str = "auto"
+    precision: str = "auto"
+
+    @property
+    def merges_vae(self) -> bool:
+        """Whether pictures are decoded by the merged VAE, so that the models need one inside."""
+        return self.vae is None and (not self.vaes or None in self.vaes.values())
+
+    def baseline(self, recipe: Recipe) -> Candidate:
+        """Return a recipe to compare with, decoded by the VAE that the search starts with."""
+        return Candidate(recipe=recipe, vae=next(iter(self.vaes), ""))
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what makes trials comparable; the hashes of VAEs, embeddings and upscalers are added by the night."""
+        prediction = {"render.prediction": self.prediction} if self.prediction != "auto" else {}
+        return {"device.precision": self.precision} | prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyShots:
+    """The shots of a study: those of its trials and those of its proof, which share no prompt with a seed."""
+
+    trials: tuple[Shot, ...]
+    """What trials render: each prompt with each of its seeds."""
+    proof: tuple[Shot, ...]
+    """What the finalists render."""
+
+    @property
+    def every(self) -> tuple[Shot, ...]:
+        """Those of the trials, then those of the proof."""
+        return self.trials + self.proof
+
+    @property
+    def passes(self) -> tuple[Shot, ...]:
+        """Every pass of every shot: hires fix renders a second one, maybe with a prompt of its own."""
+        return tuple(one for shot in self.every for one in shot.passes)
+
+    @property
+    def shortest_side(self) -> int:
+        """The shortest side of the trials' pictures, in pixels."""
+        return min(min(shot.picture_size) for shot in self.trials)
+
+    def drawn(self, slots: Sequence[int]) -> tuple[Shot, ...]:
+        """Return the shots at some places; no place: all of them. Beyond the last one they come again, other seeds."""
+        return tuple(self._shot_at(slot) for slot in slots) if slots else self.trials
+
+    def _shot_at(self, slot: int) -> Shot:
+        turn, place = divmod(slot, len(self.trials))
+        shot = self.trials[place]
+        return replace(shot, seed=seed_in_turn(shot.seed, turn)) if turn else shot
+
+    def fresh(self, slots: Slots) -> Slots:
+        """Return those places at which shots come again with other seeds, which no calibration recipe drew."""
+        return tuple(slot for slot in slots if slot >= len(self.trials))
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return the trials' shots; the proof's make no trial wrong."""
+        return {f"shot {number}": shot.text for number, shot in enumerate(self.trials, start=1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """What is searched, and how."""
+
+    seed: int
+    """The study's seed."""
+    space: Space
+    """What may vary; its frame says which family, dialect and merge mode."""
+    plan: SearchPlan
+    """How many trials each stage has, and by which sampler."""
+    shots_per_trial: int
+    """How many shots a trial draws; 0: as many as the measured noise asks for."""
+    fresh_seeds: bool
+    """Whether the shots come again with other seeds when stages have drawn them all."""
+    finalists: int
+    simplify: int
+    """Most simpler recipes that the proof tries; 0: none."""
+
+    def candidate(self, point: Point) -> Candidate:
+        """Return what a point of the space is rendered as."""
+        return Candidate(recipe=self.space.decode(point), vae=self.space.words(point).get("vae", ""))
+
+    def suggester(self, rotation: ShotRotation | None = None) -> Suggester:
+        """Return what proposes the trials; `rotation` says which shots each stage draws, None: all."""
+        from search.shots import ShotRotation
+        from search.suggester import Suggester
+
+        return Suggester(space=self.space, plan=self.plan, seed=self.seed, rotation=rotation or ShotRotation())
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what makes trials comparable; other counts of trials and finalists make no trial wrong."""
+        settings = {"study.seed": str(self.seed), "search.calibration": str(self.plan.calibration)}
+        return settings | frame_fingerprint(self.space.frame) | knob_fingerprint(self.space.knobs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """What judges the pictures."""
+
+    encoder: str | EncoderFiles
+    """The encoder for style and prompts: name of a known one, or the files of another."""
+    weights: Mapping[str, float]
+    """Weight by scorer; one of weight 0 is only reported."""
+    keep: frozenset[str] = frozenset()
+    """Scorers that stay on even if their noise hides what the calibration recipes differ by."""
+    folder: Path
+    """Where published files of encoders and scorers are looked for by their names."""
+    files: Mapping[str, Path]
+    """Such files elsewhere, by name of their encoder or scorer."""
+    here: Path
+    """What the paths of plug-ins are relative to: the study file's folder."""
+
+    def panel_settings(self, target: TargetLook, shots: StudyShots) -> PanelSettings:
+        """Return what the panel of scorers is opened with."""
+        from scorers.panel.settings import PanelSettings
+        from scorers.scoring.text_axis import NEUTRAL
+
+        own = {} if isinstance(self.encoder, str) else {OWN_ENCODER: self.encoder}
+        return PanelSettings(
+            encoders=own,
+            main=self.encoder if isinstance(self.encoder, str) else OWN_ENCODER,
+            references=target.references,
+            like=target.like,
+            unlike=target.unlike or NEUTRAL,
+            weights=dict(self.weights),
+            keep=self.keep,
+            folder=self.folder,
+            files=self.files,
+            here=self.here,
+            render_size=shots.shortest_side,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """The whole study file."""
+
+    storage: Storage
+    merge: Merge
+    target: TargetLook
+    rendering: Rendering
+    shots: StudyShots
+    search: SearchSettings
+    scoring: Scoring
+
+    def panel_settings(self) -> PanelSettings:
+        """Return what the panel of scorers is opened with."""
+        return self.scoring.panel_settings(self.target, self.shots)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return, by name, what makes trials comparable and so must not change on resume.
+
+        The stages' trial counts, finalists, the proof and the device are left out: changing them makes no earlier trial
+        wrong. The hashes of models, the VAE, embeddings and upscalers, and the version of the panel, which stands for
+        references, words and scorers, are added by the night.
+        """
+        parts = (self.search, self.merge, self.rendering, self.shots)
+        return {name: text for part in parts for name, text in part.fingerprint().items()}
+
+
+def seed_in_turn(seed: int, turn: int) -> int:
+    """Return the seed of a shot that comes again in turn 1, 2, ... through the shots."""
+    return (seed + SEED_DISTANCE * turn) % (SEED[1] + 1)
