@@ -196,6 +196,7 @@ class CalculationMode:
         ratio_noun: what its alpha is called in sentences.
         seed_note: what SuperMerger does with its seed, where that is not what recipes do.
         not_searched: why a search has no use for it, and the way out; None: it has.
+        package: the installed package that it comes from, with its version; "": it is ours. The registry fills it in.
     """
 
     name: str
@@ -222,6 +223,7 @@ class CalculationMode:
     ratio_noun: str = "alpha"
     seed_note: str = ""
     not_searched: tuple[str, str] | None = None
+    package: str = ""
 
     def leaves_a(self, alpha: float, beta: float) -> bool:
         """Whether a tensor stays what it is in A with these ratios (but for the sign of a zero)."""

@@ -12,6 +12,7 @@ It runs with all rights of this program, so install packages that you trust.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -51,10 +52,10 @@ def calculation_modes() -> Mapping[str, CalculationMode]:
     found = {mode.name: mode for mode in _CALCULATION_MODES}
     for point in entry_points(group=GROUP):
         mode = _loaded(point)
-        if found.setdefault(mode.name, mode) is not mode:
-            raise RecipeError(
-                f"{_called(point)}: there is a calculation mode {mode.name!r} already", remedy="rename it"
-            )
+        if mode.name in found:
+            what = f"{_called(point)}: there is a calculation mode {mode.name!r} already"
+            raise RecipeError(what, remedy="give it another name")
+        found[mode.name] = mode
     return MappingProxyType(found)
 
 
@@ -91,9 +92,12 @@ def _loaded(point: EntryPoint) -> CalculationMode:
     if not isinstance(mode, CalculationMode):
         what = f"{_called(point)} is {mode!r:.60}"
         raise RecipeError(what, remedy="a CalculationMode of engine.modes.record is needed")
-    return mode
+    return replace(mode, package=_package(point))
 
 
 def _called(point: EntryPoint) -> str:
-    package = f" of {point.dist.name} {point.dist.version}" if point.dist else ""
-    return f"the entry point {point.name} ({point.value}){package}"
+    return f"the entry point {point.name} ({point.value}) of {_package(point)}"
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"

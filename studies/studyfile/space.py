@@ -12,6 +12,7 @@ from engine.architecture.families import family_of
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import read_header
 from engine.errors import EngineError, Problem, Problems
+from engine.modes.registry import calculation_mode
 from search.space.build import GRID, build_space
 from search.space.frame import SEPARATE, RecipeFrame
 from search.space.knob import STEP, Knob
@@ -93,6 +94,13 @@ def frame_fingerprint(frame: RecipeFrame) -> dict[str, str]:
     return {
         f"merge.{name}": str(getattr(frame, name)) for name in names if getattr(frame, name) != getattr(usual, name)
     }
+
+
+def package_fingerprint(space: Space) -> dict[str, str]:
+    """The installed packages that calculation modes of trials come from, by mode; ours are in none."""
+    choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
+    modes = map(calculation_mode, choices.get("calculation", (space.frame.calculation,)))
+    return {f"calculation mode {mode.name}": mode.package for mode in modes if mode.package}
 
 
 def knob_fingerprint(knobs: Iterable[Knob]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from search.history import Point, Slots
 from search.plan import SearchPlan
 from search.space.space import Space
 from studies.candidate import Candidate
-from studies.studyfile.space import frame_fingerprint, knob_fingerprint
+from studies.studyfile.space import frame_fingerprint, knob_fingerprint, package_fingerprint
 
 if TYPE_CHECKING:
     from scorers.panel.settings import PanelSettings
@@ -181,7 +181,8 @@ class SearchSettings:
     def fingerprint(self) -> dict[str, str]:
         """Return what makes trials comparable; other counts of trials and finalists make no trial wrong."""
         settings = {"study.seed": str(self.seed), "search.calibration": str(self.plan.calibration)}
-        return settings | frame_fingerprint(self.space.frame) | knob_fingerprint(self.space.knobs)
+        frame, knobs = frame_fingerprint(self.space.frame), knob_fingerprint(self.space.knobs)
+        return settings | frame | knobs | package_fingerprint(self.space)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
