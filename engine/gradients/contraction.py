@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from engine.architecture.widths import UNET
 from engine.errors import RecipeError
 from engine.live.weights import LiveWeights
-from engine.modes.rows import Row
+from engine.modes.rows import TensorRow
 
 LARGEST_SHIFT = 64
 """Gradients of tensors up to this size are kept whole: rows may add a number to every single element of a bias."""
@@ -38,7 +38,7 @@ class Contracted:
     others: Mapping[str, float]
     whole: tuple[float, ...] | None
 
-    def along(self, direction: Row) -> float:
+    def along(self, direction: TensorRow) -> float:
         """Return ``<G, direction>``, the derivative when the tensor moves in that direction."""
         total = self.first * sum(weight for _, weight in direction.terms)
         total += sum(weight * self.others.get(str(name), 0.0) for name, weight in direction.terms)

@@ -222,7 +222,7 @@ def _input_options(
     read_as: str | None,
     **settings: Any,
 ) -> InputOptions:
-    from engine.supermerger.fields import Fields
+    from engine.supermerger.fields import RunFields
     from studies.recipes.inputs import InputOptions
 
     return InputOptions(
@@ -232,7 +232,7 @@ def _input_options(
         row=row,
         preset=preset,
         presets=presets,
-        settings=Fields(models=_letters(**settings), **settings) if settings else Fields(),
+        settings=RunFields(models=_letters(**settings), **settings) if settings else RunFields(),
     )
 
 

@@ -20,7 +20,7 @@ from engine.recipes.file import read_recipe_file
 from engine.recipes.presets import PRESETS, Weights, parse_presets, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.text import parse_toml
-from engine.supermerger.fields import Fields, Reading, notes_on, step_of
+from engine.supermerger.fields import Reading, RunFields, notes_on, step_of
 from engine.supermerger.history import dialect_name, parse_history, recipe_of_row, row_of
 from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
 from studies.errors import StudyError
@@ -52,7 +52,7 @@ class InputOptions:
     row: int | None = None
     preset: str | None = None
     presets: Path | None = None
-    settings: Fields = field(default_factory=Fields)
+    settings: RunFields = field(default_factory=RunFields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from engine.merging.output import Output
-    from engine.merging.write import Written
+    from engine.merging.write import WrittenCheckpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedFiles:
     """The files that an export wrote."""
 
-    checkpoint: Written
+    checkpoint: WrittenCheckpoint
     supermerger: Path | None
     """The recipe as lines to type into SuperMerger; None where the recipe was left out."""
 
@@ -153,7 +153,7 @@ def export_recipe(
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,
-        "arithmetic": output.way,
+        "arithmetic": output.arithmetic,
         "pruned": output.prune,
         "vae": output.vae.name if output.vae else None,
     }
