@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.shots.samplers import SAMPLERS, SCHEDULES
 from studies.cli.main import main
 from studies.studyfile import reference
@@ -182,3 +183,12 @@ def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_the_engine_in_ten_lines_is_among_them() -> None:
     assert any("engine.render(" in block for block in (param.values[0] for param in PYTHON) if isinstance(block, str))
+
+
+def test_every_mode_is_listed() -> None:
+    rows = [
+        line
+        for line in text_of(ROOT / "engine" / "README.md").splitlines()
+        if re.match(r"\| `(mode|calculation)`", line)
+    ]
+    assert {*MERGE_MODES, *calculation_modes()} - set(SPAN.findall("\n".join(rows))) == set()
