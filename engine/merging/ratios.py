@@ -63,7 +63,7 @@ class RunSettings:
         self._family: FamilyName = family
         self._keys = tuple(keys)
         self.table: dict[str, Ratios] = self._by_weights()
-        if run.filter:
+        if run.filter and run.filter.chooses:
             self._keep_out(run.filter)
         for rule in parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block):
             self._apply(rule)
@@ -111,9 +111,9 @@ class RunSettings:
 
     def _keep_out(self, chosen: Filter) -> None:
         """Take the keys that Include or Exclude keeps the run from out of the table."""
-        toggles = self._dialect.filter_toggles
         for key, block, extended in self._places:
-            if _filtered(chosen, key, self._name(block, extended), toggles=toggles):
+            names = {block, extended} if self._dialect.extended else {block}
+            if _filtered(chosen, key, names, toggles=self._dialect.filter_toggles):
                 del self.table[key]
 
     def _apply(self, rule: Rule) -> None:
@@ -124,9 +124,6 @@ class RunSettings:
         ):
             if key in self.table:
                 self.table[key] = self._rule_ratio(rule, key), self.table[key][1]
-
-    def _name(self, block: str, extended: str) -> str:
-        return extended if self._run.by_extended_block else rule_name(block, self._family)
 
     def _rule_ratio(self, rule: Rule, key: str) -> float:
         if not isinstance(rule.ratio, str):
@@ -161,7 +158,7 @@ class RunSettings:
 
 
 def rule_name(block: str, family: FamilyName) -> str:
-    """What SuperMerger's rules and filters call a block."""
+    """What SuperMerger's elemental rules call a block; its filters take the true names."""
     return ELEMENTAL_NAMES[block] if family == "sdxl" else block
 
 
@@ -200,10 +197,10 @@ def _extended_ratio(ratio: Ratio, extended: str) -> float:
     return ratio[min(place, len(ratio) - 1)]
 
 
-def _filtered(chosen: Filter, key: str, block: str, *, toggles: bool) -> bool:
-    """Whether Include or Exclude keeps the run from this key."""
+def _filtered(chosen: Filter, key: str, names: set[str], *, toggles: bool) -> bool:
+    """Whether Include or Exclude keeps the run from this key, whose block has these names."""
     hits = (
-        block in chosen.blocks,
+        not names.isdisjoint(chosen.blocks),
         "Adjust" in chosen.blocks and key in ADJUSTED,
         *(element in key for element in chosen.elements),
         "VAE" in chosen.blocks and "first_stage_model" in key,

@@ -41,7 +41,8 @@ class Filter:
 
     Attributes:
         kind: whether the named keys are the only ones touched, or the only ones left alone.
-        blocks: names of blocks; also ``Adjust`` (the six tensors of Adjust) and ``VAE``.
+        blocks: names of blocks, in SDXL IN00..IN08, M00, OUT00..OUT08, not the shifted names of elemental rules; in the
+            dialect ``head`` also the 110 ids; also ``Adjust`` (the six tensors of Adjust) and ``VAE``.
         elements: parts of key names.
     """
 
@@ -57,6 +58,11 @@ class Filter:
             )
         if "" in self.elements:
             raise RecipeError(f"{self.kind}: an empty element is part of every key", remedy="leave it out")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it names anything; SuperMerger merges every key where nothing is ticked, in Include too."""
+        return bool(self.blocks or self.elements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 FOLDER = Path(__file__).parents[2] / "golden" / "merges"
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = MANIFEST["cases"]
+FILTERS: list[dict[str, Any]] = json.loads((FOLDER / "filters.json").read_text(encoding="utf-8"))["cases"]
 EMPTY = "__empty__"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.engine.merging.reference_rules import IDS_26, IDS_110
+from tests.engine.merging.reference_rules import IDS_20, IDS_26, IDS_110
 from tests.engine.merging.strategies_models import ARCHES, models, rarely
 
 Run = dict[str, Any]
@@ -112,16 +112,14 @@ def elemental_texts(draw: st.DrawFn, *, extended: bool = False, invalid: bool = 
 
 
 @st.composite
-def include_excludes(draw: st.DrawFn, arch: str, dialect: str, *, extended: bool = False) -> dict[str, Any]:
-    """Include/Exclude settings: off, or with at least one block or element."""
+def include_excludes(draw: st.DrawFn, arch: str, dialect: str) -> dict[str, Any]:
+    """Include/Exclude settings: off, or some blocks and elements, or none."""
     off: dict[str, Any] = {"mode": "Off", "blocks": [], "elements": ""}
     if dialect == "2023" or not draw(rarely(3)):
         return off
-    names = [] if extended else [f"IN0{i}" for i in range(1, 9)] if arch == "sdxl" else list(IDS_26)
-    if arch == "sdxl" and not extended:
-        names.append("BASE")
+    names = list(IDS_26) if arch != "sdxl" else [*IDS_20, *IDS_110[::9]] if dialect == "head" else list(IDS_20)
     blocks = draw(st.lists(st.sampled_from([*names, "Adjust", "VAE"]), unique=True, max_size=4))
-    elements = draw(st.lists(st.sampled_from(ELEMENTS), unique=True, min_size=0 if blocks else 1, max_size=3))
+    elements = draw(st.lists(st.sampled_from(ELEMENTS), unique=True, max_size=3))
     if blocks and draw(st.booleans()):
         blocks.append("print")
     return {
@@ -148,7 +146,7 @@ def runs(draw: st.DrawFn, arch: str) -> Run:
         "calcmode": calcmode,
         "alpha": draw(ratios(low, high)),
         "beta": draw(ratios(low, high)),
-        "include_exclude": draw(include_excludes(arch, dialect, extended=extended)),
+        "include_exclude": draw(include_excludes(arch, dialect)),
         "adjust": draw(adjust_texts()),
         "opt_value": draw(st.sampled_from([0.0, 0.3, 1.0, 2.5])),
         "rand_seed": draw(st.integers(0, 2**31 - 1)),

@@ -15,7 +15,7 @@ from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import is_same, off, steps_off
-from tests.engine.merging.golden import CASES, expected, full_sha256, load_model, models_of
+from tests.engine.merging.golden import CASES, FILTERS, expected, full_sha256, load_model, models_of
 from tests.engine.merging.manifest_recipes import recipe_of, replayed
 from tests.engine.merging.reference import reference_run
 
@@ -52,6 +52,15 @@ def test_the_result_is_supermergers_bit_for_bit(case: dict[str, Any]) -> None:
 def units_off(found: Tensor, wanted: Tensor, case: dict[str, Any], key: str) -> float:
     inputs = [model[key] for model in models_of(case).values() if key in model]
     return steps_off(found, wanted, inputs, wanted.dtype)
+
+
+@pytest.mark.parametrize("case", FILTERS, ids=name_of)
+def test_a_filter_chooses_the_keys_that_it_does_in_supermerger(case: dict[str, Any]) -> None:
+    models = models_of(case)
+    a, found = models[case["model_A"]], replayed(case, models)
+    changed = [key for key, tensor in found.items() if key not in a or not is_same(tensor, a[key])]
+    assert len(changed) == case["changed_keys"]
+    assert full_sha256(found) == case["sha256_full"]
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=name_of)
