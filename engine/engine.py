@@ -127,8 +127,8 @@ class Engine:
         weights = self.weights
         if recipe.family != weights.live.family.name:
             raise RecipeError(
-                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
-                f'family = "{weights.live.family.name}" in the recipe, or open other models'
+                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}",
+                remedy=f'write family = "{weights.live.family.name}" in the recipe, or open other models',
             )
         whole, self._ready = self._ready, False
         report = weights.build(weights.plan(recipe))
@@ -201,7 +201,9 @@ class Engine:
         if self._weights is None:
             raise EngineError(CLOSED)
         if not self._ready:
-            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+            raise RenderError(
+                "no recipe is built, or the last build was interrupted", remedy="build one before rendering"
+            )
         return self._renderer
 
     def close(self) -> None:
@@ -225,7 +227,7 @@ class Engine:
 def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
     """All parents, with a VAE inside or not, each checked against the first; all errors are raised as one."""
     if not models:
-        raise EngineError("no models to open. Name at least one checkpoint")
+        raise EngineError("no models to open", remedy="name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}
     problems = Problems()
     for name, path in models.items():
@@ -243,8 +245,8 @@ def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) ->
     if prediction == "auto" and len(set(marks.values())) > 1:
         listed = ", ".join(f"{name} {' and '.join(sorted(own)) or 'nothing'}" for name, own in marks.items())
         raise EngineError(
-            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither. Take "
-            'models of one kind, or set prediction to "epsilon" or "v"'
+            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither",
+            remedy='take models of one kind, or set prediction to "epsilon" or "v"',
         )
     first = next(iter(checkpoints))
     chosen: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"

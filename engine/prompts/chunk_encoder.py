@@ -92,7 +92,7 @@ class ChunkEncoder:
 
     def _fitting(self, name: str, width: int) -> Tensor:
         if self._embeddings is None:
-            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set. Set one')
+            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set', remedy="set one")
         return self._embeddings.fitting(name, width, self._vectors)
 
     def _inserter(self, chunks: Sequence[Chunk]) -> Any:
@@ -159,5 +159,6 @@ def _refuse_broken(chunks: Sequence[Chunk], result: Tensor | None) -> None:
     if broken:
         raise RenderError(
             f"the text encoder gives NaN or infinite numbers for {len(broken)} of {len(chunks)} chunks of text, first "
-            f'"{broken[0]}". The recipe breaks its weights: bring the ratio of BASE closer to 0 or 1'
+            f'"{broken[0]}"',
+            remedy="the recipe breaks its weights: bring the ratio of BASE closer to 0 or 1",
         )

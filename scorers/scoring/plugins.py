@@ -30,6 +30,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from engine.errors import Named
 from scorers.base import Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.tensor_files import sha256_of
@@ -106,7 +107,7 @@ def _loaded(what: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:
-        raise ScorerError(f"{what}: cannot be loaded: {type(error).__name__}: {error}") from error
+        raise ScorerError(f"cannot be loaded: {type(error).__name__}: {error}", place=(Named(what),)) from error
 
 
 def _wrapped(inner: Any, name: str, version: str) -> Scorer:
@@ -169,10 +170,12 @@ class Plugin:
         unknown = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
         if unknown:
             raise ScorerError(
-                f"{name}: needs {unknown[0]!r}", remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME"
+                f"needs {unknown[0]!r}",
+                place=(Named(name),),
+                remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME",
             )
         if self.degree not in {1, 2}:
-            raise ScorerError(f"{name}: its degree is {self.degree!r}", remedy="it must be 1 or 2")
+            raise ScorerError(f"its degree is {self.degree!r}", place=(Named(name),), remedy="it must be 1 or 2")
 
     def fit(self, calibration: Calibration) -> None:
         """Fit it, if it has ``fit``."""

@@ -18,7 +18,7 @@ from types import FrameType
 from optuna.trial import Trial
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
@@ -132,8 +132,9 @@ class Night:
             failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
             if failures >= FAILURES_IN_A_ROW:
                 raise StudyError(
-                    f"{self.spec.storage.name}: {failures} trials in a row failed, the last one with: "
-                    f"{trial.user_attrs.get('reason')}; fix that and run the same command again"
+                    f"{failures} trials in a row failed, the last one with: {trial.user_attrs.get('reason')}",
+                    place=(Named(self.spec.storage.name),),
+                    remedy="fix that and run the same command again",
                 )
 
     def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
@@ -189,7 +190,9 @@ class Night:
 
 
 def _raise_busy() -> None:
-    raise BusyError("the search is over; another worker makes the proof, and recipe-search show has it when it is done")
+    raise BusyError(
+        "the search is over", remedy="another worker makes the proof, and recipe-search show has it when it is done"
+    )
 
 
 @contextmanager

@@ -75,7 +75,9 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
     """
     storage = spec.storage
     if not StudyStore.exists(storage.folder):
-        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+        raise StudyError(
+            "this study has not been run yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}"
+        )
     with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
         repair(storage.folder / "journal.log")
         store = StudyStore(storage.folder, storage.name)
@@ -126,7 +128,7 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{storage.folder}: no trial was made yet; recipe-search run {storage.file}")
+        raise StudyError("no trial was made yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}")
     names = differing(known, inputs)
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:

@@ -107,8 +107,9 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{self.storage.folder}: {count} usable picks; weights can be fitted to {FEWEST_PICKS} or more: "
-                f"recipe-search pick {self.storage.file}"
+                f"{count} usable picks",
+                place=(self.storage.folder,),
+                remedy=f"weights can be fitted to {FEWEST_PICKS} or more: recipe-search pick {self.storage.file}",
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
@@ -151,7 +152,9 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     store = open_store(spec.storage)
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{spec.storage.folder}: no trial was made yet; recipe-search run {spec.storage.file}")
+        raise StudyError(
+            "no trial was made yet", place=(spec.storage.folder,), remedy=f"recipe-search run {spec.storage.file}"
+        )
     models = model_hashes(spec.merge, spec.storage)
     kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
     workshop = Workshop.open(spec, models, kept_on=kept_on)
