@@ -16,7 +16,7 @@ from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
-from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError
+from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.live.model import LiveModel
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
@@ -30,7 +30,7 @@ from engine.shots.shot import Shot
 
 TEXT_BLOCK = BLOCKS[0]
 """The block that holds the text encoder: BASE."""
-CLOSED = "the engine is closed. Open a new one"
+CLOSED = "the engine is closed"
 
 
 class Engine:
@@ -184,7 +184,7 @@ class Engine:
             EngineError: The engine is closed.
         """
         if self._weights is None:
-            raise EngineError(CLOSED)
+            raise EngineError(CLOSED, remedy="open a new one")
         return self._weights
 
     @property
@@ -199,7 +199,7 @@ class Engine:
 
     def _built_renderer(self) -> Renderer:
         if self._weights is None:
-            raise EngineError(CLOSED)
+            raise EngineError(CLOSED, remedy="open a new one")
         if not self._ready:
             raise RenderError(
                 "no recipe is built, or the last build was interrupted", remedy="build one before rendering"
@@ -263,4 +263,4 @@ def _precision(name: str, device: torch.device) -> str:
 
 def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:
     if name not in choices:
-        raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')
+        raise EngineError("is not known", place=(what,), seen=name, remedy=did_you_mean(name, choices))

@@ -140,7 +140,8 @@ def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]
         raise RenderError(
             "the weights of a prompt leave a mean of 0 or no number, which cannot be scaled back to the mean before "
             "them",
-            remedy=f"the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one",
+            seen=sorted({weight for chunk in counts for weight in chunk.weights}),
+            remedy="change one of its weights",
         )
     return {chunk: value * factor.float() for chunk, value in after.items()}
 

@@ -80,9 +80,9 @@ class UpscalerFolder:
         file = f"{spellings[1]}.pth or .safetensors"
         there = f"it has {', '.join(self.names)}" if self._files else "it has none"
         raise RenderError(
-            f'holds no upscaler "{name}" ({there}). Put {file} there, or choose another',
+            f'holds no upscaler "{name}" ({there})',
             place=(self.folder,),
-            remedy=f"without a file: {', '.join(UPSCALERS)}",
+            remedy=f"put {file} there, or choose another; without a file: {', '.join(UPSCALERS)}",
         )
 
     def hashes(self, names: Iterable[str]) -> dict[str, str]:

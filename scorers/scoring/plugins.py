@@ -87,7 +87,7 @@ def _from_file(path: Path, attribute: str | None) -> Any:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         hint = f"name one: {path.name}:{classes[0]}" if classes else 'it needs score(image, prompt="") or a class'
-        raise ScorerError(f"has no {name!r}", place=(path,), remedy=f"{hint}")
+        raise ScorerError(f"has no {name!r}", place=(path,), remedy=hint)
     return getattr(module, name)
 
 
@@ -106,6 +106,8 @@ def _loaded(what: str, load: Callable[[], Any]) -> Any:
     """Run someone else's code; whatever it raises becomes a ScorerError with its type and message."""
     try:
         return load()
+    except ScorerError as error:
+        raise error.under(Named(what)) from error
     except Exception as error:
         raise ScorerError(f"cannot be loaded: {type(error).__name__}: {error}", place=(Named(what),)) from error
 
@@ -117,7 +119,9 @@ def _wrapped(inner: Any, name: str, version: str) -> Scorer:
         inner = _loaded(name, inner)
     reads_images = callable(getattr(inner, "look", None))
     if not reads_images and not callable(inner):
-        raise ScorerError(f"{name}: is no scorer", remedy="it has neither __call__(features) nor look(images, prompts)")
+        raise ScorerError(
+            "is no scorer", place=(Named(name),), remedy="give it __call__(features) or look(images, prompts)"
+        )
     return (ImagePlugin if reads_images else Plugin)(inner, name, version)
 
 

@@ -59,9 +59,10 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
         )
     if changed:
         raise StudyError(
-            f"{folder}: this study began with other inputs, and scores of both would not compare:\n"
+            "this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
-            + "\nput them back, or give the study another name to start a new one"
+            + "\nput them back, or give the study another name to start a new one",
+            place=(folder,),
         )
     before = store.noted(SURROUNDINGS)
     for name in differing(before, surroundings):

@@ -219,9 +219,10 @@ def disk_errors_named(folder: Path) -> Generator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"{folder}: the disk is full; every finished trial is kept: free some space and run again"
+            place, what, remedy = folder, "the disk is full", "free some space and run again"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            message = f"{error.filename or folder}: cannot be written ({error.strerror}); every finished trial is kept"
+            place, what = Path(error.filename or folder), f"cannot be written ({error.strerror})"
+            remedy = "allow writing there and run again"
         else:
             raise
-        raise StudyError(message) from error
+        raise StudyError(f"{what}, and every finished trial is kept", place=(place,), remedy=remedy) from error

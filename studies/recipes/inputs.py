@@ -90,7 +90,9 @@ def read_input(source: str, options: InputOptions) -> RecipeInput:
     """
     kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
-        raise StudyError(f"{source}: what kind of file is it? Name it with --from: {', '.join(KINDS)}")
+        raise StudyError(
+            "its kind is not known", place=(Named(source),), remedy=f"name it with --from: {', '.join(KINDS)}"
+        )
     if kind == "toml":
         return _from_recipe_file(source)
     if kind == "metadata" and not _is_text(source):
@@ -200,7 +202,9 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError("of which family are its models? Name it with --family: sd1, sd2 or sdxl", place=(path,))
+        raise StudyError(
+            "the family of its models is not known", place=(path,), remedy="name it with --family: sd1, sd2 or sdxl"
+        )
     return family
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from scorers.errors import ScorerError
 from scorers.features import FloatArray
 from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
 from studies.candidate import Candidate
@@ -113,8 +114,8 @@ class Picking:
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
-        except ArithmeticError as error:
-            raise StudyError(str(error), place=(self.storage.folder,)) from error
+        except ScorerError as error:
+            raise StudyError.of(problem.under(self.storage.folder) for problem in error.problems) from error
         return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:

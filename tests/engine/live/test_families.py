@@ -239,7 +239,7 @@ def test_models_with_other_marks_do_not_mix(marked: Path, files: dict[str, list[
     with pytest.raises(EngineError, match=r"different predictions \(A nothing, B v_pred and ztsnr\)"):
         Engine.open(pair, device="cpu")
     assert facts(pair, prediction="v") == ("v", False)
-    with pytest.raises(EngineError, match=r'prediction = "x" is not known\. Choose one of auto, epsilon, v'):
+    with pytest.raises(EngineError, match=r'prediction: is not known \("x"\); known here: auto, epsilon, v'):
         Engine.open(pair, device="cpu", prediction="x")
 
 
