@@ -12,10 +12,8 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for name in ("engine", "scorers", "search", "studies") for path in (ROOT / name).rglob("*.py"))
 GROUND = ROOT / "engine/errors.py"
 """Where texts are made, and the first line of another library's is taken."""
-CUTTERS = set(
-    "split rsplit partition rpartition splitlines removeprefix removesuffix startswith endswith find rfind index rindex "
-    "replace count".split()
-)
+CUTTERS = {"split", "rsplit", "partition", "rpartition", "splitlines", "removeprefix", "removesuffix", "startswith"}
+CUTTERS |= {"endswith", "find", "rfind", "index", "rindex", "replace", "count"}
 """Methods that take a text apart, or look what is in it."""
 SEARCHES = {"match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 """Functions of `re`, and methods of its patterns, that search the texts they are given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorers.errors import ScorerError
 from scorers.panel.preference import (
     SHARPNESS,
     SPREAD,
