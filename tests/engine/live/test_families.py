@@ -198,7 +198,7 @@ def test_parts_are_views_of_one_memory(loaded: dict[str, LiveWeights]) -> None:
 
 
 def test_a_recipe_for_another_family_is_refused(files: dict[str, list[Path]]) -> None:
-    said = r'the recipe is for sd1 and the models are sdxl\. Write family = "sdxl"'
+    said = r'the recipe is for sd1 and the models are sdxl; write family = "sdxl"'
     with Engine.open({"A": files["sdxl"][0]}, device="cpu") as engine, pytest.raises(RecipeError, match=said):
         engine.build(Recipe.flat(0))
 
