@@ -123,7 +123,10 @@ class ProblemError(Exception):
         return error
 
     def under(self, *place: str | int | Path | Named) -> Self:
-        """The same error where the places of its problems lie within another."""
+        """The same error where the places of its problems lie within another.
+
+        A subject in words ("the shot") is left out, since the new place says what the problems are of.
+        """
         return type(self).of(problem.under(*place) for problem in self.problems)
 
 

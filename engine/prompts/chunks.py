@@ -166,8 +166,8 @@ class _Filler:
     def _insert(self, named: NamedEmbedding, weight: float) -> None:
         if named.vectors > CHUNK_ROOM:
             raise RenderError(
-                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}. '
-                "Take it out of the prompt, or use one with fewer vectors"
+                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
+                remedy="take it out of the prompt, or use one with fewer vectors",
             )
         if len(self.ids) + named.vectors > CHUNK_ROOM:
             self.next_chunk()

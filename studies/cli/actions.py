@@ -29,7 +29,7 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
-        raise StudyError(f"{spec.storage.file}: nothing was started; fix the errors above")
+        raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
 
 
 def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
@@ -99,4 +99,8 @@ def _candidate_of_trial(storage: Storage, store: StudyStore, number: int | None)
     for trial in store.trials():
         if trial.number == number and "recipe" in trial.user_attrs:
             return Candidate.of(trial.user_attrs)
-    raise StudyError(f"{storage.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")
+    raise StudyError(
+        f"there is no finished trial {number}",
+        place=(storage.folder,),
+        remedy="`recipe-search show` lists the best ones",
+    )

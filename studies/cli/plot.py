@@ -135,8 +135,8 @@ def _refuse_large(plan: PlotPlan, grid: Grid, out: Path, most: int) -> None:
     width, height = grid.size
     if width * height > most * 1_000_000:
         raise StudyError(
-            f"the grid would be {width}x{height}, {width * height / 1e6:.0f} megapixels, and the limit is {most}; take "
-            f"fewer or smaller pictures, or --max-megapixels {width * height // 1_000_000 + 1}"
+            f"the grid would be {width}x{height}, {width * height / 1e6:.0f} megapixels, and the limit is {most}",
+            remedy=f"take fewer or smaller pictures, or --max-megapixels {width * height // 1_000_000 + 1}",
         )
     refuse_unfit(out, grid.size, plan.infotext())
 

@@ -102,7 +102,9 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
         raise StudyError('nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
     numbers = read_seeds(seeds) or [base.get("seed", FIRST_SEED)]
     if len(texts) * len(numbers) > MOST_PICTURES:
-        raise StudyError(f"{len(texts) * len(numbers)} pictures are too many for one call; at most {MOST_PICTURES}")
+        raise StudyError(
+            f"{len(texts) * len(numbers)} pictures are too many for one call", remedy=f"at most {MOST_PICTURES}"
+        )
     every: list[dict[str, Any]] = [{**base, "prompt": text, "seed": seed} for text in texts for seed in numbers]
     return [Shot(**fields) for fields in every]
 

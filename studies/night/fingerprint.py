@@ -52,15 +52,17 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
     if differing(known, inputs) == [PANEL]:
         what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
-            f"{folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
-            f"of both would not compare; `recipe-search rescore {spec.storage.file}` judges all trials anew, or put it "
-            "back"
+            f"what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
+            f"of both would not compare",
+            place=(folder,),
+            remedy=f"`recipe-search rescore {spec.storage.file}` judges all trials anew, or put it back",
         )
     if changed:
         raise StudyError(
-            f"{folder}: this study began with other inputs, and scores of both would not compare:\n"
+            "this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
-            + "\nput them back, or give the study another name to start a new one"
+            + "\nput them back, or give the study another name to start a new one",
+            place=(folder,),
         )
     before = store.noted(SURROUNDINGS)
     for name in differing(before, surroundings):

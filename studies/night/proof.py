@@ -122,7 +122,7 @@ def _features_of(
             try:
                 features[label] = workshop.make(candidate, spec.shots.proof, pictures=True).features
             except (EngineError, ScorerError) as error:
-                where = (Named(spec.storage.name), Named(f"the proof's pictures of {label} cannot be made"))
+                where = (Named(spec.storage.name), Named(f"proof of {label}"))
                 raise StudyError.of(problem.under(*where) for problem in error.problems) from error
             bar.advance(note=label)
     return features

@@ -75,7 +75,9 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
     """
     storage = spec.storage
     if not StudyStore.exists(storage.folder):
-        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+        raise StudyError(
+            "this study has not been run yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}"
+        )
     with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
         repair(storage.folder / "journal.log")
         store = StudyStore(storage.folder, storage.name)
@@ -126,14 +128,15 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{storage.folder}: no trial was made yet; recipe-search run {storage.file}")
+        raise StudyError("no trial was made yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}")
     names = differing(known, inputs)
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:
         raise StudyError(
-            f"{storage.folder}: rescoring needs the same pictures, and other inputs than the panel changed:\n"
+            "rescoring needs the same pictures, and other inputs than the panel changed:\n"
             + "\n".join(others)
-            + "\nput it back, or give the study another name to start a new one"
+            + "\nput it back, or give the study another name to start a new one",
+            place=(storage.folder,),
         )
     if PANEL not in names:
         return []
@@ -175,10 +178,12 @@ def _refuse_missing(
     gone = [names for names, _ in lacking if NOTHING in names]
     pictures = sum(len(shots.drawn(slots)) for _, slots in lacking)
     raise StudyError(
-        f"{storage.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
+        f"the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
-        + f", which the panel reads now; `recipe-search rescore {storage.file} --render` renders those recipes again "
-        f"({pictures} pictures), or take out of the study file what reads it"
+        + ", which the panel reads now",
+        place=(storage.folder,),
+        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures} pictures), or "
+        "take out of the study file what reads it",
     )
 
 

@@ -108,7 +108,7 @@ class Workshop:
             NotKeptError: this workshop was opened for renders that are kept.
         """
         if self._engine is None:
-            raise NotKeptError("a recipe has to be rendered; `recipe-search run` does")
+            raise NotKeptError("a recipe has to be rendered", remedy="`recipe-search run` does")
         return self._engine
 
     def make(

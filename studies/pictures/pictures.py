@@ -77,7 +77,7 @@ def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
     suffix = path.suffix.lower()
     most = SIDES.get(suffix)
     if most is None:
-        raise StudyError(f"which format? The name must end in {', '.join(SIDES)}", place=(path,))
+        raise StudyError("its format is not known", place=(path,), remedy=f"the name must end in {', '.join(SIDES)}")
     if max(size) > most:
         raise StudyError(
             f"would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side",

@@ -147,9 +147,9 @@ def export_recipe(
 
     text = out.with_suffix(".supermerger.txt")
     if text.exists() and not overwrite:
-        raise CheckpointError(f"{text}: already exists; choose another name, or add --overwrite")
+        raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
     if text.is_dir():
-        raise CheckpointError(f"{text}: is a folder; choose another name for the checkpoint")
+        raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,

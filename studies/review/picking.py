@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from scorers.errors import ScorerError
 from scorers.features import FloatArray
 from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
 from studies.candidate import Candidate
@@ -107,13 +108,14 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{self.storage.folder}: {count} usable picks; weights can be fitted to {FEWEST_PICKS} or more: "
-                f"recipe-search pick {self.storage.file}"
+                f"{count} usable picks",
+                place=(self.storage.folder,),
+                remedy=f"weights can be fitted to {FEWEST_PICKS} or more: recipe-search pick {self.storage.file}",
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
-        except ArithmeticError as error:
-            raise StudyError(str(error), place=(self.storage.folder,)) from error
+        except ScorerError as error:
+            raise StudyError.of(problem.under(self.storage.folder) for problem in error.problems) from error
         return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:
@@ -151,7 +153,9 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     store = open_store(spec.storage)
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{spec.storage.folder}: no trial was made yet; recipe-search run {spec.storage.file}")
+        raise StudyError(
+            "no trial was made yet", place=(spec.storage.folder,), remedy=f"recipe-search run {spec.storage.file}"
+        )
     models = model_hashes(spec.merge, spec.storage)
     kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
     workshop = Workshop.open(spec, models, kept_on=kept_on)

@@ -18,7 +18,9 @@ def open_store(storage: Storage) -> StudyStore:
         StudyError: the study was never run.
     """
     if not StudyStore.exists(storage.folder):
-        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+        raise StudyError(
+            "this study has not been run yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}"
+        )
     with suppress(BusyError), alone(storage.folder):  # a night at work finishes its records itself
         repair(storage.folder / "journal.log")
     return StudyStore(storage.folder, storage.name)

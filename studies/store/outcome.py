@@ -139,7 +139,7 @@ def read_outcome(folder: Path) -> Outcome:
     """
     path = folder / "outcome.json"
     if not path.exists():
-        raise StudyError(f"{folder}: no outcome yet; `recipe-search run` ends with one")
+        raise StudyError("no outcome yet", place=(folder,), remedy="`recipe-search run` ends with one")
     fields = json.loads(path.read_text(encoding="utf-8"))
     return Outcome(
         models=fields["models"],
