@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from engine.supermerger.cover import cover
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -16,7 +17,6 @@ from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, Filter, MergeStep, SelfStep
 from engine.supermerger.convert import convert
-from engine.supermerger.cover import cover
 from engine.supermerger.effects import known_keys
 from tests.engine.merging.manifest_recipes import recipe_of
 from tests.engine.merging.strategies import cases
