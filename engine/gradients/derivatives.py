@@ -66,6 +66,7 @@ class _RowQuotients:
         self._known: dict[tuple[Row, Row], Row] = {}
 
     def of(self, moved: Mapping[str, Row]) -> dict[str, Row]:
+        """Return the difference quotient of every moved row, by its key."""
         return {key: self._quotient(row, self._rows[key]) for key, row in moved.items()}
 
     def _quotient(self, moved: Row, row: Row) -> Row:

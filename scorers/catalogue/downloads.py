@@ -67,9 +67,9 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", error)
-        way_out = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
+        remedy = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
         raise ScorerError(
-            f"{file.source}: cannot be fetched ({reason})", remedy=f"{way_out} it by hand into {path}"
+            f"{file.source}: cannot be fetched ({reason})", remedy=f"{remedy} it by hand into {path}"
         ) from error
     except OSError as error:
         raise ScorerError(
@@ -148,6 +148,6 @@ def _copied(file: PublishedFile, answer: HTTPResponse, target: IO[bytes], progre
     target.flush()
     os.fsync(target.fileno())
     if total and done != total:
-        way_out = GO_ON if file.sha256 else "try again"
-        raise ScorerError(f"{file.source}: {done} of {total} bytes came", remedy=way_out)
+        remedy = GO_ON if file.sha256 else "try again"
+        raise ScorerError(f"{file.source}: {done} of {total} bytes came", remedy=remedy)
     return digest.hexdigest()

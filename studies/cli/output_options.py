@@ -34,8 +34,8 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from engine.merging.output import Output
 
-        way = "folded" if folded else "exact"
-        output = Output(way=way, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
+        arithmetic = "folded" if folded else "exact"
+        output = Output(way=arithmetic, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
         command(output=output, with_recipe=not no_recipe, **rest)
 
     wrapped: Callable[..., None] = run

@@ -28,9 +28,15 @@ LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", 
 
 
 def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str], workshop: Workshop) -> None:
-    """Compare the inputs, those of `inputs_of`, with those of the study's first night, or store them if this is the first.
+    """Compare the inputs with those of the study's first night, or store them if this is the first.
 
     Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+
+    Args:
+        store: the study's storage.
+        storage: names the study in messages.
+        inputs: as `inputs_of` returns them.
+        workshop: the panel and the device.
 
     Raises:
         StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
@@ -51,9 +57,9 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
     if differing(known, inputs) == [PANEL]:
         what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
-            f"{storage.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
-            f"of both would not compare; `recipe-search rescore {storage.file}` judges all trials anew, or put it "
-            "back"
+            f"{storage.folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and "
+            f"scores of both would not compare; `recipe-search rescore {storage.file}` judges all trials anew, or put "
+            "it back"
         )
     if changed:
         raise StudyError(

@@ -106,15 +106,15 @@ def read_pins(folder: Path) -> list[Pin]:
 
 
 def _read_pin(path: Path) -> Pin:
-    way_out = "restore the file from a backup, or delete it and approve again"
+    remedy = "restore the file from a backup, or delete it and approve again"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         digest = fields.pop("digest")
         pin = Pin(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"{path}: not a pin ({error}); {way_out}") from error
+        raise StudyError(f"{path}: not a pin ({error}); {remedy}") from error
     if pin.digest != digest:
-        raise StudyError(f"{path}: was changed after it was approved; {way_out}")
+        raise StudyError(f"{path}: was changed after it was approved; {remedy}")
     return pin
 
 
