@@ -31,6 +31,7 @@ from engine.shots.shot import Shot
 TEXT_BLOCK = BLOCKS[0]
 """The block that holds the text encoder: BASE."""
 CLOSED = "the engine is closed"
+"""What is wrong with an engine that is used after it was closed."""
 
 
 class Engine:

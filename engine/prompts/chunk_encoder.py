@@ -31,7 +31,10 @@ class ReadableEncoder(Protocol):
     """One text encoder and how it is read; ``engine.prompts.encoders.Tower`` is one."""
 
     @property
-    def model(self) -> nn.Module: ...  # noqa: D102
+    def model(self) -> nn.Module:
+        """The text encoder itself."""
+        ...
+
     @property
     def base(self) -> Any:
         """The module that has ``embeddings``."""

@@ -25,7 +25,7 @@ from engine.errors import EngineError
 CONTEXT = 77
 """How many tokens a text encoder reads at once, start and end included."""
 CHUNK_ROOM = CONTEXT - 2
-"""How many of them are of the text."""
+"""How many tokens of a chunk are of the text; a start and an end token stand around them."""
 START = END - 1
 """The id of the token that begins every text."""
 VOCABULARY = 49408

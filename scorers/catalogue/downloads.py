@@ -71,9 +71,9 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", error)
-        way_out = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
+        remedy = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
         raise ScorerError(
-            f"cannot be fetched ({reason})", place=(Named(file.source),), remedy=f"{way_out} it by hand into {path}"
+            f"cannot be fetched ({reason})", place=(Named(file.source),), remedy=f"{remedy} it by hand into {path}"
         ) from error
     except OSError as error:
         raise ScorerError(
@@ -152,6 +152,6 @@ def _copied(file: PublishedFile, answer: HTTPResponse, target: IO[bytes], progre
     target.flush()
     os.fsync(target.fileno())
     if total and done != total:
-        way_out = GO_ON if file.sha256 else "try again"
-        raise ScorerError(f"{done} of {total} bytes came", place=(Named(file.source),), remedy=way_out)
+        remedy = GO_ON if file.sha256 else "try again"
+        raise ScorerError(f"{done} of {total} bytes came", place=(Named(file.source),), remedy=remedy)
     return digest.hexdigest()

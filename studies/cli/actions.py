@@ -32,12 +32,12 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
 
 
-def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
+def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
-        shown_as: the study as it was typed, for the commands to type next.
+        typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
 
     Returns:
@@ -62,9 +62,9 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
         markup=False,
     )
     console.print(
-        f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False
+        f'  recipe-search approve {typed_path} --finalist 1 --note "why this one"', highlight=False, markup=False
     )
-    console.print(f"  recipe-search export {shown_as}", highlight=False, markup=False)
+    console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
 
 

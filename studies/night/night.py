@@ -26,7 +26,7 @@ from search.suggester import Proposal, Suggester
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
-from studies.night.fingerprint import refuse_changes
+from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.trial import tried
@@ -90,7 +90,7 @@ class Night:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
-            refuse_changes(store, self.spec, models, workshop)
+            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop), workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")

@@ -24,7 +24,16 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, panel_changes
+from studies.night.fingerprint import (
+    INPUTS,
+    JUDGED_BY,
+    PANEL,
+    SURROUNDINGS,
+    differing,
+    inputs_of,
+    kept_device,
+    panel_changes,
+)
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
@@ -33,6 +42,7 @@ from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
 from studies.store.journal import repair
+from studies.store.opening import not_run
 from studies.store.records import VERDICT, attributes_of
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
@@ -75,14 +85,12 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
     """
     storage = spec.storage
     if not StudyStore.exists(storage.folder):
-        raise StudyError(
-            "this study has not been run yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}"
-        )
+        raise not_run(storage)
     with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
         repair(storage.folder / "journal.log")
         store = StudyStore(storage.folder, storage.name)
         models = model_hashes(spec.merge, storage)
-        kept_on = "" if render else str((store.noted(SURROUNDINGS) or {}).get("device", "cpu")).partition(":")[0]
+        kept_on = "" if render else kept_device(store)
         workshop = Workshop.open(spec, models, kept_on=kept_on)
         try:
             return _rescored(spec, workshop, store, models, console)
@@ -128,7 +136,7 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError("no trial was made yet", place=(storage.folder,), remedy=f"recipe-search run {storage.file}")
+        raise not_run(storage, "no trial was made yet")
     names = differing(known, inputs)
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:

@@ -26,7 +26,9 @@ from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
 from studies.errors import StudyError
 
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
+"""The kinds of text that a recipe is read from."""
 STDIN = "-"
+"""The name that stands for the standard input or output in place of a file."""
 
 _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".safetensors": "metadata", ".json": "metadata"}
 _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer

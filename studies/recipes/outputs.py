@@ -25,6 +25,7 @@ ModelHashes = Callable[[Iterable[str]], dict[str, str]]
 """SHA-256 of models by name, as far as they can be known."""
 
 KINDS = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
+"""The kinds of text that a recipe is written as."""
 
 _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".json": "metadata", ".txt": "instructions"}
 

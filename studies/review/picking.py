@@ -19,12 +19,12 @@ from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
-from studies.night.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
+from studies.night.fingerprint import INPUTS, inputs_of, kept_device, refuse_changes
 from studies.night.workshop import Workshop
 from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
 from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.weights_text import weights_line
-from studies.store.opening import open_store
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import read_outcome
 from studies.store.storage import SLOTS, complete
 from studies.studyfile.spec import Storage, StudySpec
@@ -151,16 +151,12 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         StudyError: the study was never run, or its file or inputs changed since.
     """
     store = open_store(spec.storage)
-    known = store.noted(INPUTS)
-    if known is None:
-        raise StudyError(
-            "no trial was made yet", place=(spec.storage.folder,), remedy=f"recipe-search run {spec.storage.file}"
-        )
+    if store.noted(INPUTS) is None:
+        raise not_run(spec.storage, "no trial was made yet")
     models = model_hashes(spec.merge, spec.storage)
-    kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
-    workshop = Workshop.open(spec, models, kept_on=kept_on)
+    workshop = Workshop.open(spec, models, kept_on=kept_device(store))
     try:
-        refuse_changes(store, spec, models, workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = complete(store.trials())

@@ -106,15 +106,15 @@ def read_pins(folder: Path) -> list[Pin]:
 
 
 def _read_pin(path: Path) -> Pin:
-    way_out = "restore the file from a backup, or delete it and approve again"
+    remedy = "restore the file from a backup, or delete it and approve again"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         digest = fields.pop("digest")
         pin = Pin(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"not a pin ({error})", place=(path,), remedy=way_out) from error
+        raise StudyError(f"not a pin ({error})", place=(path,), remedy=remedy) from error
     if pin.digest != digest:
-        raise StudyError("was changed after it was approved", place=(path,), remedy=way_out)
+        raise StudyError("was changed after it was approved", place=(path,), remedy=remedy)
     return pin
 
 

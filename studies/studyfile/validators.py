@@ -32,7 +32,7 @@ class StudyFileTable(BaseModel):
     """The base of all tables: no unknown keys, no silent conversions."""
 
     # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
-    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
+    # is its description, which `studies.studyfile.reference` prints; `accepts` there says what a person may write where
     # the field's own type says less.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 

@@ -44,7 +44,9 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(gpus: int) -> No
     }
     for name in ("cuda:3", "cuda:999999", *([] if gpus else ["cuda"])):
         assert is_device_name(name)
-        with pytest.raises(EngineError, match=rf'torch sees {gpus} CUDA devices here \("{name}"\); choose {instead[gpus]}'):
+        with pytest.raises(
+            EngineError, match=rf'torch sees {gpus} CUDA devices here \("{name}"\); choose {instead[gpus]}'
+        ):
             device_of(name)
 
 

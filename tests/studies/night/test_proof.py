@@ -91,7 +91,7 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
     )
     offered = SimplifiedRecipe(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
     monkeypatch.setattr(proof, "simplified", lambda *_: offered)
-    after = proof._simpler(spec, parts.workshop, (), before, looks, middle, QUIET)
+    after = proof._simpler(spec.search, spec.rendering, spec.shots, parts.workshop, (), before, looks, middle, QUIET)
     assert (after != before) is won
     assert after.winner is not None
     assert after.winner.label == ("best, simpler" if won else "best")
