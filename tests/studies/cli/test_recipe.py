@@ -227,7 +227,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
         (("chain.toml", "-", "--to", "history"), "choose one with --run"),
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
-        (("chain.toml", "-", "-m", "Z=z"), "write NAME=PATH; the recipe takes A, B"),
+        (("chain.toml", "-", "-m", "Z=z"), "the recipe takes A, B; write NAME=PATH"),
         (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),
         (("0,1,2", "-", "--from", "weights"), "the weights are 3 numbers"),
         (("no rules here", "-", "--from", "elemental"), "it has no elemental rule"),
