@@ -17,7 +17,7 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
 from studies.cli.main import main
 from tests.engine.merging.golden import CASES
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
 CHAIN = Recipe(

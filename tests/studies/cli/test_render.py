@@ -21,9 +21,9 @@ from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.pictures.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
-from tests.engine.infotexts import parse_infotext
-from tests.engine.recipe_files import write_recipe_file
-from tests.engine.tiny_families import V_MARKS, write_family
+from tests.engine.models.tiny_families import V_MARKS, write_family
+from tests.engine.recipes.recipe_files import write_recipe_file
+from tests.engine.shots.infotexts import parse_infotext
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
 NOISE = ("--eta", "0.5", "--s-noise", "0.9", "--ensd", "31337")
