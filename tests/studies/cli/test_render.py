@@ -186,6 +186,17 @@ def test_a_picture_of_a_webui_is_made_again_and_options_win(world: Path, tmp_pat
     assert said == expected
 
 
+def test_a_text_of_a_webui_without_a_seed_has_that_of_the_options_or_the_first(world: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.png"
+    text = "a red cat\nSteps: 2, Sampler: Euler, CFG scale: 2, Size: 64x64, Model: other"
+    save_picture(np.zeros((8, 8, 3), np.uint8), old, parameters=text)
+    render(world / "half.toml", tmp_path / "first", "--from", old)
+    render(world / "half.toml", tmp_path / "mine", "--from", old, "--seed", "9")
+    assert (names(tmp_path / "first"), names(tmp_path / "mine")) == (["0001-1.png"], ["0001-9.png"])
+    said = parse_infotext(parameters_of(tmp_path / "first" / "0001-1.png"))
+    assert (said.prompt, said.seed, said.steps) == ("a red cat", 1, 2)
+
+
 def test_every_option_reaches_the_shot(world: Path, tmp_path: Path) -> None:
     words = ("--sampler", "DPM2 a", "--schedule", "Exponential", "--clip-skip", "2", "--rng", "NV")
     render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE)
