@@ -19,18 +19,48 @@ def replaced(path: Path, *, suffix: str | None = None) -> Generator[Path]:
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    ending = path.suffix if suffix is None else suffix
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{ending}")
-    try:
+    with _temporary(path, path.suffix if suffix is None else suffix) as temporary:
         yield temporary
-        with temporary.open("r+b") as file:  # Windows makes only files durable that are open for writing
-            os.fsync(file.fileno())
+        _flush(temporary)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole text file or none."""
     with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_new_text(path: Path, text: str) -> None:
+    """Write a whole text file or none, and never over a file that is there.
+
+    Raises:
+        FileExistsError: there is a file of this name; it is left as it is.
+        OSError: the folder is missing or not writable, or the disk is full.
+    """
+    with _temporary(path, "") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        _flush(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # file systems such as FAT have no hard links: take the name first, then fill it at once
+            path.touch(exist_ok=False)
+            temporary.replace(path)
+
+
+@contextmanager
+def _temporary(path: Path, ending: str) -> Generator[Path]:
+    """A hidden path beside ``path``, of this process alone; nothing is left there."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{ending}")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("r+b") as file:  # Windows makes only files durable that are open for writing
+        os.fsync(file.fileno())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from engine.files import replaced
 from scorers.errors import ScorerError
 
 FORMAT = "2"
@@ -129,15 +129,8 @@ class Features:
         words = {**self._lists(), "versions": dict(self.versions)}
         metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in words.items()}}
         data = save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()}, metadata)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path) as temporary:
+            temporary.write_bytes(data)
 
     @classmethod
     def load(cls, path: Path) -> Features:

@@ -1,7 +1,8 @@
 """Downloading a published file: asked for by the user, checked by its hash, whole or not there under its name.
 
 Proxies are those that the environment or the system names. A download that was cut short is gone on with where the
-file's hash is known beforehand: only then can bytes of two answers be trusted to be one file.
+file's hash is known beforehand: only then can bytes of two answers be trusted to be one file. For that a download has
+a ``.part`` file of its own that stays behind, where ``engine.files.replaced`` leaves nothing.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", error)
-        remedy = f"{GO_ON}, or fetch" if _left(path).exists() else "fetch"
+        remedy = f"{GO_ON}, or fetch" if file.sha256 and _left(path).exists() else "fetch"
         raise ScorerError(
             f"cannot be fetched ({reason})", place=(Named(file.source),), remedy=f"{remedy} it by hand into {path}"
         ) from error
@@ -89,10 +90,16 @@ def _left(path: Path) -> Path:
 
 @contextmanager
 def _unfinished(path: Path, *, keep: bool) -> Generator[Path]:
-    """A temporary path of this process alone; what an earlier call left is there, and what this one leaves is kept."""
+    """A temporary path of this process alone.
+
+    Args:
+        path: of the whole file.
+        keep: whether what an earlier call left is there, and what this one leaves is kept.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with suppress(FileNotFoundError):
-        _left(path).replace(part)
+    if keep:
+        with suppress(FileNotFoundError):
+            _left(path).replace(part)
     try:
         yield part
     finally:

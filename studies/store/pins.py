@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.files import write_new_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 
@@ -89,8 +90,7 @@ def pin_recipe(
     )
     path = pins / f"{pin.number:03d}-{recipe.key[:8]}.json"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
+        write_new_text(path, json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
         raise StudyError("was written by another process just now", place=(path,), remedy="approve again") from None
     return pin

@@ -11,7 +11,7 @@ import torch
 from engine.merging.exact import replay
 from engine.modes.registry import MERGE_MODES
 from engine.recipes.recipe import MergeStep, Recipe
-from tests.engine.in_memory import InMemory
+from tests.engine.models.in_memory import InMemory
 
 pytestmark = pytest.mark.benchmark
 ELEMENTS, TENSORS, TURNS = 1 << 24, 2, 5

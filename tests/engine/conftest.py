@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.engine.tiny import write_tiny
+from tests.engine.models.tiny import write_tiny
 
 
 @pytest.fixture(scope="session")

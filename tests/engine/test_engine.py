@@ -11,8 +11,8 @@ from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import MergeStep, Recipe
 from engine.shots.shot import Shot
-from tests.engine.tiny import write_tiny
-from tests.engine.tiny_models import NARROWEST, tiny_model
+from tests.engine.models.tiny import write_tiny
+from tests.engine.models.tiny_models import NARROWEST, tiny_model
 
 SHOTS = [
     Shot(prompt=f"a {thing}", seed=n, width=64, height=64, steps=2, cfg=3.5) for n, thing in enumerate(("cat", "house"))

@@ -18,9 +18,9 @@ from engine.architecture.widths import SDXL_TEXT_L, TEXT, UNET, VAE, FamilyName
 from engine.engine import Engine
 from engine.recipes.recipe import Recipe, SelfStep
 from engine.shots.shot import Shot
-from tests.engine.tiny import modules, tensors
-from tests.engine.tiny_families import OTHERS, family_modules, family_tensors
-from tests.engine.tiny_models import NARROWEST
+from tests.engine.models.tiny import modules, tensors
+from tests.engine.models.tiny_families import OTHERS, family_modules, family_tensors
+from tests.engine.models.tiny_models import NARROWEST
 
 Content = dict[str, Tensor]
 FAMILIES: tuple[FamilyName, ...] = ("sd1", "sd2", "sdxl")

@@ -18,8 +18,8 @@ from engine.architecture.keymap import Component, fills, ldm_key, unused
 from engine.architecture.layout import UNET, VAE, Widths, shapes
 from engine.architecture.widths import REAL, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
 from engine.live.model import LiveModel, part_of
-from tests.engine.tiny import TINY
-from tests.engine.tiny_families import TINY_SD2, TINY_SDXL
+from tests.engine.models.tiny import TINY
+from tests.engine.models.tiny_families import TINY_SD2, TINY_SDXL
 
 ALL = [SD1, SD2, SDXL]
 NAMES = list(REAL)

@@ -15,8 +15,8 @@ from engine.architecture.keymap import unused
 from engine.architecture.layout import Widths, shapes
 from engine.checkpoints.checkpoint import check_finite, check_pair, file_sha256, open_checkpoint, open_complete
 from engine.errors import CheckpointError
-from tests.engine.tiny import POSITION_IDS, TINY, write_tiny
-from tests.engine.tiny_families import TINY_SD2, TINY_SDXL
+from tests.engine.models.tiny import POSITION_IDS, TINY, write_tiny
+from tests.engine.models.tiny_families import TINY_SD2, TINY_SDXL
 
 UNET_KEY = "model.diffusion_model.input_blocks.0.0.weight"
 

@@ -16,9 +16,9 @@ from engine.engine import Engine
 from engine.errors import CheckpointError, EngineError
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
-from tests.engine.tiny import modules, tensors
-from tests.engine.tiny_families import TINY_SDXL
-from tests.engine.tiny_models import NARROWEST
+from tests.engine.models.tiny import modules, tensors
+from tests.engine.models.tiny_families import TINY_SDXL
+from tests.engine.models.tiny_models import NARROWEST
 
 SHOT = Shot(prompt="a cat", seed=1, width=64, height=64, steps=1, cfg=2.0)
 HALF = Recipe.flat(0.5, base=0.5)

@@ -9,8 +9,8 @@ from engine.checkpoints.checkpoint import open_checkpoint
 from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from studies.sample.world import write_world
-from tests.engine.tiny import write_tiny
-from tests.engine.tiny_models import NARROWEST
+from tests.engine.models.tiny import write_tiny
+from tests.engine.models.tiny_models import NARROWEST
 
 CPU = torch.device("cpu")
 

@@ -22,8 +22,8 @@ from engine.live.weights import LiveWeights
 from engine.recipes.blocks import blocks_of
 from engine.recipes.recipe import MergeStep, Recipe
 from engine.shots.shot import Shot
-from tests.engine.tiny import TINY
-from tests.engine.tiny_families import OTHERS, V_MARKS, family_modules, write_family
+from tests.engine.models.tiny import TINY
+from tests.engine.models.tiny_families import OTHERS, V_MARKS, family_modules, write_family
 
 FamilyKind = Literal["sd2", "sdxl"]
 KINDS: tuple[FamilyKind, ...] = ("sd2", "sdxl")

@@ -12,7 +12,7 @@ from engine.checkpoints.checkpoint import open_checkpoint
 from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from engine.recipes.recipe import Recipe
-from tests.engine.tiny import TINY, modules
+from tests.engine.models.tiny import TINY, modules
 
 CPU = torch.device("cpu")
 

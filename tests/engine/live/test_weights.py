@@ -13,7 +13,7 @@ from engine.live.weights import BuildReport, LiveWeights
 from engine.merging.exact import replay
 from engine.recipes.blocks import BLOCKS, Site, block_of
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from tests.engine.tiny import write_tiny
+from tests.engine.models.tiny import write_tiny
 
 CPU = torch.device("cpu")
 QUERY = "model.diffusion_model.output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"

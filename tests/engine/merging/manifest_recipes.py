@@ -17,7 +17,7 @@ from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Filter, MergeStep, Recipe
-from tests.engine.in_memory import InMemory
+from tests.engine.models.in_memory import InMemory
 
 Case = Mapping[str, Any]
 Models = Mapping[str, Mapping[str, Tensor]]

@@ -16,9 +16,9 @@ from engine.merging.exact import replay
 from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import MergeStep, Recipe
-from tests.engine.in_memory import InMemory
 from tests.engine.merging.golden import full_sha256
 from tests.engine.merging.manifest_recipes import folded
+from tests.engine.models.in_memory import InMemory
 
 SHAPES = {
     "model.diffusion_model.input_blocks.0.0.weight": (7, 4, 3, 3),

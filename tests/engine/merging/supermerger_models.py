@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.merging.exact import replay
 from engine.recipes.recipe import Recipe
-from tests.engine.in_memory import InMemory
+from tests.engine.models.in_memory import InMemory
 
 
 class Brief(dict[str, dict[str, Tensor]]):

@@ -9,9 +9,9 @@ import torch
 from engine.merging.exact import replay
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import Recipe
-from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import is_same, off
 from tests.engine.merging.golden import CASES, expected, load_model
+from tests.engine.models.in_memory import InMemory
 
 FILE = Path(__file__).parents[3] / "studies" / "sample" / "lastpiece_mind.toml"
 

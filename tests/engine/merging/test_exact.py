@@ -13,11 +13,11 @@ from engine.errors import RecipeError
 from engine.merging.exact import replay
 from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import is_same, off, steps_off
 from tests.engine.merging.golden import CASES, FILTERS, expected, full_sha256, load_model, models_of
 from tests.engine.merging.manifest_recipes import recipe_of, replayed
 from tests.engine.merging.reference import reference_run
+from tests.engine.models.in_memory import InMemory
 
 MADE = [case for case in CASES if "expect_error" not in case]
 REFUSED = [case for case in CASES if "expect_error" in case]

@@ -22,7 +22,7 @@ from engine.merging.output import Output
 from engine.merging.write import write_checkpoint
 from engine.recipes.blocks import Site, is_merged
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
-from tests.engine.tiny import POSITION_IDS, TINY, modules, tensors, write_tiny
+from tests.engine.models.tiny import POSITION_IDS, TINY, modules, tensors, write_tiny
 
 RECIPE = Recipe(
     steps=(

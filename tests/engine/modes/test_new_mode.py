@@ -18,9 +18,9 @@ from engine.recipes.recipe import Recipe
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
-from tests.engine.in_memory import InMemory
 from tests.engine.merging.closeness import steps_off
 from tests.engine.merging.manifest_recipes import folded
+from tests.engine.models.in_memory import InMemory
 from tests.studies.sample_study import write_small_study
 
 STEM = "model.diffusion_model.output_blocks.5.1."

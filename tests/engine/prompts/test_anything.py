@@ -14,8 +14,8 @@ from engine.prompts.schedule import parse_schedule, print_schedule, resolved_tex
 from engine.prompts.tokenizer import START
 from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
-from tests.engine.attention_text import print_attention
-from tests.engine.infotexts import parse_infotext
+from tests.engine.prompts.attention_text import print_attention
+from tests.engine.shots.infotexts import parse_infotext
 
 COUNT = 4_000
 GRAMMAR = "()[]:|,\\\n#<>_{}"

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from engine.prompts.attention import BREAK, Piece, parse_attention, unmatched_brackets
-from tests.engine.attention_text import print_attention
+from tests.engine.prompts.attention_text import print_attention
 
 SEED = (
     "kawaii, cute,(1 girl,solo:1.3),rust eyes:1.5,[youthful],blush hair, long hair, bangs, hair_ornament,\n"

@@ -18,7 +18,7 @@ from engine.errors import RenderError
 from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.prompts.encoders import Tower
-from tests.engine.tiny_models import tiny_model
+from tests.engine.models.tiny_models import tiny_model
 
 Spelled = Sequence[
     Sequence[tuple[str, float]]

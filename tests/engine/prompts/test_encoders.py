@@ -15,8 +15,8 @@ from engine.errors import RenderError
 from engine.prompts.chunks import chunks_of
 from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.encoders import Tower, padded_after_end, sizes_of, towers_of
-from tests.engine.tiny_families import TINY_SD2, TINY_SDXL, family_modules, family_tensors
-from tests.engine.tiny_models import tiny_model
+from tests.engine.models.tiny_families import TINY_SD2, TINY_SDXL, family_modules, family_tensors
+from tests.engine.models.tiny_models import tiny_model
 
 TEXTS = ["a red house", "", "the cat sat on the mat " * 3]
 

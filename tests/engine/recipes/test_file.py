@@ -9,7 +9,7 @@ from engine.errors import RecipeError
 from engine.recipes.blocks import BLOCKS, UNET_BLOCKS, Site
 from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
 from tests.engine.recipes.test_recipe import recipes
 
 GOOD = """

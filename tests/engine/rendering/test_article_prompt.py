@@ -15,8 +15,8 @@ from torch import Tensor
 from engine.engine import Engine
 from engine.recipes.recipe import Recipe, SelfStep
 from engine.shots.shot import Shot
+from tests.engine.models.tiny_families import TINY_SDXL, write_family
 from tests.engine.prompts.test_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
-from tests.engine.tiny_families import TINY_SDXL, write_family
 
 SHOT = Shot(prompt=ARTICLE_PROMPT, negative=ARTICLE_NEGATIVE, seed=1441085789, width=64, height=64, steps=2, cfg=4.0)
 AS_IT_IS = Recipe(steps=(SelfStep(factors=()),), family="sdxl")

@@ -22,7 +22,7 @@ from engine.rendering.first_pass import first_pass
 from engine.rendering.renderer import Renderer
 from engine.sampling.sigmas import ALIGNED_SDXL, levels_of, sd1_levels, zero_terminal_levels
 from engine.shots.shot import Shot
-from tests.engine.tiny_families import OTHERS, family_modules
+from tests.engine.models.tiny_families import OTHERS, family_modules
 
 FamilyKind = Literal["sd2", "sdxl"]
 SCHEDULE: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

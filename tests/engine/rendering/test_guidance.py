@@ -19,9 +19,9 @@ from engine.sampling.schedules import sigmas_for
 from engine.sampling.sigmas import sd1_levels
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
+from tests.engine.models.tiny_models import TinyModel, tiny_model
 from tests.engine.prompts.test_chunks import ARTICLE_NEGATIVE, ARTICLE_PROMPT
 from tests.engine.rendering.test_renderer import COMPANY, Watched, model_with
-from tests.engine.tiny_models import TinyModel, tiny_model
 
 SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=96, height=96, steps=4, cfg=3.5)
 CPU = torch.device("cpu")

@@ -18,7 +18,7 @@ from engine.rendering.renderer import Renderer
 from engine.sampling.sigmas import sd1_levels
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
-from tests.engine.tiny_models import TinyModel, tiny_model
+from tests.engine.models.tiny_models import TinyModel, tiny_model
 
 COMPANY = 2e-4  # how far a picture may move with its company: a twentieth of a grey level; 2e-6 was measured
 SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=72, height=64, steps=3, cfg=3.5)

@@ -29,11 +29,11 @@ from engine.sampling.sigmas import sd1_levels
 from engine.shots.hires import Hires
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
+from tests.engine.models.tiny_models import TinyModel, tiny_model
 from tests.engine.rendering.test_families import family_of, models_of
 from tests.engine.rendering.test_renderer import COMPANY, model_with
 from tests.engine.rendering.test_upscale import esrgan
 from tests.engine.sampling.plain_samplers import dpmpp_2m_sde, euler
-from tests.engine.tiny_models import TinyModel, tiny_model
 
 SHOT = Shot(prompt="a red house", negative="grey", seed=5, width=64, height=72, steps=3, cfg=3.5, sampler="Euler")
 HIRES = Hires(scale=1.5, steps=4, denoise=0.6)

@@ -14,7 +14,7 @@ from engine.errors import RenderError
 from engine.shots.infotext import infotext, read_fields, unfollowed
 from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
 from engine.shots.shot import Shot
-from tests.engine.infotexts import parse_infotext
+from tests.engine.shots.infotexts import parse_infotext
 
 SHOT = Shot(prompt="a girl, garden", negative="lowres", seed=1441085789, width=512, height=768)
 LINE = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x512, Model hash: 45dee52b"

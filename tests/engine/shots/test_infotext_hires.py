@@ -14,7 +14,7 @@ from engine.shots.hires import UPSCALERS, Hires
 from engine.shots.infotext import infotext, read_fields, unfollowed
 from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES
 from engine.shots.shot import Shot
-from tests.engine.infotexts import parse_infotext
+from tests.engine.shots.infotexts import parse_infotext
 
 SHOT = Shot(prompt="a girl, garden", negative="lowres", seed=5, width=512, height=768, sampler="Euler a", rng="NV")
 LINE = "Steps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 5, Size: 512x768"

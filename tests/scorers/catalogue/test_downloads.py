@@ -102,6 +102,18 @@ def test_whatever_the_server_sends_is_put_together(address: str, tmp_path: Path,
     assert (folder / "head.pth").read_bytes() == CONTENT
 
 
+def test_what_is_left_is_no_part_of_a_file_whose_hash_is_not_known(
+    server: Server, address: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / ".head.pth.part").write_bytes(bytes(100))
+    assert download(published(f"{address}/head.pth", ""), tmp_path) == SHA256
+    assert [headers.get("Range") for _, headers in server.asked] == [None]
+    assert (folder / "head.pth").read_bytes() == CONTENT
+    assert (folder / ".head.pth.part").read_bytes() == bytes(100)
+
+
 def test_what_was_left_of_another_file_is_thrown_away(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "repository"
     folder.mkdir()
@@ -141,6 +153,9 @@ def test_proxies_are_those_of_the_environment(
 def test_no_server_and_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ScorerError, match=r"cannot be fetched .*fetch it by hand into"):
         download(published("http://127.0.0.1:9/head.pth"), tmp_path)
+    (tmp_path / "repository" / ".head.pth.part").touch()
+    with pytest.raises(ScorerError, match=r"\); fetch it by hand into"):
+        download(published("http://127.0.0.1:9/head.pth", ""), tmp_path)
     with pytest.raises(ScorerError, match="not a web address"):
         download(published(f"file://{tmp_path}/x"), tmp_path)
     (tmp_path / "file").touch()

@@ -22,8 +22,8 @@ from studies.drawing.grids import Grid, GridLabel
 from studies.drawing.sheets import RgbPicture, as_bytes, read_picture
 from studies.pictures.pictures import parameters_of
 from studies.sample.world import write_world
-from tests.engine.infotexts import parse_infotext
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
+from tests.engine.shots.infotexts import parse_infotext
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "1")
 SHOT: Mapping[str, Any] = {"prompt": "a red cat", "seed": 1, "width": 64, "height": 64, "steps": 1, "cfg": 1.0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,7 +16,7 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
 from studies.cli.main import main
 from tests.engine.merging.golden import CASES
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
 CHAIN = Recipe(
@@ -279,25 +278,6 @@ def test_diff_lists_what_differs_and_ends_with_1(chain: Path) -> None:
         ["3", "Adjust CONT", "-1", "5"],
         ["4", "kind", "-", "adjust"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "rows"),
-    [
-        (MergeStep(alpha=0.5), MergeStep(alpha=(0.5,) * 26), 1),
-        (MergeStep(alpha=0.5), MergeStep(alpha=0.25), 1),
-        (MergeStep(alpha=0.5), MergeStep(alpha=(0.25,) * 26), 1),
-        (MergeStep(elemental="IN01::1,IN02::1"), MergeStep(elemental="IN01::1\nIN02::1"), 1),
-        (MergeStep(elemental="M00::R", seed=1), MergeStep(elemental="M00::R", seed=2), 1),
-        (MergeStep(models=("A", "B")), MergeStep(models=("A", "A")), 1),
-    ],
-)
-def test_everything_that_differs_has_a_row(first: Any, second: Any, rows: int) -> None:
-    from studies.recipes.diff import differences
-
-    found = differences(Recipe(steps=(first,)), Recipe(steps=(second,)))
-    assert len(found) == rows
-    assert all(row.first != row.second for row in found)
 
 
 def test_diff_that_cannot_compare_ends_with_2(chain: Path) -> None:

@@ -21,9 +21,9 @@ from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.pictures.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
-from tests.engine.infotexts import parse_infotext
-from tests.engine.recipe_files import write_recipe_file
-from tests.engine.tiny_families import V_MARKS, write_family
+from tests.engine.models.tiny_families import V_MARKS, write_family
+from tests.engine.recipes.recipe_files import write_recipe_file
+from tests.engine.shots.infotexts import parse_infotext
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
 NOISE = ("--eta", "0.5", "--s-noise", "0.9", "--ensd", "31337")
@@ -184,6 +184,17 @@ def test_a_picture_of_a_webui_is_made_again_and_options_win(world: Path, tmp_pat
         rng="NV",
     )  # fmt: skip
     assert said == expected
+
+
+def test_a_text_of_a_webui_without_a_seed_has_that_of_the_options_or_the_first(world: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old.png"
+    text = "a red cat\nSteps: 2, Sampler: Euler, CFG scale: 2, Size: 64x64, Model: other"
+    save_picture(np.zeros((8, 8, 3), np.uint8), old, parameters=text)
+    render(world / "half.toml", tmp_path / "first", "--from", old)
+    render(world / "half.toml", tmp_path / "mine", "--from", old, "--seed", "9")
+    assert (names(tmp_path / "first"), names(tmp_path / "mine")) == (["0001-1.png"], ["0001-9.png"])
+    said = parse_infotext(parameters_of(tmp_path / "first" / "0001-1.png"))
+    assert (said.prompt, said.seed, said.steps) == ("a red cat", 1, 2)
 
 
 def test_every_option_reaches_the_shot(world: Path, tmp_path: Path) -> None:

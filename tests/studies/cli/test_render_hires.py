@@ -19,9 +19,9 @@ from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.pictures.hires_settings import with_hires
 from studies.pictures.pictures import parameters_of, save_picture
-from tests.engine.infotexts import parse_infotext
+from tests.engine.models.tiny import write_tiny
 from tests.engine.rendering.test_upscale import esrgan
-from tests.engine.tiny import write_tiny
+from tests.engine.shots.infotexts import parse_infotext
 from tests.studies.cli.test_render import offline, pixels, render
 
 SMALL = ("-p", "a cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "1", "--sampler", "Euler")

@@ -13,7 +13,6 @@ from scorers.panel.panel import Panel
 from scorers.scoring.prompt_match import Fidelity
 from studies.night.calibration import OFF
 from studies.night.night import Night
-from studies.review.pareto import non_dominated
 from studies.review.show import write_csv
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
@@ -84,12 +83,3 @@ def test_the_record_has_intervals_aspects_and_what_was_taken(finished_once: Stud
     for number, (style, fidelity) in points.items():
         beaten = any(points[f][0] >= style and points[f][1] >= fidelity for f in front if f != number)
         assert beaten != (number in front)
-
-
-def test_the_front_is_what_no_other_beats() -> None:
-    def front(*points: tuple[float, float]) -> set[int]:
-        return set(non_dominated({n: {"style": x, "fidelity": y} for n, (x, y) in enumerate(points)}))
-
-    assert front((1, 0), (0, 1), (0.5, 0.5), (0.4, 0.4), (1, -1)) == {0, 1, 2}
-    assert front((1, 1), (1, 1)) == {0, 1}
-    assert front() == set()

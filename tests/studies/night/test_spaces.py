@@ -38,7 +38,7 @@ from studies.store.pins import latest_pin, read_pins
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from tests.engine.tiny_families import write_family
+from tests.engine.models.tiny_families import write_family
 from tests.studies.sample_study import STUDY
 
 QUIET = Console(quiet=True)

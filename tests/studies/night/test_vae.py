@@ -34,7 +34,7 @@ from studies.store.pins import pin_recipe
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
 from tests.studies.sample_study import write_small_study
 
 SMALL = ("-p", "a red cat", "--width", "64", "--height", "64", "--steps", "1", "--cfg", "2")

@@ -12,7 +12,7 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.pictures.pictures import parameters_of, refuse_unfit, save_picture
-from tests.engine.infotexts import parse_infotext
+from tests.engine.shots.infotexts import parse_infotext
 
 PICTURE = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
 RECIPE = 'format = 1\ndialect = "classic"\nfamily = "sd1"'

@@ -21,7 +21,7 @@ from studies.preflight.estimate import size_text, time_text
 from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from tests.engine.tiny import write_tiny
+from tests.engine.models.tiny import write_tiny
 from tests.studies.study_text import STUDY, write_study
 
 CLIP: dict[str, Any] = {

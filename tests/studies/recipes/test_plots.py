@@ -9,7 +9,7 @@ from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.presets import PRESETS
 from engine.recipes.recipe import MergeStep, Recipe
 from studies.cli.main import main
-from tests.engine.recipe_files import write_recipe_file
+from tests.engine.recipes.recipe_files import write_recipe_file
 
 MODELS = {"A": Path("/a.safetensors"), "B": Path("/b.safetensors")}
 

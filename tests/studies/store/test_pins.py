@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -17,6 +18,10 @@ MODELS = {"A": "aa" * 32, "B": "bb" * 32}
 
 def pinned(folder: Path, ratio: float, note: str = "clean lines, soft ground") -> Pin:
     return pin_recipe(folder, Recipe.flat(ratio), source="finalist 1", models=MODELS, note=note, by="tofu")
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_pin_says_who_when_why_and_what(tmp_path: Path) -> None:
@@ -44,6 +49,41 @@ def test_a_changed_pin_is_noticed(tmp_path: Path) -> None:
     path.write_text(json.dumps(fields | {"recipe": Recipe.flat(0.5).text}))
     with pytest.raises(StudyError, match="changed after it was approved"):
         read_pins(tmp_path)
+
+
+def test_a_pin_that_could_not_be_written_leaves_the_others_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pinned(tmp_path, 0.35)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            pinned(tmp_path, 0.5)
+    assert read_pins(tmp_path) == [first]
+    assert [path.suffix for path in (tmp_path / "pins").iterdir()] == [".json"]
+    assert pinned(tmp_path, 0.5).number == 2
+
+
+def test_what_a_power_cut_left_is_no_pin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = pinned(tmp_path, 0.35)
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)  # nobody tidied up
+    with pytest.raises(OSError, match="No space left"):
+        pinned(tmp_path, 0.5)
+    assert len(list((tmp_path / "pins").iterdir())) == 2
+    assert read_pins(tmp_path) == [first]
+
+
+def test_a_number_that_another_process_took_is_told(tmp_path: Path) -> None:
+    """Both counted the pins before either wrote: here the other's file is hidden while this one counts."""
+    pinned(tmp_path, 0.35)
+    (taken,) = (tmp_path / "pins").iterdir()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "glob", lambda *_: iter(()))
+        with pytest.raises(StudyError, match="written by another process just now; approve again"):
+            pinned(tmp_path, 0.35, note="too late")
+    assert [path.name for path in (tmp_path / "pins").iterdir()] == [taken.name]
+    assert read_pins(tmp_path)[0].note == "clean lines, soft ground"
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"digest": "0"}'])

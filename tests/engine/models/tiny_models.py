@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from engine.architecture.layout import Widths
-from tests.engine.tiny import modules
+from tests.engine.models.tiny import modules
 
 NARROWEST = Widths(unet=(32, 32, 32, 32), vae=(32, 32, 32, 32), text=32, text_layers=3, text_hidden=64)
 

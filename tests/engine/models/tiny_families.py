@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from engine.architecture.keymap import Component, Fill, fills
 from engine.architecture.layout import Widths, shapes
-from tests.engine.tiny import shake
+from tests.engine.models.tiny import shake
 
 TINY_SD2 = Widths(
     family="sd2", unet=(32, 64, 64, 128), vae=(32, 32, 64, 64), text=64, text_layers=3, text_hidden=128,

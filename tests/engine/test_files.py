@@ -1,0 +1,92 @@
+"""Files are whole or not there, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from engine.files import replaced, write_new_text, write_text
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def without_links(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
+
+
+def test_the_new_file_takes_the_place_of_the_old_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    path.write_text("old")
+    with replaced(path) as temporary:
+        temporary.write_text("new, and longer")
+        assert path.read_text() == "old"
+    assert contents(tmp_path) == {"kept.txt": "new, and longer"}
+
+
+@pytest.mark.parametrize("before", [{}, {"kept.txt": "old"}], ids=["no file", "an old file"])
+def test_a_block_that_fails_leaves_all_as_it_was(tmp_path: Path, before: dict[str, str]) -> None:
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+
+    def fail(temporary: Path) -> None:
+        temporary.write_text("half")
+        raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError, match="broken off"), replaced(tmp_path / "kept.txt") as temporary:
+        fail(temporary)
+    assert contents(tmp_path) == before
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").write_text("old")
+    with pytest.raises(FileNotFoundError), replaced(tmp_path / "kept.txt"):
+        pass
+    assert contents(tmp_path) == {"kept.txt": "old"}
+
+
+@pytest.mark.parametrize("write", [write_text, write_new_text])
+def test_a_file_has_its_name_only_once_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object
+) -> None:
+    assert callable(write)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "kept.txt", "new")
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "ending"),
+    [("a.webp", None, ".webp"), ("a.b.png", None, ".png"), ("a", None, ".part"), ("a.png", ".tmp", ".tmp")],
+)
+def test_the_temporary_file_is_hidden_beside_it_and_ends_as_asked(
+    tmp_path: Path, name: str, suffix: str | None, ending: str
+) -> None:
+    with replaced(tmp_path / name, suffix=suffix) as temporary:
+        temporary.touch()
+        assert (temporary.parent, temporary.name[0], temporary.suffix) == (tmp_path, ".", ending)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_text_is_utf_8(tmp_path: Path) -> None:
+    write_text(tmp_path / "kept.txt", "桜の下の少女\n")
+    write_new_text(tmp_path / "new.txt", "Straße\n")
+    assert contents(tmp_path) == {"kept.txt": "桜の下の少女\n", "new.txt": "Straße\n"}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_new_text_is_never_written_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    if not links:
+        monkeypatch.setattr("os.link", without_links)
+    write_new_text(tmp_path / "pin.json", "first")
+    with pytest.raises(FileExistsError):
+        write_new_text(tmp_path / "pin.json", "second")
+    assert contents(tmp_path) == {"pin.json": "first"}
