@@ -66,7 +66,8 @@ class Contraction:
         if outside := [key for key in self._keys if not key.startswith(UNET)]:
             raise RecipeError(
                 f"{len(outside)} tensors lie outside the UNet, such as {outside[0]}: derivatives by BASE's "
-                "ratio are not known; keep BASE out of what is differentiated"
+                "ratio are not known",
+                remedy="keep BASE out of what is differentiated",
             )
         self._dots: dict[str, Tensor] = {}
         self._whole: dict[str, Tensor] = {}

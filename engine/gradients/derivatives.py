@@ -66,6 +66,7 @@ class _RowQuotients:
         self._known: dict[tuple[TensorRow, TensorRow], TensorRow] = {}
 
     def of(self, moved: Mapping[str, TensorRow]) -> dict[str, TensorRow]:
+        """Return the difference quotient of every moved row, by its key."""
         return {key: self._quotient(row, self._rows[key]) for key, row in moved.items()}
 
     def _quotient(self, moved: TensorRow, row: TensorRow) -> TensorRow:

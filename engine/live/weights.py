@@ -158,7 +158,9 @@ class LiveWeights:
             return
         lacking = [name for name, checkpoint in self._checkpoints.items() if not self._holds_vae(checkpoint)]
         if lacking:
-            raise CheckpointError(f"there is no VAE in {', '.join(lacking)}, so none can be merged; give a VAE file")
+            raise CheckpointError(
+                f"there is no VAE in {', '.join(lacking)}, so none can be merged", remedy="give a VAE file"
+            )
         if not region.parents:
             load_parents([region], self._checkpoints, None)
         self._vae_is_merged = True
@@ -217,7 +219,9 @@ class LiveWeights:
     def _check(self, plan: MergePlan) -> None:
         unknown = sorted({*plan.models} - {*self.names})
         if unknown:
-            raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(self.names)}")
+            raise RecipeError(
+                f"the recipe takes {', '.join(unknown)}", remedy=f"the models at hand are {', '.join(self.names)}"
+            )
         moved = [key for key, places in self._places.items() if _addresses(places) != self._addresses[key]]
         if moved:
             raise RuntimeError(

@@ -251,6 +251,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
     """The recipe with the paths that are given for its models."""
     from dataclasses import replace
 
+    from engine.errors import Named
     from engine.recipes.file import path_of
     from studies.errors import StudyError
 
@@ -259,7 +260,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
         name, equals, path = entry.partition("=")
         if not equals or name not in found.recipe.models:
             names = ", ".join(found.recipe.models)
-            raise StudyError(f"--model {entry}: write NAME=PATH; the recipe takes {names}")
+            raise StudyError(f"the recipe takes {names}", place=(Named(f"--model {entry}"),), remedy="write NAME=PATH")
         paths[name] = path_of(path)
     return replace(
         found,

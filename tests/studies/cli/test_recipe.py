@@ -108,7 +108,7 @@ def test_show_reads_standard_input() -> None:
     ("words", "message"),
     [
         (("nothing.toml",), "there is no such file"),
-        (("nothing.xyz",), "what kind of file is it? Name it with --from"),
+        (("nothing.xyz",), "its kind is not known; name it with --from"),
         (("nothing.csv", "--id", "1"), "there is no such file"),
         (("nothing.safetensors",), "there is no such file"),
         (("-", "--from", "metadata"), "this is not JSON"),
@@ -222,12 +222,12 @@ def test_guessed_paths_are_named(chain: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("chain.toml", "out.xyz"), "which format? Name it with --to"),
+        (("chain.toml", "out.xyz"), "its format is not known; name it with --to"),
         (("chain.toml", "chain.toml"), "already exists"),
         (("chain.toml", "-", "--to", "history"), "choose one with --run"),
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
-        (("chain.toml", "-", "-m", "Z=z"), "write NAME=PATH; the recipe takes A, B"),
+        (("chain.toml", "-", "-m", "Z=z"), "the recipe takes A, B; write NAME=PATH"),
         (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),
         (("0,1,2", "-", "--from", "weights"), "the weights are 3 numbers"),
         (("no rules here", "-", "--from", "elemental"), "it has no elemental rule"),
