@@ -43,9 +43,9 @@ def appended(a: Shapes, b: Shapes) -> list[str]:
     return [key for key in b if key not in a and "model" in key and key != _POSITIONS]
 
 
-def subtracts(run: MergeStep, dialect: Dialect, key: str) -> bool:
-    """Whether B - C takes the place of B; since November 2023 only for what is merged."""
-    return run.pair.subtracts and "model" in key and (is_merged(key) or dialect.native_dtype)
+def is_subtracted(key: str, dialect: Dialect) -> bool:
+    """Whether B - C takes the place of B in Add difference; since November 2023 only for what is merged."""
+    return "model" in key and (is_merged(key) or dialect.native_dtype)
 
 
 def check_shapes(
@@ -73,8 +73,8 @@ def check_shapes(
     if c is not None and run.pair.needs_c:
         odd += [key for key in shared if key in c and not same_shape(c[key], b[key])]
     odd = [key for key in odd if touched(key)]
-    if c is not None:  # B - C is made of all keys first
-        odd += [key for key in b if subtracts(run, dialect, key) and key in c and not same_shape(b[key], c[key])]
+    if c is not None and run.pair.subtracts:  # B - C is made of all keys first
+        odd += [key for key in b if is_subtracted(key, dialect) and key in c and not same_shape(b[key], c[key])]
     if odd:
         raise _shape_error(odd, a, b, c)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.architecture.widths import FamilyName, Shape
 from engine.arithmetic.rounding import times
 from engine.errors import RecipeError
-from engine.merging.compatibility import appended, check_shapes, input_channels, subtracts
+from engine.merging.compatibility import appended, check_shapes, input_channels, is_subtracted
 from engine.merging.ratios import RunSettings
 from engine.merging.sources import SavedAsHalf, Scratch, TensorSource, as_shape
 from engine.modes.record import Operands, PrepassKey, Rounding
@@ -133,7 +133,7 @@ class Replayed:
     def _second(self, key: str) -> Tensor:
         """B, or B - C in Add difference."""
         b = self._b.read(key)
-        if self._c is None or not subtracts(self._run, self._dialect, key):
+        if self._c is None or not self._modes.subtracts or not is_subtracted(key, self._dialect):
             return b
         c = self._c.read(key) if key in self._c.shapes else None
         return difference(b, c if c is None else as_shape(c, tuple(b.shape)), self._rounding)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.architecture.widths import FamilyName, Shape
 from engine.errors import RecipeError
-from engine.merging.compatibility import appended, check_shapes, first_channels, input_channels, subtracts
+from engine.merging.compatibility import appended, check_shapes, first_channels, input_channels, is_subtracted
 from engine.merging.ratios import Ratios, RunSettings
 from engine.modes.record import Operands, Prepass
 from engine.modes.rows import TensorRow, calculated, combined, model, scaled, shifted
@@ -107,7 +107,8 @@ class _Fold:
         self._family: FamilyName = recipe.family
         self._half = recipe.save == "fp16"
         self._a, self._b = models[:2]
-        self._c = models[2] if len(models) > 2 else None
+        self._needed = models[2] if self._modes.needs_c else None
+        self._subtracted = models[2] if self._modes.subtracts else None
         self._settings = RunSettings(run, self._family, self._dialect, self._a.shapes)
         self._sums: dict[tuple[tuple[int, float], ...], TensorRow] = {}
         self._kept: list[object] = []  # rows whose identity is remembered must live as long
@@ -143,7 +144,7 @@ class _Fold:
 
     def _is_computed(self, key: str, alpha: float) -> bool:
         """Whether all the models that the run needs for a key have it, and the mode computes it."""
-        third = self._c is None or not self._modes.needs_c or key in self._c.shapes
+        third = self._needed is None or key in self._needed.shapes
         return third and key in self._b.shapes and self._settings.computes(key, alpha)
 
     def _may_change(self, key: str, ratios: Ratios) -> bool:
@@ -154,9 +155,12 @@ class _Fold:
 
     def _row(self, key: str, a: TensorRow, ratios: Ratios) -> TensorRow:
         b = self._second(key)
-        c = self._c.rows[key] if self._c is not None and self._modes.needs_c else b
-        operands = self._operands(key, (a, b, c), ratios)
-        found = self._calculated(operands)
+        models = (a, b, self._needed.rows[key] if self._needed else b)
+        if self._mode.folded is None:
+            found = self._summed(tuple(zip(models, self._modes.merge.weights(*ratios), strict=False)))
+            return self._adjusted(key, self._widened(key, a, found))
+        operands = self._operands(key, models, ratios)
+        found = self._widened(key, a, self._mode.folded(operands))
         adjusted = self._adjusted(key, found)
         return self._mode.after_adjust.folded(operands, found, adjusted) if self._mode.after_adjust else adjusted
 
@@ -171,24 +175,19 @@ class _Fold:
             run=self._number if self._mode.prepass else 0,
         )
 
-    def _calculated(self, operands: Operands[TensorRow]) -> TensorRow:
-        """The row before Adjust."""
-        if self._mode.folded is not None:
-            found = self._mode.folded(operands)
-        else:
-            weights = self._modes.merge.weights(operands.alpha, operands.beta)
-            found = self._summed(tuple(zip(operands.models, weights, strict=False)))
-        other = self._b.shapes[operands.key]
-        if self._mode.merges_inputs and input_channels(operands.shape, other):
-            return calculated(first_channels, operands.a, found, channels=other[1])
-        return found
+    def _widened(self, key: str, a: TensorRow, row: TensorRow) -> TensorRow:
+        """The row; where A has further input channels, for B's channels alone, and A's row for the rest."""
+        other = self._b.shapes[key]
+        if self._mode.merges_inputs and input_channels(self._a.shapes[key], other):
+            return calculated(first_channels, a, row, channels=other[1])
+        return row
 
     def _second(self, key: str) -> TensorRow:
         """B, or B - C in Add difference."""
         b = self._b.rows[key]
-        if self._c is None or not subtracts(self._run, self._dialect, key):
+        if self._subtracted is None or not is_subtracted(key, self._dialect):
             return b
-        c = self._c.rows.get(key)
+        c = self._subtracted.rows.get(key)
         return _ZERO if c is None else self._summed(((b, 1.0), (c, -1.0)))
 
     def _adjusted(self, key: str, row: TensorRow) -> TensorRow:

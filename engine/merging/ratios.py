@@ -60,6 +60,7 @@ class RunSettings:
         order: Mapping[str, int] | None = None,
     ) -> None:
         self._run, self._dialect, self._given_order = run, dialect, order
+        self._mode = run.pair.calculation
         self._family: FamilyName = family
         self._keys = tuple(keys)
         self.table: dict[str, Ratios] = self._by_weights()
@@ -79,9 +80,8 @@ class RunSettings:
 
     def computes(self, key: str, alpha: float) -> bool:
         """Whether the calculation mode computes a key with this alpha; else the key stays A's, without Adjust."""
-        mode = self._run.pair.calculation
-        if mode.inputs != "A":
-            return not mode.skips_key(key)
+        if self._mode.inputs != "A":
+            return not (self._mode.skips and self._mode.skips_key(key))
         if any(part in key for part in self._dialect.self_skips):
             return False
         return alpha != 0 or not self._dialect.self_skips_zero
@@ -147,7 +147,7 @@ class RunSettings:
         return np.random.RandomState(self._run.seed).rand(count)  # SuperMerger's stream
 
     def _check_limits(self) -> None:
-        mode = self._run.pair.calculation
+        mode = self._mode
         low, high = mode.alpha_limits
         if (low, high) == ANY:
             return

@@ -130,10 +130,10 @@ def test_2023_has_no_filters_on_axes() -> None:
     assert run.filter.blocks == ("IN01",)
 
 
-def test_a_bar_parts_a_plot_into_several() -> None:
+def test_a_bar_splits_a_plot_into_several() -> None:
     plot = Plot(fields=fields({}), x=Axis(kind="alpha", text="0.1,0.2|0.3"))
     assert [part.x.text for part in queue_of(plot)] == ["0.1,0.2", "0.3"]
-    with pytest.raises(RecipeError, match="part one of them at a time"):
+    with pytest.raises(RecipeError, match="split one of them at a time"):
         queue_of(Plot(fields=fields({}), x=plot.x, y=Axis(kind="beta", text="0|1")))
 
 

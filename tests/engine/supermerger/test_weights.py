@@ -51,7 +51,7 @@ def test_own_presets_come_first() -> None:
         (" R ", round(DRAWN[3], 3)),
     ],
 )
-def test_letters_are_thrown_with_the_seed(word: str, expected: float) -> None:
+def test_letters_are_drawn_with_the_seed(word: str, expected: float) -> None:
     assert parse_weights(with_word(word), "sd1", CLASSIC, seed=1234).numbers[3] == expected
 
 
