@@ -1,4 +1,4 @@
-"""MAKE IT: recipe to weights to pictures, on one device.
+"""Merge recipes into weights, and render pictures with them, on one device.
 
 What a notebook needs can be imported from here. Every name is loaded when it is first asked for, so that recipes and
 shots do not wait for torch.
@@ -8,6 +8,7 @@ shots do not wait for torch.
 * ``read_recipe_file`` returns a ``RecipeFile``: a recipe, and the paths of its models.
 * ``Shot`` is what to draw, ``Hires`` its second pass.
 * ``write_checkpoint`` merges a recipe into a file; ``Output`` says in which form.
+* ``Gradients`` are derivatives of a loss by the numbers of a recipe; ``NoisedPictures`` are for denoising losses.
 * ``EngineError`` is the root of all errors.
 """
 
@@ -20,8 +21,10 @@ __all__ = [
     "AdjustStep",
     "Engine",
     "EngineError",
+    "Gradients",
     "Hires",
     "MergeStep",
+    "NoisedPictures",
     "Output",
     "Recipe",
     "RecipeFile",
@@ -35,6 +38,8 @@ __all__ = [
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.errors import EngineError
+    from engine.gradients.denoising_loss import NoisedPictures
+    from engine.gradients.gradients import Gradients
     from engine.merging.output import Output
     from engine.merging.write import write_checkpoint
     from engine.recipes.blocks import Site
@@ -48,8 +53,10 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
         "AdjustStep": "engine.recipes.steps",
         "Engine": "engine.engine",
         "EngineError": "engine.errors",
+        "Gradients": "engine.gradients.gradients",
         "Hires": "engine.shots.hires",
         "MergeStep": "engine.recipes.steps",
+        "NoisedPictures": "engine.gradients.denoising_loss",
         "Output": "engine.merging.output",
         "Recipe": "engine.recipes.recipe",
         "RecipeFile": "engine.recipes.file",

@@ -32,14 +32,14 @@ def device_of(name: str) -> torch.device:
     """
     known = _NAME.fullmatch(name)
     if known is None:
-        raise EngineError(f'device = "{name}" is not known. Choose {DEVICE_NAMES}')
+        raise EngineError("this is the name of no device", seen=name, remedy=f"choose {DEVICE_NAMES}")
     import torch
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     count = torch.cuda.device_count() if name != "cpu" else 0
     if name != "cpu" and int(known[1] or 0) >= count:
-        raise EngineError(f'device = "{name}": torch sees {count} CUDA devices here. {_instead(count)}')
+        raise EngineError(f"torch sees {count} CUDA devices here", seen=name, remedy=_instead(count))
     return torch.device(name)
 
 
@@ -58,5 +58,5 @@ def worker_devices(name: str, workers: int) -> list[str]:
 
 def _instead(count: int) -> str:
     if not count:
-        return "Choose auto or cpu, or install a torch build for your GPU"
-    return f"Choose auto, cpu or cuda:0{f' to cuda:{count - 1}' if count > 1 else ''}"
+        return "choose auto or cpu, or install a torch build for your GPU"
+    return f"choose auto, cpu or cuda:0{f' to cuda:{count - 1}' if count > 1 else ''}"

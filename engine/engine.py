@@ -16,7 +16,7 @@ from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
-from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError
+from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.live.model import LiveModel
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
@@ -30,7 +30,8 @@ from engine.shots.shot import Shot
 
 TEXT_BLOCK = BLOCKS[0]
 """The block that holds the text encoder: BASE."""
-CLOSED = "the engine is closed. Open a new one"
+CLOSED = "the engine is closed"
+"""What is wrong with an engine that is used after it was closed."""
 
 
 class Engine:
@@ -127,8 +128,8 @@ class Engine:
         weights = self.weights
         if recipe.family != weights.live.family.name:
             raise RecipeError(
-                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}. Write "
-                f'family = "{weights.live.family.name}" in the recipe, or open other models'
+                f"the recipe is for {recipe.family} and the models are {weights.live.family.name}",
+                remedy=f'write family = "{weights.live.family.name}" in the recipe, or open other models',
             )
         whole, self._ready = self._ready, False
         report = weights.build(weights.plan(recipe))
@@ -184,7 +185,7 @@ class Engine:
             EngineError: The engine is closed.
         """
         if self._weights is None:
-            raise EngineError(CLOSED)
+            raise EngineError(CLOSED, remedy="open a new one")
         return self._weights
 
     @property
@@ -199,9 +200,11 @@ class Engine:
 
     def _built_renderer(self) -> Renderer:
         if self._weights is None:
-            raise EngineError(CLOSED)
+            raise EngineError(CLOSED, remedy="open a new one")
         if not self._ready:
-            raise RenderError("no recipe is built, or the last build was interrupted. Build one before rendering")
+            raise RenderError(
+                "no recipe is built, or the last build was interrupted", remedy="build one before rendering"
+            )
         return self._renderer
 
     def close(self) -> None:
@@ -225,7 +228,7 @@ class Engine:
 def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
     """All parents, with a VAE inside or not, each checked against the first; all errors are raised as one."""
     if not models:
-        raise EngineError("no models to open. Name at least one checkpoint")
+        raise EngineError("no models to open", remedy="name at least one checkpoint")
     checkpoints: dict[str, Checkpoint] = {}
     problems = Problems()
     for name, path in models.items():
@@ -243,8 +246,8 @@ def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) ->
     if prediction == "auto" and len(set(marks.values())) > 1:
         listed = ", ".join(f"{name} {' and '.join(sorted(own)) or 'nothing'}" for name, own in marks.items())
         raise EngineError(
-            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither. Take "
-            'models of one kind, or set prediction to "epsilon" or "v"'
+            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither",
+            remedy='take models of one kind, or set prediction to "epsilon" or "v"',
         )
     first = next(iter(checkpoints))
     chosen: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
@@ -261,4 +264,4 @@ def _precision(name: str, device: torch.device) -> str:
 
 def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:
     if name not in choices:
-        raise EngineError(f'{what} = "{name}" is not known. Choose one of {", ".join(choices)}')
+        raise EngineError("is not known", place=(what,), seen=name, remedy=did_you_mean(name, choices))

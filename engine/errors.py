@@ -21,7 +21,7 @@ class _Unseen(Enum):
 
 
 MISSING: Final = _Unseen.MISSING
-"""Stands for a value that is not there, or that needs not be told."""
+"""Stands for a value that is not there, or that need not be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,10 @@ class ProblemError(Exception):
         return error
 
     def under(self, *place: str | int | Path | Named) -> Self:
-        """The same error where the places of its problems lie within another."""
+        """The same error where the places of its problems lie within another.
+
+        A subject in words ("the shot") is left out, since the new place says what the problems are of.
+        """
         return type(self).of(problem.under(*place) for problem in self.problems)
 
 
@@ -138,7 +141,7 @@ def _message(problems: Sequence[Problem], subject: Path | str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Problems:
-    """Collects problems, so that all of them are told at once, each once."""
+    """Collects problems, so that all of them are reported together, each once."""
 
     found: list[Problem] = field(default_factory=list[Problem])
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from engine.errors import Named
 from scorers.errors import ScorerError
 from scorers.features import Features, Values
 
@@ -105,6 +106,8 @@ def checked_values(name: str, compute: Callable[[], Any], count: int) -> Values:
     """
     try:
         values = np.array(compute(), dtype=np.float64)
+    except ScorerError as error:
+        raise error.under(Named(f"scorer {name!r}")) from error
     except Exception as error:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
     if values.shape != (count,) or np.isinf(values).any():

@@ -1,4 +1,4 @@
-"""Try it: what to merge next, given what earlier merges were worth. Numbers in, numbers out; no pictures, no tensors.
+"""Propose what to merge next, given what earlier merges were worth; no pictures and no tensors are needed.
 
 What a notebook needs can be imported from here. Every name is loaded when it is first asked for. README.md beside this
 file has an example that runs.

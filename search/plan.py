@@ -164,6 +164,6 @@ _IN_WORDS: dict[Status, str] = {
     "used up": "all that were planned",
     "exhausted": "over: every recipe that the steps of its knobs allow was tried",
     "converged": "over: the last ones no longer made the recommended recipe better",
-    "no effect": "over: what it moves does nothing that can be told from the noise",
+    "no effect": "over: what it moves has no effect that stands out from the noise",
     "constant": "over: every FLAT mix has the same value, as if both models were one",
 }

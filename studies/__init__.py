@@ -1,4 +1,4 @@
-"""Study files, nights, storage, pictures outside a study, and the command line.
+"""Run and keep whole studies, from the study file to the exported checkpoint; the command line is here.
 
 What a notebook needs can be imported from here. Every name is loaded when it is first asked for. README.md has the
 commands, and a study's folder.

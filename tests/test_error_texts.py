@@ -13,7 +13,10 @@ MODULES = sorted(path for name in ("engine", "scorers", "search", "studies") for
 GROUND = ROOT / "engine/errors.py"
 """Where texts are made, and the first line of another library's is taken."""
 CUTTERS = {"split", "rsplit", "partition", "rpartition", "splitlines", "removeprefix", "removesuffix", "startswith"}
-"""Methods that take a text apart, or look what it begins with."""
+CUTTERS |= {"endswith", "find", "rfind", "index", "rindex", "replace", "count"}
+"""Methods that take a text apart, or look what is in it."""
+SEARCHES = {"match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
+"""Functions of `re`, and methods of its patterns, that search the texts they are given."""
 HEAD = "try:\n    pass\nexcept ValueError as error:\n"
 
 
@@ -34,6 +37,22 @@ def test_nobody_takes_apart_what_an_error_says(path: Path) -> None:
         HEAD + "    what = re.split('; ', str(error))",
         HEAD + "    if '; ' in str(error): raise",
         HEAD + "    what = str(error)[7:]",
+        HEAD + "    if str(error) == 'x': raise",
+        HEAD + "    if 'x' != str(error): raise",
+        HEAD + "    place = str(error).find(':')",
+        HEAD + "    place = str(error).index(':')",
+        HEAD + "    count = str(error).count(':')",
+        HEAD + "    what = str(error).replace('; ', ', ')",
+        HEAD + "    if str(error).endswith('.'): raise",
+        HEAD + "    found = PATTERN.search(str(error))",
+        HEAD + "    found = PATTERN.match(str(error))",
+        HEAD + "    found = PATTERN.fullmatch(str(error))",
+        HEAD + "    found = PATTERN.findall(str(error))",
+        HEAD + "    what = PATTERN.sub('', str(error))",
+        HEAD + "    what = PATTERN.split(str(error))",
+        HEAD + "    found = PATTERN.search(string=str(error))",
+        HEAD + "    text: str = str(error); what = text.split()",
+        "def missing(problems): return problems[0].what == 'is missing'",
         "def lines(error: StudyError | None) -> list[str]: return str(error).splitlines()",
         "def lines(problem): return problem.what.split(', ')",
     ],
@@ -54,8 +73,9 @@ def cuts(source: str) -> list[int]:
     errors |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg) and _is_error(node.annotation)}
     texts = set[str]()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _says(node.value, errors, texts):
-            texts |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and _says(node.value, errors, texts):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            texts |= {target.id for target in targets if isinstance(target, ast.Name)}
     return [part.lineno for part in _cut_parts(tree) if _says(part, errors, texts)]
 
 
@@ -65,18 +85,27 @@ def _is_error(annotation: ast.expr | None) -> bool:
 
 
 def _cut_parts(tree: ast.AST) -> Iterator[ast.expr]:
-    """Every expression that is taken apart, searched in, or of which a part is taken."""
+    """Every expression that is taken apart, searched in or compared, or of which a part is taken."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = node.func.value
-            if isinstance(owner, ast.Name) and owner.id == "re":
-                yield from node.args
-            elif node.func.attr in CUTTERS:
-                yield owner
-        elif isinstance(node, ast.Compare) and any(isinstance(sign, ast.In | ast.NotIn) for sign in node.ops):
-            yield from node.comparators
+            if node.func.attr in SEARCHES:
+                yield from (*node.args, *(keyword.value for keyword in node.keywords))
+            if node.func.attr in CUTTERS:
+                yield node.func.value
+        elif isinstance(node, ast.Compare):
+            yield from _compared(node)
         elif isinstance(node, ast.Subscript):
             yield node.value
+
+
+def _compared(node: ast.Compare) -> Iterator[ast.expr]:
+    """Both sides of `==` and `!=`, and the text that `in` searches."""
+    sides = (node.left, *node.comparators)
+    for left, sign, right in zip(sides, node.ops, node.comparators, strict=False):
+        if isinstance(sign, ast.Eq | ast.NotEq):
+            yield from (left, right)
+        elif isinstance(sign, ast.In | ast.NotIn):
+            yield right
 
 
 def _says(node: ast.expr, errors: set[str], texts: set[str]) -> bool:

@@ -153,7 +153,9 @@ class Widths:
 
 
 SD1 = Widths()
+"""The widths of Stable Diffusion 1.x."""
 SD2 = Widths(family="sd2", text=1024, text_layers=24, text_hidden=4096)
+"""The widths of Stable Diffusion 2.x."""
 SDXL = Widths(
     family="sdxl",
     unet=(320, 640, 1280),
@@ -163,6 +165,7 @@ SDXL = Widths(
     text_g_layers=32,
     text_g_hidden=5120,
 )
+"""The widths of SDXL 1.0."""
 REAL: dict[FamilyName, Widths] = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}
 """The released widths of each family."""
 

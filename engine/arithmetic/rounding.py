@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PIECE = 1 << 17  # elements that are computed at a time: the scratch of a piece stays in the cache of a core
+PIECE = 1 << 17
+"""How many elements are computed at a time: so few that the scratch stays in the cache of a core."""
 
 
 def times(factor: float, tensor: Tensor) -> Tensor:

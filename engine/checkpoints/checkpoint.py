@@ -27,6 +27,7 @@ BytesRead = Callable[[int, int], None]
 """``progress(done, total)``: called with the bytes read so far, and all of them."""
 
 FLOATS = ("F16", "BF16", "F32")
+"""The dtypes of the tensors that can be merged, as safetensors names them."""
 _OLD_TEXT = "cond_stage_model.transformer."
 _OLD_PARTS = tuple(_OLD_TEXT + part for part in ("embeddings.", "encoder.", "final_layer_norm."))
 _CHUNK = 1 << 22

@@ -112,17 +112,17 @@ def _cut(path: Path, needed: int, size: int, more: str = "") -> CheckpointError:
 
 def _foreign(first: bytes) -> tuple[str, str]:
     """What a file that is no safetensors file seems to be, and the way out."""
-    way_out = "convert it to safetensors with a tool you trust, or fetch the .safetensors version"
+    remedy = "convert it to safetensors with a tool you trust, or fetch the .safetensors version"
     if first[:2] == b"PK" or (first[:1] == b"\x80" and first[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}):
         pickle = "this is a PyTorch pickle (.ckpt, .pt), which can run code when it is opened, whatever its name says"
-        return pickle, way_out
+        return pickle, remedy
     if first.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer, not the file it stands for", "run git lfs pull"
     if first.lstrip()[:1] == b"<":
         return "this is a web page, not a checkpoint; the download asked for a login or failed", "fetch it again"
     if len(first) <= 8:
         return f"the file has only {len(first)} bytes", "fetch it again"
-    return f"this is not a safetensors file (it begins with {first[:8]!r})", way_out
+    return f"this is not a safetensors file (it begins with {first[:8]!r})", remedy
 
 
 def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> bytes:

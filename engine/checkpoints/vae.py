@@ -62,8 +62,8 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
     """
     found = {key: value for key, value in read_vae(path).items() if not key.startswith(_TRAINING)}
     _check_channels(path, found)
-    wanted = widths or read_widths(_shapes(found))
-    _check_whole(path, found, {key: shape for key, shape in shapes(wanted).items() if key.startswith(VAE)})
+    expected = widths or read_widths(_shapes(found))
+    _check_whole(path, found, {key: shape for key, shape in shapes(expected).items() if key.startswith(VAE)})
     found = {key: value.float() for key, value in found.items()}
     if broken := [key for key, value in found.items() if not all_finite(value)]:
         raise CheckpointError(

@@ -29,7 +29,9 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
         RenderError: The folder does not exist.
     """
     if not folder.is_dir():
-        raise RenderError(f"there is no such folder of {what}. Name one, or leave the setting out", place=(folder,))
+        raise RenderError(
+            f"there is no such folder of {what}", remedy="name one, or leave the setting out", place=(folder,)
+        )
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
 
 
@@ -51,7 +53,9 @@ def _safe(path: Path, what: str) -> Mapping[str, Any]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise RenderError(f"cannot be read as safetensors ({error}). Get the {what} again", place=(path,)) from error
+        raise RenderError(
+            f"cannot be read as safetensors ({error})", remedy=f"get the {what} again", place=(path,)
+        ) from error
 
 
 def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any]:
@@ -60,12 +64,14 @@ def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any
             content = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise RenderError(
-            "needs code of its own to be read, which is never run here. Convert it to .safetensors with a tool you "
-            "trust, or get it in that form",
+            "needs code of its own to be read, which is never run here",
+            remedy="convert it to .safetensors with a tool you trust, or get it in that form",
             place=(path,),
         ) from error
     except _DAMAGED as error:
-        raise RenderError(f"cannot be read as a PyTorch file ({error}). Get the {what} again", place=(path,)) from error
+        raise RenderError(
+            f"cannot be read as a PyTorch file ({error})", remedy=f"get the {what} again", place=(path,)
+        ) from error
     if not isinstance(content, Mapping):
-        raise RenderError(f"holds a {type(content).__name__}, no {what}. Move it elsewhere", place=(path,))
+        raise RenderError(f"holds a {type(content).__name__}, no {what}", remedy="move it elsewhere", place=(path,))
     return cast("Mapping[str, Any]", content)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from engine.architecture.widths import UNET
 from engine.errors import RecipeError
 from engine.live.weights import LiveWeights
-from engine.modes.rows import Row
+from engine.modes.rows import TensorRow
 
 LARGEST_SHIFT = 64
 """Gradients of tensors up to this size are kept whole: rows may add a number to every single element of a bias."""
@@ -38,7 +38,7 @@ class Contracted:
     others: Mapping[str, float]
     whole: tuple[float, ...] | None
 
-    def along(self, direction: Row) -> float:
+    def along(self, direction: TensorRow) -> float:
         """Return ``<G, direction>``, the derivative when the tensor moves in that direction."""
         total = self.first * sum(weight for _, weight in direction.terms)
         total += sum(weight * self.others.get(str(name), 0.0) for name, weight in direction.terms)
@@ -66,7 +66,8 @@ class Contraction:
         if outside := [key for key in self._keys if not key.startswith(UNET)]:
             raise RecipeError(
                 f"{len(outside)} tensors lie outside the UNet, such as {outside[0]}: derivatives by BASE's "
-                "ratio are not known; keep BASE out of what is differentiated"
+                "ratio are not known",
+                remedy="keep BASE out of what is differentiated",
             )
         self._dots: dict[str, Tensor] = {}
         self._whole: dict[str, Tensor] = {}

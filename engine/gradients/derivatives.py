@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.errors import Named, RecipeError
-from engine.merging.folded import Plan
-from engine.modes.rows import Row, combined
+from engine.merging.folded import MergePlan
+from engine.modes.rows import TensorRow, combined
 from engine.recipes.recipe import Recipe
 
 
@@ -29,7 +29,7 @@ class Move:
     step: float
 
 
-def row_derivatives(name: str, plan: Plan, moved: Plan, step: float) -> dict[str, Row]:
+def row_derivatives(name: str, plan: MergePlan, moved: MergePlan, step: float) -> dict[str, TensorRow]:
     """Return the derivative of a plan's rows with respect to the number that was moved; keys that stay are left out.
 
     Args:
@@ -61,18 +61,19 @@ def row_derivatives(name: str, plan: Plan, moved: Plan, step: float) -> dict[str
 class _RowQuotients:
     """Differences of rows over the step, computed once for each pair: most keys of a block have the same."""
 
-    def __init__(self, rows: Mapping[str, Row], step: float) -> None:
+    def __init__(self, rows: Mapping[str, TensorRow], step: float) -> None:
         self._rows, self._step = rows, step
-        self._known: dict[tuple[Row, Row], Row] = {}
+        self._known: dict[tuple[TensorRow, TensorRow], TensorRow] = {}
 
-    def of(self, moved: Mapping[str, Row]) -> dict[str, Row]:
+    def of(self, moved: Mapping[str, TensorRow]) -> dict[str, TensorRow]:
+        """Return the difference quotient of every moved row, by its key."""
         return {key: self._quotient(row, self._rows[key]) for key, row in moved.items()}
 
-    def _quotient(self, moved: Row, row: Row) -> Row:
+    def _quotient(self, moved: TensorRow, row: TensorRow) -> TensorRow:
         if (moved, row) not in self._known:
             self._known[moved, row] = combined(((moved, 1 / self._step), (row, -1 / self._step)))
         return self._known[moved, row]
 
 
-def _is_sum(row: Row) -> bool:
+def _is_sum(row: TensorRow) -> bool:
     return all(isinstance(term, str) for term, _ in row.terms)

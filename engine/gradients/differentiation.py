@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from engine.gradients.contraction import Contraction
 from engine.gradients.derivatives import Move, row_derivatives
 from engine.live.weights import LiveWeights
-from engine.modes.rows import Row
+from engine.modes.rows import TensorRow
 from engine.recipes.recipe import Recipe
 
 
@@ -26,7 +26,7 @@ class Differentiation:
 
     def __init__(self, weights: LiveWeights, recipe: Recipe, moves: Mapping[str, Move]) -> None:
         plan = weights.plan(recipe)
-        self._rows: dict[str, dict[str, Row]] = {
+        self._rows: dict[str, dict[str, TensorRow]] = {
             name: row_derivatives(name, plan, weights.plan(move.recipe), move.step) for name, move in moves.items()
         }
         live = frozenset(weights.keys)

@@ -131,8 +131,8 @@ class Gradients:
         """
         if pictures.ndim != 4 or pictures.shape[1] != 3 or any(side % LATENT_STEP for side in pictures.shape[2:]):
             raise RenderError(
-                f"pictures of shape {tuple(pictures.shape)} cannot be encoded. Give (n, 3, h, w) with sides that are "
-                f"multiples of {LATENT_STEP}"
+                f"pictures of shape {tuple(pictures.shape)} cannot be encoded",
+                remedy=f"give (n, 3, h, w) with sides that are multiples of {LATENT_STEP}",
             )
         device = self._engine.denoiser.device
         return Codec(self._engine.weights.live).encode(pictures.to(device, torch.float32))

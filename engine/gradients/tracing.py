@@ -135,10 +135,12 @@ def recomputing_blocks(model: TracedModel, *, thrifty: bool) -> Generator[None]:
 def _check_traceable(shots: Sequence[Shot], last: int, at_once: int) -> None:
     if last < 1 or at_once < 1:
         raise RenderError(
-            f"the last {last} steps of {at_once} pictures at once cannot be differentiated; write 1 or more of both"
+            f"the last {last} steps of {at_once} pictures at once cannot be differentiated",
+            remedy="write 1 or more of both",
         )
     if second := [shot.label for shot in shots if shot.hires]:
         raise RenderError(
             f"{len(second)} of {len(shots)} shots have a second pass (hires fix), which is not differentiated, such as "
-            f"{second[0]}; leave it out"
+            f"{second[0]}",
+            remedy="leave it out",
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint
-from engine.modes.rows import Row
+from engine.modes.rows import TensorRow
 from engine.recipes.blocks import BLOCKS, ELEMENTS, block_of
 
 ALIGNMENT = 128
@@ -69,7 +69,7 @@ class Region:
             done += checkpoint.tensors[key].size
             yield buffer, done
 
-    def runs(self, changed: Mapping[str, Row]) -> Iterator[tuple[Row, list[str]]]:
+    def runs(self, changed: Mapping[str, TensorRow]) -> Iterator[tuple[TensorRow, list[str]]]:
         """Yield runs of neighbouring changed keys with equal plain rows, which one pass can rewrite."""
         run: list[str] = []
         for key in self.sizes:

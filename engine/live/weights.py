@@ -21,8 +21,8 @@ from engine.errors import CheckpointError, RecipeError
 from engine.live.memory import Region, load_parents, memory_order
 from engine.live.model import LiveModel
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
-from engine.merging.folded import Plan, RunPrepass, plan_for
-from engine.modes.rows import Row
+from engine.merging.folded import MergePlan, RunPrepass, plan_for
+from engine.modes.rows import TensorRow
 from engine.recipes.blocks import block_of
 from engine.recipes.recipe import Recipe
 
@@ -58,8 +58,8 @@ class LiveWeights:
         self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
         self._regions = regions
         self._arithmetic = arithmetic
-        self._built: dict[str, Row] = {}
-        self._plan: Plan | None = None
+        self._built: dict[str, TensorRow] = {}
+        self._plan: MergePlan | None = None
         self._vae_is_merged = True
         self._prepasses: dict[int, tuple[RunPrepass, object]] = {}
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
@@ -102,7 +102,7 @@ class LiveWeights:
         weights.use_vae(vae)
         return weights
 
-    def plan(self, recipe: Recipe) -> Plan:
+    def plan(self, recipe: Recipe) -> MergePlan:
         """Return the plan of a recipe for the parents in memory.
 
         Raises:
@@ -110,7 +110,7 @@ class LiveWeights:
         """
         return plan_for(recipe, self._shapes)
 
-    def build(self, plan: Plan) -> BuildReport:
+    def build(self, plan: MergePlan) -> BuildReport:
         """Make the live model the plan's, in place; only what differs from the last build is rewritten.
 
         Raises:
@@ -158,7 +158,9 @@ class LiveWeights:
             return
         lacking = [name for name, checkpoint in self._checkpoints.items() if not self._holds_vae(checkpoint)]
         if lacking:
-            raise CheckpointError(f"there is no VAE in {', '.join(lacking)}, so none can be merged; give a VAE file")
+            raise CheckpointError(
+                f"there is no VAE in {', '.join(lacking)}, so none can be merged", remedy="give a VAE file"
+            )
         if not region.parents:
             load_parents([region], self._checkpoints, None)
         self._vae_is_merged = True
@@ -173,7 +175,7 @@ class LiveWeights:
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.live).view(self.live.shapes[key])
 
-    def _update_prepasses(self, plan: Plan) -> frozenset[int]:
+    def _update_prepasses(self, plan: MergePlan) -> frozenset[int]:
         """Do the pre-passes that have not been done yet, over the files; return the numbers of those runs."""
         stale: set[int] = set()
         for number in sorted(plan.prepasses):
@@ -198,7 +200,7 @@ class LiveWeights:
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.parents[name]).view(self._shapes[name][key])
 
-    def _rebuild(self, region: Region, row: Row, run: list[str]) -> int:
+    def _rebuild(self, region: Region, row: TensorRow, run: list[str]) -> int:
         span = region.span(run)
         for key in run:  # unknown until it is done, so that an interrupted build is repeated
             self._built.pop(key, None)
@@ -209,15 +211,17 @@ class LiveWeights:
         self._built.update(dict.fromkeys(run, row))
         return sum(region.sizes[key] for key in run)
 
-    def _rebuild_key(self, region: Region, row: Row, key: str) -> None:
+    def _rebuild_key(self, region: Region, row: TensorRow, key: str) -> None:
         read = lambda name: self.parent(name, key)  # noqa: E731
         shape = self._shapes[self.names[0]][key]
         self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), self._known)
 
-    def _check(self, plan: Plan) -> None:
+    def _check(self, plan: MergePlan) -> None:
         unknown = sorted({*plan.models} - {*self.names})
         if unknown:
-            raise RecipeError(f"the recipe takes {', '.join(unknown)}; the models at hand are {', '.join(self.names)}")
+            raise RecipeError(
+                f"the recipe takes {', '.join(unknown)}", remedy=f"the models at hand are {', '.join(self.names)}"
+            )
         moved = [key for key, places in self._places.items() if _addresses(places) != self._addresses[key]]
         if moved:
             raise RuntimeError(

@@ -76,15 +76,15 @@ def check_shapes(
     if c is not None:  # B - C is made of all keys first
         odd += [key for key in b if subtracts(run, dialect, key) and key in c and not same_shape(b[key], c[key])]
     if odd:
-        raise _misfit(odd, a, b, c)
+        raise _shape_error(odd, a, b, c)
 
 
-def _misfit(odd: list[str], *models: Shapes | None) -> RecipeError:
+def _shape_error(odd: list[str], *models: Shapes | None) -> RecipeError:
     key = odd[0]
     others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
     shapes = {name: model[key] for name, model in zip("ABC", models, strict=True) if model and key in model}
     seen = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-    reason = _reason(shapes.get("A", ()), shapes.get("B", ()))
+    reason = _shape_remedy(shapes.get("A", ()), shapes.get("B", ()))
     return RecipeError(f"these models cannot be merged: {key}{others} differ in shape ({seen}); {reason}")
 
 
@@ -93,7 +93,7 @@ def _merges_inputs(dialect: Dialect, a: Shape, b: Shape) -> bool:
     return input_channels(a, b) and not (dialect.native_dtype and a[1] == max(WIDER_INPUTS))
 
 
-def _reason(a: Shape, b: Shape) -> str:
+def _shape_remedy(a: Shape, b: Shape) -> str:
     if input_channels(b, a):
         return f"B is {WIDER_INPUTS[b[1]]} model and A is not: make it A"
     if input_channels(a, b):

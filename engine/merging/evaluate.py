@@ -17,7 +17,7 @@ from engine.architecture.widths import Shape
 from engine.merging.folded import RunPrepass
 from engine.merging.sources import as_shape
 from engine.modes.record import Operands, PrepassKey
-from engine.modes.rows import Calculated, Row
+from engine.modes.rows import Calculated, TensorRow
 
 DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
@@ -50,7 +50,7 @@ class Arithmetic:
         self._rounded = torch.empty(self._piece, dtype=round_to, device=device)
 
     @torch.no_grad()
-    def evaluate(self, row: Row, read: Read, out: Tensor) -> None:
+    def evaluate(self, row: TensorRow, read: Read, out: Tensor) -> None:
         """Write a plain row, or one with a shift, into ``out``, rounded.
 
         Args:
@@ -68,7 +68,9 @@ class Arithmetic:
             out[start:end].copy_(self._rounded[: end - start].copy_(value))
 
     @torch.no_grad()
-    def evaluate_key(self, key: str, row: Row, read: Read, shape: Shape, out: Tensor, known: Known = NOTHING) -> None:
+    def evaluate_key(
+        self, key: str, row: TensorRow, read: Read, shape: Shape, out: Tensor, known: Known = NOTHING
+    ) -> None:
         """Write any row into ``out``, rounded.
 
         Args:
@@ -159,13 +161,13 @@ def _prepass_keys(
             yield PrepassKey(key=key, shape=shapes[key], dtype=_first_dtype(plan, rows[0], key, read))
 
 
-def _first_dtype(plan: RunPrepass, row: Row, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
+def _first_dtype(plan: RunPrepass, row: TensorRow, key: str, read: Callable[[str, str], Tensor]) -> torch.dtype:
     """The dtype of A, which decides what a random stream gives."""
     name = _first_model(row)
     return torch.float16 if plan.half or name is None else read(name, key).dtype
 
 
-def _first_model(row: Row) -> str | None:
+def _first_model(row: TensorRow) -> str | None:
     """The model that comes first in a row: A of the run that made it, A of what that took, and so on."""
     if not row.terms:
         return None
@@ -179,7 +181,7 @@ class _Evaluation:
     def __init__(self, key: str, read: Read, shape: Shape, known: Known, device: torch.device) -> None:
         self._key, self._read, self._shape, self._known, self._device = key, read, shape, known, device
 
-    def row(self, row: Row) -> Tensor:
+    def row(self, row: TensorRow) -> Tensor:
         """The value of a row, float32."""
         terms = [(self._term(term), weight) for term, weight in row.terms]
         if not terms:

@@ -18,7 +18,7 @@ from engine.arithmetic.rounding import times
 from engine.errors import RecipeError
 from engine.merging.compatibility import appended, check_shapes, input_channels, subtracts
 from engine.merging.ratios import RunSettings
-from engine.merging.sources import SavedAsHalf, Scratch, Source, as_shape
+from engine.merging.sources import SavedAsHalf, Scratch, TensorSource, as_shape
 from engine.modes.record import Operands, PrepassKey, Rounding
 from engine.modes.sums import difference
 from engine.recipes.adjust import ADJUSTED, SHIFTED, factor, shift
@@ -30,7 +30,7 @@ from engine.recipes.steps import MergeStep
 PIECE = 1 << 17  # elements of one piece of elementwise arithmetic: its temporaries stay in the cache of a core
 
 
-def replay(recipe: Recipe, models: Mapping[str, Source]) -> Replayed:
+def replay(recipe: Recipe, models: Mapping[str, TensorSource]) -> Replayed:
     """The model that SuperMerger would make.
 
     Args:
@@ -45,7 +45,7 @@ def replay(recipe: Recipe, models: Mapping[str, Source]) -> Replayed:
     """
     if missing := [name for name in recipe.models if name not in models]:
         raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(models)}")
-    made: dict[str, Source] = {name: models[name] for name in recipe.models}
+    made: dict[str, TensorSource] = {name: models[name] for name in recipe.models}
     results: list[Replayed] = []
     for number, run in enumerate(recipe.runs, start=1):
         results.append(Replayed(run, [made[name] for name in run.models], recipe.family, recipe.rules))
@@ -63,7 +63,7 @@ class Replayed:
         RecipeError: the models do not fit each other, or have too little in common for the calculation mode.
     """
 
-    def __init__(self, run: MergeStep, sources: Sequence[Source], family: FamilyName, dialect: Dialect) -> None:
+    def __init__(self, run: MergeStep, sources: Sequence[TensorSource], family: FamilyName, dialect: Dialect) -> None:
         self._run, self._dialect = run, dialect
         self._modes, self._mode = run.pair, run.pair.calculation
         self._family: FamilyName = family

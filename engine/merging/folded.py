@@ -15,12 +15,12 @@ from engine.errors import RecipeError
 from engine.merging.compatibility import appended, check_shapes, first_channels, input_channels, subtracts
 from engine.merging.ratios import Ratios, RunSettings
 from engine.modes.record import Operands, Prepass
-from engine.modes.rows import Row, calculated, combined, model, scaled, shifted
+from engine.modes.rows import TensorRow, calculated, combined, model, scaled, shifted
 from engine.recipes.adjust import ADJUSTED, SHIFTED, factor, shift
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, MergeStep
 
-_ZERO = Row(())
+_ZERO = TensorRow(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class RunPrepass:
     """
 
     prepass: Prepass
-    rows: tuple[tuple[str, tuple[Row, ...]], ...]
+    rows: tuple[tuple[str, tuple[TensorRow, ...]], ...]
     seed: int = 0
     half: bool = False
 
@@ -46,7 +46,7 @@ class RunPrepass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MergePlan:
     """The rows of a recipe for the keys of its result.
 
     Attributes:
@@ -57,20 +57,20 @@ class Plan:
     """
 
     models: tuple[str, ...]
-    rows: dict[str, Row]
+    rows: dict[str, TensorRow]
     shapes: Mapping[str, Shape]
     prepasses: dict[int, RunPrepass] = field(default_factory=dict[int, RunPrepass])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Folded:
+class _FoldedModel:
     """What a model or the result of a run is made of."""
 
-    rows: Mapping[str, Row]
+    rows: Mapping[str, TensorRow]
     shapes: Mapping[str, Shape]
 
 
-def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> Plan:
+def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> MergePlan:
     """The plan of a recipe.
 
     Args:
@@ -82,24 +82,26 @@ def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> Plan:
     """
     if missing := [name for name in recipe.models if name not in shapes]:
         raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(shapes)}")
-    made = {name: _Folded(rows=_same(model(name), shapes[name]), shapes=shapes[name]) for name in recipe.models}
+    made = {
+        name: _FoldedModel(rows=_every_key(model(name), shapes[name]), shapes=shapes[name]) for name in recipe.models
+    }
     prepasses: dict[int, RunPrepass] = {}
     result = next(iter(made.values()))
     for number, run in enumerate(recipe.runs, start=1):
         folder = _Fold(recipe, number, run, [made[name] for name in run.models])
         result = made[f"step{number}"] = folder.folded()
         prepasses |= folder.prepass()
-    return Plan(models=recipe.models, rows=dict(result.rows), shapes=result.shapes, prepasses=prepasses)
+    return MergePlan(models=recipe.models, rows=dict(result.rows), shapes=result.shapes, prepasses=prepasses)
 
 
-def _same(row: Row, keys: Mapping[str, Shape]) -> dict[str, Row]:
+def _every_key(row: TensorRow, keys: Mapping[str, Shape]) -> dict[str, TensorRow]:
     return dict.fromkeys(keys, row)
 
 
 class _Fold:
     """Folds one run over what its models are made of."""
 
-    def __init__(self, recipe: Recipe, number: int, run: MergeStep, models: Sequence[_Folded]) -> None:
+    def __init__(self, recipe: Recipe, number: int, run: MergeStep, models: Sequence[_FoldedModel]) -> None:
         self._run, self._number, self._dialect = run, number, recipe.rules
         self._modes, self._mode = run.pair, run.pair.calculation
         self._family: FamilyName = recipe.family
@@ -107,11 +109,11 @@ class _Fold:
         self._a, self._b = models[:2]
         self._c = models[2] if len(models) > 2 else None
         self._settings = RunSettings(run, self._family, self._dialect, self._a.shapes)
-        self._sums: dict[tuple[tuple[int, float], ...], Row] = {}
+        self._sums: dict[tuple[tuple[int, float], ...], TensorRow] = {}
         self._kept: list[object] = []  # rows whose identity is remembered must live as long
         check_shapes(run, self._dialect, self._settings.touches, *(model.shapes for model in models))
 
-    def folded(self) -> _Folded:
+    def folded(self) -> _FoldedModel:
         """The rows and shapes of the result."""
         rows = dict(self._a.rows)
         for key, ratios in self._settings.table.items():
@@ -119,9 +121,9 @@ class _Fold:
                 rows[key] = self._row(key, rows[key], ratios)
         more = appended(self._a.shapes, self._b.shapes)
         if not more:
-            return _Folded(rows=rows, shapes=self._a.shapes)
+            return _FoldedModel(rows=rows, shapes=self._a.shapes)
         rows |= {key: self._second(key) for key in more}
-        return _Folded(rows=rows, shapes={**self._a.shapes, **{key: self._b.shapes[key] for key in more}})
+        return _FoldedModel(rows=rows, shapes={**self._a.shapes, **{key: self._b.shapes[key] for key in more}})
 
     def prepass(self) -> dict[int, RunPrepass]:
         """What has to be found out first, if anything."""
@@ -150,7 +152,7 @@ class _Fold:
             return True
         return not (self._mode.linear and self._mode.leaves_a(*ratios))
 
-    def _row(self, key: str, a: Row, ratios: Ratios) -> Row:
+    def _row(self, key: str, a: TensorRow, ratios: Ratios) -> TensorRow:
         b = self._second(key)
         c = self._c.rows[key] if self._c is not None and self._modes.needs_c else b
         operands = self._operands(key, (a, b, c), ratios)
@@ -158,7 +160,7 @@ class _Fold:
         adjusted = self._adjusted(key, found)
         return self._mode.after_adjust.folded(operands, found, adjusted) if self._mode.after_adjust else adjusted
 
-    def _operands(self, key: str, models: tuple[Row, ...], ratios: Ratios) -> Operands[Row]:
+    def _operands(self, key: str, models: tuple[TensorRow, ...], ratios: Ratios) -> Operands[TensorRow]:
         return Operands(
             models=models,
             alpha=ratios[0],
@@ -169,7 +171,7 @@ class _Fold:
             run=self._number if self._mode.prepass else 0,
         )
 
-    def _calculated(self, operands: Operands[Row]) -> Row:
+    def _calculated(self, operands: Operands[TensorRow]) -> TensorRow:
         """The row before Adjust."""
         if self._mode.folded is not None:
             found = self._mode.folded(operands)
@@ -181,7 +183,7 @@ class _Fold:
             return calculated(first_channels, operands.a, found, channels=other[1])
         return found
 
-    def _second(self, key: str) -> Row:
+    def _second(self, key: str) -> TensorRow:
         """B, or B - C in Add difference."""
         b = self._b.rows[key]
         if self._c is None or not subtracts(self._run, self._dialect, key):
@@ -189,13 +191,13 @@ class _Fold:
         c = self._c.rows.get(key)
         return _ZERO if c is None else self._summed(((b, 1.0), (c, -1.0)))
 
-    def _adjusted(self, key: str, row: Row) -> Row:
+    def _adjusted(self, key: str, row: TensorRow) -> TensorRow:
         values = self._run.adjust
         if not values or key not in ADJUSTED:
             return row
         return shifted(row, shift(values, self._family)) if key == SHIFTED else scaled(row, factor(values, key))
 
-    def _summed(self, parts: tuple[tuple[Row, float], ...]) -> Row:
+    def _summed(self, parts: tuple[tuple[TensorRow, float], ...]) -> TensorRow:
         """``combined``, once for each set of equal parts: most keys of a block have the same."""
         mark = tuple((id(row), weight) for row, weight in parts)
         if mark not in self._sums:

@@ -1,4 +1,4 @@
-"""What a merged checkpoint says of itself: its recipe, its parents, and theirs.
+"""The metadata of a merged checkpoint: its recipe, its parents, and theirs.
 
 ``sd_recipe_search`` has the whole recipe. ``sd_merge_models`` has the shape that AUTOMATIC1111 gives it
 (modules/extras.py, ``run_modelmerger``): SHA-256 to name, old short hash and the parent's own recipe, with the parents'

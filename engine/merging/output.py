@@ -1,7 +1,7 @@
-"""The content of a merged checkpoint: which tensors it has, in which order and dtype, and each one's value in turn.
+"""The content of a merged checkpoint: its tensors, their order and dtype, and each value in turn.
 
-Two ways to the same model: ``exact`` replays SuperMerger's arithmetic step by step, ``folded`` computes every tensor in
-one pass as the search does. Nothing is kept but the tensor at hand.
+There are two arithmetics: ``exact`` replays SuperMerger's step by step; ``folded`` computes every tensor in one pass,
+as the search does. Nothing is kept but the tensor at hand.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from engine.checkpoints.vae import read_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.merging.evaluate import DTYPES, Arithmetic, known_of
 from engine.merging.exact import replay
-from engine.merging.folded import Plan, plan_for
+from engine.merging.folded import MergePlan, plan_for
 from engine.merging.sources import Scratch
 from engine.recipes.recipe import Recipe
 
-Way = Literal["exact", "folded"]
+ArithmeticName = Literal["exact", "folded"]
 
 STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
@@ -36,18 +36,18 @@ _KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library la
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the file is to be like.
+    """The options of the file.
 
     Attributes:
         dtype: fp16, bf16 or fp32: of all floating tensors with "model" in their name; others stay as they are.
-        way: exact (SuperMerger's arithmetic and rounding) or folded (the search's, one rounding).
+        arithmetic: exact (SuperMerger's arithmetic and rounding) or folded (the search's, one rounding).
         prune: leave out all but UNet, VAE and text encoders: EMA weights, training buffers.
         vae: a VAE file whose tensors take the place of the merged ones.
         reset_clip_ids: write the text encoder's position numbers as 0 to 76 where they are there.
     """
 
     dtype: str = "fp16"
-    way: Way = "exact"
+    arithmetic: ArithmeticName = "exact"
     prune: bool = False
     vae: Path | None = None
     reset_clip_ids: bool = False
@@ -79,7 +79,7 @@ class MergedTensors:
         self._models, self._output, self._dtype = models, output, DTYPES[output.dtype]
         self._plan = plan_for(recipe, {name: checkpoint.shapes for name, checkpoint in models.items()})
         self._values: _Values = (
-            replay(recipe, models) if output.way == "exact" else _Folded(self._plan, models, self._dtype)
+            replay(recipe, models) if output.arithmetic == "exact" else _FoldedValues(self._plan, models, self._dtype)
         )
         self._first = models[_root(recipe)]
         self._vae = read_vae(output.vae) if output.vae else {}
@@ -150,10 +150,10 @@ def _root(recipe: Recipe) -> str:
     return name
 
 
-class _Folded:
+class _FoldedValues:
     """Values of a plan."""
 
-    def __init__(self, plan: Plan, models: Mapping[str, Checkpoint], dtype: torch.dtype) -> None:
+    def __init__(self, plan: MergePlan, models: Mapping[str, Checkpoint], dtype: torch.dtype) -> None:
         self._plan, self._models = plan, models
         self._arithmetic = Arithmetic(torch.device("cpu"), dtype)
         self._dtype = dtype
@@ -172,7 +172,7 @@ class _Folded:
 
 
 def _check_vae(vae: Mapping[str, Tensor], infos: Mapping[str, TensorInfo], path: Path | None) -> None:
-    """A VAE must have something for the file, in the file's shapes."""
+    """Refuse a VAE without any tensor of the file, or with other shapes."""
     fitting = [key for key in vae if key in infos]
     if path and not fitting:
         raise CheckpointError(f"{path}: has no tensor that this checkpoint's VAE has; name the file of a VAE")

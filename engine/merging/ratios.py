@@ -23,7 +23,7 @@ from engine.recipes.steps import FORMS, Filter, MergeStep, Ratio
 
 Ratios = tuple[float, float]
 """Alpha and beta of one key."""
-Place = tuple[str, str, str]
+KeyPlace = tuple[str, str, str]
 """A key, its block, and its extended id (the block again, but for SDXL)."""
 
 _EXTENDED = {"CLIPL": 0, "VAE": 0, "CLIPG": 1}
@@ -87,7 +87,7 @@ class RunSettings:
         return alpha != 0 or not self._dialect.self_skips_zero
 
     @property
-    def _places(self) -> tuple[Place, ...]:
+    def _places(self) -> tuple[KeyPlace, ...]:
         return _places_of(self._keys, self._family, self._dialect.name)
 
     def _by_weights(self) -> dict[str, Ratios]:
@@ -100,7 +100,7 @@ class RunSettings:
         alpha, beta = self._run.alpha, self._run.beta
         if isinstance(alpha, tuple) and len(alpha) == len(EXTENDED_BLOCKS):
             return self._extended_weights(alpha, beta, extended)
-        return _ratio(alpha, block), _ratio(beta, block)
+        return _block_ratio(alpha, block), _block_ratio(beta, block)
 
     def _extended_weights(self, alpha: Ratio, beta: Ratio, extended: str) -> Ratios:
         """With two ratios SuperMerger's dialect ``head`` writes that of the second text over the first."""
@@ -119,28 +119,30 @@ class RunSettings:
     def _apply(self, rule: Rule) -> None:
         """The rule's ratio takes the place of alpha where it meets a key."""
         names = self._run.by_extended_block
-        for key in _met(replace(rule, ratio=0.0), self._keys, self._family, self._dialect.name, by_extended=names):
+        for key in _matching_keys(
+            replace(rule, ratio=0.0), self._keys, self._family, self._dialect.name, by_extended=names
+        ):
             if key in self.table:
                 self.table[key] = self._rule_ratio(rule, key), self.table[key][1]
 
     def _rule_ratio(self, rule: Rule, key: str) -> float:
         if not isinstance(rule.ratio, str):
             return rule.ratio
-        drawn = self._drawn(self._order[key] + _RANDOM_OFFSET)
+        drawn = self._random_number(self._order[key] + _RANDOM_OFFSET)
         return round({"R": drawn, "U": 1 - 2 * drawn, "X": 1 - drawn}[rule.ratio], _RANDOM_DECIMALS)
 
-    def _drawn(self, number: int) -> float:
-        if number >= len(self._dice):
-            end = len(self._dice) - _RANDOM_OFFSET
+    def _random_number(self, number: int) -> float:
+        if number >= len(self._random_numbers):
+            end = len(self._random_numbers) - _RANDOM_OFFSET
             raise RecipeError(f"random elemental ratios end with key {end} of a file, as SuperMerger's")
-        return float(self._dice[number])
+        return float(self._random_numbers[number])
 
     @cached_property
     def _order(self) -> Mapping[str, int]:
         return self._given_order or {key: place for place, key in enumerate(self._keys)}
 
     @cached_property
-    def _dice(self) -> npt.NDArray[np.float64]:
+    def _random_numbers(self) -> npt.NDArray[np.float64]:
         count = _RANDOM_COUNT.get(self._dialect.name, _RANDOM_USUAL)
         return np.random.RandomState(self._run.seed).rand(count)  # SuperMerger's stream
 
@@ -161,7 +163,7 @@ def rule_name(block: str, family: FamilyName) -> str:
 
 
 @lru_cache(maxsize=64)
-def _places_of(keys: tuple[str, ...], family: FamilyName, dialect: str) -> tuple[Place, ...]:
+def _places_of(keys: tuple[str, ...], family: FamilyName, dialect: str) -> tuple[KeyPlace, ...]:
     """The keys that are merged, each with its block and its extended id."""
     rules = dialect_of(dialect)
     places = ((key, place_of(key, family, rules)) for key in keys)
@@ -169,7 +171,9 @@ def _places_of(keys: tuple[str, ...], family: FamilyName, dialect: str) -> tuple
 
 
 @lru_cache(maxsize=512)
-def _met(rule: Rule, keys: tuple[str, ...], family: FamilyName, dialect: str, *, by_extended: bool) -> tuple[str, ...]:
+def _matching_keys(
+    rule: Rule, keys: tuple[str, ...], family: FamilyName, dialect: str, *, by_extended: bool
+) -> tuple[str, ...]:
     """The merged keys that a rule meets; trial after trial the same, whatever its ratio."""
     exact = dialect_of(dialect).exact_blocks
     places = _places_of(keys, family, dialect)
@@ -177,7 +181,7 @@ def _met(rule: Rule, keys: tuple[str, ...], family: FamilyName, dialect: str, *,
     return tuple(key for key, name in named if rule.meets(key, name, exact=exact))
 
 
-def _ratio(ratio: Ratio, block: str) -> float:
+def _block_ratio(ratio: Ratio, block: str) -> float:
     if not isinstance(ratio, tuple):
         return ratio
     form = FORMS[len(ratio)]

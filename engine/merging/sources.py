@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.architecture.widths import Shape
 
 
-class Source(Protocol):
+class TensorSource(Protocol):
     """The tensors of a model by LDM key, in the order of its file."""
 
     @property
@@ -28,7 +28,7 @@ class Source(Protocol):
 class SavedAsHalf:
     """What is read back when SuperMerger has saved a model with "fp16": floats with "model" in their name are fp16."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TensorSource) -> None:
         self._source = source
 
     @property

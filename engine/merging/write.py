@@ -29,13 +29,13 @@ from engine.merging.output import MergedTensors, Output
 from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import Recipe
 
-Work = Callable[[memoryview], object]
+ByteConsumer = Callable[[memoryview], object]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenCheckpoint:
     """A finished file and its hashes.
 
     Attributes:
@@ -62,14 +62,14 @@ def write_checkpoint(
     metadata: Mapping[str, str],
     progress: BytesRead | None = None,
     overwrite: bool = False,
-) -> Written:
+) -> WrittenCheckpoint:
     """Build the checkpoint of a recipe on disk. It appears under its name only when it is whole.
 
     Args:
         recipe: what to merge.
         models: paths by the names the recipe uses.
         out: the new file, ``.safetensors``.
-        output: what the file is to be like; fp16, exact, everything kept where not given.
+        output: the options of the file; fp16, exact, everything kept where not given.
         metadata: for the header; ``format`` is added.
         progress: called with (bytes written, bytes in all).
         overwrite: whether an existing file may be replaced; a parent never is.
@@ -129,7 +129,7 @@ def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
 
 def _write(
     out: Path, head: bytes, tensors: Iterable[Tensor], size: int, progress: BytesRead | None, *, overwrite: bool
-) -> Written:
+) -> WrittenCheckpoint:
     """Write under a temporary name in the same folder, make it durable, then give it its name."""
     free = shutil.disk_usage(out.parent).free
     if free < size:
@@ -142,7 +142,7 @@ def _write(
     except OSError as error:
         raise _failed(out, size, error) from error
     _sync_folder(out.parent)
-    return Written(path=out, sha256=whole, autov2=whole[:10], autov3=data, bytes=size)
+    return WrittenCheckpoint(path=out, sha256=whole, autov2=whole[:10], autov3=data, bytes=size)
 
 
 def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable[[int], None]) -> tuple[str, str]:
@@ -153,8 +153,8 @@ def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable
     whole, data, done = hashlib.sha256(head), hashlib.sha256(), len(head)
     with part.open("xb", buffering=0) as file, ExitStack() as stack:
         file.write(head)
-        works: list[Work] = [whole.update, data.update, partial(_put, file)]
-        lanes: list[tuple[ThreadPoolExecutor, Work]] = [
+        works: list[ByteConsumer] = [whole.update, data.update, partial(_write_all, file)]
+        lanes: list[tuple[ThreadPoolExecutor, ByteConsumer]] = [
             (stack.enter_context(ThreadPoolExecutor(1)), work) for work in works
         ]
         stack.enter_context(_one_thread())
@@ -162,9 +162,9 @@ def _stream(part: Path, head: bytes, tensors: Iterable[Tensor], report: Callable
         for tensor in tensors:
             content = bytes_of(tensor)
             running.append((len(content), [pool.submit(work, content) for pool, work in lanes]))
-            done += _finished(running, leave=SCRATCH_TURNS - 2)  # one more is being made
+            done += _wait_for(running, leave=SCRATCH_TURNS - 2)  # one more is being made
             report(done)
-        report(done + _finished(running, leave=0))
+        report(done + _wait_for(running, leave=0))
     return whole.hexdigest(), data.hexdigest()
 
 
@@ -179,13 +179,13 @@ def _one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _put(file: FileIO, content: memoryview, /) -> None:
+def _write_all(file: FileIO, content: memoryview, /) -> None:
     """Write all of it; a single write may stop early, at a limit of the system or of the disk."""
     while content:
         content = content[file.write(content) :]
 
 
-def _finished(running: deque[tuple[int, list[Future[object]]]], *, leave: int) -> int:
+def _wait_for(running: deque[tuple[int, list[Future[object]]]], *, leave: int) -> int:
     """Wait until no more than ``leave`` tensors are under way; returns the bytes of those that are done."""
     done = 0
     while len(running) > leave:

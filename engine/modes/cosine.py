@@ -50,7 +50,7 @@ def _collected(a: Tensor, b: Tensor, *, normalized: bool) -> Tensor:
     return (dots.cosines().float() if normalized else _similarity(dots)).cpu()
 
 
-def _range(keys: Iterable[PrepassKey], _seed: int, *, name: str, normalized: bool) -> CosineRange:
+def _similarity_range(keys: Iterable[PrepassKey], _seed: int, *, name: str, normalized: bool) -> CosineRange:
     """The range of all similarities: NaN left out, then below the 1st and above the 99th percentile."""
     import numpy as np
     import numpy.typing as npt
@@ -78,7 +78,7 @@ def _share(x: Operands[Tensor], *, normalized: bool) -> Tensor:
     return (share - (abs(x.alpha) if normalized else x.alpha)).clip(min=0.0, max=1.0)
 
 
-def _formula(x: Operands[Tensor], *, normalized: bool) -> Tensor:
+def _interpolated(x: Operands[Tensor], *, normalized: bool) -> Tensor:
     from engine.arithmetic.rounding import lerp_by
 
     return lerp_by(x.b, x.a, _share(x, normalized=normalized))
@@ -88,23 +88,23 @@ def _exact(x: Operands[Tensor], *, normalized: bool) -> Tensor:
     from engine.arithmetic.rounding import product
 
     if not x.rounding.old:
-        return _formula(as_float32(x), normalized=normalized).to(x.a.dtype)
+        return _interpolated(as_float32(x), normalized=normalized).to(x.a.dtype)
     share = _share(as_float32(x), normalized=normalized)
     return product(x.b, 1 - share) + product(x.a, share)
 
 
-def _mode(name: str, *, normalized: bool) -> CalculationMode:
-    formula: Formula = partial(_formula, normalized=normalized)
+def _cosine_mode(name: str, *, normalized: bool) -> CalculationMode:
+    formula: Formula = partial(_interpolated, normalized=normalized)
     return CalculationMode(
         name=name,
         exact=partial(_exact, normalized=normalized),
         folded=as_term(formula, models=2),
         neutral=None,
         skips=("first_stage_model",),
-        prepass=Prepass(compares=True, find=partial(_range, name=name, normalized=normalized)),
+        prepass=Prepass(compares=True, find=partial(_similarity_range, name=name, normalized=normalized)),
         made_for=WEIGHT_SUM.name,
     )
 
 
-COSINE_A = _mode("cosineA", normalized=True)
-COSINE_B = _mode("cosineB", normalized=False)
+COSINE_A = _cosine_mode("cosineA", normalized=True)
+COSINE_B = _cosine_mode("cosineB", normalized=False)

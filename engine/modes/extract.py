@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _formula(x: Operands[Tensor]) -> Tensor:
+def _extracted(x: Operands[Tensor]) -> Tensor:
     import torch
 
     from engine.arithmetic.dots import Dots
@@ -27,8 +27,8 @@ def _formula(x: Operands[Tensor]) -> Tensor:
 
 EXTRACT = CalculationMode(
     name="extract",
-    exact=in_float32(_formula),
-    folded=as_term(_formula, models=3),
+    exact=in_float32(_extracted),
+    folded=as_term(_extracted, models=3),
     inputs="ABC",
     beta="number",
     gamma=True,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.modes.record import CalculationMode, Operands, Prepass, PrepassKey
-from engine.modes.rows import Row, calculated, combined
+from engine.modes.rows import TensorRow, calculated, combined
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ def _exact(x: Operands[Tensor]) -> Tensor:
     return x.a + times(x.alpha, _noise(x))
 
 
-def _folded(x: Operands[Row]) -> Row:
+def _folded(x: Operands[TensorRow]) -> TensorRow:
     return combined(((x.a, 1.0), (calculated(_noise, run=x.run), x.alpha)))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from engine.modes.rows import Calculated, Row
+from engine.modes.rows import Calculated, TensorRow
 
 if TYPE_CHECKING:
     import torch
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from engine.architecture.widths import Shape
 
 T = TypeVar("T")
-Limits = tuple[float, float]
+NumberLimits = tuple[float, float]
 """The lowest and the highest value that a number may have."""
-ANY: Limits = (-inf, inf)
+ANY: NumberLimits = (-inf, inf)
 """The limits of a number that may have any value."""
 
 
@@ -92,7 +92,7 @@ Formula = Callable[["Operands[Tensor]"], "Tensor"]
 it returns is brought to float32 and to that device. It is a function of a module, so that equal rows are equal."""
 ExactForm = Callable[["Operands[Tensor]"], "Tensor | None"]
 """Computes a key as SuperMerger does, from tensors in the models' dtypes; None: the key stays A's, without Adjust."""
-FoldedForm = Callable[[Operands[Row]], Row]
+FoldedForm = Callable[[Operands[TensorRow]], TensorRow]
 """The row of a key."""
 
 
@@ -138,7 +138,7 @@ class AfterAdjust:
     """
 
     exact: Callable[[Operands[Tensor], Tensor], Tensor]
-    folded: Callable[[Operands[Row], Row, Row], Row]
+    folded: Callable[[Operands[TensorRow], TensorRow, TensorRow], TensorRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,11 +206,11 @@ class CalculationMode:
     beta: Literal["none", "number", "blocks"] = "none"
     gamma: bool = False
     seed: bool = False
-    alpha_limits: Limits = ANY
-    beta_limits: Limits = ANY
-    gamma_limits: Limits = ANY
+    alpha_limits: NumberLimits = ANY
+    beta_limits: NumberLimits = ANY
+    gamma_limits: NumberLimits = ANY
     neutral: float | None = 0.0
-    neutral_beta: Limits = (0.0, 0.0)
+    neutral_beta: NumberLimits = (0.0, 0.0)
     linear: bool = False
     elementwise: bool = False
     merges_inputs: bool = False
@@ -252,19 +252,19 @@ def as_float32(operands: Operands[Tensor]) -> Operands[Tensor]:
 def as_term(formula: Formula, *, models: int) -> FoldedForm:
     """The folded form of a formula of the first two or three models: a row with that one calculation in it."""
 
-    def folded(operands: Operands[Row]) -> Row:
+    def folded(operands: Operands[TensorRow]) -> TensorRow:
         return term(formula, operands, *operands.models[:models])
 
     return folded
 
 
-def term(formula: Formula, operands: Operands[Row], *rows: Row) -> Row:
+def term(formula: Formula, operands: Operands[TensorRow], *rows: TensorRow) -> TensorRow:
     """The row of a formula, with the ratios of the operands."""
     ratios = (operands.alpha, operands.beta, operands.gamma)
-    return Row(((Calculated(formula, rows, *ratios, run=operands.run), 1.0),))
+    return TensorRow(((Calculated(formula, rows, *ratios, run=operands.run), 1.0),))
 
 
-def limits_text(limits: Limits) -> str:
+def limits_text(limits: NumberLimits) -> str:
     """Limits in words: ``from 0 to 1``, ``0 or more``."""
     low, high = limits
     return f"{low:g} or more" if high == inf else f"from {low:g} to {high:g}"

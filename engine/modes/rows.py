@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TensorRow:
     """A weighted sum.
 
     Attributes:
@@ -67,7 +67,7 @@ class Calculated:
     """
 
     formula: Callable[..., Any]
-    rows: tuple[Row, ...]
+    rows: tuple[TensorRow, ...]
     alpha: float = 0.0
     beta: float = 0.0
     gamma: float = 0.0
@@ -75,12 +75,12 @@ class Calculated:
     channels: int = 0
 
 
-def model(name: str) -> Row:
+def model(name: str) -> TensorRow:
     """The tensor of a model."""
-    return Row(((name, 1.0),))
+    return TensorRow(((name, 1.0),))
 
 
-def combined(parts: Iterable[tuple[Row, float]]) -> Row:
+def combined(parts: Iterable[tuple[TensorRow, float]]) -> TensorRow:
     """The weighted sum of rows; equal terms are added up, so what cancels is gone."""
     weights: dict[str | Calculated, float] = {}
     shift: tuple[float, ...] = ()
@@ -89,20 +89,20 @@ def combined(parts: Iterable[tuple[Row, float]]) -> Row:
             weights[term] = weights.get(term, 0.0) + weight * inner
         if row.shift and weight:
             shift = tuple(a + weight * b for a, b in zip(shift or (0.0,) * len(row.shift), row.shift, strict=True))
-    return Row(tuple((term, weight) for term, weight in weights.items() if weight), shift if any(shift) else ())
+    return TensorRow(tuple((term, weight) for term, weight in weights.items() if weight), shift if any(shift) else ())
 
 
-def scaled(row: Row, factor: float) -> Row:
+def scaled(row: TensorRow, factor: float) -> TensorRow:
     """A row times a number."""
     return row if factor == 1 else combined(((row, factor),))
 
 
-def shifted(row: Row, shift: tuple[float, ...]) -> Row:
+def shifted(row: TensorRow, shift: tuple[float, ...]) -> TensorRow:
     """A row plus one number per element."""
     total = tuple(a + b for a, b in zip(row.shift or (0.0,) * len(shift), shift, strict=True))
-    return Row(row.terms, total if any(total) else ())
+    return TensorRow(row.terms, total if any(total) else ())
 
 
-def calculated(formula: Callable[..., Any], *rows: Row, run: int = 0, channels: int = 0) -> Row:
+def calculated(formula: Callable[..., Any], *rows: TensorRow, run: int = 0, channels: int = 0) -> TensorRow:
     """The row of one formula without ratios."""
-    return Row(((Calculated(formula, rows, run=run, channels=channels), 1.0),))
+    return TensorRow(((Calculated(formula, rows, run=run, channels=channels), 1.0),))

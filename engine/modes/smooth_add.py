@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.modes.record import AfterAdjust, CalculationMode, Operands
-from engine.modes.rows import Row, calculated, combined
+from engine.modes.rows import TensorRow, calculated, combined
 from engine.modes.sums import ADD_DIFFERENCE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _added(x: Operands[Tensor], base: Tensor) -> Tensor:
     return base + x.alpha * smoothed(x.b.float())
 
 
-def _added_row(x: Operands[Row], base: Row) -> Row:
+def _added_row(x: Operands[TensorRow], base: TensorRow) -> TensorRow:
     return combined(((base, 1.0), (calculated(_smoothed, x.b), x.alpha)))
 
 

@@ -30,7 +30,7 @@ def _spliced(x: Operands[Tensor], *, columns: bool) -> Tensor:
     return found
 
 
-def _mode(name: str, *, columns: bool) -> CalculationMode:
+def _splice_mode(name: str, *, columns: bool) -> CalculationMode:
     formula: Formula = partial(_spliced, columns=columns)
     return CalculationMode(
         name=name,
@@ -42,5 +42,5 @@ def _mode(name: str, *, columns: bool) -> CalculationMode:
     )
 
 
-TENSOR = _mode("tensor", columns=False)
-TENSOR_2 = _mode("tensor2", columns=True)
+TENSOR = _splice_mode("tensor", columns=False)
+TENSOR_2 = _splice_mode("tensor2", columns=True)

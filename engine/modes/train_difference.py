@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.modes.record import AfterAdjust, CalculationMode, Operands, as_float32, as_term
-from engine.modes.rows import Row, calculated
+from engine.modes.rows import TensorRow, calculated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,7 +14,7 @@ FACTOR = 1.8
 """What SuperMerger multiplies alpha by."""
 
 
-def _formula(x: Operands[Tensor]) -> Tensor:
+def _trained(x: Operands[Tensor]) -> Tensor:
     import torch
 
     a, b, c = x.models
@@ -30,7 +30,7 @@ def _exact(x: Operands[Tensor]) -> Tensor | None:
     import torch
 
     wide = as_float32(x)
-    return None if torch.equal(wide.b, wide.c) else _formula(wide)
+    return None if torch.equal(wide.b, wide.c) else _trained(wide)
 
 
 def _unless_equal(x: Operands[Tensor]) -> Tensor:
@@ -41,14 +41,14 @@ def _unless_equal(x: Operands[Tensor]) -> Tensor:
     return kept if torch.equal(b, c) else changed
 
 
-def _adjusted_unless_equal(x: Operands[Row], before: Row, adjusted: Row) -> Row:
+def _adjusted_unless_equal(x: Operands[TensorRow], before: TensorRow, adjusted: TensorRow) -> TensorRow:
     return adjusted if adjusted == before else calculated(_unless_equal, x.a, adjusted, x.b, x.c)
 
 
 TRAIN_DIFFERENCE = CalculationMode(
     name="trainDifference",
     exact=_exact,
-    folded=as_term(_formula, models=3),
+    folded=as_term(_trained, models=3),
     inputs="ABC",
     after_adjust=AfterAdjust(exact=lambda _, adjusted: adjusted, folded=_adjusted_unless_equal),
     joins_adjust=False,

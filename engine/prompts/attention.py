@@ -81,6 +81,7 @@ class _PieceReader:
         self._openers: dict[str, list[int]] = {"(": [], "[": []}
 
     def read(self, match: re.Match[str]) -> None:
+        """Take the next sign or words of the text."""
         if match["opener"]:
             self._openers[match["opener"]].append(len(self._texts))
         elif match["weight"] and self._openers["("]:
@@ -95,6 +96,7 @@ class _PieceReader:
             self._add_words(match[0])
 
     def finished(self) -> Iterator[Piece]:
+        """Yield the pieces with their weights; a bracket that was never closed counts to the end of the text."""
         for opener, factor in (("(", STRONGER), ("[", 1 / STRONGER)):
             for start in self._openers[opener]:
                 self._weigh(start, factor)

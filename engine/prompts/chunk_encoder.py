@@ -31,7 +31,10 @@ class ReadableEncoder(Protocol):
     """One text encoder and how it is read; ``engine.prompts.encoders.Tower`` is one."""
 
     @property
-    def model(self) -> nn.Module: ...  # noqa: D102
+    def model(self) -> nn.Module:
+        """The text encoder itself."""
+        ...
+
     @property
     def base(self) -> Any:
         """The module that has ``embeddings``."""
@@ -92,7 +95,7 @@ class ChunkEncoder:
 
     def _fitting(self, name: str, width: int) -> Tensor:
         if self._embeddings is None:
-            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set. Set one')
+            raise RenderError(f'the embedding "{name}" is named, but no folder of embeddings is set', remedy="set one")
         return self._embeddings.fitting(name, width, self._vectors)
 
     def _inserter(self, chunks: Sequence[Chunk]) -> Any:
@@ -140,7 +143,8 @@ def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]
         raise RenderError(
             "the weights of a prompt leave a mean of 0 or no number, which cannot be scaled back to the mean before "
             "them",
-            remedy=f"the weights are {sorted({weight for chunk in counts for weight in chunk.weights})}. Change one",
+            seen=sorted({weight for chunk in counts for weight in chunk.weights}),
+            remedy="change one of its weights",
         )
     return {chunk: value * factor.float() for chunk, value in after.items()}
 
@@ -159,5 +163,6 @@ def _refuse_broken(chunks: Sequence[Chunk], result: Tensor | None) -> None:
     if broken:
         raise RenderError(
             f"the text encoder gives NaN or infinite numbers for {len(broken)} of {len(chunks)} chunks of text, first "
-            f'"{broken[0]}". The recipe breaks its weights: bring the ratio of BASE closer to 0 or 1'
+            f'"{broken[0]}"',
+            remedy="the recipe breaks its weights: bring the ratio of BASE closer to 0 or 1",
         )

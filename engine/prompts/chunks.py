@@ -115,6 +115,7 @@ class _Filler:
     comma: int | None = None  # the position of the last comma in this chunk
 
     def add(self, ids: Sequence[int], weight: float) -> None:
+        """Append tokens of one weight; where they name an embedding, its vectors take their place."""
         place = 0
         while place < len(ids):
             self._make_room(ids[place])
@@ -139,6 +140,7 @@ class _Filler:
         self.ids, self.weights, self.inserts, self.comma = [], [], [], None
 
     def finished(self) -> tuple[Chunk, ...]:
+        """Return all chunks, at least one, the last one padded."""
         if self.ids or not self.done:
             self.next_chunk()
         return tuple(self.done)
@@ -166,8 +168,8 @@ class _Filler:
     def _insert(self, named: NamedEmbedding, weight: float) -> None:
         if named.vectors > CHUNK_ROOM:
             raise RenderError(
-                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}. '
-                "Take it out of the prompt, or use one with fewer vectors"
+                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
+                remedy="take it out of the prompt, or use one with fewer vectors",
             )
         if len(self.ids) + named.vectors > CHUNK_ROOM:
             self.next_chunk()

@@ -45,7 +45,7 @@ def read_embedding(path: Path) -> dict[str, Tensor]:
     if len({len(value) for value in found.values()}) != 1:
         counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
         raise RenderError(
-            f"different numbers of vectors for the two text encoders ({counts}). Get it again", place=(path,)
+            f"different numbers of vectors for the two text encoders ({counts})", remedy="get it again", place=(path,)
         )
     return {name: value.detach().float() for name, value in found.items()}
 
@@ -71,9 +71,9 @@ def _check_vectors(path: Path, name: str, value: Tensor) -> None:
     if value.ndim != 2 or not value.is_floating_point() or not value.numel():
         kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
         raise RenderError(
-            f"{name or 'its tensor'} is {kind}, not rows of numbers. Get the embedding again", place=(path,)
+            f"{name or 'its tensor'} is {kind}, not rows of numbers", remedy="get the embedding again", place=(path,)
         )
     if not bool(value.isfinite().all()):
         raise RenderError(
-            f"{name or 'its tensor'} holds NaN or infinite numbers. Get the embedding again", place=(path,)
+            f"{name or 'its tensor'} holds NaN or infinite numbers", remedy="get the embedding again", place=(path,)
         )

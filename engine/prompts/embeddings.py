@@ -75,7 +75,7 @@ class EmbeddingFolder:
             ids = token_ids(name)
             if ids not in self._files:
                 raise RenderError(
-                    f'holds no embedding "{name}". Put its file there, or name another', place=(self.folder,)
+                    f'holds no embedding "{name}"', remedy="put its file there, or name another", place=(self.folder,)
                 )
             self._known[name] = read_embedding(self._file(ids))
         return self._known[name]
@@ -97,7 +97,8 @@ class EmbeddingFolder:
         has = " and ".join(str(value.shape[-1]) for value in found.values())
         raise RenderError(
             f'the embedding "{name}" in {self.folder} has vectors of width {has}, and this text encoder takes {width}: '
-            "it was made for another model family. Take its name out of the prompt, or its file out of the folder"
+            "it was made for another model family",
+            remedy="take its name out of the prompt, or its file out of the folder",
         )
 
     def hashes(self, prompts: Iterable[str], negatives: Iterable[str]) -> dict[str, str]:
@@ -118,7 +119,8 @@ class EmbeddingFolder:
         if others:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in (first, *others))
             raise RenderError(
-                f'several embeddings answer to "{first.stem}": {listed}. Move all but one elsewhere',
+                f'several embeddings answer to "{first.stem}": {listed}',
+                remedy="move all but one elsewhere",
                 place=(self.folder,),
             )
         return first

@@ -27,7 +27,9 @@ class TextModels(Protocol):
     """The text encoders of a live model; one of SDXL also has ``text_encoder_g``, with a projection."""
 
     @property
-    def text_encoder(self) -> Any: ...  # noqa: D102
+    def text_encoder(self) -> Any:
+        """The first text encoder, or the only one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

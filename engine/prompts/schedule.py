@@ -108,6 +108,7 @@ class _Clock:
                 yield from range(1, self.steps + 1)
 
     def text_at(self, nodes: Iterable[str | Scheduled | Alternate], step: int) -> str:
+        """Return the text that is in force at a step, from 1."""
         return "".join(node if isinstance(node, str) else self._chosen(node, step) for node in nodes)
 
     def _chosen(self, node: Scheduled | Alternate, step: int) -> str:

@@ -25,7 +25,7 @@ from engine.errors import EngineError
 CONTEXT = 77
 """How many tokens a text encoder reads at once, start and end included."""
 CHUNK_ROOM = CONTEXT - 2
-"""How many of them are of the text."""
+"""How many tokens of a chunk are of the text; a start and an end token stand around them."""
 START = END - 1
 """The id of the token that begins every text."""
 VOCABULARY = 49408
@@ -62,8 +62,10 @@ def _tokenizer() -> Tokenizer:
     vocabulary = {name: number for number, name in enumerate([*names, "<|startoftext|>", "<|endoftext|>"])}
     if len(vocabulary) != VOCABULARY:
         raise EngineError(
-            f"{_vocabulary_file()}: {len(vocabulary)} different tokens, but CLIP has {VOCABULARY}: the file is not "
-            "CLIP's vocabulary, or damaged. Install open_clip_torch again"
+            f"{len(vocabulary)} different tokens, but CLIP has {VOCABULARY}: the file is not "
+            "CLIP's vocabulary, or damaged",
+            place=(_vocabulary_file(),),
+            remedy="install open_clip_torch again",
         )
     tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>"))
     split = Split(Regex(_WORDS), behavior="removed", invert=True)
@@ -74,7 +76,9 @@ def _tokenizer() -> Tokenizer:
 def _vocabulary_file() -> Path:
     package = find_spec("open_clip")  # finds the folder without running the package
     if package is None or not package.submodule_search_locations:
-        raise EngineError("open_clip is not installed, and its vocabulary file is needed. Install open_clip_torch")
+        raise EngineError(
+            "open_clip is not installed, and its vocabulary file is needed", remedy="install open_clip_torch"
+        )
     return Path(package.submodule_search_locations[0], "bpe_simple_vocab_16e6.txt.gz")
 
 

@@ -1,7 +1,7 @@
 """SuperMerger's dialects: what the same words mean in three of its versions, as data.
 
 SuperMerger (hako-mikan/sd-webui-supermerger) changed its arithmetic, its block rules and its fields several times, so
-one text makes different models in different versions. Three commits are told apart; a recipe names its dialect.
+one text makes different models in different versions. Three commits are distinguished; a recipe names its dialect.
 
 ==============  ==========================================================================================
 ``2023``        commit 8e89e81 (October 2023): seven Adjust fields, Self multiplies every key, fp16 arithmetic

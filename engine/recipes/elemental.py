@@ -74,7 +74,7 @@ def parse_elemental(text: str, calculation: str = "normal", *, extended: bool = 
     Raises:
         RecipeError: an unknown block in a range, or a ratio that is no number: with the number of the segment.
     """
-    return tuple(_rules(_segments(text, calculation), EXTENDED_BLOCKS if extended else BLOCKS))
+    return tuple(_parsed_rules(_segments(text, calculation), EXTENDED_BLOCKS if extended else BLOCKS))
 
 
 def ignored_segments(text: str, calculation: str = "normal") -> list[str]:
@@ -87,7 +87,7 @@ def _segments(text: str, calculation: str) -> list[str]:
     return text.replace(f"{calculation},", "").replace("\n", ",").split(",")
 
 
-def _rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[Rule]:
+def _parsed_rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[Rule]:
     for number, segment in enumerate(segments, start=1):
         if segment.count(":") != 2:
             continue
@@ -103,11 +103,11 @@ def _rule(segment: str, names: Sequence[str]) -> Rule:
     not_blocks, block_tokens = _tokens(blocks)
     not_elements, element_tokens = _tokens(elements)
     return Rule(
-        blocks=tuple(name for token in block_tokens for name in _range(token, names)),
+        blocks=tuple(name for token in block_tokens for name in _block_range(token, names)),
         not_blocks=not_blocks,
         elements=element_tokens,
         not_elements=not_elements,
-        ratio=_ratio(ratio),
+        ratio=_parsed_ratio(ratio),
     )
 
 
@@ -119,7 +119,7 @@ def _tokens(field: str) -> tuple[bool, tuple[str, ...]]:
     return (True, tuple(rest)) if first == _NOT else (False, (first, *rest))
 
 
-def _range(token: str, names: Sequence[str]) -> list[str]:
+def _block_range(token: str, names: Sequence[str]) -> list[str]:
     if "-" not in token:
         return [token]
     ends = [name.strip() for name in token.split("-")]
@@ -131,7 +131,7 @@ def _range(token: str, names: Sequence[str]) -> list[str]:
     return list(names[first : last + 1])
 
 
-def _ratio(text: str) -> float | str:
+def _parsed_ratio(text: str) -> float | str:
     text = text.strip()
     if text in RANDOM_RATIOS:
         return text

@@ -36,7 +36,7 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
     path = Path(path)
     content = parse_toml(_text_of(path), path)
     problems = Problems()
-    models = _models(content.get("models"), path.parent, problems)
+    models = _model_paths(content.get("models"), path.parent, problems)
     presets = _presets(content.get("presets"), path.parent, problems)
     fields = read_recipe(content, models or None, problems, presets)
     problems.raise_as(RecipeError, path)
@@ -49,7 +49,7 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
 
 
 def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
-    """Every model that the recipe takes has a path (``previous`` takes A unsaid), and none has the name of a result."""
+    """Every model of the recipe has a path (a first ``previous`` means A), and none has the name of a result."""
     if missing := [name for name in recipe.models if name not in models]:
         raise RecipeError(f"the recipe takes {', '.join(missing)}", remedy=f"[models] has {', '.join(models)}")
     made = {PREVIOUS, *(step.name for step in recipe.steps)}
@@ -68,7 +68,7 @@ def _text_of(path: Path) -> str:
         raise RecipeError("is not UTF-8 text", place=(path,), remedy="a recipe file is TOML") from error
 
 
-def _models(value: object, folder: Path, problems: Problems) -> dict[str, Path]:
+def _model_paths(value: object, folder: Path, problems: Problems) -> dict[str, Path]:
     table: Table = as_table(("models",), value, problems)
     if not table:
         problems.add(("models",), "is missing or empty", 'write [models] and then A = "first.safetensors", B = "..."')

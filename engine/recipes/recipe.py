@@ -48,8 +48,8 @@ class Recipe:
         if self.save not in {"fp16", "computed"}:
             raise RecipeError(f"save is {self.save!r}", remedy="write fp16 or computed")
         if not any(NUMBERED.fullmatch(name) for step in self.steps for name in _taken(step)):
-            telling = tuple(step for step in self.steps if step.name or not is_neutral(step))
-            object.__setattr__(self, "steps", telling or self.steps[:1])
+            effective = tuple(step for step in self.steps if step.name or not is_neutral(step))
+            object.__setattr__(self, "steps", effective or self.steps[:1])
         if problems := list(_problems(self)):
             raise RecipeError.of(problems, "the recipe" if len(problems) > 1 else "")
 

@@ -1,4 +1,4 @@
-"""Which tensors a self step reaches at a site, told from the names that every model of a family has."""
+"""Which tensors a self step reaches at a site, by the names that every model of a family has."""
 
 from __future__ import annotations
 

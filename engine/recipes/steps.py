@@ -104,8 +104,8 @@ class MergeStep:
         object.__setattr__(self, "mode", self.pair.merge.name)
         _check_models(self)
         for what, ratio in (("alpha", self.alpha), ("beta", self.beta)):
-            object.__setattr__(self, what, _ratio(what, ratio))
-        object.__setattr__(self, "adjust", _adjust(self.adjust))
+            object.__setattr__(self, what, _checked_ratio(what, ratio))
+        object.__setattr__(self, "adjust", _checked_adjust(self.adjust))
         _check_numbers(self)
         for name in self.unused:
             object.__setattr__(self, name, DEFAULTS[name])
@@ -152,8 +152,8 @@ class SelfStep:
         sites = [site for site, _ in self.factors]
         if twice := sorted({str(site) for site in sites if sites.count(site) > 1}):
             raise RecipeError(f"a self step has two factors for {', '.join(twice)}", remedy="leave one")
-        numbers = _numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
-        object.__setattr__(self, "factors", _telling(sorted(zip(sites, numbers, strict=True))))
+        numbers = _checked_numbers((factor for _, factor in self.factors), [str(site) for site in sites], "factor")
+        object.__setattr__(self, "factors", _effective_factors(sorted(zip(sites, numbers, strict=True))))
         check_result_name(self.name)
 
 
@@ -174,7 +174,7 @@ class AdjustStep:
             raise RecipeError(
                 "an adjust step has no values", remedy=f"write {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)}"
             )
-        object.__setattr__(self, "values", _adjust(self.values))
+        object.__setattr__(self, "values", _checked_adjust(self.values))
         check_result_name(self.name)
 
 
@@ -254,7 +254,7 @@ def check_result_name(name: str) -> None:
         )
 
 
-def _telling(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
+def _effective_factors(pairs: list[tuple[Site, float]]) -> tuple[tuple[Site, float], ...]:
     kept: list[tuple[Site, float]] = []
     for site, factor in pairs:
         if factor != 1 or any(other.block == site.block for other, _ in kept):
@@ -275,9 +275,9 @@ def _check_models(step: MergeStep) -> None:
     check_result_name(step.name)
 
 
-def _ratio(what: str, ratio: Ratio) -> Ratio:
+def _checked_ratio(what: str, ratio: Ratio) -> Ratio:
     if isinstance(ratio, int | float):
-        return _numbers((ratio,), ("every block",), what)[0]
+        return _checked_numbers((ratio,), ("every block",), what)[0]
     if len(ratio) not in FORMS:
         raise RecipeError(
             f"{what} has {len(ratio)} numbers",
@@ -285,21 +285,21 @@ def _ratio(what: str, ratio: Ratio) -> Ratio:
             f"BASE, IN00..IN08, M00, OUT00..OUT08) or {len(EXTENDED_BLOCKS)} (put a BASE of 0 "
             "in front of UNet weights alone)",
         )
-    return _numbers(ratio, FORMS[len(ratio)], what)
+    return _checked_numbers(ratio, FORMS[len(ratio)], what)
 
 
-def _adjust(values: tuple[float, ...]) -> tuple[float, ...]:
+def _checked_adjust(values: tuple[float, ...]) -> tuple[float, ...]:
     if values and len(values) not in {len(SEVEN_FIELDS), len(EIGHT_FIELDS)}:
         raise RecipeError(
             f"Adjust has {len(values)} values",
             remedy=f"it needs {len(EIGHT_FIELDS)}: {', '.join(EIGHT_FIELDS)} (in the dialect 2023, "
             f"{len(SEVEN_FIELDS)}: {', '.join(SEVEN_FIELDS)})",
         )
-    return _numbers(values, SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS, "Adjust value")
+    return _checked_numbers(values, SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS, "Adjust value")
 
 
 def _check_numbers(step: MergeStep) -> None:
-    _numbers((step.gamma,), (step.calculation,), "gamma")
+    _checked_numbers((step.gamma,), (step.calculation,), "gamma")
     if step.seed is not None and not 0 <= step.seed < 2**32:
         raise RecipeError(f"the seed is {step.seed}", remedy=f"write a whole number from 0 to {2**32 - 1}")
     if step.seed is None and "seed" not in step.unused:
@@ -321,7 +321,7 @@ def _check_limits(step: MergeStep) -> None:
                 raise RecipeError(f"{mode.name}: {name} is {number}", remedy=remedy)
 
 
-def _numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
+def _checked_numbers(values: Iterable[float], names: Iterable[str], what: str) -> tuple[float, ...]:
     found = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes a plain 0 of -0
     for value, name in zip(found, names, strict=False):
         if not abs(value) <= LARGEST:

@@ -1,4 +1,4 @@
-"""From the tables of a TOML text to the fields of a recipe, with every problem told at once."""
+"""From the tables of a TOML text to the fields of a recipe, with all problems reported at once."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class _Reader:
                 return readers[kind](place, table)
             self._problems.add((*place, "kind"), f"is {kind!r}", "write merge, self or adjust")
         except RecipeError as error:
-            if len(self._problems) == before:  # else it only follows from what is already said
+            if len(self._problems) == before:  # else it only follows from problems that are noted already
                 self._problems.found += [problem.under(*place) for problem in error.problems]
         return None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName
 
 _DEFAULT = MergeStep()
-_ROW = 12  # numbers to a line where they are laid out for people
+_NUMBERS_A_LINE = 12  # numbers to a line where they are laid out for people
 
 
 def write(dialect: str, family: FamilyName, save: str, steps: Sequence[Step]) -> str:
@@ -71,7 +71,7 @@ def step_lines(step: Step, *, notes: bool = False) -> list[str]:
         factors = ", ".join(f"{quoted(str(site))} = {number(factor)}" for site, factor in step.factors)
         return ["", "[[steps]]", 'kind = "self"', *name, f"factors = {{ {factors} }}" if factors else "factors = {}"]
     if isinstance(step, AdjustStep):
-        return ["", "[[steps]]", 'kind = "adjust"', *name, f"values = {_adjust(step.values, notes=notes)}"]
+        return ["", "[[steps]]", 'kind = "adjust"', *name, f"values = {_adjust_text(step.values, notes=notes)}"]
     return ["", "[[steps]]", 'kind = "merge"', *name, *_merge_lines(step, notes=notes)]
 
 
@@ -87,9 +87,9 @@ def _merge_lines(step: MergeStep, *, notes: bool) -> Iterator[str]:
     if step.elemental:
         yield f"elemental = {quoted(step.elemental)}"
     if step.adjust:
-        yield f"adjust = {_adjust(step.adjust, notes=notes)}"
+        yield f"adjust = {_adjust_text(step.adjust, notes=notes)}"
     if step.filter:
-        yield _filter(step.filter)
+        yield _filter_line(step.filter)
     if step.gamma != _DEFAULT.gamma:
         yield f"gamma = {number(step.gamma)}"
     if step.seed is not None:
@@ -106,30 +106,30 @@ def _ratio_lines(name: str, ratio: Ratio, *, notes: bool) -> Iterator[str]:
         yield f"{name} = [{', '.join(map(number, ratio))}]"
     else:
         yield f"{name} = ["
-        yield from (f"    {row}" for row in _rows(ratio))
+        yield from (f"    {row}" for row in _ratio_rows(ratio))
         yield "]"
 
 
-def _rows(ratio: tuple[float, ...]) -> Iterator[str]:
+def _ratio_rows(ratio: tuple[float, ...]) -> Iterator[str]:
     """Rows of blocks of one kind, each with the names of its first and last block."""
     names, start = FORMS[len(ratio)], 0
     while start < len(names):
         kind = names[start].rstrip("0123456789")
         end = start + 1
-        while end < len(names) and end - start < _ROW and names[end].rstrip("0123456789") == kind:
+        while end < len(names) and end - start < _NUMBERS_A_LINE and names[end].rstrip("0123456789") == kind:
             end += 1
         label = names[start] if end == start + 1 else f"{names[start]}..{names[end - 1]}"
         yield f"{', '.join(map(number, ratio[start:end]))},  # {label}"
         start = end
 
 
-def _adjust(values: tuple[float, ...], *, notes: bool) -> str:
+def _adjust_text(values: tuple[float, ...], *, notes: bool) -> str:
     names = SEVEN_FIELDS if len(values) == len(SEVEN_FIELDS) else EIGHT_FIELDS
     row = f"[{', '.join(map(number, values))}]"
     return f"{row}  # {', '.join(names)}" if notes else row
 
 
-def _filter(chosen: Filter) -> str:
+def _filter_line(chosen: Filter) -> str:
     blocks = f"blocks = [{', '.join(map(quoted, chosen.blocks))}]"
     elements = f"elements = [{', '.join(map(quoted, chosen.elements))}]"
     return f"{chosen.kind} = {{ {blocks}, {elements} }}"

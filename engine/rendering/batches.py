@@ -50,8 +50,9 @@ def _fits(piece: list[int], work: Callable[[list[int]], None]) -> bool:
     except torch.OutOfMemoryError as error:
         if len(piece) == 1:
             raise RenderError(
-                "the device has too little memory for a single picture. Render smaller pictures, choose precision "
-                '"fp16", close other programs that use the device, or render on the CPU'
+                "the device has too little memory for a single picture",
+                remedy="render smaller pictures, choose precision "
+                '"fp16", close other programs that use the device, or render on the CPU',
             ) from error
     else:
         return True

@@ -30,7 +30,9 @@ class UnetModel(Protocol):
     """What denoising needs of a live model: its UNet, in eval mode."""
 
     @property
-    def unet(self) -> UNet2DConditionModel: ...  # noqa: D102
+    def unet(self) -> UNet2DConditionModel:
+        """The UNet, in eval mode."""
+        ...
 
 
 class Denoiser:

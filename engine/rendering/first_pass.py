@@ -46,10 +46,12 @@ def picture_size_of(shots: Sequence[Shot]) -> tuple[int, int]:
     """
     sizes = Counter(shot.picture_size for shot in shots)
     if not sizes:
-        raise RenderError("no shots to render. Give at least one")
+        raise RenderError("no shots to render", remedy="give at least one")
     if len(sizes) > 1:
         listed = ", ".join(f"{width}x{height} ({count} shots)" for (width, height), count in sizes.items())
-        raise RenderError(f"shots of several sizes in one call: {listed}. Render each size in a call of its own")
+        raise RenderError(
+            f"shots of several sizes in one call: {listed}", remedy="render each size in a call of its own"
+        )
     return next(iter(sizes))
 
 

@@ -106,6 +106,7 @@ class _Layer:
 
     @classmethod
     def of(cls, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> _Layer:
+        """Return the layer of the rows with these numbers, its tensors on the device."""
         scales = torch.tensor([rows[number].scale for number in numbers], device=device)
         return cls(
             shots=torch.tensor([rows[number].shot for number in numbers], device=device),

@@ -31,7 +31,9 @@ class RenderModel(UnetModel, VaeModel, Protocol):
     """What rendering needs of a live model: three modules, in eval mode, on one device; the VAE in float32."""
 
     @property
-    def text_encoder(self) -> CLIPTextModel: ...  # noqa: D102
+    def text_encoder(self) -> CLIPTextModel:
+        """The first text encoder, in eval mode."""
+        ...
 
 
 class Renderer:

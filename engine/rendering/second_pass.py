@@ -82,8 +82,8 @@ class SecondPass:
     def _model(self, name: str) -> Enlarge:
         if self._upscalers is None:
             raise RenderError(
-                f'the upscaler "{name}" is a model file, and no folder of such files is given. Name the folder as '
-                f"upscalers, or choose one of {', '.join(UPSCALERS)}"
+                f'the upscaler "{name}" is a model file, and no folder of such files is given',
+                remedy=f"name the folder as upscalers, or choose one of {', '.join(UPSCALERS)}",
             )
         return self._upscalers.opened(name, self._denoiser.device)
 

@@ -75,14 +75,14 @@ class UpscalerFolder:
         if found:
             listed = ", ".join(str(path.relative_to(self.folder)) for path in found)
             raise RenderError(
-                f'several upscalers are called "{name}": {listed}. Move all but one away', place=(self.folder,)
+                f'several upscalers are called "{name}": {listed}', remedy="move all but one away", place=(self.folder,)
             )
         file = f"{spellings[1]}.pth or .safetensors"
         there = f"it has {', '.join(self.names)}" if self._files else "it has none"
         raise RenderError(
-            f'holds no upscaler "{name}" ({there}). Put {file} there, or choose another',
+            f'holds no upscaler "{name}" ({there})',
             place=(self.folder,),
-            remedy=f"without a file: {', '.join(UPSCALERS)}",
+            remedy=f"put {file} there, or choose another; without a file: {', '.join(UPSCALERS)}",
         )
 
     def hashes(self, names: Iterable[str]) -> dict[str, str]:
@@ -117,20 +117,22 @@ def _descriptor(path: Path) -> ImageModelDescriptor[Any]:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ImportError as error:
-        raise RenderError(f"upscaler models need the package spandrel. Install it: {INSTALL}", place=(path,)) from error
+        raise RenderError(
+            "upscaler models need the package spandrel", remedy=f"install it: {INSTALL}", place=(path,)
+        ) from error
     state = read_weights(path, "upscaler")
     try:
         model = ModelLoader().load_from_state_dict(canonicalize_state_dict(dict(state)))
     except (UnsupportedModelError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise RenderError(
-            f"is no upscaler that spandrel knows ({first_line(error):.200}). Choose another", place=(path,)
+            f"is no upscaler that spandrel knows ({first_line(error):.200})", remedy="choose another", place=(path,)
         ) from error
     if not isinstance(model, ImageModelDescriptor) or model.purpose != "SR":
         raise RenderError(
-            f"is a model ({model.architecture.name}) that does not enlarge. Choose another", place=(path,)
+            f"is a model ({model.architecture.name}) that does not enlarge", remedy="choose another", place=(path,)
         )
     if (model.input_channels, model.output_channels) != (3, 3):
         raise RenderError(
-            f"takes {model.input_channels} channels, no RGB pictures. Choose another upscaler", place=(path,)
+            f"takes {model.input_channels} channels, no RGB pictures", remedy="choose another upscaler", place=(path,)
         )
     return model.float().eval()

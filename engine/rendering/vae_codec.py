@@ -27,7 +27,9 @@ class VaeModel(Protocol):
     """What pictures need of a live model: its VAE, in float32 and in eval mode."""
 
     @property
-    def vae(self) -> AutoencoderKL: ...  # noqa: D102
+    def vae(self) -> AutoencoderKL:
+        """The VAE, in float32 and in eval mode."""
+        ...
 
 
 class Codec:

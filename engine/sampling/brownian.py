@@ -19,7 +19,7 @@ from torch import Tensor
 PLACE_DECIMALS = 6
 """How many decimals of a place on the path count."""
 POOL = 24
-"""The words of entropy in numpy's SeedSequence, torchsde's choice for trees."""
+"""The size of the entropy pool of numpy's SeedSequence, in words of 32 bits, as torchsde chose it for trees."""
 REMEMBERED = 64
 """How many halved intervals are cached: about two paths from the whole interval to a leaf."""
 

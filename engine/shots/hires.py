@@ -21,7 +21,9 @@ LATENT_UPSCALERS: tuple[str, ...] = (
     "Latent (nearest)",
     "Latent (nearest-exact)",
 )
+"""The upscalers of latents, by the WebUI's names."""
 PICTURE_UPSCALERS: tuple[str, ...] = ("None", "Lanczos", "Nearest")
+"""The upscalers of pictures that need no file, by the WebUI's names."""
 UPSCALERS: tuple[str, ...] = (*LATENT_UPSCALERS, *PICTURE_UPSCALERS)
 """The upscalers that need no file, by the WebUI's names; any other name is that of a model file."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from engine.errors import Problems, RenderError
+from engine.errors import Named, Problems, RenderError
 from engine.recipes.steps import number
 from engine.shots.hires import Hires
 from engine.shots.infotext_hires import HIRES_KEYS, SAME, SAMPLER, has_hires, hires_pairs, hires_settings
@@ -125,8 +125,9 @@ def read_fields(text: str) -> dict[str, str]:
     pairs: list[tuple[str, str]] = _PAIR.findall(last)
     if len(pairs) < FEWEST_PAIRS:
         raise RenderError(
-            f"{last.strip()!r:.80}: the last line of a picture's text must hold its settings, such as "
+            "the last line of a picture's text must hold its settings, such as "
             '"Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1"',
+            place=(Named(f"{last.strip()!r:.80}"),),
             remedy="take a picture that a WebUI saved",
         )
     prompt, negative = _prompts(lines)

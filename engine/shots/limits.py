@@ -12,15 +12,25 @@ LATENT_STEP = 8
 """The pixels of one latent, along a side."""
 
 SIDES = (64, 4096)
+"""The smallest and the largest width or height of a picture, in pixels."""
 STEPS = (1, 150)
+"""The smallest and the largest number of sampling steps."""
 CFG = (1.0, 30.0)
+"""The smallest and the largest CFG scale."""
 CLIP_SKIP = (1, 12)
+"""The smallest and the largest clip skip."""
 SEED = (0, 2**63 - 1)
+"""The smallest and the largest seed of a picture."""
 ENSD = (0, 2**32 - 1)
+"""The smallest and the largest eta noise seed delta."""
 ETA = (0.0, 1.0)
+"""The smallest and the largest eta, the share of fresh noise."""
 S_NOISE = (0.0, 2.0)
+"""The smallest and the largest factor on fresh noise."""
 SCALE = (1.0, 8.0)
+"""The smallest and the largest factor by which a second pass enlarges each side."""
 DENOISE = (0.0, 1.0)
+"""The smallest and the largest denoising strength of a second pass."""
 
 
 def out_of_range(name: str, value: float, limits: tuple[float, float], *, whole: bool) -> Iterator[Problem]:

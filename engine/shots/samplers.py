@@ -13,6 +13,7 @@ from enum import Enum
 from engine.errors import Problem, RenderError, did_you_mean
 
 AUTOMATIC = "Automatic"
+"""The name of the schedule type that leaves the schedule to the sampler."""
 SCHEDULES: tuple[str, ...] = (
     AUTOMATIC,
     "Uniform",
@@ -27,6 +28,7 @@ SCHEDULES: tuple[str, ...] = (
     "DDIM",
     "Beta",
 )
+"""The schedule types, by the WebUI's names."""
 TIMES = 1000
 """The number of trained times of every model here."""
 

@@ -1,7 +1,7 @@
 """The values of SuperMerger's X/Y/Z plots: what a text means on each kind of axis.
 
 Lines for weights, Adjust texts and prompts; blank lines between elemental texts, since those have lines of their own;
-commas for all else. ``|`` parts a text into plots that are made one after the other.
+commas for all else. ``|`` splits a text into plots that are made one after the other.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ ALL_ADJUST = ("IN", "OUT", "OUT2", "CONT", "COL1", "COL2", "COL3")
 """What ALL means to pinpoint adjust: BRI is not among them."""
 
 _NUMBERS = ("alpha", "beta", "seed")
-_OTHERS = {"random": "rolls dice that only SuperMerger has", "merge ID": "takes rows of SuperMerger's own history"}
+_OTHERS = {
+    "random": "draws random numbers that only SuperMerger has",
+    "merge ID": "takes rows of SuperMerger's own history",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class Axis:
 
 
 def queued(axis: Axis) -> tuple[Axis, ...]:
-    """An axis for each of the plots that ``|`` parts the text into."""
+    """An axis for each of the plots that ``|`` splits the text into."""
     return tuple(Axis(kind=axis.kind, text=part) for part in axis.text.split("|"))
 
 
@@ -77,7 +80,7 @@ def axis_values(axis: Axis, dialect: Dialect) -> tuple[str, ...]:
     if not found:
         raise RecipeError(f"the axis {axis.kind.strip()} has no values", remedy="write some, or take the axis none")
     for place, value in enumerate(found, start=1):
-        if wrong := _misfit(axis.kind, value, dialect):
+        if wrong := _value_problem(axis.kind, value, dialect):
             where = Named(f"axis {axis.kind.strip()}, value {place}")
             raise RecipeError(f"{value!r} {wrong[0]}", place=(where,), remedy=wrong[1])
     return tuple(["", *found] if axis.kind == "effective" else found)
@@ -89,20 +92,20 @@ def _parts(axis: Axis) -> list[str]:
         first = [""] if text.startswith("\n\n") else []
         return [*first, *(part.strip("\n") for part in text.split("\n\n") if part.strip())]
     if axis.kind in LINES:
-        return _said(text.split("\n"))
+        return _filled(text.split("\n"))
     if axis.kind in PAIRS_OF_LINES:
-        lines = _said(text.split("\n"))
+        lines = _filled(text.split("\n"))
         return ["\n".join(lines[place : place + 2]) for place in range(0, len(lines), 2)]
     if axis.kind in WORDS_OR_LINES:
-        return _said(re.split(r"[,\n]", text))
-    return _said(text.split(","))
+        return _filled(re.split(r"[,\n]", text))
+    return _filled(text.split(","))
 
 
-def _said(parts: list[str]) -> list[str]:
+def _filled(parts: list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _misfit(kind: str, value: str, dialect: Dialect) -> tuple[str, str] | None:
+def _value_problem(kind: str, value: str, dialect: Dialect) -> tuple[str, str] | None:
     """Why a value does not belong on such an axis, and the way out; None where it does."""
     words = value.split()
     checks = (

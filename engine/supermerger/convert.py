@@ -20,8 +20,8 @@ from engine.recipes.elemental import Rule, parse_elemental
 from engine.recipes.recipe import Recipe
 from engine.recipes.sites import idle_sites
 from engine.recipes.steps import AdjustStep, MergeStep, Ratio, SelfStep, Step, as_run, number
-from engine.supermerger.cover import Wish, rules_for
 from engine.supermerger.effects import Effect, Effects, known_keys
+from engine.supermerger.rule_words import RatioNeed, rules_for
 
 _NAMED = 3  # tensors named in a message
 
@@ -32,7 +32,7 @@ class Converted:
 
     Attributes:
         recipe: in the new dialect.
-        differences: what it makes otherwise than the old one did, one sentence each; empty: the same model.
+        differences: how its model differs from the old one, one sentence each; empty: the same model.
     """
 
     recipe: Recipe
@@ -42,7 +42,7 @@ class Converted:
 def convert(recipe: Recipe, dialect: str) -> Converted:
     """Translate a recipe.
 
-    The models are not looked at, and are taken to have the same keys: of one that A lacks and B and C have, Add
+    The models are not read, and are taken to have the same keys: of one that A lacks and B and C have, Add
     difference keeps B minus C in 2023, and B since.
 
     Args:
@@ -65,27 +65,27 @@ def convert(recipe: Recipe, dialect: str) -> Converted:
 
 def _converted(step: Step, family: FamilyName, old: Dialect, new: Dialect) -> tuple[Step, list[str]]:
     if isinstance(step, AdjustStep):
-        return replace(step, values=_adjust(step.values, family, old, new)), []
+        return replace(step, values=_converted_adjust(step.values, family, old, new)), []
     before = as_run(step, family)
     if before.calculation not in new.calculations:
         raise RecipeError(
             f"the dialect {new.name} has no calculation mode {before.calculation}",
             remedy=f"there are {', '.join(new.calculations)}",
         )
-    wanted = Effects.of(before, family, old)
+    target = Effects.of(before, family, old)
     plain = replace(
         before,
-        adjust=_adjust(before.adjust, family, old, new),
+        adjust=_converted_adjust(before.adjust, family, old, new),
         old_arithmetic=before.old_arithmetic and not new.native_dtype,
     )
-    found = [*_candidates(plain, wanted, new)]
+    found = [*_candidates(plain, target, new)]
     if not found:
         raise RecipeError(
             f"these weights and rules have no counterpart in the dialect {new.name}", remedy="write them anew"
         )
     best = min(found, key=lambda one: (len(one.different), one.mended, len(one.run.elemental)))
     keeps = isinstance(step, SelfStep) and best.run == plain and not _idle(step, family, new)
-    return step if keeps else best.run, [*_sentences(best, wanted, new)]
+    return step if keeps else best.run, [*_sentences(best, target, new)]
 
 
 def _idle(step: SelfStep, family: FamilyName, dialect: Dialect) -> bool:
@@ -93,7 +93,7 @@ def _idle(step: SelfStep, family: FamilyName, dialect: Dialect) -> bool:
     return bool(idle_sites([site for site, _ in step.factors], family, dialect))
 
 
-def _adjust(values: tuple[float, ...], family: FamilyName, old: Dialect, new: Dialect) -> tuple[float, ...]:
+def _converted_adjust(values: tuple[float, ...], family: FamilyName, old: Dialect, new: Dialect) -> tuple[float, ...]:
     if not values or len(old.adjust_fields) == len(new.adjust_fields):
         return values
     found = to_eight(values, family) if len(new.adjust_fields) > len(values) else to_seven(values, family)
@@ -105,7 +105,7 @@ def _adjust(values: tuple[float, ...], family: FamilyName, old: Dialect, new: Di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A run in the new dialect, whether rules were added to it, and the tensors that it makes otherwise."""
+    """A run in the new dialect, whether rules were added to it, and the tensors that differ."""
 
     run: MergeStep
     mended: bool
@@ -113,62 +113,62 @@ class _Candidate:
     different: tuple[str, ...]
 
 
-def _candidates(plain: MergeStep, wanted: Effects, new: Dialect) -> Iterator[_Candidate]:
+def _candidates(plain: MergeStep, target: Effects, new: Dialect) -> Iterator[_Candidate]:
     """Runs to choose from; only the first where it does it already."""
-    thrown = wanted.random_keys()
-    for run, mends in _rewritten(plain, wanted, new):
+    random_keys = target.random_keys()
+    for run, mends in _rewritten(plain, target, new):
         try:
-            first = _candidate(run, wanted, new)
+            first = _candidate(run, target, new)
             yield first
             if not first.different:
                 return
             if mends:
-                yield _candidate(_mended(first, wanted, thrown), wanted, new, mended=True)
+                yield _candidate(_mended(first, target, random_keys), target, new, mended=True)
         except RecipeError:  # such a text the new dialect refuses; there are others
             continue
 
 
-def _rewritten(plain: MergeStep, wanted: Effects, new: Dialect) -> Iterator[tuple[MergeStep, bool]]:
+def _rewritten(plain: MergeStep, target: Effects, new: Dialect) -> Iterator[tuple[MergeStep, bool]]:
     """The run as it is, with block names written out, and without rules; and whether rules may be added to it."""
     if plain.by_extended_block and not new.extended:
-        plain = replace(plain, elemental="", extended=False, **_rows(plain, wanted, new))
+        plain = replace(plain, elemental="", extended=False, **_rows_by_block(plain, target, new))
     exact = plain.elemental
-    if new.exact_blocks and not wanted.dialect.exact_blocks:
-        exact = _exact(plain)
+    if new.exact_blocks and not target.dialect.exact_blocks:
+        exact = _exact_names(plain)
     texts = {plain.elemental: plain.elemental == exact, exact: True, "": True}
     for filtered in [plain.filter, None] if plain.filter and new.filters else [None]:
         for text, mends in texts.items():
             yield replace(plain, elemental=text, filter=filtered), mends
 
 
-def _candidate(run: MergeStep, wanted: Effects, new: Dialect, *, mended: bool = False) -> _Candidate:
-    effects = Effects.of(run, wanted.family, new)
-    different = tuple(key for key, effect in wanted.by_key.items() if effects.by_key[key] != effect)
+def _candidate(run: MergeStep, target: Effects, new: Dialect, *, mended: bool = False) -> _Candidate:
+    effects = Effects.of(run, target.family, new)
+    different = tuple(key for key, effect in target.by_key.items() if effects.by_key[key] != effect)
     return _Candidate(run=run, mended=mended, effects=effects, different=different)
 
 
-def _mended(candidate: _Candidate, wanted: Effects, thrown: frozenset[str]) -> MergeStep:
+def _mended(candidate: _Candidate, target: Effects, random_keys: frozenset[str]) -> MergeStep:
     """The run with rules behind the others that give tensors the effects they had."""
-    wishes = _wishes(candidate, wanted, thrown)
-    rules = rules_for(wishes)
+    needs = _ratio_needs(candidate, target, random_keys)
+    rules = rules_for(needs)
     return replace(candidate.run, elemental=",".join(text for text in (candidate.run.elemental, rules) if text))
 
 
-def _wishes(candidate: _Candidate, wanted: Effects, thrown: frozenset[str]) -> Iterator[Wish]:
+def _ratio_needs(candidate: _Candidate, target: Effects, random_keys: frozenset[str]) -> Iterator[RatioNeed]:
     effects = candidate.effects
     blocks: dict[str, list[str]] = defaultdict(list)
-    for key in known_keys(wanted.family):
+    for key in known_keys(target.family):
         if name := effects.block_of(key):
             blocks[name].append(key)
-    different = {*candidate.different} - thrown
+    different = {*candidate.different} - random_keys
     for name, keys in blocks.items():
         if different.isdisjoint(keys):
             continue
-        ratios = {key: effects.ratio_for(key, wanted.by_key[key]) for key in keys}
+        ratios = {key: effects.ratio_for(key, target.by_key[key]) for key in keys}
         for ratio in dict.fromkeys(ratio for key in keys if (ratio := ratios[key]) is not None and key in different):
             mine = frozenset(key for key in keys if key in different and ratios[key] == ratio)
             others = (key for key in keys if ratios[key] != ratio and not _indifferent(effects, key))
-            yield Wish(block=name, ratio=ratio, keys=mine, others=frozenset(others) - mine)
+            yield RatioNeed(block=name, ratio=ratio, keys=mine, others=frozenset(others) - mine)
 
 
 def _indifferent(effects: Effects, key: str) -> bool:
@@ -180,7 +180,7 @@ def _indifferent(effects: Effects, key: str) -> bool:
 # ------------------------------------------------------------------------------------------ block names written out
 
 
-def _exact(run: MergeStep) -> str:
+def _exact_names(run: MergeStep) -> str:
     """The elemental text with the whole names of blocks where it has parts of names."""
     rules = parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block)
     names = EXTENDED_BLOCKS if run.by_extended_block else BLOCKS
@@ -202,17 +202,17 @@ def _segment(rule: Rule, names: Iterable[str]) -> str | None:
 # ------------------------------------------------------------------------------------------------- 110 ratios as 20
 
 
-def _rows(run: MergeStep, wanted: Effects, new: Dialect) -> dict[str, Ratio]:
+def _rows_by_block(run: MergeStep, target: Effects, new: Dialect) -> dict[str, Ratio]:
     """Alpha and beta by block instead of by extended id: in every block what most of its tensors have."""
     if not any(isinstance(ratio, tuple) and len(ratio) == len(EXTENDED_BLOCKS) for ratio in (run.alpha, run.beta)):
         return {}
     found: list[dict[str, Counter[float]]] = [defaultdict(Counter), defaultdict(Counter)]
-    for key, effect in wanted.by_key.items():
-        place = place_of(key, wanted.family, new)
+    for key, effect in target.by_key.items():
+        place = place_of(key, target.family, new)
         if place is not None and effect is not None:
             for side, ratio in zip(found, effect, strict=True):
                 side[place[0]][ratio] += 1
-    names = blocks_of(wanted.family)
+    names = blocks_of(target.family)
     alpha, beta = (tuple(side[name].most_common(1)[0][0] if side[name] else 0.0 for name in names) for side in found)
     return {"alpha": alpha, "beta": beta if isinstance(run.beta, tuple) else run.beta}
 
@@ -220,20 +220,21 @@ def _rows(run: MergeStep, wanted: Effects, new: Dialect) -> dict[str, Ratio]:
 # -------------------------------------------------------------------------------------------------- what is different
 
 
-def _sentences(best: _Candidate, wanted: Effects, new: Dialect) -> Iterator[str]:
+def _sentences(best: _Candidate, target: Effects, new: Dialect) -> Iterator[str]:
     """What differs, the tensors with the same reason together."""
     groups: Mapping[str, list[str]] = defaultdict(list)
     for key in best.different:
-        groups[_reason(key, best, wanted, new)].append(key)
+        groups[_difference_reason(key, best, target, new)].append(key)
     for reason, found in groups.items():
         named = ", ".join(found[:_NAMED])
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         yield f"{reason}: {named}{more}"
 
 
-def _reason(key: str, best: _Candidate, wanted: Effects, new: Dialect) -> str:
-    old_effect, new_effect = wanted.by_key[key], best.effects.by_key[key]
-    change = f"{_told(old_effect, wanted)} in {wanted.dialect.name}, {_told(new_effect, best.effects)} in {new.name}"
+def _difference_reason(key: str, best: _Candidate, target: Effects, new: Dialect) -> str:
+    old_effect, new_effect = target.by_key[key], best.effects.by_key[key]
+    before, after = _effect_text(old_effect, target), _effect_text(new_effect, best.effects)
+    change = f"{before} in {target.dialect.name}, {after} in {new.name}"
     mode = best.run.pair.calculation
     if mode.inputs == "A" and any(part in key for part in new.self_skips) and old_effect:
         return f"{change}, whose {mode.name} never touches {', '.join(new.self_skips)}"
@@ -244,7 +245,7 @@ def _reason(key: str, best: _Candidate, wanted: Effects, new: Dialect) -> str:
     return change
 
 
-def _told(effect: Effect, effects: Effects) -> str:
+def _effect_text(effect: Effect, effects: Effects) -> str:
     if effect is None:
         return "as in A"
     beta = f", beta {number(effect[1])}" if effect[1] else ""

@@ -1,4 +1,4 @@
-"""What a run does to every tensor, told from names alone: two runs with the same effects make the same model.
+"""What a run does to every tensor, by names alone: two runs with the same effects make the same model.
 
 The formulas of SuperMerger's dialects agree to rounding, so what may differ between them is which tensors are touched,
 and with which ratios.
@@ -21,7 +21,7 @@ from engine.recipes.steps import MergeStep
 Effect = tuple[float, float] | None
 """Alpha and beta of a tensor; None where it stays what it is in A."""
 
-_ORDER = 2000  # places in the file, which only random rules ask for, are kept below where SuperMerger's dice end
+_ORDER = 2000  # places in the file, which only random rules ask for, stay below the end of SuperMerger's random numbers
 
 
 @lru_cache(maxsize=8)
@@ -51,29 +51,29 @@ class Effects:
         """The effects of a run.
 
         Raises:
-            RecipeError: a block has no weight, or a rule gives ``extract`` a ratio that it refuses.
+            RecipeError: a block has no weight, or a rule gives a ratio beyond the limits of the calculation mode.
         """
         keys = known_keys(family)
         order = {key: place % _ORDER for place, key in enumerate(keys)}
         settings = RunSettings(run, family, dialect, keys, order)
         return cls(run=run, family=family, dialect=dialect, by_key={key: _effect(run, settings, key) for key in keys})
 
-    def ratio_for(self, key: str, wanted: Effect) -> float | None:
+    def ratio_for(self, key: str, target: Effect) -> float | None:
         """The alpha that a rule must give a tensor for an effect; None where no rule can do it."""
         place = place_of(key, self.family, self.dialect)
         if place is None or self._is_filtered(key):
             return None
         if self.run.pair.calculation.inputs == "A":
-            return self._factor_for(key, wanted)
-        if wanted is not None:
-            return wanted[0] if wanted[1] == self._beta(key) else None
+            return self._factor_for(key, target)
+        if target is not None:
+            return target[0] if target[1] == self._beta(key) else None
         return 0.0 if is_a(self.run, key, 0.0, self._beta(key)) else None
 
-    def _factor_for(self, key: str, wanted: Effect) -> float | None:
-        if wanted is None:
+    def _factor_for(self, key: str, target: Effect) -> float | None:
+        if target is None:
             return None if _is_adjusted(self.run, key) else self.run.pair.calculation.neutral
         skipped = any(part in key for part in self.dialect.self_skips)
-        return None if skipped or (wanted[0] == 0 and self.dialect.self_skips_zero) else wanted[0]
+        return None if skipped or (target[0] == 0 and self.dialect.self_skips_zero) else target[0]
 
     def _beta(self, key: str) -> float:
         """Beta of a tensor, which no rule changes."""
@@ -95,7 +95,7 @@ class Effects:
         return extended if self.run.by_extended_block else rule_name(block, self.family)
 
     def random_keys(self) -> frozenset[str]:
-        """The tensors whose ratio is thrown: it changes with the seed."""
+        """The tensors whose ratio is random: it changes with the seed."""
         rules = parse_elemental(self.run.elemental, self.run.calculation, extended=self.run.by_extended_block)
         if not any(isinstance(rule.ratio, str) for rule in rules):
             return frozenset()

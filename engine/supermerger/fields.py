@@ -34,7 +34,7 @@ _FILTER_NAMES = frozenset({*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fields:
+class RunFields:
     """The settings of one run.
 
     Attributes:
@@ -48,7 +48,7 @@ class Fields:
         weights_beta: the same for beta.
         elemental: elemental text.
         adjust: Adjust text.
-        seed: of dice in weights and rules; None: there is none.
+        seed: of random numbers in weights and rules; None: there is none.
         gamma: slider.
         filter_mode: Off, Include or Exclude.
         filtered: names of blocks and parts of keys that the filter names, mixed.
@@ -101,16 +101,18 @@ def mode_of(text: str) -> str:
     raise RecipeError(f"there is no merge mode {text!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
 
 
-def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
+def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields:
     """What to set for a run.
 
     One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
     """
     by_block = run.pair.beta_by_block
     mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and by_block)
-    alpha, beta = (_row(run.alpha, run.beta, family), _row(run.beta, run.alpha, family)) if mbw else ((), ())
+    alpha, beta = (
+        (_filled_row(run.alpha, run.beta, family), _filled_row(run.beta, run.alpha, family)) if mbw else ((), ())
+    )
     chosen = run.filter
-    return Fields(
+    return RunFields(
         models=(*run.models, "")[:3],
         mode=run.mode,
         calculation=run.calculation,
@@ -130,7 +132,7 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> Fields:
     )
 
 
-def _row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:
+def _filled_row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:
     if isinstance(ratio, tuple):
         return ratio
     count = len(other) if isinstance(other, tuple) else len(XL_BLOCKS if family == "sdxl" else BLOCKS)
@@ -147,7 +149,7 @@ def adjust_line(values: tuple[float, ...]) -> str:
 
 
 def step_of(
-    fields: Fields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
+    fields: RunFields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
 ) -> MergeStep:
     """The run that these settings make.
 
@@ -162,18 +164,18 @@ def step_of(
     """
     pair = pair_of(mode_of(fields.mode), fields.calculation)
     by_block = pair.beta_by_block
-    alpha = _weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
-    beta = _weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
+    alpha = _parsed_weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
+    beta = _parsed_weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
     more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
     return MergeStep(
-        models=_models(fields.models, pair.models),
+        models=_models_taken(fields.models, pair.models),
         mode=pair.merge.name,
         calculation=fields.calculation,
-        alpha=_ratio(alpha),
-        beta=_ratio(beta),
+        alpha=_numbers_or_slider(alpha),
+        beta=_numbers_or_slider(beta),
         elemental=",".join([*([fields.elemental] if fields.elemental.strip() else []), *more]),
         adjust=parse_adjust(fields.adjust, dialect),
-        filter=_filter(fields),
+        filter=_filter_set(fields),
         gamma=fields.gamma,
         seed=fields.seed,
         extended=fields.extended,
@@ -181,8 +183,8 @@ def step_of(
     )
 
 
-def _weights(
-    fields: Fields,
+def _parsed_weights(
+    fields: RunFields,
     side: Literal["alpha", "beta"],
     dialect: Dialect,
     family: FamilyName,
@@ -195,17 +197,17 @@ def _weights(
         raise error.under(Named(f"weights {side}")) from None
 
 
-def _ratio(ratio: WeightsText | float) -> Ratio:
+def _numbers_or_slider(ratio: WeightsText | float) -> Ratio:
     return ratio.numbers if isinstance(ratio, WeightsText) else ratio
 
 
-def _models(names: tuple[str, ...], count: int) -> tuple[str, ...]:
+def _models_taken(names: tuple[str, ...], count: int) -> tuple[str, ...]:
     """A, B and, where the mode takes it, C; an empty C is A, as in SuperMerger."""
     a, b, c = (*names, "", "")[:3]
     return (a, b) if count == 2 else (a, b, c or a)
 
 
-def _filter(fields: Fields) -> Filter | None:
+def _filter_set(fields: RunFields) -> Filter | None:
     names = [name for name in fields.filtered if name and name != "print"]
     if fields.filter_mode == "Off":
         return None
@@ -216,7 +218,7 @@ def _filter(fields: Fields) -> Filter | None:
     )
 
 
-def notes_on(fields: Fields, dialect: Dialect) -> tuple[str, ...]:
+def notes_on(fields: RunFields, dialect: Dialect) -> tuple[str, ...]:
     """What the texts say in vain: segments that are no rules, more Adjust fields than the dialect has, or fewer."""
     found = [f"elemental: {segment!r} is no rule (two colons are needed) and is ignored, as SuperMerger does"
              for segment in ignored_segments(fields.elemental, fields.calculation)]  # fmt: skip

@@ -19,7 +19,16 @@ from engine.recipes.dialects import Dialect
 from engine.recipes.presets import Weights
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep, number
-from engine.supermerger.fields import GAMMA, OLD_ARITHMETIC, Fields, FilterMode, Reading, fields_of, notes_on, step_of
+from engine.supermerger.fields import (
+    GAMMA,
+    OLD_ARITHMETIC,
+    FilterMode,
+    Reading,
+    RunFields,
+    fields_of,
+    notes_on,
+    step_of,
+)
 
 HEADER = (
     "ID", "time", "name", "weights alpha", "weights beta", "model A", "model B", "model C", "alpha", "beta", "mode",
@@ -95,7 +104,7 @@ def history_line(
     """
     fields = fields_of(run, dialect, family)
     cells = [str(number_of_row), time, name, fields.weights_alpha, fields.weights_beta]
-    cells += [_short(model or fields.models[0], hashes) for model in fields.models]
+    cells += [_short_hash(model or fields.models[0], hashes) for model in fields.models]
     cells += [_decimal(fields.alpha), _decimal(fields.beta), f"{fields.mode}:{run.pair.merge.formula}"]
     cells += [str(fields.mbw), name, str(_save_settings(fields, half=half)), "[]", fields.elemental]
     cells += [fields.calculation, str(-1 if fields.seed is None else fields.seed), fields.adjust]
@@ -116,12 +125,12 @@ def _decimal(value: float) -> str:
     return repr(float(value))
 
 
-def _save_settings(fields: Fields, *, half: bool) -> list[str]:
-    wanted = {"safetensors": True, "fp16": half, OLD_ARITHMETIC: fields.old_arithmetic}
-    return [setting for setting, on in wanted.items() if on]
+def _save_settings(fields: RunFields, *, half: bool) -> list[str]:
+    settings = {"safetensors": True, "fp16": half, OLD_ARITHMETIC: fields.old_arithmetic}
+    return [setting for setting, on in settings.items() if on]
 
 
-def _short(name: str, hashes: Mapping[str, str]) -> str:
+def _short_hash(name: str, hashes: Mapping[str, str]) -> str:
     if name not in hashes:
         raise RecipeError(
             f"mergehistory.csv names models by SHA-256, and that of {name} is not known",
@@ -145,7 +154,7 @@ def parse_history(text: str, where: str = "mergehistory.csv") -> tuple[HistoryRo
     try:
         for cells in reader:
             if cells and cells[: len(HEADER[:2])] != [*HEADER[:2]]:
-                found.append(_row(cells, line, where))
+                found.append(_history_row(cells, line, where))
             line = reader.line_num + 1
     except csv.Error as error:
         raise RecipeError(
@@ -154,7 +163,7 @@ def parse_history(text: str, where: str = "mergehistory.csv") -> tuple[HistoryRo
     return tuple(found)
 
 
-def _row(cells: list[str], line: int, where: str) -> HistoryRow:
+def _history_row(cells: list[str], line: int, where: str) -> HistoryRow:
     if len(cells) < CELLS_2023:
         raise RecipeError(
             f"{where}, line {line}: a row of mergehistory.csv has {len(CELLS)} cells ({CELLS_2023} until October "
@@ -164,19 +173,19 @@ def _row(cells: list[str], line: int, where: str) -> HistoryRow:
     return HistoryRow(cells=tuple(cells[: len(CELLS)]), line=line)
 
 
-def row_of(rows: tuple[HistoryRow, ...], wanted: int, where: str = "mergehistory.csv") -> HistoryRow:
+def row_of(rows: tuple[HistoryRow, ...], row_id: int, where: str = "mergehistory.csv") -> HistoryRow:
     """A row by its ID, or from the end by a negative number (-1: the last).
 
     Raises:
         RecipeError: there is none.
     """
-    if wanted < 0 and -wanted <= len(rows):
-        return rows[wanted]
+    if row_id < 0 and -row_id <= len(rows):
+        return rows[row_id]
     for row in rows:
-        if wanted >= 0 and row.number.strip() == str(wanted):
+        if row_id >= 0 and row.number.strip() == str(row_id):
             return row
     known = f"IDs {rows[0].number} to {rows[-1].number}, or -1 to -{len(rows)}" if rows else "no rows at all"
-    raise RecipeError(f"{where}: there is no row {wanted}", remedy=f"there are {known}")
+    raise RecipeError(f"{where}: there is no row {row_id}", remedy=f"there are {known}")
 
 
 def dialect_name(row: HistoryRow, family: FamilyName) -> str:
@@ -195,7 +204,7 @@ def recipe_of_row(
         RecipeError: a cell cannot be read; with its line and name.
     """
     try:
-        fields, sources = _fields(row)
+        fields, sources = _row_fields(row)
         step = step_of(fields, dialect, family, own)
         save = "fp16" if "fp16" in row.cell("save settings") else "computed"
         recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
@@ -207,11 +216,11 @@ def recipe_of_row(
     return Reading(recipe=recipe, sources={name: sources[name] for name in recipe.models}, notes=notes)
 
 
-def _fields(row: HistoryRow) -> tuple[Fields, dict[str, str]]:
+def _row_fields(row: HistoryRow) -> tuple[RunFields, dict[str, str]]:
     hashes = [row.cell(f"model {letter}").strip() for letter in "ABC"]
     first = {short: letter for letter, short in reversed([*zip("ABC", hashes, strict=True)]) if short}
     sources = {letter: f"sha256 {short}.." for short, letter in first.items()}
-    fields = Fields(
+    fields = RunFields(
         models=("A", first.get(hashes[1], "B"), first.get(hashes[2], "")),
         mode=row.cell("mode").partition(":")[0],
         calculation=row.cell("calculation mode"),

@@ -8,7 +8,7 @@ from engine.architecture.widths import FamilyName
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, MergeStep, number
-from engine.supermerger.fields import OLD_ARITHMETIC, Fields, fields_of
+from engine.supermerger.fields import OLD_ARITHMETIC, RunFields, fields_of
 from engine.supermerger.runs import Run, joined_runs
 
 _XL_NAMES = "elemental rules call the blocks of SDXL by the 26 names in order, so M00 is IN09 there and OUT00 is IN10"
@@ -69,7 +69,7 @@ def _lines(run: Run, recipe: Recipe, models: Mapping[str, str], *, half: bool) -
     fields = fields_of(run.step, recipe.rules, recipe.family)
     for letter, name in zip("ABC", fields.models, strict=True):
         if name:
-            yield f"Model {letter}: {_called(name, models)}"
+            yield f"Model {letter}: {_model_text(name, models)}"
     yield f"merge mode: {fields.mode}"
     yield f"calculation mode: {fields.calculation}"
     yield from _ratio_lines(fields, run.step)
@@ -82,13 +82,13 @@ def _lines(run: Run, recipe: Recipe, models: Mapping[str, str], *, half: bool) -
     yield "save: safetensors, fp16" if half else "save: safetensors, without fp16"
 
 
-def _called(name: str, models: Mapping[str, str]) -> str:
+def _model_text(name: str, models: Mapping[str, str]) -> str:
     if NUMBERED.fullmatch(name):
         return f"the result of run {name.removeprefix('step')}"
     return f"{name}, {models[name]}" if name in models else name
 
 
-def _ratio_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
+def _ratio_lines(fields: RunFields, step: MergeStep) -> Iterator[str]:
     yield f"use MBW: {'on' if fields.mbw else 'off'}"
     if fields.mbw:
         yield f"weights (BASE first): {fields.weights_alpha}"
@@ -100,7 +100,7 @@ def _ratio_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
         yield f"beta: {number(fields.beta)}"
 
 
-def _more_lines(fields: Fields, step: MergeStep) -> Iterator[str]:
+def _more_lines(fields: RunFields, step: MergeStep) -> Iterator[str]:
     mode = step.pair.calculation
     if mode.gamma:
         yield f"gamma: {number(fields.gamma)}"

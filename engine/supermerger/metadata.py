@@ -20,7 +20,7 @@ from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, MergeStep
-from engine.supermerger.fields import Fields, FilterMode, Reading, fields_of, mode_of, notes_on, step_of
+from engine.supermerger.fields import FilterMode, Reading, RunFields, fields_of, mode_of, notes_on, step_of
 from engine.supermerger.weights import weights_line
 
 RECIPE_KEY = "sd_merge_recipe"
@@ -78,7 +78,7 @@ def run_metadata(
     }
 
 
-def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, kind: str) -> dict[str, Any]:
+def recipe_metadata(fields: RunFields, hashes: list[str], family: FamilyName, *, kind: str) -> dict[str, Any]:
     """The recipe's own JSON, its names in SuperMerger's order.
 
     Args:
@@ -87,7 +87,7 @@ def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, ki
         family: of the models.
         kind: the type.
     """
-    alpha, beta = _numbers(fields.weights_alpha, family), _numbers(fields.weights_beta, family)
+    alpha, beta = _typed_numbers(fields.weights_alpha, family), _typed_numbers(fields.weights_beta, family)
     by_block = merge_mode(fields.mode).beta
     by_beta = beta[1:] if beta and by_block else fields.weights_beta
     segments = [part for part in fields.elemental.replace("\n", ",").split(",") if part]
@@ -108,7 +108,7 @@ def recipe_metadata(fields: Fields, hashes: list[str], family: FamilyName, *, ki
     }
 
 
-def _numbers(text: str, family: FamilyName) -> list[float] | None:
+def _typed_numbers(text: str, family: FamilyName) -> list[float] | None:
     try:
         found = [float(word) for word in text.split(",")]
     except ValueError:
@@ -138,13 +138,13 @@ def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName)
             f"there is no {RECIPE_KEY} in the metadata ({', '.join(metadata) or 'which is empty'}): the tool that "
             "merged it wrote none"
         )
-    content = _table(metadata[RECIPE_KEY], RECIPE_KEY)
+    content = _json_object(metadata[RECIPE_KEY], RECIPE_KEY)
     names = _model_names(metadata.get(MODELS_KEY, "{}"))
     match content.get("type"):
         case "sd-webui-supermerger" | "sd-recipe-search":
-            return _supermergers(content, names, dialect, family)
+            return _from_supermerger(content, names, dialect, family)
         case "webui":
-            return _webuis(content, names, dialect, family)
+            return _from_webui(content, names, dialect, family)
         case other:
             raise RecipeError(
                 f"{RECIPE_KEY} is of type {other!r}",
@@ -152,7 +152,7 @@ def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName)
             )
 
 
-def _table(text: str, where: str) -> dict[str, Any]:
+def _json_object(text: str, where: str) -> dict[str, Any]:
     """JSON, and JSON in JSON."""
     found: object = text
     for _ in range(4):
@@ -170,7 +170,7 @@ def _table(text: str, where: str) -> dict[str, Any]:
 def _model_names(text: str) -> dict[str, str]:
     """File names by SHA-256."""
     try:
-        content = _table(text, MODELS_KEY)
+        content = _json_object(text, MODELS_KEY)
     except RecipeError:
         return {}
     entries = {sha: cast("dict[str, Any]", entry) for sha, entry in content.items() if isinstance(entry, dict)}
@@ -190,27 +190,27 @@ def _described(hashes: tuple[str, ...], names: Mapping[str, str]) -> dict[str, s
     return found
 
 
-def _letters(hashes: tuple[str, ...]) -> tuple[str, ...]:
+def _letters_of_hashes(hashes: tuple[str, ...]) -> tuple[str, ...]:
     """A, B and C, the same hash the same letter; an empty C stays empty."""
     first = {sha: letter for letter, sha in reversed([*zip("ABC", hashes, strict=True)]) if sha}
     return first.get(hashes[0], "A"), first.get(hashes[1], "B"), first.get(hashes[2], "")
 
 
-def _supermergers(
+def _from_supermerger(
     content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName
 ) -> Reading:
     hashes = _hashes(content, ("model_a", "model_b", "model_c"))
     mode: FilterMode = "Include" if content.get("Include") else "Exclude" if content.get("Exclude") else "Off"
-    fields = Fields(
-        models=_letters(hashes),
+    fields = RunFields(
+        models=_letters_of_hashes(hashes),
         mode=mode_of(str(content.get("mode", ""))),
         calculation=str(content.get("calcmode", "normal")),
         mbw=content.get("mbw") is True,
-        alpha=_number(content, "base_alpha"),
-        beta=_number(content, "base_beta"),
-        weights_alpha=_weights(content, "alpha"),
-        weights_beta=_weights(content, "beta"),
-        elemental=_segments(content.get("elemental_merge")),
+        alpha=_number_of(content, "base_alpha"),
+        beta=_number_of(content, "base_beta"),
+        weights_alpha=_weights_text(content, "alpha"),
+        weights_beta=_weights_text(content, "beta"),
+        elemental=_elemental_text(content.get("elemental_merge")),
         filter_mode=mode,
         filtered=tuple(_texts(content.get(mode), mode)),
     )
@@ -224,7 +224,7 @@ def _used(recipe: Recipe, sources: Mapping[str, str]) -> dict[str, str]:
     return {name: sources[name] for name in recipe.models}
 
 
-def _number(content: Mapping[str, Any], name: str) -> float:
+def _number_of(content: Mapping[str, Any], name: str) -> float:
     value = content.get(name, 0)
     try:
         return float(value or 0)
@@ -232,14 +232,16 @@ def _number(content: Mapping[str, Any], name: str) -> float:
         raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r}", remedy="a number belongs there") from None
 
 
-def _weights(content: Mapping[str, Any], side: str) -> str:
+def _weights_text(content: Mapping[str, Any], side: str) -> str:
     """The weights with BASE in front: from the list, which is what was merged, else the text that was typed."""
     listed = content.get(f"weights_{side}")
     typed = content.get(f"weights_{side}_orig")
     if not isinstance(listed, list):
         return str(listed or typed or "")
-    base = _number(content, "base_alpha") if side == "alpha" else _typed_base(typed, _number(content, "base_beta"))
-    row = [base, *(_item(value, side) for value in cast("list[Any]", listed))]
+    base = (
+        _number_of(content, "base_alpha") if side == "alpha" else _typed_base(typed, _number_of(content, "base_beta"))
+    )
+    row = [base, *(_listed_number(value, side) for value in cast("list[Any]", listed))]
     if len(row) == _XL_ROW + 1:
         row.pop()  # the slot for the VAE
     if len(row) not in FORMS:
@@ -250,7 +252,7 @@ def _weights(content: Mapping[str, Any], side: str) -> str:
     return weights_line(row)
 
 
-def _item(value: object, side: str) -> float:
+def _listed_number(value: object, side: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecipeError(f"{RECIPE_KEY}: weights_{side} has {value!r} in it", remedy="numbers belong there")
     return float(value)
@@ -264,7 +266,7 @@ def _typed_base(typed: object, slider: float) -> float:
         return slider
 
 
-def _segments(value: object) -> str:
+def _elemental_text(value: object) -> str:
     return value if isinstance(value, str) else ",".join(_texts(value, "elemental_merge"))
 
 
@@ -279,11 +281,11 @@ def _texts(value: object, name: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- A1111's own merger
 
 
-def _webuis(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName) -> Reading:
+def _from_webui(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName) -> Reading:
     hashes = _hashes(content, ("primary_model_hash", "secondary_model_hash", "tertiary_model_hash"))
     method = str(content.get("interp_method"))
-    a, b, c = _letters(hashes)
-    multiplier = _number(content, "multiplier")
+    a, b, c = _letters_of_hashes(hashes)
+    multiplier = _number_of(content, "multiplier")
     match method.lower():
         case "weighted sum":
             step = MergeStep(models=(a, b), alpha=multiplier)

@@ -19,7 +19,7 @@ from engine.recipes.dialects import Dialect
 from engine.recipes.presets import Weights
 from engine.recipes.steps import MergeStep
 from engine.supermerger.axes import NONE, PICTURES_ONLY, PINPOINTS, Axis, axis_values, queued
-from engine.supermerger.fields import Fields, FilterMode, mode_of, step_of
+from engine.supermerger.fields import FilterMode, RunFields, mode_of, step_of
 from engine.supermerger.weights import parse_weights, weights_line
 
 _NO_AXIS = Axis()
@@ -36,26 +36,26 @@ class Plot:
         z: slowest.
     """
 
-    fields: Fields
+    fields: RunFields
     x: Axis
     y: Axis = _NO_AXIS
     z: Axis = _NO_AXIS
 
 
 def queue_of(plot: Plot) -> tuple[Plot, ...]:
-    """The plots that ``|`` in the values of an axis parts this one into.
+    """The plots that ``|`` in the values of an axis splits this one into.
 
     Raises:
         RecipeError: several axes have one.
     """
-    parted = [name for name in ("x", "y", "z") if "|" in getattr(plot, name).text]
-    if len(parted) > 1:
+    split = [name for name in ("x", "y", "z") if "|" in getattr(plot, name).text]
+    if len(split) > 1:
         raise RecipeError(
-            f"the axes {', '.join(parted)} all have | in their values", remedy="part one of them at a time"
+            f"the axes {', '.join(split)} all have | in their values", remedy="split one of them at a time"
         )
-    if not parted:
+    if not split:
         return (plot,)
-    return tuple(replace(plot, **{parted[0]: axis}) for axis in queued(getattr(plot, parted[0])))
+    return tuple(replace(plot, **{split[0]: axis}) for axis in queued(getattr(plot, split[0])))
 
 
 def expand(
@@ -111,7 +111,7 @@ class _Cells:
             fields = self._pinpointed(fields, kind, value, values)
         return step_of(fields, self._dialect, self._family, self._own)
 
-    def _pinpointed(self, fields: Fields, kind: str, value: str, values: Mapping[str, str]) -> Fields:
+    def _pinpointed(self, fields: RunFields, kind: str, value: str, values: Mapping[str, str]) -> RunFields:
         match kind:
             case "pinpoint adjust":
                 return replace(fields, adjust=self._adjust(fields.adjust, value, values["alpha"]))
@@ -128,7 +128,7 @@ class _Cells:
         words[names.index(field)] = number
         return ",".join(words)
 
-    def _blocks(self, fields: Fields, value: str, values: Mapping[str, str]) -> Fields:
+    def _blocks(self, fields: RunFields, value: str, values: Mapping[str, str]) -> RunFields:
         """One number in some blocks; without "use MBW" only the slider has moved, as in SuperMerger."""
         side = "alpha" if "alpha" in values else "beta"
         if not fields.mbw:
@@ -146,7 +146,7 @@ def _sets_alpha(pinpoints: Mapping[str, str]) -> bool:
     return "pinpoint blocks" in pinpoints
 
 
-def _with_beta(fields: Fields) -> Fields:
+def _with_beta(fields: RunFields) -> RunFields:
     """A mode with a beta: Weight sum and Add difference silently become sum Twice."""
     mode = mode_of(fields.mode)
     return fields if merge_mode(mode).beta else replace(fields, mode=SUM_TWICE.name)
@@ -156,34 +156,34 @@ def _joined(first: str, second: str) -> str:
     return ",".join(text for text in (first, second) if text)
 
 
-def _set_both(fields: Fields, value: str) -> Fields:
+def _set_both(fields: RunFields, value: str) -> RunFields:
     alpha, beta = (value.split() * 2)[:2]
     return replace(_with_beta(fields), alpha=float(alpha), beta=float(beta))
 
 
-def _set_both_weights(fields: Fields, value: str) -> Fields:
+def _set_both_weights(fields: RunFields, value: str) -> RunFields:
     alpha, beta = value.split("\n")
     return replace(_with_beta(fields), mbw=True, weights_alpha=alpha, weights_beta=beta)
 
 
-def _set_model(place: int) -> Callable[[Fields, str], Fields]:
-    def put(fields: Fields, value: str) -> Fields:
+def _set_model(place: int) -> Callable[[RunFields, str], RunFields]:
+    def setter(fields: RunFields, value: str) -> RunFields:
         names = [*fields.models, "", ""][:3]
         names[place] = value
         return replace(fields, models=tuple(names))
 
-    return put
+    return setter
 
 
-def _set_filter(mode: FilterMode, *, add: bool) -> Callable[[Fields, str], Fields]:
-    def put(fields: Fields, value: str) -> Fields:
+def _set_filter(mode: FilterMode, *, add: bool) -> Callable[[RunFields, str], RunFields]:
+    def setter(fields: RunFields, value: str) -> RunFields:
         kept = fields.filtered if add and fields.filter_mode == mode else ()
         return replace(fields, filter_mode=mode, filtered=tuple(dict.fromkeys([*kept, *value.split()])))
 
-    return put
+    return setter
 
 
-_SETTERS: dict[str, Callable[[Fields, str], Fields]] = {
+_SETTERS: dict[str, Callable[[RunFields, str], RunFields]] = {
     "alpha": lambda fields, value: replace(fields, alpha=float(value)),
     "beta": lambda fields, value: replace(_with_beta(fields), beta=float(value)),
     "alpha and beta": _set_both,

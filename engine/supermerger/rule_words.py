@@ -1,4 +1,4 @@
-"""Elemental rules made from what they shall do: the shortest words that meet some tensors of a block and no others."""
+"""Elemental rules made from their effect: the shortest words that match some tensors of a block and no others."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _LONGEST = 4  # parts of a name in a word, before the whole name is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """A ratio that some tensors of a block shall have.
+class RatioNeed:
+    """A ratio that some tensors of a block need.
 
     Attributes:
         block: as elemental rules call it.
         ratio: for the tensors.
         keys: the tensors.
-        others: tensors of the block that the rule must not meet.
+        others: tensors of the block that the rule must not match.
     """
 
     block: str
@@ -27,16 +27,16 @@ class Wish:
     others: frozenset[str]
 
 
-def rules_for(wishes: Iterable[Wish]) -> str:
-    """An elemental text that does what is wished; blocks with equal rules share a segment."""
+def rules_for(needs: Iterable[RatioNeed]) -> str:
+    """An elemental text that gives tensors the ratios they need; blocks with equal rules share a segment."""
     blocks: dict[tuple[tuple[str, ...], float], list[str]] = {}
-    for wish in wishes:
-        if (words := cover(wish.keys, wish.others)) is not None:
-            blocks.setdefault((words, wish.ratio), []).append(wish.block)
+    for need in needs:
+        if (words := words_for(need.keys, need.others)) is not None:
+            blocks.setdefault((words, need.ratio), []).append(need.block)
     return ",".join(f"{' '.join(names)}:{' '.join(words)}:{number(ratio)}" for (words, ratio), names in blocks.items())
 
 
-def cover(keys: Collection[str], others: Collection[str]) -> tuple[str, ...] | None:
+def words_for(keys: Collection[str], others: Collection[str]) -> tuple[str, ...] | None:
     """Words of which each key has one in its name, and none of the others; empty where there are no others.
 
     None where that cannot be: a key that is part of another one's name.
@@ -44,24 +44,24 @@ def cover(keys: Collection[str], others: Collection[str]) -> tuple[str, ...] | N
     if not others:
         return ()
     left, found = set(keys), list[str]()
-    reach = _reach(keys, others)
+    matches = _matches_by_word(keys, others)
     while left:
-        best = max(reach, key=lambda word: (len(reach[word] & left), -len(word), word), default=None)
-        if best is None or not reach[best] & left:
+        best = max(matches, key=lambda word: (len(matches[word] & left), -len(word), word), default=None)
+        if best is None or not matches[best] & left:
             return None
         found.append(best)
-        left -= reach[best]
+        left -= matches[best]
     return tuple(found)
 
 
-def _reach(keys: Collection[str], others: Collection[str]) -> Mapping[str, set[str]]:
-    """The words that meet none of the others, with the keys they meet."""
-    words = {word for key in keys for word in _words(key)}
+def _matches_by_word(keys: Collection[str], others: Collection[str]) -> Mapping[str, set[str]]:
+    """The words that match none of the others, with the keys that they match."""
+    words = {word for key in keys for word in _words_of_key(key)}
     everything = "\n".join(others)
     return {word: {key for key in keys if word in key} for word in words if word not in everything}
 
 
-def _words(key: str) -> Iterable[str]:
+def _words_of_key(key: str) -> Iterable[str]:
     """Runs of the parts of a name, numbers alone left out; and the name."""
     parts = key.split(".")
     yield key

@@ -10,7 +10,7 @@ from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import number
 from engine.supermerger.axes import Axis
-from engine.supermerger.fields import Fields, fields_of
+from engine.supermerger.fields import RunFields, fields_of
 from engine.supermerger.runs import joined_runs
 
 
@@ -26,7 +26,7 @@ class Series:
     """
 
     run: int
-    fields: Fields
+    fields: RunFields
     x: Axis
     y: Axis
 
@@ -41,18 +41,18 @@ def series_of(recipes: Sequence[Recipe]) -> Series:
         RecipeError: they differ in nothing, or in more than one axis can hold.
     """
     if len({(recipe.dialect, recipe.family, recipe.save) for recipe in recipes}) != 1:
-        raise RecipeError("a plot is made of recipes of one dialect, one family and one way to save")
+        raise RecipeError("a plot is made of recipes of one dialect, one family and one save format")
     run, settings = _differing(recipes)
     dialect = recipes[0].rules
-    names = [name for name in Fields.__dataclass_fields__ if len({getattr(one, name) for one in settings}) > 1]
+    names = [name for name in RunFields.__dataclass_fields__ if len({getattr(one, name) for one in settings}) > 1]
     if names == ["adjust"] and (found := _pinpoint(run, settings, dialect)):
         return found
     kind, value = _axis(names, settings)
     values = [value(one) for one in settings]
-    return Series(run=run, fields=settings[0], x=Axis(kind=kind, text=_text(kind, values)), y=Axis())
+    return Series(run=run, fields=settings[0], x=Axis(kind=kind, text=_axis_text(kind, values)), y=Axis())
 
 
-def _differing(recipes: Sequence[Recipe]) -> tuple[int, list[Fields]]:
+def _differing(recipes: Sequence[Recipe]) -> tuple[int, list[RunFields]]:
     """The number of the one run that differs, and its settings in every recipe."""
     runs = [[run.step for run in joined_runs(recipe)] for recipe in recipes]
     counts = {len(one) for one in runs}
@@ -66,7 +66,7 @@ def _differing(recipes: Sequence[Recipe]) -> tuple[int, list[Fields]]:
     return place + 1, [fields_of(one[place], recipes[0].rules, recipes[0].family) for one in runs]
 
 
-_AXES: dict[frozenset[str], tuple[str, Callable[[Fields], str]]] = {
+_AXES: dict[frozenset[str], tuple[str, Callable[[RunFields], str]]] = {
     frozenset({"alpha"}): ("alpha", lambda fields: number(fields.alpha)),
     frozenset({"beta"}): ("beta", lambda fields: number(fields.beta)),
     frozenset({"alpha", "beta"}): ("alpha and beta", lambda fields: f"{number(fields.alpha)} {number(fields.beta)}"),
@@ -82,12 +82,12 @@ _AXES: dict[frozenset[str], tuple[str, Callable[[Fields], str]]] = {
 }
 
 
-def _axis(names: Sequence[str], settings: Sequence[Fields]) -> tuple[str, Callable[[Fields], str]]:
+def _axis(names: Sequence[str], settings: Sequence[RunFields]) -> tuple[str, Callable[[RunFields], str]]:
     if names == ["models"]:
         return _model_axis(settings)
     by_block = all(one.mbw for one in settings)
-    telling = [name for name in names if not (by_block and name in {"alpha", "beta"})]  # sliders do not count then
-    if found := _AXES.get(frozenset(telling)):
+    effective = [name for name in names if not (by_block and name in {"alpha", "beta"})]  # sliders do not count then
+    if found := _AXES.get(frozenset(effective)):
         return found
     raise RecipeError(
         f"the recipes differ in {', '.join(names).replace('_', ' ') or 'nothing'}, for which SuperMerger has no axis",
@@ -96,7 +96,7 @@ def _axis(names: Sequence[str], settings: Sequence[Fields]) -> tuple[str, Callab
     )
 
 
-def _model_axis(settings: Sequence[Fields]) -> tuple[str, Callable[[Fields], str]]:
+def _model_axis(settings: Sequence[RunFields]) -> tuple[str, Callable[[RunFields], str]]:
     places = [place for place in range(3) if len({one.models[place] for one in settings}) > 1]
     if len(places) > 1:
         raise RecipeError(
@@ -106,11 +106,11 @@ def _model_axis(settings: Sequence[Fields]) -> tuple[str, Callable[[Fields], str
     return f"model_{'ABC'[place]}", lambda fields: fields.models[place]
 
 
-def _text(kind: str, values: list[str]) -> str:
+def _axis_text(kind: str, values: list[str]) -> str:
     if kind == "elemental":
         return _paragraphs(values)
     if any("|" in value for value in values):
-        raise RecipeError("a value has | in it, which parts plots in SuperMerger", remedy="change it")
+        raise RecipeError("a value has | in it, which splits plots in SuperMerger", remedy="change it")
     one_a_line = kind in {"mbw alpha ", "mbw beta", "mbw alpha and beta", "adjust"}
     return ("\n" if one_a_line else ",").join(values)
 
@@ -126,9 +126,9 @@ def _paragraphs(values: list[str]) -> str:
     return "\n\n".join(["", *rest]) if not first else "\n\n".join(values)
 
 
-def _pinpoint(run: int, settings: Sequence[Fields], dialect: Dialect) -> Series | None:
+def _pinpoint(run: int, settings: Sequence[RunFields], dialect: Dialect) -> Series | None:
     """Alpha and pinpoint adjust, where the recipes are fields times numbers on one Adjust text; None where not."""
-    rows = [_adjust(one, dialect) for one in settings]
+    rows = [_adjust_values(one, dialect) for one in settings]
     names = dialect.adjust_fields
     base = tuple(max({*column}, key=column.count) for column in zip(*rows, strict=True))
     moved = [[place for place, value in enumerate(row) if value != base[place]] for row in rows]
@@ -137,7 +137,7 @@ def _pinpoint(run: int, settings: Sequence[Fields], dialect: Dialect) -> Series 
         return None
     size = len(rows) // len(fields)
     grid = [row[fields[place // size]] for place, row in enumerate(rows)]
-    expected = [_with(base, field, value) for field in fields for value in grid[:size]]
+    expected = [_replaced_at(base, field, value) for field in fields for value in grid[:size]]
     if expected != rows or (len(fields) == 1 and any(base)):
         return None
     x = Axis(kind="alpha", text=",".join(map(number, grid[:size])))
@@ -146,10 +146,10 @@ def _pinpoint(run: int, settings: Sequence[Fields], dialect: Dialect) -> Series 
     return Series(run=run, fields=replace(settings[0], adjust=kept), x=x, y=y)
 
 
-def _adjust(fields: Fields, dialect: Dialect) -> tuple[float, ...]:
+def _adjust_values(fields: RunFields, dialect: Dialect) -> tuple[float, ...]:
     words = fields.adjust.split(",") if fields.adjust else []
     return (*map(float, words), *(0.0,) * (len(dialect.adjust_fields) - len(words)))
 
 
-def _with(row: tuple[float, ...], place: int, value: float) -> tuple[float, ...]:
+def _replaced_at(row: tuple[float, ...], place: int, value: float) -> tuple[float, ...]:
     return (*row[:place], value, *row[place + 1 :])

@@ -1,8 +1,9 @@
-"""SuperMerger's weights box: block weights, BASE first, with a comma between; or a preset's name; letters for dice.
+"""SuperMerger's weights box: block weights, BASE first, with commas between; or a preset's name. Letters are random.
 
 ``0,0.35,R,...``: ``R`` draws from 0 to 1, ``U`` from -0.5 to 1.5, ``X`` between the limits of its block, ``D`` (dialect
 ``head``) around the upper one. ``ER``, ``EU`` and ``EX`` give the block a weight of 0 and an elemental rule that draws
-for every key. The dice are ``numpy.random.seed(seed)`` and ``rand``, the same in all dialects.
+for every key. The random numbers are those of ``numpy.random.seed(seed)`` and ``rand``, in all
+dialects.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ OFFSETS: dict[Side, int] = {"alpha": 0, "beta": 50}
 LIMITS = (0.0, 1.0)
 """The lower and upper limit of every block, unless somebody changed them in SuperMerger's settings."""
 DECIMALS = 3
-DICE = ("ALL_R", "ALL_U", "ALL_X")
+RANDOM_PRESETS = ("ALL_R", "ALL_U", "ALL_X")
 """Presets that SuperMerger adds when it runs: one letter for every block."""
 
-_DRAWN = 3000
+_RANDOM_COUNT = 3000
 _LETTERS = ("R", "U", "X", "D")
 _ELEMENTAL = tuple(f"E{letter}" for letter in RANDOM_RATIOS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsText:
-    """What a weights text says once its dice are thrown.
+    """What a weights text says once its random numbers are drawn.
 
     Attributes:
         numbers: one for each block, BASE first.
@@ -69,48 +70,48 @@ def parse_weights(
         family: of the models; it says how many blocks there are.
         dialect: whose letters there are, and whether drawn numbers are held within the limits.
         own: presets of one's own by name.
-        seed: of the dice; SuperMerger keeps it in mergehistory.csv alone.
+        seed: of the random numbers; SuperMerger keeps it in mergehistory.csv alone.
         side: which text it is.
 
     Raises:
-        RecipeError: with the place in the text; an unknown preset, a wrong count, or dice without a seed.
+        RecipeError: with the place in the text; an unknown preset, a wrong count, or random numbers without a seed.
     """
-    if "," not in text and text.strip() not in DICE:
+    if "," not in text and text.strip() not in RANDOM_PRESETS:
         return WeightsText(numbers=_counted(preset_weights(text, own), family, dialect, text))
     if "," not in text:
         text = ",".join(text.strip()[-1] * len(BLOCKS))
     words = [word.strip() for word in text.split(",")]
-    names = _names(len(words), family, dialect)
-    numbers = [_number(word, place, text, names, dialect) for place, word in enumerate(words)]
-    return _thrown(words, numbers, names, dialect, seed, side)
+    names = _blocks_of_row(len(words), family, dialect)
+    numbers = [_parsed_number(word, place, text, names, dialect) for place, word in enumerate(words)]
+    return _with_random_weights(words, numbers, names, dialect, seed, side)
 
 
-def _names(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
+def _blocks_of_row(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
     """The blocks of a row of so many numbers; SDXL takes the row of 26 as well."""
     names = FORMS.get(count)
     long = count > len(BLOCKS)
     if names is None or (family != "sdxl" and count != len(BLOCKS)) or (long and not dialect.extended):
-        wanted = blocks_of(family)
-        hint = "; put a 0 for BASE in front" if count in {len(wanted) - 1, len(BLOCKS) - 1} else ""
+        needed = blocks_of(family)
+        hint = "; put a 0 for BASE in front" if count in {len(needed) - 1, len(BLOCKS) - 1} else ""
         raise RecipeError(
             f"the weights are {count} numbers",
-            remedy=f"{family} in the dialect {dialect.name} needs {len(wanted)}: BASE, {wanted[1]} .. "
-            f"{wanted[-1]}{hint}",
+            remedy=f"{family} in the dialect {dialect.name} needs {len(needed)}: BASE, {needed[1]} .. "
+            f"{needed[-1]}{hint}",
         )
     return names
 
 
 def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) -> Weights:
     try:
-        _names(len(weights), family, dialect)
+        _blocks_of_row(len(weights), family, dialect)
     except RecipeError as error:
         raise error.under(Named(f"preset {name.strip()!r}")) from None
     return weights
 
 
-def _number(word: str, place: int, text: str, names: Sequence[str], dialect: Dialect) -> float:
-    """A plain number; 0 for a letter, which is seen to later."""
-    letters = _letters(dialect)
+def _parsed_number(word: str, place: int, text: str, names: Sequence[str], dialect: Dialect) -> float:
+    """A plain number; 0 for a letter, whose random number comes later."""
+    letters = _known_letters(dialect)
     if word in letters:
         return 0.0
     try:
@@ -122,16 +123,16 @@ def _number(word: str, place: int, text: str, names: Sequence[str], dialect: Dia
     column = sum(len(part) + 1 for part in text.split(",")[:place]) + 1
     raise RecipeError(
         f"weights, number {place + 1} ({names[place]}), column {column}: {word!r} is no weight",
-        remedy=f"write a number such as 0.35, or {', '.join(letters)} for dice",
+        remedy=f"write a number such as 0.35, or {', '.join(letters)} for a random one",
     )
 
 
-def _letters(dialect: Dialect) -> tuple[str, ...]:
+def _known_letters(dialect: Dialect) -> tuple[str, ...]:
     known = _LETTERS if dialect.extended else _LETTERS[:-1]
     return (*known, *_ELEMENTAL)
 
 
-def _thrown(
+def _with_random_weights(
     words: Sequence[str],
     numbers: list[float],
     names: Sequence[str],
@@ -139,27 +140,27 @@ def _thrown(
     seed: int | None,
     side: Side,
 ) -> WeightsText:
-    letters = {place: word for place, word in enumerate(words) if word in _letters(dialect)}
+    letters = {place: word for place, word in enumerate(words) if word in _known_letters(dialect)}
     if letters and seed is None:
         place, letter = next(iter(letters.items()))
         raise RecipeError(
-            f"weights, number {place + 1} ({names[place]}): {letter} is thrown with a seed",
+            f"weights, number {place + 1} ({names[place]}): {letter} is random and needs a seed",
             remedy="give it (--seed; mergehistory.csv has it in column 18)",
         )
     if letters:
-        dice = _dice(seed or 0)
+        drawn = _random_numbers(seed or 0)
         for place, letter in letters.items():
-            numbers[place] = _drawn(letter, dice[place + OFFSETS[side]], dialect)
-    return WeightsText(numbers=tuple(numbers), elemental=_rules(letters, len(words)))
+            numbers[place] = _random_weight(letter, drawn[place + OFFSETS[side]], dialect)
+    return WeightsText(numbers=tuple(numbers), elemental=_random_rules(letters, len(words)))
 
 
-def _dice(seed: int) -> list[float]:
+def _random_numbers(seed: int) -> list[float]:
     import numpy as np
 
-    return [float(value) for value in np.random.RandomState(seed).rand(_DRAWN)]
+    return [float(value) for value in np.random.RandomState(seed).rand(_RANDOM_COUNT)]
 
 
-def _drawn(letter: str, value: float, dialect: Dialect) -> float:
+def _random_weight(letter: str, value: float, dialect: Dialect) -> float:
     low, high = LIMITS
     match letter:
         case "R":
@@ -176,7 +177,7 @@ def _drawn(letter: str, value: float, dialect: Dialect) -> float:
     return min(max(found, low), high) if dialect.extended else found
 
 
-def _rules(letters: Mapping[int, str], count: int) -> str:
+def _random_rules(letters: Mapping[int, str], count: int) -> str:
     """One rule a letter, R before U before X, for all its blocks.
 
     Blocks have the names of rules, which go by the place in the row of 26; for SDXL too.

@@ -18,6 +18,7 @@ from pathlib import Path
 from ssl import SSLError
 from typing import IO
 
+from engine.errors import Named
 from scorers.catalogue.published import PublishedFile
 from scorers.errors import ScorerError
 
@@ -57,20 +58,23 @@ def download(file: PublishedFile, folder: Path, progress: Progress | None = None
             if file.is_file_of(sha256) is False:
                 part.unlink()
                 raise ScorerError(
-                    f"{file.source}: came with SHA-256 {sha256}, not {file.sha256}",
+                    f"came with SHA-256 {sha256}, not {file.sha256}",
+                    place=(Named(file.source),),
                     remedy="it is another file than is known here, and was thrown away",
                 )
             part.replace(path)
     except urllib.error.HTTPError as error:
         error.close()
         raise ScorerError(
-            f"{file.source}: the server says {error.code} {error.reason}", remedy=f"fetch it by hand into {path}"
+            f"the server says {error.code} {error.reason}",
+            place=(Named(file.source),),
+            remedy=f"fetch it by hand into {path}",
         ) from error
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, SSLError) as error:
         reason = getattr(error, "reason", error)
-        way_out = f"{GO_ON}, or fetch" if file.sha256 and _left(path).exists() else "fetch"
+        remedy = f"{GO_ON}, or fetch" if file.sha256 and _left(path).exists() else "fetch"
         raise ScorerError(
-            f"{file.source}: cannot be fetched ({reason})", remedy=f"{way_out} it by hand into {path}"
+            f"cannot be fetched ({reason})", place=(Named(file.source),), remedy=f"{remedy} it by hand into {path}"
         ) from error
     except OSError as error:
         raise ScorerError(
@@ -123,7 +127,7 @@ def _fetched(file: PublishedFile, part: Path, progress: Progress | None) -> str:
 def _request(file: PublishedFile, start: int) -> urllib.request.Request:
     """The question for a file from byte ``start`` on."""
     if not file.source.startswith(("https://", "http://")):
-        raise ScorerError(f"{file.source}: not a web address")
+        raise ScorerError("not a web address", place=(Named(file.source),))
     request = urllib.request.Request(file.source, headers={"User-Agent": "sd-recipe-search"})  # noqa: S310  # checked above
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -155,6 +159,6 @@ def _copied(file: PublishedFile, answer: HTTPResponse, target: IO[bytes], progre
     target.flush()
     os.fsync(target.fileno())
     if total and done != total:
-        way_out = GO_ON if file.sha256 else "try again"
-        raise ScorerError(f"{file.source}: {done} of {total} bytes came", remedy=way_out)
+        remedy = GO_ON if file.sha256 else "try again"
+        raise ScorerError(f"{done} of {total} bytes came", place=(Named(file.source),), remedy=remedy)
     return digest.hexdigest()

@@ -158,8 +158,8 @@ class FileFinder:
         files = scorer.heads.get(encoder, ())
         if not files and own not in self._files:
             raise ScorerError(
-                f"{choice.text!r}: no head of {scorer.name} is published for {encoder}, only for "
-                f"{', '.join(scorer.heads)}",
+                f"no head of {scorer.name} is published for {encoder}, only for {', '.join(scorer.heads)}",
+                place=(Named(f"{choice.text!r}"),),
                 remedy="name a file of your own under files",
             )
         path = self._file(own, choice.plain, files, sources)

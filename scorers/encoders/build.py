@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.errors import Named
 from scorers.encoders.files import EncoderConfig, check_weights
 from scorers.errors import ScorerError
 
@@ -47,18 +48,22 @@ def _empty(config: EncoderConfig) -> Any:
     custom = settings.pop("custom_text", False)
     if "hf_model_name" in settings["text_cfg"]:
         raise ScorerError(
-            f"{config.name}: its text side needs a download", remedy="use a plain CLIP or SigLIP architecture"
+            "its text side needs a download",
+            place=(Named(config.name),),
+            remedy="use a plain CLIP or SigLIP architecture",
         )
     if "multimodal_cfg" in settings:
         raise ScorerError(
-            f"{config.name}: CoCa models are not supported", remedy="use a plain CLIP or SigLIP architecture"
+            "CoCa models are not supported",
+            place=(Named(config.name),),
+            remedy="use a plain CLIP or SigLIP architecture",
         )
     try:
         # Shapes without numbers. If an initialiser draws random numbers anyway, the global generator must not advance.
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return (CustomTextCLIP if custom else CLIP)(**settings)
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
-        raise ScorerError(f"{config.name}: open_clip cannot build this config ({error})") from error
+        raise ScorerError(f"open_clip cannot build this config ({error})", place=(Named(config.name),)) from error
 
 
 def _private(tensor: Tensor) -> Tensor:
@@ -74,6 +79,8 @@ def _fill_buffers(model: nn.Module, name: str) -> None:
                 continue
             if key != "attn_mask":
                 raise ScorerError(
-                    f"{name}: open_clip gives it a buffer {key!r} that is in no file", remedy="take another one"
+                    f"open_clip gives it a buffer {key!r} that is in no file",
+                    place=(Named(name),),
+                    remedy="take another one",
                 )
             setattr(module, key, torch.full(tuple(buffer.shape), float("-inf")).triu_(1))

@@ -39,6 +39,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scorers.errors import ScorerError
 from scorers.features import FloatArray
 
 NORMAL_95 = 1.959963984540054
@@ -84,11 +85,14 @@ class PreferenceFit:
         """Weights for a study file: none below 0, their sum ``total``.
 
         Raises:
-            ArithmeticError: no scorer has a weight above 0 in the fit.
+            ScorerError: no scorer has a weight above 0 in the fit.
         """
         weights = np.maximum(self.centre / (self.scale * self.unit), 0.0)
         if weights.sum() <= 0:
-            raise ArithmeticError("the picks go against every scorer; no weights above 0 fit them")
+            raise ScorerError(
+                "the picks go against every scorer, so no weights above 0 fit them",
+                remedy="keep the weights in force, or add scorers that agree with you",
+            )
         return dict(zip(self.names, (weights * total / weights.sum()).tolist(), strict=True))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.errors import Problem, Problems
+from engine.errors import Problem, Problems, did_you_mean
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
@@ -113,7 +113,7 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
         problems.add((), "no scorer has a weight above 0")
     if settings.main not in settings.encoders and catalogue.encoder_named(settings.main) is None:
         known = (*settings.encoders, *(encoder.name for encoder in catalogue.ENCODERS))
-        problems.add((), f"no encoder {settings.main!r}", f"there are {', '.join(known)}")
+        problems.add((), f"no encoder {settings.main!r}", did_you_mean(settings.main, known))
     count = len(settings.references)
     if count < FEWEST_REFERENCES and not (count and settings.like):
         needed = f"at least {FEWEST_REFERENCES} are needed, 16 to 64 are good; or 1 and the style in words (like)"

@@ -30,6 +30,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from engine.errors import Named
 from scorers.base import Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.tensor_files import sha256_of
@@ -86,7 +87,7 @@ def _from_file(path: Path, attribute: str | None) -> Any:
             if isinstance(value, type) and value.__module__ == module.__name__
         ]
         hint = f"name one: {path.name}:{classes[0]}" if classes else 'it needs score(image, prompt="") or a class'
-        raise ScorerError(f"has no {name!r}", place=(path,), remedy=f"{hint}")
+        raise ScorerError(f"has no {name!r}", place=(path,), remedy=hint)
     return getattr(module, name)
 
 
@@ -105,8 +106,10 @@ def _loaded(what: str, load: Callable[[], Any]) -> Any:
     """Run someone else's code; whatever it raises becomes a ScorerError with its type and message."""
     try:
         return load()
+    except ScorerError as error:
+        raise error.under(Named(what)) from error
     except Exception as error:
-        raise ScorerError(f"{what}: cannot be loaded: {type(error).__name__}: {error}") from error
+        raise ScorerError(f"cannot be loaded: {type(error).__name__}: {error}", place=(Named(what),)) from error
 
 
 def _wrapped(inner: Any, name: str, version: str) -> Scorer:
@@ -116,7 +119,9 @@ def _wrapped(inner: Any, name: str, version: str) -> Scorer:
         inner = _loaded(name, inner)
     reads_images = callable(getattr(inner, "look", None))
     if not reads_images and not callable(inner):
-        raise ScorerError(f"{name}: is no scorer", remedy="it has neither __call__(features) nor look(images, prompts)")
+        raise ScorerError(
+            "is no scorer", place=(Named(name),), remedy="give it __call__(features) or look(images, prompts)"
+        )
     return (ImagePlugin if reads_images else Plugin)(inner, name, version)
 
 
@@ -169,10 +174,12 @@ class Plugin:
         unknown = sorted(need for need in self.needs - NEEDS if not need.startswith(EMBEDDING))
         if unknown:
             raise ScorerError(
-                f"{name}: needs {unknown[0]!r}", remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME"
+                f"needs {unknown[0]!r}",
+                place=(Named(name),),
+                remedy=f"there are {', '.join(sorted(NEEDS))}, {EMBEDDING}NAME",
             )
         if self.degree not in {1, 2}:
-            raise ScorerError(f"{name}: its degree is {self.degree!r}", remedy="it must be 1 or 2")
+            raise ScorerError(f"its degree is {self.degree!r}", place=(Named(name),), remedy="it must be 1 or 2")
 
     def fit(self, calibration: Calibration) -> None:
         """Fit it, if it has ``fit``."""

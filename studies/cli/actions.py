@@ -29,15 +29,15 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
-        raise StudyError(f"{spec.storage.file}: nothing was started; fix the errors above")
+        raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
 
 
-def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | None:
+def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
-        shown_as: the study as it was typed, for the commands to type next.
+        typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
 
     Returns:
@@ -62,9 +62,9 @@ def search_study(spec: StudySpec, shown_as: str, console: Console) -> Outcome | 
         markup=False,
     )
     console.print(
-        f'  recipe-search approve {shown_as} --finalist 1 --note "why this one"', highlight=False, markup=False
+        f'  recipe-search approve {typed_path} --finalist 1 --note "why this one"', highlight=False, markup=False
     )
-    console.print(f"  recipe-search export {shown_as}", highlight=False, markup=False)
+    console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
 
 
@@ -99,4 +99,8 @@ def _candidate_of_trial(storage: Storage, store: StudyStore, number: int | None)
     for trial in store.trials():
         if trial.number == number and "recipe" in trial.user_attrs:
             return Candidate.of(trial.user_attrs)
-    raise StudyError(f"{storage.folder}: there is no finished trial {number}; `recipe-search show` lists the best ones")
+    raise StudyError(
+        f"there is no finished trial {number}",
+        place=(storage.folder,),
+        remedy="`recipe-search show` lists the best ones",
+    )

@@ -18,7 +18,7 @@ from studies.sample.world import write_world
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, latest_pin, read_pins
 from studies.studyfile.read import read_study_file
-from studies.studyfile.spec import StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots
 
 STUDY = Path(__file__).parents[1] / "sample" / "study.toml"
 
@@ -43,22 +43,22 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
     refuse_unready(spec, console)
     search_study(spec, str(study), console)
     if approve:
-        _approve_and_export(spec, console)
+        _approve_and_export(spec.storage, spec.merge, spec.rendering, spec.shots, console)
     console.print(f"demo done in {time.monotonic() - started:.0f} s", highlight=False)
 
 
-def _approve_and_export(spec: StudySpec, console: Console) -> None:
+def _approve_and_export(
+    storage: Storage, merge: Merge, rendering: Rendering, shots: StudyShots, console: Console
+) -> None:
     """Approve and export as a person would; the pin says that nobody looked."""
     console.print("the demo does both for you:", highlight=False)
-    if not _is_pinned(spec.storage.folder):
-        approve_recipe(spec.storage, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
-    pin = latest_pin(spec.storage.folder)
+    if not _is_pinned(storage.folder):
+        approve_recipe(storage, finalist=1, trial=None, note="approved by the demo itself, unseen", by="demo")
+    pin = latest_pin(storage.folder)
     with bytes_meter("writing the checkpoint", console) as progress:
-        done = export_pin(
-            spec.storage, spec.merge, spec.rendering, pin, output=Output(), overwrite=True, progress=progress
-        )
+        done = export_pin(storage, merge, rendering, pin, output=Output(), overwrite=True, progress=progress)
     print_export(done, console)
-    console.print(f"the exported file renders {_verify(spec, pin, done)}", highlight=False)
+    console.print(f"the exported file renders {_verify(merge, rendering, shots, pin, done)}", highlight=False)
 
 
 def _is_pinned(folder: Path) -> bool:
@@ -67,16 +67,16 @@ def _is_pinned(folder: Path) -> bool:
     return bool(pins) and pins[-1].recipe_key == read_outcome(folder).finalist(1)[1].recipe.key
 
 
-def _verify(spec: StudySpec, pin: Pin, done: ExportedFiles) -> str:
+def _verify(merge: Merge, rendering: Rendering, shots: StudyShots, pin: Pin, done: ExportedFiles) -> str:
     """Load the export afresh, render, and compare with the recipe built in place from the parents."""
-    shots, round_to = spec.shots.proof[:8], spec.merge.export_dtype
-    device, precision = spec.rendering.device, spec.rendering.precision
-    with Engine.open(spec.merge.models, round_to=round_to, device=device, precision=precision) as parents:
+    few, round_to = shots.proof[:8], merge.export_dtype
+    device, precision = rendering.device, rendering.precision
+    with Engine.open(merge.models, round_to=round_to, device=device, precision=precision) as parents:
         parents.build(Recipe.parse(pin.recipe))
-        expected = parents.render(shots)
+        expected = parents.render(few)
     exported = {"A": done.checkpoint.path, "B": done.checkpoint.path}
     with Engine.open(exported, round_to=round_to, device=device, precision=precision) as afresh:
         afresh.build(Recipe.flat(0.0))
-        rendered = afresh.render(shots)
+        rendered = afresh.render(few)
     largest = float((expected - rendered).abs().max()) * 255
     return "the same pictures, bit for bit" if largest == 0 else f"pictures within {largest:.2f} of 255 grey levels"

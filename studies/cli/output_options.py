@@ -34,8 +34,7 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from engine.merging.output import Output
 
-        way = "folded" if folded else "exact"
-        output = Output(way=way, prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
+        output = Output(arithmetic="folded" if folded else "exact", prune=prune, vae=vae, reset_clip_ids=reset_clip_ids)
         command(output=output, with_recipe=not no_recipe, **rest)
 
     wrapped: Callable[..., None] = run

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import plain_errors
-from studies.pictures.hires_options import HIRES_OPTIONS
-from studies.pictures.options import (
+from studies.cli.hires_options import HIRES_OPTIONS
+from studies.cli.picture_options import (
     ENGINE_OPTIONS,
     SHOT_OPTIONS,
-    file_hashes,
-    read_seeds,
-    refuse_existing,
     taken_from,
+    warn,
     warn_of_prompts,
     with_options,
 )
@@ -95,8 +93,11 @@ def plot(
     Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed, Prompt, Recipe and
     Checkpoint name without values take those of --seed, -p and SOURCE.
     """
+    from studies.pictures.pictures import refuse_existing
     from studies.pictures.plot_render import grid_of, render_plan
     from studies.pictures.plot_request import PlotRequest, planned
+    from studies.pictures.settings import read_seeds
+    from studies.pictures.sources import file_hashes
 
     request = PlotRequest(
         axes={letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None},
@@ -122,7 +123,7 @@ def plot(
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
     how = {"device": device, "precision": precision, "prediction": prediction, **folders}
-    broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console())
+    broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:
         raise click.ClickException("\n".join(["these cells stay empty:", *(f"  {error}" for error in broken)]))
@@ -135,8 +136,8 @@ def _refuse_large(plan: PlotPlan, grid: Grid, out: Path, most: int) -> None:
     width, height = grid.size
     if width * height > most * 1_000_000:
         raise StudyError(
-            f"the grid would be {width}x{height}, {width * height / 1e6:.0f} megapixels, and the limit is {most}; take "
-            f"fewer or smaller pictures, or --max-megapixels {width * height // 1_000_000 + 1}"
+            f"the grid would be {width}x{height}, {width * height / 1e6:.0f} megapixels, and the limit is {most}",
+            remedy=f"take fewer or smaller pictures, or --max-megapixels {width * height // 1_000_000 + 1}",
         )
     refuse_unfit(out, grid.size, plan.infotext())
 
@@ -170,8 +171,6 @@ def _tell(plan: PlotPlan, grid: Grid) -> None:
     for axis in idle_axes(plan):
         click.echo(f"note: the axis {axis.kind.name} changes nothing in this plot", err=True)
     if lacking := grid.lacking():
-        click.echo(
-            f"warning: no font here has {' '.join(lacking)}, which show as boxes; name another with --font", err=True
-        )
+        warn(f"no font here has {' '.join(lacking)}, which show as boxes; name another with --font")
     width, height = grid.size
     click.echo(f"{len(plan.cells)} pictures of {len(plan.models.sources)} models, a grid of {width}x{height}")

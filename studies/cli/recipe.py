@@ -222,7 +222,7 @@ def _input_options(
     read_as: str | None,
     **settings: Any,
 ) -> InputOptions:
-    from engine.supermerger.fields import Fields
+    from engine.supermerger.fields import RunFields
     from studies.recipes.inputs import InputOptions
 
     return InputOptions(
@@ -232,7 +232,7 @@ def _input_options(
         row=row,
         preset=preset,
         presets=presets,
-        settings=Fields(models=_letters(**settings), **settings) if settings else Fields(),
+        settings=RunFields(models=_letters(**settings), **settings) if settings else RunFields(),
     )
 
 
@@ -251,6 +251,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
     """The recipe with the paths that are given for its models."""
     from dataclasses import replace
 
+    from engine.errors import Named
     from engine.recipes.file import path_of
     from studies.errors import StudyError
 
@@ -259,7 +260,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
         name, equals, path = entry.partition("=")
         if not equals or name not in found.recipe.models:
             names = ", ".join(found.recipe.models)
-            raise StudyError(f"--model {entry}: write NAME=PATH; the recipe takes {names}")
+            raise StudyError(f"the recipe takes {names}", place=(Named(f"--model {entry}"),), remedy="write NAME=PATH")
         paths[name] = path_of(path)
     return replace(
         found,

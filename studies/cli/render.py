@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import plain_errors
-from studies.pictures.hires_options import HIRES_OPTIONS
-from studies.pictures.options import (
+from studies.cli.hires_options import HIRES_OPTIONS
+from studies.cli.picture_options import (
     ENGINE_OPTIONS,
-    FIRST_SEED,
     SHOT_OPTIONS,
-    base_settings,
-    file_hashes,
-    open_engine,
-    read_seeds,
-    refuse_existing,
     taken_from,
-    vae_digits,
-    warn_of_black,
+    warn,
     warn_of_prompts,
     with_options,
 )
@@ -60,8 +53,9 @@ def render(
     **settings: Any,
 ) -> None:
     """Render a recipe file, or a checkpoint as it is, into FOLDER: one PNG for every prompt and seed."""
-    from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
-    from studies.pictures.sources import read_source
+    from studies.pictures.hires_settings import refuse_unknown_upscaler, with_hires
+    from studies.pictures.pictures import refuse_existing
+    from studies.pictures.sources import file_hashes, open_engine, read_source
 
     given = {name: value for name, value in settings.items() if value is not None}
     taken = taken_from(picture, vae)
@@ -95,6 +89,7 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
     """
     from engine.shots.shot import Shot
     from studies.errors import StudyError
+    from studies.pictures.settings import FIRST_SEED, base_settings, read_seeds
 
     base = base_settings(given, taken)
     texts = prompts or ((base["prompt"],) if "prompt" in base else ())
@@ -102,7 +97,9 @@ def shots_of(prompts: Sequence[str], seeds: Sequence[str], given: dict[str, Any]
         raise StudyError('nothing to show: give a prompt with -p "...", or a picture of a WebUI with --from')
     numbers = read_seeds(seeds) or [base.get("seed", FIRST_SEED)]
     if len(texts) * len(numbers) > MOST_PICTURES:
-        raise StudyError(f"{len(texts) * len(numbers)} pictures are too many for one call; at most {MOST_PICTURES}")
+        raise StudyError(
+            f"{len(texts) * len(numbers)} pictures are too many for one call", remedy=f"at most {MOST_PICTURES}"
+        )
     every: list[dict[str, Any]] = [{**base, "prompt": text, "seed": seed} for text in texts for seed in numbers]
     return [Shot(**fields) for fields in every]
 
@@ -112,7 +109,8 @@ def _render_all(
 ) -> None:
     """Render so many at once; each picture is on disk before the next ones begin."""
     from studies.drawing.sheets import as_bytes
-    from studies.pictures.pictures import save_picture
+    from studies.pictures.pictures import black_warning, save_picture
+    from studies.pictures.sources import vae_digits
     from studies.progress import meter
 
     digits = vae_digits(vae)
@@ -124,4 +122,4 @@ def _render_all(
             for shot, path, picture in zip(piece, names, pictures, strict=True):
                 text = source.infotext(shot, vae=vae, vae_hash=digits)
                 save_picture(picture, path, parameters=text, recipe=source.recipe_text)
-                warn_of_black(picture, str(path))
+                warn(black_warning(picture, str(path)))

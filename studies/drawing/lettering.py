@@ -84,7 +84,9 @@ def _checked(path: Path) -> str:
     try:
         _opened(str(path), _PROBE)
     except OSError as error:
-        raise StudyError(f"{path}: cannot be read as a font ({error}); give a TrueType or OpenType file") from error
+        raise StudyError(
+            f"cannot be read as a font ({error})", place=(path,), remedy="give a TrueType or OpenType file"
+        ) from error
     return str(path)
 
 

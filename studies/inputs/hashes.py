@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import click
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
@@ -20,7 +20,17 @@ log = logging.getLogger(__name__)
 
 def user_memory() -> Path:
     """The file where hashes are remembered outside any study, in the user's own folder for this program."""
-    return Path(click.get_app_dir("sd-recipe-search")) / "hashes.json"
+    return _settings_folder() / "sd-recipe-search" / "hashes.json"
+
+
+def _settings_folder() -> Path:
+    """The folder in which the programs of this system keep what belongs to the user."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
+    if sys.platform.startswith("win"):
+        return Path(os.environ.get("APPDATA", home))
+    if sys.platform == "darwin":
+        return Path(home, "Library", "Application Support")
+    return Path(os.environ.get("XDG_CONFIG_HOME", f"{home}/.config"))
 
 
 def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:

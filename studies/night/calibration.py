@@ -78,8 +78,8 @@ def _refuse_sameness(merge: Merge, features: Sequence[Features]) -> None:
     names = " and ".join(f"{letter} ({path.name})" for letter, path in merge.models.items())
     raise StudyError(
         f"all {len(features)} calibration recipes make the same pictures: {names} make the same pictures too, or the "
-        "knobs of [space] change nothing, so there is nothing to search for; take other models, widen [space], or add "
-        "[space.adjust]"
+        "knobs of [space] change nothing, so there is nothing to search for",
+        remedy="take other models, widen [space], or add [space.adjust]",
     )
 
 

@@ -11,7 +11,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.storage import StudyStore
-from studies.studyfile.spec import StudySpec
+from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:
     from studies.night.workshop import Workshop
@@ -27,21 +27,26 @@ MODELS = "models."
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
-def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> None:
+def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str], workshop: Workshop) -> None:
     """Compare the inputs with those of the study's first night, or store them if this is the first.
 
     Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+
+    Args:
+        store: the study's storage.
+        storage: names the study in messages.
+        inputs: as `inputs_of` returns them.
+        workshop: the panel and the device.
 
     Raises:
         StudyError: the study file, a checkpoint, the VAE, the references, an embedding, an upscaler or the scorers
             changed.
     """
-    folder, inputs = spec.storage.folder, inputs_of(spec, models, workshop)
-    kind = str(workshop.device).partition(":")[0]  # workers on cuda:0 and cuda:1 have the same surroundings
-    surroundings = {name: version(name) for name in LIBRARIES} | {"device": kind}
+    # Workers on cuda:0 and cuda:1 have the same surroundings.
+    surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
     known = store.noted(INPUTS)
     if known is None:
-        store.note(INPUTS, inputs)
+        store.note(INPUTS, dict(inputs))
         store.note(JUDGED_BY, dict(workshop.panel.made_of))
         store.note(SURROUNDINGS, surroundings)
         return
@@ -52,15 +57,17 @@ def refuse_changes(store: StudyStore, spec: StudySpec, models: Mapping[str, str]
     if differing(known, inputs) == [PANEL]:
         what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
         raise StudyError(
-            f"{folder}: what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
-            f"of both would not compare; `recipe-search rescore {spec.storage.file}` judges all trials anew, or put it "
-            "back"
+            f"what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
+            f"of both would not compare",
+            place=(storage.folder,),
+            remedy=f"`recipe-search rescore {storage.file}` judges all trials anew, or put it back",
         )
     if changed:
         raise StudyError(
-            f"{folder}: this study began with other inputs, and scores of both would not compare:\n"
+            "this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
-            + "\nput them back, or give the study another name to start a new one"
+            + "\nput them back, or give the study another name to start a new one",
+            place=(storage.folder,),
         )
     before = store.noted(SURROUNDINGS)
     for name in differing(before, surroundings):
@@ -75,6 +82,12 @@ def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) ->
     embeddings, upscalers = embedding_hashes(spec.rendering, spec.shots), upscaler_hashes(spec.rendering, spec.shots)
     inputs |= {f"embeddings.{name}": digest for name, digest in embeddings.items()}
     return inputs | {f"upscalers.{name}": digest for name, digest in upscalers.items()}
+
+
+def kept_device(store: StudyStore) -> str:
+    """The kind of device ("cpu", "cuda") that a study's kept renders were made on; "cpu" where nothing says it."""
+    surroundings = store.noted(SURROUNDINGS) or {}
+    return str(surroundings.get("device", "cpu")).partition(":")[0]
 
 
 def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

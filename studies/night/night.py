@@ -18,7 +18,7 @@ from types import FrameType
 from optuna.trial import Trial
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
@@ -26,7 +26,7 @@ from search.suggester import Proposal, Suggester
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
-from studies.night.fingerprint import refuse_changes
+from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.trial import tried
@@ -90,7 +90,7 @@ class Night:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
-            refuse_changes(store, self.spec, models, workshop)
+            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop), workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
@@ -132,8 +132,9 @@ class Night:
             failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
             if failures >= FAILURES_IN_A_ROW:
                 raise StudyError(
-                    f"{self.spec.storage.name}: {failures} trials in a row failed, the last one with: "
-                    f"{trial.user_attrs.get('reason')}; fix that and run the same command again"
+                    f"{failures} trials in a row failed, the last one with: {trial.user_attrs.get('reason')}",
+                    place=(Named(self.spec.storage.name),),
+                    remedy="fix that and run the same command again",
                 )
 
     def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
@@ -189,7 +190,9 @@ class Night:
 
 
 def _raise_busy() -> None:
-    raise BusyError("the search is over; another worker makes the proof, and recipe-search show has it when it is done")
+    raise BusyError(
+        "the search is over", remedy="another worker makes the proof, and recipe-search show has it when it is done"
+    )
 
 
 @contextmanager
@@ -216,9 +219,10 @@ def disk_errors_named(folder: Path) -> Generator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            message = f"{folder}: the disk is full; every finished trial is kept: free some space and run again"
+            place, what, remedy = folder, "the disk is full", "free some space and run again"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            message = f"{error.filename or folder}: cannot be written ({error.strerror}); every finished trial is kept"
+            place, what = Path(error.filename or folder), f"cannot be written ({error.strerror})"
+            remedy = "allow writing there and run again"
         else:
             raise
-        raise StudyError(message) from error
+        raise StudyError(f"{what}, and every finished trial is kept", place=(place,), remedy=remedy) from error

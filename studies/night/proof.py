@@ -25,9 +25,10 @@ from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
-from studies.studyfile.spec import Rendering, SearchSettings, StudyShots, StudySpec
+from studies.studyfile.spec import Merge, Rendering, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
 if TYPE_CHECKING:
+    from engine.shots.shot import Shot
     from scorers.features import Features
     from scorers.panel.panel import Panel
     from scorers.reporting.distances import ReferenceDistance
@@ -53,7 +54,7 @@ def prove(
     points = {finalist.label: finalist.point for finalist in chosen}
     baselines = baselines_of(search, spec.rendering)
     candidates = {label: search.candidate(point) for label, point in points.items()}
-    features = _features_of(spec, workshop, baselines | candidates, console)
+    features = _features_of(spec.storage.name, spec.shots.proof, workshop, baselines | candidates, console)
     standings = _standings(workshop.panel, baselines, features, tuple(baselines))
     rivals = [*models, _best_label([standing for label, standing in standings.items() if label not in models])]
     results = _standings(workshop.panel, candidates, features, tuple(baselines), rivals)
@@ -64,20 +65,23 @@ def prove(
         finalists=tuple(finalists),
         sheet=str(spec.storage.folder / "finalists.png"),
         remarks=_remarks(store),
-        course=(
+        search_summary=(
             *_search_lines(search, spec.shots, store, history),
             *_expectation_lines(search, history, points, finalists[0], standings),
         ),
     )
     if outcome.winner is not None:
-        outcome = _simpler(spec, workshop, history, outcome, features, points[outcome.winner.label], console)
-    draw_sheet(spec, workshop, outcome)
+        point = points[outcome.winner.label]
+        outcome = _simpler(search, spec.rendering, spec.shots, workshop, history, outcome, features, point, console)
+    draw_sheet(spec.storage, spec.merge, spec.target, spec.shots, workshop, outcome)
     write_outcome(spec.storage.folder, outcome)
     return outcome
 
 
 def _simpler(
-    spec: StudySpec,
+    search: SearchSettings,
+    rendering: Rendering,
+    shots: StudyShots,
     workshop: Workshop,
     history: Sequence[TrialRecord],
     outcome: Outcome,
@@ -90,12 +94,12 @@ def _simpler(
     lead = min(
         (panel.compare(features[won.label], features[c.against]) for c in won.comparisons), key=lambda lead: lead.mean
     )
-    simple = simplified(spec.search, spec.shots, workshop, history, point, lead, console)
+    simple = simplified(search, shots, workshop, history, point, lead, console)
     if simple is None:
         return outcome
-    label, candidate = f"{won.label}, simpler", spec.search.candidate(simple.point)
-    features = {**features, label: workshop.make(candidate, spec.shots.proof, pictures=True).features}
-    baselines = tuple(baselines_of(spec.search, spec.rendering))
+    label, candidate = f"{won.label}, simpler", search.candidate(simple.point)
+    features = {**features, label: workshop.make(candidate, shots.proof, pictures=True).features}
+    baselines = tuple(baselines_of(search, rendering))
     rivals = [comparison.against for comparison in won.comparisons]
     first = _standings(panel, {label: candidate}, features, baselines, rivals)[label]
     made = replace(
@@ -113,16 +117,16 @@ def baselines_of(search: SearchSettings, rendering: Rendering) -> dict[str, Cand
 
 
 def _features_of(
-    spec: StudySpec, workshop: Workshop, recipes: Mapping[str, Candidate], console: Console
+    study: str, shots: Sequence[Shot], workshop: Workshop, recipes: Mapping[str, Candidate], console: Console
 ) -> dict[str, Features]:
-    """Features of the held-out pictures, which are all kept."""
+    """Features of the pictures of held-out shots, which are all kept; errors name the study."""
     features: dict[str, Features] = {}
     with meter("proving the finalists", len(recipes), console) as bar:
         for label, candidate in recipes.items():
             try:
-                features[label] = workshop.make(candidate, spec.shots.proof, pictures=True).features
+                features[label] = workshop.make(candidate, shots, pictures=True).features
             except (EngineError, ScorerError) as error:
-                where = (Named(spec.storage.name), Named(f"the proof's pictures of {label} cannot be made"))
+                where = (Named(study), Named(f"proof of {label}"))
                 raise StudyError.of(problem.under(*where) for problem in error.problems) from error
             bar.advance(note=label)
     return features
@@ -214,20 +218,22 @@ def _comparison(panel: Panel, features: Mapping[str, Features], label: str, riva
     return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
 
 
-def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
+def draw_sheet(
+    storage: Storage, merge: Merge, target: TargetLook, study_shots: StudyShots, workshop: Workshop, outcome: Outcome
+) -> None:
     """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
-    shots, models = spec.shots.proof, spec.merge.models
+    shots, models = study_shots.proof, merge.models
     rows = _spread_indices(len(shots), SHEET_ROWS)
     best_flat = _best_label([standing for standing in outcome.baselines if standing.label not in models])
-    shown = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
+    standings = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
         sheets.SheetColumn(
             title="references",
-            pictures=_reference_pictures(spec.target.references, len(rows)),
+            pictures=_reference_pictures(target.references, len(rows)),
             lines=["the target look"],
         )
     ]
-    for number, standing in enumerate(shown, start=-len(models)):
+    for number, standing in enumerate(standings, start=-len(models)):
         kept = workshop.renders.pictures(standing.candidate, shots) or []
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
@@ -242,15 +248,15 @@ def draw_sheet(spec: StudySpec, workshop: Workshop, outcome: Outcome) -> None:
         columns,
         [shots[row].prompt for row in rows],
         Path(outcome.sheet),
-        title=f"{spec.storage.name}: finalists on held-out prompts and seeds",
+        title=f"{storage.name}: finalists on held-out prompts and seeds",
         caption=outcome.sentences()[-1],
     )
 
 
-def _spread_indices(count: int, shown: int) -> list[int]:
-    """Up to ``shown`` indices spread evenly over ``count``."""
-    step = max(1.0, count / shown)
-    return [int(i * step) for i in range(min(count, shown))]
+def _spread_indices(count: int, most: int) -> list[int]:
+    """Up to ``most`` indices spread evenly over ``count``."""
+    step = max(1.0, count / most)
+    return [int(i * step) for i in range(min(count, most))]
 
 
 def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbPicture]:

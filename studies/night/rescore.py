@@ -24,7 +24,16 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.fingerprint import INPUTS, JUDGED_BY, PANEL, SURROUNDINGS, differing, inputs_of, panel_changes
+from studies.night.fingerprint import (
+    INPUTS,
+    JUDGED_BY,
+    PANEL,
+    SURROUNDINGS,
+    differing,
+    inputs_of,
+    kept_device,
+    panel_changes,
+)
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
@@ -33,6 +42,7 @@ from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
 from studies.store.journal import repair
+from studies.store.opening import not_run
 from studies.store.records import VERDICT, attributes_of
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
@@ -75,12 +85,12 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
     """
     storage = spec.storage
     if not StudyStore.exists(storage.folder):
-        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+        raise not_run(storage)
     with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
         repair(storage.folder / "journal.log")
         store = StudyStore(storage.folder, storage.name)
         models = model_hashes(spec.merge, storage)
-        kept_on = "" if render else str((store.noted(SURROUNDINGS) or {}).get("device", "cpu")).partition(":")[0]
+        kept_on = "" if render else kept_device(store)
         workshop = Workshop.open(spec, models, kept_on=kept_on)
         try:
             return _rescored(spec, workshop, store, models, console)
@@ -126,14 +136,15 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     """What changed in the panel since the trials were judged, in words."""
     known = store.noted(INPUTS)
     if known is None:
-        raise StudyError(f"{storage.folder}: no trial was made yet; recipe-search run {storage.file}")
+        raise not_run(storage, "no trial was made yet")
     names = differing(known, inputs)
     others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
     if others:
         raise StudyError(
-            f"{storage.folder}: rescoring needs the same pictures, and other inputs than the panel changed:\n"
+            "rescoring needs the same pictures, and other inputs than the panel changed:\n"
             + "\n".join(others)
-            + "\nput it back, or give the study another name to start a new one"
+            + "\nput it back, or give the study another name to start a new one",
+            place=(storage.folder,),
         )
     if PANEL not in names:
         return []
@@ -175,10 +186,12 @@ def _refuse_missing(
     gone = [names for names, _ in lacking if NOTHING in names]
     pictures = sum(len(shots.drawn(slots)) for _, slots in lacking)
     raise StudyError(
-        f"{storage.folder}: the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
+        f"the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
-        + f", which the panel reads now; `recipe-search rescore {storage.file} --render` renders those recipes again "
-        f"({pictures} pictures), or take out of the study file what reads it"
+        + ", which the panel reads now",
+        place=(storage.folder,),
+        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures} pictures), or "
+        "take out of the study file what reads it",
     )
 
 

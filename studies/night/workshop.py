@@ -17,7 +17,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.store.renders import SHEET, RenderStore
-from studies.studyfile.spec import StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,9 @@ class Workshop:
             )
         device = engine.device if engine is not None else device_of(rendering.device)
         panel = Panel.open(spec.panel_settings(), device=str(device))
-        renders = RenderStore(spec.storage.folder, _stamp(spec, models, kept_on or device.type))
+        renders = RenderStore(
+            spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
+        )
         return cls(panel, renders, device, engine, rendering.vaes)
 
     @property
@@ -108,7 +110,7 @@ class Workshop:
             NotKeptError: this workshop was opened for renders that are kept.
         """
         if self._engine is None:
-            raise NotKeptError("a recipe has to be rendered; `recipe-search run` does")
+            raise NotKeptError("a recipe has to be rendered", remedy="`recipe-search run` does")
         return self._engine
 
     def make(
@@ -166,16 +168,17 @@ class Workshop:
             self._engine.close()
 
 
-def _stamp(spec: StudySpec, models: Mapping[str, str], device: str) -> str:
+def _stamp(
+    storage: Storage, merge: Merge, rendering: Rendering, shots: StudyShots, models: Mapping[str, str], device: str
+) -> str:
     """What kept renders depend on beside recipe and shots; `device` is its kind."""
-    rendering, merge = spec.rendering, spec.merge
     return "\n".join(
         [
             *models.values(),
-            *embedding_hashes(rendering, spec.shots).values(),
-            *(f"vae {digest}" for digest in vae_hashes(rendering, spec.storage).values()),
+            *embedding_hashes(rendering, shots).values(),
+            *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
-            *upscaler_hashes(rendering, spec.shots).values(),
+            *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,
             device,

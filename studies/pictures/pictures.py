@@ -7,6 +7,7 @@ chunk of its own, ``merge_recipe``, which they pass over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 QUALITY = 90
 """Quality of JPEG and WebP files, 0 to 100."""
 
+_BLACK = "try another VAE (--vae), --precision fp32, or numbers of the recipe closer to neutral"
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE = b"UNICODE\x00"
 _LONGEST_EXIF = 65533 - 1024
@@ -77,7 +79,7 @@ def refuse_unfit(path: Path, size: tuple[int, int], parameters: str) -> None:
     suffix = path.suffix.lower()
     most = SIDES.get(suffix)
     if most is None:
-        raise StudyError(f"which format? The name must end in {', '.join(SIDES)}", place=(path,))
+        raise StudyError("its format is not known", place=(path,), remedy=f"the name must end in {', '.join(SIDES)}")
     if max(size) > most:
         raise StudyError(
             f"would have {size[0]}x{size[1]} pixels, and {suffix} files have at most {most} to a side",
@@ -131,3 +133,29 @@ def _from_comment(comment: object) -> str | None:
     if isinstance(comment, bytes) and comment.startswith(_UNICODE):
         return comment.removeprefix(_UNICODE).decode("utf-16-be", "replace")
     return None
+
+
+def black_warning(picture: RgbPicture, where: str) -> str:
+    """A warning that names the place of a picture that is black all over; "" for any other."""
+    return f"{where}: is black all over; {_BLACK}" if is_black(picture) else ""
+
+
+def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Make the folder of the paths, and check that none of them exists.
+
+    Raises:
+        StudyError: one exists and may not be overwritten, or the folder cannot be made.
+    """
+    folder = paths[0].parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"the folder cannot be made ({error.strerror})", place=(folder,), remedy="choose another"
+        ) from error
+    there = [path.name for path in paths if path.exists()]
+    if there and not overwrite:
+        more = f" and {len(there) - 1} more" if len(there) > 1 else ""
+        raise StudyError(
+            f"already holds {there[0]}{more}", place=(folder,), remedy="choose another folder, or add --overwrite"
+        )

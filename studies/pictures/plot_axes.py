@@ -37,13 +37,13 @@ class PlotAxis:
     @property
     def labels(self) -> list[str]:
         """Of the values, in their order."""
-        texts = [self.kind.shown(value) for value in self.values]
+        texts = [self.kind.text_of(value) for value in self.values]
         return texts if self.kind.bare else [f"{self.kind.name}: {text}" for text in texts]
 
     def where(self, places: Sequence[int]) -> str:
         """Some of the values, as messages name them."""
-        shown = ", ".join(repr(self.kind.shown(self.values[place])) for place in places)
-        return f"axis {self.kind.name}, value {shown}"
+        texts = ", ".join(repr(self.kind.text_of(self.values[place])) for place in places)
+        return f"axis {self.kind.name}, value {texts}"
 
 
 def read_axis(

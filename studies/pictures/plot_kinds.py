@@ -44,7 +44,7 @@ class AxisKind:
         lines: whether a text has lines, for which ``\n`` stands in it.
         put: of shots: what a value does to the settings.
         fields: of shots: the settings that a value replaces whole, by their options; none: it changes what is there.
-        shown: the text of a value.
+        text_of: the text of a value.
         bare: whether the label is the value alone.
     """
 
@@ -54,7 +54,7 @@ class AxisKind:
     lines: bool = False
     put: ApplyValue | None = None
     fields: tuple[str, ...] = ()
-    shown: Callable[[Any], str] = str
+    text_of: Callable[[Any], str] = str
     bare: bool = False
 
 
@@ -144,7 +144,7 @@ def _shot_setting(
     field: str,
     read: ReadValues,
     *,
-    shown: Callable[[Any], str] = str,
+    text_of: Callable[[Any], str] = str,
     bare: bool = False,
     lines: bool = False,
 ) -> AxisKind:
@@ -153,18 +153,20 @@ def _shot_setting(
     def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, field: value}
 
-    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(field,), shown=shown, bare=bare, lines=lines)
+    return AxisKind(
+        name=name, sort="shot", read=read, put=put, fields=(field,), text_of=text_of, bare=bare, lines=lines
+    )
 
 
 def _hires_setting(
-    name: str, field: str, read: ReadValues, *, option: str = "", shown: Callable[[Any], str] = str
+    name: str, field: str, read: ReadValues, *, option: str = "", text_of: Callable[[Any], str] = str
 ) -> AxisKind:
     """An axis of hires fix; it makes a second pass where there was none, as its option does."""
 
     def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
         return {**fields, "hires": replace(fields.get("hires") or Hires(), **{field: value})}
 
-    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), shown=shown)
+    return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), text_of=text_of)
 
 
 def _model_axis(name: str) -> AxisKind:
@@ -172,7 +174,7 @@ def _model_axis(name: str) -> AxisKind:
         name=name,
         sort="model",
         read=_each(lambda item: [Path(item).expanduser()]),
-        shown=lambda path: path.name,
+        text_of=lambda path: path.name,
         bare=True,
     )
 
@@ -183,7 +185,7 @@ def _vaes(item: str) -> list[Path | None]:
 
 
 def _merge_axis(name: str) -> AxisKind:
-    return AxisKind(name=name.strip(), sort="merge", lines=True, shown=_spaced)
+    return AxisKind(name=name.strip(), sort="merge", lines=True, text_of=_spaced)
 
 
 def _spaced(value: str) -> str:
@@ -195,15 +197,15 @@ _WORDS = _each(lambda item: [item])
 _AXIS_KINDS = (
     _shot_setting("Seed", "seed", _each(whole_numbers)),
     _shot_setting("Steps", "steps", _each(whole_numbers)),
-    _shot_setting("CFG Scale", "cfg", _each(numbers), shown=_rounded),
+    _shot_setting("CFG Scale", "cfg", _each(numbers), text_of=_rounded),
     _shot_setting("Prompt", "prompt", _whole_texts, lines=True),
     _shot_setting("Negative prompt", "negative", _whole_texts, lines=True),
     AxisKind(name="Prompt S/R", sort="shot", read=_whole_texts, lines=True, put=_put_replaced, bare=True),
-    AxisKind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, shown=", ".join, bare=True),
+    AxisKind(name="Prompt order", sort="shot", read=_orders, put=_put_ordered, text_of=", ".join, bare=True),
     _shot_setting("Sampler", "sampler", _WORDS, bare=True),
     _shot_setting("Schedule type", "schedule", _each(_schedules)),
-    _shot_setting("Sigma noise", "s_noise", _each(numbers), shown=_rounded),
-    _shot_setting("Eta", "eta", _each(numbers), shown=_rounded),
+    _shot_setting("Sigma noise", "s_noise", _each(numbers), text_of=_rounded),
+    _shot_setting("Eta", "eta", _each(numbers), text_of=_rounded),
     _shot_setting("ENSD", "ensd", _each(whole_numbers)),
     _shot_setting("Clip skip", "clip_skip", _each(whole_numbers)),
     AxisKind(
@@ -212,14 +214,14 @@ _AXIS_KINDS = (
         read=_each(_size),
         put=_put_size,
         fields=("width", "height"),
-        shown=lambda size: f"{size[0]}x{size[1]}",
+        text_of=lambda size: f"{size[0]}x{size[1]}",
     ),
     _shot_setting("RNG source", "rng", _each(_rngs)),
     _hires_setting("Hires steps", "steps", _each(whole_numbers)),
     _hires_setting("Hires upscaler", "upscaler", _WORDS),
     _hires_setting("Hires sampler", "sampler", _WORDS),
-    _hires_setting("Denoising", "denoise", _each(numbers), option="denoise", shown=_rounded),
-    AxisKind(name="VAE", sort="vae", read=_each(_vaes), shown=lambda path: path.name if path else "None"),
+    _hires_setting("Denoising", "denoise", _each(numbers), option="denoise", text_of=_rounded),
+    AxisKind(name="VAE", sort="vae", read=_each(_vaes), text_of=lambda path: path.name if path else "None"),
     _model_axis("Checkpoint name"),
     _model_axis("Recipe"),
     *(_merge_axis(name) for name in AXES if name not in {NONE, *PICTURES_ONLY}),

@@ -100,7 +100,9 @@ def _sources_of_file(path: Path, merging: Sequence[PlotAxis], run: int, hashes: 
 def _merged_source(path: Path, found: RecipeInput, recipe: Recipe) -> PictureSource:
     missing = [name for name in recipe.models if name not in found.models]
     if missing:
-        raise StudyError(f"where are the models {', '.join(missing)}? Name them under [models]", place=(path,))
+        raise StudyError(
+            f"has no path of the models {', '.join(missing)}", place=(path,), remedy="name them under [models]"
+        )
     return recipe_source(path.stem, recipe, found.models)
 
 

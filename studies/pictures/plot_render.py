@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from engine.errors import Named, RenderError
 from studies.drawing.grids import Grid, GridLabel
 from studies.drawing.lettering import Lettering
 from studies.drawing.sheets import RgbPicture
-from studies.pictures.options import open_engine, warn_of_black
-from studies.pictures.pictures import save_picture
+from studies.pictures.pictures import black_warning, save_picture
 from studies.pictures.plot_captions import caption as caption_of
 from studies.pictures.plot_plan import CellPlace, PlotCell, PlotPlan
+from studies.pictures.sources import open_engine
 from studies.progress import Meter, meter
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def render_plan(
     batch: int,
     how: Mapping[str, Any],
     console: Console,
+    warn: Callable[[str], None],
 ) -> list[RenderError]:
     """Render all cells, save each that has a path, and write the grid.
 
@@ -68,6 +69,7 @@ def render_plan(
         batch: pictures made at once, at most.
         how: values for ``Engine.open``.
         console: for the progress.
+        warn: called with the warning of every picture, "" where there is none.
 
     Returns:
         What went wrong, for every cell that came out broken and stays empty.
@@ -91,7 +93,7 @@ def render_plan(
                         engine.use_vae(vae)
                     for cell, picture in _rendered(engine, plan, piece, bar, broken):
                         grid.put(sheet, cell.place, picture)
-                        warn_of_black(picture, plan.where(cell))
+                        warn(black_warning(picture, plan.where(cell)))
                         if cell.place in paths:
                             _save(plan, cell, picture, paths[cell.place])
     if len(broken) == len(plan.cells):

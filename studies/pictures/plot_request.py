@@ -11,12 +11,12 @@ from typing import Any
 from engine.errors import Problem, Problems
 from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
-from studies.pictures.hires_options import refuse_unknown_upscaler, with_hires
-from studies.pictures.options import FIRST_SEED, base_settings
+from studies.pictures.hires_settings import refuse_unknown_upscaler, with_hires
 from studies.pictures.plot_axes import PlotAxis, read_axis
 from studies.pictures.plot_kinds import AxisKind, kind_of
 from studies.pictures.plot_models import model_problems, read_models, rules_of
 from studies.pictures.plot_plan import PlotPlan, plan
+from studies.pictures.settings import FIRST_SEED, base_settings
 from studies.pictures.sources import SHORT, FileHashes
 
 MOST_SHOWN = 20

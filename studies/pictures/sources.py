@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from engine.architecture.families import family_of
 from engine.architecture.widths import FamilyName
@@ -17,7 +18,11 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from engine.supermerger.metadata import RECIPE_KEY
 from studies.errors import StudyError
+from studies.progress import bytes_meter, console
 from studies.recipes.inputs import InputOptions, read_input
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
 
 SHORT = 10
 """Digits of the hashes that the WebUI writes into pictures."""
@@ -142,3 +147,24 @@ def _recipe_in_header(path: Path, header: Header, family: FamilyName) -> tuple[R
         return read_input(str(path), InputOptions(family=family)).recipe, ()
     except RecipeError as error:
         return None, (f"the recipe in its header is left out of the pictures, as it cannot be read: {error}",)
+
+
+def open_engine(models: Mapping[str, Path], round_to: str, **how: Any) -> Engine:
+    """The engine, with a bar while it reads; ``how`` are other values that ``Engine.open`` takes."""
+    from engine.engine import Engine
+
+    with bytes_meter("reading the models", console()) as progress:
+        return Engine.open(models, round_to=round_to, progress=progress, **how)
+
+
+def vae_digits(vae: Path | None) -> str:
+    """Ten digits of a VAE file's SHA-256, which pictures name it by; empty for no file."""
+    return file_hashes({"vae": vae})["vae"][:SHORT] if vae else ""
+
+
+def file_hashes(models: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of the files, by name, with a bar while they are read."""
+    from studies.inputs.hashes import hashes_of, user_memory
+
+    with bytes_meter("hashing", console()) as progress:
+        return hashes_of(models, user_memory(), progress)

@@ -39,7 +39,7 @@ SDXL. SD2 counts as SD1."""
 DECODE_FLOP = 2.5e12
 """Work of decoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 ENCODE_FLOP = 1.1e12
-"""Work of encoding one of that size."""
+"""Work of encoding one picture of 512 x 512 pixels with SD1.5's VAE."""
 ENLARGE_FLOP = 9.4e12
 """Work of an ESRGAN model (23 blocks, four times larger) on a picture of 512 x 512 pixels."""
 SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
-from engine.errors import Problems, RecipeError
+from engine.errors import Named, Problems, RecipeError
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -20,13 +20,15 @@ from engine.recipes.file import read_recipe_file
 from engine.recipes.presets import PRESETS, Weights, parse_presets, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.text import parse_toml
-from engine.supermerger.fields import Fields, Reading, notes_on, step_of
+from engine.supermerger.fields import Reading, RunFields, notes_on, step_of
 from engine.supermerger.history import dialect_name, parse_history, recipe_of_row, row_of
 from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
 from studies.errors import StudyError
 
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
+"""The kinds of text that a recipe is read from."""
 STDIN = "-"
+"""The name that stands for the standard input or output in place of a file."""
 
 _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".safetensors": "metadata", ".json": "metadata"}
 _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
@@ -52,7 +54,7 @@ class InputOptions:
     row: int | None = None
     preset: str | None = None
     presets: Path | None = None
-    settings: Fields = field(default_factory=Fields)
+    settings: RunFields = field(default_factory=RunFields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,9 @@ def read_input(source: str, options: InputOptions) -> RecipeInput:
     """
     kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
-        raise StudyError(f"{source}: what kind of file is it? Name it with --from: {', '.join(KINDS)}")
+        raise StudyError(
+            "its kind is not known", place=(Named(source),), remedy=f"name it with --from: {', '.join(KINDS)}"
+        )
     if kind == "toml":
         return _from_recipe_file(source)
     if kind == "metadata" and not _is_text(source):
@@ -118,14 +122,16 @@ def _text_of(source: str) -> str:
         return _standard_input()
     if not _is_file(source):
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
-            raise StudyError(f"{source}: there is no such file", remedy="check the path")
+            raise StudyError("there is no such file", place=(Named(source),), remedy="check the path")
         return source
     try:
         return Path(source).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise StudyError(f"{source}: cannot be read ({error.strerror})", remedy="check the path") from error
+        raise StudyError(
+            f"cannot be read ({error.strerror})", place=(Named(source),), remedy="check the path"
+        ) from error
     except UnicodeDecodeError as error:
-        raise StudyError(f"{source}: is not UTF-8 text", remedy="save it as UTF-8") from error
+        raise StudyError("is not UTF-8 text", place=(Named(source),), remedy="save it as UTF-8") from error
 
 
 def _standard_input() -> str:
@@ -198,7 +204,9 @@ def _family_in(header: Header, path: Path) -> FamilyName:
 
     family = family_of({name: info.shape for name, info in header.tensors.items()})
     if family is None:
-        raise StudyError("of which family are its models? Name it with --family: sd1, sd2 or sdxl", place=(path,))
+        raise StudyError(
+            "the family of its models is not known", place=(path,), remedy="name it with --family: sd1, sd2 or sdxl"
+        )
     return family
 
 
@@ -226,7 +234,9 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
     rows = parse_history(text, "standard input" if source == STDIN else source[:80])
     if options.row is None and len(rows) != 1:
-        raise StudyError(f"{source}: has {len(rows)} rows", remedy="choose one with --id: an ID, or -1 for the last")
+        raise StudyError(
+            f"has {len(rows)} rows", place=(Named(source),), remedy="choose one with --id: an ID, or -1 for the last"
+        )
     row = row_of(rows, -1 if options.row is None else options.row, source)
     dialect = dialect_of(options.dialect or dialect_name(row, _family(options)))
     reading = recipe_of_row(row, dialect, _family(options), _own_presets(options))
@@ -261,7 +271,9 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
 
 def _checked_rules(text: str, calculation: str) -> str:
     if not parse_elemental(text, calculation):
-        raise RecipeError(f"{text.strip()!r:.60}: it has no elemental rule", remedy="write OUT05 OUT08:attn1:0.88")
+        raise RecipeError(
+            "it has no elemental rule", place=(Named(f"{text.strip()!r:.60}"),), remedy="write OUT05 OUT08:attn1:0.88"
+        )
     return text.strip("\n")
 
 
@@ -269,7 +281,9 @@ def _checked_adjust(text: str, dialect: Dialect) -> str:
     if not parse_adjust(text.strip(), dialect):
         names = ", ".join(dialect.adjust_fields)
         raise RecipeError(
-            f"{text.strip()!r:.60}: this Adjust text changes nothing", remedy=f"write numbers for {names}"
+            "this Adjust text changes nothing",
+            place=(Named(f"{text.strip()!r:.60}"),),
+            remedy=f"write numbers for {names}",
         )
     return text.strip()
 
@@ -280,4 +294,6 @@ def _chosen_preset(found: Mapping[str, Weights], name: str | None, source: str) 
     if name in found or (name in PRESETS and name is not None):
         return str(name)
     count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
-    raise StudyError(f"{source:.80}: has {count}", remedy=f"choose one with --preset: {', '.join(found) or 'none'}")
+    raise StudyError(
+        f"has {count}", place=(Named(source[:80]),), remedy=f"choose one with --preset: {', '.join(found) or 'none'}"
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.files import write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
@@ -25,6 +25,7 @@ ModelHashes = Callable[[Iterable[str]], dict[str, str]]
 """SHA-256 of models by name, as far as they can be known."""
 
 KINDS = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
+"""The kinds of text that a recipe is written as."""
 
 _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".json": "metadata", ".txt": "instructions"}
 
@@ -54,7 +55,7 @@ def kind_of(output: str, form: TextOptions) -> str:
     """
     if kind := form.kind or _BY_SUFFIX.get(Path(output).suffix.lower()):
         return kind
-    raise StudyError(f"{output}: which format? Name it with --to: {', '.join(KINDS)}")
+    raise StudyError("its format is not known", place=(Named(output),), remedy=f"name it with --to: {', '.join(KINDS)}")
 
 
 def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHashes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.files import write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.recipe import Recipe
@@ -72,11 +72,13 @@ def write_cells(source: RecipeInput, recipes: Sequence[Recipe], folder: Path, *,
         StudyError: files already exist or cannot be written, or the paths of models are not known.
     """
     if missing := sorted({name for recipe in recipes for name in recipe.models} - {*source.models}):
-        raise StudyError(f"where are the models {', '.join(missing)}? Name them with -m NAME=PATH")
+        raise StudyError(f"there is no path of the models {', '.join(missing)}", remedy="name it with -m NAME=PATH")
     width = len(str(len(recipes)))
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
     if not overwrite and (there := [str(path) for path in paths if path.exists()]):
-        raise StudyError(f"{', '.join(there[:3])}: already exists", remedy="choose another folder, or add --overwrite")
+        raise StudyError(
+            "already exists", place=(Named(", ".join(there[:3])),), remedy="choose another folder, or add --overwrite"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, recipe in zip(paths, recipes, strict=True):

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from engine.merging.output import Output
-    from engine.merging.write import Written
+    from engine.merging.write import WrittenCheckpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedFiles:
     """The files that an export wrote."""
 
-    checkpoint: Written
+    checkpoint: WrittenCheckpoint
     supermerger: Path | None
     """The recipe as lines to type into SuperMerger; None where the recipe was left out."""
 
@@ -147,13 +147,13 @@ def export_recipe(
 
     text = out.with_suffix(".supermerger.txt")
     if text.exists() and not overwrite:
-        raise CheckpointError(f"{text}: already exists; choose another name, or add --overwrite")
+        raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
     if text.is_dir():
-        raise CheckpointError(f"{text}: is a folder; choose another name for the checkpoint")
+        raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
         "dtype": output.dtype,
-        "arithmetic": output.way,
+        "arithmetic": output.arithmetic,
         "pruned": output.prune,
         "vae": output.vae.name if output.vae else None,
     }
@@ -161,7 +161,7 @@ def export_recipe(
     named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
     baked = f"  bake in VAE: {output.vae.name}\n" if output.vae else ""
     words = f"{named}\n{instructions(recipe)}\n{baked}"
-    written = write_checkpoint(
+    checkpoint = write_checkpoint(
         recipe,
         models,
         out,
@@ -174,7 +174,7 @@ def export_recipe(
         write_text(text, words)
     else:
         text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
-    return ExportedFiles(checkpoint=written, supermerger=text if with_recipe else None)
+    return ExportedFiles(checkpoint=checkpoint, supermerger=text if with_recipe else None)
 
 
 def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
@@ -194,10 +194,10 @@ def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
 
 def print_export(done: ExportedFiles, console: Console) -> None:
     """Print what an export wrote, with the hashes that other tools show."""
-    written = done.checkpoint
+    checkpoint = done.checkpoint
     for line in (
-        f"{written.path}  ({written.bytes / 1e6:.1f} MB)",
-        f"  sha256 {written.sha256}  AutoV2 {written.autov2}  AutoV3 {written.autov3[:12]}",
+        f"{checkpoint.path}  ({checkpoint.bytes / 1e6:.1f} MB)",
+        f"  sha256 {checkpoint.sha256}  AutoV2 {checkpoint.autov2}  AutoV3 {checkpoint.autov3[:12]}",
         *([str(done.supermerger)] if done.supermerger else []),
     ):
         console.print(line, highlight=False, markup=False)

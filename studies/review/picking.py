@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from scorers.errors import ScorerError
 from scorers.features import FloatArray
 from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
 from studies.candidate import Candidate
@@ -18,12 +19,12 @@ from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
-from studies.night.fingerprint import INPUTS, SURROUNDINGS, refuse_changes
+from studies.night.fingerprint import INPUTS, inputs_of, kept_device, refuse_changes
 from studies.night.workshop import Workshop
 from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
 from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
 from studies.review.weights_text import weights_line
-from studies.store.opening import open_store
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import read_outcome
 from studies.store.storage import SLOTS, complete
 from studies.studyfile.spec import Storage, StudySpec
@@ -107,13 +108,14 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{self.storage.folder}: {count} usable picks; weights can be fitted to {FEWEST_PICKS} or more: "
-                f"recipe-search pick {self.storage.file}"
+                f"{count} usable picks",
+                place=(self.storage.folder,),
+                remedy=f"weights can be fitted to {FEWEST_PICKS} or more: recipe-search pick {self.storage.file}",
             )
         try:
             moved = self.taste().weights(sum(self.weights.values()))
-        except ArithmeticError as error:
-            raise StudyError(str(error), place=(self.storage.folder,)) from error
+        except ScorerError as error:
+            raise StudyError.of(problem.under(self.storage.folder) for problem in error.problems) from error
         return dict(self.all_weights) | moved
 
     def report(self) -> Iterator[str]:
@@ -149,14 +151,12 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         StudyError: the study was never run, or its file or inputs changed since.
     """
     store = open_store(spec.storage)
-    known = store.noted(INPUTS)
-    if known is None:
-        raise StudyError(f"{spec.storage.folder}: no trial was made yet; recipe-search run {spec.storage.file}")
+    if store.noted(INPUTS) is None:
+        raise not_run(spec.storage, "no trial was made yet")
     models = model_hashes(spec.merge, spec.storage)
-    kept_on = str(store.noted(SURROUNDINGS)["device"]).partition(":")[0]
-    workshop = Workshop.open(spec, models, kept_on=kept_on)
+    workshop = Workshop.open(spec, models, kept_on=kept_device(store))
     try:
-        refuse_changes(store, spec, models, workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = complete(store.trials())

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.errors import Named
 from studies.errors import StudyError
 
 FILE = "picks.jsonl"
@@ -76,5 +77,7 @@ def read_picks(folder: Path) -> list[Pick]:
         try:
             picks.append(Pick(**fields))
         except TypeError as error:
-            raise StudyError(f"{path}, line {number}: not a pick ({error}); delete the line") from error
+            raise StudyError(
+                f"not a pick ({error})", place=(path, Named(f"line {number}")), remedy="delete the line"
+            ) from error
     return picks

@@ -22,10 +22,10 @@ def with_weights(text: str, weights: Mapping[str, float]) -> str:
     if "scorers" not in document:
         return f"{text.rstrip()}\n\n[scorers]\n{line}"
     scorers = document["scorers"]
-    written = tomlkit.parse(line)["weights"]
-    found = scorers.get("weights", written)
+    entry = tomlkit.parse(line)["weights"]
+    found = scorers.get("weights", entry)
     if isinstance(found, InlineTable):
-        _put(scorers, "weights", written)
+        _put(scorers, "weights", entry)
     else:
         _write_over(found, weights)
     return tomlkit.dumps(document)

@@ -1,6 +1,6 @@
 """Render the reference pictures: ``python -m studies.sample.references``.
 
-The wanted look is a planted recipe, of block weights and Adjust as a person's would be: the composition of one parent
+The target look is a planted recipe, of block weights and Adjust as a person's would be: the composition of one parent
 with the lines and colours of the other, which needs the late OUT blocks apart from all others, and brighter than either
 (Adjust CONT; what a latent channel means is a VAE's own affair). No FLAT ratio reaches it. The references are rendered
 from it with prompts and seeds that the demo's study does not use.

@@ -43,23 +43,24 @@ DRAFT = 64  # the base learns contents at this size first, where a step costs le
 END_OF_TEXT = 49407
 STEPS = {"vae": 1500, "base": 1500, "fine_tune": 450, "clip": 500}
 
-Look = tuple[Scene, float, float]  # scene, subject_photo, background_photo
+StyledScene = tuple[Scene, float, float]
+"""A scene, and how far its subject and its background are photographed: 0 is drawn, 1 is photographed."""
 
 
 # -------------------------------------------------------------------------------------------------- the pictures
 
 
-def illustration(rng: np.random.Generator) -> Look:
+def illustration(rng: np.random.Generator) -> StyledScene:
     """Checkpoint A's world: drawn, and seen from close by."""
     return random_scene(rng, scale=(0.62, 0.76), horizon=(0.62, 0.72)), 0.0, 0.0
 
 
-def photo(rng: np.random.Generator) -> Look:
+def photo(rng: np.random.Generator) -> StyledScene:
     """Checkpoint B's world: photographed, from far away."""
     return random_scene(rng, scale=(0.32, 0.42), horizon=(0.42, 0.52)), 1.0, 1.0
 
 
-def anything(rng: np.random.Generator) -> Look:
+def anything(rng: np.random.Generator) -> StyledScene:
     """The base's world: every distance, and every amount of either look in subject and background."""
     near = float(rng.uniform())
     low, high = 0.32 + 0.3 * near, 0.42 + 0.34 * near
@@ -69,19 +70,19 @@ def anything(rng: np.random.Generator) -> Look:
     return scene, float(amounts[0]), float(amounts[1])
 
 
-def _drawn(seed: int, world: Callable[[np.random.Generator], Look], side: int) -> tuple[Look, np.ndarray]:
-    scene, subject, background = look = world(np.random.default_rng(seed))
-    return look, draw(scene, side, subject_photo=subject, background_photo=background)
+def _drawn(seed: int, world: Callable[[np.random.Generator], StyledScene], side: int) -> tuple[StyledScene, np.ndarray]:
+    scene, subject, background = styled = world(np.random.default_rng(seed))
+    return styled, draw(scene, side, subject_photo=subject, background_photo=background)
 
 
 def drawn(
-    world: Callable[[np.random.Generator], Look], side: int, count: int, seed: int
-) -> tuple[list[Look], torch.Tensor]:
-    """``count`` looks and their pictures, ``(count, 3, side, side)`` uint8; ``seed`` to ``seed + count`` are used."""
+    world: Callable[[np.random.Generator], StyledScene], side: int, count: int, seed: int
+) -> tuple[list[StyledScene], torch.Tensor]:
+    """``count`` scenes and their pictures, ``(count, 3, side, side)`` uint8; ``seed`` to ``seed + count`` are used."""
     with ProcessPoolExecutor(2) as pool:
         pairs = list(pool.map(partial(_drawn, world=world, side=side), range(seed, seed + count), chunksize=50))
     pictures = torch.from_numpy(np.stack([picture for _, picture in pairs])).permute(0, 3, 1, 2)
-    return [look for look, _ in pairs], pictures.contiguous()
+    return [scene for scene, _ in pairs], pictures.contiguous()
 
 
 def signed(pictures: torch.Tensor) -> torch.Tensor:
@@ -99,9 +100,9 @@ def token_ids(captions: list[str]) -> torch.Tensor:
     return torch.where(torch.arange(77)[None] > ends, END_OF_TEXT, ids)
 
 
-def described(look: Look, rng: np.random.Generator) -> str:
+def described(styled: StyledScene, rng: np.random.Generator) -> str:
     """A caption for CLIP: half the time with words on the look and the distance."""
-    scene, subject, background = look
+    scene, subject, background = styled
     if rng.uniform() < 0.5:
         return scene.caption
 
@@ -247,7 +248,7 @@ def train_diffusion(
 
 
 def latent_data(
-    vae: AutoencoderKL, world: Callable[[np.random.Generator], Look], side: int, count: int, seed: int
+    vae: AutoencoderKL, world: Callable[[np.random.Generator], StyledScene], side: int, count: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Latents and token ids of freshly drawn scenes."""
     looks, pictures = drawn(world, side, count, seed)
@@ -273,7 +274,7 @@ def load_pair(path: Path, unet: UNet2DConditionModel, text: CLIPTextModel) -> No
 
 
 def fine_tune(
-    work: Path, vae: AutoencoderKL, name: str, world: Callable[[np.random.Generator], Look], seed: int
+    work: Path, vae: AutoencoderKL, name: str, world: Callable[[np.random.Generator], StyledScene], seed: int
 ) -> None:
     """A fine-tune of the base's UNet on one world, at the full picture size, in two cycles on fresh scenes."""
     unet, text = train_base(work, vae)

@@ -35,7 +35,7 @@ class SampleWorld:
     clip_config: Path
     clip_weights: Path
     references: Path
-    """Folder of pictures of the wanted look."""
+    """Folder of pictures of the target look."""
 
 
 def write_world(folder: Path) -> SampleWorld:

@@ -18,7 +18,12 @@ def open_store(storage: Storage) -> StudyStore:
         StudyError: the study was never run.
     """
     if not StudyStore.exists(storage.folder):
-        raise StudyError(f"{storage.folder}: this study has not been run yet; recipe-search run {storage.file}")
+        raise not_run(storage)
     with suppress(BusyError), alone(storage.folder):  # a night at work finishes its records itself
         repair(storage.folder / "journal.log")
     return StudyStore(storage.folder, storage.name)
+
+
+def not_run(storage: Storage, what: str = "this study has not been run yet") -> StudyError:
+    """The error of a study that a run has to begin first."""
+    return StudyError(what, place=(storage.folder,), remedy=f"recipe-search run {storage.file}")

@@ -16,6 +16,9 @@ from studies.errors import StudyError
 REPORTED = ("CMMD", "polynomial MMD", "drift")
 """Names of the numbers of a standing that are only reported."""
 
+_KEYS = {"search_summary": "course"}
+"""Keys of the file that have another name than the field of an outcome."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -73,7 +76,7 @@ class Outcome:
     """Path of the finalists' sheet."""
     remarks: tuple[str, ...] = ()
     """Remarks on the search as a whole."""
-    course: tuple[str, ...] = ()
+    search_summary: tuple[str, ...] = ()
     """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
@@ -100,9 +103,9 @@ class Outcome:
     def sentences(self) -> list[str]:
         """The result in words, with its uncertainty."""
         if not self.finalists:
-            return [*self.course, "No finalist: no trial ended with a value."]
+            return [*self.search_summary, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
-        lines = [*self.course, *([self.simpler] if self.simpler else [])]
+        lines = [*self.search_summary, *([self.simpler] if self.simpler else [])]
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
@@ -128,7 +131,8 @@ class Outcome:
 
 def write_outcome(folder: Path, outcome: Outcome) -> None:
     """Store an outcome in a study's folder."""
-    write_text(folder / "outcome.json", json.dumps(asdict(outcome), indent=1) + "\n")
+    fields = {_KEYS.get(name, name): value for name, value in asdict(outcome).items()}
+    write_text(folder / "outcome.json", json.dumps(fields, indent=1) + "\n")
 
 
 def read_outcome(folder: Path) -> Outcome:
@@ -139,7 +143,7 @@ def read_outcome(folder: Path) -> Outcome:
     """
     path = folder / "outcome.json"
     if not path.exists():
-        raise StudyError(f"{folder}: no outcome yet; `recipe-search run` ends with one")
+        raise StudyError("no outcome yet", place=(folder,), remedy="`recipe-search run` ends with one")
     fields = json.loads(path.read_text(encoding="utf-8"))
     return Outcome(
         models=fields["models"],
@@ -147,7 +151,7 @@ def read_outcome(folder: Path) -> Outcome:
         finalists=_standings_of_rows(fields["finalists"]),
         sheet=fields["sheet"],
         remarks=tuple(fields.get("remarks", ())),
-        course=tuple(fields.get("course", ())),
+        search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
     )
 

@@ -92,7 +92,7 @@ def pin_recipe(
     try:
         write_new_text(path, json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
-        raise StudyError(f"{path}: was written by another process just now; approve again") from None
+        raise StudyError("was written by another process just now", place=(path,), remedy="approve again") from None
     return pin
 
 
@@ -106,15 +106,15 @@ def read_pins(folder: Path) -> list[Pin]:
 
 
 def _read_pin(path: Path) -> Pin:
-    way_out = "restore the file from a backup, or delete it and approve again"
+    remedy = "restore the file from a backup, or delete it and approve again"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         digest = fields.pop("digest")
         pin = Pin(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"{path}: not a pin ({error}); {way_out}") from error
+        raise StudyError(f"not a pin ({error})", place=(path,), remedy=remedy) from error
     if pin.digest != digest:
-        raise StudyError(f"{path}: was changed after it was approved; {way_out}")
+        raise StudyError("was changed after it was approved", place=(path,), remedy=remedy)
     return pin
 
 
@@ -126,10 +126,12 @@ def latest_pin(folder: Path, number: int | None = None) -> Pin:
     """
     pins = read_pins(folder)
     if not pins:
-        raise StudyError(f"{folder}: nothing is approved yet; run `recipe-search approve` first")
+        raise StudyError("nothing is approved yet", place=(folder,), remedy="run `recipe-search approve` first")
     if number is None:
         return pins[-1]
     for pin in pins:
         if pin.number == number:
             return pin
-    raise StudyError(f"{folder}: no pin {number}; there are {', '.join(str(pin.number) for pin in pins)}")
+    raise StudyError(
+        f"no pin {number}", place=(folder,), remedy=f"there are {', '.join(str(pin.number) for pin in pins)}"
+    )

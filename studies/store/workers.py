@@ -84,7 +84,7 @@ def alone(folder: Path) -> Generator[None]:
     """
 
     def refuse(who: str = "another `recipe-search` command is") -> None:
-        raise BusyError(f"{folder}: {who} working on this study; wait for it, or stop it first")
+        raise BusyError(f"{who} working on this study", place=(folder,), remedy="wait for it, or stop it first")
 
     with held(folder, "night", busy=refuse):
         if workers := at_work(folder):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from engine.errors import Place, Problem, did_you_mean, value_text
+from engine.errors import MISSING, Place, Problem, did_you_mean, value_text
 
 OWN_ERROR = "recipe_search"
 """Type of the errors that our own validators raise; their context holds the `problems`."""
@@ -44,14 +44,14 @@ def own_error(what: str, remedy: str) -> PydanticCustomError:
 def own_errors(problems: Iterable[Problem]) -> PydanticCustomError:
     """Return the error that a validator of ours raises where another package found the problems.
 
-    The value's place in the file becomes theirs.
+    The value's place in the file comes before theirs.
     """
     found = tuple(problems)
     return PydanticCustomError(OWN_ERROR, "{text}", {"text": "; ".join(map(str, found)), "problems": found})
 
 
 def problems_of(error: PydanticCustomError) -> tuple[Problem, ...]:
-    """Return what a validator of ours found, without a place."""
+    """Return what a validator of ours found; places lie within the value."""
     return (error.context or {})["problems"]
 
 
@@ -79,9 +79,14 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
     elif kind == "missing":
         yield Problem(place=place, what="is missing", remedy=remedy)
     elif kind == OWN_ERROR:
-        yield from (replace(problem, place=place, seen=details["input"]) for problem in context["problems"])
+        yield from (_seen(problem.under(*place), details["input"]) for problem in context["problems"])
     else:
         yield Problem(place=place, what=_what(kind, context, details["msg"]), seen=details["input"], remedy=remedy)
+
+
+def _seen(problem: Problem, value: object) -> Problem:
+    """The problem with the value of its key, if it has none of its own."""
+    return replace(problem, seen=value) if problem.seen is MISSING else problem
 
 
 def _what(kind: str, context: dict[str, Any], message: str) -> str:
@@ -96,7 +101,7 @@ def _what(kind: str, context: dict[str, Any], message: str) -> str:
         return f"takes at most {context['max_length']} entries"
     if kind == "string_too_short":
         return "must not be empty"
-    return message.removeprefix("Value error, ")
+    return message
 
 
 def _field_at(model: type[BaseModel], loc: Place) -> tuple[type[BaseModel] | None, FieldInfo | None]:

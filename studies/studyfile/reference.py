@@ -57,7 +57,7 @@ def _sections(name: str, field: Schema, models: Schema, *, many: bool = False) -
     schema = models[_model(field["items"] if many else field) or ""]
     keys, inner = {}, {}
     for key, value in schema["properties"].items():
-        (inner if _model(value) and "written" not in value else keys)[key] = value
+        (inner if _model(value) and "accepts" not in value else keys)[key] = value
     required = schema.get("required", ())
     rows = "".join(_row(key, value, required=key in required) for key, value in keys.items())
     title = f"[[{name}]]" if many else f"[{name}]"
@@ -77,7 +77,7 @@ def _model(field: Schema) -> str | None:
 def _row(key: str, field: Schema, *, required: bool) -> str:
     default = field.get("default")
     given = "required" if required else "" if default in (None, [], {}) else f"`{value_text(default, limit=200)}`"
-    cells = (f"`{key}`", field.get("written") or _value(field), given, _text(field))
+    cells = (f"`{key}`", field.get("accepts") or _value(field), given, _text(field))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

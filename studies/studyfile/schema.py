@@ -30,10 +30,15 @@ from studies.studyfile.validators import (
 )
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+"""The number formats in which pictures can be computed; `auto` leaves it to the device."""
 PREDICTIONS = ("auto", "epsilon", "v")
+"""What a UNet can predict: noise (`epsilon`) or `v`; `auto` leaves it to the checkpoint."""
 DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
+"""The weight of each scorer, by name, where the study file gives none."""
 DEFAULT_ENCODER = "clip-l"
+"""The name of the encoder where the study file gives none."""
 SCORERS_FOLDER = "models/scorers"
+"""The folder of published scorer files where the study file gives none, relative to it."""
 AUTO_SHOTS = 0
 """Stands for `auto`: as many shots per trial as the noise asks for."""
 MOST_SEED = 2**32 - 1
@@ -68,14 +73,14 @@ class ModelsTable(StudyFileTable):
 
 
 class TargetTable(StudyFileTable):
-    """`[target]`: pictures of the wanted look, a folder or a list of files, and the look in words."""
+    """`[target]`: pictures of the target look, a folder or a list of files, and the look in words."""
 
     references: Annotated[list[FilledText], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
-        examples=["references"], json_schema_extra={"written": "text, or list of texts"}
+        examples=["references"], json_schema_extra={"accepts": "text, or list of texts"}
     )
-    """Pictures of the wanted look: a folder, or a list of files. 8 to 40, of different subjects."""
+    """Pictures of the target look: a folder, or a list of files. 8 to 40, of different subjects."""
     like: FilledText | None = Field(default=None, examples=["flat illustration, bold outlines"])
-    """The wanted look in words."""
+    """The target look in words."""
     unlike: FilledText | None = Field(default=None, examples=["photo"])
     """What it should not look like, in words."""
 
@@ -201,7 +206,7 @@ class SearchTable(StudyFileTable):
     shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(
         default=AUTO_SHOTS,
         examples=[8],
-        json_schema_extra={"written": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
+        json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
     """Pictures per trial; `auto`: as many as the measured noise asks for."""
     begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
@@ -239,7 +244,7 @@ class ScorersTable(StudyFileTable):
     encoder: Annotated[EncoderTable, BeforeValidator(checks.encoder)] = Field(
         default=EncoderTable(known=DEFAULT_ENCODER),
         examples=[DEFAULT_ENCODER],
-        json_schema_extra={"written": "text, or table of two texts", "default": DEFAULT_ENCODER},
+        json_schema_extra={"accepts": "text, or table of two texts", "default": DEFAULT_ENCODER},
     )
     """The image and text encoder: the name of a known one, or two files, `{ config = "...", weights = "..." }`."""
     folder: FilledText = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])

@@ -19,7 +19,9 @@ from studies.studyfile.validators import FilledText, FiniteNumber, StudyFileTabl
 RATIO_LIMITS = (-2.0, 3.0)
 """The smallest and the largest ratio: the widest limits that SuperMerger's block sliders can be given."""
 FACTOR_LIMITS = (0.0, 2.0)
+"""The smallest and the largest Self factor."""
 MOST_WORDS = 20
+"""The most VAE files that a search can choose among."""
 
 ModeName = Annotated[str, AfterValidator(checks.one_of(MERGE_MODES, "merge mode"))]
 CalculationName = Annotated[str, AfterValidator(space_values.calculation)]
@@ -98,7 +100,7 @@ class SelfTable(StudyFileTable):
     sites: Annotated[list[SiteName], BeforeValidator(space_values.suggested)] = Field(
         default=[],
         examples=[["OUT05:attn1"], "OUT05:attn1"],
-        json_schema_extra={"written": 'list of texts, or `"suggested"`'},
+        json_schema_extra={"accepts": 'list of texts, or `"suggested"`'},
     )
     """Parts of the merged model that are multiplied, such as `"OUT05:attn1"`; `"suggested"`: attn1 of every OUT block
     that has it."""

@@ -15,6 +15,7 @@ from studies.studyfile.problems import own_error, own_errors
 BLOCK_NAMES = (*BLOCKS, *SEPARATE)
 """All that can have a ratio, in models of any family."""
 FINEST = 10.0**-DIGITS
+"""The finest step of a knob: one in the last digit of a recipe's numbers."""
 SUGGESTED = "suggested"
 """Stands for the sites that are suggested for the study's models."""
 

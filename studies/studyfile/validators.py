@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Annotated, Any, TypeVar
 
@@ -31,7 +32,7 @@ class StudyFileTable(BaseModel):
     """The base of all tables: no unknown keys, no silent conversions."""
 
     # Of a key's `examples`, the first is for the key itself, the second for an entry of its table. The text below a key
-    # is its description, which `studies.studyfile.reference` prints; `written` there says what a person may write where
+    # is its description, which `studies.studyfile.reference` prints; `accepts` there says what a person may write where
     # the field's own type says less.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
@@ -147,7 +148,7 @@ def schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow."""
     problem = schedule_problem(info.data.get("sampler", next(iter(SAMPLERS))), name)
     if problem:
-        raise own_errors([problem])
+        raise own_errors([replace(problem, place=())])  # the key is the place
     return name
 
 
@@ -155,7 +156,7 @@ def second_schedule(name: str, info: ValidationInfo) -> str:
     """Accept a schedule that the table's `sampler` can follow, or none; without a sampler, any schedule."""
     problem = schedule_problem(info.data.get("sampler") or next(iter(SAMPLERS)), name) if name else None
     if problem:
-        raise own_errors([problem])
+        raise own_errors([replace(problem, place=())])  # the key is the place
     return name
 
 
@@ -273,7 +274,7 @@ def _known_to_scorers(look_up: Callable[[], object]) -> None:
     try:
         look_up()
     except ScorerError as error:
-        raise own_errors(error.problems) from None
+        raise own_errors(replace(problem, place=()) for problem in error.problems) from None  # the key says the name
 
 
 ScorerName = Annotated[str, AfterValidator(scorer)]

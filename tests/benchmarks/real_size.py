@@ -15,9 +15,10 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from engine.architecture.layout import Widths, buffers, shapes
+from engine.architecture.layout import Widths, shapes
 from engine.architecture.widths import REAL, FamilyName
 from engine.checkpoints.header import TensorInfo, header_bytes
+from tests.engine.file_buffers import buffers
 
 BLOCK = 1 << 25  # elements: 64 MB in fp16
 STEP = 7_368_787  # a prime: where the next tensor begins within the block

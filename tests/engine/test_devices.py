@@ -32,7 +32,7 @@ def test_names_are_the_devices_they_say(gpus: int) -> None:
 @pytest.mark.parametrize("name", ["gpu", "", "meta", "mps", "CUDA", "cuda:", "cuda:-1", "cuda:1x", "cpu:0"])
 def test_other_names_are_refused(name: str) -> None:
     assert not is_device_name(name)
-    with pytest.raises(EngineError, match=rf'device = "{name}" is not known. Choose auto, cpu, cuda or cuda:0, cuda:1'):
+    with pytest.raises(EngineError, match=rf'no device \("{name}"\); choose auto, cpu, cuda or cuda:0, cuda:1'):
         device_of(name)
 
 
@@ -44,7 +44,9 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are(gpus: int) -> No
     }
     for name in ("cuda:3", "cuda:999999", *([] if gpus else ["cuda"])):
         assert is_device_name(name)
-        with pytest.raises(EngineError, match=f"torch sees {gpus} CUDA devices here. Choose {instead[gpus]}"):
+        with pytest.raises(
+            EngineError, match=rf'torch sees {gpus} CUDA devices here \("{name}"\); choose {instead[gpus]}'
+        ):
             device_of(name)
 
 

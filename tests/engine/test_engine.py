@@ -144,11 +144,11 @@ def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"device": "gpu"}, 'device = "gpu" is not known'),
-        ({"device": "meta"}, 'device = "meta" is not known'),
+        ({"device": "gpu"}, 'no device \\("gpu"\\)'),
+        ({"device": "meta"}, 'no device \\("meta"\\)'),
         ({"device": "cuda:99"}, r"torch sees \d+ CUDA devices"),
-        ({"precision": "fp8"}, "precision = .* Choose one of auto, fp16, bf16, fp32"),
-        ({"round_to": "int8"}, "round_to = .* Choose one of fp16, bf16, fp32"),
+        ({"precision": "fp8"}, r'precision: is not known \("fp8"\); known here: auto, fp16, bf16, fp32'),
+        ({"round_to": "int8"}, r'round_to: is not known \("int8"\); known here: fp16, bf16, fp32'),
     ],
 )
 def test_unknown_choices_are_refused(parents: dict[str, Path], choice: dict[str, str], said: str) -> None:

@@ -41,7 +41,7 @@ def test_pure_noise_ends_early_and_says_so(seed: int) -> None:
     assert status["refine"] == "skipped"
     assert len(history) < 8 + 4 + 40 + 32
     suggester = Suggester(space=SPACE, plan=PLAN, seed=1)
-    assert "nothing that can be told from the noise" in str(suggester.statuses(history)[2])
+    assert "no effect that stands out from the noise" in str(suggester.statuses(history)[2])
     recommended = suggester.recommended(history)
     assert (recommended["adjust:CONT"], recommended["adjust:BRI"]) == (0.0, 0.0)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.architecture.layout import UNET, VAE, Shape, Widths, buffers, shapes
+from engine.architecture.layout import UNET, VAE, Shape, Widths, shapes
 from engine.architecture.widths import REAL, SD1, SD2, SDXL, FamilyName
+from tests.engine.file_buffers import buffers
 
 TABLE = Path(__file__).parents[2] / "golden" / "merges" / "block_map.tsv.gz"
 ARCHITECTURES: dict[FamilyName, str] = {"sd1": "sd15", "sd2": "sd2", "sdxl": "sdxl"}

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.engine import Engine
 from engine.gradients.derivatives import Move
 from engine.live.weights import LiveWeights
-from engine.modes.rows import Row
+from engine.modes.rows import TensorRow
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
 
@@ -33,7 +33,7 @@ def moves(step: float = 0.7) -> dict[str, Move]:
     return {name: Move(recipe=chain(**{name: step}), step=step) for name in NUMBERS}
 
 
-def value_of(row: Row, key: str, weights: LiveWeights) -> Tensor:
+def value_of(row: TensorRow, key: str, weights: LiveWeights) -> Tensor:
     """A row's tensor in float64, flat."""
     total = sum(
         (weight * weights.parent(str(name), key).double().flatten() for name, weight in row.terms), torch.zeros(1)

@@ -12,8 +12,8 @@ from engine.architecture.widths import UNET
 from engine.gradients.contraction import Contraction
 from engine.gradients.derivatives import row_derivatives
 from engine.live.weights import LiveWeights
-from engine.merging.folded import Plan
-from engine.modes.rows import Row
+from engine.merging.folded import MergePlan
+from engine.modes.rows import TensorRow
 from tests.engine.gradients.moved import chain, moves, value_of
 
 
@@ -27,7 +27,7 @@ def unet_loss(trained: LiveWeights) -> Tensor:
     return (found - target).square().mean()
 
 
-def fill(trained: LiveWeights, plan: Plan, keys: Iterable[str]) -> None:
+def fill(trained: LiveWeights, plan: MergePlan, keys: Iterable[str]) -> None:
     """The plan in float64, without rounding."""
     with torch.no_grad():
         for key in keys:
@@ -76,6 +76,6 @@ def test_several_backward_passes_add_up(trained: LiveWeights) -> None:
         with contraction.collecting():
             for _ in range(passes):
                 unet_loss(trained).backward()
-    row = Row((("A", 0.5), ("B", -0.2)), (0.1, 0.2, 0.3, 0.4))
+    row = TensorRow((("A", 0.5), ("B", -0.2)), (0.1, 0.2, 0.3, 0.4))
     assert once.contracted()[key].along(row)
     assert twice.contracted()[key].along(row) == pytest.approx(2 * once.contracted()[key].along(row))

@@ -10,17 +10,17 @@ from engine.checkpoints.tensors import all_finite
 from engine.merging.evaluate import CPU_PIECE, Arithmetic
 from engine.modes.plus_random import PLUS_RANDOM
 from engine.modes.record import CalculationMode, Operands, PrepassKey
-from engine.modes.rows import Row, combined, model, scaled
+from engine.modes.rows import TensorRow, combined, model, scaled
 from engine.modes.train_difference import TRAIN_DIFFERENCE
 
 CPU = torch.device("cpu")
 
 
-def mix(ratio: float) -> Row:
+def mix(ratio: float) -> TensorRow:
     return combined(((model("A"), 1 - ratio), (model("B"), ratio)))
 
 
-def evaluated(row: Row, dtype: torch.dtype, **tensors: Tensor) -> Tensor:
+def evaluated(row: TensorRow, dtype: torch.dtype, **tensors: Tensor) -> Tensor:
     out = torch.empty(next(iter(tensors.values())).numel(), dtype=dtype)
     Arithmetic(CPU, dtype).evaluate(row, lambda name: tensors[name], out)
     return out
@@ -46,7 +46,7 @@ def test_noise_and_zeros_are_made_where_the_models_are(mode: CalculationMode) ->
     meta, prepass = torch.device("meta"), PLUS_RANDOM.prepass
     assert mode.folded is not None
     assert prepass is not None
-    row = mode.folded(Operands(models=(model("A"), model("B"), Row(())), alpha=0.1, run=1))
+    row = mode.folded(Operands(models=(model("A"), model("B"), TensorRow(())), alpha=0.1, run=1))
     known = {1: prepass.find([PrepassKey(key="key", shape=(4, 3), dtype=torch.float16)], 0)}
     out, tensor = torch.empty(12, device=meta), torch.empty(4, 3, device=meta)
     Arithmetic(meta, torch.float16).evaluate_key("key", row, lambda _: tensor, (4, 3), out, known)
@@ -62,7 +62,7 @@ def test_three_models_are_summed() -> None:
 def test_equal_models_stay_equal_bit_for_bit() -> None:
     a, _, _ = three(1000)
     for weights in ((0.35, 0.65), (0.1, 0.9), (1.3, -0.3)):
-        row = Row((("A", weights[0]), ("B", weights[1])))
+        row = TensorRow((("A", weights[0]), ("B", weights[1])))
         assert torch.equal(evaluated(row, torch.float32, A=a, B=a.clone()), a)
 
 
@@ -84,13 +84,13 @@ def test_the_cut_into_pieces_does_not_matter() -> None:
 
 
 def test_a_shift_is_added_last() -> None:
-    row = Row((("A", 1.0),), shift=(0.1, 0.2, 0.3, 0.4))
+    row = TensorRow((("A", 1.0),), shift=(0.1, 0.2, 0.3, 0.4))
     found = evaluated(row, torch.float32, A=torch.ones(4))
     assert torch.allclose(found, torch.tensor([1.1, 1.2, 1.3, 1.4]))
 
 
 def test_an_empty_row_is_zero() -> None:
-    assert torch.equal(evaluated(Row(()), torch.float16, A=torch.ones(3)), torch.zeros(3, dtype=torch.float16))
+    assert torch.equal(evaluated(TensorRow(()), torch.float16, A=torch.ones(3)), torch.zeros(3, dtype=torch.float16))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -5,8 +5,8 @@ import pytest
 from engine.architecture.layout import shapes
 from engine.architecture.widths import REAL, Shape
 from engine.errors import RecipeError
-from engine.merging.folded import Plan, plan_for
-from engine.modes.rows import Calculated, Row, combined, model, scaled
+from engine.merging.folded import MergePlan, plan_for
+from engine.modes.rows import Calculated, TensorRow, combined, model, scaled
 from engine.recipes.blocks import BLOCKS, Site
 from engine.recipes.recipe import AdjustStep, Filter, MergeStep, Recipe, SelfStep
 
@@ -16,12 +16,12 @@ SHAPES: dict[str, Shape] = {**shapes(REAL["sd1"]), POSITIONS: (1, 77)}
 RISING = MergeStep(alpha=tuple(n / 100 for n in range(len(BLOCKS))))
 
 
-def plan(*steps: MergeStep | SelfStep | AdjustStep, **more: str) -> Plan:
+def plan(*steps: MergeStep | SelfStep | AdjustStep, **more: str) -> MergePlan:
     recipe = Recipe(steps=steps, **more)  # pyright: ignore[reportArgumentType]
     return plan_for(recipe, dict.fromkeys("ABCD", SHAPES))
 
 
-def mix(ratio: float) -> Row:
+def mix(ratio: float) -> TensorRow:
     return combined(((model("A"), 1 - ratio), (model("B"), ratio)))
 
 
@@ -65,7 +65,7 @@ def test_the_last_site_wins() -> None:
 def test_a_factor_of_zero_leaves_the_weights_but_in_2023() -> None:
     key = f"{UNET}output_blocks.5.1.transformer_blocks.0.attn1.to_q.weight"
     assert plan(RISING, factors(OUT05__attn1=0.0)).rows == plan(RISING).rows
-    assert plan(RISING, factors(OUT05__attn1=0.0), dialect="2023").rows[key] == Row(())
+    assert plan(RISING, factors(OUT05__attn1=0.0), dialect="2023").rows[key] == TensorRow(())
 
 
 def test_adjust_touches_six_tensors() -> None:

@@ -47,7 +47,7 @@ def test_the_folded_file_is_the_live_weights(tmp_path: Path, parents: dict[str, 
     )
     weights.build(weights.plan(Recipe.flat(0.9)))
     weights.build(weights.plan(RECIPE))
-    folded = Output(dtype=dtype, way="folded")
+    folded = Output(dtype=dtype, arithmetic="folded")
     out = write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", output=folded, metadata={}).path
     written = open_checkpoint(out)
     for key in weights.keys:
@@ -293,10 +293,10 @@ def test_clip_position_ids_are_repaired_on_request(tmp_path: Path, parents: dict
 def test_keys_that_only_b_has_are_appended(tmp_path: Path, parents: dict[str, Path]) -> None:
     more = {"model.diffusion_model.more.weight": torch.full((3,), 2.0), "betas": torch.ones(3)}
     save_file(load_file(parents["B"]) | more, tmp_path / "b.safetensors")
-    for way in ("exact", "folded"):
-        out = tmp_path / f"{way}.safetensors"
+    for arithmetic in ("exact", "folded"):
+        out = tmp_path / f"{arithmetic}.safetensors"
         files = {"A": parents["A"], "B": tmp_path / "b.safetensors"}
-        found = load_file(write_checkpoint(RECIPE, files, out, output=Output(way=way), metadata={}).path)
+        found = load_file(write_checkpoint(RECIPE, files, out, output=Output(arithmetic=arithmetic), metadata={}).path)
         assert torch.equal(found["model.diffusion_model.more.weight"], torch.full((3,), 2.0, dtype=torch.float16))
         assert "betas" not in found
 
@@ -310,10 +310,14 @@ def test_a_chain_of_three_models_is_written(tmp_path: Path, parents: dict[str, P
     )
     files = parents | {"C": tmp_path / "c.safetensors"}
     values: list[dict[str, torch.Tensor]] = []
-    for way in ("exact", "folded"):
-        out = tmp_path / f"{way}.safetensors"
+    for arithmetic in ("exact", "folded"):
+        out = tmp_path / f"{arithmetic}.safetensors"
         values.append(
-            load_file(write_checkpoint(Recipe(steps=steps), files, out, output=Output(way=way), metadata={}).path)
+            load_file(
+                write_checkpoint(
+                    Recipe(steps=steps), files, out, output=Output(arithmetic=arithmetic), metadata={}
+                ).path
+            )
         )
     exact, folded = values
     assert exact.keys() == folded.keys()

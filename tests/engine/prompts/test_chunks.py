@@ -148,7 +148,7 @@ def test_vectors_behind_a_late_comma_stay_behind_as_in_the_webui():
 
 
 def test_an_embedding_larger_than_a_chunk_is_refused():
-    with pytest.raises(RenderError, match=r'"cat" has 76 vectors, and a chunk has room for 75\. Take it out'):
+    with pytest.raises(RenderError, match=r'"cat" has 76 vectors, and a chunk has room for 75; take it out'):
         chunks_of("a cat", Invented(cat=76))
 
 

@@ -196,7 +196,7 @@ def test_a_broken_text_encoder_is_named():
 
 
 def test_weights_that_leave_no_mean_are_refused(encoder: CLIPTextModel):
-    with pytest.raises(RenderError, match=r"mean of 0 or no number.*\[1\.0, .*\]\. Change one"):
+    with pytest.raises(RenderError, match=r"mean of 0 or no number.*\(\[1\.0, .*\]\); change one"):
         Conditioner(encoder).encode([("(cat:1" + "0" * 60 + ")", 1)])
 
 

@@ -310,5 +310,5 @@ def test_what_is_not_there_is_said_with_what_is(folder: Path) -> None:
 
 def test_without_the_extra_the_command_that_installs_it_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(RenderError, match=r"need the package spandrel\. Install it: pip install 'sd-recipe-search\["):
+    with pytest.raises(RenderError, match=r"need the package spandrel; install it: pip install 'sd-recipe-search\["):
         UpscalerFolder(folder).opened("2x-Tiny", CPU)

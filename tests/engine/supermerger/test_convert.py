@@ -16,8 +16,8 @@ from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, Filter, MergeStep, SelfStep
 from engine.supermerger.convert import convert
-from engine.supermerger.cover import cover
 from engine.supermerger.effects import known_keys
+from engine.supermerger.rule_words import words_for
 from tests.engine.merging.manifest_recipes import recipe_of
 from tests.engine.merging.strategies import cases
 from tests.engine.merging.supermerger_models import Brief, made
@@ -173,14 +173,14 @@ def test_the_same_dialect_changes_nothing() -> None:
 def test_words_meet_what_is_wanted_and_nothing_else(data: st.DataObject) -> None:
     keys = [key for key in known_keys("sd1") if "output_blocks.5." in key]
     wanted = data.draw(st.sets(st.sampled_from(keys), min_size=1))
-    words = cover(wanted, {*keys} - wanted)
+    words = words_for(wanted, {*keys} - wanted)
     assert words is not None
     assert {key for key in keys if not words or any(word in key for word in words)} == wanted
 
 
 def test_no_words_for_a_part_of_another_name() -> None:
-    assert cover({"a.b"}, {"a.b.c"}) is None
-    assert cover({"a.b"}, set()) == ()
+    assert words_for({"a.b"}, {"a.b.c"}) is None
+    assert words_for({"a.b"}, set()) == ()
 
 
 @given(cases().map(lambda drawn: (drawn[0], Brief(drawn[1]))), st.sampled_from([*DIALECTS]))

@@ -16,7 +16,7 @@ from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
-from engine.supermerger.fields import Fields
+from engine.supermerger.fields import RunFields
 from engine.supermerger.metadata import (
     MODELS_KEY,
     RECIPE_KEY,
@@ -36,7 +36,7 @@ UNRECORDED = ("adjust", "gamma", "seed")
 
 def test_it_is_what_supermerger_wrote() -> None:
     written: dict[str, Any] = json.loads(SAVED["saved_metadata"][RECIPE_KEY])
-    fields = Fields(
+    fields = RunFields(
         mbw=True,
         weights_alpha=SAVED["weights_alpha"],
         weights_beta=",".join(["0.2"] * 26),

@@ -14,7 +14,7 @@ from engine.errors import RecipeError
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.steps import MergeStep
 from engine.supermerger.axes import AXES, Axis
-from engine.supermerger.fields import Fields, step_of
+from engine.supermerger.fields import RunFields, step_of
 from engine.supermerger.plot import Plot, expand, queue_of
 from tests.engine.merging.golden import FOLDER
 
@@ -24,9 +24,9 @@ HALF = ",".join(["0", *["0.5"] * 25])
 FIFTHS = ",".join(["0.2"] * 26)
 
 
-def fields(settings: dict[str, Any]) -> Fields:
+def fields(settings: dict[str, Any]) -> RunFields:
     """What was set beside the plots that were recorded."""
-    return Fields(
+    return RunFields(
         models=("sd15_A_fp32", settings.get("model_b", "sd15_B_fp32"), "sd15_C_fp32"),
         mode=settings.get("mode", "Weight sum"),
         calculation=settings.get("calcmode", "normal"),
@@ -41,7 +41,7 @@ def fields(settings: dict[str, Any]) -> Fields:
 
 
 def recorded(said: dict[str, Any]) -> MergeStep:
-    told = Fields(
+    told = RunFields(
         models=(said["model_a"], said["model_b"], said["model_c"]),
         mode=said["mode"],
         calculation=said["calcmode"],
@@ -117,7 +117,7 @@ def test_pinpoint_blocks_without_mbw_is_plain_alpha() -> None:
 
 
 def test_unknown_axes_are_named_with_the_reason() -> None:
-    with pytest.raises(RecipeError, match=r"there is no axis 'random'.*rolls dice"):
+    with pytest.raises(RecipeError, match=r"there is no axis 'random'.*draws random numbers"):
         Axis(kind="random", text="3")
 
 

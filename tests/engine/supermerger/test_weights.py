@@ -1,4 +1,4 @@
-"""SuperMerger's weights box: numbers, preset names and dice, in and out."""
+"""SuperMerger's weights box: numbers, preset names and random letters, in and out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.presets import PRESETS
 from engine.recipes.recipe import Recipe
-from engine.supermerger.fields import Fields, fields_of, step_of
+from engine.supermerger.fields import RunFields, fields_of, step_of
 from engine.supermerger.weights import parse_weights, weights_line
 from tests.engine.merging.supermerger_steps import numbers, recipes
 
 CLASSIC, HEAD = DIALECTS["classic"], DIALECTS["head"]
 ZEROS = ["0"] * 26
-DICE = [float(x) for x in np.random.RandomState(1234).rand(3000)]
+DRAWN = [float(x) for x in np.random.RandomState(1234).rand(3000)]
 
 
 def with_word(word: str, place: int = 3) -> str:
@@ -45,10 +45,10 @@ def test_own_presets_come_first() -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("R", round(DICE[3], 3)),
-        ("U", round(1.5 - 2 * DICE[3], 3)),
-        ("X", round(1 - DICE[3], 3)),
-        (" R ", round(DICE[3], 3)),
+        ("R", round(DRAWN[3], 3)),
+        ("U", round(1.5 - 2 * DRAWN[3], 3)),
+        ("X", round(1 - DRAWN[3], 3)),
+        (" R ", round(DRAWN[3], 3)),
     ],
 )
 def test_letters_are_thrown_with_the_seed(word: str, expected: float) -> None:
@@ -57,7 +57,7 @@ def test_letters_are_thrown_with_the_seed(word: str, expected: float) -> None:
 
 def test_beta_has_dice_of_its_own() -> None:
     found = parse_weights(with_word("R"), "sd1", CLASSIC, seed=1234, side="beta").numbers[3]
-    assert found == round(DICE[53], 3)
+    assert found == round(DRAWN[53], 3)
 
 
 def test_head_holds_dice_within_the_limits() -> None:
@@ -88,7 +88,7 @@ def test_elemental_dice_of_sdxl_have_the_names_of_rules() -> None:
 
 
 def test_the_dice_presets() -> None:
-    assert parse_weights("ALL_R", "sd1", CLASSIC, seed=1234).numbers == tuple(round(x, 3) for x in DICE[:26])
+    assert parse_weights("ALL_R", "sd1", CLASSIC, seed=1234).numbers == tuple(round(x, 3) for x in DRAWN[:26])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_the_dice_presets() -> None:
         (with_word("half"), r"number 4 \(IN02\), column 7: 'half' is no weight"),
         (with_word(""), r"number 4 \(IN02\), column 7: '' is no weight"),
         (with_word("inf"), "'inf' is no weight"),
-        (with_word("R"), r"number 4 \(IN02\): R is thrown with a seed"),
+        (with_word("R"), r"number 4 \(IN02\): R is random and needs a seed"),
         (",".join(ZEROS[1:]), r"are 25 numbers; sd1 in the dialect classic needs 26.*put a 0 for BASE in front"),
         (",".join(["0"] * 20), "are 20 numbers; sd1"),
         ("FLAT_26", "there is no preset 'FLAT_26'; did you mean"),
@@ -132,6 +132,6 @@ def test_the_settings_of_a_run_make_the_run(recipe: Recipe) -> None:
 
 
 def test_a_seed_that_throws_nothing_is_left_out() -> None:
-    fields = Fields(mbw=True, weights_alpha=with_word("R"), seed=1234)
+    fields = RunFields(mbw=True, weights_alpha=with_word("R"), seed=1234)
     assert step_of(fields, CLASSIC, "sd1").seed is None
     assert step_of(replace(fields, elemental="M00::R"), CLASSIC, "sd1").seed == 1234

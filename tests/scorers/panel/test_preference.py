@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scorers.errors import ScorerError
 from scorers.panel.preference import (
     SHARPNESS,
     SPREAD,
@@ -115,7 +116,7 @@ def test_no_weight_falls_below_nothing() -> None:
     assert found["clip"] == 0
     assert sum(found.values()) == pytest.approx(4)
     pairs, answers = person(6, 500, -np.ones(4))
-    with pytest.raises(ArithmeticError, match="against every scorer"):
+    with pytest.raises(ScorerError, match="against every scorer"):
         fitted(np.ones(4), pairs, answers, pairs).weights(4.0)
 
 

@@ -76,7 +76,7 @@ def test_names_versions_and_paths(tmp_path: Path) -> None:
         ("x = 1", "mine.py", "has no 'score'; it needs score\\(image, prompt=\"\"\\) or a class"),
         ("class Red:\n    pass", "mine.py", "has no 'score'; name one: mine.py:Red"),
         ("class Red:\n    pass", "mine.py:Blue", "has no 'Blue'"),
-        ("class Red:\n    pass", "mine.py:Red", "is no scorer; it has neither __call__"),
+        ("class Red:\n    pass", "mine.py:Red", "is no scorer; give it __call__"),
         ("class Red:\n    def __init__(self, x):\n        pass", "mine.py:Red", "cannot be loaded: TypeError"),
         ("class Red:\n    needs = {'eyes'}\n    def __call__(self, f):\n        pass", "mine.py:Red", "needs 'eyes'"),
         ("class Red:\n    degree = 3\n    def __call__(self, f):\n        pass", "mine.py:Red", "its degree is 3"),
@@ -105,7 +105,7 @@ def test_a_picture_without_a_number_is_no_zero(
     small = replace(settings, weights={"mine.py": 1.0}, here=tmp_path)
     with pytest.raises(ScorerError) as caught:
         Panel.open(small)
-    assert "scorer 'mine.py' failed: " in str(caught.value)
+    assert "scorer 'mine.py': " in str(caught.value)
     assert message in str(caught.value)
 
 

@@ -107,7 +107,7 @@ def test_show_reads_standard_input() -> None:
     ("words", "message"),
     [
         (("nothing.toml",), "there is no such file"),
-        (("nothing.xyz",), "what kind of file is it? Name it with --from"),
+        (("nothing.xyz",), "its kind is not known; name it with --from"),
         (("nothing.csv", "--id", "1"), "there is no such file"),
         (("nothing.safetensors",), "there is no such file"),
         (("-", "--from", "metadata"), "this is not JSON"),
@@ -221,7 +221,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("chain.toml", "out.xyz"), "which format? Name it with --to"),
+        (("chain.toml", "out.xyz"), "its format is not known; name it with --to"),
         (("chain.toml", "chain.toml"), "already exists"),
         (("chain.toml", "-", "--to", "history"), "choose one with --run"),
         (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),

@@ -17,7 +17,7 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
-from studies.pictures.hires_options import with_hires
+from studies.pictures.hires_settings import with_hires
 from studies.pictures.pictures import parameters_of, save_picture
 from tests.engine.models.tiny import write_tiny
 from tests.engine.rendering.test_upscale import esrgan

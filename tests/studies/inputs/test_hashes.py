@@ -4,11 +4,12 @@ import json
 import os
 from pathlib import Path
 
+import click
 import pytest
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from studies.inputs.hashes import hashes_of
+from studies.inputs.hashes import hashes_of, user_memory
 
 
 @pytest.fixture
@@ -62,3 +63,17 @@ def test_hashes_that_cannot_be_remembered_are_there_all_the_same(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="none: cannot be read"):
         hashes_of({"a": tmp_path / "none"}, tmp_path / "hashes.json")
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_the_hashes_of_a_user_stay_where_they_were(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    """The folder is the one that click has for this program, which remembered them before."""
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("click.utils.WIN", system == "win32")
+    for settings in (None, "/somewhere/else"):
+        for name in ("APPDATA", "XDG_CONFIG_HOME"):
+            if settings is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, settings)
+        assert user_memory() == Path(click.get_app_dir("sd-recipe-search"), "hashes.json")

@@ -15,7 +15,7 @@ from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes
-from studies.night.fingerprint import refuse_changes
+from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.preflight.checks import Finding, preflight
 from studies.sample.world import SampleWorld, write_world
 from studies.store.storage import StudyStore
@@ -99,12 +99,12 @@ def test_embeddings_of_another_width_or_damaged_are_errors(tmp_path: Path) -> No
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
     store = StudyStore(spec.storage.folder, spec.storage.name)
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
-    refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
-    refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
     write_embeddings(tmp_path / "words", width_of(tmp_path / "illustration.safetensors"), seed=10)
     with pytest.raises(StudyError, match=r"embeddings\.EasyNegativeV2: was [0-9a-f]{64}, is [0-9a-f]{64}"):
-        refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
 
 
 # -------------------------------------------------------------------------------------------------- the sample world

@@ -14,7 +14,7 @@ from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
-from studies.night.fingerprint import refuse_changes
+from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
 from studies.preflight import estimate
 from studies.preflight.checks import Finding, preflight
@@ -196,16 +196,18 @@ def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path, 'upscaler = "2x-Tiny"', 'upscalers = "up"')
     assert set(upscaler_hashes(spec.rendering, spec.shots)) == {"2x-Tiny"}
     store = StudyStore(spec.storage.folder, spec.storage.name)
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
-    refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
-    refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
     write_upscaler(tmp_path, seed=5)
     with pytest.raises(StudyError, match=r"upscalers\.2x-Tiny: was [0-9a-f]{64}, is [0-9a-f]{64}"):
-        refuse_changes(store, spec, {"A": "a", "B": "b"}, workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
     write_upscaler(tmp_path)
     spec.storage.file.write_text(spec.storage.file.read_text().replace('upscaler = "2x', 'scale = 1.5\nupscaler = "2x'))
     with pytest.raises(StudyError, match="shot 1: was"):
-        refuse_changes(store, read_study_file(spec.storage.file), {"A": "a", "B": "b"}, workshop)
+        refuse_changes(
+            store, spec.storage, inputs_of(read_study_file(spec.storage.file), {"A": "a", "B": "b"}, workshop), workshop
+        )
 
 
 def test_pictures_of_another_upscaler_are_kept_apart(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.engine import Engine
 from engine.merging.metadata import METADATA_KEY
-from engine.merging.output import Output, Way
+from engine.merging.output import ArithmeticName, Output
 from engine.recipes.recipe import Recipe
 from studies.cli.actions import approve_recipe
 from studies.drawing.sheets import read_picture
@@ -114,13 +114,13 @@ def test_running_a_finished_study_again_tries_nothing_new(finished: tuple[StudyS
 
 @pytest.mark.parametrize(("way", "levels"), [("folded", 0.0), ("exact", 3.0)])
 def test_an_export_loaded_afresh_renders_the_finalists_pictures(
-    finished: tuple[StudySpec, Outcome], tmp_path: Path, way: Way, levels: float
+    finished: tuple[StudySpec, Outcome], tmp_path: Path, way: ArithmeticName, levels: float
 ) -> None:
     """Bit for bit where it is folded as in the search; within a few grey levels with SuperMerger's own rounding."""
     spec, outcome = finished
     pin = approve_recipe(spec.storage, finalist=1, trial=None, note="for the test", by="tester")
     done = export_pin(
-        spec.storage, spec.merge, spec.rendering, pin, tmp_path / "best.safetensors", output=Output(way=way)
+        spec.storage, spec.merge, spec.rendering, pin, tmp_path / "best.safetensors", output=Output(arithmetic=way)
     )
     shots = spec.shots.proof
     with Engine.open(spec.merge.models) as parents:

@@ -61,7 +61,7 @@ def test_twins_leave_the_ratios_out_and_say_so(tmp_path: Path) -> None:
     spec, outcome = night_of(study)
     stages = [told.stage for told in StudyStore(spec.storage.folder, spec.storage.name).history()]
     assert set(stages) == {"flat", "self", "adjust", "refine"}
-    assert next(line for line in outcome.course if "as if both models were one" in line).startswith("flat: ")
+    assert next(line for line in outcome.search_summary if "as if both models were one" in line).startswith("flat: ")
     assert outcome.finalists[0].numbers["drift"] is None
 
 

@@ -91,7 +91,7 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
     )
     offered = SimplifiedRecipe(point={**middle, "adjust:CONT": simple}, steps=("rounded",), digits=(9, 3))
     monkeypatch.setattr(proof, "simplified", lambda *_: offered)
-    after = proof._simpler(spec, parts.workshop, (), before, looks, middle, QUIET)
+    after = proof._simpler(spec.search, spec.rendering, spec.shots, parts.workshop, (), before, looks, middle, QUIET)
     assert (after != before) is won
     assert after.winner is not None
     assert after.winner.label == ("best, simpler" if won else "best")
@@ -144,7 +144,7 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
 def test_a_baseline_without_pictures_is_named(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = proof.baselines_of(parts.spec.search, parts.spec.rendering)["FLAT_75"]
     breaking(monkeypatch, parts.workshop, lambda candidate: candidate == broken)
-    with pytest.raises(StudyError, match=r"small: the proof's pictures of FLAT_75 cannot be made: the picture is not"):
+    with pytest.raises(StudyError, match=r"small: proof of FLAT_75: the picture is not"):
         proof.prove(parts.spec, parts.workshop, parts.store, {}, QUIET)
 
 

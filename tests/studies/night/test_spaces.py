@@ -114,7 +114,7 @@ def export_shows_the_same(spec: StudySpec, out: Path, *, trial: int | None = Non
     """Approve the first finalist or a trial, export it, load the file afresh, compare with the recipe's pictures."""
     pin = approve_recipe(spec.storage, finalist=None, trial=trial, note="for the test", by="tester")
     assert pin in read_pins(spec.storage.folder)
-    done = export_pin(spec.storage, spec.merge, spec.rendering, pin, out, output=Output(way="folded"))
+    done = export_pin(spec.storage, spec.merge, spec.rendering, pin, out, output=Output(arithmetic="folded"))
     with Engine.open(spec.merge.models) as parents:
         parents.build(Recipe.parse(pin.recipe))
         parents.use_vae(spec.rendering.vaes[pin.vae] if pin.vae else None)

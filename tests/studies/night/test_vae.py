@@ -25,7 +25,7 @@ from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes, vae_hashes
-from studies.night.fingerprint import refuse_changes
+from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
 from studies.pictures.pictures import is_black, parameters_of, save_picture
 from studies.preflight.checks import preflight
@@ -128,11 +128,12 @@ def test_models_without_a_vae_need_one(world: Path, tmp_path: Path) -> None:
 
 
 def test_another_vae_or_prediction_ends_the_study(world: Path, tmp_path: Path) -> None:
-    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device="cpu")
+    workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
     store = StudyStore(tmp_path / "s", "small")
 
     def begin(lines: str) -> None:
-        refuse_changes(store, study(world, tmp_path / "s", lines), {"A": "a", "B": "b"}, workshop)
+        spec = study(world, tmp_path / "s", lines)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
 
     begin("")
     begin('prediction = "auto"')

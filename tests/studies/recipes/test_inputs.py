@@ -14,7 +14,7 @@ from engine.errors import CheckpointError, RecipeError
 from engine.recipes.elemental import parse_elemental
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
-from engine.supermerger.fields import Fields
+from engine.supermerger.fields import RunFields
 from studies.errors import StudyError
 from studies.recipes.inputs import KINDS, STDIN, InputOptions, RecipeInput, read_input
 from studies.recipes.outputs import TextOptions, text_of
@@ -30,7 +30,7 @@ texts = st.one_of(st.text(), st.lists(pieces).map("".join))
 def test_any_text_is_read_or_refused(kind: str, text: str, dialect: str) -> None:
     assume(text != STDIN)
     with suppress(RecipeError, StudyError, CheckpointError):
-        read_input(text, InputOptions(kind=kind, dialect=dialect, settings=Fields(seed=1)))
+        read_input(text, InputOptions(kind=kind, dialect=dialect, settings=RunFields(seed=1)))
 
 
 @given(st.sampled_from(["weights", "elemental", "adjust"]), recipes())
@@ -41,7 +41,9 @@ def test_single_texts_read_back_as_they_were_printed(kind: str, recipe: Recipe) 
         text = text_of(RecipeInput(recipe=recipe), "-", TextOptions(kind=kind), lambda _: {})
     except StudyError:  # it has no such text
         return
-    wanted = InputOptions(kind=kind, dialect=recipe.dialect, family=recipe.family, settings=Fields(seed=step.seed or 1))
+    wanted = InputOptions(
+        kind=kind, dialect=recipe.dialect, family=recipe.family, settings=RunFields(seed=step.seed or 1)
+    )
     if kind == "elemental" and not parse_elemental(step.elemental, step.calculation):
         return
     (found,) = read_input(text, wanted).recipe.steps

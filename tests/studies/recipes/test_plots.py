@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, file: str, folder:
         (("-x", "hue=1"), "there is no axis 'hue'"),
         (("-x", "alpha=a"), "axis alpha, value 1: 'a'"),
         (("-x", "alpha=1", "--run", "4"), "the recipe has 1 steps"),
-        (("-x", "model_A=X"), "where are the models X"),
+        (("-x", "model_A=X"), "there is no path of the models X"),
     ],
 )
 def test_what_makes_no_cells_is_said(tmp_path: Path, file: str, words: tuple[str, ...], message: str) -> None:

@@ -41,9 +41,9 @@ def test_one_tie_and_there_is_no_winner() -> None:
 
 def test_identical_parents_have_no_winner() -> None:
     same = [Comparison(against=rival, mean=0.0, low=0.0, high=0.0) for rival in ("A", "B", "FLAT_50")]
-    level = replace(outcome(*same), course=("blocks: 0 trials, over: every FLAT mix has the same value",))
+    level = replace(outcome(*same), search_summary=("blocks: 0 trials, over: every FLAT mix has the same value",))
     assert level.winner is None
-    assert level.sentences()[0] == level.course[0]
+    assert level.sentences()[0] == level.search_summary[0]
     assert level.sentences()[-1].startswith("No finalist beats A, B, FLAT_50 beyond the noise")
 
 
@@ -53,7 +53,7 @@ def test_no_comparison_is_no_win() -> None:
 
 
 def test_an_outcome_reads_back(tmp_path: Path) -> None:
-    written = replace(outcome(BEATS, TIES), course=("groups: 3 trials, all that were planned",))
+    written = replace(outcome(BEATS, TIES), search_summary=("groups: 3 trials, all that were planned",))
     write_outcome(tmp_path, written)
     assert read_outcome(tmp_path) == written
 

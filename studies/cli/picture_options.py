@@ -1,0 +1,85 @@
+"""Options of the commands that render outside a study, and their notes and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from engine.shots.shot import Shot
+
+_PATH = click.Path(path_type=Path)
+SHOT_OPTIONS = (
+    click.option("-p", "--prompt", "prompts", multiple=True, help="What to show; may be given several times."),
+    click.option("-n", "--negative", help="What not to show."),
+    click.option("--seed", "seeds", multiple=True, metavar="SEEDS", help="Such as 7, 1-4 or 1,5,8-9.  [default: 1]"),
+    click.option("--width", type=int, help="Pixels, a multiple of 8.  [default: 512]"),
+    click.option("--height", type=int, help="Pixels, a multiple of 8.  [default: 512]"),
+    click.option("--steps", type=int, help="Sampling steps.  [default: 20]"),
+    click.option("--sampler", help="Such as Euler a or DPM++ 2M Karras.  [default: DPM++ 2M]"),
+    click.option("--schedule", help="Such as Karras.  [default: Automatic]"),
+    click.option("--cfg", type=float, help="CFG scale.  [default: 7]"),
+    click.option("--clip-skip", type=int, help="1 reads the text encoder's last layer.  [default: 1]"),
+    click.option("--rng", type=click.Choice(["CPU", "NV"]), help="Whose random numbers.  [default: CPU]"),
+    click.option("--eta", type=float, help="Share of fresh noise.  [default: the sampler's]"),
+    click.option("--s-noise", type=float, help="Factor on fresh noise.  [default: 1]"),
+    click.option("--ensd", type=int, help="Eta noise seed delta.  [default: 0]"),
+    click.option("--from", "picture", type=_PATH, help="Take all of these from a WebUI's picture; options win."),
+)
+ENGINE_OPTIONS = (
+    click.option("--embeddings", type=_PATH, help="Folder of textual inversions."),
+    click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
+    click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
+    click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
+    click.option("--batch", type=click.IntRange(1, 32), default=1, show_default=True, help="Pictures made at once."),
+    click.option("--overwrite", is_flag=True, help="Replace pictures that are there."),
+)
+
+
+def with_options(options: Sequence[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that puts the options on a command, in their order."""
+
+    def put(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return put
+
+
+def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
+    """The settings in a picture's text; notes name those not followed here, and its VAE unless one is given."""
+    if picture is None:
+        return {}
+    from engine.shots.infotext import read_fields, shot_settings, unfollowed
+    from studies.pictures.pictures import parameters_of
+
+    fields = read_fields(parameters_of(picture))
+    for words in unfollowed(fields):
+        click.echo(f"note: {picture.name} says {words}, which is not followed here", err=True)
+    if vae is None and "VAE" in fields:
+        click.echo(f"note: {picture.name} was decoded by {fields['VAE']}; give that file with --vae", err=True)
+    return shot_settings(fields)
+
+
+def warn_of_prompts(shots: Sequence[Shot]) -> None:
+    """Warn of whatever seems wrong in the prompts and negatives, once each."""
+    from engine.prompts.check import check_prompt
+
+    passes = [part for shot in shots for part in shot.passes]
+    for prompt in dict.fromkeys(part.prompt for part in passes):
+        for remark in check_prompt(prompt):
+            warn(f"prompt: {remark}")
+    for negative in dict.fromkeys(part.negative for part in passes):
+        for remark in check_prompt(negative, negative=True):
+            warn(f"negative: {remark}")
+
+
+def warn(text: str) -> None:
+    """Print a warning beside the output; nothing for ""."""
+    if text:
+        click.echo(f"warning: {text}", err=True)

@@ -1,0 +1,45 @@
+"""Settings of pictures outside a study: what options give, over what a picture says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from studies.errors import StudyError
+
+FIRST_SEED = 1
+"""The seed where neither an option nor a picture says one."""
+MOST_SEEDS = 9999
+"""The most seeds of one call: the names of pictures have four digits."""
+
+
+def base_settings(given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names of ``Shot``.
+
+    Args:
+        given: those of options.
+        taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
+    """
+    dropped = {"schedule", "eta"} if "sampler" in given else set[str]()
+    return {name: value for name, value in taken.items() if name not in dropped} | {**given}
+
+
+def read_seeds(texts: Sequence[str]) -> list[int]:
+    """Single seeds and ranges, each seed once, in the order given.
+
+    Raises:
+        StudyError: a text is neither, or a range is too long.
+    """
+    found: dict[int, None] = {}
+    for piece in (piece.strip() for text in texts for piece in text.split(",")):
+        match = re.fullmatch(r"(\d{1,19})(?:-(\d{1,19}))?", piece)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first:
+            raise StudyError(f"--seed {piece}: write a whole number from 0, or a range such as 1-4")
+        if last - first >= MOST_SEEDS:
+            raise StudyError(
+                f"--seed {piece}: has {last - first + 1} seeds", remedy=f"at most {MOST_SEEDS} are allowed"
+            )
+        found |= dict.fromkeys(range(first, last + 1))
+    return list(found)
