@@ -32,7 +32,7 @@ def device_of(name: str) -> torch.device:
     """
     known = _NAME.fullmatch(name)
     if known is None:
-        raise EngineError("this is the name of no device", seen=name, remedy=f"choose {DEVICE_NAMES}")
+        raise EngineError("unknown device", seen=name, remedy=f"choose {DEVICE_NAMES}")
     import torch
 
     if name == "auto":

@@ -298,7 +298,7 @@ def test_files_that_are_no_upscalers_say_why(folder: Path, write: Callable[[Path
 def test_what_is_not_there_is_said_with_what_is(folder: Path) -> None:
     upscalers = UpscalerFolder(folder)
     with pytest.raises(
-        RenderError, match=r'no upscaler "R-ESRGAN 4x\+" \(it has 2x-Tiny, .*Put RealESRGAN_x4plus\.pth'
+        RenderError, match=r'no upscaler "R-ESRGAN 4x\+" \(it has 2x-Tiny, .*put RealESRGAN_x4plus\.pth'
     ):
         upscalers.path("R-ESRGAN 4x+")
     (folder / "more" / "2x-tiny.pth").write_bytes(b"")

@@ -233,7 +233,7 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("half.toml", "-p", "a", "--sampler", "Eular"), "did you mean Euler?"),
         (("half.toml", "--from", "half.toml"), "cannot be read as a picture"),
         (("half.toml", "-p", "a", "--embeddings", "none"), "there is no such folder of embeddings"),
-        (("half.toml", "-p", "a", "--device", "abacus"), "is not known"),
+        (("half.toml", "-p", "a", "--device", "abacus"), 'unknown device ("abacus")'),
         (("none.toml", "-p", "a"), "none.toml: cannot be read"),
         (("sample-clip.json", "-p", "a"), "give a recipe file (.toml) or a checkpoint (.safetensors)"),
         (("sample-clip.safetensors", "-p", "a"), "sample-clip.safetensors"),
