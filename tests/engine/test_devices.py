@@ -32,7 +32,7 @@ def test_names_are_the_devices_they_say(gpus: int) -> None:
 @pytest.mark.parametrize("name", ["gpu", "", "meta", "mps", "CUDA", "cuda:", "cuda:-1", "cuda:1x", "cpu:0"])
 def test_other_names_are_refused(name: str) -> None:
     assert not is_device_name(name)
-    with pytest.raises(EngineError, match=rf'no device \("{name}"\); choose auto, cpu, cuda or cuda:0, cuda:1'):
+    with pytest.raises(EngineError, match=rf'unknown device \("{name}"\); choose auto, cpu, cuda or cuda:0, cuda:1'):
         device_of(name)
 
 

@@ -144,8 +144,8 @@ def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:
 @pytest.mark.parametrize(
     ("choice", "said"),
     [
-        ({"device": "gpu"}, 'no device \\("gpu"\\)'),
-        ({"device": "meta"}, 'no device \\("meta"\\)'),
+        ({"device": "gpu"}, 'unknown device \\("gpu"\\)'),
+        ({"device": "meta"}, 'unknown device \\("meta"\\)'),
         ({"device": "cuda:99"}, r"torch sees \d+ CUDA devices"),
         ({"precision": "fp8"}, r'precision: is not known \("fp8"\); known here: auto, fp16, bf16, fp32'),
         ({"round_to": "int8"}, r'round_to: is not known \("int8"\); known here: fp16, bf16, fp32'),
