@@ -69,4 +69,4 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
         return getattr(import_module(_MODULES[name]), name)
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+        return sorted(__all__)

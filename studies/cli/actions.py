@@ -78,8 +78,9 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
-        label, candidate = outcome.finalist(finalist or 1)
-        source, models = f"finalist {finalist or 1} ({label})", outcome.models
+        number = 1 if finalist is None else finalist
+        label, candidate = outcome.finalist(number)
+        source, models = f"finalist {number} ({label})", outcome.models
     else:
         source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
         models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}

@@ -106,7 +106,9 @@ def check(study: Path) -> None:
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
 @click.option(
-    "--csv", type=click.Path(path_type=Path), help="Also write all trials with every parameter and score to this file."
+    "--csv",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write all trials with every parameter and score to this file.",
 )
 @plain_errors
 def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:

@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 from engine.files import replaced
+from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
@@ -96,8 +97,15 @@ def _penalties(trial: FrozenTrial) -> str:
 
 
 def write_csv(store: StudyStore, path: Path) -> None:
-    """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason."""
+    """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason.
+
+    Raises:
+        StudyError: the folder of the file does not exist.
+    """
     import pandas as pd
+
+    if not path.parent.is_dir():
+        raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")
 
     trials = store.study.get_trials(deepcopy=False)
     front = non_dominated(aspects_by_number(complete(trials)))

@@ -90,6 +90,25 @@ def test_a_search_that_was_killed_goes_on_where_it_was(study: Path) -> None:
     assert flat_recipes(journal)[:comparable] == flat_recipes(done)[:comparable]
 
 
+@pytest.mark.parametrize("target", ["runs", "nowhere/trials.csv"])
+def test_trials_cannot_be_written_into_a_folder_or_where_there_is_none(study: Path, target: str) -> None:
+    unpack("done.jsonl.gz", study)
+    done = CliRunner().invoke(main, ["show", str(study), "--csv", str(study.parent / target)])
+    assert done.exit_code in {1, 2}
+    assert "Error: " in done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "9"])
+def test_a_finalist_that_there_is_not_is_not_approved(study: Path, number: str) -> None:
+    unpack("done.jsonl.gz", study)
+    shutil.copy(KEPT / "outcome.json", study.parent / "runs/small")
+    done = CliRunner().invoke(main, ["approve", str(study), "--finalist", number, "--note", "x"])
+    assert done.exit_code == 1
+    assert f"no finalist {number}: this study has finalists 1 to" in done.output
+    assert [path.name for path in (study.parent / "runs/small/pins").iterdir()] == [PIN]
+
+
 def test_a_pin_is_exported_as_what_was_approved(study: Path) -> None:
     unpack("done.jsonl.gz", study)
     run("export", study, "--pin", "1")
