@@ -1,0 +1,1 @@
+"""The sample world's drawings: contents, places, subjects, and three axes of look."""
