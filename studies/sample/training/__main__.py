@@ -11,18 +11,30 @@ from pathlib import Path
 
 import torch
 
+from studies.sample.training.axes import MAIN, SECOND
 from studies.sample.training.settings import GPU, PROCESSOR
-from studies.sample.training.stages import Workshop, trained_vae
+from studies.sample.training.stages import Workshop, train_base, train_pair, trained_vae, training_latents
 
-STAGES = {"vae": trained_vae}
-"""Every stage by its name, in order."""
+STAGES = ("vae", "base", "pair", "second")
+"""In order; each needs those before it, but the second pair only the base."""
+
+
+def train(shop: Workshop, last: str) -> None:
+    """Run all that is not done, up to a stage; the second pair only if it is asked for."""
+    if last == "vae":
+        trained_vae(shop)
+        return
+    data = training_latents(shop)
+    train_base(shop, data)
+    if last != "base":
+        train_pair(shop, data, SECOND if last == "second" else MAIN)
 
 
 def main() -> None:
-    """Run every stage that is not done, or one of them with what it needs."""
+    """Command line."""
     parser = argparse.ArgumentParser(description="Train the sample world.")
     parser.add_argument("--work", type=Path, required=True, help="folder of the training's files")
-    parser.add_argument("--only", choices=STAGES, help="run this stage, and what it needs")
+    parser.add_argument("--to", choices=STAGES, default="pair", help="the last stage to run, after what it needs")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch on a processor")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -32,9 +44,7 @@ def main() -> None:
     shop = Workshop(
         folder=arguments.work, settings=GPU if cuda else PROCESSOR, device=torch.device("cuda" if cuda else "cpu")
     )
-    for name, stage in STAGES.items():
-        if arguments.only in (None, name):
-            stage(shop)
+    train(shop, arguments.to)
 
 
 if __name__ == "__main__":

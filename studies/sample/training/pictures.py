@@ -32,10 +32,22 @@ class Drawings:
     looks: tuple[Look, ...]
 
 
-def drawings(path: Path, count: int, *, seed: int, look: LookRule = random_look, side: int = SIDE) -> Drawings:
-    """Read the drawings that ``path`` holds, or draw ``count`` with the seeds from ``seed`` on and keep them there."""
+def drawn(count: int, seed: int, rule: LookRule, side: int = SIDE) -> Drawings:
+    """Draw ``count`` pictures with the seeds from ``seed`` on, of random contents, in looks by a rule."""
+    with ProcessPoolExecutor() as pool:
+        made = [*pool.map(partial(_one, rule=rule, side=side), range(seed, seed + count), chunksize=50)]
+    pictures = torch.from_numpy(np.stack([picture for *_, picture in made])).permute(0, 3, 1, 2).contiguous()
+    return Drawings(
+        pictures=pictures,
+        contents=tuple(content for content, *_ in made),
+        looks=tuple(look for _, look, _ in made),
+    )
+
+
+def kept_drawings(path: Path, count: int, *, seed: int, side: int = SIDE) -> Drawings:
+    """Read the drawings that ``path`` holds, or draw ``count`` in random looks and keep them there."""
     if not path.exists():
-        _keep(path, [*_drawn(count, seed, look, side)])
+        _keep(path, drawn(count, seed, random_look, side))
     with np.load(path) as kept:
         shown = json.loads(str(kept["shown"]))
         pictures = torch.from_numpy(kept["pictures"]).permute(0, 3, 1, 2).contiguous()
@@ -46,26 +58,18 @@ def drawings(path: Path, count: int, *, seed: int, look: LookRule = random_look,
     )
 
 
-Drawn = tuple[Content, Look, np.ndarray]
-
-
-def _drawn(count: int, seed: int, look: LookRule, side: int) -> list[Drawn]:
-    with ProcessPoolExecutor(2) as pool:
-        return [*pool.map(partial(_one, rule=look, side=side), range(seed, seed + count), chunksize=50)]
-
-
-def _one(seed: int, rule: LookRule, side: int) -> Drawn:
+def _one(seed: int, rule: LookRule, side: int) -> tuple[Content, Look, np.ndarray]:
     rng = np.random.default_rng(seed)
     content, look = random_content(rng), rule(rng)
     return content, look, draw(content, look, side, int(rng.integers(2**31)))
 
 
-def _keep(path: Path, drawn: list[Drawn]) -> None:
-    shown = json.dumps([(asdict(content), asdict(look)) for content, look, _ in drawn])
-    pictures = np.stack([picture for *_, picture in drawn])
+def _keep(path: Path, drawings: Drawings) -> None:
+    pairs = zip(drawings.contents, drawings.looks, strict=True)
+    shown = json.dumps([(asdict(content), asdict(look)) for content, look in pairs])
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, pictures=pictures, shown=np.array(shown))
+        np.savez(file, pictures=drawings.pictures.permute(0, 2, 3, 1).numpy(), shown=np.array(shown))
 
 
 def signed(pictures: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studies.sample.training.pictures import SIDE
 from studies.sample.training.run import Schedule
 
 
@@ -14,17 +15,32 @@ class StageSettings:
     schedule: Schedule
     drawings: int
     batch: int
-    """Pictures a step; crops of 64 pixels for the VAE."""
+    """Pictures a step; for the VAE crops of 64 pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The stages."""
+    """The stages. All UNets are trained on the base's drawings."""
 
     vae: StageSettings
+    base: StageSettings
+    pair: StageSettings
+    clip: StageSettings
+    side: int = SIDE
+    """Side of the pictures, in pixels."""
 
 
-PROCESSOR = Settings(vae=StageSettings(schedule=Schedule(steps=16_000, peak=1e-3), drawings=6000, batch=8))
+PROCESSOR = Settings(
+    vae=StageSettings(schedule=Schedule(steps=16_000, peak=1e-3), drawings=6000, batch=8),
+    base=StageSettings(schedule=Schedule(steps=12_000, peak=1e-3), drawings=16_000, batch=32),
+    pair=StageSettings(schedule=Schedule(steps=5000, peak=5e-4), drawings=16_000, batch=32),
+    clip=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=6000, batch=64),
+)
 """For two cores and many hours."""
-GPU = Settings(vae=StageSettings(schedule=Schedule(steps=3000, peak=2e-3), drawings=6000, batch=64))
+GPU = Settings(
+    vae=StageSettings(schedule=Schedule(steps=3000, peak=2e-3), drawings=6000, batch=64),
+    base=StageSettings(schedule=Schedule(steps=3500, peak=2e-3), drawings=16_000, batch=256),
+    pair=StageSettings(schedule=Schedule(steps=2000, peak=1e-3), drawings=16_000, batch=256),
+    clip=StageSettings(schedule=Schedule(steps=1000, peak=1e-3), drawings=6000, batch=256),
+)
 """For a GPU and twelve minutes: fewer and larger steps."""

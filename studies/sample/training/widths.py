@@ -9,12 +9,13 @@ They replace ``studies.sample.models`` once the new world ships.
 from __future__ import annotations
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from studies.sample.models import LATENT_SCALE, TEXT_WIDTH
 
 VAE_CHANNELS = (32, 64, 96, 96)
 """Channels of the VAE's levels, from the picture to the latents."""
-UNET_CHANNELS = (32, 64, 128, 128)
+UNET_CHANNELS = (32, 64, 96, 96)
 """Channels of the UNet's levels, from 16 x 16 to 2 x 2."""
 
 
@@ -40,4 +41,21 @@ def new_unet() -> UNet2DConditionModel:
         layers_per_block=2,
         attention_head_dim=8,
         cross_attention_dim=TEXT_WIDTH,
+    )
+
+
+def new_text_encoder(words: int) -> CLIPTextModel:
+    """Return the SD1 text encoder at a tiny width: three layers of one 64-wide head, for a table of ``words`` rows."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=words,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=4 * TEXT_WIDTH,
+            num_attention_heads=1,
+            num_hidden_layers=3,
+            max_position_embeddings=77,
+            hidden_act="quick_gelu",
+            bos_token_id=words - 2,
+            eos_token_id=words - 1,
+        )
     )
