@@ -123,7 +123,7 @@ def _lit(canvas: Array, glow: Array, light: float) -> Array:
 def _lamp(work: int) -> Array:
     """How much of the lamp's light falls on each pixel, ``(work, work)`` in 0..1."""
     across, down = ((np.arange(work, dtype=np.float32) + 0.5) / work - place for place in LAMP_PLACE)
-    return np.exp(-((np.hypot(across[None], down[:, None]) / LAMP_REACH) ** 2) ** 1.5)
+    return np.exp(-(((np.hypot(across[None], down[:, None]) / LAMP_REACH) ** 2) ** 1.5))
 
 
 def _window(part: Part, work: int, margin: int) -> tuple[slice, slice] | None:
@@ -157,4 +157,3 @@ def _as_array(mask: Image.Image) -> Array:
 def _paint(area: Array, mask: Array, colour: Array) -> None:
     """Lay a colour, ``(3,)`` or ``(h, w, 3)``, over ``area`` where ``mask`` says so, in place."""
     area += mask[..., None] * (colour - area)
-

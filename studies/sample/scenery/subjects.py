@@ -24,7 +24,9 @@ def _face(hair: Colour) -> list[Part]:
         Part("polygon", ((0.06, 1.0), (0.22, 0.78), (0.78, 0.78), (0.94, 1.0)), darker(hair, 0.62)),
         Part("ellipse", ((0.04, 0.0), (0.96, 0.92)), hair),
         Part("ellipse", ((0.16, 0.2), (0.84, 0.92)), skin),
-        Part("polygon", ((0.14, 0.42), (0.26, 0.12), (0.74, 0.12), (0.86, 0.42), (0.62, 0.3), (0.4, 0.33)), hair, False),
+        Part(
+            "polygon", ((0.14, 0.42), (0.26, 0.12), (0.74, 0.12), (0.86, 0.42), (0.62, 0.3), (0.4, 0.33)), hair, False
+        ),
         Part("ellipse", ((0.27, 0.45), (0.43, 0.67)), INK, False),
         Part("ellipse", ((0.57, 0.45), (0.73, 0.67)), INK, False),
         Part("ellipse", ((0.29, 0.47), (0.36, 0.55)), WHITE, False),

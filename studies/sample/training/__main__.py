@@ -13,28 +13,40 @@ import torch
 
 from studies.sample.training.axes import MAIN, SECOND
 from studies.sample.training.settings import GPU, PROCESSOR
-from studies.sample.training.stages import Workshop, train_base, train_pair, trained_vae, training_latents
+from studies.sample.training.stages import (
+    Workshop,
+    train_base,
+    train_classifier,
+    train_clip,
+    train_pair,
+    trained_vae,
+    training_latents,
+)
 
-STAGES = ("vae", "base", "pair", "second")
-"""In order; each needs those before it, but the second pair only the base."""
+STAGES = ("vae", "base", "pair", "all", "second")
+"""How far to go. ``all`` is everything that ships, and ``second`` the second pair too."""
 
 
 def train(shop: Workshop, last: str) -> None:
-    """Run all that is not done, up to a stage; the second pair only if it is asked for."""
-    if last == "vae":
-        trained_vae(shop)
-        return
-    data = training_latents(shop)
-    train_base(shop, data)
-    if last != "base":
-        train_pair(shop, data, SECOND if last == "second" else MAIN)
+    """Run all stages that are not done, up to a last one."""
+    wanted = STAGES[: STAGES.index(last) + 1]
+    vae = trained_vae(shop)
+    if "base" in wanted:
+        data = training_latents(shop, vae)
+        train_base(shop, data)
+        for name, pair in (("pair", MAIN), ("second", SECOND)):
+            if name in wanted:
+                train_pair(shop, data, pair)
+    if "all" in wanted:
+        train_clip(shop, vae)
+        train_classifier(shop, vae)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Train the sample world.")
     parser.add_argument("--work", type=Path, required=True, help="folder of the training's files")
-    parser.add_argument("--to", choices=STAGES, default="pair", help="the last stage to run, after what it needs")
+    parser.add_argument("--to", choices=STAGES, default="all", help="the last stage to run, after what it needs")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch on a processor")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -94,13 +94,13 @@ def random_ratios(plan: PairPlan, generator: torch.Generator) -> torch.Tensor:
     quarter a ratio for each share, with the blocks scattered round it.
     """
     kind, flat = torch.rand(2, generator=generator).tolist()
-    if kind < 0.33:  # noqa: PLR2004  the docstring says it
-        return torch.full((len(BLOCKS),), float(flat < 0.5))  # noqa: PLR2004
-    if kind < 0.5:  # noqa: PLR2004
+    if kind < 0.33:
+        return torch.full((len(BLOCKS),), float(flat < 0.5))
+    if kind < 0.5:
         return torch.full((len(BLOCKS),), flat)
     by_share = torch.rand(len(plan.shares), generator=generator)
     ratios, scatter = torch.zeros(len(BLOCKS)), torch.zeros(len(BLOCKS))
-    if kind < 0.75:  # noqa: PLR2004
+    if kind < 0.75:
         by_share = by_share.round()
     else:
         scatter = 0.15 * torch.randn(len(BLOCKS), generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ class LatentData:
         return nearest[torch.randperm(len(nearest), generator=generator, device=generator.device)[:count]]
 
 
+def looks_as_tensor(looks: Sequence[Look]) -> torch.Tensor:
+    """Return the amounts of the axes, ``(n, axes)``."""
+    return torch.tensor([[getattr(look, axis) for axis in AXES] for look in looks])
+
+
 def look_to_train(rng: np.random.Generator) -> Look:
     """Draw a look: a third have every axis at an end, a sixth the same amount of every axis, the rest are random."""
     kind = rng.uniform()
@@ -89,7 +95,7 @@ def _chunk(folder: Path, vae: AutoencoderKL, first: int, count: int, seed: int, 
         made = drawn(count, seed + first, look_to_train, side)
         chunk = {
             "latents": latents_of(vae, made.pictures),
-            "looks": torch.tensor([[getattr(look, axis) for axis in AXES] for look in made.looks]),
+            "looks": looks_as_tensor(made.looks),
             "contents": [asdict(content) for content in made.contents],
         }
         with replaced(path) as temporary:

@@ -150,7 +150,7 @@ class TrainingRun:
     @torch.no_grad()
     def _average(self, step: int) -> None:
         keep = min(self.schedule.average, (step + 1) / (step + 10))
-        torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - keep)  # noqa: SLF001
+        torch._foreach_lerp_(list(self.averages.values()), list(self.parameters.values()), 1 - keep)
 
     def _count(self, loss: float, seconds: float) -> None:
         figures = self.figures
@@ -159,9 +159,7 @@ class TrainingRun:
         figures.loss = loss if math.isnan(figures.loss) else 0.98 * figures.loss + 0.02 * loss
         if figures.steps % REPORT_EVERY == 0:
             name, pace = self.path.stem, figures.seconds / figures.steps
-            log.info(
-                "%s %d/%d loss %.4f, %.3f s a step", name, figures.steps, self.schedule.steps, figures.loss, pace
-            )
+            log.info("%s %d/%d loss %.4f, %.3f s a step", name, figures.steps, self.schedule.steps, figures.loss, pace)
 
 
 def averages_of(path: Path, module: str) -> dict[str, torch.Tensor]:

@@ -20,12 +20,13 @@ class StageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The stages. All UNets are trained on the base's drawings."""
+    """The stages. All UNets are trained on the base's drawings, CLIP and classifier on CLIP's."""
 
     vae: StageSettings
     base: StageSettings
     pair: StageSettings
     clip: StageSettings
+    classifier: StageSettings
     side: int = SIDE
     """Side of the pictures, in pixels."""
 
@@ -35,6 +36,7 @@ PROCESSOR = Settings(
     base=StageSettings(schedule=Schedule(steps=12_000, peak=1e-3), drawings=16_000, batch=32),
     pair=StageSettings(schedule=Schedule(steps=5000, peak=5e-4), drawings=16_000, batch=32),
     clip=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=6000, batch=64),
+    classifier=StageSettings(schedule=Schedule(steps=1500, peak=2e-3), drawings=6000, batch=64),
 )
 """For two cores and many hours."""
 GPU = Settings(
@@ -42,5 +44,6 @@ GPU = Settings(
     base=StageSettings(schedule=Schedule(steps=3500, peak=2e-3), drawings=16_000, batch=256),
     pair=StageSettings(schedule=Schedule(steps=2000, peak=1e-3), drawings=16_000, batch=256),
     clip=StageSettings(schedule=Schedule(steps=1000, peak=1e-3), drawings=6000, batch=256),
+    classifier=StageSettings(schedule=Schedule(steps=500, peak=2e-3), drawings=6000, batch=256),
 )
 """For a GPU and twelve minutes: fewer and larger steps."""

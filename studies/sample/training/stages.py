@@ -8,13 +8,21 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
+from engine.files import replaced
 from studies.sample.training.axes import PairPlan
-from studies.sample.training.latents import LatentData, latent_data
-from studies.sample.training.pictures import kept_drawings
+from studies.sample.training.clip import caption_ids, clip_inputs, clip_loss, named_places, new_clip, new_heads
+from studies.sample.training.latents import LatentData, latent_data, looks_as_tensor
+from studies.sample.training.pictures import Drawings, kept_drawings
 from studies.sample.training.run import TrainingRun, averages_of
 from studies.sample.training.settings import Settings
+from studies.sample.training.subjects import (
+    classifier_inputs,
+    classifier_loss,
+    new_classifier,
+    subject_places,
+)
 from studies.sample.training.unets import Drawer, base_loss, freeze_what_is_shared, new_drawer, pair_loss
-from studies.sample.training.vae import settle, vae_loss
+from studies.sample.training.vae import round_trip, settle, vae_loss
 from studies.sample.training.widths import new_vae
 
 
@@ -49,10 +57,10 @@ def trained_vae(shop: Workshop) -> AutoencoderKL:
     return vae
 
 
-def training_latents(shop: Workshop) -> LatentData:
+def training_latents(shop: Workshop, vae: AutoencoderKL) -> LatentData:
     """Make the latents that all UNets are trained on, or read them; those of another VAE stay apart."""
     folder = shop.folder / f"latents_{shop.settings.vae.schedule.steps}"
-    data = latent_data(folder, trained_vae(shop), shop.settings.base.drawings, seed=2_000_000, side=shop.settings.side)
+    data = latent_data(folder, vae, shop.settings.base.drawings, seed=2_000_000, side=shop.settings.side)
     return data.to(shop.device)
 
 
@@ -81,3 +89,43 @@ def _from_base(shop: Workshop) -> Drawer:
     drawer.text.load_state_dict(averages_of(shop.file("base"), "text"), strict=False)
     freeze_what_is_shared(drawer)
     return drawer
+
+
+def train_clip(shop: Workshop, vae: AutoencoderKL) -> None:
+    """Train the CLIP, on drawings and on what the VAE makes of them."""
+    plan = shop.settings.clip
+    drawn, through_vae = judged_drawings(shop, vae)
+    torch.manual_seed(3)
+    clip, heads = new_clip(shop.folder).to(shop.device), new_heads().to(shop.device)
+    inputs = torch.cat([clip_inputs(drawn.pictures), clip_inputs(through_vae)]).to(shop.device)
+    captions = caption_ids(drawn, seed=3).repeat(1, 2, 1).to(shop.device)
+    amounts = looks_as_tensor(drawn.looks).repeat(2, 1).to(shop.device)
+    names = named_places(drawn.contents).repeat(2, 1).to(shop.device)
+    run = TrainingRun(shop.file("clip"), {"clip": clip, "heads": heads}, plan.schedule, seed=3)
+    run.run(lambda _, generator: clip_loss(clip, heads, inputs, captions, amounts, names, plan.batch, generator))
+
+
+def train_classifier(shop: Workshop, vae: AutoencoderKL) -> None:
+    """Train the gate's classifier of subjects, on the same pictures."""
+    plan = shop.settings.classifier
+    drawn, through_vae = judged_drawings(shop, vae)
+    torch.manual_seed(4)
+    classifier = new_classifier().to(shop.device)
+    inputs = torch.cat([classifier_inputs(drawn.pictures), classifier_inputs(through_vae)]).to(shop.device)
+    subjects = subject_places(drawn).repeat(2).to(shop.device)
+    run = TrainingRun(shop.file("classifier"), {"classifier": classifier}, plan.schedule, seed=4)
+    run.run(lambda _, generator: classifier_loss(classifier, inputs, subjects, plan.batch, generator))
+
+
+def judged_drawings(shop: Workshop, vae: AutoencoderKL) -> tuple[Drawings, torch.Tensor]:
+    """Return drawings in random looks, and the same through the VAE, ``(n, 3, side, side)`` uint8; both are kept."""
+    settings = shop.settings
+    name = f"judged_{settings.vae.schedule.steps}"
+    kept = kept_drawings(
+        shop.folder / "drawings_judged.npz", settings.clip.drawings, seed=3_000_000, side=settings.side
+    )
+    path = shop.folder / f"{name}.pt"
+    if not path.exists():
+        with replaced(path) as temporary:
+            torch.save(round_trip(vae, kept.pictures), temporary)
+    return kept, torch.load(path, weights_only=True)

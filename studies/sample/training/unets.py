@@ -53,7 +53,7 @@ def base_loss(drawer: Drawer, data: LatentData, batch: int, generator: torch.Gen
     """Loss on random drawings of every look; half of the captions name some axes, some captions are dropped."""
     chosen = pick(batch, len(data.latents), generator)
     which = torch.rand(2, batch, generator=generator, device=generator.device)
-    ids = torch.where(which[0, :, None] < 0.5, data.plain[chosen], data.partly[chosen])  # noqa: PLR2004
+    ids = torch.where(which[0, :, None] < 0.5, data.plain[chosen], data.partly[chosen])
     context = drawer.text(without_text(ids, which[1] < NO_TEXT)).last_hidden_state
 
     def denoiser(noised: torch.Tensor, levels: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
@@ -80,7 +80,9 @@ def pair_loss(
     # The ratios are drawn on the processor, whatever the device: they index lists.
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     numbers = torch.Generator().manual_seed(seed)
-    losses = [_mix_loss(a, b, plan, data, batch // PIECES, random_ratios(plan, numbers), generator) for _ in range(PIECES)]
+    losses = [
+        _mix_loss(a, b, plan, data, batch // PIECES, random_ratios(plan, numbers), generator) for _ in range(PIECES)
+    ]
     return torch.stack(losses).mean()
 
 

@@ -120,5 +120,3 @@ def round_trip(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
         return ((out.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
 
     return torch.cat([one(chunk) for chunk in pictures.split(8)])
-
-
