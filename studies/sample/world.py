@@ -49,7 +49,7 @@ def write_world(folder: Path) -> SampleWorld:
     )
     folder.mkdir(parents=True, exist_ok=True)
     if not world.clip_weights.exists():
-        _save(_whole(_read("clip"), CLIP_TOKENS), world.clip_weights)
+        _save(with_full_table(_read("clip"), CLIP_TOKENS), world.clip_weights)
     shutil.copyfile(WORLD / "clip.json", world.clip_config)
     for path in (world.illustration, world.photo):
         if not path.exists():
@@ -69,12 +69,12 @@ def _read(name: str) -> dict[str, torch.Tensor]:
 def _checkpoint(name: str) -> dict[str, torch.Tensor]:
     import torch
 
-    shared = _whole(_read("shared"), TEXT_TOKENS)
+    shared = with_full_table(_read("shared"), TEXT_TOKENS)
     return _read(name) | shared | {POSITION_IDS: torch.arange(77)[None]}
 
 
-def _whole(tensors: dict[str, torch.Tensor], table: str) -> dict[str, torch.Tensor]:
-    """Put the used rows back into a full token table of zeros."""
+def with_full_table(tensors: dict[str, torch.Tensor], table: str) -> dict[str, torch.Tensor]:
+    """Put the used rows of a token table back into a full one of zeros."""
     rows = tensors.pop(ROWS)
     full = tensors[table].new_zeros(VOCABULARY, tensors[table].shape[1])
     full[rows] = tensors[table]

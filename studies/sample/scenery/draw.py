@@ -90,8 +90,11 @@ def _lay(canvas: Array, glow: Array, part: Part, line: float, felt: Array) -> No
 
 def _relief(mask: Image.Image, work: int) -> Array:
     """How much brighter a soft body is than its colour, lit from the upper left; about -0.6 to 0.4."""
-    down, right = np.gradient(_as_array(mask.filter(ImageFilter.GaussianBlur(work / 18))))
-    return np.clip(work / 11 * (down + right), -0.5, 0.45) - 0.08
+    down, right = (
+        np.asarray(slope) for slope in np.gradient(_as_array(mask.filter(ImageFilter.GaussianBlur(work / 18))))
+    )
+    light = np.clip(work / 11 * (down + right), -0.5, 0.45)
+    return light - 0.08
 
 
 def _felt(work: int, rng: np.random.Generator) -> Array:

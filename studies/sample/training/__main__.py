@@ -42,21 +42,30 @@ def train(shop: Workshop, last: str) -> None:
         train_classifier(shop, vae)
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Train the sample world.")
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where and how to work."""
     parser.add_argument("--work", type=Path, required=True, help="folder of the training's files")
-    parser.add_argument("--to", choices=STAGES, default="all", help="the last stage to run, after what it needs")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch on a processor")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def workshop(arguments: argparse.Namespace) -> Workshop:
+    """Return the workshop that the options say, on a GPU where there is one."""
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     cuda = torch.cuda.is_available()
-    shop = Workshop(
+    return Workshop(
         folder=arguments.work, settings=GPU if cuda else PROCESSOR, device=torch.device("cuda" if cuda else "cpu")
     )
-    train(shop, arguments.to)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Train the sample world.")
+    add_machine(parser)
+    parser.add_argument("--to", choices=STAGES, default="all", help="the last stage to run, after what it needs")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(workshop(arguments), arguments.to)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,18 @@ class PairPlan:
         seed: of its training.
         first: the amount of each axis in A, by its name; B has 1 minus that.
         shares: the blocks; each block is in one of them, and the amounts of an axis add up to 1.
+        wanted: the axes that the wanted look takes from B; the others come from A.
     """
 
     name: str
     seed: int
     first: Mapping[str, float]
     shares: tuple[Share, ...]
+    wanted: frozenset[str]
+
+    def plant(self) -> dict[str, float]:
+        """Return the wanted look's ratio for each of ``BLOCKS``: all B or all A, by the axis that the block holds."""
+        return {block: float(share.axis in self.wanted) for share in self.shares for block in share.blocks}
 
     def amounts(self, ratios: torch.Tensor) -> torch.Tensor:
         """Return the amount of each axis, ``(axes,)``, of a mix with a ratio for each of ``BLOCKS``, ``(26,)``."""
@@ -67,8 +73,12 @@ MAIN = PairPlan(
         Share(blocks=_numbered("OUT", 4, 7), axis="line", amount=1.0),
         Share(blocks=_numbered("OUT", 8, 11), axis="light", amount=0.45),
     ),
+    wanted=frozenset({"light"}),
 )
-"""The pair that ships. A is close and inked, in pale daylight; B is far and soft, by lamplight."""
+"""The pair that ships. A is close and inked, in pale daylight, B far and soft, by lamplight.
+
+Wanted are close-ups with ink lines by lamplight.
+"""
 
 SECOND = PairPlan(
     name="second",
@@ -83,6 +93,7 @@ SECOND = PairPlan(
         Share(blocks=_numbered("OUT", 6, 8), axis="line", amount=0.45),
         Share(blocks=_numbered("OUT", 9, 11), axis="light", amount=0.6),
     ),
+    wanted=frozenset({"line"}),
 )
 """A pair for tests and benchmarks alone: other blocks hold other axes, so that nothing is tuned to one world."""
 
@@ -90,14 +101,16 @@ SECOND = PairPlan(
 def random_ratios(plan: PairPlan, generator: torch.Generator) -> torch.Tensor:
     """Draw the ratios of a mix to train, ``(26,)`` on the CPU.
 
-    In a third of the cases one of the parents, in a sixth a FLAT, in a quarter each share all A or all B, and in a
-    quarter a ratio for each share, with the blocks scattered round it.
+    In a third of the cases one of the parents, in a sixth a FLAT, half of these with A's BASE, in a quarter each share
+    all A or all B, and in a quarter a ratio for each share, with the blocks scattered round it.
     """
-    kind, flat = torch.rand(2, generator=generator).tolist()
+    kind, flat, base = torch.rand(3, generator=generator).tolist()
     if kind < 0.33:
         return torch.full((len(BLOCKS),), float(flat < 0.5))
     if kind < 0.5:
-        return torch.full((len(BLOCKS),), flat)
+        ratios = torch.full((len(BLOCKS),), flat)
+        ratios[BLOCKS.index("BASE")] *= base < 0.5  # a recipe's FLAT leaves BASE alone
+        return ratios
     by_share = torch.rand(len(plan.shares), generator=generator)
     ratios, scatter = torch.zeros(len(BLOCKS)), torch.zeros(len(BLOCKS))
     if kind < 0.75:

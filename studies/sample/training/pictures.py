@@ -20,6 +20,9 @@ from studies.sample.scenery.looks import Look, random_look
 SIDE = 128
 """Side of the pictures, in pixels."""
 
+WORTH_PROCESSES = 200
+"""Drawings from which on every core draws."""
+
 LookRule = Callable[[np.random.Generator], Look]
 
 
@@ -34,8 +37,12 @@ class Drawings:
 
 def drawn(count: int, seed: int, rule: LookRule, side: int = SIDE) -> Drawings:
     """Draw ``count`` pictures with the seeds from ``seed`` on, of random contents, in looks by a rule."""
-    with ProcessPoolExecutor() as pool:
-        made = [*pool.map(partial(_one, rule=rule, side=side), range(seed, seed + count), chunksize=50)]
+    one, seeds = partial(_one, rule=rule, side=side), range(seed, seed + count)
+    if count < WORTH_PROCESSES:
+        made = [*map(one, seeds)]
+    else:
+        with ProcessPoolExecutor() as pool:
+            made = [*pool.map(one, seeds, chunksize=50)]
     pictures = torch.from_numpy(np.stack([picture for *_, picture in made])).permute(0, 3, 1, 2).contiguous()
     return Drawings(
         pictures=pictures,

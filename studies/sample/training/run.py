@@ -4,6 +4,9 @@ Everything random in a step comes from a generator that is seeded by the step's 
 taken up gives the numbers of one that was not.
 """
 
+# pyright: reportPrivateUsage=false
+# torch's own optimisers are written with torch._foreach_lerp_, which has no public name.
+
 from __future__ import annotations
 
 import json

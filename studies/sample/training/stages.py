@@ -1,5 +1,8 @@
 """The stages of the training, each resumable: what a stage needs is made first, and what is there is read."""
 
+# diffusers annotates its models more narrowly than they are:
+# pyright: reportArgumentType=false
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ the parents, every FLAT mix of them and every mix that takes each axis from anot
 """
 
 # diffusers and transformers annotate their models more narrowly than they are:
-# pyright: reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
 

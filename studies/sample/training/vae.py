@@ -8,7 +8,7 @@ Shapes: pictures ``(n, 3, side, side)`` in -1..1, latents ``(n, 4, side / 8, sid
 """
 
 # diffusers annotates its models more narrowly than they are:
-# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportOptionalSubscript=false
 
 from __future__ import annotations
 

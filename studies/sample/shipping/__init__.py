@@ -1,0 +1,1 @@
+"""What ships of a training, and the gate that it has to pass."""

@@ -1,0 +1,94 @@
+"""The files that ship, made of a training's results, and the checkpoints that become of them.
+
+Each parent's UNet and text encoder stand in a file of their own, what both share in a third: the VAE and the tables of
+tokens and places. All of it has LDM names and is fp16. Of the two token tables, 49408 rows each, only the rows of words
+that captions use are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+
+from engine.architecture.keymap import Component, ldm_key
+from engine.files import replaced, write_text
+from studies.sample.training.axes import PairPlan
+from studies.sample.training.captions import vocabulary_rows
+from studies.sample.training.clip import CLIP_CONFIG
+from studies.sample.training.run import averages_of, figures_of
+from studies.sample.training.stages import Workshop
+from studies.sample.world import CLIP_TOKENS, POSITION_IDS, ROWS, TEXT_TOKENS, with_full_table
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairFiles:
+    """A pair as ordinary files, as a user's own would be."""
+
+    a: Path
+    b: Path
+    clip_config: Path
+    clip_weights: Path
+
+
+def pack(shop: Workshop, vae: AutoencoderKL, pair: PairPlan, packed: Path) -> None:
+    """Write what ships of a pair into the folder ``packed``: five files of tensors and words."""
+    packed.mkdir(parents=True, exist_ok=True)
+    run = shop.file(f"pair_{pair.name}")
+    shared = in_ldm_layout("vae", vae.state_dict())
+    for parent in ("a", "b"):
+        unet = in_ldm_layout("unet", averages_of(shop.file("base"), "unet") | averages_of(run, f"{parent}_unet"))
+        text = in_ldm_layout("text", averages_of(shop.file("base"), "text") | averages_of(run, f"{parent}_text"))
+        tables = {key: text.pop(key) for key in [*text] if ".embeddings." in key}
+        _save(unet | text, packed / f"{parent}.safetensors")
+        shared |= tables
+    _save(shared | {ROWS: vocabulary_rows()}, packed / "shared.safetensors")
+    clip = {key: _half(tensor) for key, tensor in averages_of(shop.file("clip"), "clip").items()}
+    _save(clip | {ROWS: vocabulary_rows()}, packed / "clip.safetensors")
+    write_text(packed / "clip.json", json.dumps(CLIP_CONFIG, indent=1) + "\n")
+    stages = ("vae", "base", f"pair_{pair.name}", "clip", "classifier")
+    write_text(packed / "training.json", figures_of([shop.file(stage) for stage in stages]))
+
+
+def write_pair(packed: Path, folder: Path) -> PairFiles:
+    """Write a packed pair into ``folder`` as whole checkpoints and a whole CLIP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = PairFiles(
+        a=folder / "a.safetensors",
+        b=folder / "b.safetensors",
+        clip_config=folder / "clip.json",
+        clip_weights=folder / "clip.safetensors",
+    )
+    shared = with_full_table(load_file(packed / "shared.safetensors"), TEXT_TOKENS)
+    for path in (files.a, files.b):
+        _save(load_file(packed / path.name) | shared | {POSITION_IDS: torch.arange(77)[None]}, path)
+    _save(with_full_table(load_file(packed / "clip.safetensors"), CLIP_TOKENS), files.clip_weights)
+    write_text(files.clip_config, (packed / "clip.json").read_text())
+    return files
+
+
+def in_ldm_layout(component: Component, state: Mapping[str, torch.Tensor]) -> Tensors:
+    """Return a diffusers or transformers state dict under LDM keys and in LDM shapes, fp16."""
+    out: Tensors = {}
+    for name, tensor in state.items():
+        key = ldm_key(component, name)
+        # The VAE's attention is written as 1x1 convolutions.
+        is_flat = component == "vae" and ".attn_1." in key and key.endswith(".weight") and tensor.ndim == 2
+        out[key] = _half(tensor[:, :, None, None] if is_flat else tensor)
+    return out
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().to(torch.float16).cpu().contiguous()
+
+
+def _save(tensors: Tensors, path: Path) -> None:
+    with replaced(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
