@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from engine.architecture.keymap import Component, ldm_key
 from engine.files import replaced, write_text
@@ -23,7 +24,12 @@ from studies.sample.training.captions import vocabulary_rows
 from studies.sample.training.clip import CLIP_CONFIG
 from studies.sample.training.run import averages_of, figures_of
 from studies.sample.training.stages import Workshop
+from studies.sample.training.subjects import new_classifier
+from studies.sample.training.widths import new_vae
 from studies.sample.world import CLIP_TOKENS, POSITION_IDS, ROWS, TEXT_TOKENS, with_full_table
+
+CLASSIFIER = "classifier.safetensors"
+"""The file of the gate's classifier, which does not ship."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -39,7 +45,7 @@ class PairFiles:
 
 
 def pack(shop: Workshop, vae: AutoencoderKL, pair: PairPlan, packed: Path) -> None:
-    """Write what ships of a pair into the folder ``packed``: five files of tensors and words."""
+    """Write what ships of a pair, and the gate's classifier, into the folder ``packed``: seven files."""
     packed.mkdir(parents=True, exist_ok=True)
     run = shop.file(f"pair_{pair.name}")
     shared = in_ldm_layout("vae", vae.state_dict())
@@ -53,6 +59,7 @@ def pack(shop: Workshop, vae: AutoencoderKL, pair: PairPlan, packed: Path) -> No
     clip = {key: _half(tensor) for key, tensor in averages_of(shop.file("clip"), "clip").items()}
     _save(clip | {ROWS: vocabulary_rows()}, packed / "clip.safetensors")
     write_text(packed / "clip.json", json.dumps(CLIP_CONFIG, indent=1) + "\n")
+    _save(averages_of(shop.file("classifier"), "classifier"), packed / CLASSIFIER)
     stages = ("vae", "base", f"pair_{pair.name}", "clip", "classifier")
     write_text(packed / "training.json", figures_of([shop.file(stage) for stage in stages]))
 
@@ -72,6 +79,21 @@ def write_pair(packed: Path, folder: Path) -> PairFiles:
     _save(with_full_table(load_file(packed / "clip.safetensors"), CLIP_TOKENS), files.clip_weights)
     write_text(files.clip_config, (packed / "clip.json").read_text())
     return files
+
+
+def packed_vae(packed: Path) -> AutoencoderKL:
+    """Return the VAE of a packed pair, in float32."""
+    vae, tensors = new_vae(), load_file(packed / "shared.safetensors")
+    own = vae.state_dict()
+    vae.load_state_dict({name: tensors[ldm_key("vae", name)].float().reshape(own[name].shape) for name in own})
+    return vae.eval().requires_grad_(requires_grad=False)
+
+
+def packed_classifier(packed: Path) -> nn.Module:
+    """Return the classifier of subjects that was packed with a pair."""
+    classifier = new_classifier()
+    classifier.load_state_dict(load_file(packed / CLASSIFIER))
+    return classifier.eval()
 
 
 def in_ldm_layout(component: Component, state: Mapping[str, torch.Tensor]) -> Tensors:

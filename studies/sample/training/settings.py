@@ -32,7 +32,7 @@ class Settings:
 
 
 PROCESSOR = Settings(
-    vae=StageSettings(schedule=Schedule(steps=16_000, peak=1e-3), drawings=6000, batch=8),
+    vae=StageSettings(schedule=Schedule(steps=10_000, peak=1e-3), drawings=6000, batch=8),
     base=StageSettings(schedule=Schedule(steps=12_000, peak=1e-3), drawings=16_000, batch=32),
     pair=StageSettings(schedule=Schedule(steps=5000, peak=5e-4), drawings=16_000, batch=32),
     clip=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=6000, batch=64),

@@ -86,7 +86,7 @@ def test_every_subject_stands_in_every_place(subject: str, place: str) -> None:
 def test_captions_name_what_they_should() -> None:
     assert len(CONTENTS) == 96
     assert Content(subject="cat", colour="orange", place="city").caption == "an orange cat in the city"
-    assert described(HOUSE, Look(composition=1.0, light=0.0, line=0.5)) == (
+    assert described(HOUSE, Look(composition=1.0, light=0.0, line=0.45)) == (
         "a red house on the beach, very far away, in bright daylight, with faint lines"
     )
     rng = np.random.default_rng(0)

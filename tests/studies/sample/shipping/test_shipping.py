@@ -15,11 +15,13 @@ from studies.errors import StudyError
 from studies.sample.shipping.__main__ import ship
 from studies.sample.shipping.gate import GateRow, gate_table
 from studies.sample.shipping.judging import by_blocks, gate_shots, shift_of
+from studies.sample.shipping.packed import pack, packed_vae
 from studies.sample.training.__main__ import train
 from studies.sample.training.axes import MAIN
 from studies.sample.training.run import Schedule
 from studies.sample.training.settings import GPU, PROCESSOR, Settings, StageSettings
-from studies.sample.training.stages import Workshop
+from studies.sample.training.stages import Workshop, trained_vae
+from studies.sample.training.vae import round_trip
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +35,24 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 def test_what_is_not_trained_does_not_ship_and_says_all_that_it_lacks(shop: Workshop, tmp_path: Path) -> None:
-    shots = gate_shots(side=64, steps=1, share=0.2)
+    shots, packed = gate_shots(side=64, steps=1, share=0.2), shop.folder / "packed_main"
+    vae = trained_vae(shop)
+    pack(shop, vae, MAIN, packed)
+    assert len([*packed.iterdir()]) <= 8, "what a machine elsewhere gives back"
+    pictures = torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8)
+    assert (round_trip(packed_vae(packed), pictures).int() - round_trip(vae, pictures).int()).abs().max() <= 2
     with pytest.raises(
         StudyError, match=r"subjects recognised in pictures of A: is 0\.\d\d, and at least 0\.85"
     ) as told:
-        ship(shop, MAIN, shots, tmp_path / "shipped")
+        ship(packed, MAIN, shots, tmp_path / "shipped")
     assert "lead of the wanted look" in str(told.value)
     assert not (tmp_path / "shipped").exists()
-    packed = shop.folder / "packed_main"
     rows = json.loads((packed / "gate.json").read_text())
     assert len(rows) == 16
     assert "| d' of BASE |" in (packed / "gate.md").read_text()
     assert json.loads((packed / "training.json").read_text())["pair_main"]["steps"] == 2
     assert sum(path.stat().st_size for path in packed.glob("*.*")) < 34e6
-    _check_whole_files(shop.folder / "whole_main")
+    _check_whole_files(shop.folder / "packed_main_whole")
 
 
 def _check_whole_files(folder: Path) -> None:
@@ -87,7 +93,7 @@ def test_shots_of_different_purposes_are_different_pictures() -> None:
 
 
 def test_block_weights_become_a_recipe() -> None:
-    (step,) = by_blocks({"M00": 1.0}).steps
+    (step,) = by_blocks({"M00": 1.0}).runs
     assert step.alpha == tuple(float(block == "M00") for block in BLOCKS)
 
 

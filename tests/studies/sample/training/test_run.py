@@ -52,7 +52,7 @@ def test_what_is_learned_is_the_average(tmp_path: Path) -> None:
     run.use_averages()
     kept = averages_of(tmp_path / "run.pt", "line")
     assert set(kept) == {"weight", "bias"}
-    assert torch.equal(kept["weight"], run.modules["line"].weight)
+    assert torch.equal(kept["weight"], run.parameters["line.weight"])
     assert torch.allclose(kept["weight"], torch.ones(1, 3), atol=0.05)
     figures = json.loads(figures_of([tmp_path / "run.pt"]))["run"]
     assert figures["steps"] == 300
@@ -71,7 +71,7 @@ def test_the_rate_rises_stays_and_falls() -> None:
 def test_frozen_parameters_are_left_alone(tmp_path: Path) -> None:
     torch.manual_seed(0)
     line = nn.Linear(3, 1)
-    line.bias.requires_grad_(requires_grad=False)
+    line.bias.requires_grad = False
     run = TrainingRun(tmp_path / "run.pt", {"line": line}, SCHEDULE, seed=5)
     before = line.bias.clone()
     fit(run)
