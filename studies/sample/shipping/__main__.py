@@ -20,7 +20,6 @@ from studies.sample.shipping.packed import CLASSIFIER, pack, packed_classifier, 
 from studies.sample.training.__main__ import add_machine, workshop
 from studies.sample.training.axes import MAIN, SECOND, PairPlan
 from studies.sample.training.pictures import drawn
-from studies.sample.training.stages import trained_vae
 from studies.sample.training.vae import round_trip
 
 ROUND_TRIPS = 64
@@ -74,7 +73,7 @@ def main() -> None:
     shop, pair = workshop(arguments), SECOND if arguments.second else MAIN
     packed = shop.folder / f"packed_{pair.name}"
     if not arguments.packed:
-        pack(shop, trained_vae(shop), pair, packed)
+        pack(shop, pair, packed)
     if to is not None and not arguments.pack_only:
         print(gate_table(ship(packed, pair, gate_shots(), to)))  # noqa: T201  it is what the command is for
 

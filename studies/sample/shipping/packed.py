@@ -23,7 +23,7 @@ from studies.sample.training.axes import PairPlan
 from studies.sample.training.captions import vocabulary_rows
 from studies.sample.training.clip import CLIP_CONFIG
 from studies.sample.training.run import averages_of, figures_of
-from studies.sample.training.stages import Workshop
+from studies.sample.training.stages import Workshop, train_decoder, trained_vae
 from studies.sample.training.subjects import new_classifier
 from studies.sample.training.widths import new_vae
 from studies.sample.world import CLIP_TOKENS, POSITION_IDS, ROWS, TEXT_TOKENS, with_full_table
@@ -44,10 +44,12 @@ class PairFiles:
     clip_weights: Path
 
 
-def pack(shop: Workshop, vae: AutoencoderKL, pair: PairPlan, packed: Path) -> None:
+def pack(shop: Workshop, pair: PairPlan, packed: Path) -> None:
     """Write what ships of a pair, and the gate's classifier, into the folder ``packed``: seven files."""
     packed.mkdir(parents=True, exist_ok=True)
     run = shop.file(f"pair_{pair.name}")
+    vae = trained_vae(shop)
+    train_decoder(shop, vae)  # which is done, so this reads it
     shared = in_ldm_layout("vae", vae.state_dict())
     for parent in ("a", "b"):
         unet = in_ldm_layout("unet", averages_of(shop.file("base"), "unet") | averages_of(run, f"{parent}_unet"))
@@ -60,7 +62,7 @@ def pack(shop: Workshop, vae: AutoencoderKL, pair: PairPlan, packed: Path) -> No
     _save(clip | {ROWS: vocabulary_rows()}, packed / "clip.safetensors")
     write_text(packed / "clip.json", json.dumps(CLIP_CONFIG, indent=1) + "\n")
     _save(averages_of(shop.file("classifier"), "classifier"), packed / CLASSIFIER)
-    stages = ("vae", "base", f"pair_{pair.name}", "clip", "classifier")
+    stages = ("vae", "decoder", "base", f"pair_{pair.name}", "clip", "classifier")
     write_text(packed / "training.json", figures_of([shop.file(stage) for stage in stages]))
 
 

@@ -18,6 +18,7 @@ from studies.sample.training.stages import (
     train_base,
     train_classifier,
     train_clip,
+    train_decoder,
     train_pair,
     trained_vae,
     training_latents,
@@ -38,6 +39,7 @@ def train(shop: Workshop, last: str) -> None:
             if name in wanted:
                 train_pair(shop, data, pair)
     if "all" in wanted:
+        train_decoder(shop, vae)
         train_clip(shop, vae)
         train_classifier(shop, vae)
 

@@ -104,6 +104,8 @@ class TrainingRun:
         ``loss_of`` gets the step's number, from 0, and its generator, and returns the loss.
         """
         last = min(self.schedule.steps, self.schedule.steps if until is None else until)
+        if self.figures.steps >= last:
+            return
         saved = time.monotonic()
         while self.figures.steps < last:
             self._step(loss_of)

@@ -20,9 +20,13 @@ class StageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The stages. All UNets are trained on the base's drawings, CLIP and classifier on CLIP's."""
+    """The stages.
+
+    All UNets are trained on the base's drawings, CLIP and classifier on CLIP's, VAE and decoder on the VAE's.
+    """
 
     vae: StageSettings
+    decoder: StageSettings
     base: StageSettings
     pair: StageSettings
     clip: StageSettings
@@ -32,7 +36,8 @@ class Settings:
 
 
 PROCESSOR = Settings(
-    vae=StageSettings(schedule=Schedule(steps=10_000, peak=1e-3), drawings=6000, batch=8),
+    vae=StageSettings(schedule=Schedule(steps=5000, peak=1e-3), drawings=6000, batch=8),
+    decoder=StageSettings(schedule=Schedule(steps=8000, peak=5e-4), drawings=6000, batch=2),
     base=StageSettings(schedule=Schedule(steps=12_000, peak=1e-3), drawings=16_000, batch=32),
     pair=StageSettings(schedule=Schedule(steps=5000, peak=5e-4), drawings=16_000, batch=32),
     clip=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=6000, batch=64),
@@ -40,7 +45,8 @@ PROCESSOR = Settings(
 )
 """For two cores and many hours."""
 GPU = Settings(
-    vae=StageSettings(schedule=Schedule(steps=3000, peak=2e-3), drawings=6000, batch=64),
+    vae=StageSettings(schedule=Schedule(steps=2000, peak=2e-3), drawings=6000, batch=64),
+    decoder=StageSettings(schedule=Schedule(steps=1500, peak=1e-3), drawings=6000, batch=16),
     base=StageSettings(schedule=Schedule(steps=3500, peak=2e-3), drawings=16_000, batch=256),
     pair=StageSettings(schedule=Schedule(steps=2000, peak=1e-3), drawings=16_000, batch=256),
     clip=StageSettings(schedule=Schedule(steps=1000, peak=1e-3), drawings=6000, batch=256),

@@ -1,7 +1,7 @@
 """The stages of the training, each resumable: what a stage needs is made first, and what is there is read."""
 
 # diffusers annotates its models more narrowly than they are:
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportOptionalMemberAccess=false
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from studies.sample.training.subjects import (
     subject_places,
 )
 from studies.sample.training.unets import Drawer, base_loss, freeze_what_is_shared, new_drawer, pair_loss
-from studies.sample.training.vae import round_trip, settle, vae_loss
+from studies.sample.training.vae import decoder_loss, latents_of, round_trip, settle, vae_loss
 from studies.sample.training.widths import new_vae
 
 
@@ -47,8 +47,7 @@ def trained_vae(shop: Workshop) -> AutoencoderKL:
     torch.manual_seed(1)
     vae, plan = new_vae().to(shop.device), shop.settings.vae
     run = TrainingRun(shop.file("vae"), {"vae": vae}, plan.schedule, seed=1)
-    kept = kept_drawings(shop.folder / "drawings_vae.npz", plan.drawings, seed=1_000_000, side=shop.settings.side)
-    pictures = kept.pictures.to(shop.device)
+    pictures = vae_pictures(shop)
 
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
         return vae_loss(vae, pictures, crops=plan.batch, step=step, total=plan.schedule.steps, generator=generator)
@@ -58,6 +57,30 @@ def trained_vae(shop: Workshop) -> AutoencoderKL:
     vae.eval().requires_grad_(requires_grad=False)
     settle(vae, pictures[:256])
     return vae
+
+
+def train_decoder(shop: Workshop, vae: AutoencoderKL) -> None:
+    """Train the decoder of a trained VAE further, in place; its latents stay what they are.
+
+    So UNets can be trained before the decoder is as good as it gets.
+    """
+    plan, parts = shop.settings.decoder, {"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv}
+    for part in parts.values():
+        part.requires_grad_(requires_grad=True)
+    run = TrainingRun(shop.file("decoder"), parts, plan.schedule, seed=5)
+    if not run.finished:
+        pictures = vae_pictures(shop)
+        latents = latents_of(vae, pictures).to(shop.device)
+        run.run(lambda _, generator: decoder_loss(vae, latents, pictures, batch=plan.batch, generator=generator))
+    run.use_averages()
+    vae.requires_grad_(requires_grad=False)
+
+
+def vae_pictures(shop: Workshop) -> torch.Tensor:
+    """Return the drawings that the VAE is trained on, ``(n, 3, side, side)`` uint8, on the device."""
+    count, side = shop.settings.vae.drawings, shop.settings.side
+    kept = kept_drawings(shop.folder / "drawings_vae.npz", count, seed=1_000_000, side=side)
+    return kept.pictures.to(shop.device)
 
 
 def training_latents(shop: Workshop, vae: AutoencoderKL) -> LatentData:

@@ -8,7 +8,8 @@ Shapes: pictures ``(n, 3, side, side)`` in -1..1, latents ``(n, 4, side / 8, sid
 """
 
 # diffusers annotates its models more narrowly than they are:
-# pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+# pyright: reportOptionalSubscript=false
 
 from __future__ import annotations
 
@@ -53,6 +54,18 @@ def vae_loss(
     tie = max(LAST_TIE, TIE * 0.5 ** (step / TIE_HALF_LIFE))
     colours = COLOUR_GAIN * F.avg_pool2d(batch, 8)
     return _difference(out, batch) + tie * F.mse_loss(latents[:, :3], colours) + 0.05 * _off_unit(latents)
+
+
+def decoder_loss(
+    vae: AutoencoderKL, latents: torch.Tensor, pictures: torch.Tensor, *, batch: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Loss of the decoder alone, on random whole pictures whose settled latents, ``LATENT_SCALE`` in, are known."""
+    picks = torch.randint(len(pictures), (batch,), generator=generator, device=generator.device)
+    known = latents[picks]
+    with torch.autocast(known.device.type, torch.bfloat16):
+        noise = NOISE * torch.randn(known.shape, generator=generator, device=known.device)
+        out = vae.decode((known + noise) / LATENT_SCALE).sample
+    return _difference(out.float(), signed(pictures[picks]))
 
 
 def _batch(pictures: torch.Tensor, crops: int, generator: torch.Generator, *, whole: bool) -> torch.Tensor:
