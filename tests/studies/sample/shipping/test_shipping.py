@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.func import functional_call
 
 from engine.checkpoints.checkpoint import check_finite, check_pair, open_complete
+from engine.engine import Engine
 from engine.recipes.blocks import BLOCKS
 from studies.errors import StudyError
 from studies.sample.scenery.looks import random_look
 from studies.sample.shipping.__main__ import ship
 from studies.sample.shipping.gate import GateRow, gate_table
 from studies.sample.shipping.judging import by_blocks, gate_shots, shift_of
-from studies.sample.shipping.packed import pack, packed_vae
+from studies.sample.shipping.packed import pack, packed_vae, write_pair
 from studies.sample.training.__main__ import train
 from studies.sample.training.axes import MAIN
+from studies.sample.training.captions import small_ids, token_ids
 from studies.sample.training.pictures import drawn
-from studies.sample.training.run import Schedule
+from studies.sample.training.run import Schedule, averages_of
 from studies.sample.training.settings import GPU, PROCESSOR, Settings, StageSettings
 from studies.sample.training.stages import Workshop, train_decoder, trained_vae
+from studies.sample.training.unets import mixed, new_drawer
 from studies.sample.training.vae import latents_of, round_trip
 
 
@@ -71,6 +76,50 @@ def _check_whole_files(folder: Path) -> None:
     for checkpoint in (a, b):
         check_finite(checkpoint)
         assert checkpoint.family == "sd1"
+
+
+def test_the_engine_merges_what_shipped_as_training_mixed_it(shop: Workshop, tmp_path: Path) -> None:
+    other = _with_distant_parents(shop, tmp_path)
+    pack(other, MAIN, tmp_path / "packed")
+    files = write_pair(tmp_path / "packed", tmp_path / "whole")
+    ratios = {block: 0.1 + 0.03 * place for place, block in enumerate(BLOCKS)}
+    latents, levels = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([50, 800])
+    captions = ["a red cat in the city", ""]
+    expected = _mixed_noise(other, torch.tensor([*ratios.values()]), latents, levels, captions)
+    with Engine.open({"A": files.a, "B": files.b}) as engine, torch.no_grad():
+        engine.build(by_blocks(ratios))
+        live = engine.weights.live
+        context = live.text_encoder(token_ids(captions)).last_hidden_state
+        seen = live.unet(latents, levels, encoder_hidden_states=context).sample
+    assert torch.allclose(seen, expected, atol=0.01 * float(expected.std()))
+
+
+def _with_distant_parents(shop: Workshop, folder: Path) -> Workshop:
+    """The same training, but its parents are far apart, so that a wrong ratio of any block is seen."""
+    for path in shop.folder.glob("*.pt"):
+        (folder / path.name).symlink_to(path)
+    (folder / "drawings_vae.npz").symlink_to(shop.folder / "drawings_vae.npz")
+    state = torch.load(shop.file("pair_main"), weights_only=True)
+    generator = torch.Generator().manual_seed(1)
+    for tensor in state["averages"].values():
+        tensor.add_(0.03 * torch.randn(tensor.shape, generator=generator))
+    (folder / "pair_main.pt").unlink()
+    torch.save(state, folder / "pair_main.pt")
+    return replace(shop, folder=folder)
+
+
+@torch.no_grad()
+def _mixed_noise(
+    shop: Workshop, ratios: torch.Tensor, latents: torch.Tensor, levels: torch.Tensor, captions: list[str]
+) -> torch.Tensor:
+    drawer = new_drawer(torch.device("cpu"))
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for part in ("text", "unet"):
+        base = averages_of(shop.file("base"), part)
+        a, b = (base | averages_of(shop.file("pair_main"), f"{parent}_{part}") for parent in "ab")
+        parts[part] = mixed("text" if part == "text" else "unet", a, b, ratios)
+    context = functional_call(drawer.text, parts["text"], (small_ids(captions),)).last_hidden_state
+    return functional_call(drawer.unet, parts["unet"], (latents, levels, context)).sample
 
 
 def test_a_shift_is_seen_and_chance_is_not() -> None:
