@@ -37,10 +37,15 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of processes to run at once, on all GPUs in turn.")
 @click.option(
+    "--no-proof", is_flag=True, help="End with the last trial: every proof counts, and widens the next one's intervals."
+)
+@click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @plain_errors
-def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
+def run(
+    study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, no_proof: bool, checked: bool
+) -> None:
     """Search; run the same command again to go on after a stop.
 
     Several of these at once share a study, each with a GPU of its own: they try different candidates.
@@ -55,10 +60,10 @@ def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int
     if not checked:
         refuse_unready(spec, console())
     if workers is None:
-        search_study(spec, str(study), console())
+        search_study(spec, str(study), console(), proof=not no_proof)
         return
     from studies.night.team import run_team
 
-    options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
+    options = ["--checked", *["--no-proof"] * no_proof, *(text for one in stages for text in ("--stage", one))]
     if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
         raise click.exceptions.Exit(1)
