@@ -14,7 +14,6 @@ file has an example that runs.
 from __future__ import annotations
 
 from importlib import import_module
-from sys import modules
 from typing import TYPE_CHECKING
 
 __all__ = [
@@ -59,8 +58,7 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
     def __getattr__(name: str) -> object:
         """Import a name from its module when it is first asked for (PEP 562)."""
         if name not in _MODULES:
-            what = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(what, name=name, obj=modules[__name__])  # with both, Python names what is meant
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(_MODULES[name]), name)
 
     def __dir__() -> list[str]:
