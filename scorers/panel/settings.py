@@ -13,6 +13,7 @@ from engine.errors import Problem, Problems, did_you_mean
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
+from scorers.features import Slot
 from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
 
@@ -44,6 +45,9 @@ class PanelSettings:
         files: published files elsewhere, by the name of their encoder or scorer.
         here: the folder that paths of plug-ins are relative to.
         render_size: short side of the renders in pixels, where it may be less than the references'.
+        picture_weights: how much the pictures of a prompt and seed count, above 0, 1 where none is given; empty: all
+            count alike.
+        prompt_weights: the weights that trials are judged by, as reports name them: prompt to weight.
     """
 
     encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
@@ -57,6 +61,8 @@ class PanelSettings:
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     here: Path = Path()
     render_size: int | None = None
+    picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
+    prompt_weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def shared_weights(self) -> dict[str, float]:

@@ -46,7 +46,8 @@ def number_of(store: StudyStore, shots: StudyShots, finalists: Iterable[str], ju
         finalists: the keys of the recipes that it compares with parents and FLAT mixes.
         judged_by: the panel's version.
     """
-    parts = [shots_key(shots.proof), *sorted(finalists), judged_by]
+    weights = [f"weights {shots.proof_weights}"] if len(set(shots.proof_weights)) > 1 else []
+    parts = [shots_key(shots.proof), *sorted(finalists), judged_by, *weights]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     known: list[str] = store.noted(PROOFS) or []
     return ProofNumber(number=(known.index(key) if key in known else len(known)) + 1, key=key)

@@ -241,3 +241,11 @@ def test_aspects_come_from_the_name_or_the_attribute(name: str, aspect: str) -> 
 
     assert aspect_of(Named()) == aspect  # pyright: ignore[reportArgumentType]
     assert aspect_of(Telling()) == "style"  # pyright: ignore[reportArgumentType]
+
+
+def test_likeness_of_heavy_pictures_counts_more() -> None:
+    vectors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    given = {"prompts": ("a", "b", "c"), "weights": np.array([1.0, 3.0, 1.0])}
+    np.testing.assert_allclose(Collapse("clip")(features_of(vectors, **given)), [3 / 4, 1 / 2, 0.0])
+    same = {"prompts": ("a", "a", "a"), "weights": np.array([1.0, 3.0, 1.0])}
+    np.testing.assert_allclose(Collapse("clip")(features_of(vectors, **same)), [3 / 4, 1 / 2, 0.0])
