@@ -60,6 +60,15 @@ def _cut_tail(journal: Path) -> None:
         log.warning("%s: dropped %d bytes of a record that was never finished", journal, size - whole)
 
 
+def is_writable(path: Path) -> bool:
+    """Whether a file that is there can be appended to, by this user and on this file system."""
+    try:
+        with path.open("ab"):
+            return True
+    except OSError:
+        return False
+
+
 def repair(journal: Path) -> int:
     """Drop the records of a journal that were never finished: a power cut or a full disk leaves such a line.
 
