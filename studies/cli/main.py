@@ -128,17 +128,17 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 
 @main.command()
 @study_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; keep it local.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
-    """Open optuna-dashboard on the study."""
-    from studies.store.dashboard import serve
+    """Open optuna-dashboard on the study, to look and to write notes."""
+    from studies.store.dashboard_server import dashboard_server
     from studies.store.opening import open_store
 
-    store = open_store(opened(study).storage)
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
-    serve(store, host=host, port=port)
+    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    click.echo(f"{server.address}  (Ctrl+C to stop)")
+    server.serve()
 
 
 @main.command()
