@@ -116,6 +116,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
         vae=_path_or_none(here, render.vae),
         vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in tables.space.choices.vae or ()},
         prediction=render.prediction,
+        ztsnr=render.ztsnr,
         embeddings=_path_or_none(here, render.embeddings),
         upscalers=_path_or_none(here, render.upscalers),
         device=device.device,
