@@ -71,7 +71,7 @@ def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome 
     console.print(standings(outcome))
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
-    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
@@ -92,7 +92,8 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    outcome = read_outcome(storage.folder) if trial is None else None
+    refuse_other_study(storage.folder, storage.name)
+    outcome = read_outcome(storage.folder, storage.name) if trial is None else None
     store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
@@ -105,6 +106,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     return pin_recipe(
         storage.folder,
         candidate.recipe,
+        study=storage.name,
         source=source,
         models=models,
         note=note,

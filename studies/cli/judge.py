@@ -47,7 +47,9 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
 
 @click.command()
 @study_argument
-@click.option("--count", default=20, show_default=True, help="Number of pairs to ask; 0 only reports.")
+@click.option(
+    "--count", type=click.IntRange(min=0), default=20, show_default=True, help="Number of pairs to ask; 0 only reports."
+)
 @click.option("--by", help="Who picks; default: your login name.")
 @click.option("--view/--no-view", default=True, help="Open every pair in the picture viewer, where there is a display.")
 @click.option(

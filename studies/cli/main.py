@@ -101,7 +101,7 @@ def check(study: Path) -> None:
 
 @main.command()
 @study_argument
-@click.option("--top", default=10, show_default=True, help="Number of trials to list.")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Number of trials to list.")
 @click.option(
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
@@ -178,10 +178,12 @@ def export(
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
     from studies.progress import bytes_meter
     from studies.review.export import export_pin, print_export, vae_note
+    from studies.store.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    chosen = latest_pin(spec.storage.folder, pin)
+    refuse_other_study(spec.storage.folder, spec.storage.name)
+    chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
             spec.storage,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from itertools import count
 from pathlib import Path
@@ -142,6 +143,14 @@ def refuse_other_study(folder: Path, name: str) -> None:
             place=(folder,),
             remedy="give it a [study] folder of its own, or the name of that study",
         )
+
+
+def studies_in(folder: Path) -> tuple[str, ...]:
+    """The names of the studies that a folder's journal holds, later scorings left out: more than one is a mistake."""
+    journal = journal_of(folder)
+    records = read_journal(journal).records if journal.exists() else []
+    names = [record["study_name"] for record in records if "study_name" in record]
+    return tuple(dict.fromkeys(name for name in names if not re.search(r" \(rescored \d+\)$", name)))
 
 
 def _signs_of_a_study(folder: Path) -> Path | None:
