@@ -7,14 +7,16 @@ from rich.console import Console
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.night.fingerprint import INPUTS, MODELS
-from studies.night.night import Night
+from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
 from studies.review.show import standings
-from studies.store.opening import open_store
+from studies.store.journal import refuse_other_study, repair
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
+from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
 
@@ -30,6 +32,22 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
         raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
+
+
+def repair_study(storage: Storage) -> str:
+    """Mend the journal of a study, where it is damaged.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        StudyError: a worker is at the study.
+    """
+    refuse_other_study(storage.folder, storage.name)
+    if not storage.folder.is_dir():
+        raise not_run(storage)
+    with alone(storage.folder), disk_errors_named(storage.folder):
+        return repair(storage.folder, storage.name)
 
 
 def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:

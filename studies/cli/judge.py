@@ -110,7 +110,8 @@ def has_display() -> bool:
 
 def _apply(study: Path, *, trust: bool) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
-    from engine.files import write_text
+    from engine.files import read_text, write_text
+    from studies.errors import StudyError
     from studies.night.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights
@@ -118,7 +119,7 @@ def _apply(study: Path, *, trust: bool) -> None:
     spec = allowed(opened(study), trust=trust)
     with opened_picking(spec) as picking:
         weights = picking.fitted()
-    write_text(spec.storage.file, with_weights(spec.storage.file.read_text(encoding="utf-8"), weights))
+    write_text(spec.storage.file, with_weights(read_text(spec.storage.file, StudyError), weights))
     click.echo(f"{spec.storage.file}: {weights_line(weights)}")
     after = allowed(opened(study), trust=trust)
     print_rescored(after.storage.name, rescore_study(after, console()), study)

@@ -41,9 +41,19 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
+@click.option(
+    "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
+)
 @plain_errors
 def run(
-    study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, trust: bool, checked: bool
+    study: Path,
+    stages: tuple[Stage, ...],
+    device: str | None,
+    workers: int | None,
+    *,
+    trust: bool,
+    checked: bool,
+    mend: bool,
 ) -> None:
     """Search; run the same command again to go on after a stop.
 
@@ -54,8 +64,10 @@ def run(
         spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
     if device is not None:
         spec = replace(spec, rendering=replace(spec.rendering, device=device))
-    from studies.cli.actions import refuse_unready, search_study
+    from studies.cli.actions import refuse_unready, repair_study, search_study
 
+    if mend:
+        click.echo(repair_study(spec.storage))
     if not checked:
         refuse_unready(spec, console())
     if workers is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from engine.files import replaced
+from engine.files import readable, replaced
 
 BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def _hashed(files: Mapping[str, Path], progress: BytesProgress | None) -> dict[s
 
 def _identity(path: Path) -> str:
     try:
-        status = path.stat()
+        status = readable(path).stat()
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
@@ -96,7 +96,9 @@ def _identity(path: Path) -> str:
 
 def _known(memory: Path) -> dict[str, str]:
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(readable(memory).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return (
+        {name: digest for name, digest in found.items() if isinstance(digest, str)} if isinstance(found, dict) else {}
+    )

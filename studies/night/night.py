@@ -33,10 +33,11 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.dashboard import write_note
+from studies.store.locks import held
 from studies.store.outcome import Outcome
 from studies.store.records import attributes_of
 from studies.store.storage import INFEASIBLE, StudyStore
-from studies.store.workers import BusyError, Worker, held, joined
+from studies.store.workers import BusyError, Worker, joined
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from engine.architecture.prediction import ZTSNR
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
@@ -149,8 +150,11 @@ class RenderTable(StudyFileTable):
     prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
         default="auto", examples=["v"]
     )
-    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of SDXL files and takes others for
-    `epsilon`."""
+    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of the files, tests the UNets of SD2,
+    and takes others for `epsilon`."""
+    ztsnr: Annotated[str, AfterValidator(checks.one_of(ZTSNR, "word"))] = Field(default="auto", examples=["on"])
+    """Whether the noise levels end in pure noise (zero terminal SNR): `on`, `off`, or `auto`, which reads the marks of
+    the files; for merges that lost them."""
     embeddings: FilledText | None = Field(default=None, examples=["embeddings"])
     """A folder of textual inversions, which prompts name by their files' names."""
     wildcards: FilledText | None = Field(default=None, examples=["wildcards"])

@@ -71,7 +71,8 @@ references = @REFERENCES@
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
-# prediction = @PREDICTION@        # what the models predict: "epsilon", or "v"; auto takes SD1 models for epsilon
+# prediction = @PREDICTION@        # what the models predict: "epsilon" or "v"; auto reads marks, and tests SD2
+# ztsnr = @ZTSNR@             # zero terminal SNR: "on" or "off"; auto reads the files' marks
 # another VAE than the merged one, for the pictures alone: vae = "models/some.vae.safetensors"
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
@@ -257,6 +258,7 @@ def _defaults() -> dict[str, str]:
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
         "PREDICTION": _quoted(render.prediction),
+        "ZTSNR": _quoted(render.ztsnr),
         "UPSCALER": _quoted(SAME.upscaler),
         "SCALE": str(SAME.scale),
         "HIRES_STEPS": str(SAME.steps),
