@@ -17,6 +17,7 @@ from studies.cli.recipe import recipe
 from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
+from studies.cli.trust import allowed, trust_option
 from studies.progress import console
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ def init(
 
 @main.command()
 @study_argument
+@trust_option
 @plain_errors
-def check(study: Path) -> None:
+def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.preflight.checks import preflight
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(opened(study))
+    findings = preflight(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
