@@ -50,22 +50,25 @@ def repair_study(storage: Storage) -> str:
         return repair(storage.folder, storage.name)
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
+def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
+        proof: whether to prove the finalists when no trial is left.
 
     Returns:
-        The outcome; None if another worker makes it.
+        The outcome; None if another worker makes it, or if none is to be made.
 
     Raises:
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console).run()
+    outcome = Night(spec, console, proof=proof).run()
+    if not proof:
+        console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
         return None
     console.print(standings(outcome))

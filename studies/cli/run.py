@@ -39,6 +39,9 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option("--workers", type=click.IntRange(min=1), help="Number of processes to run at once, on all GPUs in turn.")
 @trust_option
 @click.option(
+    "--no-proof", is_flag=True, help="End with the last trial: every proof counts, and widens the next one's intervals."
+)
+@click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @click.option(
@@ -52,6 +55,7 @@ def run(
     workers: int | None,
     *,
     trust: bool,
+    no_proof: bool,
     checked: bool,
     mend: bool,
 ) -> None:
@@ -71,10 +75,11 @@ def run(
     if not checked:
         refuse_unready(spec, console())
     if workers is None:
-        search_study(spec, str(study), console())
+        search_study(spec, str(study), console(), proof=not no_proof)
         return
     from studies.night.team import run_team
 
-    options = ["--checked", *["--trust"] * trust, *(text for stage in stages for text in ("--stage", stage))]
+    flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
+    options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
     if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
         raise click.exceptions.Exit(1)

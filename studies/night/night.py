@@ -57,16 +57,17 @@ class Night:
     of them calibrates, and proves.
     """
 
-    def __init__(self, spec: StudySpec, console: Console) -> None:
-        """``console`` takes the progress."""
+    def __init__(self, spec: StudySpec, console: Console, *, proof: bool = True) -> None:
+        """``console`` takes the progress; without ``proof`` the night ends with its last trial."""
         self.spec = spec
         self.console = console
+        self._proof = proof
 
     def run(self) -> Outcome | None:
         """Run, or go on with, the study.
 
         Returns:
-            The outcome of the finalists' comparison; None if another worker makes it.
+            The outcome of the finalists' comparison; None if another worker makes it, or if none is to be made.
 
         Raises:
             StudyError: the study cannot go on; everything finished is kept.
@@ -98,6 +99,8 @@ class Night:
         with held(folder, "calibration", busy=waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
+        if not self._proof:
+            return None
         try:
             with held(folder, "proof", busy=_raise_busy):
                 return self._prove(workshop, store, models, worker)

@@ -156,7 +156,9 @@ def standings(outcome: Outcome) -> Group:
     """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _proof_table("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    scores = _proof_table(
+        "held-out prompts and seeds", ["score", *(f"vs {rival} ({outcome.level})" for rival in rivals)]
+    )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
