@@ -31,6 +31,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.errors import Named
+from engine.files import file_kind, user_path
 from scorers.base import Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.tensor_files import sha256_of
@@ -60,7 +61,7 @@ def open_plugin(name: str, here: Path) -> Scorer:
     """
     match = catalogue.PLUGIN.fullmatch(name)
     if match is not None:
-        path = here / Path(match["path"]).expanduser()
+        path = here / user_path(match["path"], ScorerError)
         return _wrapped(_from_file(path, match["attribute"]), name, _file_version(path))
     point = entry_points().get(name)
     if point is None:
@@ -76,7 +77,7 @@ def _file_version(path: Path) -> str:
 
 
 def _from_file(path: Path, attribute: str | None) -> Any:
-    if not path.is_file():
+    if file_kind(path) != "file":
         raise ScorerError("there is no such scorer file", place=(path,), remedy="correct its path")
     module = _loaded(str(path), lambda: _module(path))
     name = attribute or FUNCTION

@@ -26,9 +26,10 @@ study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 def opened(study: Path) -> StudySpec:
     """Read a study file; a folder stands for the ``study.toml`` in it."""
+    from engine.files import file_kind
     from studies.studyfile.read import read_study_file
 
-    return read_study_file(study / "study.toml" if study.is_dir() else study)
+    return read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import plain_errors
+from studies.cli.command import opened, plain_errors
 from studies.progress import console
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 
@@ -121,9 +121,8 @@ def check(study: Path | None, folder: Path | None) -> None:
 
 def _of_study(study: Path) -> Sources:
     from scorers.panel.registry import load_plugins, sources_of
-    from studies.studyfile.read import read_study_file
 
-    settings = read_study_file(study / "study.toml" if study.is_dir() else study).panel_settings()
+    settings = opened(study).panel_settings()
     plugged = load_plugins(settings.weights, settings.here)
     return sources_of(settings, [name for name in settings.weights if name not in plugged], plugged.values())
 

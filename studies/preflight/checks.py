@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.devices import device_of
 from engine.errors import EngineError, Named
+from engine.files import file_kind
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
@@ -157,10 +158,10 @@ def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
 def _folder_findings(folder: Path) -> Iterator[Finding]:
     """A folder that cannot be made or written."""
     ancestor = folder
-    while not ancestor.exists() and ancestor.parent != ancestor:
+    while not file_kind(ancestor) and ancestor.parent != ancestor:
         ancestor = ancestor.parent
     remedy = "set [study] folder to a place where you may write"
-    if not ancestor.is_dir():
+    if file_kind(ancestor) != "folder":
         yield Finding.of("error", (folder,), f"{ancestor} is a file", remedy)
         return
     try:
@@ -199,7 +200,7 @@ def _resource_findings(
 
 
 def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
-    place = next(path for path in (folder, *folder.parents) if path.exists())
+    place = next(path for path in (folder, *folder.parents) if file_kind(path))
     free = shutil.disk_usage(place).free
     needed_bytes = (
         f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
-from engine.files import kind_of, read_text
+from engine.files import file_kind, read_text
 from engine.recipes.toml_text import parse_toml
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import SearchPlan
@@ -54,7 +54,7 @@ def read_study_file(path: Path) -> StudySpec:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    if not kind_of(path):
+    if not file_kind(path):
         raise StudyError("there is no such study file", place=(path,), remedy="`recipe-search init` writes one")
     return parse_toml(read_text(path, StudyError), Path(path.name), StudyError)
 
