@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.architecture.families import family_of, foreign, no_pictures, read_widths
 from engine.architecture.keymap import unused
 from engine.architecture.layout import TEXT, VAE, Widths, shapes
+from engine.architecture.prediction import other_prediction
 from engine.architecture.widths import FamilyName, Shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.checkpoints.tensors import same_shape
@@ -131,11 +132,14 @@ def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
         vae: whether its own VAE is needed.
 
     Raises:
-        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
+        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered,
+            such as one with EDM's noise levels.
     """
     checkpoint = open_checkpoint(path)
     if reason := no_pictures(checkpoint.widths):
         raise CheckpointError(reason, place=(Path(path),))
+    if other := other_prediction(checkpoint.tensors, checkpoint.metadata):
+        raise CheckpointError(other[0], place=(Path(path),), remedy=other[1])
     _check_complete(checkpoint, vae=vae)
     return checkpoint
 

@@ -20,17 +20,22 @@ log = logging.getLogger(__name__)
 
 def user_memory() -> Path:
     """The file where hashes are remembered outside any study, in the user's own folder for this program."""
-    return _settings_folder() / "sd-recipe-search" / "hashes.json"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "sd-recipe-search" / "hashes.json"
 
 
-def _settings_folder() -> Path:
-    """The folder in which the programs of this system keep what belongs to the user."""
+def user_folder(variable: str, usual: str) -> Path:
+    """The folder in which the programs of this system keep what belongs to the user.
+
+    Args:
+        variable: of the environment, which names it on Linux and the like (XDG base directories).
+        usual: the folder there, within the user's home, where the variable is not set.
+    """
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
     if sys.platform.startswith("win"):
         return Path(os.environ.get("APPDATA", home))
     if sys.platform == "darwin":
         return Path(home, "Library", "Application Support")
-    return Path(os.environ.get("XDG_CONFIG_HOME", f"{home}/.config"))
+    return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
 def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:

@@ -116,6 +116,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
         vae=_path_or_none(here, render.vae),
         vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in tables.space.choices.vae or ()},
         prediction=render.prediction,
+        ztsnr=render.ztsnr,
         embeddings=_path_or_none(here, render.embeddings),
         upscalers=_path_or_none(here, render.upscalers),
         device=device.device,
@@ -135,6 +136,7 @@ def _scoring(table: ScorersTable, here: Path) -> Scoring:
         folder=path_from(here, table.folder),
         files={name: path_from(here, text) for name, text in table.files.items()},
         here=here,
+        time_limit_s=table.time_limit,
     )
 
 
