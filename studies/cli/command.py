@@ -30,9 +30,10 @@ def opened(study: Path) -> StudySpec:
 
     No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
     """
+    from engine.files import file_kind
     from studies.studyfile.read import read_study_file
 
-    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
+    spec = read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
     return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.architecture.widths import VAE
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
@@ -146,9 +146,9 @@ def export_recipe(
     from engine.supermerger.instructions import instructions
 
     text = out.with_suffix(".supermerger.txt")
-    if text.exists() and not overwrite:
+    if file_kind(text) and not overwrite:
         raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
-    if text.is_dir():
+    if file_kind(text) == "folder":
         raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {
