@@ -46,11 +46,16 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         except NameClashError as error:
             raise click.ClickException(str(error)) from error
         from engine.errors import ProblemError  # ours for sure
+        from studies.errors import disk_problem
 
         try:
             return command(*args, **kwargs)
         except ProblemError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if (problem := disk_problem(error)) is None:
+                raise
+            raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
