@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
 from studies.cli.plot import plot
@@ -18,13 +18,13 @@ from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.merging.output import Output
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OutermostGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="sd-recipe-search")
 @click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
