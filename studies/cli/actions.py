@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from engine.errors import Problem
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, MODELS
-from studies.night.night import Night
+from studies.inputs.models import MODELS, swapped_files
+from studies.night.fingerprint import INPUTS
+from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
+from studies.progress import bytes_meter
 from studies.review.show import standings
-from studies.store.opening import open_store
+from studies.store.journal import refuse_other_study, repair
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
-from studies.studyfile.spec import Storage, StudySpec
+from studies.store.workers import alone
+from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -30,6 +35,22 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
             console.print(finding.line, highlight=False, markup=False)
     if is_fatal(findings):
         raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
+
+
+def repair_study(storage: Storage) -> str:
+    """Mend the journal of a study, where it is damaged.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        StudyError: a worker is at the study.
+    """
+    refuse_other_study(storage.folder, storage.name)
+    if not storage.folder.is_dir():
+        raise not_run(storage)
+    with alone(storage.folder), disk_errors_named(storage.folder):
+        return repair(storage.folder, storage.name)
 
 
 def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
@@ -56,7 +77,7 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     console.print(standings(outcome))
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
-    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
@@ -71,13 +92,29 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     return outcome
 
 
+def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
+    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
+
+    Raises:
+        StudyError: the study was never run, or one of the files is another one.
+    """
+    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
+    with bytes_meter("reading the models", console) as progress:
+        swapped = swapped_files(merge, rendering, storage, inputs, progress)
+    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
+    if problems:
+        remedy = "put it back; a search with the new one is another study, with a name of its own"
+        raise StudyError.of(problem.advised(remedy) for problem in problems)
+
+
 def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
     """Pin a finalist (by default the first) or a trial.
 
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    outcome = read_outcome(storage.folder) if trial is None else None
+    refuse_other_study(storage.folder, storage.name)
+    outcome = read_outcome(storage.folder, storage.name) if trial is None else None
     store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
@@ -90,6 +127,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     return pin_recipe(
         storage.folder,
         candidate.recipe,
+        study=storage.name,
         source=source,
         models=models,
         note=note,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from scorers.panel.panel import Panel
     from scorers.reporting.distances import ReferenceDistance
 
+SHEET = "finalists.png"
+"""Name of the finalists' sheet."""
 SHEET_ROWS = 6
 """The most prompts on the finalists' sheet."""
 
@@ -65,7 +67,8 @@ def prove(
         models=dict(hashes),
         baselines=tuple(standings.values()),
         finalists=tuple(finalists),
-        sheet=str(spec.storage.folder / "finalists.png"),
+        sheet=SHEET,
+        study=spec.storage.name,
         remarks=_remarks(store),
         search_summary=(
             *_search_lines(search, spec.shots, store, history),
@@ -257,7 +260,7 @@ def draw_sheet(
     sheets.finalists(
         columns,
         [shots[row].prompt for row in rows],
-        Path(outcome.sheet),
+        storage.folder / outcome.sheet,
         title=f"{storage.name}: finalists on held-out prompts and seeds"
         + (f", proof {outcome.proof}" if outcome.proof > 1 else ""),
         caption=outcome.sentences()[-1],

@@ -15,6 +15,7 @@ import psutil
 
 from engine.architecture.widths import REAL, SD1, FamilyName, Widths
 from engine.devices import device_of
+from engine.files import file_kind
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
@@ -243,7 +244,7 @@ def _encoder_bytes(settings: PanelSettings) -> int:
     from scorers.panel.registry import sources_of
 
     names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
-    files = [one.weights for one in sources_of(settings, names).encoders.values() if one.weights.is_file()]
+    files = [one.weights for one in sources_of(settings, names).encoders.values() if file_kind(one.weights) == "file"]
     sizes = [path.stat().st_size for path in files]
     return sum(sizes) + max(sizes, default=0)
 

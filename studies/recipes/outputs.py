@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import Named, RecipeError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
 from engine.recipes.recipe import Recipe
@@ -174,7 +174,7 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
         StudyError: the file exists and may not be overwritten, or cannot be written.
     """
     path = Path(output)
-    if path.exists() and not overwrite:
+    if file_kind(path) and not overwrite:
         raise StudyError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
     try:
         write_text(path, text)
