@@ -18,6 +18,7 @@ from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features, joined
 from scorers.panel.panel import Panel
 from scorers.panel.penalties import MAX_PENALTY, Collapse, CopiedReferences, StatisticExcess
+from scorers.panel.settings import PanelSettings
 from scorers.panel.verdict import Verdict
 from tests.scorers.plain_features import features_of
 
@@ -149,6 +150,21 @@ def test_copies_count_in_comparisons(calibrated: Panel, paint: Paint, prompts_of
     parts = calibrated.judge(copied).scores
     gain = sum(calibrated.scales[name].counts * part.scaled for name, part in parts.items())
     assert calibrated.compare(copied, plain).mean == pytest.approx(gain - MAX_PENALTY / 12)
+
+
+def test_a_copy_of_a_heavy_prompt_costs_more(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    prompts, weights = prompts_of(1, 12), [1.0, 1, 1, 6, *[1.0] * 8]
+    slots = zip(prompts, range(12), strict=True)
+    panel = Panel.open(replace(settings, picture_weights=dict(zip(slots, weights, strict=True))))
+    looks = {label: paint(1, 12, amount) for label, amount in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()}
+    panel.calibrate({label: panel.features(pictures, prompts, range(12)) for label, pictures in looks.items()})
+    images = paint(1, 12, 0.5)
+    images[3] = calibrated_references(panel)[0]
+    copied, plain = (panel.features(some, prompts, range(12)) for some in (images, looks["FLAT_50"]))
+    verdict, lead = panel.judge(copied), panel.compare(copied, plain)
+    assert penalties_of(verdict)["copies"] == pytest.approx(MAX_PENALTY * 6 / 17)
+    gain = sum(panel.scales[name].counts * part.scaled for name, part in verdict.scores.items())
+    assert lead.mean == pytest.approx(gain - MAX_PENALTY * 6 / 17)
 
 
 def random_features(seed: int, count: int, dimensions: int = 16, **others: object) -> Features:
