@@ -69,6 +69,8 @@ def init(
     from studies.studyfile.space import family_of_files
     from studies.studyfile.template import study_template, write_template
 
+    if mode and not model_c and MERGE_MODES[mode].models == 3:
+        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
     text = study_template(
         file=study.name,
         name=name,
@@ -97,6 +99,7 @@ def check(study: Path, *, trust: bool) -> None:
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
+        click.echo(f"not ready: fix the errors above, then again: recipe-search check {study}")
         raise click.exceptions.Exit(1)
     click.echo(f"ready: recipe-search run {study}")
 
