@@ -166,8 +166,11 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
     spec = opened(study)
-    refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
-    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by)
+
+    def check() -> None:
+        refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by, check=check)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
