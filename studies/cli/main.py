@@ -69,6 +69,8 @@ def init(
     from studies.studyfile.space import family_of_files
     from studies.studyfile.template import study_template, write_template
 
+    if mode and not model_c and MERGE_MODES[mode].models == 3:
+        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
     text = study_template(
         file=study.name,
         name=name,
@@ -97,6 +99,7 @@ def check(study: Path, *, trust: bool) -> None:
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
+        click.echo(f"not ready: fix the errors above, then again: recipe-search check {study}")
         raise click.exceptions.Exit(1)
     click.echo(f"ready: recipe-search run {study}")
 
@@ -163,8 +166,11 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
     spec = opened(study)
-    refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
-    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by)
+
+    def check() -> None:
+        refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by, check=check)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
