@@ -17,7 +17,7 @@ from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
 from studies.preflight.findings import Finding, Level, errors_at
-from studies.preflight.models import models_of, odd_runs, unfit_vaes
+from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
 from studies.preflight.references import reference_findings
 from studies.studyfile.spec import Rendering, StudyShots, StudySpec
 
@@ -48,7 +48,8 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
         *_upscaler_findings(rendering, shots),
     ]
     models = models_of(spec.merge, rendering, space.frame.family, found)
-    found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
+    found += [*unfit_vaes(rendering, models), *unexportable(models, spec.merge.export_dtype, space)]
+    found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
     order: Sequence[Level] = ("error", "warning", "note")
