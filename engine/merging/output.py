@@ -108,9 +108,7 @@ class MergedTensors:
     def _not_finite(self, key: str) -> CheckpointError:
         """The error for a tensor that cannot be written, with the parents that are not finite in it."""
         what = f"{key}: the merge gives weights that {self._output.dtype} cannot hold"
-        parents = [
-            f"{name} ({self._models[name].path})" for name in self._plan.rows[key].models if self._is_nan(name, key)
-        ]
+        broken = [name for name in self._plan.rows[key].models if not all_finite(self._models[name].read(key))]
         remedies = ["check the ratios and factors of the recipe"]
         if key in self._vae:
             what, remedies = f"{what}, of the VAE {self._output.vae}", ["take another version of it"]

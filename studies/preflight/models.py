@@ -48,10 +48,8 @@ def unexportable(models: Mapping[str, Checkpoint], dtype: str, space: Space) -> 
                 f"{named(broken)}; without --prune the export fails"
             )
             place = ("models", letter, model.path)
-            compared = [
-                name for name in _calculations(space) if (mode := calculation_mode(name).prepass) and mode.compares
-            ]
-            if compared:
+            prepasses = {name: calculation_mode(name).prepass for name in _calculations(space)}
+            if compared := [name for name, prepass in prepasses.items() if prepass and prepass.compares]:
                 what += f", and {compared[0]} compares them too"
                 yield Finding.of("error", place, what, "take another version of the file, or another calculation mode")
             else:
