@@ -40,7 +40,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     space, rendering, shots = spec.search.space, spec.rendering, spec.shots
     found = [
         *odd_runs(space),
-        *_prompt_findings(shots),
+        *_prompt_findings(shots, Path(spec.storage.file.name)),
         *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
         *_folder_findings(spec.storage.folder),
@@ -56,13 +56,16 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
 
-def _prompt_findings(shots: StudyShots) -> Iterator[Finding]:
+def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
+    """What has no effect in a prompt or looks like a slip, and wildcards that no list has."""
+    yield from (Finding(level="warning", problem=problem.under(file)) for problem in shots.lost_wildcards)
+    named = frozenset(problem.seen for problem in shots.lost_wildcards)
     texts: dict[tuple[str, bool], None] = {}
     for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
-        for remark in check_prompt(text, negative=negative):
+        for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
 
 

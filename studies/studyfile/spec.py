@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import Problem
 from engine.recipes.recipe import Recipe
 from engine.shots.limits import SEED
 from engine.shots.shot import Shot
@@ -119,6 +120,8 @@ class StudyShots:
     """What trials render: each prompt with each of its seeds."""
     proof: tuple[Shot, ...]
     """What the finalists render."""
+    lost_wildcards: tuple[Problem, ...] = ()
+    """Wildcards that stay in the shots' texts because no list has their names, where the study file has them."""
 
     @property
     def every(self) -> tuple[Shot, ...]:
