@@ -14,8 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from engine.architecture.prediction import PREDICTION_KEYS
-from engine.checkpoints.checkpoint import FLOATS, Checkpoint
+from engine.checkpoints.checkpoint import FLOATS, Checkpoint, is_kept
 from engine.checkpoints.header import SIZES, TensorInfo
 from engine.checkpoints.tensors import all_finite, same_shape
 from engine.checkpoints.vae import read_vae
@@ -29,7 +28,6 @@ from engine.recipes.recipe import Recipe
 ArithmeticName = Literal["exact", "folded"]
 
 STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
-_PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 _POSITIONS = "position_ids"
 _KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library lays tensors out
 
@@ -101,14 +99,26 @@ class MergedTensors:
             value = self._vae[key] if key in self._vae else self._values.read(key)
             value = value.to(self._dtype)
             if not all_finite(value):
-                raise CheckpointError(
-                    f"{key}: the merge gives weights that {self._output.dtype} cannot hold, or a parent has NaN "
-                    "weights; check the parents, and the ratios and factors of the recipe"
-                )
+                raise self._not_finite(key)
             yield value
 
     def _kept(self, key: str) -> bool:
-        return not self._output.prune or key.startswith(_PARTS) or key in PREDICTION_KEYS
+        return not self._output.prune or is_kept(key)
+
+    def _not_finite(self, key: str) -> CheckpointError:
+        """The error for a tensor that cannot be written, with the parents that are not finite in it."""
+        what = f"{key}: the merge gives weights that {self._output.dtype} cannot hold"
+        broken = [name for name in self._plan.rows[key].models if not all_finite(self._models[name].read(key))]
+        remedies = ["check the ratios and factors of the recipe"]
+        if key in self._vae:
+            what, remedies = f"{what}, of the VAE {self._output.vae}", ["take another version of it"]
+        elif broken:
+            named = " and ".join(f"{name} ({self._models[name].path})" for name in broken)
+            what += f", or a parent has NaN weights: here {named}"
+            remedies = ["take another version of that file"]
+        if not is_kept(key):
+            remedies.insert(0, "leave out what no picture shows, with --prune")
+        return CheckpointError(what, remedy=", or ".join(remedies))
 
     def _name(self, key: str) -> str:
         return self._first.stored_name(key) if key in self._first.tensors else key

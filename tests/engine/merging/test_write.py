@@ -18,7 +18,7 @@ from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from engine.merging.evaluate import DTYPES
 from engine.merging.exact import replay
-from engine.merging.output import Output
+from engine.merging.output import ArithmeticName, Output
 from engine.merging.write import write_checkpoint
 from engine.recipes.blocks import Site, is_merged
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
@@ -341,6 +341,21 @@ def test_nan_weights_are_refused(tmp_path: Path, tiny_b: Path) -> None:
             RECIPE, {"A": tmp_path / "a.safetensors", "B": tiny_b}, tmp_path / "out.safetensors", metadata={}
         )
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("arithmetic", ["exact", "folded"])
+def test_the_parent_with_nan_is_named_and_the_option_that_leaves_it_out(
+    tmp_path: Path, parents: dict[str, Path], arithmetic: ArithmeticName
+) -> None:
+    content = load_file(parents["B"]) | {"model_ema.decay": torch.tensor(torch.nan)}
+    files = parents | {"B": tmp_path / "b.safetensors"}
+    save_file(content, files["B"])
+    out = tmp_path / "out.safetensors"
+    message = rf"model_ema\.decay: .* a parent has NaN weights: here B \({files['B']}\); leave out .* with --prune, or"
+    with pytest.raises(CheckpointError, match=message):
+        write_checkpoint(RECIPE, files, out, output=Output(arithmetic=arithmetic), metadata={})
+    write_checkpoint(RECIPE, files, out, output=Output(arithmetic=arithmetic, prune=True), metadata={})
+    assert "model_ema.decay" not in load_file(out)
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path, parents: dict[str, Path]) -> None:
