@@ -42,8 +42,8 @@ class Shot:
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         eta: Share of new noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise. As
             in the WebUI, where DDIM makes one pass and another such sampler the other, it holds for the first alone.
-        s_noise: The factor of new noise, 0 to 2. Only for samplers that add noise, except Euler a, DPM adaptive, Restart,
-            DDIM, DDIM CFG++ and LCM.
+        s_noise: The factor of new noise, 0 to 2. Only for samplers that add noise, except Euler a, DPM adaptive,
+            Restart, DDIM, DDIM CFG++ and LCM.
         ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
             generator, seeded with ``seed + ensd``. Only for samplers that add noise, except those that follow a
             Brownian path (the SDE ones).
