@@ -35,11 +35,11 @@ class NoiseLevels:
     """The noise levels a model was trained on.
 
     Attributes:
-        sigmas: ``(n,)`` float32, rising with time; 1000 but for the sampler LCM.
+        sigmas: ``(n,)`` float32 or float16, rising with time; 1000 but for the sampler LCM.
         aligned: The falling levels of "Align Your Steps" for this family of models.
         spacing: How many trained times lie between two levels: their times are ``spacing - 1``, ``2 * spacing - 1``,
             ...
-        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``.
+        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``, taken in their precision.
     """
 
     sigmas: Tensor
@@ -48,7 +48,7 @@ class NoiseLevels:
     log_sigmas: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "log_sigmas", self.sigmas.log())
+        object.__setattr__(self, "log_sigmas", self.sigmas.log().float())
 
     @property
     def lowest(self) -> float:
@@ -98,40 +98,48 @@ class NoiseLevels:
 
 
 @cache
-def levels_of(*, sdxl: bool, zero_terminal: bool) -> NoiseLevels:
-    """Return a model's levels: SD1's, which all families share, or those that end in pure noise."""
-    levels = zero_terminal_levels() if zero_terminal else sd1_levels()
+def levels_of(*, sdxl: bool, zero_terminal: bool, half: bool = False) -> NoiseLevels:
+    """Return a model's levels: SD1's, which all families share, or those that end in pure noise.
+
+    Args:
+        sdxl: Whether the model is of SDXL, whose "Align Your Steps" is another.
+        zero_terminal: Whether the levels end in pure noise.
+        half: Whether they are computed in half precision, as before WebUI 1.7.0-225.
+    """
+    levels = zero_terminal_levels(half=half) if zero_terminal else sd1_levels(half=half)
     return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
 
 
 @cache
-def sd1_levels() -> NoiseLevels:
+def sd1_levels(*, half: bool = False) -> NoiseLevels:
     """Return SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
     Betas and their product are float64; ``a`` is rounded to float32, as in every program that keeps it with the model.
     """
-    return _levels(_kept())
+    return _levels(_kept(half=half))
 
 
 @cache
-def zero_terminal_levels() -> NoiseLevels:
+def zero_terminal_levels(*, half: bool = False) -> NoiseLevels:
     """Return SD1's levels, shifted and scaled so that almost nothing of the picture is left at the last time.
 
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.
     """
-    roots = _kept().sqrt()
+    roots = _kept(half=half).float().sqrt()
     first, last = roots[0], roots[-1]
     kept = ((roots - last) * (first / (first - last))) ** 2
     kept[-1] = LEAST_KEPT
     return _levels(kept)
 
 
-def _kept() -> Tensor:
+def _kept(*, half: bool) -> Tensor:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    return torch.from_numpy(np.cumprod(1 - betas)).float()
+    kept = torch.from_numpy(np.cumprod(1 - betas)).float()
+    return kept.half() if half else kept
 
 
 def _levels(kept: Tensor) -> NoiseLevels:
+    """The levels of what is kept of a picture; of half precision they, and their logarithms, are of half precision."""
     return NoiseLevels(sigmas=((1 - kept) / kept) ** 0.5)
