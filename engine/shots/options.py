@@ -13,7 +13,7 @@ from engine.errors import Problem
 from engine.shots.limits import LATENT_STEP, SEED, SIDES, out_of_range
 
 EMPHASES: tuple[str, ...] = ("Original", "No norm", "Ignore", "None")
-"""How weights in prompts count: with the mean restored, without, not at all, or as the letters they are written with."""
+"""How weights in prompts count: with the mean restored, without, not at all, or as the letters they are."""
 LIMITS: Mapping[str, tuple[float, float]] = {
     "ngms": (0.0, 15.0),
     "skip_early_cfg": (0.0, 1.0),

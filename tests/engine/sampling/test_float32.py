@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -31,6 +33,41 @@ def test_the_levels_of_every_schedule_are_the_webuis_bit_for_bit(schedule: str):
     for steps in COUNTS:
         expected = float32_levels.BY_SCHEDULE[schedule](sigmas, steps)
         assert list(sigmas_for("Euler", schedule, steps, sd1_levels())) == expected, steps
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES[1:])
+def test_a_chosen_range_is_followed_by_the_schedules_that_choose_theirs(schedule: str):
+    """The WebUI hands ``sigma_min`` and ``sigma_max`` to all; most of those in time look at the model alone."""
+    chosen = replace(sd1_levels(), low=0.1, high=10.0)
+    found, usual = (sigmas_for("Euler", schedule, 12, levels) for levels in (chosen, sd1_levels()))
+    if schedule in {"Uniform", "Simple", "DDIM", "Align Your Steps"}:
+        assert found == usual
+        return
+    assert found[0] == pytest.approx(10, rel=1e-5)
+    lowest = found[-1] if schedule == "KL Optimal" else found[-2]
+    if schedule == "SGM Uniform":
+        assert sd1_levels().time_of(found[0]) - sd1_levels().time_of(found[1]) == pytest.approx(
+            sd1_levels().time_of(lowest) - sd1_levels().time_of(0.1), abs=0.01
+        )
+    else:
+        assert lowest == pytest.approx(0.1, rel=1e-5)
+    assert sigmas_for("DPM fast", schedule, 3, chosen)[::3] == (sd1_levels().highest, sd1_levels().lowest)
+
+
+@pytest.mark.parametrize(("schedule", "rho"), [("Karras", 3.0), ("Polyexponential", 2.0)])
+def test_a_chosen_exponent_is_followed_by_the_schedules_that_have_one(schedule: str, rho: float):
+    levels, steps = sd1_levels(), 12
+    found = np.array(sigmas_for("Euler", schedule, steps, replace(levels, rho=rho))[:-1])
+    falling = np.linspace(1, 0, steps)
+    high, low = levels.highest, levels.lowest
+    if schedule == "Karras":
+        expected = (low ** (1 / rho) + falling * (high ** (1 / rho) - low ** (1 / rho))) ** rho
+    else:
+        expected = np.exp(falling**rho * math.log(high / low)) * low
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert sigmas_for("Euler", "Exponential", steps, replace(levels, rho=rho)) == sigmas_for(
+        "Euler", "Exponential", steps, levels
+    )
 
 
 def test_times_of_levels_are_the_webuis_bit_for_bit():
