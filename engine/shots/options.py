@@ -86,7 +86,7 @@ class PictureOptions:
             yield from out_of_range(name, getattr(self, name), limits, whole=False)
         yield from out_of_range("variation_seed", self.variation_seed, SEED, whole=True)
         if 0 < self.sigma_max <= self.sigma_min:
-            what, remedy = "must be less than sigma_max", f"sigma_max is {self.sigma_max}"
+            what, remedy = "must be less than sigma_max", f"write less than {self.sigma_max}, or a higher sigma_max"
             yield Problem(place=("sigma_min",), what=what, seen=self.sigma_min, remedy=remedy)
         if self.seed_resize != (0, 0) and not all(LATENT_STEP <= side <= SIDES[1] for side in self.seed_resize):
             what = f"must be a width and a height from {LATENT_STEP} to {SIDES[1]}, or 0 for both"
