@@ -22,13 +22,18 @@ PANEL = "panel"
 """Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+NOISE_LEVELS = "noise levels"
+"""Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
+SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}
+"""Surroundings that studies of before lack: in float64 until the levels became those of the WebUI, bit for bit."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
 def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str], workshop: Workshop) -> None:
     """Compare the inputs with those of the study's first night, or store them if this is the first.
 
-    Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+    Other libraries, another device or other roundings of noise levels change pictures by rounding, and the noise of the
+    SDE samplers by a few percent at most: they are warned of, not refused.
 
     Args:
         store: the study's storage.
@@ -42,6 +47,7 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
     """
     # Workers on cuda:0 and cuda:1 have the same surroundings.
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
+    surroundings[NOISE_LEVELS] = "float32"
     known = store.noted(INPUTS)
     if known is None:
         store.note(INPUTS, dict(inputs))
@@ -67,7 +73,7 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
             + "\nput them back, or give the study another name to start a new one",
             place=(storage.folder,),
         )
-    before = store.noted(SURROUNDINGS)
+    before = SURROUNDINGS_BEFORE | (store.noted(SURROUNDINGS) or {})
     for name in differing(before, surroundings):
         log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
 

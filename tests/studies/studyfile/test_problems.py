@@ -101,6 +101,19 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         ("cfg = 5", "eta = 1.5", ["render.eta: must not be above 1 (1.5)"]),
         ("cfg = 5", "ensd = -1", ["render.ensd: must not be below 0 (-1)"]),
         ("cfg = 5", "s_noise = 3", ["render.s_noise: must not be above 2 (3)"]),
+        (
+            "cfg = 5",
+            'options = { emphasis = "Loud", ngms = 20 }',
+            [
+                'render.options.emphasis: unknown emphasis ("Loud"); known here: Original, No norm, Ignore, None',
+                "render.options.ngms: must not be above 15 (20)",
+            ],
+        ),
+        (
+            "cfg = 5",
+            "options = { sigma_min = 5, sigma_max = 4 }",
+            ["render.options.sigma_min: must be less than sigma_max (5.0); write less than 4.0, or a higher sigma_max"],
+        ),
         ("finalists = 2", "finalists = true", ["search.finalists: must be a whole number (true)"]),
         ("CONT = [-5, 5]", "CONT = [5, -5]", ["space.adjust.CONT: the lower bound must come first"]),
         (
