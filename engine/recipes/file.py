@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import Problems, RecipeError
-from engine.recipes.presets import Weights, read_presets
+from engine.recipes.presets import NO_PRESETS, OwnPresets, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, PREVIOUS
 from engine.recipes.tables import Table, as_table, read_recipe
@@ -21,10 +21,17 @@ from engine.recipes.text import head_lines, parse_toml, quoted, step_lines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFile:
-    """A recipe and where its models are; paths are absolute or relative to the working folder."""
+    """A recipe and where its models are; paths are absolute or relative to the working folder.
+
+    Attributes:
+        recipe: the recipe.
+        models: its models.
+        notes: lines of its preset file that were passed over.
+    """
 
     recipe: Recipe
     models: dict[str, Path]
+    notes: tuple[str, ...] = ()
 
 
 def read_recipe_file(path: Path | str) -> RecipeFile:
@@ -45,7 +52,7 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
         _check_models(recipe, models)
     except RecipeError as error:
         raise RecipeError.of(error.problems, path) from error
-    return RecipeFile(recipe=recipe, models=models)
+    return RecipeFile(recipe=recipe, models=models, notes=presets.notes)
 
 
 def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
@@ -96,15 +103,15 @@ def path_of(text: str) -> Path:
         raise RecipeError(f"{text}: there is no such home folder", remedy="write the whole path") from None
 
 
-def _presets(value: object, folder: Path, problems: Problems) -> dict[str, Weights]:
+def _presets(value: object, folder: Path, problems: Problems) -> OwnPresets:
     if value is None:
-        return {}
+        return NO_PRESETS
     if not isinstance(value, str):
         problems.add(("presets",), f"is {value!r}", "write the path of a preset file in quotes")
-        return {}
+        return NO_PRESETS
     with problems.collecting("presets"):
         return read_presets(folder / path_of(value))
-    return {}
+    return NO_PRESETS
 
 
 # --------------------------------------------------------------------------------------------------------- writing

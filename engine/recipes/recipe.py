@@ -14,6 +14,7 @@ from typing import Literal
 
 from engine.architecture.widths import FAMILIES, FamilyName
 from engine.errors import Problem, RecipeError
+from engine.modes.sums import ADD_DIFFERENCE, WEIGHT_SUM
 from engine.recipes import text as recipe_text
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect, dialect_of
@@ -142,6 +143,9 @@ def _name_problems(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _step_problems(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:
+    if dialect.webui:
+        yield from _webui_problems(step)
+        return
     if isinstance(step, SelfStep):
         if idle := idle_sites([site for site, _ in step.factors], family, dialect):
             never = f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else ""
@@ -160,6 +164,18 @@ def _step_problems(step: Step, family: FamilyName, dialect: Dialect) -> Iterator
         )
     if isinstance(step, MergeStep):
         yield from _run_problems(step, family, dialect)
+
+
+def _webui_problems(step: Step) -> Iterator[Problem]:
+    """AUTOMATIC1111's own merger has two merge modes with one ratio, and nothing else."""
+    plain = MergeStep(models=step.models, mode=step.mode, alpha=step.alpha) if isinstance(step, MergeStep) else None
+    modes = (WEIGHT_SUM.name, ADD_DIFFERENCE.name)
+    if plain is None or isinstance(plain.alpha, tuple) or plain.mode not in modes or replace(step, name="") != plain:
+        yield Problem(
+            what="AUTOMATIC1111's own merger (dialect webui) cannot do this step",
+            remedy=f"it has {' and '.join(modes)} with one alpha for every block, and no rules, Adjust or filters; "
+            "write a dialect of SuperMerger",
+        )
 
 
 def _run_problems(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
 from engine.errors import Place, Problems, RecipeError, did_you_mean
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
-from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
+from engine.recipes.dialects import DEFAULT_DIALECT, RECIPE_DIALECTS, Dialect
 from engine.recipes.elemental import LARGEST
-from engine.recipes.presets import Weights, preset_weights
+from engine.recipes.presets import NO_PRESETS, OwnPresets, preset_weights
 from engine.recipes.steps import FORMS, PREVIOUS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step
 
 FORMAT = 1
@@ -30,7 +30,7 @@ _RATIO_HINT = (
 
 
 def read_recipe(
-    content: Table, models: Collection[str] | None, problems: Problems, presets: Mapping[str, Weights] | None = None
+    content: Table, models: Collection[str] | None, problems: Problems, presets: OwnPresets = NO_PRESETS
 ) -> Table:
     """Dialect, family, save and steps.
 
@@ -46,9 +46,9 @@ def read_recipe(
             ("format",), f"is {content.get('format', 'missing')}", f"this program reads recipes with format = {FORMAT}"
         )
     family = cast("FamilyName", _choice(("family",), content.get("family", "sd1"), FAMILIES, problems))
-    dialect = _choice(("dialect",), content.get("dialect", DEFAULT_DIALECT[family]), tuple(DIALECTS), problems)
+    dialect = _choice(("dialect",), content.get("dialect", DEFAULT_DIALECT[family]), tuple(RECIPE_DIALECTS), problems)
     save = _choice(("save",), content.get("save", "fp16"), ("fp16", "computed"), problems)
-    reader = _Reader(family, DIALECTS[dialect], models, presets or {}, problems)
+    reader = _Reader(family, RECIPE_DIALECTS[dialect], models, presets, problems)
     return {"dialect": dialect, "family": family, "save": save, "steps": reader.steps(content.get("steps"))}
 
 
@@ -60,7 +60,7 @@ class _Reader:
         family: FamilyName,
         dialect: Dialect,
         models: Collection[str] | None,
-        presets: Mapping[str, Weights],
+        presets: OwnPresets,
         problems: Problems,
     ) -> None:
         self._family: FamilyName = family
@@ -173,7 +173,7 @@ class _Reader:
         """SuperMerger's own text: numbers with commas, or the name of a preset."""
         if "," not in text:
             with self._problems.collecting(*place):
-                return self._ratio(place, [*preset_weights(text, self._presets)])
+                return self._ratio(place, [*preset_weights(text, self._presets, self._family)])
             return 0.0
         try:
             return self._ratio(place, [float(word) for word in text.split(",")])

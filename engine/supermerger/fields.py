@@ -6,7 +6,6 @@ does not use (beta in Weight sum, gamma in most) is not kept in the run that is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +16,7 @@ from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import Dialect
-from engine.recipes.elemental import ignored_segments
-from engine.recipes.presets import Weights
+from engine.recipes.presets import NO_PRESETS, OwnPresets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import Filter, MergeStep, Ratio, number
 from engine.supermerger.weights import WeightsText, parse_weights, weights_line
@@ -105,7 +103,15 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields
     """What to set for a run.
 
     One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
+
+    Raises:
+        RecipeError: the dialect is not SuperMerger's.
     """
+    if dialect.webui:
+        raise RecipeError(
+            "the recipe is for AUTOMATIC1111's own merger (dialect webui), which has none of SuperMerger's texts",
+            remedy="translate it with recipe-search recipe convert --dialect classic",
+        )
     by_block = run.pair.beta_by_block
     mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and by_block)
     alpha, beta = (
@@ -148,9 +154,7 @@ def adjust_line(values: tuple[float, ...]) -> str:
     return ",".join(number(value) for value in values)
 
 
-def step_of(
-    fields: RunFields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
-) -> MergeStep:
+def step_of(fields: RunFields, dialect: Dialect, family: FamilyName, own: OwnPresets = NO_PRESETS) -> MergeStep:
     """The run that these settings make.
 
     Args:
@@ -188,7 +192,7 @@ def _parsed_weights(
     side: Literal["alpha", "beta"],
     dialect: Dialect,
     family: FamilyName,
-    own: Mapping[str, Weights] | None,
+    own: OwnPresets,
 ) -> WeightsText:
     text = fields.weights_alpha if side == "alpha" else fields.weights_beta
     try:
@@ -216,17 +220,3 @@ def _filter_set(fields: RunFields) -> Filter | None:
         blocks=tuple(name for name in names if name in _FILTER_NAMES),
         elements=tuple(name for name in names if name not in _FILTER_NAMES),
     )
-
-
-def notes_on(fields: RunFields, dialect: Dialect) -> tuple[str, ...]:
-    """What the texts say in vain: segments that are no rules, more Adjust fields than the dialect has, or fewer."""
-    found = [f"elemental: {segment!r} is no rule (two colons are needed) and is ignored, as SuperMerger does"
-             for segment in ignored_segments(fields.elemental, fields.calculation)]  # fmt: skip
-    count = len(fields.adjust.split(",")) if parse_adjust(fields.adjust, dialect) else 0
-    if count and count != len(dialect.adjust_fields):
-        found.append(
-            f"Adjust has {count} numbers; the dialect {dialect.name} reads {len(dialect.adjust_fields)} "
-            f"({', '.join(dialect.adjust_fields)}), so their meaning is that; seven numbers from before October 2023 "
-            "belong to the dialect 2023"
-        )
-    return tuple(found)

@@ -18,7 +18,7 @@ from engine.errors import Named, RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import RANDOM_RATIOS
-from engine.recipes.presets import Weights, preset_weights
+from engine.recipes.presets import NO_PRESETS, OwnPresets, PresetRow, preset_row
 from engine.recipes.steps import FORMS, number
 
 Side = Literal["alpha", "beta"]
@@ -59,7 +59,7 @@ def parse_weights(
     family: FamilyName,
     dialect: Dialect,
     *,
-    own: Mapping[str, Weights] | None = None,
+    own: OwnPresets = NO_PRESETS,
     seed: int | None = None,
     side: Side = "alpha",
 ) -> WeightsText:
@@ -76,8 +76,10 @@ def parse_weights(
     Raises:
         RecipeError: with the place in the text; an unknown preset, a wrong count, or random numbers without a seed.
     """
-    if "," not in text and text.strip() not in RANDOM_PRESETS:
-        return WeightsText(numbers=_counted(preset_weights(text, own), family, dialect, text))
+    if "," not in text and (text.strip() in own.rows or text.strip() not in RANDOM_PRESETS):
+        row = preset_row(text, own, family)
+        _check_count(row, family, dialect, text)
+        text = ",".join(word if isinstance(word, str) else number(word) for word in row)
     if "," not in text:
         text = ",".join(text.strip()[-1] * len(BLOCKS))
     words = [word.strip() for word in text.split(",")]
@@ -101,12 +103,11 @@ def _blocks_of_row(count: int, family: FamilyName, dialect: Dialect) -> tuple[st
     return names
 
 
-def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) -> Weights:
+def _check_count(row: PresetRow, family: FamilyName, dialect: Dialect, name: str) -> None:
     try:
-        _blocks_of_row(len(weights), family, dialect)
+        _blocks_of_row(len(row), family, dialect)
     except RecipeError as error:
         raise error.under(Named(f"preset {name.strip()!r}")) from None
-    return weights
 
 
 def _parsed_number(word: str, place: int, text: str, names: Sequence[str], dialect: Dialect) -> float:

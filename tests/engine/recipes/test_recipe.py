@@ -190,7 +190,10 @@ BODY = 'format = 1\n[[steps]]\nkind = "merge"\n'
         (BODY + 'elemental = "OUT05:x:1,IN05-OUT99:x:1"', "elemental segment 2, .*'IN05-OUT99' is no range of blocks"),
         (BODY + "adjust = [1, 2]", "steps.1..adjust: is 2 numbers; the dialect classic has IN, OUT, OUT2"),
         (BODY + "adjust = { HUE = 1 }", "steps.1..adjust.HUE: is unknown here"),
-        (BODY + 'include = { blocks = ["OUT99"] }', "include: there is no block OUT99"),
+        (
+            BODY + 'include = { blocks = ["OUT99"] }',
+            r"steps\[1\].include.blocks: there is no block 'OUT99'; did you mean OUT09\?",
+        ),
         (BODY + "exclude = {}\ninclude = {}", "has include and exclude"),
         (BODY + 'include = { elements = [""] }', "an empty element is part of every key"),
         (BODY + "seed = -1", "the seed is -1"),

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIALECTS
-from engine.recipes.presets import PRESETS
+from engine.recipes.presets import PRESETS, OwnPresets, parse_presets
 from engine.recipes.recipe import Recipe
 from engine.supermerger.fields import RunFields, fields_of, step_of
 from engine.supermerger.weights import parse_weights, weights_line
@@ -39,7 +40,24 @@ def test_without_a_comma_it_is_a_preset(name: str) -> None:
 
 
 def test_own_presets_come_first() -> None:
-    assert parse_weights("FLAT_25", "sd1", CLASSIC, own={"FLAT_25": (0.5,) * 26}).numbers == (0.5,) * 26
+    assert (
+        parse_weights("FLAT_25", "sd1", CLASSIC, own=OwnPresets(rows={"FLAT_25": ((0.5,) * 26,)})).numbers
+        == (0.5,) * 26
+    )
+
+
+@pytest.mark.parametrize(("family", "count"), [("sd1", 26), ("sdxl", 20)])
+def test_of_equal_names_the_row_for_the_family_is_taken(family: FamilyName, count: int) -> None:
+    own = parse_presets("\n".join([f"MINE\t{','.join(['0.25'] * n)}" for n in (26, 20)] + ["MINE:0.1,0.2"]))
+    assert parse_weights("MINE", family, CLASSIC, own=own).numbers == (0.25,) * count
+
+
+def test_letters_in_presets_are_drawn() -> None:
+    own = parse_presets(f"MINE\t{with_word('R')}\nALL_R\t{with_word('0.5')}")
+    assert parse_weights("MINE", "sd1", CLASSIC, own=own, seed=1234).numbers[3] == round(DRAWN[3], 3)
+    assert parse_weights("ALL_R", "sd1", CLASSIC, own=own).numbers[3] == 0.5
+    with pytest.raises(RecipeError, match="R is random and needs a seed"):
+        parse_weights("MINE", "sd1", CLASSIC, own=own)
 
 
 @pytest.mark.parametrize(
