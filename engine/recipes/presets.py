@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.architecture.widths import FamilyName
 from engine.errors import Named, Problem, RecipeError, did_you_mean
+from engine.files import read_text
 from engine.recipes.blocks import BLOCKS, UNET_BLOCKS, blocks_of
 
 Weights = tuple[float, ...]
@@ -207,12 +208,7 @@ def read_presets(path: Path | str) -> OwnPresets:
     Raises:
         RecipeError: it cannot be read, or no line of it is a preset.
     """
-    try:
-        return parse_presets(Path(path).read_text(encoding="utf-8-sig"), Path(path))
-    except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", place=(Path(path),), remedy="check the path") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError("is not UTF-8 text", place=(Path(path),), remedy="a preset file is plain text") from error
+    return parse_presets(read_text(Path(path), RecipeError), Path(path))
 
 
 def preset_line(name: str, weights: Weights) -> str:

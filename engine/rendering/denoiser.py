@@ -15,7 +15,7 @@ from engine.architecture.configs import ModelFamily
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import sizes_of
 from engine.rendering.guidance import Guidance
-from engine.sampling.sigmas import NoiseLevels
+from engine.sampling.sigmas import NoiseLevels, levels_of
 from engine.sampling.stepping import Denoise
 from engine.shots.shot import Shot
 
@@ -45,9 +45,14 @@ class Denoiser:
 
     def __init__(self, model: UnetModel, family: ModelFamily, levels: NoiseLevels, conditioner: Conditioner) -> None:
         self.levels = levels
+        self._half_levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr, half=True)
         self._model, self._family, self._conditioner = model, family, conditioner
         first = next(model.unet.parameters())
         self.device, self._dtype = first.device, first.dtype
+
+    def levels_of(self, shot: Shot) -> NoiseLevels:
+        """Return the noise levels that a shot is sampled with: the model's, or as old WebUIs computed them."""
+        return self._half_levels if shot.compatibility.half_levels else self.levels
 
     def of(
         self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
@@ -69,7 +74,7 @@ class Denoiser:
     ) -> Callable[[Tensor, float, int], Tensor]:
         """As ``of``, but every call is given its number in the schedules, from 0; without a count of its own."""
         guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
-        unet, levels = self._model.unet, self.levels
+        unet, levels = self._model.unet, self.levels_of(shots[0])
         size_rows = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
 
         def denoise(x: Tensor, sigma: float, call: int) -> Tensor:

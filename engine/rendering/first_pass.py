@@ -67,4 +67,5 @@ def groups_of(shots: Sequence[Shot]) -> list[list[int]]:
 def _steps_of(shot: Shot) -> object:
     """Everything that decides the steps of one pass."""
     noise = (shot.noise_share, shot.noise_factor)
-    return (shot.width, shot.height, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot))
+    size = (shot.width, shot.height)
+    return (*size, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot), shot.compatibility.half_levels)

@@ -9,7 +9,7 @@ shot's, so that a picture does not depend on the batch it is rendered in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class ConditioningRow:
     Attributes:
         shot: The shot's number.
         timeline: The conditioning over the calls.
-        tokens: How many tokens the UNet gets; the last one is repeated to that number.
+        tokens: How many tokens the UNet gets; the last one is repeated to that number, and those beyond it are cut off.
         scale: How far the shot's prediction moves from its negative's towards this one's.
         zeroed: Whether it is all zeros, as the WebUI has it for an empty negative of a model with pooled texts.
     """
@@ -56,7 +56,7 @@ class ConditioningRow:
     def context(self, number: int) -> Tensor:
         """One of the timeline's contexts, ``(tokens, width)``."""
         context = self.timeline.contexts[number]
-        filled = torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
+        filled = torch.cat((context[: self.tokens], context[-1:].expand(max(self.tokens - len(context), 0), -1)))
         return torch.zeros_like(filled) if self.zeroed else filled
 
     def pooled(self, number: int) -> Tensor | None:
@@ -143,7 +143,13 @@ def _rows_and_layers(
 
     def request(text: str, shot: Shot) -> ConditioningRequest:
         calls = calls_of(shot.sampler, shot.steps)
-        return ConditioningRequest(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
+        return ConditioningRequest(
+            text=text,
+            clip_skip=shot.clip_skip,
+            calls=calls,
+            base_calls=base_calls,
+            old_timelines=shot.compatibility.old_timelines,
+        )
 
     composed = [prompt_parts(shot.prompt) for shot in shots]
     negatives = [request(negative_text(shot.negative), shot) for shot in shots] if guided else []
@@ -154,6 +160,8 @@ def _rows_and_layers(
     for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
         own = [next(timelines) for _ in parts]
         tokens = max(timeline.tokens for timeline in own)
+        if guided and shot.compatibility.padded_negatives:
+            rows[number] = replace(rows[number], tokens=tokens)
         for layer, part, timeline in zip(layers, parts, own, strict=False):
             layer.append(len(rows))
             rows.append(ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))

@@ -58,40 +58,50 @@ class NoiseLevels:
 
 
 @cache
-def levels_of(*, sdxl: bool, zero_terminal: bool) -> NoiseLevels:
-    """Return a model's levels: SD1's, which all families share, or those that end in pure noise."""
-    levels = zero_terminal_levels() if zero_terminal else sd1_levels()
+def levels_of(*, sdxl: bool, zero_terminal: bool, half: bool = False) -> NoiseLevels:
+    """Return a model's levels: SD1's, which all families share, or those that end in pure noise.
+
+    Args:
+        sdxl: Whether the model is of SDXL, whose "Align Your Steps" is another.
+        zero_terminal: Whether the levels end in pure noise.
+        half: Whether they are computed in half precision, as before WebUI 1.7.0-225.
+    """
+    levels = zero_terminal_levels(half=half) if zero_terminal else sd1_levels(half=half)
     return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
 
 
 @cache
-def sd1_levels() -> NoiseLevels:
+def sd1_levels(*, half: bool = False) -> NoiseLevels:
     """Return SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
     Both are rounded to float32, as in every program that keeps ``a`` with the model; this changes the lowest levels by
     a hundred-thousandth.
     """
-    return _levels(_kept())
+    return _levels(_kept(half=half))
 
 
 @cache
-def zero_terminal_levels() -> NoiseLevels:
+def zero_terminal_levels(*, half: bool = False) -> NoiseLevels:
     """Return SD1's levels, shifted and scaled so that almost nothing of the picture is left at the last time.
 
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.
     """
-    roots = np.sqrt(_kept().astype(np.float64))
+    roots = np.sqrt(_kept(half=half).astype(np.float64))
     kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2
     kept[-1] = LEAST_KEPT
     return _levels(kept.astype(np.float32))
 
 
-def _kept() -> npt.NDArray[np.float32]:
+def _kept(*, half: bool) -> npt.NDArray[np.floating]:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    return np.cumprod(1 - betas).astype(np.float32)
+    return np.cumprod(1 - betas).astype(np.float32).astype(np.float16 if half else np.float32)
 
 
-def _levels(kept: npt.NDArray[np.float32]) -> NoiseLevels:
-    return NoiseLevels(log_sigmas=np.log(np.sqrt((1 - kept) / kept).astype(np.float64)))
+def _levels(kept: npt.NDArray[np.floating]) -> NoiseLevels:
+    """The levels of what is kept of a picture; of half precision they are logarithms of half precision too."""
+    sigmas = np.sqrt((1 - kept) / kept)
+    if kept.dtype == np.float16:
+        return NoiseLevels(log_sigmas=np.log(sigmas).astype(np.float64))
+    return NoiseLevels(log_sigmas=np.log(sigmas.astype(np.float64)))

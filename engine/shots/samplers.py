@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.errors import Problem, RenderError, did_you_mean
+from engine.shots.other_names import is_schedule, webui_sampler, webui_schedule
 
 AUTOMATIC = "Automatic"
 """The name of the schedule type that leaves the schedule to the sampler."""
@@ -116,6 +117,8 @@ _BY_FOLD = {name.casefold(): name for name in SAMPLERS}
 def split_name(name: str) -> tuple[str, str] | None:
     """A sampler's name as (sampler, schedule): "dpm++ sde karras" is ("DPM++ SDE", "Karras").
 
+    ComfyUI's and diffusers' names are read too, where the WebUI has the same sampler.
+
     Returns:
         The two as the WebUI writes them, the schedule "Automatic" where the name has none; None for an unknown name.
     """
@@ -126,7 +129,26 @@ def split_name(name: str) -> tuple[str, str] | None:
         sampler = _BY_FOLD.get(folded.removesuffix(f" {schedule.casefold()}"))
         if sampler is not None and SAMPLERS[sampler].automatic:
             return sampler, schedule
-    return None
+    other = webui_sampler(name)
+    if other is None or other[1] not in SAMPLERS:
+        return None
+    program, sampler, schedule = other
+    says = program == "ComfyUI" and schedule and SAMPLERS[sampler].automatic  # diffusers' is its default alone
+    return sampler, schedule if says else AUTOMATIC
+
+
+def sampler_problem(name: str) -> Problem | None:
+    """What is wrong about a sampler's name; None if nothing is."""
+    if split_name(name) is not None:
+        return None
+    other = webui_sampler(name)
+    if other is None:
+        what, remedy = "unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES)
+    else:
+        program, sampler, _ = other
+        same = f"is the WebUI's {sampler}, which is not offered" if sampler else "has no equal among the WebUI's"
+        what, remedy = f"this sampler of {program} {same}", f"choose one of {', '.join(SAMPLERS)}"
+    return Problem(place=("sampler",), what=what, seen=name, remedy=remedy)
 
 
 def normalised(sampler: str, schedule: str) -> tuple[str, str]:
@@ -135,20 +157,29 @@ def normalised(sampler: str, schedule: str) -> tuple[str, str]:
     Raises:
         RenderError: An unknown name, or two schedules.
     """
-    parts = split_name(sampler)
-    if parts is None:
-        remedy = did_you_mean(sampler, SAMPLERS, also=OLD_NAMES)
-        raise RenderError("unknown sampler", place=("sampler",), seen=sampler, remedy=remedy)
-    if problem := schedule_problem(sampler, schedule):
-        raise RenderError.of([problem])
-    return parts if schedule == AUTOMATIC else (parts[0], schedule)
+    parts, schedule = split_name(sampler), webui_schedule(schedule)
+    problems = [problem for problem in (sampler_problem(sampler), schedule_problem(sampler, schedule)) if problem]
+    if problems or parts is None:
+        raise RenderError.of(problems)
+    if schedule == AUTOMATIC:
+        return parts[0], parts[1] if parts[1] != AUTOMATIC else default_schedule(sampler)
+    return parts[0], schedule
+
+
+def default_schedule(sampler: str) -> str:
+    """Return the schedule where none is given: "Automatic", but for the names of diffusers' schedulers."""
+    other = webui_sampler(sampler) if sampler.casefold() not in _BY_FOLD else None
+    return other[2] if other and other[0] == "diffusers" and other[2] else AUTOMATIC
 
 
 def schedule_problem(sampler: str, schedule: str) -> Problem | None:
     """What is wrong about a schedule beside a known sampler; None if nothing is."""
-    parts = split_name(sampler)
+    parts, given = split_name(sampler), schedule
+    schedule = webui_schedule(schedule)
     what, remedy = "", ""
-    if schedule not in SCHEDULES:
+    if is_schedule(schedule) and schedule not in SCHEDULES:
+        what, remedy = "this schedule has no equal among the WebUI's", f"choose one of {', '.join(SCHEDULES)}"
+    elif schedule not in SCHEDULES:
         what, remedy = "unknown schedule", did_you_mean(schedule, SCHEDULES)
     elif parts is None or schedule in {AUTOMATIC, parts[1]}:
         return None
@@ -157,7 +188,7 @@ def schedule_problem(sampler: str, schedule: str) -> Problem | None:
         remedy = f'write sampler = "{parts[0]}", or leave schedule out'
     elif not SAMPLERS[parts[0]].automatic:
         what, remedy = f"{parts[0]} has noise levels of its own", "leave schedule out"
-    return Problem(place=("schedule",), what=what, seen=schedule, remedy=remedy) if what else None
+    return Problem(place=("schedule",), what=what, seen=given, remedy=remedy) if what else None
 
 
 def resolved(sampler: str, schedule: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import Problem, RenderError
+from engine.shots.compatibility import TODAY, Compatibility
 from engine.shots.hires import Hires, Target
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, LATENT_STEP, RNGS, S_NOISE, SEED, SIDES, STEPS, out_of_range
 from engine.shots.samplers import (
@@ -48,6 +49,7 @@ class Shot:
             generator, seeded with ``seed + ensd``. Only for Euler a, DPM2 a, DPM++ 2S a and DDIM.
         rng: Whose random numbers: "CPU", torch's on a CPU, or "NV", CUDA's.
         hires: A second pass over the enlarged picture; None: none.
+        compatibility: What is done as old WebUIs did it.
 
     Raises:
         RenderError: A value is out of its range, or the second pass does not fit the first; all such values are named.
@@ -68,6 +70,7 @@ class Shot:
     ensd: int = 0
     rng: str = "CPU"
     hires: Hires | None = None
+    compatibility: Compatibility = TODAY
 
     def __post_init__(self) -> None:
         if problems := list(_problems(self)) or list(_second_problems(self)):
@@ -155,6 +158,7 @@ class Shot:
         and of a second pass the settings that result.
         """
         fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._pass_fields
+        fields |= self.compatibility.fields
         if self.hires is not None:
             fields["hires"] = self._second_pass_fields(self.hires)
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from engine.architecture.prediction import ZTSNR
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
+from scorers.scoring.watch import TIME_LIMIT_S
 from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
@@ -148,8 +150,11 @@ class RenderTable(StudyFileTable):
     prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
         default="auto", examples=["v"]
     )
-    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of SDXL files and takes others for
-    `epsilon`."""
+    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of the files, tests the UNets of SD2,
+    and takes others for `epsilon`."""
+    ztsnr: Annotated[str, AfterValidator(checks.one_of(ZTSNR, "word"))] = Field(default="auto", examples=["on"])
+    """Whether the noise levels end in pure noise (zero terminal SNR): `on`, `off`, or `auto`, which reads the marks of
+    the files; for merges that lost them."""
     embeddings: FilledText | None = Field(default=None, examples=["embeddings"])
     """A folder of textual inversions, which prompts name by their files' names."""
     wildcards: FilledText | None = Field(default=None, examples=["wildcards"])
@@ -257,6 +262,8 @@ class ScorersTable(StudyFileTable):
     """Scorers that calibration may not switch off."""
     files: dict[FileOwner, FilledText] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
+    time_limit: float = Field(default=TIME_LIMIT_S, ge=0, le=86400, examples=[60])
+    """Seconds that a scorer of your own may take for the pictures of a recipe before it is stopped; 0: no limit."""
 
 
 class DeviceTable(StudyFileTable):

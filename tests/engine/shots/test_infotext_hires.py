@@ -154,7 +154,7 @@ def test_samplers_are_read_as_old_and_new_webuis_write_them(
             ("Hires Distilled CFG Scale: 3", "Extra noise: 0.1"),
         ),
         (f"{HIRES}, Hires sampler: DDIM, Eta: 0.5, Eta DDIM: 0.2", ("Eta DDIM: 0.2",)),
-        (f"{HIRES}, First pass size: 0x0", ("First pass size: 0x0",)),
+        (f"{HIRES}, First pass size: 0x0", ()),
     ],
 )
 def test_what_is_not_followed_is_told(pairs: str, left: tuple[str, ...]) -> None:

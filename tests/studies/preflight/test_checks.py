@@ -128,22 +128,49 @@ def _other_widths(path: Path) -> None:
     write_tiny(path, 3, widths=narrow)
 
 
+def _add(path: Path, **more: torch.Tensor) -> None:
+    tensors = load_file(path)
+    path.unlink()
+    save_file(tensors | more, path)
+
+
+def _of_edm(path: Path) -> None:
+    _add(path, edm_mean=torch.zeros(4), edm_std=torch.ones(4))
+
+
+def _of_v(path: Path) -> None:
+    _add(path, v_pred=torch.zeros(0))
+
+
+def test_noise_levels_of_one_model_alone_are_warned_of(here: Path) -> None:
+    _add(here / "b.safetensors", v_pred=torch.zeros(0), ztsnr=torch.zeros(0))
+    by_hand = STUDY.replace("[render]", '[render]\nprediction = "v"')
+    (found,) = (finding for finding in look(here, by_hand) if "ztsnr" in finding.problem.what)
+    assert (found.level, found.where) == ("warning", "models")
+    assert "only B is marked" in found.problem.what
+    assert 'write ztsnr = "on" or "off"' in found.problem.remedy
+    decided = by_hand.replace("[render]", '[render]\nztsnr = "on"')
+    assert not [finding for finding in look(here, decided) if "ztsnr" in finding.problem.what]
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (Path.unlink, "there is no such file"),
+        (_of_edm, "edm_mean and edm_std say that it has EDM's noise levels, as Playground 2.5 has"),
+        (_of_v, "marked for different predictions (A nothing, B v_pred)"),
         (_truncate, "cut short"),
         (_spoil, "NaN or infinite"),
         (_other_architecture, "FLUX"),
         (_other_widths, "cannot be merged"),
     ],
-    ids=["missing", "truncated", "NaN", "architecture", "widths"],
+    ids=["missing", "EDM", "v", "truncated", "NaN", "architecture", "widths"],
 )
 def test_bad_checkpoints_are_errors(here: Path, damage: object, words: str) -> None:
     assert callable(damage)
     damage(here / "b.safetensors")
     (error,) = errors(look(here))
-    assert error.where.startswith("models.")
+    assert error.where.startswith("models")
     assert words in error.problem.what
 
 
