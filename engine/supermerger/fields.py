@@ -6,7 +6,7 @@ does not use (beta in Weight sum, gamma in most) is not kept in the run that is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
@@ -16,10 +16,11 @@ from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import Dialect
+from engine.recipes.elemental import parse_elemental
 from engine.recipes.presets import NO_PRESETS, OwnPresets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import Filter, MergeStep, Ratio, number
-from engine.supermerger.weights import WeightsText, parse_weights, weights_line
+from engine.supermerger.weights import USUAL_RANDOM, RandomSettings, WeightsText, parse_weights, weights_line
 
 FilterMode = Literal["Off", "Include", "Exclude"]
 
@@ -50,6 +51,7 @@ class RunFields:
         gamma: slider.
         filter_mode: Off, Include or Exclude.
         filtered: names of blocks and parts of keys that the filter names, mixed.
+        random: the settings of random numbers in weights.
         extended: "use extended XL".
         old_arithmetic: "use old calc method".
     """
@@ -68,6 +70,7 @@ class RunFields:
     gamma: float = GAMMA
     filter_mode: FilterMode = "Off"
     filtered: tuple[str, ...] = ()
+    random: RandomSettings = USUAL_RANDOM
     extended: bool = False
     old_arithmetic: bool = False
 
@@ -171,13 +174,15 @@ def step_of(fields: RunFields, dialect: Dialect, family: FamilyName, own: OwnPre
     alpha = _parsed_weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
     beta = _parsed_weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
     more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
+    rules = ",".join([*([fields.elemental] if fields.elemental.strip() else []), *more])
+    _check_random_rules(rules, fields)
     return MergeStep(
         models=_models_taken(fields.models, pair.models),
         mode=pair.merge.name,
         calculation=fields.calculation,
         alpha=_numbers_or_slider(alpha),
         beta=_numbers_or_slider(beta),
-        elemental=",".join([*([fields.elemental] if fields.elemental.strip() else []), *more]),
+        elemental=rules,
         adjust=parse_adjust(fields.adjust, dialect),
         filter=_filter_set(fields),
         gamma=fields.gamma,
@@ -185,6 +190,22 @@ def step_of(fields: RunFields, dialect: Dialect, family: FamilyName, own: OwnPre
         extended=fields.extended,
         old_arithmetic=fields.old_arithmetic,
     )
+
+
+def _check_random_rules(rules: str, fields: RunFields) -> None:
+    """Refuse random rules with other settings than the usual ones, which a recipe has no place for."""
+    if fields.random == USUAL_RANDOM:
+        return
+    letters = {rule.ratio for rule in parse_elemental(rules, fields.calculation) if isinstance(rule.ratio, str)}
+    usual = replace(fields.random, alpha_limits=USUAL_RANDOM.alpha_limits, beta_limits=USUAL_RANDOM.beta_limits)
+    if "X" not in letters:
+        usual = replace(usual, lower=USUAL_RANDOM.lower, upper=USUAL_RANDOM.upper)
+    if letters and usual != USUAL_RANDOM:
+        raise RecipeError(
+            f"recipes draw random ratios of rules ({', '.join(sorted(letters))}) between 0 and 1, with "
+            f"{USUAL_RANDOM.decimals} decimals, and have no place for other limits",
+            remedy="leave the limits out, or write numbers in the rules",
+        )
 
 
 def _parsed_weights(
@@ -196,7 +217,7 @@ def _parsed_weights(
 ) -> WeightsText:
     text = fields.weights_alpha if side == "alpha" else fields.weights_beta
     try:
-        return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side)
+        return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side, random=fields.random)
     except RecipeError as error:
         raise error.under(Named(f"weights {side}")) from None
 

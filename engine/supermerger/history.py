@@ -205,6 +205,8 @@ def recipe_of_row(
     dialect: Dialect | None,
     family: FamilyName | None,
     own: OwnPresets = NO_PRESETS,
+    *,
+    extended: bool = False,
 ) -> Reading:
     """The recipe of a row, on models A, B and C; the same hash is the same model.
 
@@ -213,6 +215,7 @@ def recipe_of_row(
         dialect: of the SuperMerger that wrote it; None: that of its time, with a note.
         family: of the models; None: SDXL by its weights, else SD1, with a note.
         own: presets of one's own.
+        extended: "use extended XL", which a row does not record.
 
     Raises:
         RecipeError: a cell cannot be read; with its line and name.
@@ -220,6 +223,7 @@ def recipe_of_row(
     known, guess = family, None
     try:
         fields, sources = _row_fields(row)
+        fields = replace(fields, extended=extended)
         family = known or family_of_counts([row.cell("weights alpha").count(",") + 1]) or "sd1"
         if dialect is None:
             guess = dialect_of_row(row.cell("time"), family, filters=len(row.cells) > CELLS_2023)
@@ -261,7 +265,7 @@ def _row_notes(row: HistoryRow, recipe: Recipe) -> Iterator[str]:
             f"block of which {row.cell('include/exclude').strip()} skips a key, and in {', '.join(blocks)} other keys "
             "were merged with the weight that is lost; write the weights that were set"
         )
-    if recipe.rules.extended and recipe.family == "sdxl":
+    if recipe.rules.extended and recipe.family == "sdxl" and not run.extended:
         yield 'mergehistory.csv does not keep "use extended XL"; write extended = true if it was ticked'
     yield "mergehistory.csv does not keep a VAE that was baked in; bake it in with --vae"
     if any(rule.ratio == "X" for rule in parse_elemental(run.elemental, run.calculation)):

@@ -127,13 +127,22 @@ def _typed_numbers(text: str, family: FamilyName) -> list[float] | None:
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def recipe_of_metadata(metadata: Metadata, dialect: Dialect | None, family: FamilyName | None) -> Reading:
+def recipe_of_metadata(
+    metadata: Metadata,
+    dialect: Dialect | None,
+    family: FamilyName | None,
+    *,
+    seed: int | None = None,
+    extended: bool = False,
+) -> Reading:
     """The recipe in the header of a merged file.
 
     Args:
         metadata: the header's texts.
         dialect: of the SuperMerger that merged, which its metadata do not say; None: what they look like, with a note.
         family: of the models, which the metadata do not say; None: SDXL by its weights, else SD1, with a note.
+        seed: of random rules, which they do not record.
+        extended: "use extended XL", which they do not record.
 
     Raises:
         RecipeError: there is none, it is damaged, or another tool's.
@@ -147,7 +156,7 @@ def recipe_of_metadata(metadata: Metadata, dialect: Dialect | None, family: Fami
     names = _model_names(metadata.get(MODELS_KEY, "{}"))
     match content.get("type"):
         case "sd-webui-supermerger" | "sd-recipe-search":
-            found = _from_supermerger(content, names, dialect, family)
+            found = _from_supermerger(content, names, dialect, family, seed=seed, extended=extended)
         case "webui":
             found = _from_webui(content, names, dialect, family)
         case other:
@@ -205,7 +214,13 @@ def _letters_of_hashes(hashes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _from_supermerger(
-    content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect | None, known: FamilyName | None
+    content: Mapping[str, Any],
+    names: Mapping[str, str],
+    dialect: Dialect | None,
+    known: FamilyName | None,
+    *,
+    seed: int | None,
+    extended: bool,
 ) -> Reading:
     hashes = _hashes(content, ("model_a", "model_b", "model_c"))
     mode: FilterMode = "Include" if content.get("Include") else "Exclude" if content.get("Exclude") else "Off"
@@ -221,6 +236,8 @@ def _from_supermerger(
         elemental=_elemental_text(content.get("elemental_merge")),
         filter_mode=mode,
         filtered=tuple(_texts(content.get(mode), mode)),
+        seed=seed,
+        extended=extended,
     )
     family = known or family_of_counts([fields.weights_alpha.count(",") + 1]) or "sd1"
     guess = None if dialect else _guess(content, fields, family)
@@ -248,9 +265,9 @@ def _lost(content: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
     """What the metadata do not record."""
     yield _LOST
     yield _LOST_VAE
-    if recipe.rules.extended and recipe.family == "sdxl":
-        yield _LOST_XL
     (run,) = recipe.runs
+    if recipe.rules.extended and recipe.family == "sdxl" and not run.extended:
+        yield _LOST_XL
     if "BASE" in weights_lost(run, recipe.rules, recipe.family).get("beta", ()):
         yield "the beta of BASE may not be 0: head writes 0 where a filter skips keys; write the one that was set"
 

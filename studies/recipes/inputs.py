@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from engine.checkpoints.header import Header, read_header
 from engine.errors import Named, Problems, RecipeError, did_you_mean
 from engine.files import decoded, kind_of, read_text
 from engine.recipes.adjust import parse_adjust
+from engine.recipes.blocks import blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
 from engine.recipes.elemental import parse_elemental
 from engine.recipes.file import read_recipe_file
@@ -23,6 +25,7 @@ from engine.supermerger.fields import Reading, RunFields, step_of
 from engine.supermerger.history import parse_history, recipe_of_row, row_of
 from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
 from engine.supermerger.notes import notes_on, unmet_notes
+from engine.supermerger.weights import weights_line
 from studies.errors import StudyError
 
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
@@ -46,7 +49,8 @@ class InputOptions:
         row: ID of a row of the history; negative: from the end.
         preset: name of one preset of a file.
         presets: a file of presets of one's own.
-        settings: SuperMerger's other settings, for single texts.
+        settings: SuperMerger's other settings, for single texts; seed and "use extended XL" also where an input does
+            not record them.
     """
 
     kind: str | None = None
@@ -207,7 +211,7 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
         )
     family = options.family or _family_in(header, path)
     try:
-        return _with_hashes(recipe_of_metadata(header.metadata, _asked_dialect(options), family))
+        return _with_hashes(_read_metadata(header.metadata, options, family))
     except RecipeError as error:
         raise error.under(path) from error
 
@@ -241,7 +245,12 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in named.items()}
-    return _with_hashes(recipe_of_metadata(texts, _asked_dialect(options), options.family))
+    return _with_hashes(_read_metadata(texts, options, options.family))
+
+
+def _read_metadata(metadata: Mapping[str, str], options: InputOptions, family: FamilyName | None) -> Reading:
+    given = options.settings
+    return recipe_of_metadata(metadata, _asked_dialect(options), family, seed=given.seed, extended=given.extended)
 
 
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
@@ -252,7 +261,7 @@ def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
         )
     row = row_of(rows, -1 if options.row is None else options.row, source)
     own = _own_presets(options)
-    reading = recipe_of_row(row, _asked_dialect(options), options.family, own)
+    reading = recipe_of_row(row, _asked_dialect(options), options.family, own, extended=options.settings.extended)
     hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
     notes = (*own.notes, *reading.notes)
     return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=notes, hashes=hashes)
@@ -269,9 +278,10 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
     fields = options.settings
     match kind:
         case "weights":
-            fields = replace(fields, mbw=True, weights_alpha=text.strip())
+            fields = replace(_with_beta_row(fields, family), mbw=True, weights_alpha=text.strip())
         case "preset":
             found = parse_presets(text, source[:80])
+            fields = _with_beta_row(fields, family)
             fields = replace(fields, mbw=True, weights_alpha=_chosen_preset(found, options.preset, source))
             own = OwnPresets(rows={**own.rows, **found.rows}, notes=(*own.notes, *found.notes))
         case "elemental":
@@ -281,6 +291,12 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
     step = step_of(fields, dialect, family, own)
     recipe = Recipe(steps=(step,), dialect=dialect.name, family=family)
     return RecipeInput(recipe=recipe, notes=(*own.notes, *notes_on(fields, dialect)))
+
+
+def _with_beta_row(fields: RunFields, family: FamilyName) -> RunFields:
+    """The fields with beta as a row of weights, where only the slider is given: beside weights it does not count."""
+    row = weights_line([fields.beta] * len(blocks_of(family)))
+    return replace(fields, weights_beta=fields.weights_beta or row)
 
 
 def _checked_rules(text: str, calculation: str) -> str:
