@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import Named, RecipeError
+from engine.errors import Named, RecipeError, did_you_mean
 from engine.modes.pair import pair_of
 from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
@@ -99,7 +99,7 @@ def mode_of(text: str) -> str:
     for name, mode in MERGE_MODES.items():
         if mode.mark in text:
             return name
-    raise RecipeError(f"there is no merge mode {text!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
+    raise RecipeError(f"there is no merge mode {text!r}", remedy=did_you_mean(text, MERGE_MODES))
 
 
 def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields:

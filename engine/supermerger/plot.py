@@ -79,7 +79,7 @@ def expand(plot: Plot, dialect: Dialect, family: FamilyName, own: OwnPresets = N
 
 def _check(plot: Plot) -> None:
     kinds = [axis.kind for axis in (plot.x, plot.y, plot.z) if axis.kind != NONE]
-    if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
+    if twice := sorted({kind.strip() for kind in kinds if kinds.count(kind) > 1}):
         raise RecipeError(f"two axes are {', '.join(twice)}", remedy="choose another for one of them")
     needs = [kind for kind in kinds if kind in PINPOINTS]
     if len(needs) > 1:

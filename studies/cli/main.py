@@ -221,11 +221,14 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
     from dataclasses import replace
 
     from engine.recipes.file import read_recipe_file
+    from engine.supermerger.notes import unmet_notes
     from studies.inputs.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
     from studies.review.export import export_recipe, print_export
 
     content = read_recipe_file(recipe)
+    for note in (*content.notes, *unmet_notes(content.recipe)):
+        click.echo(f"note: {note}", err=True)
     used = {name: content.models[name] for name in content.recipe.models}
     hashes = dict.fromkeys(used, "")
     if with_recipe:

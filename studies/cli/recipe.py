@@ -180,13 +180,17 @@ def cells(
     **how: Any,
 ) -> None:
     """Write the recipe of every cell of an X/Y/Z plot, numbered in SuperMerger's order, into FOLDER."""
+    from engine.supermerger.notes import unmet_notes
     from studies.recipes.inputs import read_input
     from studies.recipes.plots import cells as cells_of
     from studies.recipes.plots import parse_axis, write_cells
 
     found = _with_paths(read_input(file, input_options(**how)), models)
     axes = [parse_axis(text) for text in (x, y, z) if text is not None]
-    paths = write_cells(found, cells_of(found, run, axes), folder, overwrite=overwrite)
+    made = cells_of(found, run, axes)
+    for note in dict.fromkeys(note for one in made for note in unmet_notes(one)):
+        click.echo(f"note: {note}", err=True)
+    paths = write_cells(found, made, folder, overwrite=overwrite)
     click.echo(f"wrote {paths[0]} to {paths[-1].name}" if len(paths) > 1 else f"wrote {paths[0]}")
 
 

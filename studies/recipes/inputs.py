@@ -102,9 +102,14 @@ def read_input(source: str, options: InputOptions) -> RecipeInput:
 def _read_kind(source: str, options: InputOptions) -> RecipeInput:
     kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
-        raise StudyError(
-            "its kind is not known", place=(Named(source),), remedy=f"name it with --from: {', '.join(KINDS)}"
-        )
+        there = source == STDIN or _is_file(source)
+        what, remedy = "its kind is not known", f"name it with --from: {', '.join(KINDS)}"
+        if not there:
+            what, remedy = (
+                "there is no such file",
+                f"check the path, or name a text's kind with --from: {', '.join(KINDS)}",
+            )
+        raise StudyError(what, place=(Named(source[:80]),), remedy=remedy)
     if kind == "toml":
         return _from_recipe_file(source)
     if kind == "metadata" and not _is_text(source):

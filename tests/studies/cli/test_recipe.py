@@ -107,7 +107,7 @@ def test_show_reads_standard_input() -> None:
     ("words", "message"),
     [
         (("nothing.toml",), "there is no such file"),
-        (("nothing.xyz",), "its kind is not known; name it with --from"),
+        (("nothing.xyz",), "there is no such file; check the path, or name a text's kind with --from: toml"),
         (("nothing.csv", "--id", "1"), "there is no such file"),
         (("nothing.safetensors",), "there is no such file"),
         (("-", "--from", "metadata"), "this is not JSON"),
