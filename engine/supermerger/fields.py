@@ -110,11 +110,7 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields
     Raises:
         RecipeError: the dialect is not SuperMerger's.
     """
-    if dialect.webui:
-        raise RecipeError(
-            "the recipe is for AUTOMATIC1111's own merger (dialect webui), which has none of SuperMerger's texts",
-            remedy="translate it with recipe-search recipe convert --dialect classic",
-        )
+    check_is_supermergers(dialect)
     by_block = run.pair.beta_by_block
     mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and by_block)
     alpha, beta = (
@@ -139,6 +135,19 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields
         extended=run.extended,
         old_arithmetic=run.old_arithmetic and not dialect.native_dtype,
     )
+
+
+def check_is_supermergers(dialect: Dialect) -> None:
+    """Refuse the dialect that is not SuperMerger's.
+
+    Raises:
+        RecipeError: it is AUTOMATIC1111's.
+    """
+    if dialect.webui:
+        raise RecipeError(
+            "the recipe is for AUTOMATIC1111's own merger (dialect webui), which has none of SuperMerger's texts",
+            remedy="translate it with recipe-search recipe convert --dialect classic",
+        )
 
 
 def _filled_row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:

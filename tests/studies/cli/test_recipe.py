@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -84,6 +85,105 @@ def test_show_reads_supermergers_metadata_in_a_checkpoint() -> None:
     assert "sd15_A_fp32 sha256 f9e3d4aa" in text
     assert "OUT05" in text
     assert "note: Adjust, gamma and seed are not recorded" in text
+
+
+def sdxl_row(time: str = "2024.03.11 12.00.00", more: str = "Off,[],") -> str:
+    weights = ",".join(["0.5"] * 20)
+    return (
+        f'7,{time},mix,"{weights}",,aaaaaaaaaa,bbbbbbbbbb,aaaaaaaaaa,0.5,0.0,Weight sum:A*(1-alpha)+B*alpha,True,,'
+        f"[],[],,normal,-1,,0.3,{more}\n"
+    )
+
+
+def test_a_row_is_read_in_the_dialect_of_its_time_which_is_said() -> None:
+    Path("mergehistory.csv").write_text(sdxl_row(), encoding="utf-8")
+    shown = run("show", "mergehistory.csv").output.replace("\n", " ")
+    assert "SuperMerger's dialect classic (commit c60e6f3, 2025-10-07), sdxl" in shown
+    assert "read in the dialect classic: the row is of 2024.03.11" in shown
+    done = run("convert", "mergehistory.csv", "mix.toml")
+    assert "note: read in the dialect classic: the row is of 2024.03.11" in done.stderr
+    assert read_recipe_file("mix.toml").recipe.dialect == "classic"
+    run("convert", "mergehistory.csv", "head.toml", "--read-as", "head")
+    assert read_recipe_file("head.toml").recipe.dialect == "head"
+
+
+def test_weights_that_head_did_not_keep_are_said() -> None:
+    row = sdxl_row("2026.03.11 12.00.00", "Exclude,[],attn1").replace(
+        "0.5,0.5,0.5,0.5,0.5,0.5", "0.5,0.5,0.5,0.5,0.5,0"
+    )
+    assert (
+        "this row cannot be rebuilt: the dialect head writes 0" in run("convert", row, "-", "--from", "history").stderr
+    )
+
+
+def test_what_no_row_records_is_given_by_options() -> None:
+    row = sdxl_row("2026.03.11 12.00.00")
+    done = run("convert", row, "-", "--from", "history", "--extended")
+    assert "extended = true" in done.stdout
+    assert "use extended XL" not in done.stderr
+
+
+def test_random_weights_have_limits_seed_and_mode() -> None:
+    text = ",".join(["0", "X", "U", *["0.5"] * 17])
+    options = (
+        "--from",
+        "weights",
+        "--family",
+        "sdxl",
+        "--seed",
+        3,
+        "--lower",
+        "-1",
+        "--upper",
+        2,
+        "--alpha-upper",
+        1.5,
+    )
+    run("convert", text, "mix.toml", *options, "--mode", "Triple sum", "--beta", 0.25, "--decimals", 4)
+    (step,) = read_recipe_file("mix.toml").recipe.runs
+    first, second = (float(x) for x in np.random.RandomState(3).rand(3)[1:])
+    assert isinstance(step.alpha, tuple)
+    assert step.alpha[1:3] == (max(round(-3 * first + 2, 4), 0), min(max(round(1.5 - 2 * second, 4), 0), 1.5))
+    assert step.mode == "Triple sum"
+    assert step.beta == (0.25,) * 20
+    shown = run("show", text, *options).output
+    assert "alpha" in shown
+    wrong = run("show", text, *options[:-1], "much", status=1).output
+    assert "--alpha-upper: 'much' is not a row of numbers" in wrong
+
+
+def test_metadata_of_the_webui_become_a_recipe_that_merges_as_it_did() -> None:
+    recipe = {"type": "webui", "interp_method": "Weighted sum", "multiplier": 0.3, "save_as_half": True}
+    recipe |= {"primary_model_hash": "a" * 64, "secondary_model_hash": "b" * 64, "bake_in_vae": "None"}
+    done = run("convert", json.dumps(recipe), "mix.toml", "--from", "metadata", "--family", "sd1")
+    assert "read in the dialect webui" in done.stderr
+    assert "VAE" not in done.stderr
+    found = read_recipe_file("mix.toml").recipe
+    assert (found.dialect, found.save, found.steps) == ("webui", "fp16", (MergeStep(alpha=0.3),))
+    assert "the Checkpoint Merger of AUTOMATIC1111's WebUI" in run("show", "mix.toml").output.replace("\n", " ")
+    assert "Multiplier (M): 0.3" in run("show", "mix.toml", "--supermerger").stdout
+    assert "translate it with recipe-search" in run("convert", "mix.toml", "-", "--to", "history", status=1).output
+    assert 'dialect = "classic"' in run("convert", "mix.toml", "-", "--dialect", "classic").stdout
+
+
+def test_names_that_meet_nothing_are_noted(chain: Path) -> None:
+    done = run("convert", "out05:attn1:0.5", "-", "--from", "elemental")
+    assert (
+        "note: elemental segment 1, 'out05:attn1:0.5': no tensor has a block 'out05'; did you mean OUT05?"
+        in done.stderr
+    )
+    made = run("cells", chain, "plot", "-x", "elemental=MID::0.1")
+    assert "no tensor has a block 'MID'; did you mean M00?" in made.stderr
+
+
+def test_lines_that_are_no_presets_are_noted() -> None:
+    Path("own.txt").write_text(f"preset_name\tpreset_weights\nMINE\t{ROW}\nbroken\n", encoding="utf-8")
+    done = run("convert", "own.txt", "-", "--from", "preset")
+    assert "note: own.txt: line 3: 'broken' has no tab or colon behind the name" in done.stderr
+    again = run("convert", "MINE", "-", "--from", "weights", "--presets", "own.txt")
+    assert "own.txt: line 3: 'broken' has no tab" in again.stderr
+    wrong = run("convert", "own.txt", "-", "--from", "preset", "--preset", "MIEN", status=1)
+    assert "there is no preset 'MIEN'; did you mean MINE?" in wrong.output
 
 
 def test_show_reads_our_own_metadata_first() -> None:
