@@ -241,6 +241,9 @@ class _Reader:
 
     def _adjust_values(self, place: Place, value: object) -> tuple[float, ...]:
         fields = self._dialect.adjust_fields
+        if not fields:
+            self._problems.add(place, f"the dialect {self._dialect.name} has no Adjust", "leave it out")
+            return ()
         if isinstance(value, str):
             return self._adjust_text(place, value)
         if isinstance(value, dict):

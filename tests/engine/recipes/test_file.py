@@ -243,6 +243,7 @@ def test_steps_that_change_nothing_are_noted(tmp_path: Path, more: str, note: st
     [
         ("", "format: is missing"),
         ("format = ", "is not TOML: Invalid value"),
+        (GOOD.replace('"classic"', '"webui"'), r"steps\[3\].values: the dialect webui has no Adjust; leave it out"),
         ('format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nkind = "adjust"\nvalues = [1]\n', "has IN, OUT, OUT2"),
         (
             'format = 1\n[models]\nA = "a"\n[[steps]]\n',
