@@ -17,7 +17,7 @@ from studies.cli.recipe_options import (
     input_options,
     with_options,
 )
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.recipes.inputs import RecipeInput

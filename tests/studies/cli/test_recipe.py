@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from engine.recipes.blocks import Site
 from engine.recipes.file import RecipeFile, read_recipe_file
@@ -17,6 +17,7 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, MergeStep, SelfStep
 from studies.cli.main import main
 from tests.engine.merging.golden import CASES
+from tests.engine.models.tiny import write_tiny
 from tests.engine.recipes.recipe_files import write_recipe_file
 
 SITES = ((Site(block="OUT05", element="attn1"), 0.88), (Site(block="OUT08", element="attn1"), 0.88))
@@ -324,7 +325,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
         (("chain.toml", "out.xyz"), "its format is not known; name it with --to"),
         (("chain.toml", "chain.toml"), "already exists"),
         (("chain.toml", "-", "--to", "history"), "choose one with --run"),
-        (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
+        (("chain.toml", "-", "--to", "elemental", "--run", "7"), "--run 7: there is no such run; the recipe takes"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
         (("chain.toml", "-", "-m", "Z=z"), "the recipe takes A, B; write NAME=PATH"),
         (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),
@@ -382,3 +383,23 @@ def test_diff_lists_what_differs_and_ends_with_1(chain: Path) -> None:
 
 def test_diff_that_cannot_compare_ends_with_2(chain: Path) -> None:
     assert "there is no such file" in run("diff", chain, "nothing.toml", status=2).output
+
+
+def test_merge_writes_computed_dtypes_and_notes_names_that_meet_nothing() -> None:
+    for name, seed, dtype in (("a", 1, torch.float16), ("b", 2, torch.float32)):
+        write_tiny(Path(f"{name}.safetensors"), seed, dtype=dtype)
+    head = 'format = 1\ndialect = "webui"\n[models]\nA = "a.safetensors"\nB = "b.safetensors"\n[[steps]]\nalpha = 0.3\n'
+    Path("webui.toml").write_text(head, encoding="utf-8")
+    rules = head.replace('"webui"', '"classic"') + 'elemental = "out05::1"\n'
+    Path("rules.toml").write_text(rules.replace("alpha = 0.3", "alpha = 1"), encoding="utf-8")
+    options = ["--no-recipe", "--dtype", "computed"]
+    done = CliRunner().invoke(main, ["merge", "webui.toml", "webui.safetensors", *options])
+    assert done.exit_code == 0, done.output
+    a, b, found = (load_file(f"{name}.safetensors") for name in ("a", "b", "webui"))
+    key = "model.diffusion_model.out.0.weight"
+    assert torch.equal(found[key], ((1 - 0.3) * a[key] + 0.3 * b[key]).half())
+    done = CliRunner().invoke(main, ["merge", "rules.toml", "rules.safetensors", *options])
+    assert "note: elemental segment 1, 'out05::1': no tensor has a block 'out05'; did you mean OUT05?" in done.stderr
+    assert load_file("rules.safetensors")[key].dtype == torch.float32
+    refused = CliRunner().invoke(main, ["merge", "rules.toml", "folded.safetensors", "--folded", *options])
+    assert "a folded checkpoint has no dtype computed" in refused.output
