@@ -183,6 +183,17 @@ class _Collecting:
         return True
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a count for people: `1 trial`, `0 trials`, `3 trials`.
+
+    Args:
+        number: how many.
+        one: the word for a single one.
+        several: for any other number; by default with an s.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of what another library says, or the name of its error where it says nothing."""
     return str(error).partition("\n")[0] or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.files import replaced
+from engine.files import readable, replaced
 from scorers.errors import ScorerError
 
 FORMAT = "2"
 """The file format's number; a file of another number is refused."""
+DIGEST = "digest"
+"""Key of the file's own hash of its numbers; older files have none."""
 EMBEDDING, READING, STATISTICS = "embedding:", "reading:", "statistics"
 """Prefixes (``embedding:clip``) and name of the features in ``versions``, in a scorer's ``needs`` and in the file."""
 _ARRAYS = (STATISTICS, "brightest", "dhash")
@@ -128,6 +131,7 @@ class Features:
         """
         words = {**self._lists(), "versions": dict(self.versions)}
         metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in words.items()}}
+        metadata |= {DIGEST: _digest(self.arrays())}
         data = save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()}, metadata)
         with replaced(path) as temporary:
             temporary.write_bytes(data)
@@ -140,7 +144,7 @@ class Features:
             ScorerError: the file is missing, damaged, or not a features file of this format.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
+            with safe_open(readable(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ScorerError(
@@ -151,15 +155,19 @@ class Features:
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 lists: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _LISTS}
                 columns = {name: arrays[name] for name in _ARRAYS}
-                versions = json.loads(metadata["versions"])
+                versions = dict(json.loads(metadata["versions"]))
+                if metadata.get(DIGEST, _digest(arrays)) != _digest(arrays):
+                    raise ValueError("its numbers are not those that were written")
+            named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
+            return cls(**named, **columns, **lists, versions=versions)
         except FileNotFoundError:
             raise ScorerError("no such file", place=(path,)) from None
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        except OSError as error:
+            raise ScorerError(f"cannot be read ({error.strerror})", place=(path,)) from error
+        except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise ScorerError(
                 f"damaged, or not a features file ({error})", place=(path,), remedy="delete it, it is made again"
             ) from error
-        named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
-        return cls(**named, **columns, **lists, versions=versions)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Every array by its name in a file: ``embedding:clip``, ``statistics``, ..."""
@@ -169,6 +177,15 @@ class Features:
 
     def _lists(self) -> dict[str, tuple[Any, ...]]:
         return {name: getattr(self, name) for name in _LISTS}
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 of arrays by name, so that a file whose numbers were damaged is noticed."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from engine.architecture.widths import FamilyName, Shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.checkpoints.tensors import same_shape
 from engine.errors import CheckpointError
+from engine.files import readable
 from engine.recipes.blocks import is_merged
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
 
         try:
-            return safe_open(str(self.path), framework="pt")
+            return safe_open(str(readable(self.path)), framework="pt")
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"cannot be opened ({error})", place=(self.path,), remedy="fetch the file again"
@@ -237,8 +238,8 @@ def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     """
     path, digest, done = Path(path), hashlib.sha256(), 0
     try:
-        total = path.stat().st_size
-        with path.open("rb") as file:
+        total = readable(path).stat().st_size
+        with readable(path).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 done += len(chunk)

@@ -27,7 +27,7 @@ from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, picture_penalties, statistic_penalties
 from scorers.panel.registry import embeddings_of, open_scorers, report_embeddings
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
-from scorers.panel.verdict import PairedDifference, Verdict
+from scorers.panel.verdict import CONFIDENCE, PairedDifference, Verdict
 from scorers.reporting.distances import ReferenceDistance, reference_distances
 from scorers.reporting.separation import separation
 from scorers.scoring.direction import ReferenceDirection
@@ -214,10 +214,15 @@ class Panel:
         """
         return self._state.judge(features)
 
-    def compare(self, a: Features, b: Features) -> PairedDifference:
+    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
         """How much better ``a`` is than ``b``, over the slots whose pictures are intact in both.
 
         Scaled scores have no floor here. Penalties on single pictures count, penalties on a recipe as a whole do not.
+
+        Args:
+            a: features of one recipe.
+            b: features of the other.
+            confidence: level of the interval, between 0 and 1.
 
         Returns:
             The difference in objective units; its interval, for other prompts and seeds of the same kind, comes from
@@ -226,7 +231,7 @@ class Panel:
         Raises:
             ScorerError: fewer than 3 common slots, or a scorer failed.
         """
-        return self._state.compare(a, b)
+        return self._state.compare(a, b, confidence)
 
     def contributions(self, features: Features) -> dict[str, Values]:
         """The contribution of every picture, ``(n,)`` by scorer, in calibration's units; NaN for broken pictures.

@@ -7,14 +7,16 @@ from rich.console import Console
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.night.fingerprint import INPUTS, MODELS
-from studies.night.night import Night
+from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
 from studies.review.show import standings
-from studies.store.opening import open_store
+from studies.store.journal import refuse_other_study, repair
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
+from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
 
@@ -32,28 +34,47 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
+def repair_study(storage: Storage) -> str:
+    """Mend the journal of a study, where it is damaged.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        StudyError: a worker is at the study.
+    """
+    refuse_other_study(storage.folder, storage.name)
+    if not storage.folder.is_dir():
+        raise not_run(storage)
+    with alone(storage.folder), disk_errors_named(storage.folder):
+        return repair(storage.folder, storage.name)
+
+
+def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
+        proof: whether to prove the finalists when no trial is left.
 
     Returns:
-        The outcome; None if another worker makes it.
+        The outcome; None if another worker makes it, or if none is to be made.
 
     Raises:
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console).run()
+    outcome = Night(spec, console, proof=proof).run()
+    if not proof:
+        console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
         return None
     console.print(standings(outcome))
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
-    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
@@ -74,7 +95,8 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    outcome = read_outcome(storage.folder) if trial is None else None
+    refuse_other_study(storage.folder, storage.name)
+    outcome = read_outcome(storage.folder, storage.name) if trial is None else None
     store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
@@ -87,6 +109,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     return pin_recipe(
         storage.folder,
         candidate.recipe,
+        study=storage.name,
         source=source,
         models=models,
         note=note,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -25,10 +26,14 @@ study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
 def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it."""
+    """Read a study file; a folder stands for the ``study.toml`` in it.
+
+    No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
+    """
     from studies.studyfile.read import read_study_file
 
-    return read_study_file(study / "study.toml" if study.is_dir() else study)
+    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
+    return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:

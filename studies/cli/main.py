@@ -17,6 +17,7 @@ from studies.cli.recipe import recipe
 from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
+from studies.cli.trust import allowed, trust_option
 from studies.progress import console
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ def init(
 
 @main.command()
 @study_argument
+@trust_option
 @plain_errors
-def check(study: Path) -> None:
+def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.preflight.checks import preflight
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(opened(study))
+    findings = preflight(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
@@ -101,7 +103,7 @@ def check(study: Path) -> None:
 
 @main.command()
 @study_argument
-@click.option("--top", default=10, show_default=True, help="Number of trials to list.")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Number of trials to list.")
 @click.option(
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
@@ -128,17 +130,17 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 
 @main.command()
 @study_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; keep it local.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
-    """Open optuna-dashboard on the study."""
-    from studies.store.dashboard import serve
+    """Open optuna-dashboard on the study, to look and to write notes."""
+    from studies.store.dashboard_server import dashboard_server
     from studies.store.opening import open_store
 
-    store = open_store(opened(study).storage)
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
-    serve(store, host=host, port=port)
+    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    click.echo(f"{server.address}  (Ctrl+C to stop)")
+    server.serve()
 
 
 @main.command()
@@ -178,10 +180,12 @@ def export(
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
     from studies.progress import bytes_meter
     from studies.review.export import export_pin, print_export, vae_note
+    from studies.store.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    chosen = latest_pin(spec.storage.folder, pin)
+    refuse_other_study(spec.storage.folder, spec.storage.name)
+    chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
             spec.storage,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from engine.files import replaced
+from engine.files import readable, replaced
 
 BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
@@ -20,17 +20,22 @@ log = logging.getLogger(__name__)
 
 def user_memory() -> Path:
     """The file where hashes are remembered outside any study, in the user's own folder for this program."""
-    return _settings_folder() / "sd-recipe-search" / "hashes.json"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "sd-recipe-search" / "hashes.json"
 
 
-def _settings_folder() -> Path:
-    """The folder in which the programs of this system keep what belongs to the user."""
+def user_folder(variable: str, usual: str) -> Path:
+    """The folder in which the programs of this system keep what belongs to the user.
+
+    Args:
+        variable: of the environment, which names it on Linux and the like (XDG base directories).
+        usual: the folder there, within the user's home, where the variable is not set.
+    """
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
     if sys.platform.startswith("win"):
         return Path(os.environ.get("APPDATA", home))
     if sys.platform == "darwin":
         return Path(home, "Library", "Application Support")
-    return Path(os.environ.get("XDG_CONFIG_HOME", f"{home}/.config"))
+    return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
 def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:
@@ -83,7 +88,7 @@ def _hashed(files: Mapping[str, Path], progress: BytesProgress | None) -> dict[s
 
 def _identity(path: Path) -> str:
     try:
-        status = path.stat()
+        status = readable(path).stat()
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
@@ -91,7 +96,9 @@ def _identity(path: Path) -> str:
 
 def _known(memory: Path) -> dict[str, str]:
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(readable(memory).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return (
+        {name: digest for name, digest in found.items() if isinstance(digest, str)} if isinstance(found, dict) else {}
+    )

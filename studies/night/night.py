@@ -33,10 +33,11 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.dashboard import write_note
+from studies.store.locks import held
 from studies.store.outcome import Outcome
 from studies.store.records import attributes_of
 from studies.store.storage import INFEASIBLE, StudyStore
-from studies.store.workers import BusyError, Worker, held, joined
+from studies.store.workers import BusyError, Worker, joined
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
@@ -56,16 +57,17 @@ class Night:
     of them calibrates, and proves.
     """
 
-    def __init__(self, spec: StudySpec, console: Console) -> None:
-        """``console`` takes the progress."""
+    def __init__(self, spec: StudySpec, console: Console, *, proof: bool = True) -> None:
+        """``console`` takes the progress; without ``proof`` the night ends with its last trial."""
         self.spec = spec
         self.console = console
+        self._proof = proof
 
     def run(self) -> Outcome | None:
         """Run, or go on with, the study.
 
         Returns:
-            The outcome of the finalists' comparison; None if another worker makes it.
+            The outcome of the finalists' comparison; None if another worker makes it, or if none is to be made.
 
         Raises:
             StudyError: the study cannot go on; everything finished is kept.
@@ -97,6 +99,8 @@ class Night:
         with held(folder, "calibration", busy=waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
+        if not self._proof:
+            return None
         try:
             with held(folder, "proof", busy=_raise_busy):
                 return self._prove(workshop, store, models, worker)

@@ -37,11 +37,12 @@ from studies.night.fingerprint import (
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
+from studies.night.proofs import keep_count
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
-from studies.store.journal import repair
+from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
 from studies.store.opening import not_run
 from studies.store.records import VERDICT, attributes_of
 from studies.store.renders import NOTHING
@@ -84,10 +85,12 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
         ScorerError: the panel cannot be opened or calibrated.
     """
     storage = spec.storage
+    refuse_other_study(storage.folder, storage.name)
     if not StudyStore.exists(storage.folder):
+        refuse_damage(storage.folder, storage.name)
         raise not_run(storage)
     with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
-        repair(storage.folder / "journal.log")
+        cut_torn_record(journal_of(storage.folder))
         store = StudyStore(storage.folder, storage.name)
         models = model_hashes(spec.merge, storage)
         kept_on = "" if render else kept_device(store)
@@ -110,6 +113,7 @@ def _rescored(
     _refuse_missing(spec.storage, spec.shots, workshop, _needed(spec.search, spec.shots, trials))
     new = store.successor()
     new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
+    keep_count(store, new)
     calibrate(spec.merge, spec.search, spec.shots, workshop, new, console)
     moved: list[tuple[int, float, float]] = []
     with meter("judging", len(trials), console) as bar:

@@ -133,14 +133,18 @@ def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
     from scorers.errors import ScorerError
     from scorers.panel.registry import load_plugins, sources_of
     from scorers.panel.verify import verified
+    from scorers.scoring.plugins import plugin_files
 
     try:
-        plugged = load_plugins(settings.weights, settings.here)
+        plugged = load_plugins(settings.weights, settings)
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:
         yield from errors_at(error, "scorers")
         return
+    for file in plugin_files(settings.weights, settings.here):
+        what = f"a program that judges with all your rights (SHA-256 {file.sha256[:12]})"
+        yield Finding.of("note", ("scorers", file.path), what)
     for missing in sources.missing:
         yield Finding(level="error", problem=missing.problem.under("scorers"))
     with warnings.catch_warnings(record=True) as remarks:

@@ -159,21 +159,21 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         refuse_changes(store, spec.storage, inputs_of(spec, models, workshop), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
-        best = complete(store.trials())
+        best = [trial for trial in complete(store.trials()) if "recipe" in trial.user_attrs]
         gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots.trials)
         for slots in sorted({answered.slots for answered in store.history() if answered.slots}):
             own = [trial for trial in best if tuple(trial.user_attrs.get(SLOTS, ())) == slots]
             gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.shots.drawn(slots))
-        gallery.hang(_proved_candidates(spec.storage.folder), spec.shots.proof)
+        gallery.hang(_proved_candidates(spec.storage), spec.shots.proof)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
         yield Picking(spec.storage, gallery, spec.scoring.weights, weights, by or getpass.getuser())
     finally:
         workshop.close()
 
 
-def _proved_candidates(folder: Path) -> list[Candidate]:
+def _proved_candidates(storage: Storage) -> list[Candidate]:
     """The finalists and what they were compared with, if there is an outcome."""
-    if not (folder / "outcome.json").exists():
+    if not (storage.folder / "outcome.json").exists():
         return []
-    outcome = read_outcome(folder)
+    outcome = read_outcome(storage.folder, storage.name)
     return [one.candidate for one in (*outcome.finalists, *outcome.baselines) if one.value is not None]

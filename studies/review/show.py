@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
+from engine.errors import Problems
 from engine.files import replaced
 from studies.errors import StudyError
 from studies.night.calibration import OFF
@@ -32,7 +33,11 @@ def overview(
     top: int = 10,
     pareto: bool = False,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
+
+    Raises:
+        StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.
+    """
     trials = store.trials()
     best = complete(trials)
     yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
@@ -46,15 +51,26 @@ def overview(
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
-    if (storage.folder / "outcome.json").exists():
-        outcome = read_outcome(storage.folder)
-        yield standings(outcome)
-        yield from outcome.sentences()
-        yield from outcome.alarms()
-        yield f"contact sheet: {outcome.sheet}"
-    for pin in read_pins(storage.folder):
-        what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
-        yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+    problems = Problems()
+    with problems.collecting():
+        yield from _outcome_lines(storage)
+    with problems.collecting():
+        for pin in read_pins(storage.folder, storage.name):
+            what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
+            yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+    problems.raise_as(StudyError)
+
+
+def _outcome_lines(storage: Storage) -> Iterator[Any]:
+    """The proof, where there is one."""
+    if not (storage.folder / "outcome.json").exists():
+        return
+    outcome = read_outcome(storage.folder, storage.name)
+    yield standings(outcome)
+    yield from outcome.sentences()
+    yield from outcome.alarms()
+    sheet = storage.folder / outcome.sheet
+    yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
 
 
 def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
@@ -85,7 +101,7 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             f"{trial.value:+.2f}",
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
-            " ".join([str(trial.user_attrs["recipe_key"])[:8], *filter(None, [trial.user_attrs.get("vae")])]),
+            " ".join([str(trial.user_attrs.get("recipe_key", ""))[:8], *filter(None, [trial.user_attrs.get("vae")])]),
             *([_penalties(trial)] if penalties else []),
         )
     return table
@@ -140,7 +156,9 @@ def standings(outcome: Outcome) -> Group:
     """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _proof_table("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    scores = _proof_table(
+        "held-out prompts and seeds", ["score", *(f"vs {rival} ({outcome.level})" for rival in rivals)]
+    )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
+from engine.files import kind_of, read_text
+from engine.recipes.toml_text import parse_toml
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import SearchPlan
 from search.space.space import Space
@@ -53,24 +54,9 @@ def read_study_file(path: Path) -> StudySpec:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(
-            "there is no such study file", place=(path,), remedy="`recipe-search init` writes one"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise StudyError(f"is not UTF-8 text (byte {error.start})", place=(path,), remedy="save it as UTF-8") from error
-    except OSError as error:
-        raise StudyError(
-            f"cannot be read ({error.strerror})", place=(path,), remedy="name a study file you may read"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(
-            f"is not TOML: {error}",
-            place=(Path(path.name),),
-            remedy="texts stand in quotes, Windows paths in 'single' ones",
-        ) from error
+    if not kind_of(path):
+        raise StudyError("there is no such study file", place=(path,), remedy="`recipe-search init` writes one")
+    return parse_toml(read_text(path, StudyError), Path(path.name), StudyError)
 
 
 def _validate(data: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
@@ -150,6 +136,7 @@ def _scoring(table: ScorersTable, here: Path) -> Scoring:
         folder=path_from(here, table.folder),
         files={name: path_from(here, text) for name, text in table.files.items()},
         here=here,
+        time_limit_s=table.time_limit,
     )
 
 

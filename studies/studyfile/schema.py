@@ -14,6 +14,7 @@ from engine.architecture.prediction import ZTSNR
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
+from scorers.scoring.watch import TIME_LIMIT_S
 from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
@@ -261,6 +262,8 @@ class ScorersTable(StudyFileTable):
     """Scorers that calibration may not switch off."""
     files: dict[FileOwner, FilledText] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
+    time_limit: float = Field(default=TIME_LIMIT_S, ge=0, le=86400, examples=[60])
+    """Seconds that a scorer of your own may take for the pictures of a recipe before it is stopped; 0: no limit."""
 
 
 class DeviceTable(StudyFileTable):

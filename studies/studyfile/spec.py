@@ -203,6 +203,10 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    time_limit_s: float
+    """Seconds that one call of a plug-in may take; 0: as long as it likes."""
+    trusted: frozenset[tuple[str, str]] | None = None
+    """Files of plug-ins that may run, by path and SHA-256; None: all."""
 
     def panel_settings(self, target: TargetLook, shots: StudyShots) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
@@ -221,6 +225,8 @@ class Scoring:
             folder=self.folder,
             files=self.files,
             here=self.here,
+            trusted=self.trusted,
+            time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
         )
 

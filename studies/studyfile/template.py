@@ -17,7 +17,15 @@ from scorers.catalogue.lookup import SCORERS
 from search.plan import SAMPLERS as PROPOSERS
 from search.space.build import DEFAULT_GROUPS, XL_GROUPS
 from studies.errors import StudyError
-from studies.studyfile.schema import DEFAULT_ENCODER, DEFAULT_WEIGHTS, SAME, SCORERS_FOLDER, RenderTable, SearchTable
+from studies.studyfile.schema import (
+    DEFAULT_ENCODER,
+    DEFAULT_WEIGHTS,
+    SAME,
+    SCORERS_FOLDER,
+    RenderTable,
+    ScorersTable,
+    SearchTable,
+)
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 _TEXT = """\
@@ -151,7 +159,8 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # folder = @SCORERS_FOLDER@
 # weights = @WEIGHTS@   # what counts how much; 0 is only reported
 # Scorers: @SCORERS@;
-# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class".
+# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class". It is stopped after time_limit seconds:
+# time_limit = @TIME_LIMIT@
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
@@ -280,6 +289,7 @@ def _defaults() -> dict[str, str]:
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),
+        "TIME_LIMIT": f"{ScorersTable().time_limit:g}",
         "SCORERS": ", ".join(known.name for known in SCORERS),
     }
 
