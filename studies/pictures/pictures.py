@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
+from engine.errors import first_line
 from engine.files import replaced
 from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
@@ -119,7 +120,8 @@ def parameters_of(path: Path) -> str:
             image.load()  # a text may stand behind the pixels
             text = image.info.get(PARAMETERS) or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
     except (OSError, SyntaxError, ValueError) as error:
-        raise StudyError(f"cannot be read as a picture ({error})", place=(path,), remedy="check the path") from error
+        what = f"cannot be read as a picture ({_reason(error)})"
+        raise StudyError(what, place=(path,), remedy="check the path") from error
     if not isinstance(text, str):
         raise StudyError(
             f'has no text "{PARAMETERS}", in which a WebUI says how it made a picture',
@@ -127,6 +129,13 @@ def parameters_of(path: Path) -> str:
             remedy="take the file as it was saved, since most websites and programs drop the text",
         )
     return text
+
+
+def _reason(error: Exception) -> str:
+    """Why a picture cannot be read: what the system says, or Pillow."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is of no format that is known here"
+    return (error.strerror if isinstance(error, OSError) else None) or first_line(error)
 
 
 def _from_comment(comment: object) -> str | None:
