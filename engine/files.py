@@ -40,7 +40,7 @@ _MARKS = (
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
-def kind_of(path: Path) -> str:
+def file_kind(path: Path) -> str:
     """Return what a path leads to, file, folder, pipe, socket or device; "" where there is nothing to be seen."""
     try:
         return _kind(path)
@@ -109,7 +109,7 @@ def read_text(path: Path, kind: type[ProblemError]) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise kind(
-            f"line {line} is not {error.encoding.upper()} text (byte {error.start})",
+            f"line {line} is not UTF-8 text (byte {error.start})",
             place=(path,),
             remedy="save it as UTF-8, in Notepad with Save as, Encoding",
         ) from error

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from engine.errors import RenderError, first_line
-from engine.files import kind_of, readable
+from engine.files import file_kind, readable
 
 DAMAGED = (
     ArithmeticError,
@@ -46,7 +46,7 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
     Raises:
         RenderError: The folder does not exist.
     """
-    if kind_of(folder) != "folder":
+    if file_kind(folder) != "folder":
         raise RenderError(
             f"there is no such folder of {what}", remedy="name one, or leave the setting out", place=(folder,)
         )

@@ -60,7 +60,8 @@ def groups_of(shots: Sequence[Shot]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for number, shot in enumerate(shots):
         enlarged = (shot.hires.upscaler, shot.hires.denoise, shot.target) if shot.hires else None
-        groups.setdefault((enlarged, *map(_steps_of, shot.passes)), []).append(number)
+        alone = number if any(one.sampler == "DPM adaptive" for one in shot.passes) else None  # its steps are its own
+        groups.setdefault((enlarged, alone, *map(_steps_of, shot.passes)), []).append(number)
     return list(groups.values())
 
 

@@ -23,6 +23,11 @@ Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """``predict(shots, contexts, pooled)``: the UNet's output ``(rows, 4, h, w)`` float32 for the numbers of shots
 ``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, None for models without."""
 
+CFGPP = "DDIM CFG++"
+"""The sampler that goes to the guided latent along the noise of the negative."""
+CFGPP_RANGE = 12.5
+"""The CFG scale that is 1 for this sampler: a guided prediction lies between the negative's and the prompt's."""
+
 
 def calls_of(sampler: str, steps: int) -> int:
     """Return over how many UNet calls a schedule runs: with two calls a step, the WebUI counts both."""
@@ -32,7 +37,12 @@ def calls_of(sampler: str, steps: int) -> int:
 def is_guided(shot: Shot) -> bool:
     """Return whether the negative prompt has any effect on a shot."""
     scales = [part.weight * shot.cfg for part in prompt_parts(shot.prompt)]
-    return scales != [1]
+    return scales != [1] or shot.sampler == CFGPP
+
+
+def scale_of(shot: Shot) -> float:
+    """Return how far a shot's prediction moves from its negative's: its CFG scale, with DDIM CFG++ a part of that."""
+    return shot.cfg * (1 / CFGPP_RANGE) if shot.sampler == CFGPP else shot.cfg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +86,7 @@ class Guidance:
     def __init__(
         self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
     ) -> None:
-        self._guided = is_guided(shots[0])
+        self._guided, self._both = is_guided(shots[0]), shots[0].sampler == CFGPP
         self._rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
         self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
         self._batches = [_Batch(self._rows, numbers, device) for numbers in _by_length(self._rows)]
@@ -85,7 +95,10 @@ class Guidance:
         self._shots = len(shots)
 
     def noise(self, call: int, predict: Predict) -> Tensor:
-        """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
+        """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0.
+
+        For DDIM CFG++ it is two, ``(2, shots, 4, h, w)``: the guided one and the negative's.
+        """
         answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
         without = answers[: self._shots]
         if not self._guided:
@@ -93,7 +106,7 @@ class Guidance:
         noise = without.clone()
         for layer in self._layers:
             noise[layer.shots] += (answers[layer.rows] - without[layer.shots]) * layer.scales
-        return noise
+        return torch.stack((noise, without)) if self._both else noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +177,9 @@ def _rows_and_layers(
             rows[number] = replace(rows[number], tokens=tokens)
         for layer, part, timeline in zip(layers, parts, own, strict=False):
             layer.append(len(rows))
-            rows.append(ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))
+            rows.append(
+                ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * scale_of(shot))
+            )
     return rows, layers
 
 

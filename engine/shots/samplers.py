@@ -32,6 +32,13 @@ SCHEDULES: tuple[str, ...] = (
 """The schedule types, by the WebUI's names."""
 TIMES = 1000
 """The number of trained times of every model here."""
+LCM_TIMES = 50
+"""How many of them the sampler LCM knows: every twentieth, as consistency models were distilled (Luo et al. 2023,
+https://arxiv.org/abs/2310.04378, section 4.3)."""
+RESTARTS_FROM = 20
+"""The fewest steps with which the sampler Restart restarts; with fewer it is Heun."""
+ADAPTIVE_CALLS = 60
+"""About how often "DPM adaptive" calls the model for a picture, whatever its number of steps."""
 
 
 class Fresh(Enum):
@@ -51,7 +58,8 @@ class Sampler:
         automatic: The schedule that "Automatic" means for it; empty for samplers with levels of their own.
         two_calls: Whether a step calls the model twice (a step that ends without noise calls it once).
         fresh: Where its noise after the first comes from.
-        eta: Default share of new noise, 0 to 1; None where there is no such setting.
+        eta: Default share of new noise, 0 to 1; None where there is no such setting. Samplers that add noise all the
+            same (Restart, LCM) need theirs.
         scales_noise: Whether the WebUI passes it ``s_noise``.
         discards: Whether one step more is planned and the second last level is left out.
         fewest: The fewest steps that work.
@@ -89,8 +97,14 @@ _ALL = (
         two_calls=True,
         discards=True,
     ),
+    Sampler(name="DPM fast", fresh=_STEPS, eta=1.0, scales_noise=True),
+    Sampler(name="DPM adaptive", fresh=_STEPS, eta=1.0),
+    Sampler(name="Restart", automatic="Karras", fresh=_STEPS, two_calls=True),
     Sampler(name="DDIM", automatic="", fresh=_STEPS, eta=0.0, fewest=2),
+    Sampler(name="DDIM CFG++", automatic="", fresh=_STEPS, eta=0.0, fewest=2),
+    Sampler(name="PLMS", automatic="", fewest=2),
     Sampler(name="UniPC", automatic="", fewest=3),
+    Sampler(name="LCM", fresh=_STEPS),
 )
 SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
 """Every sampler by its name, in the order of the WebUI's list."""
@@ -196,9 +210,9 @@ def resolved(sampler: str, schedule: str) -> str:
     return SAMPLERS[sampler].automatic if schedule == AUTOMATIC else schedule
 
 
-def spacing(steps: int) -> int:
+def spacing(steps: int, times: int = TIMES) -> int:
     """Return the times between two levels of DDIM, UniPC and the schedule "DDIM": a whole number."""
-    return max(TIMES // steps, 1)
+    return max(times // steps, 1)
 
 
 def fewest_steps(sampler: str, *, second: bool = False) -> int:
@@ -207,13 +221,20 @@ def fewest_steps(sampler: str, *, second: bool = False) -> int:
     return facts.fewest + (second and not facts.automatic)
 
 
-def counts_times(sampler: str, schedule: str) -> bool:
-    """Return whether all levels are trained ones, so that at most ``TIMES`` of them can be planned."""
-    return resolved(sampler, schedule) in {"", "DDIM", "Simple"}
+def most_planned(sampler: str, schedule: str) -> int | None:
+    """Return how many levels can be planned at most, where all of them are trained ones; None where there is no end."""
+    return _trained_levels(sampler) if resolved(sampler, schedule) in {"", "DDIM", "Simple"} else None
+
+
+def _trained_levels(sampler: str) -> int:
+    """How many trained levels a sampler knows: LCM every twentieth."""
+    return LCM_TIMES if sampler == "LCM" else TIMES
 
 
 def unet_calls(sampler: str, schedule: str, steps: int, *, planned: int | None = None) -> int:
     """Return how often a picture calls the model; with guidance each call is of two passes.
+
+    "DPM adaptive" chooses its steps while it samples: an estimate.
 
     Args:
         sampler: A name of ``SAMPLERS``.
@@ -223,17 +244,21 @@ def unet_calls(sampler: str, schedule: str, steps: int, *, planned: int | None =
     """
     if planned == 0:
         return 0
+    if sampler == "DPM adaptive":
+        return ADAPTIVE_CALLS
     facts, follows = SAMPLERS[sampler], resolved(sampler, schedule)
     if not facts.automatic:
         return _own_calls(sampler, steps, second=planned is not None)
-    count = (planned or steps) + facts.discards
-    made = len(range(1, TIMES, spacing(count))) if follows == "DDIM" else count
+    if sampler == "DPM fast" and planned is None:
+        return steps
+    count, times = (planned or steps) + facts.discards, _trained_levels(sampler)
+    made = len(range(1, times, spacing(count, times))) if follows == "DDIM" else count
     made -= facts.discards + (planned or steps) - steps
-    ends_clean = follows != "KL Optimal"
+    ends_clean = follows != "KL Optimal" or (sampler == "Restart" and made >= RESTARTS_FROM)
     return 2 * made - ends_clean if facts.two_calls else made
 
 
 def _own_calls(sampler: str, steps: int, *, second: bool) -> int:
     """The same for a sampler with levels of its own; at DDIM's last one is the final latent."""
     levels = steps - 1 if second else len(range(0, TIMES, spacing(steps)))
-    return levels - (sampler == "DDIM")
+    return levels - sampler.startswith("DDIM")

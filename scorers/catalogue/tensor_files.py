@@ -105,10 +105,11 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(readable(path)) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except _DAMAGED:
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from engine.errors import did_you_mean
-from engine.files import kind_of, read_text
+from engine.files import file_kind, read_text
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import KnownEncoder
 from scorers.encoders.preprocess import RESIZES
@@ -52,7 +52,7 @@ def read_config(config: str | Path) -> EncoderConfig:
     path, known = Path(config), catalogue.encoder_named(str(config))
     if known is not None:
         return _from_catalogue(known)
-    if path.suffix == ".json" or kind_of(path):
+    if path.suffix == ".json" or file_kind(path):
         return _from_file(path)
     return _from_name(str(config))
 
@@ -70,7 +70,7 @@ def _architecture(name: str) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> EncoderConfig:
-    if not kind_of(path):
+    if not file_kind(path):
         raise ScorerError("no such encoder config", place=(path,))
     try:
         loaded = json.loads(read_text(path, ScorerError))

@@ -36,6 +36,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.errors import Named
+from engine.files import file_kind, readable, user_path
 from scorers.base import Calibration, Scorer
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
@@ -70,10 +71,10 @@ class PluginFile:
         Raises:
             ScorerError: it is not there, or cannot be read.
         """
-        if not path.is_file():
+        if not file_kind(path):
             raise ScorerError("there is no such scorer file", place=(path,), remedy="correct its path")
         try:
-            return cls(path=path.resolve(), content=path.read_bytes())
+            return cls(path=path.resolve(), content=readable(path).read_bytes())
         except OSError as error:
             raise ScorerError(f"cannot be read ({error.strerror})", place=(path,), remedy="allow it") from error
 
@@ -90,13 +91,13 @@ class PluginFile:
 
 def _path_of(match: re.Match[str], here: Path) -> Path:
     """The file that a scorer's name names."""
-    return here / Path(match["path"]).expanduser()
+    return here / user_path(match["path"], ScorerError)
 
 
 def plugin_files(names: Iterable[str], here: Path) -> tuple[PluginFile, ...]:
     """The files among the names of scorers, each once, without running them; those that are not there are left out."""
     paths = [_path_of(match, here) for name in names if (match := catalogue.PLUGIN.fullmatch(name)) is not None]
-    return tuple({path.resolve(): PluginFile.read(path) for path in paths if path.is_file()}.values())
+    return tuple({path.resolve(): PluginFile.read(path) for path in paths if file_kind(path) == "file"}.values())
 
 
 def open_plugin(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from engine.errors import Problem
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, MODELS
+from studies.inputs.models import MODELS, swapped_files
+from studies.night.fingerprint import INPUTS
 from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
+from studies.progress import bytes_meter
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
@@ -17,7 +20,7 @@ from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
 from studies.store.workers import alone
-from studies.studyfile.spec import Storage, StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -87,6 +90,21 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     )
     console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
+
+
+def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
+    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
+
+    Raises:
+        StudyError: the study was never run, or one of the files is another one.
+    """
+    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
+    with bytes_meter("reading the models", console) as progress:
+        swapped = swapped_files(merge, rendering, storage, inputs, progress)
+    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
+    if problems:
+        remedy = "put it back; a search with the new one is another study, with a name of its own"
+        raise StudyError.of(problem.advised(remedy) for problem in problems)
 
 
 def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:

@@ -11,7 +11,7 @@ import click
 
 from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.night.rescore import RescoreResult

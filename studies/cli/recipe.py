@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import plain_errors
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.recipes.inputs import InputOptions, RecipeInput

@@ -18,7 +18,7 @@ from studies.cli.picture_options import (
     warn_of_prompts,
     with_options,
 )
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.engine import Engine

@@ -10,7 +10,7 @@ import click
 from search.plan import STAGES, Stage
 from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
+from studies.terminal import console
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:

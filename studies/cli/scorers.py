@@ -10,8 +10,8 @@ import click
 
 from studies.cli.command import opened, plain_errors
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from scorers.catalogue.published import PublishedFile

@@ -12,7 +12,7 @@ from typing import Any, cast
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
 from engine.errors import Named, Problems, RecipeError
-from engine.files import decoded, kind_of, read_text
+from engine.files import decoded, file_kind, read_text
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -112,7 +112,7 @@ def _is_text(source: str) -> bool:
 
 
 def _is_file(source: str) -> bool:
-    return len(source) < _LONGEST_TEXT and "\n" not in source and bool(kind_of(Path(source)))
+    return len(source) < _LONGEST_TEXT and "\n" not in source and bool(file_kind(Path(source)))
 
 
 def _text_of(source: str) -> str:

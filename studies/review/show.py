@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 from engine.errors import Problems
-from engine.files import replaced
+from engine.files import file_kind, replaced
 from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
@@ -120,7 +120,7 @@ def write_csv(store: StudyStore, path: Path) -> None:
     """
     import pandas as pd
 
-    if not path.parent.is_dir():
+    if file_kind(path.parent) != "folder":
         raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")
 
     trials = store.study.get_trials(deepcopy=False)

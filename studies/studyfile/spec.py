@@ -69,6 +69,8 @@ class TargetLook:
     """The references as the file names them: folders or files."""
     references: tuple[Path, ...]
     """The reference pictures, those of a folder sorted by name; a path that leads nowhere stays as it is."""
+    passed_over: tuple[Path, ...] = ()
+    """What else lies in the folders: files of other kinds, folders."""
     like: str = ""
     """The look in words, or ""."""
     unlike: str = ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.architecture.widths import FamilyName
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.recipes.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.shots.samplers import SAMPLERS, SCHEDULES
@@ -227,7 +227,7 @@ def write_template(path: Path, text: str) -> None:
     Raises:
         StudyError: the file already exists, or its folder cannot be written.
     """
-    if path.exists():
+    if file_kind(path):
         raise StudyError("already exists", place=(path,), remedy="remove it first, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

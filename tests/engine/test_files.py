@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RecipeError
-from engine.files import LONGEST_TEXT, kind_of, read_text, readable, replaced, user_path, write_new_text, write_text
+from engine.files import LONGEST_TEXT, file_kind, read_text, readable, replaced, user_path, write_new_text, write_text
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -122,7 +122,7 @@ def test_only_files_are_readable(tmp_path: Path, make: Callable[[Path], object],
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5000])
 def test_names_that_no_file_can_have_lead_nowhere(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    assert kind_of(path) == ""
+    assert file_kind(path) == ""
     with pytest.raises(RecipeError, match=r"cannot be read \((no file can have this name|File name too long)\)"):
         read_text(path, RecipeError)
 
