@@ -117,40 +117,37 @@ def levels_of(*, sdxl: bool, zero_terminal: bool, half: bool = False) -> NoiseLe
         zero_terminal: Whether the levels end in pure noise.
         half: Whether they are computed in half precision, as before WebUI 1.7.0-225.
     """
-    levels = zero_terminal_levels(half=half) if zero_terminal else sd1_levels(half=half)
-    return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
+    kept = _kept(half=half)
+    kept = _ending_in_noise(kept) if zero_terminal else kept
+    return NoiseLevels(sigmas=((1 - kept) / kept) ** 0.5, aligned=ALIGNED_SDXL if sdxl else ALIGNED_SD1)
 
 
-@cache
-def sd1_levels(*, half: bool = False) -> NoiseLevels:
+def sd1_levels() -> NoiseLevels:
     """Return SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
     Betas and their product are float64; ``a`` is rounded to float32, as in every program that keeps it with the model.
     """
-    return _levels(_kept(half=half))
+    return levels_of(sdxl=False, zero_terminal=False)
 
 
-@cache
-def zero_terminal_levels(*, half: bool = False) -> NoiseLevels:
+def zero_terminal_levels() -> NoiseLevels:
     """Return SD1's levels, shifted and scaled so that almost nothing of the picture is left at the last time.
 
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.
     """
-    roots = _kept(half=half).float().sqrt()
+    return levels_of(sdxl=False, zero_terminal=True)
+
+
+def _ending_in_noise(kept: Tensor) -> Tensor:
+    roots = kept.float().sqrt()
     first, last = roots[0], roots[-1]
-    kept = ((roots - last) * (first / (first - last))) ** 2
-    kept[-1] = LEAST_KEPT
-    return _levels(kept)
+    rescaled = ((roots - last) * (first / (first - last))) ** 2
+    rescaled[-1] = LEAST_KEPT
+    return rescaled
 
 
 def _kept(*, half: bool) -> Tensor:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
-    kept = torch.from_numpy(np.cumprod(1 - betas)).float()
-    return kept.half() if half else kept
-
-
-def _levels(kept: Tensor) -> NoiseLevels:
-    """The levels of what is kept of a picture; of half precision they, and their logarithms, are of half precision."""
-    return NoiseLevels(sigmas=((1 - kept) / kept) ** 0.5)
+    return torch.from_numpy(np.cumprod(1 - betas)).float().to(torch.float16 if half else torch.float32)

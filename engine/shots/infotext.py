@@ -46,22 +46,8 @@ NOISE_LEVELS, ZERO_TERMINAL = "Noise Schedule", "Zero Terminal SNR"
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}
 _ETAS = ("Eta", "Eta DDIM")
-_READ = frozenset(
-    {
-        PROMPT,
-        NEGATIVE,
-        "Sampler",
-        "Schedule type",
-        "Size",
-        "RNG",
-        *_WHOLE,
-        *_NUMBERS,
-        *_ETAS,
-        *KEYS.values(),
-        *OPTION_KEYS.values(),
-        NOISE_LEVELS,
-    }
-)
+_SINGLE = frozenset({PROMPT, NEGATIVE, "Sampler", "Schedule type", "Size", "RNG", NOISE_LEVELS})
+_READ = frozenset({*_SINGLE, *_WHOLE, *_NUMBERS, *_ETAS, *KEYS.values(), *OPTION_KEYS.values()})
 _HARMLESS = frozenset(
     {"Model", "Model hash", "VAE", "VAE hash", "TI hashes", "Hashes", "Version", "App", "User", "Recipe"}
 )

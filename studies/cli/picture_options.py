@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from engine.shots.options import EMPHASES
 
 if TYPE_CHECKING:
     from engine.shots.shot import Shot
+    from studies.pictures.taken import TakenSettings
 
 _PATH = click.Path(path_type=Path)
 SHOT_OPTIONS = (
@@ -64,19 +65,18 @@ def with_options(options: Sequence[Any]) -> Callable[[Callable[..., None]], Call
     return put
 
 
-def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
-    """The settings in a picture's text; notes name those not followed here, and its VAE unless one is given."""
-    if picture is None:
-        return {}
-    from engine.shots.infotext import read_fields, shot_settings, unfollowed
-    from studies.pictures.pictures import parameters_of
+def taken_from(
+    picture: Path | None, given: Mapping[str, Any], *, vae: Path | None, embeddings: Path | None
+) -> TakenSettings:
+    """The settings in a picture's text, with notes and warnings of what becomes of them printed; see `read_taken`."""
+    from studies.pictures.taken import read_taken
 
-    fields = read_fields(parameters_of(picture))
-    for words in unfollowed(fields):
-        click.echo(f"note: {picture.name} says {words}, which is not followed here", err=True)
-    if vae is None and "VAE" in fields:
-        click.echo(f"note: {picture.name} was decoded by {fields['VAE']}; give that file with --vae", err=True)
-    return shot_settings(fields)
+    taken = read_taken(picture, given, vae=vae, embeddings=embeddings)
+    for note in taken.notes:
+        click.echo(f"note: {note}", err=True)
+    for warning in taken.warnings:
+        warn(warning)
+    return taken
 
 
 def warn_of_prompts(shots: Sequence[Shot]) -> None:
@@ -84,11 +84,11 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
     from engine.prompts.check import check_prompt
 
     passes = [part for shot in shots for part in shot.passes]
-    for prompt in dict.fromkeys(part.prompt for part in passes):
-        for remark in check_prompt(prompt):
+    for prompt, old in dict.fromkeys((part.prompt, part.compatibility.old_timelines) for part in passes):
+        for remark in check_prompt(prompt, old_timelines=old):
             warn(f"prompt: {remark}")
-    for negative in dict.fromkeys(part.negative for part in passes):
-        for remark in check_prompt(negative, negative=True):
+    for negative, old in dict.fromkeys((part.negative, part.compatibility.old_timelines) for part in passes):
+        for remark in check_prompt(negative, negative=True, old_timelines=old):
             warn(f"negative: {remark}")
 
 

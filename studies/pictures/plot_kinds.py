@@ -8,7 +8,7 @@ and Recipe are not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import factorial
@@ -257,8 +257,17 @@ def kind_of(name: str) -> AxisKind:
     Raises:
         StudyError: there is no such axis.
     """
-    by_fold = {known.casefold(): kind for known, kind in AXIS_KINDS.items()}
-    folded = " ".join(name.casefold().split())
-    if folded in by_fold:
-        return by_fold[folded]
-    raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(folded, AXIS_KINDS))
+    kind = _known_kind(name)
+    if kind is None:
+        raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(name.strip(), AXIS_KINDS))
+    return kind
+
+
+def fields_of(texts: Iterable[str]) -> set[str]:
+    """The settings that axes replace whole, by their options; the texts are ``AXIS=VALUES``."""
+    kinds = [_known_kind(text.partition("=")[0]) for text in texts]
+    return {field for kind in kinds if kind for field in kind.fields}
+
+
+def _known_kind(name: str) -> AxisKind | None:
+    return {known.casefold(): kind for known, kind in AXIS_KINDS.items()}.get(" ".join(name.casefold().split()))
