@@ -88,10 +88,10 @@ def init(
 @plain_errors
 def check(study: Path) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
-    from studies.preflight.checks import preflight
+    from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(opened(study))
+    findings = check_study(opened(study))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):

@@ -91,7 +91,7 @@ class Night:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
-            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop), workshop)
+            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")

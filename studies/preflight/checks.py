@@ -15,8 +15,9 @@ from engine.errors import EngineError, Named
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
-from studies.preflight.findings import Finding, Level, errors_at
+from studies.preflight.findings import Finding, Level, errors_at, is_fatal
 from studies.preflight.models import models_of, odd_runs, unfit_vaes
+from studies.preflight.refusals import night_refusals
 from studies.studyfile.spec import Rendering, StudyShots, StudySpec, TargetLook
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
+    found += night_refusals(spec, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
