@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -75,7 +77,24 @@ def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], 
 
 
 def console() -> Console:
-    """A console for results, on standard output."""
-    from rich.console import Console
-
+    """A console for results, on standard output; where nobody reads it any more (`| head`), the command ends."""
     return Console(soft_wrap=True)
+
+
+def lasting_console() -> Console:
+    """A console for long work, which goes on when nobody reads its output any more."""
+    return _LastingConsole(soft_wrap=True)
+
+
+class _LastingConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Write nothing more; the work that writes here goes on."""
+        self.quiet = True
+        let_output_go()
+
+
+def let_output_go() -> None:
+    """Send standard output, which nobody reads any more, nowhere, so that writing to it is no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

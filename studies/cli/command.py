@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -25,10 +27,13 @@ study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
 def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it."""
+    """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted."""
+    from studies.store.left_behind import clear_up
     from studies.studyfile.read import read_study_file
 
-    return read_study_file(study / "study.toml" if study.is_dir() else study)
+    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
+    clear_up(spec.storage.folder)
+    return spec
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -47,6 +52,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         except ProblemError as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
+            with suppress(ValueError):  # outside the main thread nobody sends us signals
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl+C must not break into the end
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 

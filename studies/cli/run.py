@@ -9,7 +9,7 @@ import click
 
 from search.plan import STAGES, Stage
 from studies.cli.command import opened, plain_errors, study_argument
-from studies.progress import console
+from studies.progress import lasting_console, let_output_go
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -59,13 +59,22 @@ def run(
 
     if mend:
         click.echo(repair_study(spec.storage))
+    console = lasting_console()
     if not checked:
-        refuse_unready(spec, console())
+        refuse_unready(spec, console)
     if workers is None:
-        search_study(spec, str(study), console())
+        search_study(spec, str(study), console)
         return
     from studies.night.team import run_team
 
     options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
+    if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
         raise click.exceptions.Exit(1)
+
+
+def _say(line: str) -> None:
+    """Print a worker's line; where nobody reads any more, the workers go on all the same."""
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        let_output_go()
