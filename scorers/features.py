@@ -14,7 +14,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.files import replaced
+from engine.files import readable, replaced
 from scorers.errors import ScorerError
 
 FORMAT = "2"
@@ -144,7 +144,7 @@ class Features:
             ScorerError: the file is missing, damaged, or not a features file of this format.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
+            with safe_open(readable(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ScorerError(
@@ -162,7 +162,9 @@ class Features:
             return cls(**named, **columns, **lists, versions=versions)
         except FileNotFoundError:
             raise ScorerError("no such file", place=(path,)) from None
-        except (SafetensorError, KeyError, ValueError, TypeError, OSError, RecursionError) as error:
+        except OSError as error:
+            raise ScorerError(f"cannot be read ({error.strerror})", place=(path,)) from error
+        except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise ScorerError(
                 f"damaged, or not a features file ({error})", place=(path,), remedy="delete it, it is made again"
             ) from error

@@ -6,7 +6,7 @@ import os
 import tempfile
 
 _SETTINGS = tempfile.TemporaryDirectory(prefix="recipe-search-tests-")
-"""In place of the user's own folder for this program, which remembers the hashes of models."""
+"""In place of the user's own folders for this program, which remember hashes of models, and scorers that may run."""
 
 # Set before any library reads them: nothing may be fetched from a hub, and threads wait longer for each other than tiny
 # models compute: two make the tests four times slower than one.
@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "XDG_CONFIG_HOME": _SETTINGS.name,
+    "XDG_STATE_HOME": _SETTINGS.name,
 }
 os.environ.update(_ENVIRONMENT)
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

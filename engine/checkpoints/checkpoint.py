@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from engine.architecture.families import family_of, foreign, no_pictures, read_widths
 from engine.architecture.keymap import unused
 from engine.architecture.layout import TEXT, VAE, Widths, shapes
+from engine.architecture.prediction import other_prediction
 from engine.architecture.widths import FamilyName, Shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.checkpoints.tensors import same_shape
 from engine.errors import CheckpointError
+from engine.files import readable
 from engine.recipes.blocks import is_merged
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
 
         try:
-            return safe_open(str(self.path), framework="pt")
+            return safe_open(str(readable(self.path)), framework="pt")
         except (SafetensorError, OSError) as error:
             raise CheckpointError(
                 f"cannot be opened ({error})", place=(self.path,), remedy="fetch the file again"
@@ -130,11 +132,14 @@ def open_complete(path: Path | str, *, vae: bool = True) -> Checkpoint:
         vae: whether its own VAE is needed.
 
     Raises:
-        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered.
+        CheckpointError: as ``open_checkpoint``; or tensors are missing, or it is of a kind that cannot be rendered,
+            such as one with EDM's noise levels.
     """
     checkpoint = open_checkpoint(path)
     if reason := no_pictures(checkpoint.widths):
         raise CheckpointError(reason, place=(Path(path),))
+    if other := other_prediction(checkpoint.tensors, checkpoint.metadata):
+        raise CheckpointError(other[0], place=(Path(path),), remedy=other[1])
     _check_complete(checkpoint, vae=vae)
     return checkpoint
 
@@ -233,8 +238,8 @@ def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     """
     path, digest, done = Path(path), hashlib.sha256(), 0
     try:
-        total = path.stat().st_size
-        with path.open("rb") as file:
+        total = readable(path).stat().st_size
+        with readable(path).open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 done += len(chunk)

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from engine.architecture.prediction import PREDICTION_KEYS
 from engine.checkpoints.checkpoint import FLOATS, Checkpoint
 from engine.checkpoints.header import SIZES, TensorInfo
 from engine.checkpoints.tensors import all_finite, same_shape
@@ -29,7 +30,6 @@ ArithmeticName = Literal["exact", "folded"]
 
 STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 _PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
-_MARKS = frozenset({"v_pred", "ztsnr"})  # empty tensors that say how an SDXL model must be sampled
 _POSITIONS = "position_ids"
 _KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library lays tensors out
 
@@ -108,7 +108,7 @@ class MergedTensors:
             yield value
 
     def _kept(self, key: str) -> bool:
-        return not self._output.prune or key.startswith(_PARTS) or key in _MARKS
+        return not self._output.prune or key.startswith(_PARTS) or key in PREDICTION_KEYS
 
     def _name(self, key: str) -> str:
         return self._first.stored_name(key) if key in self._first.tensors else key

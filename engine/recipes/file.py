@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import Problems, RecipeError
+from engine.files import read_text, user_path
 from engine.recipes.presets import Weights, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, PREVIOUS
 from engine.recipes.tables import Table, as_table, read_recipe
-from engine.recipes.text import head_lines, parse_toml, quoted, step_lines
+from engine.recipes.text import head_lines, quoted, step_lines
+from engine.recipes.toml_text import parse_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
         RecipeError: every problem of the file at once, each with its place, the value and what to write.
     """
     path = Path(path)
-    content = parse_toml(_text_of(path), path)
+    content = parse_toml(read_text(path, RecipeError), path, RecipeError)
     problems = Problems()
     models = _model_paths(content.get("models"), path.parent, problems)
     presets = _presets(content.get("presets"), path.parent, problems)
@@ -59,15 +61,6 @@ def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
         )
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError("is not UTF-8 text", place=(path,), remedy="a recipe file is TOML") from error
-
-
 def _model_paths(value: object, folder: Path, problems: Problems) -> dict[str, Path]:
     table: Table = as_table(("models",), value, problems)
     if not table:
@@ -78,22 +71,8 @@ def _model_paths(value: object, folder: Path, problems: Problems) -> dict[str, P
             problems.add(("models", name), f"is {entry!r}", "write the path of a checkpoint in quotes")
             continue
         with problems.collecting("models", name):
-            found[name] = folder / path_of(entry)
+            found[name] = folder / user_path(entry, RecipeError)
     return found
-
-
-def path_of(text: str) -> Path:
-    """A path as a person writes it, ``~`` for a home folder.
-
-    Raises:
-        RecipeError: there is no such home folder, or no file can have such a name.
-    """
-    if "\0" in text:
-        raise RecipeError(f"{text!r}: no file can have this name", remedy="check the path")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise RecipeError(f"{text}: there is no such home folder", remedy="write the whole path") from None
 
 
 def _presets(value: object, folder: Path, problems: Problems) -> dict[str, Weights]:
@@ -103,7 +82,7 @@ def _presets(value: object, folder: Path, problems: Problems) -> dict[str, Weigh
         problems.add(("presets",), f"is {value!r}", "write the path of a preset file in quotes")
         return {}
     with problems.collecting("presets"):
-        return read_presets(folder / path_of(value))
+        return read_presets(folder / user_path(value, RecipeError))
     return {}
 
 

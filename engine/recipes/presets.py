@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.errors import Named, Problems, RecipeError, did_you_mean
+from engine.files import read_text
 from engine.recipes.blocks import UNET_BLOCKS
 
 Weights = tuple[float, ...]
@@ -139,12 +140,7 @@ def read_presets(path: Path | str) -> dict[str, Weights]:
     Raises:
         RecipeError: it cannot be read, or has lines that are no preset.
     """
-    try:
-        return parse_presets(Path(path).read_text(encoding="utf-8"), Path(path))
-    except OSError as error:
-        raise RecipeError(f"cannot be read ({error.strerror})", place=(Path(path),), remedy="check the path") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError("is not UTF-8 text", place=(Path(path),), remedy="a preset file is plain text") from error
+    return parse_presets(read_text(Path(path), RecipeError), Path(path))
 
 
 def preset_line(name: str, weights: Weights) -> str:

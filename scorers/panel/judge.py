@@ -15,6 +15,7 @@ from scorers.features import Features, Values, joined
 from scorers.panel.calibration import Scale, contributions_of, mean_contribution, measure_scale
 from scorers.panel.penalties import MAX_PENALTY, Collapse, Hinge, PicturePenalty
 from scorers.panel.verdict import (
+    CONFIDENCE,
     PairedDifference,
     Penalty,
     ScaledScore,
@@ -218,7 +219,7 @@ class Judge:
         """See ``Panel.contributions``."""
         return {s.name: contributions_of(s, features) / self.scales[s.name].sigma for s in self._scorers}
 
-    def compare(self, a: Features, b: Features) -> PairedDifference:
+    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
         """See ``Panel.compare``."""
         left, right = _on_shared_slots(a, b)
         if len(left) < 3:
@@ -234,7 +235,7 @@ class Judge:
         influences = self._weighted({name: influence(row, degrees[name]) for name, row in differences.items()})
         error = jackknife(influences - influence(penalties, 1))
         mean = float(self._weighted(means)[0]) - float(penalties.mean())
-        return paired_difference(mean, math.nan if error is None else error, len(left))
+        return paired_difference(mean, math.nan if error is None else error, len(left), confidence)
 
 
 def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:

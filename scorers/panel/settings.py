@@ -15,6 +15,7 @@ from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
+from scorers.scoring.watch import TIME_LIMIT_S
 
 FEWEST_REFERENCES = 4
 """The fewest reference pictures that the style score can learn from."""
@@ -43,6 +44,8 @@ class PanelSettings:
         folder: where published files are looked for.
         files: published files elsewhere, by the name of their encoder or scorer.
         here: the folder that paths of plug-ins are relative to.
+        trusted: files of plug-ins that may run, as ``scorers.scoring.plugins.open_plugin`` takes them; None: all.
+        time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
         render_size: short side of the renders in pixels, where it may be less than the references'.
     """
 
@@ -56,6 +59,8 @@ class PanelSettings:
     folder: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     here: Path = Path()
+    trusted: frozenset[tuple[str, str]] | None = None
+    time_limit_s: float = TIME_LIMIT_S
     render_size: int | None = None
 
     @property

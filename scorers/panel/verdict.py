@@ -13,6 +13,9 @@ from scipy.special import stdtrit
 
 from scorers.features import Values
 
+CONFIDENCE = 0.95
+"""The level of an interval where nobody asks for another one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledScore:
@@ -93,7 +96,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """How much better one recipe is than another on equal slots, in objective units, with a 95 % interval."""
+    """How much better one recipe is than another on equal slots, in objective units, with its interval."""
 
     mean: float
     standard_error: float
@@ -126,7 +129,9 @@ def jackknife(influences: Values) -> float | None:
     return float(np.sqrt((count - 1) / count * np.square(influences - influences.mean()).sum()))
 
 
-def paired_difference(mean: float, standard_error: float, pictures: int) -> PairedDifference:
-    """95 % interval from Student's t distribution with ``pictures - 1`` degrees of freedom."""
-    half = float(stdtrit(pictures - 1, 0.975)) * standard_error
+def paired_difference(
+    mean: float, standard_error: float, pictures: int, confidence: float = CONFIDENCE
+) -> PairedDifference:
+    """Interval from Student's t distribution with ``pictures - 1`` degrees of freedom; ``confidence`` is its level."""
+    half = float(stdtrit(pictures - 1, (1 + confidence) / 2)) * standard_error
     return PairedDifference(mean=mean, standard_error=standard_error, low=mean - half, high=mean + half)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from engine.errors import Problems
+from engine.errors import Problem, Problems
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, MODELS, refuse_other_inputs_than_before
+from studies.inputs.models import MODELS, swapped_files
+from studies.night.fingerprint import INPUTS, refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
+from studies.progress import bytes_meter
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
@@ -18,7 +20,7 @@ from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
 from studies.store.workers import alone
-from studies.studyfile.spec import Storage, StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
 def check_study(spec: StudySpec) -> tuple[Finding, ...]:
@@ -62,22 +64,25 @@ def repair_study(storage: Storage) -> str:
         return repair(storage.folder, storage.name)
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
+def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
+        proof: whether to prove the finalists when no trial is left.
 
     Returns:
-        The outcome; None if another worker makes it.
+        The outcome; None if another worker makes it, or if none is to be made.
 
     Raises:
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console).run()
+    outcome = Night(spec, console, proof=proof).run()
+    if not proof:
+        console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
         return None
     console.print(standings(outcome))
@@ -96,6 +101,21 @@ def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome 
     )
     console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
+
+
+def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
+    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
+
+    Raises:
+        StudyError: the study was never run, or one of the files is another one.
+    """
+    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
+    with bytes_meter("reading the models", console) as progress:
+        swapped = swapped_files(merge, rendering, storage, inputs, progress)
+    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
+    if problems:
+        remedy = "put it back; a search with the new one is another study, with a name of its own"
+        raise StudyError.of(problem.advised(remedy) for problem in problems)
 
 
 def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:

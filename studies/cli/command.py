@@ -5,13 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
 from studies.preflight.name_clash import NameClashError, check_names
+from studies.terminal import visible_output
 
 if TYPE_CHECKING:
     from studies.studyfile.spec import StudySpec
@@ -26,14 +28,27 @@ STOPPED = 130
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
+class OutermostGroup(click.Group):
+    """The whole command line, whose output is text alone, the messages of click among it."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it."""
+        with visible_output():
+            return super().main(*args, **kwargs)
+
+
 def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted."""
+    """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted.
+
+    No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
+    """
+    from engine.files import file_kind
     from studies.store.left_behind import clear_up
     from studies.studyfile.read import read_study_file
 
-    spec = read_study_file(study / "study.toml" if study.is_dir() else study)
+    spec = read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
     clear_up(spec.storage.folder)
-    return spec
+    return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -46,11 +61,16 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         except NameClashError as error:
             raise click.ClickException(str(error)) from error
         from engine.errors import ProblemError  # ours for sure
+        from studies.errors import disk_problem
 
         try:
             return command(*args, **kwargs)
         except ProblemError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if (problem := disk_problem(error)) is None:
+                raise
+            raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
             with suppress(ValueError):  # outside the main thread nobody sends us signals
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl+C must not break into the end

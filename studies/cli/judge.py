@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.cli.command import opened, plain_errors, study_argument
-from studies.progress import console
+from studies.cli.trust import allowed, trust_option
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.night.rescore import RescoreResult
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @study_argument
 @click.option("--render", is_flag=True, help="Render again where stored features lack something.")
+@trust_option
 @plain_errors
-def rescore(study: Path, render: bool) -> None:
+def rescore(study: Path, render: bool, *, trust: bool) -> None:
     """Judge all trials again by the study file as it is now (references, weights, scorers), without rendering."""
     from studies.night.rescore import rescore_study
 
-    spec = opened(study)
+    spec = allowed(opened(study), trust=trust)
     print_rescored(spec.storage.name, rescore_study(spec, console(), render=render), study)
 
 
@@ -55,15 +57,16 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
 @click.option(
     "--apply", "apply_", is_flag=True, help="Ask nothing: write the fitted weights into the file, and rescore."
 )
+@trust_option
 @plain_errors
-def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool) -> None:
+def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool, *, trust: bool) -> None:
     """Pick which of two pictures is closer to the look you want; your picks set the scorers' weights."""
     from studies.review.picking import opened_picking
 
     if apply_:
-        _apply(study)
+        _apply(study, trust=trust)
         return
-    with opened_picking(opened(study), by) as picking:
+    with opened_picking(allowed(opened(study), trust=trust), by) as picking:
         _ask(picking, count, view)
         for line in picking.report():
             click.echo(line)
@@ -107,17 +110,18 @@ def has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
 
 
-def _apply(study: Path) -> None:
+def _apply(study: Path, *, trust: bool) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
-    from engine.files import write_text
+    from engine.files import read_text, write_text
+    from studies.errors import StudyError
     from studies.night.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights
 
-    spec = opened(study)
+    spec = allowed(opened(study), trust=trust)
     with opened_picking(spec) as picking:
         weights = picking.fitted()
-    write_text(spec.storage.file, with_weights(spec.storage.file.read_text(encoding="utf-8"), weights))
+    write_text(spec.storage.file, with_weights(read_text(spec.storage.file, StudyError), weights))
     click.echo(f"{spec.storage.file}: {weights_line(weights)}")
-    after = opened(study)
+    after = allowed(opened(study), trust=trust)
     print_rescored(after.storage.name, rescore_study(after, console()), study)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
 from studies.cli.plot import plot
@@ -17,13 +17,14 @@ from studies.cli.recipe import recipe
 from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
-from studies.progress import console
+from studies.cli.trust import allowed, trust_option
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.merging.output import Output
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OutermostGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="sd-recipe-search")
 @click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
@@ -85,13 +86,14 @@ def init(
 
 @main.command()
 @study_argument
+@trust_option
 @plain_errors
-def check(study: Path) -> None:
+def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
 
-    findings = check_study(opened(study))
+    findings = check_study(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
@@ -128,33 +130,41 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 
 @main.command()
 @study_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; keep it local.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
-    """Open optuna-dashboard on the study."""
-    from studies.store.dashboard import serve
+    """Open optuna-dashboard on the study, to look and to write notes."""
+    from studies.store.dashboard_server import dashboard_server
     from studies.store.opening import open_store
 
-    store = open_store(opened(study).storage)
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
-    serve(store, host=host, port=port)
+    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    click.echo(f"{server.address}  (Ctrl+C to stop)")
+    server.serve()
+
+
+def _with_words(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty; say in a few words why this one", context, parameter)
+    return text
 
 
 @main.command()
 @study_argument
 @click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
 @click.option("--trial", type=int, help="A trial instead of a finalist.")
-@click.option("--note", required=True, help="Why this one.")
+@click.option("--note", required=True, callback=_with_words, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
 @plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
-    from studies.cli.actions import approve_recipe
+    from studies.cli.actions import approve_recipe, refuse_swapped
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
-    pin = approve_recipe(opened(study).storage, finalist=finalist, trial=trial, note=note, by=by)
+    spec = opened(study)
+    refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
@@ -176,6 +186,7 @@ def export(
     overwrite: bool,
 ) -> None:
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
+    from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
     from studies.review.export import export_pin, print_export, vae_note
     from studies.store.journal import refuse_other_study
@@ -184,6 +195,8 @@ def export(
     spec = opened(study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    with bytes_meter("reading the models", console()) as progress:
+        models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
             spec.storage,
@@ -195,6 +208,7 @@ def export(
             dtype=dtype,
             with_recipe=with_recipe,
             overwrite=overwrite,
+            models=models,
             progress=progress,
         )
     print_export(done, console())

@@ -35,6 +35,13 @@ ENGINE_OPTIONS = (
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
     click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
     click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
+    click.option(
+        "--ztsnr",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Whether the noise levels end in pure noise (zero terminal SNR).",
+    ),
     click.option("--batch", type=click.IntRange(1, 32), default=1, show_default=True, help="Pictures made at once."),
     click.option("--overwrite", is_flag=True, help="Replace pictures that are there."),
 )

@@ -17,7 +17,7 @@ from studies.cli.picture_options import (
     warn_of_prompts,
     with_options,
 )
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.drawing.grids import Grid
@@ -84,6 +84,7 @@ def plot(
     device: str,
     precision: str,
     prediction: str,
+    ztsnr: str,
     **settings: Any,
 ) -> None:
     """Draw an X/Y/Z plot of recipe files and checkpoints into OUT (.png, .jpg or .webp).
@@ -108,6 +109,7 @@ def plot(
         taken=taken_from(picture, vae),
         vae=vae,
         upscalers=upscalers,
+        prediction=prediction,
         run=run,
         limit=limit,
     )
@@ -122,7 +124,7 @@ def plot(
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": ztsnr, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import plain_errors
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.recipes.inputs import InputOptions, RecipeInput
@@ -252,7 +252,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
     from dataclasses import replace
 
     from engine.errors import Named
-    from engine.recipes.file import path_of
+    from engine.files import user_path
     from studies.errors import StudyError
 
     paths: dict[str, Path] = {}
@@ -261,7 +261,7 @@ def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
         if not equals or name not in found.recipe.models:
             names = ", ".join(found.recipe.models)
             raise StudyError(f"the recipe takes {names}", place=(Named(f"--model {entry}"),), remedy="write NAME=PATH")
-        paths[name] = path_of(path)
+        paths[name] = user_path(path, StudyError)
     return replace(
         found,
         models={**found.models, **paths},

@@ -18,7 +18,7 @@ from studies.cli.picture_options import (
     warn_of_prompts,
     with_options,
 )
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.engine import Engine
@@ -48,6 +48,7 @@ def render(
     device: str,
     precision: str,
     prediction: str,
+    ztsnr: str,
     batch: int,
     overwrite: bool,
     **settings: Any,
@@ -68,7 +69,7 @@ def render(
     for note in source.notes:
         click.echo(f"note: {note}", err=True)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    how = {"device": device, "precision": precision, "prediction": prediction, **folders}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": ztsnr, **folders}
     with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
         _render_all(engine, source, shots, paths, batch, vae)
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))

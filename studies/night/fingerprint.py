@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import value_text
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
-from studies.inputs.models import model_hashes, vae_hashes
+from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.store.journal import studies_in
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
@@ -26,8 +26,6 @@ PANEL = "panel"
 """Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
-MODELS = "models."
-"""What the names of the models' hashes begin with, among the inputs."""
 SHOT = "shot "
 """What the names of the shots begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")

@@ -38,6 +38,7 @@ from studies.night.fingerprint import (
 from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
+from studies.night.proofs import keep_count
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
@@ -113,6 +114,7 @@ def _rescored(
     _refuse_missing(spec.storage, spec.shots, workshop, _needed(spec.search, spec.shots, trials))
     new = store.successor()
     new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
+    keep_count(store, new)
     calibrate(spec.merge, spec.search, spec.shots, workshop, new, console)
     moved: list[tuple[int, float, float]] = []
     with meter("judging", len(trials), console) as bar:

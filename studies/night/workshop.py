@@ -87,6 +87,7 @@ class Workshop:
                 round_to=spec.merge.export_dtype,
                 embeddings=rendering.embeddings,
                 prediction=rendering.prediction,
+                ztsnr=rendering.ztsnr,
                 vae=rendering.vae or next(iter(rendering.vaes.values()), None),
                 upscalers=rendering.upscalers,
             )
@@ -184,6 +185,7 @@ def _stamp(
             *embedding_hashes(rendering, shots).values(),
             *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
+            *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
             *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,

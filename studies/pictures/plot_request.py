@@ -39,6 +39,7 @@ class PlotRequest:
         taken: settings of a picture, which the others replace.
         vae: what decodes where no axis says it; None: the models' own.
         upscalers: folder of upscaler models.
+        prediction: what the models predict: auto, epsilon or v.
         run: which step of a recipe SuperMerger's axes change.
         limit: the most pictures.
     """
@@ -51,6 +52,7 @@ class PlotRequest:
     taken: Mapping[str, Any]
     vae: Path | None
     upscalers: Path | None
+    prediction: str
     run: int
     limit: int
 
@@ -68,7 +70,7 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
     base = _base_settings(named, request, problems)
     models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
-    problems.extend(model_problems(models.sources, vaes))
+    problems.extend(model_problems(models.sources, vaes, prediction=request.prediction))
     found = plan(axes, base, models, problems, vae=request.vae)
     _add_upscaler_problems(found, request.upscalers, problems)
     if more := problems.found[MOST_SHOWN:]:

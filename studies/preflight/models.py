@@ -32,7 +32,7 @@ def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: lis
             found += errors_at(error, "models", letter)
     if set(models) == set(merge.models):
         found += _pairs(models, vae=rendering.merges_vae)
-        found += _marks(rendering.prediction, models)
+        found += _marks(rendering, models)
     return models
 
 
@@ -47,19 +47,21 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
             yield from errors_at(error, Named(f"models.{first[0]}, models.{letter}"))
 
 
-def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
-    """Whether the models are all marked for the same prediction of their UNets."""
-    from engine.architecture.families import marks_of
+def _marks(rendering: Rendering, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+    """Whether the models are all marked for the same prediction of their UNets and the same noise levels."""
+    from engine.architecture.prediction import ZERO_TERMINAL_MARK, marks_of, mixed_marks
+    from engine.live.prediction import model_marks
 
-    marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
-    if prediction == "auto" and len(set(marks.values())) > 1:
-        listed = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
-        yield Finding.of(
-            "error",
-            ("models",),
-            f"they are marked for different predictions ({listed}), and their merge would predict neither",
-            'take models of one kind, or write prediction = "epsilon" or "v" under [render]',
-        )
+    if rendering.prediction == "auto":
+        if problem := mixed_marks(model_marks(models)):
+            yield Finding(level="error", problem=problem.under("models"))
+        return
+    ends = {letter: ZERO_TERMINAL_MARK in marks_of(model.tensors) for letter, model in models.items()}
+    if rendering.ztsnr == "auto" and len(set(ends.values())) > 1:
+        first, *_ = ends
+        marked = " and ".join(letter for letter, own in ends.items() if own)
+        what = f"only {marked} is marked for noise levels that end in pure noise (ztsnr), and those of {first} are used"
+        yield Finding.of("warning", ("models",), what, 'write ztsnr = "on" or "off" under [render]')
 
 
 def odd_runs(space: Space) -> Iterator[Finding]:

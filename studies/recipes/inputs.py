@@ -12,6 +12,7 @@ from typing import Any, cast
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
 from engine.errors import Named, Problems, RecipeError
+from engine.files import decoded, file_kind, read_text
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -19,7 +20,7 @@ from engine.recipes.elemental import parse_elemental
 from engine.recipes.file import read_recipe_file
 from engine.recipes.presets import PRESETS, Weights, parse_presets, read_presets
 from engine.recipes.recipe import Recipe
-from engine.recipes.text import parse_toml
+from engine.recipes.toml_text import parse_toml
 from engine.supermerger.fields import Reading, RunFields, notes_on, step_of
 from engine.supermerger.history import dialect_name, parse_history, recipe_of_row, row_of
 from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
@@ -31,6 +32,7 @@ STDIN = "-"
 """The name that stands for the standard input or output in place of a file."""
 
 _BY_SUFFIX = {".toml": "toml", ".csv": "history", ".safetensors": "metadata", ".json": "metadata"}
+_STUDY_TABLES = {"study", "target", "prompts", "proof"}
 _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
 
 
@@ -110,10 +112,7 @@ def _is_text(source: str) -> bool:
 
 
 def _is_file(source: str) -> bool:
-    try:
-        return len(source) < _LONGEST_TEXT and "\n" not in source and Path(source).exists()
-    except (OSError, ValueError):
-        return False
+    return len(source) < _LONGEST_TEXT and "\n" not in source and bool(file_kind(Path(source)))
 
 
 def _text_of(source: str) -> str:
@@ -124,19 +123,12 @@ def _text_of(source: str) -> str:
         if Path(source[:_LONGEST_TEXT]).suffix.lower() in {*_BY_SUFFIX, ".txt"}:
             raise StudyError("there is no such file", place=(Named(source),), remedy="check the path")
         return source
-    try:
-        return Path(source).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise StudyError(
-            f"cannot be read ({error.strerror})", place=(Named(source),), remedy="check the path"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise StudyError("is not UTF-8 text", place=(Named(source),), remedy="save it as UTF-8") from error
+    return read_text(Path(source), StudyError)
 
 
 def _standard_input() -> str:
     try:
-        return sys.stdin.read()
+        return decoded(sys.stdin.buffer.read())
     except UnicodeDecodeError as error:
         raise StudyError("standard input is not UTF-8 text", remedy="save it as UTF-8") from error
 
@@ -158,16 +150,28 @@ def _own_presets(options: InputOptions) -> Mapping[str, Weights]:
 
 def _from_recipe_file(source: str) -> RecipeInput:
     """A recipe file, or the canonical text of a recipe, which has no models."""
-    if source != STDIN and _is_file(source) and "models" in parse_toml(_text_of(source), source):
-        content = read_recipe_file(source)
-        return RecipeInput(recipe=content.recipe, models={name: content.models[name] for name in content.recipe.models})
-    content = parse_toml(text := _text_of(source), source)
+    where = Path(source) if source != STDIN and _is_file(source) else source[:80]
+    content = parse_toml(text := _text_of(source), where, RecipeError)
+    if content.keys() & _STUDY_TABLES:
+        place = (where if isinstance(where, Path) else Named(where),)
+        raise StudyError("is a study file, not a recipe", place=place, remedy="name a recipe file")
+    if isinstance(where, Path) and "models" in content:
+        found = read_recipe_file(where)
+        return RecipeInput(recipe=found.recipe, models={name: found.models[name] for name in found.recipe.models})
     if "models" not in content:
-        return RecipeInput(recipe=Recipe.parse(text))
+        return RecipeInput(recipe=_recipe_of_text(text, where))
     head = {name: value for name, value in content.items() if name != "models"}
     models = cast("dict[str, Any]", content["models"] if isinstance(content["models"], dict) else {})
     paths = {name: Path(str(path)) for name, path in models.items()}
     return RecipeInput(recipe=_recipe_from_tables(head), models=paths)
+
+
+def _recipe_of_text(text: str, where: Path | str) -> Recipe:
+    """The recipe of a canonical text; what is wrong with it is told of its file, if it has one."""
+    try:
+        return Recipe.parse(text)
+    except RecipeError as error:
+        raise (error.under(where) if isinstance(where, Path) else error) from error
 
 
 def _recipe_from_tables(content: dict[str, Any]) -> Recipe:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import Named, RecipeError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
 from engine.recipes.recipe import Recipe
@@ -110,7 +110,11 @@ def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bo
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
         if not 1 <= form.run <= len(runs):
-            raise StudyError(f"there is no run {form.run}", remedy=f"the recipe takes {len(runs)} in SuperMerger")
+            raise StudyError(
+                "there is no such run",
+                place=(Named(f"--run {form.run}"),),
+                remedy=f"the recipe takes {len(runs)} in SuperMerger",
+            )
         return runs[form.run - 1]
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:
@@ -170,7 +174,7 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
         StudyError: the file exists and may not be overwritten, or cannot be written.
     """
     path = Path(output)
-    if path.exists() and not overwrite:
+    if file_kind(path) and not overwrite:
         raise StudyError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
     try:
         write_text(path, text)

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 from engine.errors import Problems
-from engine.files import replaced
+from engine.files import file_kind, replaced
 from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
@@ -120,7 +120,7 @@ def write_csv(store: StudyStore, path: Path) -> None:
     """
     import pandas as pd
 
-    if not path.parent.is_dir():
+    if file_kind(path.parent) != "folder":
         raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")
 
     trials = store.study.get_trials(deepcopy=False)
@@ -156,7 +156,9 @@ def standings(outcome: Outcome) -> Group:
     """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _proof_table("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    scores = _proof_table(
+        "held-out prompts and seeds", ["score", *(f"vs {rival} ({outcome.level})" for rival in rivals)]
+    )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""

@@ -73,6 +73,15 @@ def _cut_tail(journal: Path) -> None:
             file.write(b"\n")
 
 
+def is_writable(path: Path) -> bool:
+    """Whether a file that is there can be appended to, by this user and on this file system."""
+    try:
+        with path.open("ab"):
+            return True
+    except OSError:
+        return False
+
+
 def cut_torn_record(journal: Path) -> None:
     """Cut off a last record that was never finished: a killed process, a power cut or a full disk leaves such a line.
 

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import platform
 import re
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Generator
@@ -22,7 +23,7 @@ from typing import Self
 
 import filelock
 
-from studies.errors import StudyError
+from studies.errors import CLOSED, StudyError
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux has the id of the running system, which a restart changes and which containers share."""
@@ -32,6 +33,10 @@ MISSING = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP
 
 class NoLocksError(StudyError):
     """The file system of a study's folder has no locks."""
+
+
+class ReadOnlyError(StudyError):
+    """A study's folder cannot be written, so no lock in it can be taken."""
 
 
 def lock_file(folder: Path, name: str) -> Path:
@@ -55,6 +60,7 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
     Raises:
         filelock.Timeout: another process has it.
         NoLocksError: its file system has no locks.
+        ReadOnlyError: its folder cannot be written.
     """
     try:
         with warnings.catch_warnings():
@@ -63,6 +69,8 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
     except NotImplementedError as error:
         raise _no_locks(_study_of(lock)) from error
     except OSError as error:
+        if error.errno in CLOSED:
+            raise _read_only(lock, error) from error
         if error.errno not in MISSING:
             raise
         raise _no_locks(_study_of(lock)) from error
@@ -100,6 +108,14 @@ def refuse_no_locks(folder: Path) -> None:
         lock.release()
 
 
+def _read_only(lock: filelock.BaseFileLock, error: OSError) -> ReadOnlyError:
+    return ReadOnlyError(
+        f"cannot be written ({error.strerror}), so this study can be looked at, but not worked on",
+        place=(_study_of(lock),),
+        remedy="allow writing there, or copy the folder and set [study] folder",
+    )
+
+
 @contextmanager
 def held(
     folder: Path, name: str, *, patience_s: float = 0.0, busy: Callable[[], None] = lambda: None
@@ -128,7 +144,7 @@ def held(
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has a lock.
+    """Whether a process has a lock; also where this user may only read it.
 
     Raises:
         NoLocksError: the folder's file system has no locks.
@@ -138,8 +154,24 @@ def is_held(path: Path) -> bool:
         taken(lock, timeout_s=0)
     except filelock.Timeout:
         return True
+    except ReadOnlyError:
+        return _is_held_by_a_writer(path)
     lock.release()
     return False
+
+
+def _is_held_by_a_writer(path: Path) -> bool:
+    """Whether a process has a lock that cannot be taken here; False where the system cannot tell a reader."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False  # closing the file lets go of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from studies.store.shapes import Shape, read_json
 REPORTED = ("CMMD", "polynomial MMD", "drift")
 """Names of the numbers of a standing that are only reported."""
 
+FIRST_CONFIDENCE = 0.95
+"""Level of the intervals of a study's first proof, and of every proof of before they were counted."""
 _KEYS = {"search_summary": "course"}
 """Keys of the file that have another name than the field of an outcome."""
 
@@ -56,7 +58,7 @@ class Comparison:
     against: str
     mean: float
     low: float
-    """Lower end of the 95 % interval."""
+    """Lower end of the interval, whose level is the outcome's."""
     high: float
 
     @property
@@ -111,6 +113,15 @@ class Outcome:
     """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
+    proof: int = 1
+    """Which of the study's proofs this is."""
+    confidence: float = FIRST_CONFIDENCE
+    """Level of the intervals of all comparisons; higher from the second proof on."""
+
+    @property
+    def level(self) -> str:
+        """The level of the intervals for people: `95 %`."""
+        return f"{100 * self.confidence:.4g} %"
 
     @property
     def winner(self) -> Standing | None:
@@ -139,6 +150,11 @@ class Outcome:
             return [*self.search_summary, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
         lines = [*self.search_summary, *([self.simpler] if self.simpler else [])]
+        if self.proof > 1:
+            lines.append(
+                f"This is proof {self.proof} of this study. Every further one is another chance that luck wins, so its "
+                f"intervals are those of {self.level}, wider than the first one's of {100 * FIRST_CONFIDENCE:g} %."
+            )
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
@@ -201,6 +217,8 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
         remarks=tuple(fields.get("remarks", ())),
         search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
+        proof=fields.get("proof", 1),
+        confidence=fields.get("confidence", FIRST_CONFIDENCE),
     )
 
 

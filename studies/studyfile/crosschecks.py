@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Place, Problem, RenderError, did_you_mean
+from engine.files import file_kind, user_path
 from engine.shots.hires import UPSCALERS
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
+from studies.errors import StudyError
 from studies.studyfile.schema import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.studyfile.schema_merge import SpaceTable
 from studies.studyfile.shots import proof_texts, shot_of
@@ -142,7 +144,7 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Problem]:
     return [
         Problem(place=place, what="there is no such file", seen=text, remedy=f"paths start from {here}")
         for place, text in named
-        if not path_from(here, text).exists()
+        if not file_kind(path_from(here, text))
     ]
 
 
@@ -160,7 +162,7 @@ def _scorer_files(table: ScorersTable) -> list[tuple[Place, str]]:
 
 def path_from(here: Path, text: str) -> Path:
     """Return a path as the study file in folder `here` means it."""
-    return here / Path(text).expanduser()
+    return here / user_path(text, StudyError)
 
 
 def is_file_name(text: str) -> bool:

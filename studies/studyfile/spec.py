@@ -69,6 +69,8 @@ class TargetLook:
     """The references as the file names them: folders or files."""
     references: tuple[Path, ...]
     """The reference pictures, those of a folder sorted by name; a path that leads nowhere stays as it is."""
+    passed_over: tuple[Path, ...] = ()
+    """What else lies in the folders: files of other kinds, folders."""
     like: str = ""
     """The look in words, or ""."""
     unlike: str = ""
@@ -85,6 +87,8 @@ class Rendering:
     """The VAE files that a trial may choose, by word; None is the merged VAE. Empty: there is no choice."""
     prediction: str = "auto"
     """What the UNets predict: auto, epsilon or v."""
+    ztsnr: str = "auto"
+    """Whether their noise levels end in pure noise: auto, on or off."""
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
     upscalers: Path | None = None
@@ -103,8 +107,8 @@ class Rendering:
 
     def fingerprint(self) -> dict[str, str]:
         """Return what makes trials comparable; the hashes of VAEs, embeddings and upscalers are added by the night."""
-        prediction = {"render.prediction": self.prediction} if self.prediction != "auto" else {}
-        return {"device.precision": self.precision} | prediction
+        chosen = {"render.prediction": self.prediction, "render.ztsnr": self.ztsnr}
+        return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +205,10 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    time_limit_s: float
+    """Seconds that one call of a plug-in may take; 0: as long as it likes."""
+    trusted: frozenset[tuple[str, str]] | None = None
+    """Files of plug-ins that may run, by path and SHA-256; None: all."""
 
     def panel_settings(self, target: TargetLook, shots: StudyShots) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
@@ -219,6 +227,8 @@ class Scoring:
             folder=self.folder,
             files=self.files,
             here=self.here,
+            trusted=self.trusted,
+            time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
         )
 

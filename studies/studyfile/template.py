@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.architecture.widths import FamilyName
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.recipes.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.shots.samplers import SAMPLERS, SCHEDULES
@@ -17,7 +17,15 @@ from scorers.catalogue.lookup import SCORERS
 from search.plan import SAMPLERS as PROPOSERS
 from search.space.build import DEFAULT_GROUPS, XL_GROUPS
 from studies.errors import StudyError
-from studies.studyfile.schema import DEFAULT_ENCODER, DEFAULT_WEIGHTS, SAME, SCORERS_FOLDER, RenderTable, SearchTable
+from studies.studyfile.schema import (
+    DEFAULT_ENCODER,
+    DEFAULT_WEIGHTS,
+    SAME,
+    SCORERS_FOLDER,
+    RenderTable,
+    ScorersTable,
+    SearchTable,
+)
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 _TEXT = """\
@@ -63,7 +71,8 @@ references = @REFERENCES@
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
-# prediction = @PREDICTION@        # what the models predict: "epsilon", or "v"; auto takes SD1 models for epsilon
+# prediction = @PREDICTION@        # what the models predict: "epsilon" or "v"; auto reads marks, and tests SD2
+# ztsnr = @ZTSNR@             # zero terminal SNR: "on" or "off"; auto reads the files' marks
 # another VAE than the merged one, for the pictures alone: vae = "models/some.vae.safetensors"
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
@@ -150,7 +159,8 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # folder = @SCORERS_FOLDER@
 # weights = @WEIGHTS@   # what counts how much; 0 is only reported
 # Scorers: @SCORERS@;
-# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class".
+# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class". It is stopped after time_limit seconds:
+# time_limit = @TIME_LIMIT@
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
@@ -217,7 +227,7 @@ def write_template(path: Path, text: str) -> None:
     Raises:
         StudyError: the file already exists, or its folder cannot be written.
     """
-    if path.exists():
+    if file_kind(path):
         raise StudyError("already exists", place=(path,), remedy="remove it first, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -248,6 +258,7 @@ def _defaults() -> dict[str, str]:
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
         "PREDICTION": _quoted(render.prediction),
+        "ZTSNR": _quoted(render.ztsnr),
         "UPSCALER": _quoted(SAME.upscaler),
         "SCALE": str(SAME.scale),
         "HIRES_STEPS": str(SAME.steps),
@@ -278,6 +289,7 @@ def _defaults() -> dict[str, str]:
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),
+        "TIME_LIMIT": f"{ScorersTable().time_limit:g}",
         "SCORERS": ", ".join(known.name for known in SCORERS),
     }
 

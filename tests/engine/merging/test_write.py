@@ -201,6 +201,7 @@ def test_pruning_drops_ema_and_buffers_and_keeps_the_marks(tmp_path: Path, paren
         "model_ema.diffusion_modelout2bias": torch.zeros(4),
         "model_ema.decay": torch.tensor(0.99),
         "v_pred": torch.zeros(0),
+        "edm_vpred.sigma_max": torch.tensor(80.0),
     }
     save_file(content, tmp_path / "a.safetensors")
     files = {"A": tmp_path / "a.safetensors", "B": parents["B"]}

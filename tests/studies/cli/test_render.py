@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -151,6 +152,23 @@ def test_an_sdxl_checkpoint_that_predicts_v_is_rendered(tmp_path: Path) -> None:
     render(marked, tmp_path / "epsilon", "-p", "a red cat", *SMALL, "--prediction", "epsilon")
     v, epsilon = (pixels(tmp_path / name / "0001-1.png") for name in ("v", "epsilon"))
     assert not np.array_equal(v, epsilon)
+
+
+def test_noise_levels_that_end_in_pure_noise_can_be_chosen(tmp_path: Path) -> None:
+    plain = write_family(tmp_path / "plain.safetensors", "sdxl", 1)
+    for word in ("off", "on"):
+        render(plain, tmp_path / word, "-p", "a red cat", *SMALL, "--ztsnr", word)
+    off, on = (pixels(tmp_path / word / "0001-1.png") for word in ("off", "on"))
+    assert not np.array_equal(off, on)
+
+
+def test_a_checkpoint_with_edm_noise_levels_is_refused(tmp_path: Path) -> None:
+    edm = write_family(tmp_path / "edm.safetensors", "sdxl", 1, more={"edm_vpred.sigma_max": torch.tensor(120.0)})
+    done = render(edm, tmp_path / "out", "-p", "a red cat", *SMALL, status=1)
+    assert "edm.safetensors: edm_vpred.sigma_max" in done.output
+    assert "EDM's noise levels, as CosXL has" in done.output
+    assert "merge it without rendering" in done.output
+    assert not list((tmp_path / "out").glob("*.png"))
 
 
 def test_several_at_once_are_the_same_but_for_rounding(world: Path, tmp_path: Path) -> None:

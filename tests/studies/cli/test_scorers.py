@@ -122,13 +122,14 @@ def test_check_verifies_a_studys_files(tmp_path: Path) -> None:
     weights = 'weights = { style = 1, laion = 0.1, "mine.py" = 0.1 }\nfiles = { clip-l = "sample-clip.safetensors" }\n'
     study.write_text(study.read_text() + weights)
     (tmp_path / "mine.py").write_text("def score(image):\n    return 1\n")
-    status, said = run("check", study)
+    assert "nobody has allowed it to run here" in run("check", study)[1]
+    status, said = run("check", study, "--trust")
     assert status == 1
     assert f"error: laion: there is no {HEAD} in {tmp_path / 'models/scorers'}; get it with" in said
     assert "error: clip-l: " in said
     assert "these are not weights of clip-l" in said
     (tmp_path / "mine.py").write_text("def score(")
-    status, said = run("check", study)
+    status, said = run("check", study, "--trust")
     assert (status, "mine.py: cannot be loaded: SyntaxError" in said) == (1, True)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -128,22 +129,49 @@ def _other_widths(path: Path) -> None:
     write_tiny(path, 3, widths=narrow)
 
 
+def _add(path: Path, **more: torch.Tensor) -> None:
+    tensors = load_file(path)
+    path.unlink()
+    save_file(tensors | more, path)
+
+
+def _of_edm(path: Path) -> None:
+    _add(path, edm_mean=torch.zeros(4), edm_std=torch.ones(4))
+
+
+def _of_v(path: Path) -> None:
+    _add(path, v_pred=torch.zeros(0))
+
+
+def test_noise_levels_of_one_model_alone_are_warned_of(here: Path) -> None:
+    _add(here / "b.safetensors", v_pred=torch.zeros(0), ztsnr=torch.zeros(0))
+    by_hand = STUDY.replace("[render]", '[render]\nprediction = "v"')
+    (found,) = (finding for finding in look(here, by_hand) if "ztsnr" in finding.problem.what)
+    assert (found.level, found.where) == ("warning", "models")
+    assert "only B is marked" in found.problem.what
+    assert 'write ztsnr = "on" or "off"' in found.problem.remedy
+    decided = by_hand.replace("[render]", '[render]\nztsnr = "on"')
+    assert not [finding for finding in look(here, decided) if "ztsnr" in finding.problem.what]
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (Path.unlink, "there is no such file"),
+        (_of_edm, "edm_mean and edm_std say that it has EDM's noise levels, as Playground 2.5 has"),
+        (_of_v, "marked for different predictions (A nothing, B v_pred)"),
         (_truncate, "cut short"),
         (_spoil, "NaN or infinite"),
         (_other_architecture, "FLUX"),
         (_other_widths, "cannot be merged"),
     ],
-    ids=["missing", "truncated", "NaN", "architecture", "widths"],
+    ids=["missing", "EDM", "v", "truncated", "NaN", "architecture", "widths"],
 )
 def test_bad_checkpoints_are_errors(here: Path, damage: object, words: str) -> None:
     assert callable(damage)
     damage(here / "b.safetensors")
     (error,) = errors(look(here))
-    assert error.where.startswith("models.")
+    assert error.where.startswith("models")
     assert words in error.problem.what
 
 
@@ -213,6 +241,23 @@ def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPa
     (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
     assert warning.level == "warning"
     assert warning.problem.what.endswith("; 1.0 kB are free")
+
+
+def test_more_memory_than_the_machine_has_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.preflight.checks.total_memory", lambda _: 4_000_000_000)
+    (error,) = errors(look(here, width="4096", height="4096"))
+    assert error.where == "memory: cpu"
+    assert re.fullmatch(r"about [\d.]+ GB, and this machine has 4\.0 GB", error.problem.what)
+    width, height = re.findall(r"= (\d+)", error.problem.remedy)
+    assert not errors(look(here, width=width, height=height))
+    assert errors(look(here, width=str(int(width) + 64), height=str(int(height) + 64)))
+
+
+def test_more_than_a_night_is_a_warning_with_a_way_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "matrix_speed", lambda device: 1e6)
+    (warning,) = [finding for finding in look(here) if finding.where == "time"]
+    assert warning.level == "warning"
+    assert warning.problem.remedy
 
 
 def test_a_gpu_that_is_not_there_is_an_error(here: Path) -> None:
