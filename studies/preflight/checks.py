@@ -62,7 +62,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
-    found += night_refusals(spec, scorers=not is_fatal(found))
+    found += night_refusals(spec, models, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 

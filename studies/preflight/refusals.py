@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from engine.errors import Problems
 from studies.preflight.findings import Finding
@@ -11,23 +12,39 @@ from studies.store.journal import refuse_damage, refuse_other_study
 from studies.store.locks import refuse_no_locks
 from studies.store.workers import refuse_elsewhere
 from studies.studyfile.enough import refuse_too_few
-from studies.studyfile.spec import Storage, StudySpec
+from studies.studyfile.spec import Storage, StudyShots, StudySpec
+
+if TYPE_CHECKING:
+    from engine.checkpoints.checkpoint import Checkpoint
 
 
-def night_refusals(spec: StudySpec, *, scorers: bool) -> Iterator[Finding]:
+def night_refusals(spec: StudySpec, models: Mapping[str, Checkpoint], *, scorers: bool) -> Iterator[Finding]:
     """Yield what a night would refuse: too few pictures, the study's folder, scorers that do not work.
 
     Args:
         spec: the study.
+        models: those that could be opened, by letter.
         scorers: whether to open the scorers and show them the references, which needs files that can be used.
     """
     problems = Problems()
     with problems.collecting():
         refuse_too_few(spec.search, spec.shots)
+    _collect_of_clip_skip(spec.shots, models, problems)
     _collect_of_folder(spec.storage, problems)
     if scorers:
         _collect_of_scorers(spec, problems)
     yield from (Finding(level="error", problem=problem) for problem in problems.found)
+
+
+def _collect_of_clip_skip(shots: StudyShots, models: Mapping[str, Checkpoint], problems: Problems) -> None:
+    """Text encoders with fewer layers than the clip skip counts; it has an effect on SD1 alone."""
+    from engine.prompts.encoders import refuse_clip_skip
+
+    layers = {model.widths.encoders[0].used_layers for model in models.values() if model.family == "sd1"}
+    for clip_skip in sorted({shot.clip_skip for shot in shots.passes}):
+        for count in layers:
+            with problems.collecting("render", "clip_skip"):
+                refuse_clip_skip(clip_skip, count)
 
 
 def _collect_of_folder(storage: Storage, problems: Problems) -> None:

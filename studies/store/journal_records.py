@@ -32,6 +32,7 @@ NOTES: Mapping[str, Shape] = {
     "calibration": [str],
     "switched off": [str],
     "noise": {"shots?": int, "fresh?": bool, "paired?": float, "common?": float, "between": float},
+    "proofs": [str],
     "proved": {"at": float, "trials": int},
     "whole": bool,
 }

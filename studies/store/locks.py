@@ -99,7 +99,7 @@ def refuse_no_locks(folder: Path) -> None:
         NoLocksError: the file system there has none.
     """
     place = next(path for path in (folder, *folder.parents) if path.is_dir())
-    with suppress(PermissionError), TemporaryDirectory(prefix=".recipe-search-", dir=place) as temporary:
+    with suppress(OSError), TemporaryDirectory(prefix=".recipe-search-", dir=place) as temporary:
         lock = file_lock(Path(temporary) / "tried.lock")
         try:
             taken(lock, timeout_s=0)

@@ -58,6 +58,11 @@ def test_three_pictures_are_too_few(study: Path, command: str) -> None:
     assert "slot" not in said
 
 
+def test_a_clip_skip_beyond_the_text_encoder(study: Path) -> None:
+    said = refused(study, with_line(study, "cfg = 2.0", "cfg = 2.0\nclip_skip = 9"))
+    assert "render.clip_skip: clip_skip = 9: the text encoder has" in said
+
+
 def test_words_that_a_scorer_lacks(study: Path) -> None:
     said = refused(study, with_line(study, "[scorers]", "[scorers]\nweights = { style = 1.0, text = 0.5 }"))
     assert "scorer 'text' has a weight but no words; give like, the target style in words" in said
