@@ -166,11 +166,14 @@ def replaced(path: Path, *, suffix: str | None = None) -> Generator[Path]:
 
     Args:
         path: the file to write; one that is there already stays as it was until then.
-        suffix: of the temporary name; that of ``path`` by default, since some writers choose the format by it.
+        suffix: of the temporary name; that of ``path`` by default, since some writers choose the format by it. With
+            "", what killed writers of the same file left is deleted first: it may be as large as a checkpoint.
 
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
+    if suffix == "" and path.parent.is_dir():
+        remove_left_behind(path.parent, path.stem)
     with _temporary(path, path.suffix if suffix is None else suffix) as temporary:
         yield temporary
         _flush(temporary)
@@ -206,8 +209,6 @@ def write_new_text(path: Path, text: str) -> None:
 def _temporary(path: Path, ending: str) -> Generator[Path]:
     """A hidden path beside ``path``, of this process alone; nothing is left there, unless the process is killed."""
     temporary = path.with_name(f".{path.stem}.{os.getpid()}-{_this_host()}.part{ending}")
-    if path.parent.is_dir():
-        remove_left_behind(path.parent, path.stem)
     temporary.unlink(missing_ok=True)  # of a process that had our number
     try:
         yield temporary

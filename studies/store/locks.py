@@ -12,7 +12,6 @@ import platform
 import re
 import sys
 import uuid
-import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -63,9 +62,7 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
         ReadOnlyError: its folder cannot be written.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some versions of the library warn that they take a mere file instead
-            lock.acquire(timeout=timeout_s, poll_interval=poll_s)
+        lock.acquire(timeout=timeout_s, poll_interval=poll_s)
     except NotImplementedError as error:
         raise _no_locks(_study_of(lock)) from error
     except OSError as error:
@@ -74,7 +71,7 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
         if error.errno not in MISSING:
             raise
         raise _no_locks(_study_of(lock)) from error
-    if isinstance(lock, filelock.SoftFileLock):
+    if isinstance(lock, filelock.SoftFileLock):  # versions that do not know `fallback_to_soft`
         lock.release()
         raise _no_locks(_study_of(lock))
 

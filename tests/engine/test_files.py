@@ -148,7 +148,8 @@ def test_the_next_writer_of_a_file_deletes_what_was_left_of_it(tmp_path: Path, n
     done.wait()
     left = tmp_path / name.format(dead=done.pid, alive=os.getppid())
     left.touch()
-    write_text(tmp_path / "kept.txt", "new")
+    with replaced(tmp_path / "kept.txt", suffix="") as part:
+        part.write_text("new")
     assert left.exists() is not goes
     (tmp_path / "below").mkdir()
     left = left.replace(tmp_path / "below" / left.name) if left.exists() else left

@@ -24,11 +24,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_study(tmp_path_factory.mktemp("world"))
 
 
-def refused(study: Path, text: str, command: str = "check") -> str:
+def refused(study: Path, text: str, command: str = "check", *options: str) -> str:
     """What the check says of a study file's text; nothing is made of it."""
     study.write_text(text, encoding="utf-8")
     before = sorted(study.parent.rglob("*"))
-    done = CliRunner().invoke(main, [command, str(study)])
+    done = CliRunner().invoke(main, [command, str(study), *options])
     assert done.exit_code == 1, done.output
     assert "Traceback" not in done.output
     assert "ready" not in done.output
@@ -79,7 +79,7 @@ def test_words_that_a_scorer_lacks(study: Path) -> None:
 )
 def test_a_scorer_that_does_not_work(study: Path, code: str, words: str) -> None:
     (study.parent / "mine.py").write_text(code)
-    assert words in refused(study, with_line(study, "[scorers]", WEIGHTS))
+    assert words in refused(study, with_line(study, "[scorers]", WEIGHTS), "check", "--trust")
 
 
 def test_a_reference_that_shows_nothing_and_too_few_of_them(study: Path, tmp_path: Path) -> None:
