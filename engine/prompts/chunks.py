@@ -106,6 +106,19 @@ def chunks_of(text: str, names: EmbeddingNames | None = None, *, literal: bool =
     return filler.finished()
 
 
+def refuse_long_embedding(name: str, vectors: int) -> None:
+    """Refuse an embedding that no chunk has room for.
+
+    Raises:
+        RenderError: it has too many vectors.
+    """
+    if vectors > CHUNK_ROOM:
+        raise RenderError(
+            f'the embedding "{name}" has {vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
+            remedy="take it out of the prompt, or use one with fewer vectors",
+        )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Filler:
     names: EmbeddingNames | None
@@ -167,11 +180,7 @@ class _Filler:
         self.ids, self.weights = ids, weights
 
     def _insert(self, named: NamedEmbedding, weight: float) -> None:
-        if named.vectors > CHUNK_ROOM:
-            raise RenderError(
-                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
-                remedy="take it out of the prompt, or use one with fewer vectors",
-            )
+        refuse_long_embedding(named.name, named.vectors)
         if len(self.ids) + named.vectors > CHUNK_ROOM:
             self.next_chunk()
         self.inserts.append(Insert(name=named.name, position=len(self.ids) + 1))

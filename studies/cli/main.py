@@ -92,10 +92,10 @@ def init(
 @plain_errors
 def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
-    from studies.preflight.checks import preflight
+    from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(allowed(opened(study), trust=trust))
+    findings = check_study(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
