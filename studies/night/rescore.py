@@ -29,6 +29,7 @@ from studies.night.fingerprint import (
     JUDGED_BY,
     PANEL,
     SURROUNDINGS,
+    changed_inputs,
     differing,
     inputs_of,
     kept_device,
@@ -104,7 +105,7 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
 def _rescored(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
 ) -> RescoreResult:
-    inputs = inputs_of(spec, models, workshop)
+    inputs = inputs_of(spec, models, workshop.panel)
     changed = _changed(spec.storage, store, inputs, workshop.panel)
     if not changed:
         return RescoreResult(changed=())
@@ -142,7 +143,8 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     if known is None:
         raise not_run(storage, "no trial was made yet")
     names = differing(known, inputs)
-    others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
+    but_panel = {name: text for name, text in known.items() if name != PANEL}
+    others = changed_inputs(but_panel, {name: text for name, text in inputs.items() if name != PANEL})
     if others:
         raise StudyError(
             "rescoring needs the same pictures, and other inputs than the panel changed:\n"

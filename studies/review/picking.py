@@ -156,7 +156,7 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     models = model_hashes(spec.merge, spec.storage)
     workshop = Workshop.open(spec, models, kept_on=kept_device(store))
     try:
-        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop), workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop.panel), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = [trial for trial in complete(store.trials()) if "recipe" in trial.user_attrs]

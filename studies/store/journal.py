@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileOpenLock
 from engine.errors import counted
 from engine.files import replaced
 from studies.errors import StudyError
-from studies.store.journal_records import JournalContent, is_torn, read_journal, read_records
+from studies.store.journal_records import CREATES_STUDY, JournalContent, is_torn, read_journal, read_records
 from studies.store.locks import file_lock, lock_file, taken
 from studies.store.rebuild import rebuilt
 
@@ -148,7 +148,8 @@ def refuse_other_study(folder: Path, name: str) -> None:
 def studies_in(folder: Path) -> tuple[str, ...]:
     """The names of the studies that a folder's journal holds, later scorings left out: more than one is a mistake."""
     journal = journal_of(folder)
-    records = read_journal(journal).records if journal.exists() else []
+    lines = journal.read_bytes().split(b"\n") if journal.exists() else []
+    records = read_records([line for line in lines if line.startswith(CREATES_STUDY)]).records
     names = [record["study_name"] for record in records if "study_name" in record]
     return tuple(dict.fromkeys(name for name in names if not re.search(r" \(rescored \d+\)$", name)))
 

@@ -59,15 +59,18 @@ def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:
 
 
 def _hires_problems(render: RenderTable) -> list[Problem]:
-    """Return what [render.hires] cannot make of [render], and a model file that has no folder."""
-    if render.hires is None:
+    """Return what [render.hires] cannot make of [render], a model file without a folder, and options that clash."""
+    if render.hires is None and render.options is None:
         return []
     try:
         hires = shot_of("any", None, 0, render).hires
     except RenderError as error:
-        return [problem.under("render").advised("change [render.hires] or [render]") for problem in error.problems]
+        tables = "[render.hires] or [render]" if render.hires else "[render.options]"
+        return [problem.under("render").advised(f"change {tables}") for problem in error.problems]
     if hires is not None and hires.model and render.upscalers is None:
-        remedy = f"set [render] upscalers to the folder of the file, or {did_you_mean(hires.model, UPSCALERS)}"
+        otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
+        near = did_you_mean(hires.model, UPSCALERS, otherwise="")
+        remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
         what = "is not a built-in upscaler, and no folder of upscaler files is set"
         return [Problem(place=("render", "hires", "upscaler"), what=what, seen=hires.model, remedy=remedy)]
     return []

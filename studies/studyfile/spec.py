@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import value_text
+from engine.errors import Problem, value_text
 from engine.recipes.recipe import Recipe
 from engine.shots.limits import SEED
 from engine.shots.shot import Shot
@@ -126,6 +126,8 @@ class StudyShots:
     """How much each of the trials' pictures counts; empty: all alike."""
     proof_weights: tuple[float, ...] = ()
     """How much each of the proof's pictures counts; empty: all alike."""
+    lost_wildcards: tuple[Problem, ...] = ()
+    """Wildcards that stay in the shots' texts because no list has their names, where the study file has them."""
 
     @property
     def every(self) -> tuple[Shot, ...]:

@@ -23,7 +23,11 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.engine.models.tiny import write_tiny
-from tests.studies.study_text import STUDY, write_study
+from tests.studies import study_text
+from tests.studies.study_text import write_study
+
+STUDY = study_text.STUDY.replace("seeds = [3]\n", "seeds = [3, 4]\n")
+"""The study with a fourth picture a recipe: noise is measured from no fewer."""
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,
@@ -76,7 +80,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("21 trials, 155 pictures: about ")
+    assert notes["time"].startswith("21 trials, 176 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
@@ -119,6 +123,20 @@ def _spoil(path: Path) -> None:
 def _other_architecture(path: Path) -> None:
     path.unlink()
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+@pytest.mark.parametrize("key", ["model_ema.decay", "model_ema.diffusion_modelinput_blocks00weight"])
+def test_what_no_picture_shows_and_no_export_can_hold_is_a_warning(here: Path, key: str, value: float) -> None:
+    _add(here / "b.safetensors", **{key: torch.tensor([value])})
+    findings = look(here)
+    assert errors(findings) == []
+    (found,) = [finding for finding in findings if finding.where.startswith("models")]
+    assert (found.level, found.where) == ("warning", f"models.B: {here / 'b.safetensors'}")
+    assert key in found.problem.what
+    assert found.problem.remedy == "export with --prune, which leaves them out"
+    (error,) = errors(look(here, STUDY + '[merge]\ncalculation = "cosineA"\n'))
+    assert "cosineA compares them too" in error.problem.what
 
 
 def _other_widths(path: Path) -> None:
