@@ -96,7 +96,8 @@ def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         if isinstance(old, list) and isinstance(new, list):
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))
             lines.append(f"{name}: {come} new, {gone} gone")
-        elif isinstance(old, dict) and isinstance(new, dict):
+        elif isinstance(old, dict | None) and isinstance(new, dict | None):
+            old, new = old or {}, new or {}
             texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
             lines.append(f"{name}: {', '.join(texts)}")
         else:

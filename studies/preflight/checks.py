@@ -51,6 +51,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found = [
         *odd_runs(space),
         *_prompt_findings(shots),
+        *_weight_findings(shots),
         *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
         *_folder_findings(spec.storage.folder),
@@ -73,6 +74,12 @@ def _prompt_findings(shots: StudyShots) -> Iterator[Finding]:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
         for remark in check_prompt(text, negative=negative):
             yield Finding(level="warning", problem=remark.under(where))
+
+
+def _weight_findings(shots: StudyShots) -> Iterator[Finding]:
+    """What each prompt counts, where they do not all count alike."""
+    if text := shots.weights_text:
+        yield Finding.of("note", (Named("weights of prompts"),), text)
 
 
 def _embedding_findings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:

@@ -49,6 +49,8 @@ def overview(
     off = store.noted(OFF)
     if off:
         yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
+    if text := shots.weights_text:
+        yield f"weights of prompts: {text}"
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:

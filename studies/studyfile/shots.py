@@ -25,8 +25,10 @@ def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
     """
     shots = _shots(tables.prompts, tables.render)
     proof_shots = _proof_shots(tables.prompts, tables.proof, tables.render)
+    weights = tuple(prompt.weight for prompt in tables.prompts for _ in prompt.seeds)
+    proof_weights = _proof_weights(tables.prompts, tables.proof)
     if wildcards is None:
-        return StudyShots(trials=shots, proof=proof_shots)
+        return StudyShots(trials=shots, proof=proof_shots, trial_weights=weights, proof_weights=proof_weights)
     seed = tables.study.seed
     shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in shots)
     proof_shots = tuple(with_choices(shot, folder=wildcards, seed=seed) for shot in proof_shots)
@@ -36,7 +38,7 @@ def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
             f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}",
             remedy="use seeds that no [[prompts]] has",
         )
-    return StudyShots(trials=shots, proof=proof_shots)
+    return StudyShots(trials=shots, proof=proof_shots, trial_weights=weights, proof_weights=proof_weights)
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> tuple[Shot, ...]:
@@ -47,6 +49,13 @@ def _proof_shots(prompts: Sequence[PromptTable], proof: ProofTable, render: Rend
     negatives = {prompt.text: prompt.negative for prompt in prompts}
     texts = proof_texts(prompts, proof)
     return tuple(shot_of(text, negatives.get(text), seed, render) for text in texts for seed in proof.seeds)
+
+
+def _proof_weights(prompts: Sequence[PromptTable], proof: ProofTable) -> tuple[float, ...]:
+    """The weight of every shot of the proof; a text of the trials has theirs unless the proof says otherwise."""
+    known, texts = {prompt.text: prompt.weight for prompt in prompts}, proof_texts(prompts, proof)
+    weights = proof.weights or [known.get(text, 1.0) for text in texts]
+    return tuple(weight for weight in weights for _ in proof.seeds)
 
 
 def proof_texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:
