@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import Place, Problems, RecipeError, did_you_mean
+from engine.errors import Place, Problems, RecipeError, did_you_mean, value_text
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
@@ -87,7 +87,7 @@ class _Reader:
         try:
             if isinstance(kind, str) and kind in readers:
                 return readers[kind](place, table)
-            self._problems.add((*place, "kind"), f"is {kind!r}", "write merge, self or adjust")
+            self._problems.add((*place, "kind"), f"is {seen_text(kind)}", "write merge, self or adjust")
         except RecipeError as error:
             if len(self._problems) == before:  # else it only follows from problems that are noted already
                 self._problems.found += [problem.under(*place) for problem in error.problems]
@@ -150,7 +150,7 @@ class _Reader:
     def _texts(self, place: Place, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[Any]", value)):
             return tuple(cast("list[str]", value))
-        self._problems.add(place, f"is {value!r}", 'write a list of texts such as ["A", "B"]')
+        self._problems.add(place, f"is {seen_text(value)}", 'write a list of texts such as ["A", "B"]')
         return ()
 
     def _ratio(self, place: Place, value: object) -> Ratio:
@@ -223,24 +223,24 @@ class _Reader:
     def _text(self, place: Place, value: object) -> str:
         if isinstance(value, str):
             return value
-        self._problems.add(place, f"is {value!r}", "write a text in quotes")
+        self._problems.add(place, f"is {seen_text(value)}", "write a text in quotes")
         return ""
 
     def _switch(self, place: Place, value: object) -> bool:
         if isinstance(value, bool):
             return value
-        self._problems.add(place, f"is {value!r}", "write true or false")
+        self._problems.add(place, f"is {seen_text(value)}", "write true or false")
         return False
 
     def _seed(self, place: Place, value: object) -> int | None:
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        self._problems.add(place, f"is {value!r}", "write a whole number")
+        self._problems.add(place, f"is {seen_text(value)}", "write a whole number")
         return None
 
     def _number(self, place: Place, value: object, hint: str = "write a number such as 0.35") -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            self._problems.add(place, f"is {value!r}", hint)
+            self._problems.add(place, f"is {seen_text(value)}", hint)
             return 0.0
         return float(value)
 
@@ -256,12 +256,17 @@ def as_table(place: Place, value: object, problems: Problems) -> Table:
     """A table, or an empty one and a problem."""
     if value is None or isinstance(value, dict):
         return cast("Table", value or {})
-    problems.add(place, f"is {value!r}", "a table is needed")
+    problems.add(place, f"is {seen_text(value)}", "a table is needed")
     return {}
 
 
 def _choice(place: Place, value: object, choices: Sequence[str], problems: Problems) -> str:
     if isinstance(value, str) and value in choices:
         return value
-    problems.add(place, f"is {value!r}", f"write one of {', '.join(choices)}")
+    problems.add(place, f"is {seen_text(value)}", f"write one of {', '.join(choices)}")
     return choices[0]
+
+
+def seen_text(value: object) -> str:
+    """A value as it stands in a recipe file; texts in single quotes."""
+    return repr(value) if isinstance(value, str | int) and not isinstance(value, bool) else value_text(value)
