@@ -159,8 +159,15 @@ def test_a_package_names_what_a_notebook_imports(package: str) -> None:
     assert not [name for name in names if (ROOT / package / name).exists() or (ROOT / package / f"{name}.py").exists()]
     for name in names:
         assert getattr(module, name).__module__.split(".")[0] == package
-    with pytest.raises(AttributeError, match="no_such_name"):
+    with pytest.raises(AttributeError, match="no_such_name") as raised:
         _ = module.no_such_name
+    assert (raised.value.name, raised.value.obj) == ("no_such_name", module)
+
+
+def test_a_misspelt_name_of_a_package_is_corrected() -> None:
+    code = "import engine; engine.Enigne"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Did you mean: 'Engine'?" in done.stderr
 
 
 @pytest.mark.parametrize("package", PACKAGES)

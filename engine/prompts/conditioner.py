@@ -35,12 +35,14 @@ class ConditioningRequest:
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         calls: Over how many UNet calls its schedule runs.
         base_calls: In a second pass, over how many calls the schedule of the first ran; None in the first.
+        old_timelines: Whether its schedule means what it meant before WebUI 1.6.
     """
 
     text: str
     clip_skip: int
     calls: int = 1
     base_calls: int | None = None
+    old_timelines: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +129,9 @@ class Conditioner:
             RenderError: The encoder has too few layers for a clip skip, an embedding cannot be used, or a result is
                 not finite.
         """
-        stretches = [resolved_texts(one.text, one.calls, base_steps=one.base_calls) for one in requests]
+        stretches = [
+            resolved_texts(one.text, one.calls, base_steps=one.base_calls, old=one.old_timelines) for one in requests
+        ]
         texts = [self._texts(listed) for listed in stretches]
         keys = [(chunked, request.clip_skip) for chunked, request in zip(texts, requests, strict=True)]
         for clip_skip in sorted({request.clip_skip for request in requests}):

@@ -60,11 +60,13 @@ def groups_of(shots: Sequence[Shot]) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for number, shot in enumerate(shots):
         enlarged = (shot.hires.upscaler, shot.hires.denoise, shot.target) if shot.hires else None
-        groups.setdefault((enlarged, *map(_steps_of, shot.passes)), []).append(number)
+        alone = number if any(one.sampler == "DPM adaptive" for one in shot.passes) else None  # its steps are its own
+        groups.setdefault((enlarged, alone, *map(_steps_of, shot.passes)), []).append(number)
     return list(groups.values())
 
 
 def _steps_of(shot: Shot) -> object:
     """Everything that decides the steps of one pass."""
     noise = (shot.noise_share, shot.noise_factor)
-    return (shot.width, shot.height, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot))
+    size = (shot.width, shot.height)
+    return (*size, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot), shot.compatibility.half_levels)

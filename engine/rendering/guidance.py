@@ -9,7 +9,7 @@ shot's, so that a picture does not depend on the batch it is rendered in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +23,11 @@ Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """``predict(shots, contexts, pooled)``: the UNet's output ``(rows, 4, h, w)`` float32 for the numbers of shots
 ``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, None for models without."""
 
+CFGPP = "DDIM CFG++"
+"""The sampler that goes to the guided latent along the noise of the negative."""
+CFGPP_RANGE = 12.5
+"""The CFG scale that is 1 for this sampler: a guided prediction lies between the negative's and the prompt's."""
+
 
 def calls_of(sampler: str, steps: int) -> int:
     """Return over how many UNet calls a schedule runs: with two calls a step, the WebUI counts both."""
@@ -32,7 +37,12 @@ def calls_of(sampler: str, steps: int) -> int:
 def is_guided(shot: Shot) -> bool:
     """Return whether the negative prompt has any effect on a shot."""
     scales = [part.weight * shot.cfg for part in prompt_parts(shot.prompt)]
-    return scales != [1]
+    return scales != [1] or shot.sampler == CFGPP
+
+
+def scale_of(shot: Shot) -> float:
+    """Return how far a shot's prediction moves from its negative's: its CFG scale, with DDIM CFG++ a part of that."""
+    return shot.cfg * (1 / CFGPP_RANGE) if shot.sampler == CFGPP else shot.cfg
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ class ConditioningRow:
     Attributes:
         shot: The shot's number.
         timeline: The conditioning over the calls.
-        tokens: How many tokens the UNet gets; the last one is repeated to that number.
+        tokens: How many tokens the UNet gets; the last one is repeated to that number, and those beyond it are cut off.
         scale: How far the shot's prediction moves from its negative's towards this one's.
         zeroed: Whether it is all zeros, as the WebUI has it for an empty negative of a model with pooled texts.
     """
@@ -56,7 +66,7 @@ class ConditioningRow:
     def context(self, number: int) -> Tensor:
         """One of the timeline's contexts, ``(tokens, width)``."""
         context = self.timeline.contexts[number]
-        filled = torch.cat((context, context[-1:].expand(self.tokens - len(context), -1)))
+        filled = torch.cat((context[: self.tokens], context[-1:].expand(max(self.tokens - len(context), 0), -1)))
         return torch.zeros_like(filled) if self.zeroed else filled
 
     def pooled(self, number: int) -> Tensor | None:
@@ -76,7 +86,7 @@ class Guidance:
     def __init__(
         self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
     ) -> None:
-        self._guided = is_guided(shots[0])
+        self._guided, self._both = is_guided(shots[0]), shots[0].sampler == CFGPP
         self._rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
         self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
         self._batches = [_Batch(self._rows, numbers, device) for numbers in _by_length(self._rows)]
@@ -85,7 +95,10 @@ class Guidance:
         self._shots = len(shots)
 
     def noise(self, call: int, predict: Predict) -> Tensor:
-        """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0."""
+        """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0.
+
+        For DDIM CFG++ it is two, ``(2, shots, 4, h, w)``: the guided one and the negative's.
+        """
         answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
         without = answers[: self._shots]
         if not self._guided:
@@ -93,7 +106,7 @@ class Guidance:
         noise = without.clone()
         for layer in self._layers:
             noise[layer.shots] += (answers[layer.rows] - without[layer.shots]) * layer.scales
-        return noise
+        return torch.stack((noise, without)) if self._both else noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +156,13 @@ def _rows_and_layers(
 
     def request(text: str, shot: Shot) -> ConditioningRequest:
         calls = calls_of(shot.sampler, shot.steps)
-        return ConditioningRequest(text=text, clip_skip=shot.clip_skip, calls=calls, base_calls=base_calls)
+        return ConditioningRequest(
+            text=text,
+            clip_skip=shot.clip_skip,
+            calls=calls,
+            base_calls=base_calls,
+            old_timelines=shot.compatibility.old_timelines,
+        )
 
     composed = [prompt_parts(shot.prompt) for shot in shots]
     negatives = [request(negative_text(shot.negative), shot) for shot in shots] if guided else []
@@ -154,9 +173,13 @@ def _rows_and_layers(
     for number, (shot, parts) in enumerate(zip(shots, composed, strict=True)):
         own = [next(timelines) for _ in parts]
         tokens = max(timeline.tokens for timeline in own)
+        if guided and shot.compatibility.padded_negatives:
+            rows[number] = replace(rows[number], tokens=tokens)
         for layer, part, timeline in zip(layers, parts, own, strict=False):
             layer.append(len(rows))
-            rows.append(ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * shot.cfg))
+            rows.append(
+                ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * scale_of(shot))
+            )
     return rows, layers
 
 

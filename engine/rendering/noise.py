@@ -7,7 +7,6 @@ a Brownian path of the picture's seed. "CPU" is torch's generator on the CPU, "N
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -61,23 +60,15 @@ class NoiseSource:
         return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
 
     def _along_paths(self, sigmas: Sequence[float]) -> StepNoise:
-        """Increments of each shot's Brownian path over sigma, scaled to unit variance.
-
-        The WebUI's levels are float32, and so are the ends of the increments here.
-        """
-        low, high = _float32(min(sigma for sigma in sigmas if sigma > 0)), _float32(sigmas[0])
+        """Increments of each shot's Brownian path over sigma, scaled to unit variance; all levels are float32."""
+        low, high = min(sigma for sigma in sigmas if sigma > 0), sigmas[0]
         paths = [BrownianPath(low, high, shot.seed, self._seeded(shot.rng)) for shot in self._shots]
 
         def noise(sigma: float, target: float) -> Tensor:
-            start, end = _float32(target), _float32(sigma)
-            increments = torch.stack([path.increment(start, end) for path in paths])
-            return (increments / -math.sqrt(end - start)).to(self._device)
+            increments = torch.stack([path.increment(target, sigma) for path in paths])
+            return (increments / -float(np.sqrt(np.float32(sigma) - np.float32(target)))).to(self._device)
 
         return noise
 
     def _seeded(self, rng: str) -> Callable[[int], Tensor]:
         return lambda seed: stream_of(rng, seed)(self._shape)
-
-
-def _float32(sigma: float) -> float:
-    return float(np.float32(sigma))

@@ -58,7 +58,7 @@ class SecondPass:
             return larger
         second = seconds[0]
         levels = second_pass_levels(
-            second.sampler, second.schedule, second.steps, hires.planned(second.steps), self._denoiser.levels
+            second.sampler, second.schedule, second.steps, hires.planned(second.steps), self._denoiser.levels_of(first)
         )
         source = NoiseSource(seconds, self._denoiser.device)
         unit = source.first()

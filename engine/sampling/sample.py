@@ -8,9 +8,14 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from engine.sampling import ancestral, ode, sde
+from engine.sampling.dpm_solver import dpm_adaptive, dpm_fast
+from engine.sampling.lcm import lcm
+from engine.sampling.plms import plms
+from engine.sampling.restart import restart
 from engine.sampling.schedules import SecondPassLevels
 from engine.sampling.stepping import Denoise, StepNoise
 from engine.sampling.unipc import unipc
+from engine.shots.samplers import SAMPLERS
 
 OdeSampler = Callable[[Denoise, Tensor, Sequence[float]], Tensor]
 """``sampler(denoise, x, sigmas)``: a sampler without new noise."""
@@ -23,6 +28,7 @@ _PLAIN: dict[str, OdeSampler] = {
     "DPM2": ode.dpm2,
     "LMS": ode.lms,
     "DPM++ 2M": ode.dpmpp_2m,
+    "PLMS": plms,
     "UniPC": unipc,
 }
 _NOISY: dict[str, NoisySampler] = {
@@ -33,9 +39,14 @@ _NOISY: dict[str, NoisySampler] = {
     "DPM++ 2M SDE": sde.dpmpp_2m_sde,
     "DPM++ 2M SDE Heun": sde.dpmpp_2m_sde_heun,
     "DPM++ 3M SDE": sde.dpmpp_3m_sde,
+    "DPM fast": dpm_fast,
+    "DPM adaptive": dpm_adaptive,
+    "Restart": restart,
     "DDIM": ancestral.euler_ancestral,
+    "DDIM CFG++": ancestral.ddim_cfgpp,
+    "LCM": lcm,
 }
-_VARIANCE_PRESERVING = frozenset({"DDIM", "UniPC"})
+_VARIANCE_PRESERVING = frozenset(name for name, facts in SAMPLERS.items() if not facts.automatic)
 
 
 def sample(
@@ -50,12 +61,13 @@ def sample(
 ) -> Tensor:
     """Sample a latent from unit noise.
 
-    DDIM and UniPC are variance-preserving, their latents have a variance of 1: the WebUI starts them from ``unit``
-    itself, which is ``unit * sqrt(1 + sigma ** 2)`` here, and decodes their result without scaling it back.
+    Samplers with levels of their own, such as DDIM, are variance-preserving, their latents have a variance of 1: the
+    WebUI starts them from ``unit`` itself, which is ``unit * sqrt(1 + sigma ** 2)`` here, and decodes their result
+    without scaling it back.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.
-        denoise: The denoiser.
+        denoise: The denoiser; of DDIM CFG++ it returns two latents (``engine.sampling.ancestral.ddim_cfgpp``).
         unit: The first noise, ``(n, c, h, w)``; it is not changed.
         sigmas: Falling levels, from `engine.sampling.schedules.sigmas_for`.
         noise: All noise after the first; called by samplers that add noise.
@@ -82,8 +94,8 @@ def resample(
 ) -> Tensor:
     """Add noise to a latent and sample again, as in the WebUI's second pass.
 
-    DDIM and UniPC treat the noised latent, scaled to a variance of 1, as one of the level at which they begin, which is
-    lower than the level of the noise that was added.
+    Samplers with levels of their own treat the noised latent, scaled to a variance of 1, as one of the level at which
+    they begin, which is lower than the level of the noise that was added.
 
     Args:
         sampler: A name of ``engine.shots.samplers.SAMPLERS``.

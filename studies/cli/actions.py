@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
+from engine.errors import Problem
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, MODELS
+from studies.inputs.models import MODELS, swapped_files
+from studies.night.fingerprint import INPUTS
 from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
 from studies.preflight.findings import is_fatal
+from studies.progress import bytes_meter
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
@@ -17,7 +22,7 @@ from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
 from studies.store.workers import alone
-from studies.studyfile.spec import Storage, StudySpec
+from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -89,8 +94,39 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     return outcome
 
 
-def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
+    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
+
+    Raises:
+        StudyError: the study was never run, or one of the files is another one.
+    """
+    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
+    with bytes_meter("reading the models", console) as progress:
+        swapped = swapped_files(merge, rendering, storage, inputs, progress)
+    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
+    if problems:
+        remedy = "put it back; a search with the new one is another study, with a name of its own"
+        raise StudyError.of(problem.advised(remedy) for problem in problems)
+
+
+def approve_recipe(
+    storage: Storage,
+    *,
+    finalist: int | None,
+    trial: int | None,
+    note: str,
+    by: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> Pin:
     """Pin a finalist (by default the first) or a trial.
+
+    Args:
+        storage: of the study.
+        finalist: its number, from 1.
+        trial: number of a trial instead.
+        note: why this one.
+        by: who approves; None: the user's login name.
+        check: called once the recipe is there, before it is pinned; what it raises is raised.
 
     Raises:
         StudyError: there is no such finalist or trial.
@@ -106,6 +142,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     else:
         source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
         models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
+    check()
     return pin_recipe(
         storage.folder,
         candidate.recipe,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import output_options
 from studies.cli.plot import plot
@@ -20,24 +18,13 @@ from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.merging.output import Output
 
 
-class CommandLine(click.Group):
-    """The commands; characters that the code page of the terminal lacks are shown as escapes, by their numbers."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **extra)
-
-
-@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OutermostGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="sd-recipe-search")
 @click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
@@ -82,6 +69,8 @@ def init(
     from studies.studyfile.space import family_of_files
     from studies.studyfile.template import study_template, write_template
 
+    if mode and not model_c and MERGE_MODES[mode].models == 3:
+        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
     text = study_template(
         file=study.name,
         name=name,
@@ -110,6 +99,7 @@ def check(study: Path, *, trust: bool) -> None:
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
+        click.echo(f"not ready: fix the errors above, then again: recipe-search check {study}")
         raise click.exceptions.Exit(1)
     click.echo(f"ready: recipe-search run {study}")
 
@@ -156,20 +146,31 @@ def dashboard(study: Path, host: str, port: int) -> None:
     server.serve()
 
 
+def _with_words(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty; say in a few words why this one", context, parameter)
+    return text
+
+
 @main.command()
 @study_argument
 @click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
 @click.option("--trial", type=int, help="A trial instead of a finalist.")
-@click.option("--note", required=True, help="Why this one.")
+@click.option("--note", required=True, callback=_with_words, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
 @plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
-    from studies.cli.actions import approve_recipe
+    from studies.cli.actions import approve_recipe, refuse_swapped
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
-    pin = approve_recipe(opened(study).storage, finalist=finalist, trial=trial, note=note, by=by)
+    spec = opened(study)
+
+    def check() -> None:
+        refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by, check=check)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
@@ -191,6 +192,7 @@ def export(
     overwrite: bool,
 ) -> None:
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
+    from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
     from studies.review.export import export_pin, print_export, vae_note
     from studies.store.journal import refuse_other_study
@@ -199,6 +201,8 @@ def export(
     spec = opened(study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    with bytes_meter("reading the models", console()) as progress:
+        models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
             spec.storage,
@@ -210,6 +214,7 @@ def export(
             dtype=dtype,
             with_recipe=with_recipe,
             overwrite=overwrite,
+            models=models,
             progress=progress,
         )
     print_export(done, console())

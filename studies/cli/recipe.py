@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import plain_errors
-from studies.progress import console
+from studies.cli.command import OurGroup, plain_errors
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.recipes.inputs import InputOptions, RecipeInput
@@ -53,7 +53,7 @@ def _with_options(options: tuple[Any, ...]) -> Callable[[Callable[..., None]], C
     return put
 
 
-@click.group()
+@click.group(cls=OurGroup)
 def recipe() -> None:
     """Show recipes, convert them to other formats and dialects, compare them."""
 

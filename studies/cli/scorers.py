@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors
+from studies.cli.command import OurGroup, opened, plain_errors
 from studies.cli.trust import allowed, trust_option
-from studies.progress import console
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from scorers.catalogue.published import PublishedFile
@@ -24,7 +24,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=OurGroup)
 def scorers() -> None:
     """Encoders and scorers: list the known ones, download their files, check files."""
 

@@ -38,7 +38,9 @@ def user_folder(variable: str, usual: str) -> Path:
     return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
-def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:
+def hashes_of(
+    models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None, *, afresh: bool = False
+) -> dict[str, str]:
     """SHA-256 of every file, by name; two are hashed at a time.
 
     Args:
@@ -46,15 +48,17 @@ def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress 
         memory: a JSON file, made where it is missing; one that cannot be read is ignored, and one that cannot be
             written is skipped.
         progress: called with (bytes hashed, bytes in all) as files are hashed.
+        afresh: read every file whole, whatever is remembered: some tools that copy files keep size and time.
 
     Raises:
         CheckpointError: a file is missing or cannot be read.
     """
     known = _known(memory)
     identities = {name: _identity(path) for name, path in models.items()}
-    fresh = {identities[name]: path for name, path in models.items() if identities[name] not in known}
-    if fresh:
-        known |= _hashed(fresh, progress)
+    fresh = {identities[name]: path for name, path in models.items() if afresh or identities[name] not in known}
+    found = _hashed(fresh, progress) if fresh else {}
+    if not found.items() <= known.items():
+        known |= found
         _remember(known, memory)
     return {name: known[identity] for name, identity in identities.items()}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
-from studies.inputs.models import vae_hashes
+from studies.inputs.models import MODELS, vae_hashes
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -22,8 +22,6 @@ PANEL = "panel"
 """Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
-MODELS = "models."
-"""What the names of the models' hashes begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
@@ -98,7 +96,8 @@ def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         if isinstance(old, list) and isinstance(new, list):
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))
             lines.append(f"{name}: {come} new, {gone} gone")
-        elif isinstance(old, dict) and isinstance(new, dict):
+        elif isinstance(old, dict | None) and isinstance(new, dict | None):
+            old, new = old or {}, new or {}
             texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
             lines.append(f"{name}: {', '.join(texts)}")
         else:

@@ -6,7 +6,6 @@ two of these loses at most the trial in flight, and the next night finds its ren
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
 import time
@@ -23,7 +22,7 @@ from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
-from studies.errors import StudyError
+from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
 from studies.night.fingerprint import inputs_of, refuse_changes
@@ -222,11 +221,8 @@ def disk_errors_named(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            place, what, remedy = folder, "the disk is full", "free some space and run again"
-        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            place, what = Path(error.filename or folder), f"cannot be written ({error.strerror})"
-            remedy = "allow writing there and run again"
-        else:
+        problem = disk_problem(error, folder)
+        if problem is None:
             raise
-        raise StudyError(f"{what}, and every finished trial is kept", place=(place,), remedy=remedy) from error
+        what = f"{problem.what}, and every finished trial is kept"
+        raise StudyError(what, place=problem.place, remedy=f"{problem.remedy}, and run again") from error

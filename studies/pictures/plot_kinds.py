@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from engine.errors import Named, Problems, did_you_mean
 from engine.shots.hires import Hires
-from engine.shots.samplers import SCHEDULES
+from engine.shots.other_names import webui_schedule
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
 from studies.pictures.plot_values import MOST_VALUES, items, numbers, texts, whole_numbers
@@ -95,7 +95,7 @@ def _orders(text: str, problems: Problems) -> list[tuple[str, ...]]:
 
 
 def _schedules(item: str) -> list[str]:
-    return [{name.casefold(): name for name in SCHEDULES}.get(item.casefold(), item)]
+    return [webui_schedule(item)]
 
 
 def _rngs(item: str) -> list[str]:

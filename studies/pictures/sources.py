@@ -18,8 +18,9 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from engine.supermerger.metadata import RECIPE_KEY
 from studies.errors import StudyError
-from studies.progress import bytes_meter, console
+from studies.progress import bytes_meter
 from studies.recipes.inputs import InputOptions, read_input
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.engine import Engine

@@ -15,13 +15,23 @@ from engine.errors import EngineError, Named, Place
 from engine.files import file_kind
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
-from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
+from studies.preflight.estimate import (
+    StudyEstimate,
+    estimate,
+    free_memory,
+    picture_seconds,
+    size_text,
+    time_text,
+    total_memory,
+)
 from studies.preflight.findings import Finding, Level, errors_at
 from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
 from studies.preflight.references import reference_findings
+from studies.preflight.suggestions import NIGHT_S, shorter, smaller
 from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
+    from engine.architecture.widths import Widths
     from engine.checkpoints.checkpoint import Checkpoint
     from scorers.panel.settings import PanelSettings
 
@@ -41,6 +51,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found = [
         *odd_runs(space),
         *_prompt_findings(shots, Path(spec.storage.file.name)),
+        *_weight_findings(shots),
         *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
         *_folder_findings(spec.storage),
@@ -67,6 +78,12 @@ def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
         for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
+
+
+def _weight_findings(shots: StudyShots) -> Iterator[Finding]:
+    """What each prompt counts, where they do not all count alike."""
+    if text := shots.weights_text:
+        yield Finding.of("note", (Named("weights of prompts"),), text)
 
 
 def _embedding_findings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
@@ -159,10 +176,19 @@ def _resource_findings(
         return
     settings = spec.scoring.panel_settings(spec.target, spec.shots)
     need = estimate(spec.search, spec.shots, spec.rendering, settings, models)
-    speed = f"about {time_text(need.seconds)} on this {need.device}"
-    yield Finding.of("note", (Named("time"),), f"{need.trials} trials, {need.pictures} pictures: {speed}")
+    yield _time_finding(spec, models["A"].widths, need)
     yield from _disk_findings(spec.storage.folder, need)
-    yield from _memory_findings(spec.rendering.device, need)
+    yield _memory_finding(spec, need)
+
+
+def _time_finding(spec: StudySpec, widths: Widths, need: StudyEstimate) -> Finding:
+    """The time; more than a night is warned of, with what would make it one."""
+    what = f"{need.trials} trials, {need.pictures} pictures: about {time_text(need.seconds)} on this {need.device}"
+    if need.seconds <= NIGHT_S:
+        return Finding.of("note", (Named("time"),), what)
+    device = device_of(spec.rendering.device)
+    remedy = shorter(spec.search, spec.shots, need, lambda shot: picture_seconds(shot, widths, device, need.speed))
+    return Finding.of("warning", (Named("time"),), what, remedy)
 
 
 def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
@@ -180,12 +206,16 @@ def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     yield Finding.of(level, (Named("disk"), place), f"{needed_bytes}; {size_text(free)} are free", remedy)
 
 
-def _memory_findings(device: str, need: StudyEstimate) -> Iterator[Finding]:
-    free = free_memory(device_of(device))
-    short = free < need.memory_bytes
-    yield Finding.of(
-        "warning" if short else "note",
-        (Named("memory"), Named(str(need.device))),
-        f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
-        "close other programs, or make smaller pictures" if short else "",
-    )
+def _memory_finding(spec: StudySpec, need: StudyEstimate) -> Finding:
+    """The memory; more than the device has is an error, more than is free now a warning."""
+    device = device_of(spec.rendering.device)
+    where = (Named("memory"), Named(str(need.device)))
+    about, total, free = f"about {size_text(need.memory_bytes)}", total_memory(device), free_memory(device)
+    if need.memory_bytes > total:
+        whose = "the GPU" if device.type == "cuda" else "this machine"
+        what = f"{about}, and {whose} has {size_text(total)}"
+        return Finding.of("error", where, what, smaller(spec.shots.trials[0], spec.rendering.precision, need, total))
+    if need.memory_bytes > free:
+        what = f"{about}; {size_text(free)} are free"
+        return Finding.of("warning", where, what, "close other programs, or make smaller pictures")
+    return Finding.of("note", where, f"{about}; {size_text(free)} are free")

@@ -110,7 +110,11 @@ def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bo
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
         if not 1 <= form.run <= len(runs):
-            raise StudyError(f"there is no run {form.run}", remedy=f"the recipe takes {len(runs)} in SuperMerger")
+            raise StudyError(
+                "there is no such run",
+                place=(Named(f"--run {form.run}"),),
+                remedy=f"the recipe takes {len(runs)} in SuperMerger",
+            )
         return runs[form.run - 1]
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:

@@ -46,8 +46,11 @@ def cells(source: RecipeInput, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     """
     recipe = source.recipe
     if not 1 <= run <= len(recipe.steps):
+        count = len(recipe.steps)
         raise StudyError(
-            f"--run {run}: the recipe has {len(recipe.steps)} steps", remedy=f"write 1 to {len(recipe.steps)}"
+            "the recipe has 1 step" if count == 1 else f"the recipe has {count} steps",
+            place=(Named(f"--run {run}"),),
+            remedy="write 1" if count == 1 else f"write 1 to {count}",
         )
     step = recipe.runs[run - 1]
     padded = [*axes, Axis(), Axis()]

@@ -45,6 +45,7 @@ def export_pin(
     dtype: str | None = None,
     with_recipe: bool = True,
     overwrite: bool = False,
+    models: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportedFiles:
     """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
@@ -60,13 +61,14 @@ def export_pin(
         dtype: fp16, bf16 or fp32; default: what the search rounded to.
         with_recipe: whether the file names its parents and recipe.
         overwrite: replace files that exist.
+        models: SHA-256 of every model file by letter, read just now; by default the files are read whole here.
         progress: called with (bytes written, bytes in all).
 
     Raises:
         StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
         CheckpointError: the file cannot be written.
     """
-    models = model_hashes(merge, storage)
+    models = models or model_hashes(merge, storage, afresh=True)
     refuse_others(storage, merge, rendering, pin, models)
     if output.vae is None and pin.vae:
         output = replace(output, vae=rendering.vaes.get(pin.vae))
@@ -104,7 +106,7 @@ def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin
     changed = [f"  {letter}: {merge.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
     if pin.vae and pin.vae not in rendering.vaes:
         changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
-    elif vae_hashes(rendering, storage).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+    elif vae_hashes(rendering, storage, afresh=True).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
         changed.append(f"  VAE: {rendering.vaes[pin.vae]}")
     if changed:
         raise StudyError(

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import platform
 import re
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Generator
@@ -21,7 +22,7 @@ from typing import Self
 
 import filelock
 
-from studies.errors import StudyError
+from studies.errors import CLOSED, StudyError
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux has the id of the running system, which a restart changes and which containers share."""
@@ -31,6 +32,10 @@ MISSING = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP
 
 class NoLocksError(StudyError):
     """The file system of a study's folder has no locks."""
+
+
+class ReadOnlyError(StudyError):
+    """A study's folder cannot be written, so no lock in it can be taken."""
 
 
 def lock_file(folder: Path, name: str) -> Path:
@@ -54,6 +59,7 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
     Raises:
         filelock.Timeout: another process has it.
         NoLocksError: its file system has no locks.
+        ReadOnlyError: its folder cannot be written.
     """
     try:
         with warnings.catch_warnings():
@@ -62,6 +68,8 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
     except NotImplementedError as error:
         raise _no_locks(lock) from error
     except OSError as error:
+        if error.errno in CLOSED:
+            raise _read_only(lock, error) from error
         if error.errno not in MISSING:
             raise
         raise _no_locks(lock) from error
@@ -75,6 +83,14 @@ def _no_locks(lock: filelock.BaseFileLock) -> NoLocksError:
         "the file system of this folder has no locks, so nobody could tell who works on the study",
         place=(Path(lock.lock_file).parent.parent,),
         remedy="put [study] folder on a local disk",
+    )
+
+
+def _read_only(lock: filelock.BaseFileLock, error: OSError) -> ReadOnlyError:
+    return ReadOnlyError(
+        f"cannot be written ({error.strerror}), so this study can be looked at, but not worked on",
+        place=(Path(lock.lock_file).parent.parent,),
+        remedy="allow writing there, or copy the folder and set [study] folder",
     )
 
 
@@ -106,7 +122,7 @@ def held(
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process has a lock.
+    """Whether a process has a lock; also where this user may only read it.
 
     Raises:
         NoLocksError: the folder's file system has no locks.
@@ -116,8 +132,24 @@ def is_held(path: Path) -> bool:
         taken(lock, timeout_s=0)
     except filelock.Timeout:
         return True
+    except ReadOnlyError:
+        return _is_held_by_a_writer(path)
     lock.release()
     return False
+
+
+def _is_held_by_a_writer(path: Path) -> bool:
+    """Whether a process has a lock that cannot be taken here; False where the system cannot tell a reader."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False  # closing the file lets go of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

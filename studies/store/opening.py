@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from studies.errors import StudyError
 from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
-from studies.store.locks import NoLocksError
+from studies.store.locks import NoLocksError, ReadOnlyError
 from studies.store.storage import StudyStore
 from studies.store.workers import BusyError, alone
 from studies.studyfile.spec import Storage
@@ -22,7 +22,8 @@ def open_store(storage: Storage) -> StudyStore:
     if not StudyStore.exists(storage.folder):
         refuse_damage(storage.folder, storage.name)
         raise not_run(storage)
-    with suppress(BusyError, NoLocksError), alone(storage.folder):  # a night at work finishes its records itself
+    # A night at work finishes its records itself; where nothing can be written, a torn last record is read over.
+    with suppress(BusyError, NoLocksError, ReadOnlyError), alone(storage.folder):
         cut_torn_record(journal_of(storage.folder))
     return StudyStore(storage.folder, storage.name)
 

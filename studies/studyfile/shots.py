@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.errors import Place, Problems
@@ -27,12 +28,15 @@ def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
     Raises:
         StudyError: the choices cannot be made, or make the proof show what the trials show.
     """
-    shots, proof_shots = (
-        _shots(tables.prompts, tables.render),
-        _proof_shots(tables.prompts, tables.proof, tables.render),
+    shots = _shots(tables.prompts, tables.render)
+    proof_shots = _proof_shots(tables.prompts, tables.proof, tables.render)
+    weighted = partial(
+        StudyShots,
+        trial_weights=tuple(prompt.weight for prompt in tables.prompts for _ in prompt.seeds),
+        proof_weights=_proof_weights(tables.prompts, tables.proof),
     )
     if wildcards is None:
-        return StudyShots(trials=tuple(shot for shot, _ in shots), proof=tuple(shot for shot, _ in proof_shots))
+        return weighted(trials=tuple(shot for shot, _ in shots), proof=tuple(shot for shot, _ in proof_shots))
     problems, lost = Problems(), Problems()
 
     def drawn(placed: PlacedShots) -> tuple[Shot, ...]:
@@ -50,7 +54,7 @@ def study_shots(tables: StudyTables, wildcards: Path | None) -> StudyShots:
             f"proof: the choices of prompts give shots that [[prompts]] gives too: {', '.join(sorted(shared))}",
             remedy="use seeds that no [[prompts]] has",
         )
-    return StudyShots(trials=trials, proof=proof, lost_wildcards=tuple(lost.found))
+    return weighted(trials=trials, proof=proof, lost_wildcards=tuple(lost.found))
 
 
 def _shots(prompts: Sequence[PromptTable], render: RenderTable) -> PlacedShots:
@@ -79,6 +83,13 @@ def _places(text: Place, prompts: Sequence[PromptTable], number: int | None) -> 
     if number is not None and prompts[number].negative is not None:
         own = ("prompts", number, "negative")
     return ShotPlaces(prompt=text, negative=own)
+
+
+def _proof_weights(prompts: Sequence[PromptTable], proof: ProofTable) -> tuple[float, ...]:
+    """The weight of every shot of the proof; a text of the trials has theirs unless the proof says otherwise."""
+    known, texts = {prompt.text: prompt.weight for prompt in prompts}, proof_texts(prompts, proof)
+    weights = proof.weights or [known.get(text, 1.0) for text in texts]
+    return tuple(weight for weight in weights for _ in proof.seeds)
 
 
 def proof_texts(prompts: Sequence[PromptTable], proof: ProofTable) -> list[str]:

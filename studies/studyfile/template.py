@@ -99,6 +99,7 @@ seeds = [1, 2]
 text = "a street at night, rain, neon signs"
 seeds = [1, 2]
 # negative = "people"        # for this prompt, instead of the one in [render]
+# weight = 1                 # 2: each of its pictures counts twice as much as those of the others
 
 # What only the finalists draw, to see whether they are better elsewhere too. Without prompts: those above. A prompt
 # with a seed that the search has seen is refused.

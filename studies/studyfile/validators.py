@@ -18,7 +18,7 @@ from engine.errors import did_you_mean
 from engine.files import user_path
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
+from engine.shots.samplers import SAMPLERS, sampler_problem, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 from search.plan import SURROGATE
@@ -152,7 +152,7 @@ def second_sampler(name: str) -> str:
 def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
-        raise own_error("unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES))
+        raise own_errors([replace(problem, place=()) for problem in [sampler_problem(name)] if problem])
     return parts[0]
 
 

@@ -32,6 +32,24 @@ def test_worked_examples_of_the_webui(text: str, expected: list[tuple[int, str]]
     assert found(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "steps", "base", "expected"),
+    [
+        ("[a:b:.5]", 10, None, [(5, "a"), (10, "b")]),
+        ("[a:b:1.5]", 10, None, [(1, "a"), (10, "b")]),
+        ("[a:b:0]", 10, None, [(10, "b")]),
+        ("[a:b:3]", 10, None, [(3, "a"), (10, "b")]),
+        ("[a:b:99]", 10, None, [(10, "a")]),
+        ("[a:b:.5]", 10, 20, [(10, "a"), (20, "b")]),
+        ("[a:b:12]", 10, 20, [(12, "a"), (20, "b")]),
+        ("[a:b:1.5]", 10, 20, [(1, "a"), (20, "b")]),
+    ],
+)
+def test_numbers_before_webui_1_6(text: str, steps: int, base: int | None, expected: list[tuple[int, str]]):
+    stretches = resolved_texts(text, steps, base_steps=base, old=True)
+    assert [(one.end, one.text) for one in stretches] == expected
+
+
 def test_the_long_worked_example_of_the_webui():
     text = (
         "fantasy landscape with a [mountain:lake:0.25] and [an oak:a christmas tree:0.75][ in foreground::0.6]"

@@ -232,7 +232,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.gif", "-x", "Seed=1-2"), "its format is not known"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
-        (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
+        (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 step; write 1"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
         (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
         (("half.toml", "o.png", "-x", "model_B=Z"), "has no path of the models Z;"),

@@ -224,7 +224,7 @@ def test_guessed_paths_are_named(chain: Path) -> None:
         (("chain.toml", "out.xyz"), "its format is not known; name it with --to"),
         (("chain.toml", "chain.toml"), "already exists"),
         (("chain.toml", "-", "--to", "history"), "choose one with --run"),
-        (("chain.toml", "-", "--to", "elemental", "--run", "7"), "there is no run 7"),
+        (("chain.toml", "-", "--to", "elemental", "--run", "7"), "--run 7: there is no such run; the recipe takes"),
         (("chain.toml", "-", "--to", "weights", "--run", "2"), "one ratio for all blocks"),
         (("chain.toml", "-", "-m", "Z=z"), "the recipe takes A, B; write NAME=PATH"),
         (("chain.toml", "-", "-m", "A=~no-such-user/a"), "~no-such-user/a: there is no such home folder"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -255,6 +256,23 @@ def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPa
     (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
     assert warning.level == "warning"
     assert warning.problem.what.endswith("; 1.0 kB are free")
+
+
+def test_more_memory_than_the_machine_has_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.preflight.checks.total_memory", lambda _: 4_000_000_000)
+    (error,) = errors(look(here, width="4096", height="4096"))
+    assert error.where == "memory: cpu"
+    assert re.fullmatch(r"about [\d.]+ GB, and this machine has 4\.0 GB", error.problem.what)
+    width, height = re.findall(r"= (\d+)", error.problem.remedy)
+    assert not errors(look(here, width=width, height=height))
+    assert errors(look(here, width=str(int(width) + 64), height=str(int(height) + 64)))
+
+
+def test_more_than_a_night_is_a_warning_with_a_way_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "matrix_speed", lambda device: 1e6)
+    (warning,) = [finding for finding in look(here) if finding.where == "time"]
+    assert warning.level == "warning"
+    assert warning.problem.remedy
 
 
 def test_a_gpu_that_is_not_there_is_an_error(here: Path) -> None:
