@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engine.architecture.widths import END
 from engine.errors import RenderError
-from engine.prompts.attention import BREAK, parse_attention
+from engine.prompts.attention import BREAK, Piece, parse_attention
 from engine.prompts.tokenizer import CHUNK_ROOM, CONTEXT, START, token_ids
 
 COMMA = 267
@@ -83,12 +83,13 @@ EMPTY = Chunk(ids=(START, *(END,) * (CONTEXT - 1)), weights=(1.0,) * CONTEXT)
 """The chunk of an empty text."""
 
 
-def chunks_of(text: str, names: EmbeddingNames | None = None) -> tuple[Chunk, ...]:
+def chunks_of(text: str, names: EmbeddingNames | None = None, *, literal: bool = False) -> tuple[Chunk, ...]:
     """Return the chunks of a text.
 
     Args:
         text: A text whose schedules are resolved; attention and ``BREAK`` are still in it.
         names: The embeddings that the text may name.
+        literal: Whether brackets and ``BREAK`` are letters like others (the emphasis "None").
 
     Returns:
         At least one chunk.
@@ -97,7 +98,7 @@ def chunks_of(text: str, names: EmbeddingNames | None = None) -> tuple[Chunk, ..
         RenderError: The text names an embedding that fits no chunk, or that cannot be read.
     """
     filler = _Filler(names=names)
-    for piece in parse_attention(text):
+    for piece in [Piece(text=text)] if literal else parse_attention(text):
         if piece == BREAK:
             filler.next_chunk()
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
 from engine.errors import Problem, Problems
@@ -118,8 +120,24 @@ def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console
         raise StudyError.of(problem.advised(remedy) for problem in problems)
 
 
-def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+def approve_recipe(
+    storage: Storage,
+    *,
+    finalist: int | None,
+    trial: int | None,
+    note: str,
+    by: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> Pin:
     """Pin a finalist (by default the first) or a trial.
+
+    Args:
+        storage: of the study.
+        finalist: its number, from 1.
+        trial: number of a trial instead.
+        note: why this one.
+        by: who approves; None: the user's login name.
+        check: called once the recipe is there, before it is pinned; what it raises is raised.
 
     Raises:
         StudyError: there is no such finalist or trial.
@@ -135,6 +153,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     else:
         source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
         models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
+    check()
     return pin_recipe(
         storage.folder,
         candidate.recipe,

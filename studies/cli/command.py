@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +26,47 @@ STOPPED = 130
 """Exit status after Ctrl+C or a termination signal, as shells have it."""
 
 
+_NUMBERS = re.compile(r"-\.?\d[^,]*,")
+"""How a row of weights begins whose first number is negative."""
+
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
-class OutermostGroup(click.Group):
+class OurCommand(click.Command):
+    """A command that takes weights and files whose texts begin with a minus, and says how where it cannot know."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; see `click.Command.parse_args`."""
+        end = args.index("--") if "--" in args else len(args)
+        known = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
+        ours = [text if text in known else _argument(text) for text in args[:end]]
+        try:
+            return super().parse_args(ctx, ours + args[end:])
+        except click.NoSuchOption as error:
+            meant = next((text for text in args if text.startswith(error.option_name)), error.option_name)
+            if meant.startswith("--"):
+                raise
+            what = (
+                f"There is no option {meant}. A file of that name goes after two minus: {ctx.command_path} -- {meant}"
+            )
+            raise click.UsageError(what, ctx) from error
+
+
+def _argument(text: str) -> str:
+    """What click does not take for options: numbers after a space, and a file as one in this folder."""
+    if _NUMBERS.match(text):
+        return f" {text}"
+    return f"./{text}" if len(text) > 1 and text.startswith("-") and Path(text).exists() else text
+
+
+class OurGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = OurCommand
+    group_class = type  # its groups are of the same kind
+
+
+class OutermostGroup(OurGroup):
     """The whole command line, whose output is text alone, the messages of click among it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

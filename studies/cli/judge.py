@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
 from studies.terminal import console
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from studies.review.picking import Picking
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option("--render", is_flag=True, help="Render again where stored features lack something.")
 @trust_option
@@ -47,7 +47,7 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
         click.echo(f"some finalists were not rendered on held-out prompts yet: recipe-search run {study} goes on")
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option(
     "--count", type=click.IntRange(min=0), default=20, show_default=True, help="Number of pairs to ask; 0 only reports."

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from search.plan import STAGES, Stage
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
 from studies.terminal import lasting_console, let_output_go
 
@@ -26,7 +26,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
         raise click.BadParameter(error.message(), context, parameter) from error
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option(
     "--stage",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors
+from studies.cli.command import OurGroup, opened, plain_errors
 from studies.cli.trust import allowed, trust_option
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 from studies.terminal import console
@@ -24,7 +24,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=OurGroup)
 def scorers() -> None:
     """Encoders and scorers: list the known ones, download their files, check files."""
 

@@ -64,13 +64,12 @@ def refuse_unusable(rendering: Rendering, shots: StudyShots) -> None:
     Raises:
         RenderError: one is not there, is no upscaler, or the package that runs it is missing.
     """
-    names = upscaler_names(shots)
-    if rendering.upscalers is None or not names:
+    if rendering.upscalers is None:
         return
     import torch
 
     from engine.rendering.upscaler_models import UpscalerFolder
 
     folder = UpscalerFolder(rendering.upscalers)
-    for name in names:
+    for name in upscaler_names(shots):
         folder.opened(name, torch.device("cpu"))

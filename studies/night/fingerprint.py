@@ -26,6 +26,10 @@ PANEL = "panel"
 """Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+NOISE_LEVELS = "noise levels"
+"""Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
+SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}
+"""Surroundings that studies of before lack: in float64 until the levels became those of the WebUI, bit for bit."""
 SHOT = "shot "
 """What the names of the shots begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
@@ -34,7 +38,8 @@ LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", 
 def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str], workshop: Workshop) -> None:
     """Compare the inputs with those of the study's first night, or store them if this is the first.
 
-    Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+    Other libraries, another device or other roundings of noise levels change pictures by rounding, and the noise of the
+    SDE samplers by a few percent at most: they are warned of, not refused.
 
     Args:
         store: the study's storage.
@@ -48,13 +53,14 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
     """
     # Workers on cuda:0 and cuda:1 have the same surroundings.
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
+    surroundings[NOISE_LEVELS] = "float32"
     if store.noted(INPUTS) is None:
         store.note(INPUTS, dict(inputs))
         store.note(JUDGED_BY, dict(workshop.panel.made_of))
         store.note(SURROUNDINGS, surroundings)
         return
     refuse_other_inputs(store, storage, inputs, workshop.panel)
-    before = store.noted(SURROUNDINGS) or {}
+    before = SURROUNDINGS_BEFORE | (store.noted(SURROUNDINGS) or {})
     for name in differing(before, surroundings):
         log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
 
@@ -166,7 +172,8 @@ def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         if isinstance(old, list) and isinstance(new, list):
             gone, come = len(set(old) - set(new)), len(set(new) - set(old))
             lines.append(f"{name}: {come} new, {gone} gone")
-        elif isinstance(old, dict) and isinstance(new, dict):
+        elif isinstance(old, dict | None) and isinstance(new, dict | None):
+            old, new = old or {}, new or {}
             texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
             lines.append(f"{name}: {', '.join(texts)}")
         else:

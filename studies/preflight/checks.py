@@ -25,7 +25,7 @@ from studies.preflight.estimate import (
     total_memory,
 )
 from studies.preflight.findings import Finding, Level, errors_at, is_fatal
-from studies.preflight.models import models_of, odd_runs, unfit_vaes
+from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
 from studies.preflight.references import reference_findings
 from studies.preflight.refusals import night_refusals
 from studies.preflight.suggestions import NIGHT_S, shorter, smaller
@@ -51,7 +51,8 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     space, rendering, shots = spec.search.space, spec.rendering, spec.shots
     found = [
         *odd_runs(space),
-        *_prompt_findings(shots),
+        *_prompt_findings(shots, Path(spec.storage.file.name)),
+        *_weight_findings(shots),
         *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
         *_folder_findings(spec.storage.folder),
@@ -59,7 +60,8 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
         *_upscaler_findings(rendering, shots),
     ]
     models = models_of(spec.merge, rendering, space.frame.family, found)
-    found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
+    found += [*unfit_vaes(rendering, models), *unexportable(models, spec.merge.export_dtype, space)]
+    found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
     found += night_refusals(spec, models, scorers=not is_fatal(found))
@@ -67,14 +69,23 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
 
-def _prompt_findings(shots: StudyShots) -> Iterator[Finding]:
+def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
+    """What has no effect in a prompt or looks like a slip, and wildcards that no list has."""
+    yield from (Finding(level="warning", problem=problem.under(file)) for problem in shots.lost_wildcards)
+    named = frozenset(problem.seen for problem in shots.lost_wildcards)
     texts: dict[tuple[str, bool], None] = {}
     for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
-        for remark in check_prompt(text, negative=negative):
+        for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
+
+
+def _weight_findings(shots: StudyShots) -> Iterator[Finding]:
+    """What each prompt counts, where they do not all count alike."""
+    if text := shots.weights_text:
+        yield Finding.of("note", (Named("weights of prompts"),), text)
 
 
 def _embedding_findings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from engine.errors import Problems
 from engine.files import file_kind, replaced
+from engine.supermerger.fields import fields_of
+from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
@@ -47,6 +49,8 @@ def overview(
     off = store.noted(OFF)
     if off:
         yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
+    if text := shots.weights_text:
+        yield f"weights of prompts: {text}"
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
@@ -69,6 +73,7 @@ def _outcome_lines(storage: Storage) -> Iterator[Any]:
     yield standings(outcome)
     yield from outcome.sentences()
     yield from outcome.alarms()
+    yield from _to_copy(outcome)
     sheet = storage.folder / outcome.sheet
     yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
 
@@ -175,3 +180,17 @@ def _proof_table(title: str, headings: Sequence[str]) -> Table:
     for heading in ("", "recipe", *headings):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     return table
+
+
+def _to_copy(outcome: Outcome) -> Iterator[str]:
+    """Every finalist as the lines to paste into SuperMerger, each whole."""
+    for number, standing in enumerate(outcome.finalists, start=1):
+        recipe = standing.candidate.recipe
+        runs = joined_runs(recipe)
+        for place, run in enumerate(runs, start=1):
+            fields = fields_of(run.step, recipe.rules, recipe.family)
+            whose = f"finalist {number}" + (f", run {place} of {len(runs)}" if len(runs) > 1 else "")
+            yield f"{whose} in SuperMerger, {fields.mode}, {fields.calculation}:"
+            yield f"  weights: {fields.weights_alpha}" if fields.mbw else f"  alpha: {fields.alpha:g}"
+            texts = {"weights beta": fields.weights_beta, "elemental": fields.elemental, "Adjust": fields.adjust}
+            yield from (f"  {name}: {text}" for name, text in texts.items() if text)

@@ -23,7 +23,7 @@ from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, TargetLook
+from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -87,7 +87,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
-        shots=study_shots(tables, _path_or_none(here, tables.render.wildcards)),
+        shots=_shots(tables, file),
         search=SearchSettings(
             seed=study.seed,
             space=space,
@@ -99,6 +99,14 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         ),
         scoring=_scoring(tables.scorers, here),
     )
+
+
+def _shots(tables: StudyTables, file: Path) -> StudyShots:
+    """The shots of the study; what is wrong with their wildcards is told with the file."""
+    try:
+        return study_shots(tables, _path_or_none(file.parent, tables.render.wildcards))
+    except StudyError as error:
+        raise error.under(Path(file.name)) from error
 
 
 def _target(table: TargetTable, here: Path) -> TargetLook:

@@ -116,7 +116,9 @@ def kept(time: int) -> float:
 
 @pytest.mark.parametrize("levels", [LEVELS, NoiseLevels(sigmas=LEVELS.sigmas, aligned=ALIGNED_SDXL)])
 def test_align_your_steps_is_the_familys_table(levels: NoiseLevels):
-    assert sigmas_for("Euler", "Align Your Steps", 11, levels)[:-1] == tuple(np.float32(levels.aligned))
+    assert sigmas_for("Euler", "Align Your Steps", 11, levels)[:-1] == tuple(
+        np.array(levels.aligned, np.float32).tolist()
+    )
     twice = sigmas_for("Euler", "Align Your Steps", 21, levels)
     np.testing.assert_allclose(twice[:-1:2], levels.aligned, rtol=1e-6)
     np.testing.assert_allclose(twice[1], math.sqrt(levels.aligned[0] * levels.aligned[1]))

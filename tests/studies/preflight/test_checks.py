@@ -125,6 +125,20 @@ def _other_architecture(path: Path) -> None:
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+@pytest.mark.parametrize("key", ["model_ema.decay", "model_ema.diffusion_modelinput_blocks00weight"])
+def test_what_no_picture_shows_and_no_export_can_hold_is_a_warning(here: Path, key: str, value: float) -> None:
+    _add(here / "b.safetensors", **{key: torch.tensor([value])})
+    findings = look(here)
+    assert errors(findings) == []
+    (found,) = [finding for finding in findings if finding.where.startswith("models")]
+    assert (found.level, found.where) == ("warning", f"models.B: {here / 'b.safetensors'}")
+    assert key in found.problem.what
+    assert found.problem.remedy == "export with --prune, which leaves them out"
+    (error,) = errors(look(here, STUDY + '[merge]\ncalculation = "cosineA"\n'))
+    assert "cosineA compares them too" in error.problem.what
+
+
 def _other_widths(path: Path) -> None:
     from engine.architecture.layout import Widths
 
