@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, counted
 from scorers.errors import ScorerError
 from search.history import Slots
 from studies.candidate import Candidate
@@ -196,7 +196,7 @@ def _refuse_missing(
         + (f" ({len(gone)} have none at all)" if gone else "")
         + ", which the panel reads now",
         place=(storage.folder,),
-        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures} pictures), or "
+        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({counted(pictures, 'picture')}), or "
         "take out of the study file what reads it",
     )
 
