@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, counted
 from scorers.errors import ScorerError
 from search.history import Slots
 from studies.candidate import Candidate
@@ -190,13 +190,13 @@ def _refuse_missing(
         return
     names = sorted({name for names, _ in lacking for name in names})
     gone = [names for names, _ in lacking if NOTHING in names]
-    pictures = sum(len(shots.drawn(slots)) for _, slots in lacking)
+    pictures = counted(sum(len(shots.drawn(slots)) for _, slots in lacking), "picture")
     raise StudyError(
         f"the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
         + ", which the panel reads now",
         place=(storage.folder,),
-        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures} pictures), or "
+        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures}), or "
         "take out of the study file what reads it",
     )
 

@@ -111,8 +111,9 @@ def refuse_damage(folder: Path, name: str) -> None:
     if content.damaged:
         left = rebuilt(content, name)
         numbers = ", ".join(map(str, content.damaged[:SHOWN])) + ", ..." * (len(content.damaged) > SHOWN)
+        plural = "s" * (len(content.damaged) > 1)
         raise StudyError(
-            f"{counted(len(content.damaged), 'line')} of the journal cannot be read (line {numbers}); "
+            f"{counted(len(content.damaged), 'line')} of the journal cannot be read (line{plural} {numbers}); "
             f"{counted(left.trials, 'finished trial')} can, {left.lost} cannot",
             place=(journal,),
             remedy=f"restore it from a backup, or let {REPAIR} keep a copy of it and everything that can be read",
