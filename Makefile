@@ -3,6 +3,7 @@
 #   make test    every test
 #   make check   style, types, import contracts
 #   make test-capabilities   the tests of merges, with each of the processor's instruction sets that torch can use
+#   make fuzz    a hundred thousand damaged files and texts, read by everything that reads
 #   make bench   measurements
 # Another Python: `make demo PYTHON=python3.12`. Own options for pip: `make demo PIP_FLAGS=...`.
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-capabilities check bench clean
+.PHONY: demo test test-capabilities check fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -32,6 +33,10 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+# Other files with FUZZ_SEED=2.
+fuzz: $(VENV)/.installed-dev
+	FUZZ_EXAMPLES=1500 $(BIN)/python -m pytest -q tests/fuzz
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m benchmark -s -o python_files='bench_*.py' tests/benchmarks

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from engine.architecture.configs import PREDICTIONS, ModelFamily, Prediction
-from engine.architecture.families import V_MARK, ZERO_TERMINAL_MARK, marks_of
+from engine.architecture.prediction import V_MARK, ZERO_TERMINAL_MARK, ZTSNR, marks_of, mixed_marks
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.live.model import LiveModel
+from engine.live.prediction import model_marks
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
@@ -72,6 +73,7 @@ class Engine:
         embeddings: Path | None = None,
         upscalers: Path | None = None,
         prediction: str = "auto",
+        ztsnr: str = "auto",
         vae: Path | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
@@ -85,23 +87,28 @@ class Engine:
                 what an export holds.
             embeddings: A folder of textual-inversion files, which prompts and negatives name by the files' stems.
             upscalers: A folder of upscaler models for hires fix, named by the files' stems.
-            prediction: "epsilon", "v", or "auto": v where an SDXL file is marked so, else epsilon. SD2 files have no
-                mark, so write "v" for those that predict v (most models of 768 pixels).
+            prediction: "epsilon", "v", or "auto": v where a file is marked so, else epsilon. SD2 files have no marks;
+                their UNets are tested as the WebUI tests them.
+            ztsnr: Whether the noise levels end in pure noise (zero terminal SNR): "on", "off", or "auto": where the
+                first file is marked so.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
-            CheckpointError: A file is missing, damaged, of another architecture, for inpainting, or does not fit the
-                first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction`` or a folder is unknown or missing.
+            CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
+                prediction, or does not fit the first; or the VAE cannot be used.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr`` or a folder is unknown or
+                missing, or the models are marked for different predictions.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
         _check_choice("round_to", round_to, tuple(DTYPES))
+        _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
+        _check_choice("ztsnr", ztsnr, ZTSNR)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
-        family = _family_of_models(checkpoints, prediction)
+        family = _family_of_models(checkpoints, prediction, ztsnr)
         tensors = None
         if vae is not None:
             inside = has_vae(next(iter(checkpoints.values())))
@@ -189,6 +196,15 @@ class Engine:
         return self._weights
 
     @property
+    def zero_terminal(self) -> bool:
+        """Whether the models' noise levels end in pure noise.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.live.family.zero_terminal_snr
+
+    @property
     def denoiser(self) -> Denoiser:
         """The guided denoiser of the recipe built last, for what stands above the Engine.
 
@@ -239,19 +255,18 @@ def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpo
     return checkpoints
 
 
-def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str) -> ModelFamily:
-    """The models' family and prediction, by their marks, which have to agree, or as the caller says."""
-    _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
-    marks = {name: marks_of(checkpoint.tensors) for name, checkpoint in checkpoints.items()}
-    if prediction == "auto" and len(set(marks.values())) > 1:
-        listed = ", ".join(f"{name} {' and '.join(sorted(own)) or 'nothing'}" for name, own in marks.items())
-        raise EngineError(
-            f"the models are marked for different predictions ({listed}), and a mix of those predicts neither",
-            remedy='take models of one kind, or set prediction to "epsilon" or "v"',
-        )
+def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str, ztsnr: str) -> ModelFamily:
+    """The models' family, prediction and noise levels, by their marks, which have to agree, or as the caller says."""
     first = next(iter(checkpoints))
-    chosen: Prediction = "v" if prediction == "v" or (prediction == "auto" and V_MARK in marks[first]) else "epsilon"
-    zero_terminal = ZERO_TERMINAL_MARK in marks[first]
+    if prediction == "auto":
+        marks = model_marks(checkpoints)
+        if problem := mixed_marks(marks):
+            raise EngineError.of([problem])
+        chosen: Prediction = "v" if V_MARK in marks[first] else "epsilon"
+    else:
+        chosen = "v" if prediction == "v" else "epsilon"
+    marked = ZERO_TERMINAL_MARK in marks_of(checkpoints[first].tensors)
+    zero_terminal = marked if ztsnr == "auto" else ztsnr == "on"
     return ModelFamily(widths=checkpoints[first].widths, prediction=chosen, zero_terminal_snr=zero_terminal)
 
 

@@ -84,7 +84,7 @@ def value_text(value: object, limit: int = 60) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        text = f'"{value}"'
+        text = f'"{"".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in value)}"'
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(value_text(entry) for entry in cast("Sequence[object]", value)) + "]"
     elif isinstance(value, dict):
@@ -181,6 +181,17 @@ class _Collecting:
             return False
         self.problems.extend(problem.under(*self.place) for problem in error.problems)
         return True
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a count for people: `1 trial`, `0 trials`, `3 trials`.
+
+    Args:
+        number: how many.
+        one: the word for a single one.
+        several: for any other number; by default with an s.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def first_line(error: Exception) -> str:

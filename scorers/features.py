@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from engine.files import replaced
+from engine.files import readable, replaced
 from scorers.errors import ScorerError
 
 FORMAT = "2"
 """The file format's number; a file of another number is refused."""
+DIGEST = "digest"
+"""Key of the file's own hash of its numbers; older files have none."""
 EMBEDDING, READING, STATISTICS = "embedding:", "reading:", "statistics"
 """Prefixes (``embedding:clip``) and name of the features in ``versions``, in a scorer's ``needs`` and in the file."""
 _ARRAYS = (STATISTICS, "brightest", "dhash")
@@ -47,6 +50,8 @@ class Features:
         prompts: the pictures' prompts; "" for references.
         seeds: the seeds of the pictures' noise.
         versions: the version of whatever computed each embedding, each reading and the statistics.
+        weights: ``(n,)``, above 0: how much each picture counts in its recipe's value; None: all alike. The panel gives
+            them, and they are not kept in files.
     """
 
     embeddings: Mapping[str, npt.NDArray[np.float32]]
@@ -58,9 +63,11 @@ class Features:
     prompts: tuple[str, ...]
     seeds: tuple[int, ...]
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: Values | None = None
 
     def __post_init__(self) -> None:
-        rows = {name: len(value) for name, value in {**self.arrays(), **self._lists()}.items()}
+        weights = {} if self.weights is None else {"weights": self.weights}
+        rows = {name: len(value) for name, value in {**self.arrays(), **self._lists(), **weights}.items()}
         if len(set(rows.values())) > 1:
             counts = ", ".join(f"{count} {name}" for name, count in rows.items())
             raise ScorerError(f"features of different lengths: {counts}")
@@ -118,6 +125,7 @@ class Features:
             prompts=tuple(self.prompts[i] for i in rows),
             seeds=tuple(self.seeds[i] for i in rows),
             versions=self.versions,
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     def save(self, path: Path) -> None:
@@ -128,6 +136,7 @@ class Features:
         """
         words = {**self._lists(), "versions": dict(self.versions)}
         metadata = {"format": FORMAT, **{name: json.dumps(value) for name, value in words.items()}}
+        metadata |= {DIGEST: _digest(self.arrays())}
         data = save({name: np.ascontiguousarray(array) for name, array in self.arrays().items()}, metadata)
         with replaced(path) as temporary:
             temporary.write_bytes(data)
@@ -140,7 +149,7 @@ class Features:
             ScorerError: the file is missing, damaged, or not a features file of this format.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
+            with safe_open(readable(path), framework="numpy") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ScorerError(
@@ -151,15 +160,19 @@ class Features:
                 arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 lists: dict[str, Any] = {name: tuple(json.loads(metadata[name])) for name in _LISTS}
                 columns = {name: arrays[name] for name in _ARRAYS}
-                versions = json.loads(metadata["versions"])
+                versions = dict(json.loads(metadata["versions"]))
+                if metadata.get(DIGEST, _digest(arrays)) != _digest(arrays):
+                    raise ValueError("its numbers are not those that were written")
+            named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
+            return cls(**named, **columns, **lists, versions=versions)
         except FileNotFoundError:
             raise ScorerError("no such file", place=(path,)) from None
-        except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        except OSError as error:
+            raise ScorerError(f"cannot be read ({error.strerror})", place=(path,)) from error
+        except (SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise ScorerError(
                 f"damaged, or not a features file ({error})", place=(path,), remedy="delete it, it is made again"
             ) from error
-        named = {"embeddings": _under(arrays, EMBEDDING), "readings": _under(arrays, READING)}
-        return cls(**named, **columns, **lists, versions=versions)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Every array by its name in a file: ``embedding:clip``, ``statistics``, ..."""
@@ -169,6 +182,15 @@ class Features:
 
     def _lists(self) -> dict[str, tuple[Any, ...]]:
         return {name: getattr(self, name) for name in _LISTS}
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 of arrays by name, so that a file whose numbers were damaged is noticed."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _under(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -188,4 +210,11 @@ def joined(parts: Sequence[Features]) -> Features:
         prompts=tuple(prompt for part in parts for prompt in part.prompts),
         seeds=tuple(seed for part in parts for seed in part.seeds),
         versions=first.versions,
+        weights=_joined_weights(parts),
     )
+
+
+def _joined_weights(parts: Sequence[Features]) -> Values | None:
+    if all(part.weights is None for part in parts):
+        return None
+    return np.concatenate([np.ones(len(part)) if part.weights is None else part.weights for part in parts])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.errors import Named, Place
 from search.errors import SearchError
 
 Point = Mapping[str, float]
@@ -44,17 +45,22 @@ class TrialRecord:
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
             raise SearchError(
-                f"trial {self.number}: value {self.value} is not a finite number", remedy="write None instead"
+                f"value {self.value} is not a finite number", place=self._place, remedy="write None instead"
             )
         if self.standard_error is not None and not 0 <= self.standard_error < math.inf:
             raise SearchError(
-                f"trial {self.number}: {self.standard_error} is no standard error", remedy="write None instead"
+                f"{self.standard_error} is no standard error", place=self._place, remedy="write None instead"
             )
         if self.value is not None and self.infeasible:
             raise SearchError(
-                f"trial {self.number}: infeasible, yet with value {self.value:g}",
+                f"infeasible, yet with value {self.value:g}",
+                place=self._place,
                 remedy="write None for broken pictures",
             )
+
+    @property
+    def _place(self) -> Place:
+        return (Named(f"trial {self.number}"),)
 
 
 def in_order(history: Iterable[TrialRecord]) -> tuple[TrialRecord, ...]:

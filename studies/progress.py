@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from studies.terminal import visible
+
 PLAIN_INTERVAL_S = 10.0
 """Seconds between two lines where there is no terminal."""
 
@@ -30,7 +32,7 @@ class Meter:
         """Count ``amount`` more; ``note`` is shown beside the bar."""
         self.done += amount
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], advance=amount, note=note)
+            self.bar.update(self.bar.task_ids[0], advance=amount, note=visible(note))
         elif time.monotonic() - self.printed > PLAIN_INTERVAL_S or self.done >= self.total:
             self.printed = time.monotonic()
             self.console.print(self._line(note), highlight=False, markup=False)
@@ -38,7 +40,8 @@ class Meter:
     def _line(self, note: str) -> str:
         seconds = time.monotonic() - self.started
         left = seconds / self.done * max(0.0, self.total - self.done) if self.done else 0.0
-        return f"{self.label}: {self.done:g}/{self.total:g}, {seconds:.0f} s, about {left:.0f} s left {note}".rstrip()
+        counts = f"{self.label}: {self.done:g}/{self.total:g}, {seconds:.0f} s, about {left:.0f} s left"
+        return f"{counts}; {note}" if note else counts
 
 
 @contextmanager
@@ -48,16 +51,16 @@ def meter(label: str, total: float, console: Console) -> Generator[Meter]:
         yield Meter(label=label, total=total, console=console)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as bar:
-        bar.add_task(label, total=total, note="")
+        bar.add_task(visible(label), total=total, note="")
         yield Meter(label=label, total=total, console=console, bar=bar)
 
 
@@ -72,10 +75,3 @@ def bytes_meter(label: str, console: Console) -> Generator[Callable[[int, int], 
                 bar.advance(percent - bar.done)
 
         yield advance
-
-
-def console() -> Console:
-    """A console for results, on standard output."""
-    from rich.console import Console
-
-    return Console(soft_wrap=True)

@@ -46,8 +46,6 @@ _OTHER_KINDS = (
 )
 _VARIANTS: dict[int, Variant] = {LATENT_CHANNELS: "standard", 9: "inpainting", 8: "instruct-pix2pix"}
 _OTHER_INPUTS = {5: "a depth-to-image checkpoint", 7: "an upscaling checkpoint"}
-V_MARK, ZERO_TERMINAL_MARK = "v_pred", "ztsnr"
-"""Names of empty tensors in SDXL files: the UNet predicts v; its schedule ends in pure noise."""
 
 _PARTS = (UNET, "cond_stage_model.", "conditioner.embedders.")  # what a checkpoint has, if not whole
 _FIRST = f"{UNET}input_blocks.0.0.weight"
@@ -81,11 +79,6 @@ def family_of(keys: Mapping[str, Shape]) -> FamilyName | None:
     if any(key.startswith("cond_stage_model.") for key in keys):
         return "sd1"
     return _CONTEXTS.get(_dimension(keys, f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight", 1, 0), "sd1")
-
-
-def marks_of(keys: Iterable[str]) -> frozenset[str]:
-    """Return which of ``v_pred`` and ``ztsnr`` an SDXL file has; SD2 files have no such marks."""
-    return frozenset({V_MARK, ZERO_TERMINAL_MARK}.intersection(keys))
 
 
 def no_pictures(widths: Widths) -> str | None:

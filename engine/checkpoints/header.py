@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from engine.errors import CheckpointError
+from engine.files import readable
 
 MAX_HEADER = 100_000_000
 """The format's own limit, in bytes."""
@@ -61,11 +62,11 @@ def read_header(path: Path) -> Header:
         CheckpointError: missing, a folder, unreadable, cut short, damaged, or something else than safetensors.
     """
     try:
-        if not path.exists():
-            raise CheckpointError("there is no such file", place=(path,), remedy="check the path")
-        if path.is_dir():
-            raise CheckpointError("this is a folder", place=(path,), remedy="name the .safetensors file itself")
         return _read(path)
+    except FileNotFoundError:
+        raise CheckpointError("there is no such file", place=(path,), remedy="check the path") from None
+    except IsADirectoryError:
+        raise CheckpointError("this is a folder", place=(path,), remedy="name the .safetensors file itself") from None
     except OSError as error:
         raise CheckpointError(
             f"cannot be read ({error.strerror})", place=(path,), remedy="check its permissions"
@@ -73,8 +74,8 @@ def read_header(path: Path) -> Header:
 
 
 def _read(path: Path) -> Header:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = readable(path).stat().st_size
+    with readable(path).open("rb") as file:
         first = file.read(64)
         length = struct.unpack("<Q", first[:8])[0] if len(first) > 8 else 0
         if not 2 <= length <= MAX_HEADER or first[8:9] != b"{":
@@ -90,19 +91,27 @@ def _read(path: Path) -> Header:
 def _parsed(path: Path, raw: bytes, size: int) -> Header:
     start = 8 + len(raw)
     try:
-        content = cast("dict[str, Any]", json.loads(raw))
+        content = cast("dict[str, Any]", json.loads(raw.decode()))
         metadata = {str(name): str(value) for name, value in content.pop("__metadata__", {}).items()}
         tensors = {
-            name: TensorInfo(shape=tuple(map(int, i["shape"])), dtype=str(i["dtype"])) for name, i in content.items()
+            name: TensorInfo(shape=tuple(map(_side, info["shape"])), dtype=str(info["dtype"]))
+            for name, info in content.items()
         }
         ends = [int(info["data_offsets"][1]) for info in content.values()]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"the safetensors header is damaged ({error})", place=(path,), remedy="fetch the file again"
         ) from error
     if (end := start + max(ends, default=0)) > size:
         raise _cut(path, end, size)
     return Header(tensors=tensors, metadata=metadata, start=start)
+
+
+def _side(number: object) -> int:
+    """One number of a shape."""
+    if not isinstance(number, int) or number < 0:
+        raise ValueError(f"a shape has {number!r}")
+    return number
 
 
 def _cut(path: Path, needed: int, size: int, more: str = "") -> CheckpointError:
@@ -122,7 +131,9 @@ def _foreign(first: bytes) -> tuple[str, str]:
         return "this is a web page, not a checkpoint; the download asked for a login or failed", "fetch it again"
     if len(first) <= 8:
         return f"the file has only {len(first)} bytes", "fetch it again"
-    return f"this is not a safetensors file (it begins with {first[:8]!r})", remedy
+    if first[:8].isascii() and first[:8].decode().isprintable():
+        return f'this is not a safetensors file (it begins with "{first[:8].decode()}")', remedy
+    return f"this is not a safetensors file (it begins with the bytes {first[:8].hex(' ')})", remedy
 
 
 def header_bytes(tensors: Mapping[str, TensorInfo], metadata: Mapping[str, str]) -> bytes:

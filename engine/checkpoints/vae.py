@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from engine.architecture.families import read_widths
@@ -16,7 +15,9 @@ from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths
 from engine.checkpoints.checkpoint import named
 from engine.checkpoints.header import read_header
 from engine.checkpoints.tensors import all_finite, same_shape
+from engine.checkpoints.weight_file import DAMAGED, load_pickle
 from engine.errors import CheckpointError
+from engine.files import readable
 
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
@@ -127,7 +128,7 @@ def _stored(path: Path) -> dict[str, Tensor]:
 
     names = [key for key in read_header(path).tensors if _is_vae(key)]  # says what is wrong with the file
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with safe_open(str(readable(path)), framework="pt") as file:
             return {key: file.get_tensor(key) for key in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"cannot be opened ({error})", place=(path,), remedy="fetch the file again") from error
@@ -135,10 +136,10 @@ def _stored(path: Path) -> dict[str, Tensor]:
 
 def _pickled(path: Path) -> Mapping[str, Tensor]:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = load_pickle(path)
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+    except (UnpicklingError, *DAMAGED) as error:
         raise CheckpointError(
             "holds something else than plain tensors, which could run code, or is damaged",
             place=(path,),

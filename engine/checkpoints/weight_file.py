@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,10 +14,25 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from engine.errors import RenderError
+from engine.errors import RenderError, first_line
+from engine.files import file_kind, readable
 
-_DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError)
-"""The errors that torch raises for damaged or foreign files."""
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""The errors that torch raises for damaged or foreign files, beside `UnpicklingError` for those that need code."""
 
 
 def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Path]:
@@ -28,11 +46,10 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
     Raises:
         RenderError: The folder does not exist.
     """
-    if not folder.is_dir():
-        raise RenderError(
-            f"there is no such folder of {what}", remedy="name one, or leave the setting out", place=(folder,)
-        )
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes and path.is_file()]
+    if (kind := file_kind(folder)) != "folder":
+        wrong = f"this is a {kind}, not a folder of {what}" if kind else f"there is no such folder of {what}"
+        raise RenderError(wrong, remedy="name one, or leave the setting out", place=(folder,))
+    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes]
 
 
 def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapping[str, Any]:
@@ -51,27 +68,49 @@ def read_weights(path: Path, what: str, *, classes: Sequence[type] = ()) -> Mapp
 
 def _safe(path: Path, what: str) -> Mapping[str, Any]:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return load_file(readable(path))
+    except SafetensorError as error:
         raise RenderError(
             f"cannot be read as safetensors ({error})", remedy=f"get the {what} again", place=(path,)
         ) from error
+    except OSError as error:
+        raise _unreadable(path, what, error) from error
 
 
 def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any]:
     try:
-        with torch.serialization.safe_globals(list(classes)):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_pickle(path, classes)
+    except OSError as error:
+        raise _unreadable(path, what, error) from error
     except UnpicklingError as error:
         raise RenderError(
             "needs code of its own to be read, which is never run here",
             remedy="convert it to .safetensors with a tool you trust, or get it in that form",
             place=(path,),
         ) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise RenderError(
-            f"cannot be read as a PyTorch file ({error})", remedy=f"get the {what} again", place=(path,)
+            f"cannot be read as a PyTorch file ({first_line(error)})", remedy=f"get the {what} again", place=(path,)
         ) from error
     if not isinstance(content, Mapping):
         raise RenderError(f"holds a {type(content).__name__}, no {what}", remedy="move it elsewhere", place=(path,))
     return cast("Mapping[str, Any]", content)
+
+
+def load_pickle(path: Path, classes: Sequence[type] = ()) -> Any:
+    """Return what a PyTorch file holds, on the CPU; only tensors, plain values and these classes are made.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnpicklingError: it needs code of its own.
+        Exception: it is damaged; one of ``DAMAGED``.
+    """
+    with torch.serialization.safe_globals(list(classes)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Validating sparse tensor invariants", UserWarning)
+        return torch.load(readable(path), map_location="cpu", weights_only=True)
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> RenderError:
+    return RenderError(
+        f"cannot be read ({error.strerror or first_line(error)})", remedy=f"name the {what}", place=(path,)
+    )

@@ -73,14 +73,14 @@ class Tracer:
 
     def _pictures(self, shots: Sequence[Shot], last: int) -> Tensor:
         denoiser = self._denoiser
-        latents = first_pass(shots, self._traced_denoise(shots, last), denoiser.levels, denoiser.device)
+        latents = first_pass(shots, self._traced_denoise(shots, last), denoiser.levels_of(shots[0]), denoiser.device)
         refuse_broken(shots, latents, "the UNet", "latents")
         return self._decoded(shots, latents)
 
     def _traced_denoise(self, shots: Sequence[Shot], last: int) -> Denoise:
         """The guided denoiser, recorded in the last steps and no others."""
         first, numbered, done = shots[0], self._denoiser.numbered(shots), 0
-        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, self._denoiser.levels)
+        sigmas = sigmas_for(first.sampler, first.schedule, first.steps, self._denoiser.levels_of(first))
         begin = sigmas[max(0, len(sigmas) - 1 - last)]
 
         def denoise(x: Tensor, sigma: float) -> Tensor:

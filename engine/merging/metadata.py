@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from engine.checkpoints.header import Header, read_header
 from engine.errors import CheckpointError, RecipeError
+from engine.files import readable
 from engine.recipes.recipe import Recipe
 
 METADATA_KEY = "sd_recipe_search"
@@ -46,7 +47,7 @@ class Parent:
             CheckpointError: the file cannot be read.
         """
         try:
-            with self.path.open("rb") as file:
+            with readable(self.path).open("rb") as file:
                 file.seek(_LEGACY_PLACE)
                 return hashlib.sha256(file.read(_LEGACY_LENGTH)).hexdigest()[:_LEGACY_DIGITS]
         except OSError as error:

@@ -24,7 +24,7 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, open_checkpoint
 from engine.checkpoints.header import header_bytes
 from engine.errors import CheckpointError, Problems, RecipeError
-from engine.files import replaced
+from engine.files import file_kind, replaced
 from engine.merging.output import MergedTensors, Output
 from engine.merging.sources import SCRATCH_TURNS
 from engine.recipes.recipe import Recipe
@@ -114,13 +114,13 @@ def open_parents(recipe: Recipe, models: Mapping[str, Path]) -> dict[str, Checkp
 def _check_out(out: Path, parents: list[Path], *, overwrite: bool) -> None:
     if out.suffix != ".safetensors":
         raise CheckpointError(f"{out}: the name of a checkpoint ends in .safetensors")
-    if not out.parent.is_dir():
+    if file_kind(out.parent) != "folder":
         raise CheckpointError(f"{out}: there is no folder {out.parent}; make it first")
-    if out.is_dir():
+    if file_kind(out) == "folder":
         raise CheckpointError(f"{out}: this is a folder; name a file")
-    if any(out.exists() and parent.exists() and out.samefile(parent) for parent in parents):
+    if any(file_kind(out) and file_kind(parent) and out.samefile(parent) for parent in parents):
         raise CheckpointError(f"{out}: this is one of the parents, which are never replaced; choose another name")
-    if out.exists() and not overwrite:
+    if file_kind(out) and not overwrite:
         raise CheckpointError(f"{out}: exists already; choose another name, or ask for it to be overwritten")
 
 
@@ -137,7 +137,7 @@ def _write(
     try:
         with replaced(out, suffix="") as part:  # a program that lists checkpoints does not see half a one
             whole, data = _stream(part, head, tensors, _reporter(progress, size))
-            if out.exists() and not overwrite:
+            if file_kind(out) and not overwrite:
                 raise CheckpointError(f"{out}: appeared while its checkpoint was being built; choose another name")
     except OSError as error:
         raise _failed(out, size, error) from error

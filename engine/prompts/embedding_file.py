@@ -22,6 +22,8 @@ SINGLE = ""
 """The key of the vectors for a model's only text encoder."""
 PAIR = ("clip_l", "clip_g")
 """The keys of the vectors for SDXL's two text encoders."""
+LARGEST = 1 << 24
+"""The most numbers of an embedding; a small file can stand for far more by repeating one."""
 OLD_CLASSES = (torch.nn.ParameterDict,)
 """The classes that files of the original training hold beside tensors."""
 
@@ -40,25 +42,24 @@ def read_embedding(path: Path) -> dict[str, Tensor]:
             finite.
     """
     found = _tensors(path, read_weights(path, "embedding", classes=OLD_CLASSES))
-    for name, value in found.items():
-        _check_vectors(path, name, value)
+    found = {name: _vectors(path, name, value) for name, value in found.items()}
     if len({len(value) for value in found.values()}) != 1:
         counts = ", ".join(f"{name} has {len(value)}" for name, value in found.items())
         raise RenderError(
             f"different numbers of vectors for the two text encoders ({counts})", remedy="get it again", place=(path,)
         )
-    return {name: value.detach().float() for name, value in found.items()}
+    return found
 
 
 def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors that are the embedding, at least one-dimensional, by text encoder."""
+    """The tensors that are the embedding, by text encoder."""
     inner: Any = content.get("string_to_param", content)
     inner = dict(cast("Any", inner)) if isinstance(inner, Mapping | torch.nn.ParameterDict) else {}
     tensors = {str(name): value for name, value in inner.items() if isinstance(value, Tensor)}
     if set(tensors) == set(PAIR):
-        return {name: torch.atleast_2d(tensors[name]) for name in PAIR}
+        return {name: tensors[name] for name in PAIR}
     if len(tensors) == 1:
-        return {SINGLE: torch.atleast_2d(next(iter(tensors.values())))}
+        return {SINGLE: next(iter(tensors.values()))}
     listed = ", ".join(sorted(map(str, inner))[:5]) or "nothing"
     raise RenderError(
         f"holds {listed}",
@@ -67,13 +68,18 @@ def _tensors(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
     )
 
 
-def _check_vectors(path: Path, name: str, value: Tensor) -> None:
-    if value.ndim != 2 or not value.is_floating_point() or not value.numel():
-        kind = f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"
+def _vectors(path: Path, name: str, value: Tensor) -> Tensor:
+    """A tensor as rows of float32."""
+    plain = value.layout is torch.strided and not value.is_meta and not value.is_quantized
+    if not plain or value.ndim not in (1, 2) or not value.is_floating_point() or not 0 < value.numel() <= LARGEST:
+        words = [str(part).removeprefix("torch.") for part in (value.layout, value.dtype)]
+        kind = f"{' '.join(words).removeprefix('strided ')} of shape {tuple(value.shape)}"
         raise RenderError(
             f"{name or 'its tensor'} is {kind}, not rows of numbers", remedy="get the embedding again", place=(path,)
         )
-    if not bool(value.isfinite().all()):
+    rows = torch.atleast_2d(value.detach().float())
+    if not bool(rows.isfinite().all()):
         raise RenderError(
             f"{name or 'its tensor'} holds NaN or infinite numbers", remedy="get the embedding again", place=(path,)
         )
+    return rows

@@ -6,12 +6,12 @@ name first. The folder is listed once; a file is read when a prompt names it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
+from engine.checkpoints.checkpoint import file_sha256
 from engine.checkpoints.weight_file import weight_files
 from engine.errors import RenderError
 from engine.prompts.chunks import NamedEmbedding, chunks_of
@@ -27,7 +27,7 @@ MOST_STEPS = 1000
 class EmbeddingFolder:
     """The embeddings of one folder and the folders inside it.
 
-    Files that are empty, or of other kinds (previews, notes), are ignored.
+    Files of other kinds (previews, notes) are ignored.
 
     Attributes:
         folder: The folder.
@@ -41,10 +41,11 @@ class EmbeddingFolder:
         self._files: dict[tuple[int, ...], list[Path]] = {}
         for path in weight_files(folder, EMBEDDING_SUFFIXES, "embeddings"):
             ids = token_ids(path.stem)
-            if ids and path.stat().st_size:
+            if ids:
                 self._files.setdefault(ids, []).append(path)
         self._lengths = sorted({len(ids) for ids in self._files}, reverse=True)
         self._known: dict[str, Mapping[str, Tensor]] = {}
+        self._hashes: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,8 +112,20 @@ class EmbeddingFolder:
             for chunk in chunks_of(resolved, self)
             for insert in chunk.inserts
         }
-        files = {name: self._file(token_ids(name)) for name in sorted(names)}
-        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        return {name: digits for name in sorted(names) if (digits := self.sha256(name))}
+
+    def sha256(self, name: str) -> str | None:
+        """Return the sha256 in hex of an embedding's file; None where there is none of that name.
+
+        Raises:
+            RenderError: Several files have that name.
+        """
+        ids = token_ids(name)
+        if ids not in self._files:
+            return None
+        if name not in self._hashes:
+            self._hashes[name] = file_sha256(self._file(ids))
+        return self._hashes[name]
 
     def _file(self, ids: tuple[int, ...]) -> Path:
         first, *others = self._files[ids]

@@ -72,7 +72,9 @@ def print_schedule(nodes: Nodes) -> str:
     return "".join(_node_text(node) for node in nodes)
 
 
-def resolved_texts(text: str, steps: int, *, base_steps: int | None = None) -> tuple[TextStretch, ...]:
+def resolved_texts(
+    text: str, steps: int, *, base_steps: int | None = None, old: bool = False
+) -> tuple[TextStretch, ...]:
     """Return the texts that a text with schedules stands for, each with its last step.
 
     Args:
@@ -80,14 +82,18 @@ def resolved_texts(text: str, steps: int, *, base_steps: int | None = None) -> t
         steps: Steps to be made, at least 1.
         base_steps: In a second pass (hires fix), the steps of the first: whole numbers go on counting from them, and
             fractions from 1 to 2 mean this pass.
+        old: Whether numbers mean what they meant before WebUI 1.6: those below 1 a fraction, with or without a point,
+            all others a step; and a second pass has the texts of the first, by the steps of the first.
 
     Returns:
-        At least one; ends rise, and the last end is ``steps``.
+        At least one; ends rise, and the last end is ``steps``, or in an old second pass ``base_steps``.
     """
     nodes = parse_schedule(text)
     if nodes is None:
         return (TextStretch(end=steps, text=text),)
-    clock = _Clock(steps=steps, base=base_steps)
+    if old:
+        steps, base_steps = base_steps or steps, None
+    clock = _Clock(steps=steps, base=base_steps, old=old)
     ends = sorted({steps, *clock.switches(nodes)})
     return tuple(TextStretch(end=end, text=clock.text_at(nodes, end)) for end in ends)
 
@@ -96,6 +102,7 @@ def resolved_texts(text: str, steps: int, *, base_steps: int | None = None) -> t
 class _Clock:
     steps: int
     base: int | None
+    old: bool = False
 
     def switches(self, nodes: Iterable[str | Scheduled | Alternate]) -> Iterator[int]:
         """The steps after which something changes."""
@@ -118,7 +125,9 @@ class _Clock:
 
     def _step_of(self, when: str) -> int:
         number = float(when)
-        if "." in when:
+        if self.old:
+            number *= self.steps if number < 1 else 1
+        elif "." in when:
             number = (number - (0 if self.base is None else 1)) * self.steps
         else:
             number -= self.base or 0

@@ -7,15 +7,14 @@ that reads back as the same number, so the text of equal recipes is equal.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Problem, Problems, RecipeError
+from engine.errors import Problems, RecipeError
 from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS
 from engine.recipes.steps import FORMS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step, number
-from engine.recipes.tables import FORMAT, Table, read_recipe
+from engine.recipes.tables import FORMAT, read_recipe
+from engine.recipes.toml_text import parse_toml
 
 if TYPE_CHECKING:
     from engine.architecture.widths import FamilyName
@@ -36,21 +35,9 @@ def read(text: str) -> dict[str, Any]:
         RecipeError: every problem at once, each with its place, the value seen and what should stand there.
     """
     problems = Problems()
-    fields = read_recipe(parse_toml(text, "the recipe"), None, problems)
+    fields = read_recipe(parse_toml(text, "the recipe", RecipeError), None, problems)
     problems.raise_as(RecipeError, "the recipe")
     return fields
-
-
-def parse_toml(text: str, where: Path | str) -> Table:
-    """A TOML text as a table.
-
-    Raises:
-        RecipeError: it is not TOML; the message has line and column.
-    """
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of numbers too long, and of brackets in brackets
-        raise RecipeError.of([Problem(what=f"is not TOML: {error}")], where) from error
 
 
 def head_lines(dialect: str, family: FamilyName, save: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +16,11 @@ from engine.architecture.configs import ModelFamily
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import sizes_of
 from engine.rendering.guidance import Guidance
-from engine.sampling.sigmas import NoiseLevels
+from engine.sampling.lcm import consistent
+from engine.sampling.schedules import levels_for
+from engine.sampling.sigmas import NoiseLevels, levels_of
 from engine.sampling.stepping import Denoise
+from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
 
 if TYPE_CHECKING:
@@ -45,16 +49,28 @@ class Denoiser:
 
     def __init__(self, model: UnetModel, family: ModelFamily, levels: NoiseLevels, conditioner: Conditioner) -> None:
         self.levels = levels
+        self._half_levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr, half=True)
         self._model, self._family, self._conditioner = model, family, conditioner
         first = next(model.unet.parameters())
         self.device, self._dtype = first.device, first.dtype
+
+    def levels_of(self, shot: Shot) -> NoiseLevels:
+        """Return the noise levels that a shot is sampled with: the model's, or as old WebUIs computed them.
+
+        With the range that its options set for schedules.
+        """
+        levels, options = self._half_levels if shot.compatibility.half_levels else self.levels, shot.options
+        if not (options.sigma_min or options.sigma_max or options.rho):
+            return levels
+        return replace(levels, low=options.sigma_min, high=options.sigma_max, rho=options.rho)
 
     def of(
         self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
     ) -> Denoise:
         """Return the guided denoiser of shots: from noised to clean latents, ``x - sigma * noise``.
 
-        Its calls are counted: the prompts' schedules say which conditioning each call gets.
+        Its calls are counted: the prompts' schedules say which conditioning each call gets. Of the sampler DDIM CFG++
+        it returns two latents, ``(2, n, 4, h, w)``: the guided ones and those of the negatives.
 
         Args:
             shots: Of one size, all or none guided.
@@ -69,20 +85,24 @@ class Denoiser:
     ) -> Callable[[Tensor, float, int], Tensor]:
         """As ``of``, but every call is given its number in the schedules, from 0; without a count of its own."""
         guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
-        unet, levels = self._model.unet, self.levels
+        unet, consistency = self._model.unet, shots[0].sampler == "LCM"
+        levels = levels_for(shots[0].sampler, self.levels_of(shots[0]))
         size_rows = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
 
         def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
-            time = torch.full((), levels.time_of(sigma), device=self.device)
+            time = levels.time_of(sigma)
+            times = torch.full((), time, device=self.device)
 
             def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
                 inputs: dict[str, Any] = {**self._context(contexts.to(self._dtype))}
                 if pooled is not None:
                     inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": size_rows[rows]}
-                return unet(scaled[rows], time, **inputs, return_dict=False)[0].float()
+                return unet(scaled[rows], times, **inputs, return_dict=False)[0].float()
 
-            return self._clean(x, guidance.noise(call, predict), sigma)
+            place = sigma if SAMPLERS[shots[0].sampler].automatic else time
+            clean = self._clean(x, guidance.noise(call, predict, place), sigma)
+            return consistent(clean, x, time) if consistency else clean
 
         return denoise
 

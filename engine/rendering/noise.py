@@ -7,7 +7,6 @@ a Brownian path of the picture's seed. "CPU" is torch's generator on the CPU, "N
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -35,6 +34,10 @@ def stream_of(rng: str, seed: int) -> NoiseStream:
     return partial(torch.randn, generator=torch.Generator("cpu").manual_seed(seed))
 
 
+ALIKE = 0.9995
+"""From this mean cosine on, two noises count as one."""
+
+
 class NoiseSource:
     """The noise of shots of one size."""
 
@@ -45,7 +48,8 @@ class NoiseSource:
 
     def first(self) -> Tensor:
         """Draw the noise that pictures start from: ``(n, 4, h, w)`` float32. Call it once, before ``after``."""
-        unit = self._draw()
+        firsts = [self._first(shot, stream) for shot, stream in zip(self._shots, self._streams, strict=True)]
+        unit = torch.stack(firsts).to(self._device)
         for number, shot in enumerate(self._shots):
             if shot.ensd:
                 self._streams[number] = stream_of(shot.rng, shot.seed + shot.ensd)
@@ -57,21 +61,29 @@ class NoiseSource:
             return self._along_paths(sigmas)
         return lambda sigma, target: self._draw()
 
+    def _first(self, shot: Shot, stream: NoiseStream) -> Tensor:
+        """One picture's first noise: its stream's, or that of another size, turned towards that of another seed."""
+        options, shape = shot.options, self._shape
+        if options.seed_resize != (0, 0):
+            width, height = options.seed_resize
+            shape = (LATENT_CHANNELS, height // LATENT_STEP, width // LATENT_STEP)
+        noise = stream(shape) if shape == self._shape else stream_of(shot.rng, shot.seed)(shape)
+        if options.variation_strength:
+            other = stream_of(shot.rng, options.variation_seed)(shape)
+            noise = turned(noise, other, options.variation_strength)
+        return noise if shape == self._shape else centred(noise, stream(self._shape))
+
     def _draw(self) -> Tensor:
         return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
 
     def _along_paths(self, sigmas: Sequence[float]) -> StepNoise:
-        """Increments of each shot's Brownian path over sigma, scaled to unit variance.
-
-        The WebUI's levels are float32, and so are the ends of the increments here.
-        """
-        low, high = _float32(min(sigma for sigma in sigmas if sigma > 0)), _float32(sigmas[0])
+        """Increments of each shot's Brownian path over sigma, scaled to unit variance; all levels are float32."""
+        low, high = min(sigma for sigma in sigmas if sigma > 0), sigmas[0]
         paths = [BrownianPath(low, high, shot.seed, self._seeded(shot.rng)) for shot in self._shots]
 
         def noise(sigma: float, target: float) -> Tensor:
-            start, end = _float32(target), _float32(sigma)
-            increments = torch.stack([path.increment(start, end) for path in paths])
-            return (increments / -math.sqrt(end - start)).to(self._device)
+            increments = torch.stack([path.increment(target, sigma) for path in paths])
+            return (increments / -float(np.sqrt(np.float32(sigma) - np.float32(target)))).to(self._device)
 
         return noise
 
@@ -79,5 +91,29 @@ class NoiseSource:
         return lambda seed: stream_of(rng, seed)(self._shape)
 
 
-def _float32(sigma: float) -> float:
-    return float(np.float32(sigma))
+def turned(noise: Tensor, other: Tensor, share: float) -> Tensor:
+    """Noise ``(c, h, w)`` turned towards another by a share of the angle between them, for each of their columns.
+
+    Spherical interpolation (Shoemake 1985, "Animating rotation with quaternion curves"); the WebUI applies it along the
+    height. Where the two are nearly one, it mixes them the other way round.
+    """
+    directions = [one / one.norm(dim=1, keepdim=True) for one in (noise, other)]
+    cosine = (directions[0] * directions[1]).sum(1)
+    if cosine.mean() > ALIKE:
+        return noise * share + other * (1 - share)
+    angle = cosine.acos()
+    kept, added = (torch.sin(part * angle) / angle.sin() for part in (1 - share, share))
+    return kept.unsqueeze(1) * noise + added.unsqueeze(1) * other
+
+
+def centred(noise: Tensor, around: Tensor) -> Tensor:
+    """Noise of another size, ``(c, h, w)``, in the middle of noise of the right one; what is too large is cut off."""
+    found = around.clone()
+    ours, theirs = [], []
+    for wanted, given in zip(around.shape[1:], noise.shape[1:], strict=True):
+        shift = (wanted - given) // 2
+        size = given if shift >= 0 else given + 2 * shift
+        ours.append(slice(max(shift, 0), max(shift, 0) + size))
+        theirs.append(slice(max(-shift, 0), max(-shift, 0) + size))
+    found[:, ours[0], ours[1]] = noise[:, theirs[0], theirs[1]]
+    return found

@@ -112,7 +112,7 @@ class Renderer:
 
     def _latents(self, shots: Sequence[Shot]) -> Tensor:
         """The final latents of shots that take the same steps."""
-        latents = first_pass(shots, self.denoiser.of(shots), self.denoiser.levels, self.denoiser.device)
+        latents = first_pass(shots, self.denoiser.of(shots), self.denoiser.levels_of(shots[0]), self.denoiser.device)
         refuse_broken(shots, latents, "the UNet", "latents")
         if shots[0].hires:
             latents = self._second.over(shots, latents)

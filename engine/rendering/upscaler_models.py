@@ -7,7 +7,6 @@ if a model was trained on red, green, blue; numbers are float32 here.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from engine.checkpoints.checkpoint import file_sha256
 from engine.checkpoints.weight_file import read_weights, weight_files
 from engine.errors import RenderError, first_line
 from engine.rendering.tiles import tiled
@@ -87,11 +87,7 @@ class UpscalerFolder:
 
     def hashes(self, names: Iterable[str]) -> dict[str, str]:
         """sha256 in hex of the files of these names, by name."""
-        found: dict[str, str] = {}
-        for name in sorted(set(names)):
-            with self.path(name).open("rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-        return found
+        return {name: file_sha256(self.path(name)) for name in sorted(set(names))}
 
     def opened(self, name: str, device: torch.device) -> Enlarge:
         """One pass of a model over a picture, on a device; a file is read once.

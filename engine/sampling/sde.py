@@ -31,13 +31,25 @@ def dpmpp_sde(
         clean = denoise(x, sigma)
         if target == 0:
             return clean
+        begin, halfway, end = _places(sigma, target)
         middle = math.sqrt(sigma * target)
         down, up = split(sigma, middle, eta)
-        half = straight(clean, x, down / sigma).add_(noise(sigma, middle), alpha=up * s_noise)
+        half = straight(clean, x, down / sigma).add_(noise(begin, halfway), alpha=up * s_noise)
         clean = denoise(half, middle)
         down, up = split(sigma, target, eta)
-        x = straight(clean, x, down / sigma).add_(noise(sigma, target), alpha=up * s_noise)
+        x = straight(clean, x, down / sigma).add_(noise(begin, end), alpha=up * s_noise)
     return x
+
+
+def _places(sigma: float, target: float) -> tuple[float, float, float]:
+    """Both levels of a step and the one between them where k-diffusion reads the path: float32, through logarithms.
+
+    They differ from the levels themselves in the last bit, which changes the noise.
+    """
+    begin, end = (-torch.tensor((sigma, target)).log()).unbind()
+    halfway = begin + (end - begin) * 0.5
+    first, middle, last = (-torch.stack((begin, halfway, end))).exp().tolist()
+    return first, middle, last
 
 
 def dpmpp_2m_sde(

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import Problem, RenderError, did_you_mean
+from engine.errors import Problem, RenderError
 from engine.shots.limits import CFG, DENOISE, LATENT_STEP, SCALE, SIDES, STEPS, out_of_range
-from engine.shots.samplers import AUTOMATIC, SCHEDULES, normalised
+from engine.shots.other_names import webui_schedule
+from engine.shots.samplers import AUTOMATIC, normalised, schedule_problem
 
 LATENT_UPSCALERS: tuple[str, ...] = (
     "Latent",
@@ -97,6 +98,8 @@ class Hires:
             sampler, schedule = normalised(self.sampler, self.schedule or AUTOMATIC)
             object.__setattr__(self, "sampler", sampler)
             object.__setattr__(self, "schedule", schedule if schedule != AUTOMATIC else self.schedule)
+        else:
+            object.__setattr__(self, "schedule", webui_schedule(self.schedule))
 
     @property
     def on_latents(self) -> bool:
@@ -148,9 +151,8 @@ def _problems(hires: Hires) -> Iterator[Problem]:
         yield from out_of_range("cfg", hires.cfg, CFG, whole=False)
     if hires.sampler:
         yield from _sampler_problems(hires)
-    elif hires.schedule and hires.schedule not in SCHEDULES:
-        remedy = did_you_mean(hires.schedule, SCHEDULES)
-        yield Problem(place=("schedule",), what="unknown schedule", seen=hires.schedule, remedy=remedy)
+    elif hires.schedule and (problem := schedule_problem("", hires.schedule)):
+        yield problem
 
 
 def _denoise_problems(denoise: float) -> Iterator[Problem]:

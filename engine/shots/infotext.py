@@ -16,9 +16,22 @@ from typing import Any
 
 from engine.errors import Named, Problems, RenderError
 from engine.recipes.steps import number
+from engine.shots.compatibility import KEYS, compatibility_of
 from engine.shots.hires import Hires
-from engine.shots.infotext_hires import HIRES_KEYS, SAME, SAMPLER, has_hires, hires_pairs, hires_settings
+from engine.shots.infotext_hires import (
+    HIRES_KEYS,
+    SAME,
+    SAMPLER,
+    has_hires,
+    hires_pairs,
+    hires_settings,
+    todays_hires,
+)
+from engine.shots.infotext_options import KEYS as OPTION_KEYS
+from engine.shots.infotext_options import option_pairs, picture_options
+from engine.shots.infotext_origin import COMFY, program_of
 from engine.shots.infotext_values import number_of, sampler_settings, size_of
+from engine.shots.limits import LATENT_STEP
 from engine.shots.samplers import SAMPLERS, split_name
 from engine.shots.shot import Shot
 
@@ -27,12 +40,17 @@ FEWEST_PAIRS = 3
 """With fewer pairs than these the WebUI takes the last line for words of the prompt."""
 GPU = "NV"
 """Whose random numbers a WebUI uses where the text has no RNG."""
+NOISE_LEVELS, ZERO_TERMINAL = "Noise Schedule", "Zero Terminal SNR"
+"""The key of a model's noise levels, and its value where they end in pure noise."""
 
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}
 _ETAS = ("Eta", "Eta DDIM")
-_READ = frozenset({PROMPT, NEGATIVE, "Sampler", "Schedule type", "Size", "RNG", *_WHOLE, *_NUMBERS, *_ETAS})
-_HARMLESS = frozenset({"Model", "Model hash", "VAE", "VAE hash", "TI hashes", "Hashes", "Version", "User", "Recipe"})
+_SINGLE = frozenset({PROMPT, NEGATIVE, "Sampler", "Schedule type", "Size", "RNG", NOISE_LEVELS})
+_READ = frozenset({*_SINGLE, *_WHOLE, *_NUMBERS, *_ETAS, *KEYS.values(), *OPTION_KEYS.values()})
+_HARMLESS = frozenset(
+    {"Model", "Model hash", "VAE", "VAE hash", "TI hashes", "Hashes", "Version", "App", "User", "Recipe"}
+)
 
 _PAIR = re.compile(r'(\w[\w /-]{1,60}):\s*("(?:[^"\\]|\\.)*"|\{[^{}]*\}|[^,]*)(?:,|$)')  # {}: the Hashes of Civitai
 
@@ -91,6 +109,8 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
         _eta_name(*(part.sampler for part in shot.passes)): number(float(noise["eta"])) if "eta" in noise else "",
         "Sigma noise": number(float(noise["s_noise"])) if "s_noise" in noise else "",
         **hires_pairs(shot),
+        **option_pairs(shot.options),
+        **{KEYS[name]: "True" for name in shot.compatibility.fields},
         **more,
         "Version": f"sd-recipe-search {version('sd-recipe-search')}",
     }
@@ -116,7 +136,7 @@ def _in_quotes(value: str) -> str:
 
 
 def read_fields(text: str) -> dict[str, str]:
-    """Every pair by its key, and ``Prompt`` and ``Negative prompt``.
+    """Every pair by its key, and ``Prompt`` and ``Negative prompt``; hires fix under the keys of today.
 
     Raises:
         RenderError: the last line is not one of settings.
@@ -131,7 +151,8 @@ def read_fields(text: str) -> dict[str, str]:
             remedy="take a picture that a WebUI saved",
         )
     prompt, negative = _prompts(lines)
-    return {PROMPT: prompt, NEGATIVE: negative} | {name: _plain(value.strip()) for name, value in pairs}
+    found = {PROMPT: prompt, NEGATIVE: negative} | {name: _plain(value.strip()) for name, value in pairs}
+    return todays_hires(found)
 
 
 def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
@@ -143,17 +164,29 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     problems, later = Problems(), Problems()
     found: dict[str, Any] = {"prompt": fields.get(PROMPT, ""), "negative": fields.get(NEGATIVE, "")}
     found |= sampler_settings(fields)
-    found["rng"] = GPU if fields.get("RNG", "GPU") == "GPU" else fields["RNG"]
+    usual = "CPU" if program_of(fields) == COMFY else "GPU"
+    found["rng"] = GPU if fields.get("RNG", usual) == "GPU" else fields.get("RNG", usual)
+    found["compatibility"] = compatibility_of(fields)
+    found["options"] = picture_options(fields, problems)
     hires = hires_settings(fields, later)
     names = {**_NUMBERS, _eta_name(found.get("sampler", ""), hires.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():
         if name in fields:
             found[field] = number_of(name, fields[name], int if name in _WHOLE else float, problems)
     if "Size" in fields:
-        found["width"], found["height"] = size_of("Size", fields["Size"], problems)
+        width, height = size_of("Size", fields["Size"], problems)
+        _take_size(width, height, found, hires)
     problems.extend(later.found)
     problems.raise_as(RenderError, "the picture's text")
     return found | ({"hires": Hires(**hires)} if hires else {})
+
+
+def _take_size(width: int, height: int, found: dict[str, Any], hires: dict[str, Any]) -> None:
+    """Put the size into the settings, as a WebUI makes it: whole latents, but enlarged from the pixels of the text."""
+    found["width"], found["height"] = (side // LATENT_STEP * LATENT_STEP for side in (width, height))
+    if hires and (width, height) != (found["width"], found["height"]) and not any(hires.get("resize", ())):
+        scale = hires.get("scale") or 2.0
+        hires["resize"] = (int(width * scale), int(height * scale))
 
 
 def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ The keys are those of WebUI 1.10 (``StableDiffusionProcessingTxt2Img.init`` in i
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,9 +23,14 @@ STEPS, SAMPLER, SCHEDULE = "Hires steps", "Hires sampler", "Hires schedule type"
 CFG, OLD_CFG = "Hires CFG Scale", "Hires CFG scale"
 PROMPT, NEGATIVE = "Hires prompt", "Hires negative prompt"
 HIRES_KEYS = frozenset({DENOISING, UPSCALE, RESIZE, UPSCALER, STEPS, SAMPLER, SCHEDULE, CFG, OLD_CFG, PROMPT, NEGATIVE})
+FIRST_SIZE = "First pass size"
+"""The key of the first pass's size before WebUI's present hires fix, when "Size" was that of the whole."""
+FIRST_PIXELS, FIRST_STEP = 512 * 512, 64
+"""About how many pixels such a first pass has where its size is 0x0, and what its sides are multiples of."""
 SAME = "Use same "
 """How values begin that have no effect, such as "Use same checkpoint"."""
 
+_SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
 _NUMBERS: dict[str, tuple[str, type[int | float]]] = {
     DENOISING: ("denoise", float),
     UPSCALE: ("scale", float),
@@ -36,6 +43,23 @@ _NUMBERS: dict[str, tuple[str, type[int | float]]] = {
 def has_hires(fields: Mapping[str, str]) -> bool:
     """Return whether a picture was made with hires fix, by the WebUI's rule."""
     return DENOISING in fields and not fields.keys().isdisjoint({UPSCALE, RESIZE, UPSCALER})
+
+
+def todays_hires(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a picture of the old hires fix as today's WebUI reads them; those of others as they are.
+
+    As ``restore_old_hires_fix_params`` of modules/infotext_utils.py: what was "Size" is the size to enlarge to.
+    """
+    first, whole = (_SIZE.fullmatch(fields.get(key, "")) for key in (FIRST_SIZE, "Size"))
+    if first is None or whole is None:
+        return dict(fields)
+    width, height = int(whole[1]), int(whole[2])
+    sides = int(first[1]), int(first[2])
+    if not all(sides) and width and height:
+        scale = math.sqrt(FIRST_PIXELS / (width * height))
+        sides = tuple(math.ceil(scale * side / FIRST_STEP) * FIRST_STEP for side in (width, height))
+    others = {key: value for key, value in fields.items() if key != FIRST_SIZE}
+    return others | {"Size": "x".join(map(str, sides)), RESIZE: whole[0]}
 
 
 def hires_pairs(shot: Shot) -> dict[str, str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from engine.errors import Named, Problems
-from engine.shots.samplers import AUTOMATIC, SAMPLERS, SCHEDULES, split_name
+from engine.shots.other_names import webui_schedule
+from engine.shots.samplers import AUTOMATIC, SAMPLERS, split_name
 
 _BEFORE_TYPES = re.compile(r"v1\.[0-8](?!\d)")  # versions of the WebUI in which a bare name meant uniform levels
 
@@ -16,7 +17,7 @@ def sampler_settings(fields: Mapping[str, str]) -> dict[str, str]:
     if "Sampler" not in fields:
         return {}
     name, parts = fields["Sampler"], split_name(fields["Sampler"])
-    schedule = _schedule(fields.get("Schedule type", AUTOMATIC))
+    schedule = webui_schedule(fields.get("Schedule type", AUTOMATIC))
     own_levels = parts is not None and not SAMPLERS[parts[0]].automatic
     named = parts is not None and parts[1] != AUTOMATIC
     if own_levels or (named and schedule == AUTOMATIC):  # the WebUI passes over a schedule of these
@@ -24,12 +25,6 @@ def sampler_settings(fields: Mapping[str, str]) -> dict[str, str]:
     if "Schedule type" not in fields and _BEFORE_TYPES.search(fields.get("Version", "")):
         schedule = "Uniform"
     return {"sampler": name, "schedule": schedule}
-
-
-def _schedule(text: str) -> str:
-    """As the WebUI writes it now; before 1.9 it wrote "karras"."""
-    known = {name.casefold(): name for name in SCHEDULES}
-    return known.get(text.casefold().replace("_", " "), text)
 
 
 def number_of(name: str, text: str, kind: type[int | float], problems: Problems) -> float | None:

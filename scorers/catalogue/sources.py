@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import Named, Problem, Problems
+from engine.files import file_kind
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.lookup import ScorerChoice
 from scorers.catalogue.published import Files
@@ -169,7 +170,7 @@ class FileFinder:
     def _file(self, own: str, name: str, files: Files, sources: Sources) -> Path | None:
         """The user's own file, else the first of the published ones that is there."""
         named = self._files.get(own)
-        if named is not None and named.is_file():
+        if named is not None and file_kind(named):
             return named
         path = None if named is not None else self._first(files)
         if path is None:
@@ -181,4 +182,4 @@ class FileFinder:
         if self._folder is None:
             return None
         paths = (self._folder / file.name for file in files)
-        return next((path for path in paths if path.is_file()), None)
+        return next((path for path in paths if file_kind(path) == "file"), None)

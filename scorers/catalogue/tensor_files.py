@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.errors import first_line
+from engine.files import readable
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 
@@ -33,12 +35,35 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the weights in a checkpoint."""
 PARALLEL = "module."
 """The prefix that ``torch.nn.DataParallel`` gives every name."""
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""The errors that torch raises for damaged or foreign files, beside ``UnpicklingError``."""
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file, as hex.
+
+    Raises:
+        ScorerError: it cannot be read.
+    """
+    try:
+        with readable(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ScorerError(f"cannot be read ({error.strerror})", place=(path,)) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -47,10 +72,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ScorerError: the file is missing, damaged, of another kind than its name says, or holds more than tensors.
     """
-    if not path.is_file():
-        raise ScorerError(
-            f"{'a folder, not a weights file' if path.is_dir() else 'no such weights file'}", place=(path,)
-        )
+    try:
+        readable(path)
+    except FileNotFoundError:
+        raise ScorerError("no such weights file", place=(path,)) from None
+    except OSError as error:
+        raise ScorerError(f"cannot be read ({error.strerror})", place=(path,), remedy="name a weights file") from error
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix not in PICKLES:
@@ -61,7 +88,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    with path.open("rb") as file:
+    with readable(path).open("rb") as file:
         start = file.read(2)
     if start == b"PK" or start[:1] == b"\x80":
         raise ScorerError(
@@ -70,7 +97,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             remedy="convert it, renaming is not enough",
         )
     try:
-        return _unprefixed(load_file(path))
+        return _unprefixed(load_file(readable(path)))
     except SafetensorError as error:
         raise ScorerError(
             f"not a whole safetensors file ({error})", place=(path,), remedy="copy or download it again"
@@ -78,10 +105,11 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(readable(path)) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except _DAMAGED:
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
@@ -96,7 +124,7 @@ def _read_torchscript(path: Path) -> dict[str, Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit's own, that it will go
         warnings.simplefilter("ignore", DeprecationWarning)
-        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        return dict(torch.jit.load(str(readable(path)), map_location="cpu").state_dict())
 
 
 def _harmless() -> list[Any]:
@@ -111,8 +139,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     mapped = zipfile.is_zipfile(path)  # the older format cannot be mapped; mapping leaves an optimiser's state on disk
     try:
         with torch.serialization.safe_globals(_harmless()):
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+            loaded = torch.load(readable(path), map_location="cpu", weights_only=True, mmap=mapped)
+    except (pickle.UnpicklingError, *_DAMAGED) as error:
         raise ScorerError(
             f"not a file of plain tensors ({first_line(error)})", place=(path,), remedy="convert it to .safetensors"
         ) from error

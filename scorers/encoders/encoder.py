@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.errors import Problems
 from scorers.catalogue.tensor_files import read_tensors, sha256_of
 from scorers.encoders.build import built
 from scorers.encoders.files import EncoderConfig, read_config, refuse_mix_up
@@ -94,8 +95,7 @@ class Encoder:
             ScorerError: either file cannot be used, or they do not fit together.
         """
         weights = Path(weights)
-        described = read_config(config)
-        tensors = read_tensors(weights)
+        described, tensors = _both(config, weights)
         sha256 = sha256_of(weights)
         refuse_mix_up(weights, sha256, described)
         loaded = in_open_clip_names(weights, tensors)
@@ -180,6 +180,19 @@ class Encoder:
                     ScorerWarning,
                     stacklevel=4,
                 )
+
+
+def _both(config: str | Path, weights: Path) -> tuple[EncoderConfig, dict[str, Tensor]]:
+    """The configuration and the weights; what is wrong with either is told together."""
+    problems = Problems()
+    described: EncoderConfig | None = None
+    with problems.collecting():
+        described = read_config(config)
+    with problems.collecting():
+        tensors = read_tensors(weights)
+        if described is not None:
+            return described, tensors
+    raise ScorerError.of(problems.found)
 
 
 def _without_projection(visual: Any) -> dict[str, Tensor | None]:

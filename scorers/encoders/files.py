@@ -11,6 +11,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from engine.errors import did_you_mean
+from engine.files import file_kind, read_text
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.published import KnownEncoder
 from scorers.encoders.preprocess import RESIZES
@@ -51,7 +52,7 @@ def read_config(config: str | Path) -> EncoderConfig:
     path, known = Path(config), catalogue.encoder_named(str(config))
     if known is not None:
         return _from_catalogue(known)
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json" or file_kind(path):
         return _from_file(path)
     return _from_name(str(config))
 
@@ -69,11 +70,11 @@ def _architecture(name: str) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> EncoderConfig:
+    if not file_kind(path):
+        raise ScorerError("no such encoder config", place=(path,))
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ScorerError("no such encoder config", place=(path,)) from None
-    except (OSError, ValueError) as error:
+        loaded = json.loads(read_text(path, ScorerError))
+    except (ValueError, RecursionError) as error:
         raise ScorerError(f"not a JSON encoder config ({error})", place=(path,)) from error
     whole: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     model = whole.get("model_cfg", whole)

@@ -13,11 +13,11 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from engine.errors import Problems
 from scorers.errors import ScorerError
+from scorers.picture_files import kept_size, read_image
 
 Resize = Literal["shortest", "longest", "squash"]
 """How a picture is brought to a square, see ``prep``."""
@@ -88,35 +88,21 @@ def prep(x: Tensor, size: int, mean: Sequence[float], std: Sequence[float], resi
 
 
 def load_picture(path: Path) -> Tensor:
-    """Decode a picture file: upright by its EXIF, transparency on white, first frame only.
+    """Decode a picture file as ``scorers.picture_files.read_image`` does.
 
     Returns:
         ``[3, h, w]`` float32 in 0..1, on the CPU.
 
     Raises:
-        ScorerError: the file is missing, is not a picture, or is cut short.
+        ScorerError: the file is missing, is not a picture, is cut short, or is too large.
     """
-    try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            pixels = _rgb(image)
-    except FileNotFoundError:
-        raise ScorerError("no such file", place=(path,)) from None
-    except UnidentifiedImageError:
-        raise ScorerError("not a picture (or of a kind that Pillow cannot read)", place=(path,)) from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ScorerError(f"cannot be read as a picture ({error})", place=(path,)) from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16-bit grey: convert("RGB") would clip instead of scale
+    image = read_image(path, ScorerError)
+    if image.mode == "RGB":
+        pixels = np.asarray(image, dtype=np.float32) / 255
+    else:  # grey of 16 bits
         grey = np.asarray(image, dtype=np.float32) / 65535
-        return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+        pixels = np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def load_pictures(paths: Iterable[Path]) -> list[Tensor]:
@@ -132,3 +118,18 @@ def load_pictures(paths: Iterable[Path]) -> list[Tensor]:
             pictures.append(load_picture(path))
     problems.raise_as(ScorerError, "the references")
     return pictures
+
+
+def short_sides(paths: Iterable[Path]) -> list[int]:
+    """The short side in pixels of every picture as ``load_picture`` gives it, from the files' headers.
+
+    Raises:
+        ScorerError: with one line for each file that is not a picture.
+    """
+    sides: list[int] = []
+    problems = Problems()
+    for path in paths:
+        with problems.collecting():
+            sides.append(min(kept_size(path, ScorerError)))
+    problems.raise_as(ScorerError, "the references")
+    return sides

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.errors import Problems
 from scorers.base import Calibration, ImageScorer, Scorer
 from scorers.catalogue.tensor_files import sha256_of
-from scorers.encoders.preprocess import load_pictures
+from scorers.encoders.preprocess import load_picture, short_sides
 from scorers.errors import ScorerError
 from scorers.extraction import guards
 from scorers.extraction.observer import Observer
@@ -27,7 +28,7 @@ from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, picture_penalties, statistic_penalties
 from scorers.panel.registry import embeddings_of, open_scorers, report_embeddings
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
-from scorers.panel.verdict import PairedDifference, Verdict
+from scorers.panel.verdict import CONFIDENCE, PairedDifference, Verdict
 from scorers.reporting.distances import ReferenceDistance, reference_distances
 from scorers.reporting.separation import separation
 from scorers.scoring.direction import ReferenceDirection
@@ -47,10 +48,7 @@ class Panel:
         remarks: what calibration measured of the references, in words.
     """
 
-    def __init__(
-        self, settings: PanelSettings, observer: Observer, scorers: Sequence[Scorer], pictures: Sequence[Tensor]
-    ) -> None:
-        """``pictures`` are the references, ``[3, h, w]`` each, in the order of ``settings.references``."""
+    def __init__(self, settings: PanelSettings, observer: Observer, scorers: Sequence[Scorer]) -> None:
         self._settings = settings
         self.scorers = tuple(scorers)
         self._embeddings = report_embeddings(settings, scorers)
@@ -58,7 +56,7 @@ class Panel:
         self._direction: ReferenceDirection | None = None
         self.remarks: tuple[str, ...] = ()
         self.observer = observer
-        self.references = _features_of(observer, settings.references, pictures)
+        self.references = _features_of(observer, settings.references)
         self.limits = guards.Limits.around(self.references.statistics)
 
     @classmethod
@@ -75,13 +73,12 @@ class Panel:
                 cannot be used.
         """
         check_settings(settings, [scorer.name for scorer in extra])
-        pictures = load_pictures(settings.references)
         settings = replace(settings, weights=settings.shared_weights)
+        sides = short_sides(settings.references)
         encoders, scorers = open_scorers(settings, device, extra)
-        sides = [min(picture.shape[-2:]) for picture in pictures]
         size = working_size([*sides, *([settings.render_size] if settings.render_size else [])])
         image_scorers = [scorer for scorer in scorers if isinstance(scorer, ImageScorer)]
-        return cls(settings, Observer(encoders, embeddings_of(scorers), image_scorers, size), scorers, pictures)
+        return cls(settings, Observer(encoders, embeddings_of(scorers), image_scorers, size), scorers)
 
     @property
     def made_of(self) -> Mapping[str, Any]:
@@ -99,6 +96,7 @@ class Panel:
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
             "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
+            **({"prompt weights": dict(self._settings.prompt_weights)} if self._settings.prompt_weights else {}),
         }
 
     @property
@@ -138,7 +136,7 @@ class Panel:
         Raises:
             ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer failed.
         """
-        return self.observer.see(images, prompts, seeds, self.limits)
+        return self._with_weights(self.observer.see(images, prompts, seeds, self.limits))
 
     def reviewed(self, features: Features) -> Features:
         """Features stored earlier, with the pictures marked that this panel counts as broken.
@@ -149,7 +147,13 @@ class Panel:
         lacking = features.lacks(self.observer.versions)
         if lacking:
             raise ScorerError(f"kept features lack {', '.join(lacking)}", remedy="compute them from the pictures again")
-        return guards.marked(features, self.limits)
+        return self._with_weights(guards.marked(features, self.limits))
+
+    def _with_weights(self, features: Features) -> Features:
+        known = self._settings.picture_weights
+        if not known:
+            return features
+        return replace(features, weights=np.array([known.get(slot, 1.0) for slot in features.slots]))
 
     def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
         """Fit the scorers, measure their units and noise, and switch off those that cannot rank recipes.
@@ -214,10 +218,15 @@ class Panel:
         """
         return self._state.judge(features)
 
-    def compare(self, a: Features, b: Features) -> PairedDifference:
+    def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """How much better ``a`` is than ``b``, over the slots whose pictures are intact in both.
 
         Scaled scores have no floor here. Penalties on single pictures count, penalties on a recipe as a whole do not.
+
+        Args:
+            a: features of one recipe.
+            b: features of the other.
+            confidence: level of the interval, between 0 and 1.
 
         Returns:
             The difference in objective units; its interval, for other prompts and seeds of the same kind, comes from
@@ -226,7 +235,7 @@ class Panel:
         Raises:
             ScorerError: fewer than 3 common slots, or a scorer failed.
         """
-        return self._state.compare(a, b)
+        return self._state.compare(a, b, confidence=confidence)
 
     def contributions(self, features: Features) -> dict[str, Values]:
         """The contribution of every picture, ``(n,)`` by scorer, in calibration's units; NaN for broken pictures.
@@ -263,16 +272,22 @@ class Panel:
         return reference_distances(recipes, self.references, baselines, embedding, self._direction)
 
 
-def _features_of(observer: Observer, paths: Sequence[Path], pictures: Sequence[Tensor]) -> Features:
-    """Features of the references, whose pictures may have any sizes.
+def _features_of(observer: Observer, paths: Sequence[Path]) -> Features:
+    """Features of the references, whose pictures may have any sizes; one at a time is in memory.
 
     Raises:
-        ScorerError: pictures that show nothing; all are named.
+        ScorerError: pictures that cannot be read or show nothing; all are named.
     """
-    parts = [observer.see(picture[None], [""], [number]) for number, picture in enumerate(pictures)]
+    parts: list[Features] = []
     problems = Problems()
-    for path, part in zip(paths, parts, strict=True):
-        if part.broken[0]:
-            problems.add((path,), f"shows nothing: {part.broken[0]}")
+    for number, path in enumerate(paths):
+        picture: Tensor | None = None
+        with problems.collecting():
+            picture = load_picture(path)
+        if picture is None:
+            continue
+        parts.append(observer.see(picture[None], [""], [number]))
+        if parts[-1].broken[0]:
+            problems.add((path,), f"shows nothing: {parts[-1].broken[0]}")
     problems.raise_as(ScorerError, "the references")
     return joined(parts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -61,7 +60,7 @@ def open_scorers(
     """
     others = {scorer.name for scorer in extra}
     names = [name for name in settings.weights if name not in others]
-    plugged = load_plugins(names, settings.here)
+    plugged = load_plugins(names, settings)
     sources = sources_of(settings, [name for name in names if name not in plugged], [*plugged.values(), *extra])
     if sources.missing:
         raise ScorerError.of(missing.problem for missing in sources.missing)
@@ -73,8 +72,8 @@ def open_scorers(
     return encoders, [*(ready[name] for name in names), *extra]
 
 
-def load_plugins(names: Iterable[str], here: Path) -> dict[str, Scorer]:
-    """Load the plug-ins among these names.
+def load_plugins(names: Iterable[str], settings: PanelSettings) -> dict[str, Scorer]:
+    """Load the plug-ins among these names, as a panel's settings say.
 
     Raises:
         ScorerError: plug-ins that cannot be loaded; all are named.
@@ -84,7 +83,8 @@ def load_plugins(names: Iterable[str], here: Path) -> dict[str, Scorer]:
         if not catalogue.is_plugin(name) and (name not in points or catalogue.scorer_named(name)):
             continue
         with problems.collecting():
-            plugged[name] = open_plugin(name, here)
+            limit = settings.time_limit_s
+            plugged[name] = open_plugin(name, settings.here, trusted=settings.trusted, time_limit_s=limit)
     problems.raise_as(ScorerError)
     return plugged
 

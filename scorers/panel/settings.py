@@ -13,8 +13,10 @@ from engine.errors import Problem, Problems, did_you_mean
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
+from scorers.features import Slot
 from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
+from scorers.scoring.watch import TIME_LIMIT_S
 
 FEWEST_REFERENCES = 4
 """The fewest reference pictures that the style score can learn from."""
@@ -43,7 +45,12 @@ class PanelSettings:
         folder: where published files are looked for.
         files: published files elsewhere, by the name of their encoder or scorer.
         here: the folder that paths of plug-ins are relative to.
+        trusted: files of plug-ins that may run, as ``scorers.scoring.plugins.open_plugin`` takes them; None: all.
+        time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
         render_size: short side of the renders in pixels, where it may be less than the references'.
+        picture_weights: how much the pictures of a prompt and seed count, above 0, 1 where none is given; empty: all
+            count alike.
+        prompt_weights: the weights that trials are judged by, as reports name them: prompt to weight.
     """
 
     encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
@@ -56,7 +63,11 @@ class PanelSettings:
     folder: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     here: Path = Path()
+    trusted: frozenset[tuple[str, str]] | None = None
+    time_limit_s: float = TIME_LIMIT_S
     render_size: int | None = None
+    picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
+    prompt_weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def shared_weights(self) -> dict[str, float]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from scorers.features import FloatArray
 from scorers.scoring.metric import unbiased_square
@@ -62,6 +61,8 @@ def agreement(style: Sequence[float], margin: Sequence[float]) -> float:
     """Spearman's rank correlation of two scores of the same trials; NaN where one never changes."""
     if len(style) < 2 or min(np.ptp(style), np.ptp(margin)) == 0:
         return float("nan")
+    from scipy.stats import rankdata  # scipy.stats takes a second to load
+
     return float(np.corrcoef(rankdata(style), rankdata(margin))[0, 1])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from search.history import Point
 from search.space.knob import Knob
@@ -14,6 +14,8 @@ EncodedPoint = tuple[float, ...]
 """A point as the surrogate model sees it, one number for every column."""
 ONE_HOT = 0.5
 """The number in the column of the chosen word; two words lie as far apart as 0.7 of a knob's range."""
+ROWS_SHARED = 8192
+"""Most rows that are kept as one object each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,4 +47,10 @@ class PointEncoding:
                 row += [ONE_HOT * (n == round(value)) for n in range(len(knob.options))]
             else:
                 row.append(knob.unit(value))
-        return tuple(row)
+        return _shared(tuple(row))
+
+
+@lru_cache(maxsize=ROWS_SHARED)
+def _shared(row: EncodedPoint) -> EncodedPoint:
+    """Return the one object for equal rows: every question encodes all trials anew, and answers remember the rows."""
+    return row

@@ -116,12 +116,10 @@ class _Arrays:
         self.centre = np.array(observations.centre)
         self.trend = self.trend_at(self.rows)
         self.shot_sets = np.array(observations.shot_sets)
-        self.same_set = (self.shot_sets[:, None] == self.shot_sets).astype(float)
         error = observations.standard_error
         self.set_variance = (error / self.scale) ** 2 if error else 0.0
         """Variance of the random effect of a set of shots on a recipe."""
         self.set_constant = (self.set_variance or SET_CONSTANT_VARIANCE) * (len(set(observations.shot_sets)) > 1)
-        self.fixed = CONSTANT_VARIANCE + self.set_constant * self.same_set
 
     @property
     def columns(self) -> int:
@@ -131,6 +129,14 @@ class _Arrays:
     def trend_at(self, rows: Array) -> Array:
         """Return the quadratic trend of rows, 0 at the centre, ``(n,)``."""
         return TREND_STEEPNESS * np.square(rows - self.centre).mean(1)
+
+    def same_sets(self) -> Array:
+        """Return 1 for every pair of trials on the same set of shots, else 0, ``(n, n)``."""
+        return (self.shot_sets[:, None] == self.shot_sets).astype(float)
+
+    def constants(self, same_sets: Array) -> Array:
+        """Return the part of the covariance that neither recipes nor hyperparameters change, ``(n, n)``."""
+        return CONSTANT_VARIANCE + self.set_constant * same_sets
 
 
 class _HyperparameterDensity(_Arrays):
@@ -142,14 +148,16 @@ class _HyperparameterDensity(_Arrays):
         mean, width = LOG_NOISE_GIVEN if error else LOG_NOISE_UNKNOWN
         self.log_noise = (mean + (2 * np.log(error / self.scale) if error else 0.0), width)
         """Prior mean and standard deviation of the logarithm of the noise variance."""
+        self._same_sets = self.same_sets()
+        self._constants = self.constants(self._same_sets)
 
     def negative_log(self, theta: Array) -> tuple[float, Array]:
         """Return minus the log posterior density (but for a constant) and its gradient (R. and W., eq. 5.8, 5.9)."""
         amplitude, noise, trend, scales = _split(theta)
         kernel, slope = matern(_distances(self.rows, self.rows, scales))
         trends = np.outer(self.trend, self.trend)
-        weight = amplitude + self.set_variance * self.same_set
-        covariance = weight * kernel + trend * trends + self.fixed
+        weight = amplitude + self.set_variance * self._same_sets
+        covariance = weight * kernel + trend * trends + self._constants
         covariance[np.diag_indices_from(covariance)] += noise + 1e-9
         factor = cho_factor(covariance, lower=True)
         weights = cho_solve(factor, self.values)
@@ -175,22 +183,29 @@ class _HyperparameterDensity(_Arrays):
 
 
 class GaussianProcess(_Arrays):
-    """The surrogate model conditioned on observations: the posterior of any row, in the units of the values."""
+    """The surrogate model conditioned on observations: the posterior of any row, in the units of the values.
+
+    It keeps no number for every pair of trials: many models are remembered, and those would fill the memory.
+    """
 
     def __init__(self, observations: Observations, theta: tuple[float, ...]) -> None:
         """Condition on the observations, with the hyperparameters given."""
         super().__init__(observations)
-        self.amplitude, noise, self.trend_variance, self.inverse_scales = _split(np.array(theta))
-        kernel, _ = matern(_distances(self.rows, self.rows, self.inverse_scales))
-        covariance = (self.amplitude + self.set_variance * self.same_set) * kernel + self.fixed
-        covariance += self.trend_variance * np.outer(self.trend, self.trend)
-        covariance[np.diag_indices_from(covariance)] += noise + 1e-9
-        self.factor = cholesky(covariance, lower=True)
-        self.weights = cho_solve((self.factor, True), self.values)
-        self.noise = float(np.sqrt(noise)) * self.scale
+        self.amplitude, self._noise_variance, self.trend_variance, self.inverse_scales = _split(np.array(theta))
+        self.weights = cho_solve((self.factor(), True), self.values)
+        self.noise = float(np.sqrt(self._noise_variance)) * self.scale
         """Standard deviation of the observation noise, as fitted: how far values stray from any smooth function."""
         self.standard_error = max(self.noise, observations.standard_error or 0.0)
         """The noise, but at least the given standard error: one set of shots may give smooth values by chance."""
+
+    def factor(self) -> Array:
+        """Return the lower Cholesky factor of the values' covariance, ``(n, n)``."""
+        kernel, _ = matern(_distances(self.rows, self.rows, self.inverse_scales))
+        same_sets = self.same_sets()
+        covariance = (self.amplitude + self.set_variance * same_sets) * kernel + self.constants(same_sets)
+        covariance += self.trend_variance * np.outer(self.trend, self.trend)
+        covariance[np.diag_indices_from(covariance)] += self._noise_variance + 1e-9
+        return cholesky(covariance, lower=True)
 
     def posterior_mean(self, rows: Array) -> Array:
         """Return the posterior mean of rows ``(n, columns)`` on the average set of shots, ``(n,)``."""
@@ -218,7 +233,7 @@ class GaussianProcess(_Arrays):
 
     def leave_one_out_residuals(self) -> Array:
         """Return each value minus its posterior mean given the other values (R. and W., eq. 5.12), ``(n,)``."""
-        inverse = solve_triangular(self.factor, np.eye(len(self.values)), lower=True)
+        inverse = solve_triangular(self.factor(), np.eye(len(self.values)), lower=True)
         return self.scale * self.weights / np.square(inverse).sum(0)
 
 

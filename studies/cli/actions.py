@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
+from engine.errors import Problem, Problems
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, MODELS
-from studies.night.night import Night
+from studies.inputs.models import MODELS, swapped_files
+from studies.night.fingerprint import INPUTS, refuse_other_inputs_than_before
+from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
-from studies.preflight.findings import is_fatal
+from studies.preflight.findings import Finding, is_fatal
+from studies.progress import bytes_meter
 from studies.review.show import standings
-from studies.store.opening import open_store
+from studies.store.journal import refuse_other_study, repair
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
-from studies.studyfile.spec import Storage, StudySpec
+from studies.store.workers import alone
+from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
+
+
+def check_study(spec: StudySpec) -> tuple[Finding, ...]:
+    """Check everything that would fail, and whether the study can go on where it was begun; errors come first."""
+    found = preflight(spec)
+    if is_fatal(found):
+        return found
+    problems = Problems()
+    with problems.collecting():
+        refuse_other_inputs_than_before(spec)
+    return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -24,7 +42,7 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
     Raises:
         StudyError: the check found an error.
     """
-    findings = preflight(spec)
+    findings = check_study(spec)
     for finding in findings:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
@@ -32,28 +50,47 @@ def refuse_unready(spec: StudySpec, console: Console) -> None:
         raise StudyError("nothing was started", place=(spec.storage.file,), remedy="fix the errors above")
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome | None:
+def repair_study(storage: Storage) -> str:
+    """Mend the journal of a study, where it is damaged.
+
+    Returns:
+        What was done, for people.
+
+    Raises:
+        StudyError: a worker is at the study.
+    """
+    refuse_other_study(storage.folder, storage.name)
+    if not storage.folder.is_dir():
+        raise not_run(storage)
+    with alone(storage.folder), disk_errors_named(storage.folder):
+        return repair(storage.folder, storage.name)
+
+
+def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
         spec: the study.
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
+        proof: whether to prove the finalists when no trial is left.
 
     Returns:
-        The outcome; None if another worker makes it.
+        The outcome; None if another worker makes it, or if none is to be made.
 
     Raises:
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console).run()
+    outcome = Night(spec, console, proof=proof).run()
+    if not proof:
+        console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
         return None
     console.print(standings(outcome))
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
-    console.print(f"contact sheet: {outcome.sheet}", highlight=False, markup=False)
+    console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
@@ -68,13 +105,45 @@ def search_study(spec: StudySpec, typed_path: str, console: Console) -> Outcome 
     return outcome
 
 
-def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
+    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
+
+    Raises:
+        StudyError: the study was never run, or one of the files is another one.
+    """
+    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
+    with bytes_meter("reading the models", console) as progress:
+        swapped = swapped_files(merge, rendering, storage, inputs, progress)
+    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
+    if problems:
+        remedy = "put it back; a search with the new one is another study, with a name of its own"
+        raise StudyError.of(problem.advised(remedy) for problem in problems)
+
+
+def approve_recipe(
+    storage: Storage,
+    *,
+    finalist: int | None,
+    trial: int | None,
+    note: str,
+    by: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> Pin:
     """Pin a finalist (by default the first) or a trial.
+
+    Args:
+        storage: of the study.
+        finalist: its number, from 1.
+        trial: number of a trial instead.
+        note: why this one.
+        by: who approves; None: the user's login name.
+        check: called once the recipe is there, before it is pinned; what it raises is raised.
 
     Raises:
         StudyError: there is no such finalist or trial.
     """
-    outcome = read_outcome(storage.folder) if trial is None else None
+    refuse_other_study(storage.folder, storage.name)
+    outcome = read_outcome(storage.folder, storage.name) if trial is None else None
     store = open_store(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}
     if outcome is not None:
@@ -84,9 +153,11 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     else:
         source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
         models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
+    check()
     return pin_recipe(
         storage.folder,
         candidate.recipe,
+        study=storage.name,
         source=source,
         models=models,
         note=note,

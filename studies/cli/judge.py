@@ -9,34 +9,38 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors, study_argument
-from studies.progress import console
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
+from studies.cli.trust import allowed, trust_option
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.night.rescore import RescoreResult
     from studies.review.picking import Picking
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option("--render", is_flag=True, help="Render again where stored features lack something.")
+@trust_option
 @plain_errors
-def rescore(study: Path, render: bool) -> None:
+def rescore(study: Path, render: bool, *, trust: bool) -> None:
     """Judge all trials again by the study file as it is now (references, weights, scorers), without rendering."""
     from studies.night.rescore import rescore_study
 
-    spec = opened(study)
+    spec = allowed(opened(study), trust=trust)
     print_rescored(spec.storage.name, rescore_study(spec, console(), render=render), study)
 
 
 def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
     """Print the result of rescoring, and what to type next."""
+    from engine.errors import counted
+
     if not done.changed:
         click.echo(f"{name}: no scorer, weight or reference has changed since the trials were scored")
         return
     for line in done.changed:
         click.echo(f"changed: {line}")
-    click.echo(f"{done.trials} trials judged again; the best now:")
+    click.echo(f"{counted(done.trials, 'trial')} judged again; the best now:")
     for number, before, after in done.moved[:5]:
         click.echo(f"  trial {number}: {after:+.2f} (before: {before:+.2f})")
     if done.proved:
@@ -45,23 +49,26 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
         click.echo(f"some finalists were not rendered on held-out prompts yet: recipe-search run {study} goes on")
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
-@click.option("--count", default=20, show_default=True, help="Number of pairs to ask; 0 only reports.")
+@click.option(
+    "--count", type=click.IntRange(min=0), default=20, show_default=True, help="Number of pairs to ask; 0 only reports."
+)
 @click.option("--by", help="Who picks; default: your login name.")
 @click.option("--view/--no-view", default=True, help="Open every pair in the picture viewer, where there is a display.")
 @click.option(
     "--apply", "apply_", is_flag=True, help="Ask nothing: write the fitted weights into the file, and rescore."
 )
+@trust_option
 @plain_errors
-def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool) -> None:
+def pick(study: Path, count: int, by: str | None, view: bool, apply_: bool, *, trust: bool) -> None:
     """Pick which of two pictures is closer to the look you want; your picks set the scorers' weights."""
     from studies.review.picking import opened_picking
 
     if apply_:
-        _apply(study)
+        _apply(study, trust=trust)
         return
-    with opened_picking(opened(study), by) as picking:
+    with opened_picking(allowed(opened(study), trust=trust), by) as picking:
         _ask(picking, count, view)
         for line in picking.report():
             click.echo(line)
@@ -105,17 +112,18 @@ def has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ))
 
 
-def _apply(study: Path) -> None:
+def _apply(study: Path, *, trust: bool) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
-    from engine.files import write_text
+    from engine.files import read_text, write_text
+    from studies.errors import StudyError
     from studies.night.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights
 
-    spec = opened(study)
+    spec = allowed(opened(study), trust=trust)
     with opened_picking(spec) as picking:
         weights = picking.fitted()
-    write_text(spec.storage.file, with_weights(spec.storage.file.read_text(encoding="utf-8"), weights))
+    write_text(spec.storage.file, with_weights(read_text(spec.storage.file, StudyError), weights))
     click.echo(f"{spec.storage.file}: {weights_line(weights)}")
-    after = opened(study)
+    after = allowed(opened(study), trust=trust)
     print_rescored(after.storage.name, rescore_study(after, console()), study)

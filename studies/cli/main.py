@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.modes.registry import MERGE_MODES
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
-from studies.cli.output_options import output_options
+from studies.cli.output_options import DTYPES, output_options
 from studies.cli.plot import plot
 from studies.cli.recipe import recipe
 from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
-from studies.progress import console
+from studies.cli.trust import allowed, trust_option
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from engine.merging.output import Output
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OutermostGroup, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="sd-recipe-search")
 @click.option("-v", "--verbose", is_flag=True, help="Show more of what goes on.")
 def main(verbose: bool) -> None:
@@ -68,6 +69,8 @@ def init(
     from studies.studyfile.space import family_of_files
     from studies.studyfile.template import study_template, write_template
 
+    if mode and not model_c and MERGE_MODES[mode].models == 3:
+        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
     text = study_template(
         file=study.name,
         name=name,
@@ -85,23 +88,25 @@ def init(
 
 @main.command()
 @study_argument
+@trust_option
 @plain_errors
-def check(study: Path) -> None:
+def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
-    from studies.preflight.checks import preflight
+    from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(opened(study))
+    findings = check_study(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
+        click.echo(f"not ready: fix the errors above, then again: recipe-search check {study}")
         raise click.exceptions.Exit(1)
     click.echo(f"ready: recipe-search run {study}")
 
 
 @main.command()
 @study_argument
-@click.option("--top", default=10, show_default=True, help="Number of trials to list.")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="Number of trials to list.")
 @click.option(
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
@@ -128,33 +133,44 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 
 @main.command()
 @study_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="The dashboard has no password: keep it local.")
-@click.option("--port", default=8080, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; keep it local.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
-    """Open optuna-dashboard on the study."""
-    from studies.store.dashboard import serve
+    """Open optuna-dashboard on the study, to look and to write notes."""
+    from studies.store.dashboard_server import dashboard_server
     from studies.store.opening import open_store
 
-    store = open_store(opened(study).storage)
-    click.echo(f"http://{host}:{port}/dashboard/studies/{store.number}  (Ctrl+C to stop)")
-    serve(store, host=host, port=port)
+    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    click.echo(f"{server.address}  (Ctrl+C to stop)")
+    server.serve()
+
+
+def _with_words(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    if not text.strip():
+        raise click.BadParameter("it is empty; say in a few words why this one", context, parameter)
+    return text
 
 
 @main.command()
 @study_argument
 @click.option("--finalist", type=int, help="Number on the contact sheet; default: 1.")
 @click.option("--trial", type=int, help="A trial instead of a finalist.")
-@click.option("--note", required=True, help="Why this one.")
+@click.option("--note", required=True, callback=_with_words, help="Why this one.")
 @click.option("--by", help="Who approves; default: your login name.")
 @plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
-    from studies.cli.actions import approve_recipe
+    from studies.cli.actions import approve_recipe, refuse_swapped
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
-    pin = approve_recipe(opened(study).storage, finalist=finalist, trial=trial, note=note, by=by)
+    spec = opened(study)
+
+    def check() -> None:
+        refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by, check=check)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")
     click.echo(f"export it: recipe-search export {study} --pin {pin.number}")
 
@@ -163,7 +179,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 @study_argument
 @click.option("--pin", type=int, help="Number of the pin; default: the newest.")
 @click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
-@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Default: what the search rounded to.")
 @output_options
 @plain_errors
 def export(
@@ -176,12 +192,17 @@ def export(
     overwrite: bool,
 ) -> None:
     """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
+    from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
     from studies.review.export import export_pin, print_export, vae_note
+    from studies.store.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
     spec = opened(study)
-    chosen = latest_pin(spec.storage.folder, pin)
+    refuse_other_study(spec.storage.folder, spec.storage.name)
+    chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    with bytes_meter("reading the models", console()) as progress:
+        models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     with bytes_meter("writing the checkpoint", console()) as progress:
         done = export_pin(
             spec.storage,
@@ -193,6 +214,7 @@ def export(
             dtype=dtype,
             with_recipe=with_recipe,
             overwrite=overwrite,
+            models=models,
             progress=progress,
         )
     print_export(done, console())
@@ -203,7 +225,13 @@ def export(
 @main.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="fp16",
+    show_default=True,
+    help="Of all weights; computed: each tensor's as the merge gives it.",
+)
 @output_options
 @plain_errors
 def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
@@ -211,11 +239,14 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
     from dataclasses import replace
 
     from engine.recipes.file import read_recipe_file
+    from engine.supermerger.notes import unmet_notes
     from studies.inputs.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
     from studies.review.export import export_recipe, print_export
 
     content = read_recipe_file(recipe)
+    for note in (*content.notes, *unmet_notes(content.recipe)):
+        click.echo(f"note: {note}", err=True)
     used = {name: content.models[name] for name in content.recipe.models}
     hashes = dict.fromkeys(used, "")
     if with_recipe:

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from search.plan import STAGES, Stage
-from studies.cli.command import opened, plain_errors, study_argument
-from studies.progress import console
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
+from studies.cli.trust import allowed, trust_option
+from studies.terminal import lasting_console, let_output_go
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -25,7 +26,7 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
         raise click.BadParameter(error.message(), context, parameter) from error
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option(
     "--stage",
@@ -36,29 +37,58 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 )
 @click.option("--device", callback=_known_device, help="In place of the study file's: auto, cpu, cuda or cuda:1, ...")
 @click.option("--workers", type=click.IntRange(min=1), help="Number of processes to run at once, on all GPUs in turn.")
+@trust_option
+@click.option(
+    "--no-proof", is_flag=True, help="End with the last trial: every proof counts, and widens the next one's intervals."
+)
 @click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
+@click.option(
+    "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
+)
 @plain_errors
-def run(study: Path, stages: tuple[Stage, ...], device: str | None, workers: int | None, *, checked: bool) -> None:
+def run(
+    study: Path,
+    stages: tuple[Stage, ...],
+    device: str | None,
+    workers: int | None,
+    *,
+    trust: bool,
+    no_proof: bool,
+    checked: bool,
+    mend: bool,
+) -> None:
     """Search; run the same command again to go on after a stop.
 
     Several of these at once share a study, each with a GPU of its own: they try different candidates.
     """
-    spec = opened(study)
+    spec = allowed(opened(study), trust=trust)
     if stages:
         spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
     if device is not None:
         spec = replace(spec, rendering=replace(spec.rendering, device=device))
-    from studies.cli.actions import refuse_unready, search_study
+    from studies.cli.actions import refuse_unready, repair_study, search_study
 
+    if mend:
+        click.echo(repair_study(spec.storage))
+    console = lasting_console()
     if not checked:
-        refuse_unready(spec, console())
+        refuse_unready(spec, console)
     if workers is None:
-        search_study(spec, str(study), console())
+        search_study(spec, str(study), console, proof=not no_proof)
         return
     from studies.night.team import run_team
 
-    options = ["--checked", *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
+    flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
+    options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
+    if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
         raise click.exceptions.Exit(1)
+
+
+def _say(line: str) -> None:
+    """Print a worker's line; where nobody reads any more, the workers go on all the same."""
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        let_output_go()

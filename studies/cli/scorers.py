@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import plain_errors
-from studies.progress import console
+from studies.cli.command import OurGroup, opened, plain_errors
+from studies.cli.trust import allowed, trust_option
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
+from studies.terminal import console
 
 if TYPE_CHECKING:
     from scorers.catalogue.published import PublishedFile
@@ -23,7 +24,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=OurGroup)
 def scorers() -> None:
     """Encoders and scorers: list the known ones, download their files, check files."""
 
@@ -87,6 +88,7 @@ def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     for name in names:
         encoder = catalogue.encoder_named(name)
         with problems.collecting():
+            catalogue.check_name(name)
             sources = shelf.sources([], [encoder.name]) if encoder else shelf.sources([name])
             found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
     problems.raise_as(StudyError)
@@ -96,14 +98,15 @@ def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
 @scorers.command()
 @click.argument("study", type=click.Path(path_type=Path), required=False)
 @folder_option
+@trust_option
 @plain_errors
-def check(study: Path | None, folder: Path | None) -> None:
+def check(study: Path | None, folder: Path | None, *, trust: bool) -> None:
     """Open and verify the files of a STUDY, or all known files of a folder: hash, architecture, fingerprint."""
     from scorers.panel.verify import verified
 
     if study is not None and folder is not None:
         raise click.UsageError("give a study or --folder, not both")
-    sources = _of_study(study) if study is not None else _of_folder(folder or Path(SCORERS_FOLDER))
+    sources = _of_study(study, trust=trust) if study is not None else _of_folder(folder or Path(SCORERS_FOLDER))
     problems = [missing.problem for missing in sources.missing]
     for problem in problems:
         click.echo(f"error: {problem}")
@@ -119,12 +122,11 @@ def check(study: Path | None, folder: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _of_study(study: Path) -> Sources:
+def _of_study(study: Path, *, trust: bool) -> Sources:
     from scorers.panel.registry import load_plugins, sources_of
-    from studies.studyfile.read import read_study_file
 
-    settings = read_study_file(study / "study.toml" if study.is_dir() else study).panel_settings()
-    plugged = load_plugins(settings.weights, settings.here)
+    settings = allowed(opened(study), trust=trust).panel_settings()
+    plugged = load_plugins(settings.weights, settings)
     return sources_of(settings, [name for name in settings.weights if name not in plugged], plugged.values())
 
 

@@ -21,7 +21,9 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
 from engine.files import replaced
+from scorers.picture_files import read_pixels
 from studies.drawing.lettering import Lettering
+from studies.errors import StudyError
 
 RgbPicture = npt.NDArray[np.uint8]
 
@@ -44,9 +46,12 @@ class SheetColumn:
 
 
 def read_picture(path: Path) -> RgbPicture:
-    """A picture file as ``(height, width, 3)`` uint8 RGB."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+    """A picture file as ``(height, width, 3)`` uint8 RGB.
+
+    Raises:
+        StudyError: it cannot be read as a picture.
+    """
+    return read_pixels(path, StudyError)
 
 
 def _columns(count: int, height: int, width: int) -> int:

@@ -5,35 +5,46 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from engine.files import replaced
+from engine.files import readable, replaced
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""What a hash looks like."""
 BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
 
 def user_memory() -> Path:
     """The file where hashes are remembered outside any study, in the user's own folder for this program."""
-    return _settings_folder() / "sd-recipe-search" / "hashes.json"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "sd-recipe-search" / "hashes.json"
 
 
-def _settings_folder() -> Path:
-    """The folder in which the programs of this system keep what belongs to the user."""
+def user_folder(variable: str, usual: str) -> Path:
+    """The folder in which the programs of this system keep what belongs to the user.
+
+    Args:
+        variable: of the environment, which names it on Linux and the like (XDG base directories).
+        usual: the folder there, within the user's home, where the variable is not set.
+    """
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
     if sys.platform.startswith("win"):
         return Path(os.environ.get("APPDATA", home))
     if sys.platform == "darwin":
         return Path(home, "Library", "Application Support")
-    return Path(os.environ.get("XDG_CONFIG_HOME", f"{home}/.config"))
+    return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
-def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None) -> dict[str, str]:
+def hashes_of(
+    models: Mapping[str, Path], memory: Path, progress: BytesProgress | None = None, *, afresh: bool = False
+) -> dict[str, str]:
     """SHA-256 of every file, by name; two are hashed at a time.
 
     Args:
@@ -41,15 +52,17 @@ def hashes_of(models: Mapping[str, Path], memory: Path, progress: BytesProgress 
         memory: a JSON file, made where it is missing; one that cannot be read is ignored, and one that cannot be
             written is skipped.
         progress: called with (bytes hashed, bytes in all) as files are hashed.
+        afresh: read every file whole, whatever is remembered: some tools that copy files keep size and time.
 
     Raises:
         CheckpointError: a file is missing or cannot be read.
     """
     known = _known(memory)
     identities = {name: _identity(path) for name, path in models.items()}
-    fresh = {identities[name]: path for name, path in models.items() if identities[name] not in known}
-    if fresh:
-        known |= _hashed(fresh, progress)
+    fresh = {identities[name]: path for name, path in models.items() if afresh or identities[name] not in known}
+    found = _hashed(fresh, progress) if fresh else {}
+    if not found.items() <= known.items():
+        known |= found
         _remember(known, memory)
     return {name: known[identity] for name, identity in identities.items()}
 
@@ -83,15 +96,17 @@ def _hashed(files: Mapping[str, Path], progress: BytesProgress | None) -> dict[s
 
 def _identity(path: Path) -> str:
     try:
-        status = path.stat()
+        status = readable(path).stat()
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
     return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
 
 
 def _known(memory: Path) -> dict[str, str]:
+    """The remembered hashes; what is damaged is left out, and hashed again."""
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(readable(memory).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    entries = cast("dict[str, object]", found).items() if isinstance(found, dict) else ()
+    return {name: value for name, value in entries if isinstance(value, str) and SHA256.fullmatch(value)}

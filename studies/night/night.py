@@ -6,7 +6,6 @@ two of these loses at most the trial in flight, and the next night finds its ren
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
 import time
@@ -23,7 +22,7 @@ from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
-from studies.errors import StudyError
+from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
 from studies.night.fingerprint import inputs_of, refuse_changes
@@ -33,10 +32,11 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.dashboard import write_note
+from studies.store.locks import held
 from studies.store.outcome import Outcome
 from studies.store.records import attributes_of
 from studies.store.storage import INFEASIBLE, StudyStore
-from studies.store.workers import BusyError, Worker, held, joined
+from studies.store.workers import BusyError, Worker, joined
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
@@ -56,16 +56,17 @@ class Night:
     of them calibrates, and proves.
     """
 
-    def __init__(self, spec: StudySpec, console: Console) -> None:
-        """``console`` takes the progress."""
+    def __init__(self, spec: StudySpec, console: Console, *, proof: bool = True) -> None:
+        """``console`` takes the progress; without ``proof`` the night ends with its last trial."""
         self.spec = spec
         self.console = console
+        self._proof = proof
 
     def run(self) -> Outcome | None:
         """Run, or go on with, the study.
 
         Returns:
-            The outcome of the finalists' comparison; None if another worker makes it.
+            The outcome of the finalists' comparison; None if another worker makes it, or if none is to be made.
 
         Raises:
             StudyError: the study cannot go on; everything finished is kept.
@@ -90,13 +91,15 @@ class Night:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
-            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop), workshop)
+            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
         with held(folder, "calibration", busy=waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
+        if not self._proof:
+            return None
         try:
             with held(folder, "proof", busy=_raise_busy):
                 return self._prove(workshop, store, models, worker)
@@ -197,13 +200,21 @@ def _raise_busy() -> None:
 
 @contextmanager
 def termination_as_interrupt() -> Generator[None]:
-    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked."""
+    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked.
+
+    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record.
+    """
+    ending = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"signal {number}")
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise KeyboardInterrupt(f"signal {number}")
 
     hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
     numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
+    numbers += [signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else []
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
@@ -218,11 +229,8 @@ def disk_errors_named(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            place, what, remedy = folder, "the disk is full", "free some space and run again"
-        elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            place, what = Path(error.filename or folder), f"cannot be written ({error.strerror})"
-            remedy = "allow writing there and run again"
-        else:
+        problem = disk_problem(error, folder)
+        if problem is None:
             raise
-        raise StudyError(f"{what}, and every finished trial is kept", place=(place,), remedy=remedy) from error
+        what = f"{problem.what}, and every finished trial is kept"
+        raise StudyError(what, place=problem.place, remedy=f"{problem.remedy}, and run again") from error

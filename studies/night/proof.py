@@ -20,10 +20,11 @@ from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.night.noise import doubts, suggester_of
+from studies.night.proofs import count, number_of
 from studies.night.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.outcome import REPORTED, Comparison, Outcome, Standing, write_outcome
+from studies.store.outcome import FIRST_CONFIDENCE, REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
 from studies.studyfile.spec import Merge, Rendering, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from scorers.panel.panel import Panel
     from scorers.reporting.distances import ReferenceDistance
 
+SHEET = "finalists.png"
+"""Name of the finalists' sheet."""
 SHEET_ROWS = 6
 """The most prompts on the finalists' sheet."""
 
@@ -54,26 +57,32 @@ def prove(
     points = {finalist.label: finalist.point for finalist in chosen}
     baselines = baselines_of(search, spec.rendering)
     candidates = {label: search.candidate(point) for label, point in points.items()}
+    number = number_of(store, spec.shots, (one.key for one in candidates.values()), workshop.panel.version)
     features = _features_of(spec.storage.name, spec.shots.proof, workshop, baselines | candidates, console)
     standings = _standings(workshop.panel, baselines, features, tuple(baselines))
     rivals = [*models, _best_label([standing for label, standing in standings.items() if label not in models])]
-    results = _standings(workshop.panel, candidates, features, tuple(baselines), rivals)
+    results = _standings(workshop.panel, candidates, features, tuple(baselines), rivals, number.confidence)
     finalists = sorted(results.values(), key=_by_value)
     outcome = Outcome(
         models=dict(hashes),
         baselines=tuple(standings.values()),
         finalists=tuple(finalists),
-        sheet=str(spec.storage.folder / "finalists.png"),
+        sheet=SHEET,
+        study=spec.storage.name,
         remarks=_remarks(store),
         search_summary=(
             *_search_lines(search, spec.shots, store, history),
             *_expectation_lines(search, history, points, finalists[0], standings),
         ),
+        proof=number.number,
+        proofs=number.known,
+        confidence=number.confidence,
     )
     if outcome.winner is not None:
         point = points[outcome.winner.label]
         outcome = _simpler(search, spec.rendering, spec.shots, workshop, history, outcome, features, point, console)
     draw_sheet(spec.storage, spec.merge, spec.target, spec.shots, workshop, outcome)
+    count(store, number)
     write_outcome(spec.storage.folder, outcome)
     return outcome
 
@@ -101,11 +110,11 @@ def _simpler(
     features = {**features, label: workshop.make(candidate, shots.proof, pictures=True).features}
     baselines = tuple(baselines_of(search, rendering))
     rivals = [comparison.against for comparison in won.comparisons]
-    first = _standings(panel, {label: candidate}, features, baselines, rivals)[label]
+    first = _standings(panel, {label: candidate}, features, baselines, rivals, outcome.confidence)[label]
     made = replace(
         outcome,
         finalists=(first, *outcome.finalists),
-        simpler=simple.sentence(_comparison(panel, features, label, won.label)),
+        simpler=simple.sentence(_comparison(panel, features, label, won.label, outcome.confidence)),
     )
     return made if made.winner is not None else outcome
 
@@ -138,6 +147,7 @@ def _standings(
     features: Mapping[str, Features],
     baselines: Sequence[str],
     rivals: Sequence[str] = (),
+    confidence: float = FIRST_CONFIDENCE,
 ) -> dict[str, Standing]:
     """Results of some candidates, compared with rivals if there are any; ``features`` are theirs and all baselines'."""
     compared = {label: features[label] for label in {**dict.fromkeys(baselines), **candidates}}
@@ -147,7 +157,9 @@ def _standings(
         for label, candidate in candidates.items()
     }
     return {
-        label: replace(one, comparisons=tuple(_comparison(panel, features, label, rival) for rival in rivals))
+        label: replace(
+            one, comparisons=tuple(_comparison(panel, features, label, rival, confidence) for rival in rivals)
+        )
         for label, one in found.items()
     }
 
@@ -213,8 +225,10 @@ def _best_label(standings: list[Standing]) -> str:
     return max(standings, key=lambda s: s.value if s.value is not None else float("-inf")).label
 
 
-def _comparison(panel: Panel, features: Mapping[str, Features], label: str, rival: str) -> Comparison:
-    difference = panel.compare(features[label], features[rival])
+def _comparison(
+    panel: Panel, features: Mapping[str, Features], label: str, rival: str, confidence: float
+) -> Comparison:
+    difference = panel.compare(features[label], features[rival], confidence=confidence)
     return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
 
 
@@ -240,15 +254,16 @@ def draw_sheet(
             sheets.SheetColumn(
                 title=title,
                 pictures=[kept[row] for row in rows if row < len(kept)],
-                lines=_standing_lines(standing, best_flat),
+                lines=_standing_lines(standing, best_flat, outcome.level),
                 marked=outcome.winner is not None and standing.label == outcome.winner.label,
             )
         )
     sheets.finalists(
         columns,
         [shots[row].prompt for row in rows],
-        Path(outcome.sheet),
-        title=f"{storage.name}: finalists on held-out prompts and seeds",
+        storage.folder / outcome.sheet,
+        title=f"{storage.name}: finalists on held-out prompts and seeds"
+        + (f", proof {outcome.proof} of {outcome.proofs}" if outcome.proofs > 1 else ""),
         caption=outcome.sentences()[-1],
     )
 
@@ -263,7 +278,7 @@ def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbP
     return [sheets.read_picture(paths[i]) for i in _spread_indices(len(paths), count)]
 
 
-def _standing_lines(standing: Standing, best_flat: str) -> list[str]:
+def _standing_lines(standing: Standing, best_flat: str, level: str) -> list[str]:
     if standing.value is None:
         return ["broken: " + "; ".join(standing.reasons)]
     lines = [f"score {standing.value:+.2f}", *([f"VAE {Path(standing.vae).stem}"] if standing.vae else [])]
@@ -271,6 +286,6 @@ def _standing_lines(standing: Standing, best_flat: str) -> list[str]:
         if comparison.against == best_flat:
             lines += [
                 f"vs {best_flat} {comparison.mean:+.2f}",
-                f"95 %: {comparison.low:+.2f} to {comparison.high:+.2f}",
+                f"{level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
             ]
     return lines

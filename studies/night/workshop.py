@@ -87,6 +87,7 @@ class Workshop:
                 round_to=spec.merge.export_dtype,
                 embeddings=rendering.embeddings,
                 prediction=rendering.prediction,
+                ztsnr=rendering.ztsnr,
                 vae=rendering.vae or next(iter(rendering.vaes.values()), None),
                 upscalers=rendering.upscalers,
             )
@@ -130,10 +131,10 @@ class Workshop:
         """
         place = self.renders.place(candidate, shots)
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
-        if kept is not None and (not pictures or self.renders.pictures(candidate, shots) is not None):
+        if kept is not None and self._has_pictures(candidate, shots, single=pictures):
             return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
         whole = self.renders.load(candidate, among, self.panel.observer.versions) if among and not pictures else None
-        if whole is not None:
+        if whole is not None and self._has_pictures(candidate, among, single=False):
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
             return RenderResult(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
         started = time.perf_counter()
@@ -157,6 +158,12 @@ class Workshop:
             seconds={"build": built - started, "render": rendered - built, "look": measured - rendered},
         )
 
+    def _has_pictures(self, candidate: Candidate, shots: Sequence[Shot], *, single: bool) -> bool:
+        """Whether the pictures of kept features are whole, or need not be, since nothing can be rendered."""
+        if single:
+            return self.renders.pictures(candidate, shots) is not None
+        return not self.can_render or self.renders.has_sheet(candidate, shots)
+
     def _decode_with(self, vae: str) -> None:
         if vae != self._decoder:
             self.engine.use_vae(self._vaes[vae])
@@ -178,6 +185,7 @@ def _stamp(
             *embedding_hashes(rendering, shots).values(),
             *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
+            *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
             *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,

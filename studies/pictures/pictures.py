@@ -14,7 +14,8 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from engine.files import replaced
+from engine.files import file_kind, replaced
+from scorers.picture_files import MOST_READ, opened_picture
 from studies.drawing.sheets import RgbPicture
 from studies.errors import StudyError
 
@@ -114,12 +115,12 @@ def parameters_of(path: Path) -> str:
     Raises:
         StudyError: it is not a picture, or has no such text.
     """
-    try:
-        with Image.open(path) as image:
+    with opened_picture(path, StudyError) as image:
+        text = image.info.get(PARAMETERS)
+        if text is None and image.width * image.height <= MOST_READ:
             image.load()  # a text may stand behind the pixels
-            text = image.info.get(PARAMETERS) or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise StudyError(f"cannot be read as a picture ({error})", place=(path,), remedy="check the path") from error
+            text = image.info.get(PARAMETERS)
+        text = text or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
     if not isinstance(text, str):
         raise StudyError(
             f'has no text "{PARAMETERS}", in which a WebUI says how it made a picture',
@@ -153,7 +154,7 @@ def refuse_existing(paths: Sequence[Path], *, overwrite: bool) -> None:
         raise StudyError(
             f"the folder cannot be made ({error.strerror})", place=(folder,), remedy="choose another"
         ) from error
-    there = [path.name for path in paths if path.exists()]
+    there = [path.name for path in paths if file_kind(path)]
     if there and not overwrite:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
         raise StudyError(

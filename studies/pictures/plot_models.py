@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from engine.architecture.prediction import marks_of, mixed_marks
 from engine.architecture.widths import Widths
 from engine.checkpoints.checkpoint import Checkpoint, check_pair, has_vae, open_complete
 from engine.checkpoints.vae import read_whole_vae
@@ -130,12 +131,15 @@ def _is_within(one: PictureSource, other: PictureSource) -> bool:
     return one.round_to == other.round_to and one.models.items() <= other.models.items()
 
 
-def model_problems(sources: Sequence[PictureSource], vaes: Sequence[Path | None]) -> list[Problem]:
+def model_problems(
+    sources: Sequence[PictureSource], vaes: Sequence[Path | None], *, prediction: str = "auto"
+) -> list[Problem]:
     """What would keep the models from being opened, as their headers show, and the VAEs from decoding for them.
 
     Args:
         sources: all that is built.
         vaes: all that decodes; None: the models' own.
+        prediction: what the UNets predict; where it is not ``auto``, marks of the files do not count.
     """
     opened: dict[Path, Checkpoint] = {}
     problems = Problems()
@@ -143,8 +147,11 @@ def model_problems(sources: Sequence[PictureSource], vaes: Sequence[Path | None]
         for path in source.models.values():
             with problems.collecting():
                 opened[path] = opened[path] if path in opened else open_complete(path, vae=None in vaes)
-        models = [opened[path] for path in source.models.values() if path in opened]
-        _add_misfits(source, models, problems, vae=None in vaes)
+        models = {name: opened[path] for name, path in source.models.items() if path in opened}
+        _add_misfits(source, list(models.values()), problems, vae=None in vaes)
+        marks = {name: marks_of(model.tensors, model.metadata) for name, model in models.items()}
+        mixed = mixed_marks(marks) if prediction == "auto" else None
+        problems.extend([mixed.under(Named(source.name))] if mixed else [])
     for widths in {model.widths if has_vae(model) else None: None for model in opened.values()}:
         _add_vae_misfits(vaes, widths, problems)
     return problems.found

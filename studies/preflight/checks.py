@@ -11,23 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
-from engine.errors import EngineError, Named
+from engine.errors import EngineError, Named, Place
+from engine.files import file_kind
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
-from studies.preflight.estimate import StudyEstimate, estimate, free_memory, size_text, time_text
-from studies.preflight.findings import Finding, Level, errors_at
-from studies.preflight.models import models_of, odd_runs, unfit_vaes
-from studies.studyfile.spec import Rendering, StudyShots, StudySpec, TargetLook
+from studies.preflight.estimate import (
+    StudyEstimate,
+    estimate,
+    free_memory,
+    picture_seconds,
+    size_text,
+    time_text,
+    total_memory,
+)
+from studies.preflight.findings import Finding, Level, errors_at, is_fatal
+from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
+from studies.preflight.references import reference_findings
+from studies.preflight.refusals import night_refusals
+from studies.preflight.suggestions import NIGHT_S, shorter, smaller
+from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
+    from engine.architecture.widths import Widths
     from engine.checkpoints.checkpoint import Checkpoint
     from scorers.panel.settings import PanelSettings
 
-FEWEST_REFERENCES = 4
-"""The fewest references: with fewer, a style cannot be separated from a subject, unless words name it."""
-GOOD_REFERENCES = 8
-"""The number of references below which the check warns."""
-JPEG = (".jpg", ".jpeg")
 DEVICE = ("device", "device")
 """The key of the device in a study file."""
 
@@ -43,29 +51,41 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     space, rendering, shots = spec.search.space, spec.rendering, spec.shots
     found = [
         *odd_runs(space),
-        *_prompt_findings(shots),
-        *_reference_findings(spec.target, spec.storage.file.parent),
+        *_prompt_findings(shots, Path(spec.storage.file.name)),
+        *_weight_findings(shots),
+        *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
-        *_folder_findings(spec.storage.folder),
+        *_folder_findings(spec.storage),
         *_device_findings(rendering),
         *_upscaler_findings(rendering, shots),
     ]
     models = models_of(spec.merge, rendering, space.frame.family, found)
-    found += [*unfit_vaes(rendering, models), *_embedding_findings(rendering, shots, models)]
+    found += [*unfit_vaes(rendering, models), *unexportable(models, spec.merge.export_dtype, space)]
+    found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
+    found += night_refusals(spec, models, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
 
-def _prompt_findings(shots: StudyShots) -> Iterator[Finding]:
+def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
+    """What has no effect in a prompt or looks like a slip, and wildcards that no list has."""
+    yield from (Finding(level="warning", problem=problem.under(file)) for problem in shots.lost_wildcards)
+    named = frozenset(problem.seen for problem in shots.lost_wildcards)
     texts: dict[tuple[str, bool], None] = {}
     for shot in shots.passes:
         texts |= {(shot.prompt, False): None, (shot.negative, True): None}
     for text, negative in texts:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
-        for remark in check_prompt(text, negative=negative):
+        for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
+
+
+def _weight_findings(shots: StudyShots) -> Iterator[Finding]:
+    """What each prompt counts, where they do not all count alike."""
+    if text := shots.weights_text:
+        yield Finding.of("note", (Named("weights of prompts"),), text)
 
 
 def _embedding_findings(rendering: Rendering, shots: StudyShots, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
@@ -86,82 +106,48 @@ def _upscaler_findings(rendering: Rendering, shots: StudyShots) -> Iterator[Find
         yield from errors_at(error, "render", "upscalers")
 
 
-def _reference_findings(target: TargetLook, here: Path) -> Iterator[Finding]:
-    """Missing folders, files that are no pictures, too few of them."""
-    from scorers.encoders.preprocess import load_picture
-    from scorers.errors import ScorerError
-
-    where, good = ("target", "references"), 0
-    for path in target.references:
-        try:
-            load_picture(path)
-        except ScorerError as error:
-            remedy = "remove it, or save it as PNG or JPEG"
-            if not path.exists():
-                remedy = f"name a folder or pictures; paths start from {here}"
-            for problem in error.problems:
-                yield Finding(level="error", problem=problem.under(*where).advised(remedy))
-        else:
-            good += 1
-    remedy = f"give {GOOD_REFERENCES} to 40 pictures of the target look, of different subjects"
-    needed = 1 if target.like else FEWEST_REFERENCES
-    if good < needed:
-        yield Finding.of(
-            "error",
-            where,
-            f"{_picture_count(good)}, {needed} {'is' if needed == 1 else 'are'} needed",
-            remedy if target.like else f"{remedy}; or 1 to 3 pictures, with the look in words (like)",
-        )
-    elif good < GOOD_REFERENCES:
-        yield Finding.of("warning", where, f"{_picture_count(good)} show little of a style", remedy)
-    jpegs = sum(path.suffix.lower() in JPEG for path in target.references)
-    if jpegs:
-        yield Finding.of(
-            "note",
-            where,
-            f"{jpegs} of {len(target.references)} are JPEG files; strong compression counts as look",
-            "use PNG files, or JPEG files of quality 90 and more",
-        )
-
-
-def _picture_count(count: int) -> str:
-    return {0: "there is no picture", 1: "there is 1 picture"}.get(count, f"{count} pictures")
-
-
 def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
     """Files of encoders and scorers, and plug-ins, that are missing, damaged or not the right ones."""
     from scorers.errors import ScorerError
     from scorers.panel.registry import load_plugins, sources_of
     from scorers.panel.verify import verified
+    from scorers.scoring.plugins import plugin_files
 
     try:
-        plugged = load_plugins(settings.weights, settings.here)
+        plugged = load_plugins(settings.weights, settings)
         names = [name for name in settings.weights if name not in plugged]
         sources = sources_of(settings, names, plugged.values())
     except ScorerError as error:
         yield from errors_at(error, "scorers")
         return
+    for file in plugin_files(settings.weights, settings.here):
+        what = f"a program that judges with all your rights (SHA-256 {file.sha256[:12]})"
+        yield Finding.of("note", ("scorers", file.path), what)
     for missing in sources.missing:
         yield Finding(level="error", problem=missing.problem.under("scorers"))
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         found = list(verified(sources))
+    configs = {files.config for files in settings.encoders.values()}
     for one in found:
         for problem in one.problems:
-            yield Finding(level="error", problem=problem.under("scorers").advised("see [scorers]"))
+            place: Place = ("scorers", "encoder", "config") if configs & {*problem.place} else ("scorers",)
+            yield Finding(level="error", problem=problem.under(*place).advised("see [scorers]"))
         if one.remark and not one.problems:
             yield Finding.of("warning", ("scorers", one.path), one.remark)
     yield from (Finding.of("warning", ("scorers",), str(remark.message)) for remark in remarks)
 
 
-def _folder_findings(folder: Path) -> Iterator[Finding]:
+def _folder_findings(storage: Storage) -> Iterator[Finding]:
     """A folder that cannot be made or written."""
-    ancestor = folder
-    while not ancestor.exists() and ancestor.parent != ancestor:
+    folder = ancestor = storage.folder
+    usual = folder == storage.file.parent / "runs" / storage.name
+    place: Place = (folder,) if usual else ("study", "folder", folder)
+    while not file_kind(ancestor) and ancestor.parent != ancestor:
         ancestor = ancestor.parent
     remedy = "set [study] folder to a place where you may write"
-    if not ancestor.is_dir():
-        yield Finding.of("error", (folder,), f"{ancestor} is a file", remedy)
+    if file_kind(ancestor) != "folder":
+        yield Finding.of("error", place, f"{ancestor} is a {file_kind(ancestor) or 'file'}", remedy)
         return
     try:
         with tempfile.TemporaryFile(dir=ancestor) as file:
@@ -169,7 +155,7 @@ def _folder_findings(folder: Path) -> Iterator[Finding]:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        yield Finding.of("error", (folder,), f"cannot be written ({error.strerror})", remedy)
+        yield Finding.of("error", place, f"cannot be written ({error.strerror})", remedy)
 
 
 def _device_findings(rendering: Rendering) -> Iterator[Finding]:
@@ -192,14 +178,23 @@ def _resource_findings(
         return
     settings = spec.scoring.panel_settings(spec.target, spec.shots)
     need = estimate(spec.search, spec.shots, spec.rendering, settings, models)
-    speed = f"about {time_text(need.seconds)} on this {need.device}"
-    yield Finding.of("note", (Named("time"),), f"{need.trials} trials, {need.pictures} pictures: {speed}")
+    yield _time_finding(spec, models["A"].widths, need)
     yield from _disk_findings(spec.storage.folder, need)
-    yield from _memory_findings(spec.rendering.device, need)
+    yield _memory_finding(spec, need)
+
+
+def _time_finding(spec: StudySpec, widths: Widths, need: StudyEstimate) -> Finding:
+    """The time; more than a night is warned of, with what would make it one."""
+    what = f"{need.trials} trials, {need.pictures} pictures: about {time_text(need.seconds)} on this {need.device}"
+    if need.seconds <= NIGHT_S:
+        return Finding.of("note", (Named("time"),), what)
+    device = device_of(spec.rendering.device)
+    remedy = shorter(spec.search, spec.shots, need, lambda shot: picture_seconds(shot, widths, device, need.speed))
+    return Finding.of("warning", (Named("time"),), what, remedy)
 
 
 def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
-    place = next(path for path in (folder, *folder.parents) if path.exists())
+    place = next(path for path in (folder, *folder.parents) if file_kind(path))
     free = shutil.disk_usage(place).free
     needed_bytes = (
         f"about {size_text(need.disk_bytes)}, and {size_text(need.export_bytes)} for each exported checkpoint"
@@ -213,12 +208,16 @@ def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
     yield Finding.of(level, (Named("disk"), place), f"{needed_bytes}; {size_text(free)} are free", remedy)
 
 
-def _memory_findings(device: str, need: StudyEstimate) -> Iterator[Finding]:
-    free = free_memory(device_of(device))
-    short = free < need.memory_bytes
-    yield Finding.of(
-        "warning" if short else "note",
-        (Named("memory"), Named(str(need.device))),
-        f"about {size_text(need.memory_bytes)}; {size_text(free)} are free",
-        "close other programs, or make smaller pictures" if short else "",
-    )
+def _memory_finding(spec: StudySpec, need: StudyEstimate) -> Finding:
+    """The memory; more than the device has is an error, more than is free now a warning."""
+    device = device_of(spec.rendering.device)
+    where = (Named("memory"), Named(str(need.device)))
+    about, total, free = f"about {size_text(need.memory_bytes)}", total_memory(device), free_memory(device)
+    if need.memory_bytes > total:
+        whose = "the GPU" if device.type == "cuda" else "this machine"
+        what = f"{about}, and {whose} has {size_text(total)}"
+        return Finding.of("error", where, what, smaller(spec.shots.trials[0], spec.rendering.precision, need, total))
+    if need.memory_bytes > free:
+        what = f"{about}; {size_text(free)} are free"
+        return Finding.of("warning", where, what, "close other programs, or make smaller pictures")
+    return Finding.of("note", where, f"{about}; {size_text(free)} are free")

@@ -15,6 +15,7 @@ import psutil
 
 from engine.architecture.widths import REAL, SD1, FamilyName, Widths
 from engine.devices import device_of
+from engine.files import file_kind
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
@@ -74,8 +75,14 @@ class StudyEstimate:
     """One exported checkpoint."""
     memory_bytes: int
     """On the device, at its largest moment."""
+    picture_memory_bytes: int
+    """The part of it that grows with the area of a picture."""
     device: str
     """The kind of device the times are for: cpu or cuda."""
+    speed: float
+    """Of that device, as `matrix_speed` measured it."""
+    family: FamilyName
+    """Of the models."""
 
 
 def estimate(
@@ -96,28 +103,61 @@ def estimate(
     """
     a = models["A"]
     device = device_of(rendering.device)
-    each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
-    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
-    suggester = search.suggester(rotation)
-    trials = suggester.total
-    proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify
-    drawn = sum(suggester.trials(stage) * len(shots.drawn(rotation.slots(stage))) for stage in STAGES)
-    pictures = drawn + proofs * len(shots.proof)
-    per_picture = picture_seconds(shots.trials[0], a.widths, device)
+    count = counted(search, shots)
     elements = sum(info.elements for info in a.tensors.values())
+    growing, speed = _picture_memory(shots.trials[0], a.widths), matrix_speed(device)
     return StudyEstimate(
-        trials=trials,
-        pictures=pictures,
-        seconds=pictures * per_picture,
-        disk_bytes=_disk_bytes(shots, trials, drawn, proofs),
+        trials=count.trials,
+        pictures=count.pictures,
+        seconds=count.pictures * picture_seconds(shots.trials[0], a.widths, device, speed),
+        disk_bytes=_disk_bytes(shots, count),
         export_bytes=2 * elements,
-        memory_bytes=_memory_bytes(shots.trials[0], rendering.precision, settings, models, device),
+        memory_bytes=_standing_memory(rendering.precision, settings, models, device) + growing,
+        picture_memory_bytes=growing,
         device=device.type,
+        speed=speed,
+        family=a.widths.family,
     )
 
 
-def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
-    """Return the seconds one picture takes, both passes of it, measured work by measured speed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureCount:
+    """How many pictures a study makes."""
+
+    trials: int
+    drawn: int
+    """Pictures of the trials."""
+    proofs: int
+    """Recipes that the proof renders at most."""
+    proved: int
+    """Pictures of the proof at most."""
+
+    @property
+    def pictures(self) -> int:
+        """All of them."""
+        return self.drawn + self.proved
+
+
+def counted(search: SearchSettings, shots: StudyShots) -> PictureCount:
+    """Return how many pictures a study makes at most; `auto` shots per trial count as all shots."""
+    each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
+    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
+    suggester = search.suggester(rotation)
+    proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify
+    drawn = sum(suggester.trials(stage) * len(shots.drawn(rotation.slots(stage))) for stage in STAGES)
+    return PictureCount(trials=suggester.total, drawn=drawn, proofs=proofs, proved=proofs * len(shots.proof))
+
+
+def picture_seconds(shot: Shot, widths: Widths, device: torch.device, speed: float | None = None) -> float:
+    """Return the seconds one picture takes, both passes of it: its work by the device's speed.
+
+    Args:
+        shot: the picture.
+        widths: of the models.
+        device: where it is made.
+        speed: of the device, as `matrix_speed` measures it; None: measured now.
+    """
+    speed = speed or matrix_speed(device)
     calls = [_calls(shot, number) for number in range(len(shot.passes))]
     areas = [_area(one.width, one.height) for one in shot.passes]
     linear, square = UNET_FLOP[widths.family]
@@ -129,7 +169,7 @@ def picture_seconds(shot: Shot, widths: Widths, device: torch.device) -> float:
         coded += DECODE_FLOP * areas[0] + ENCODE_FLOP * _area(shot.target.width, shot.target.height)
         enlarging = ENLARGE_FLOP * areas[0] if shot.hires.model else 0.0
     coded *= _square_mean(widths.vae) / _square_mean(SD1.vae)
-    work = (unet + coded + enlarging) / (matrix_speed(device) * SPEED_SHARE[device.type])
+    work = (unet + coded + enlarging) / (speed * SPEED_SHARE[device.type])
     return work + PASS_SECONDS[device.type] * sum(calls) / 4
 
 
@@ -169,24 +209,33 @@ def _seconds_of_product(x: torch.Tensor) -> float:
     return time.perf_counter() - started
 
 
-def _disk_bytes(shots: StudyShots, trials: int, drawn: int, proofs: int) -> int:
-    """Bytes of trials that draw so many pictures together, and of so many recipes in the proof."""
+def _disk_bytes(shots: StudyShots, count: PictureCount) -> int:
+    """Bytes of the trials and of the proof."""
     picture = math.prod(shots.trials[0].picture_size)
-    proved = proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
+    proved = count.proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
-    sheets = (2 * drawn * picture + proved) * SHEET_BYTES
-    return int(sheets + proved * PICTURE_BYTES + (trials + proofs) * RECORD_BYTES)
+    sheets = (2 * count.drawn * picture + proved) * SHEET_BYTES
+    return int(sheets + proved * PICTURE_BYTES + (count.trials + count.proofs) * RECORD_BYTES)
 
 
-def _memory_bytes(
-    shot: Shot, precision: str, settings: PanelSettings, models: Mapping[str, Checkpoint], device: torch.device
+def _standing_memory(
+    precision: str, settings: PanelSettings, models: Mapping[str, Checkpoint], device: torch.device
 ) -> int:
-    a = models["A"]
-    resident = sum(info.size for model in models.values() for info in model.tensors.values())
-    elements = sum(info.elements for info in a.tensors.values())
+    """Bytes of all that is in memory whatever is rendered: parents, live model, encoders, libraries."""
+    # What a file has in bfloat16 is held in float32.
+    resident = sum(
+        info.elements * 4 if info.dtype == "BF16" else info.size
+        for model in models.values()
+        for info in model.tensors.values()
+    )
+    elements = sum(info.elements for info in models["A"].tensors.values())
     live = elements * (4 if device.type == "cpu" or precision == "fp32" else 2)
-    share = _area(*shot.picture_size) * a.widths.vae[0] / SD1.vae[0]
-    return int(resident + live + _encoder_bytes(settings) + ACTIVATION_BYTES * share + LIBRARY_BYTES)
+    return int(resident + live + _encoder_bytes(settings) + LIBRARY_BYTES)
+
+
+def _picture_memory(shot: Shot, widths: Widths) -> int:
+    """Bytes at the largest moment of making a picture: decoding it."""
+    return int(ACTIVATION_BYTES * _area(*shot.picture_size) * widths.vae[0] / SD1.vae[0])
 
 
 def _encoder_bytes(settings: PanelSettings) -> int:
@@ -195,7 +244,7 @@ def _encoder_bytes(settings: PanelSettings) -> int:
     from scorers.panel.registry import sources_of
 
     names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
-    files = [one.weights for one in sources_of(settings, names).encoders.values() if one.weights.is_file()]
+    files = [one.weights for one in sources_of(settings, names).encoders.values() if file_kind(one.weights) == "file"]
     sizes = [path.stat().st_size for path in files]
     return sum(sizes) + max(sizes, default=0)
 
@@ -207,6 +256,15 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return available_ram()
+
+
+def total_memory(device: torch.device) -> int:
+    """Return the bytes that a device has, used or free."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    return int(psutil.virtual_memory().total)
 
 
 def available_ram() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.architecture.widths import FamilyName
@@ -32,8 +32,34 @@ def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: lis
             found += errors_at(error, "models", letter)
     if set(models) == set(merge.models):
         found += _pairs(models, vae=rendering.merges_vae)
-        found += _marks(rendering.prediction, models)
+        found += _marks(rendering, models)
     return models
+
+
+def unexportable(models: Mapping[str, Checkpoint], dtype: str, space: Space) -> Iterator[Finding]:
+    """Tensors that no picture shows and that an export would stop at; some calculation modes take them into account."""
+    from engine.checkpoints.checkpoint import broken_extras, named
+    from engine.modes.registry import calculation_mode
+
+    for letter, model in models.items():
+        if broken := broken_extras(model, dtype):
+            what = (
+                f"{len(broken)} tensors that no picture shows hold NaN, infinite or too large weights for {dtype}: "
+                f"{named(broken)}; without --prune the export fails"
+            )
+            place = ("models", letter, model.path)
+            prepasses = {name: calculation_mode(name).prepass for name in _calculations(space)}
+            if compared := [name for name, prepass in prepasses.items() if prepass and prepass.compares]:
+                what += f", and {compared[0]} compares them too"
+                yield Finding.of("error", place, what, "take another version of the file, or another calculation mode")
+            else:
+                yield Finding.of("warning", place, what, "export with --prune, which leaves them out")
+
+
+def _calculations(space: Space) -> Sequence[str]:
+    """The calculation modes that trials may have."""
+    choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
+    return choices.get("calculation", (space.frame.calculation,))
 
 
 def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
@@ -47,19 +73,21 @@ def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
             yield from errors_at(error, Named(f"models.{first[0]}, models.{letter}"))
 
 
-def _marks(prediction: str, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
-    """Whether the models are all marked for the same prediction of their UNets."""
-    from engine.architecture.families import marks_of
+def _marks(rendering: Rendering, models: Mapping[str, Checkpoint]) -> Iterator[Finding]:
+    """Whether the models are all marked for the same prediction of their UNets and the same noise levels."""
+    from engine.architecture.prediction import ZERO_TERMINAL_MARK, marks_of, mixed_marks
+    from engine.live.prediction import model_marks
 
-    marks = {letter: ", ".join(sorted(marks_of(model.tensors))) or "nothing" for letter, model in models.items()}
-    if prediction == "auto" and len(set(marks.values())) > 1:
-        listed = ", ".join(f"{letter}: {mark}" for letter, mark in marks.items())
-        yield Finding.of(
-            "error",
-            ("models",),
-            f"they are marked for different predictions ({listed}), and their merge would predict neither",
-            'take models of one kind, or write prediction = "epsilon" or "v" under [render]',
-        )
+    if rendering.prediction == "auto":
+        if problem := mixed_marks(model_marks(models)):
+            yield Finding(level="error", problem=problem.under("models"))
+        return
+    ends = {letter: ZERO_TERMINAL_MARK in marks_of(model.tensors) for letter, model in models.items()}
+    if rendering.ztsnr == "auto" and len(set(ends.values())) > 1:
+        first, *_ = ends
+        marked = " and ".join(letter for letter, own in ends.items() if own)
+        what = f"only {marked} is marked for noise levels that end in pure noise (ztsnr), and those of {first} are used"
+        yield Finding.of("warning", ("models",), what, 'write ztsnr = "on" or "off" under [render]')
 
 
 def odd_runs(space: Space) -> Iterator[Finding]:
@@ -68,7 +96,7 @@ def odd_runs(space: Space) -> Iterator[Finding]:
 
     choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
     frame = space.frame
-    for calculation in choices.get("calculation", (frame.calculation,)):
+    for calculation in _calculations(space):
         meant = calculation_mode(calculation).made_for
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
         if others:

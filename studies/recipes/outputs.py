@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import Named, RecipeError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
-from engine.supermerger.fields import fields_of
+from engine.supermerger.fields import check_is_supermergers, fields_of
 from engine.supermerger.history import header_line, history_line
 from engine.supermerger.instructions import instructions
 from engine.supermerger.metadata import OWN, run_metadata
@@ -71,8 +71,10 @@ def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHa
         RecipeError: the format cannot hold the recipe.
         StudyError: there are several runs, and none was chosen.
     """
-    recipe = source.recipe
-    match kind_of(output, form):
+    recipe, kind = source.recipe, kind_of(output, form)
+    if kind not in {"toml", "instructions"}:
+        check_is_supermergers(recipe.rules)
+    match kind:
         case "toml":
             return _recipe_file_text(source, Path.cwd() if output == STDIN else Path(output).parent)
         case "instructions":
@@ -83,7 +85,7 @@ def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHa
             return row if output == STDIN else header_line() + row
         case "metadata":
             return _metadata_text(source, form, hashes)
-        case kind:
+        case _:
             return _single_text(kind, recipe, form)
 
 
@@ -110,7 +112,11 @@ def _chosen_run(recipe: Recipe, form: TextOptions, has: Callable[[MergeStep], bo
     runs = [run.step for run in joined_runs(recipe)]
     if form.run is not None:
         if not 1 <= form.run <= len(runs):
-            raise StudyError(f"there is no run {form.run}", remedy=f"the recipe takes {len(runs)} in SuperMerger")
+            raise StudyError(
+                "there is no such run",
+                place=(Named(f"--run {form.run}"),),
+                remedy=f"the recipe takes {len(runs)} in SuperMerger",
+            )
         return runs[form.run - 1]
     numbers = [number for number, run in enumerate(runs, start=1) if has(run)]
     if len(numbers) != 1:
@@ -170,7 +176,7 @@ def write_output(output: str, text: str, *, overwrite: bool) -> None:
         StudyError: the file exists and may not be overwritten, or cannot be written.
     """
     path = Path(output)
-    if path.exists() and not overwrite:
+    if file_kind(path) and not overwrite:
         raise StudyError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
     try:
         write_text(path, text)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import Named, RecipeError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
@@ -46,8 +46,11 @@ def cells(source: RecipeInput, run: int, axes: Sequence[Axis]) -> list[Recipe]:
     """
     recipe = source.recipe
     if not 1 <= run <= len(recipe.steps):
+        count = len(recipe.steps)
         raise StudyError(
-            f"--run {run}: the recipe has {len(recipe.steps)} steps", remedy=f"write 1 to {len(recipe.steps)}"
+            "the recipe has 1 step" if count == 1 else f"the recipe has {count} steps",
+            place=(Named(f"--run {run}"),),
+            remedy="write 1" if count == 1 else f"write 1 to {count}",
         )
     step = recipe.runs[run - 1]
     padded = [*axes, Axis(), Axis()]
@@ -75,7 +78,7 @@ def write_cells(source: RecipeInput, recipes: Sequence[Recipe], folder: Path, *,
         raise StudyError(f"there is no path of the models {', '.join(missing)}", remedy="name it with -m NAME=PATH")
     width = len(str(len(recipes)))
     paths = [folder / f"{number:0{width}d}.toml" for number in range(1, len(recipes) + 1)]
-    if not overwrite and (there := [str(path) for path in paths if path.exists()]):
+    if not overwrite and (there := [str(path) for path in paths if file_kind(path)]):
         raise StudyError(
             "already exists", place=(Named(", ".join(there[:3])),), remedy="choose another folder, or add --overwrite"
         )

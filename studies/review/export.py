@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from engine.architecture.widths import VAE
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
@@ -45,6 +45,7 @@ def export_pin(
     dtype: str | None = None,
     with_recipe: bool = True,
     overwrite: bool = False,
+    models: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportedFiles:
     """Write the checkpoint of a pinned recipe, in the original key layout, and its SuperMerger text beside it.
@@ -57,16 +58,17 @@ def export_pin(
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
         output: form of the file, but for its dtype; where it names no VAE, one that the search chose among
             several is baked in.
-        dtype: fp16, bf16 or fp32; default: what the search rounded to.
+        dtype: fp16, bf16, fp32 or computed; default: what the search rounded to.
         with_recipe: whether the file names its parents and recipe.
         overwrite: replace files that exist.
+        models: SHA-256 of every model file by letter, read just now; by default the files are read whole here.
         progress: called with (bytes written, bytes in all).
 
     Raises:
         StudyError: a checkpoint, or the VAE that the search chose, is not the one that the recipe was approved with.
         CheckpointError: the file cannot be written.
     """
-    models = model_hashes(merge, storage)
+    models = models or model_hashes(merge, storage, afresh=True)
     refuse_others(storage, merge, rendering, pin, models)
     if output.vae is None and pin.vae:
         output = replace(output, vae=rendering.vaes.get(pin.vae))
@@ -104,7 +106,7 @@ def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin
     changed = [f"  {letter}: {merge.models[letter]}" for letter in models if models[letter] != pin.models.get(letter)]
     if pin.vae and pin.vae not in rendering.vaes:
         changed.append(f"  VAE: {pin.vae} is not under [space.choices] any more")
-    elif vae_hashes(rendering, storage).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
+    elif vae_hashes(rendering, storage, afresh=True).get(f"space.vae.{pin.vae}", "") != pin.vae_sha256:
         changed.append(f"  VAE: {rendering.vaes[pin.vae]}")
     if changed:
         raise StudyError(
@@ -146,9 +148,9 @@ def export_recipe(
     from engine.supermerger.instructions import instructions
 
     text = out.with_suffix(".supermerger.txt")
-    if text.exists() and not overwrite:
+    if file_kind(text) and not overwrite:
         raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
-    if text.is_dir():
+    if file_kind(text) == "folder":
         raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
     parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
     facts = {

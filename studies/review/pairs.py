@@ -21,6 +21,7 @@ from scorers.errors import ScorerError
 from scorers.features import FloatArray
 from scorers.panel.preference import PreferenceFit
 from studies.candidate import Candidate
+from studies.errors import StudyError
 from studies.review.picks import Pick
 from studies.store.renders import RenderStore, shots_key
 
@@ -70,9 +71,12 @@ class Gallery:
         self._shots[key] = shots
         for one in candidates[:MOST_RECIPES]:
             contributions = self._contributions_of(one, shots)
-            if contributions is not None and self._renders.picture(one, shots, 0) is not None:
+            if contributions is not None and self._can_be_shown(one, shots):
                 self._candidates[one.key] = one
                 self._contributions[key, one.key] = contributions
+
+    def _can_be_shown(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
+        return all(self._renders.picture(candidate, shots, index) is not None for index in range(len(shots)))
 
     def _contributions_of(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
         """``(n, k)``: every scorer's contribution to every picture's score."""
@@ -99,7 +103,8 @@ class Gallery:
         found = [self._renders.picture(self._candidates[key], shots, pair.index) for key in (pair.left, pair.right)]
         left, right = found
         if left is None or right is None:
-            raise FileNotFoundError(f"the kept pictures of {pair.left[:8]} or {pair.right[:8]} are gone")
+            what = f"the kept pictures of {pair.left[:8]} or {pair.right[:8]} are gone"
+            raise StudyError(what, remedy="start again: other pairs are asked")
         return left, right
 
     def sample(self, number: int, without: frozenset[Pair]) -> list[Pair]:

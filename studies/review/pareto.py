@@ -48,7 +48,7 @@ def pareto_table(trials: Sequence[FrozenTrial]) -> Table:
                 str(trial.user_attrs["stage"]),
                 *(_with_interval(aspects[name]) for name in names),
                 f"{trial.value:+.2f}",
-                str(trial.user_attrs["recipe_key"])[:8],
+                str(trial.user_attrs.get("recipe_key", ""))[:8],
             )
     return table
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from engine.errors import Named
+from engine.errors import Named, Place, RecipeError, counted
+from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
+from studies.store.shapes import Shape, misfit, parsed
+
+log = logging.getLogger(__name__)
 
 FILE = "picks.jsonl"
 Answer = Literal["left", "right", "same", "broken"]
 BrokenSide = Literal["left", "right", "both", ""]
 SHARE: dict[str, float] = {"left": 1.0, "right": 0.0, "same": 0.5}
 """Share of an answer for the left picture; a broken picture gives none."""
+
+
+_TEXTS = ("left", "right", "shots", "prompt", "answer", "broken?", "by?", "at?", "left_vae?", "right_vae?")
+_PICK: Shape = dict.fromkeys(_TEXTS, str) | {"index": int, "seed": int, "format?": int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,7 @@ def add_pick(folder: Path, pick: Pick) -> None:
 
 
 def read_picks(folder: Path) -> list[Pick]:
-    """All answers, oldest first; lines that a power cut left unfinished are passed over.
+    """All answers, oldest first; lines that a power cut left unfinished are passed over, and counted in a warning.
 
     Raises:
         StudyError: a whole line is not an answer.
@@ -68,16 +78,29 @@ def read_picks(folder: Path) -> list[Pick]:
     path = folder / FILE
     if not path.exists():
         return []
-    picks: list[Pick] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    picks, unfinished = list[Pick](), 0
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         try:
-            fields = json.loads(line)
+            fields = parsed(line) if line else None
         except ValueError:
-            continue  # unfinished: a power cut left it
-        try:
-            picks.append(Pick(**fields))
-        except TypeError as error:
-            raise StudyError(
-                f"not a pick ({error})", place=(path, Named(f"line {number}")), remedy="delete the line"
-            ) from error
+            unfinished += 1
+            continue
+        if line:
+            picks.append(_pick_of(fields, (path, Named(f"line {number}"))))
+    if unfinished:
+        log.warning("%s: %s cannot be read and left out", path, counted(unfinished, "pick"))
     return picks
+
+
+def _pick_of(fields: Any, place: Place) -> Pick:
+    remedy = "delete the line"
+    if (inside := misfit(fields, _PICK)) is not None or fields.keys() - {one.name for one in dataclass_fields(Pick)}:
+        raise StudyError("not a pick", place=(*place, *(inside or ())), remedy=remedy)
+    if fields["answer"] not in (*SHARE, "broken") or fields["index"] < 0:
+        raise StudyError("not a pick: nobody can have answered that", place=place, remedy=remedy)
+    for side in ("left", "right"):
+        try:
+            Recipe.parse(fields[side])
+        except RecipeError as error:
+            raise StudyError("not a pick: this is no recipe", place=(*place, side), remedy=remedy) from error
+    return Pick(**fields)

@@ -11,7 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from engine.files import replaced
+from engine.errors import Problems, counted
+from engine.files import file_kind, replaced
+from engine.supermerger.fields import fields_of
+from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
@@ -32,29 +35,47 @@ def overview(
     top: int = 10,
     pareto: bool = False,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins."""
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
+
+    Raises:
+        StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.
+    """
     trials = store.trials()
     best = complete(trials)
-    yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
+    yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
     yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
     if off:
         yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
+    if text := shots.weights_text:
+        yield f"weights of prompts: {text}"
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
-    if (storage.folder / "outcome.json").exists():
-        outcome = read_outcome(storage.folder)
-        yield standings(outcome)
-        yield from outcome.sentences()
-        yield from outcome.alarms()
-        yield f"contact sheet: {outcome.sheet}"
-    for pin in read_pins(storage.folder):
-        what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
-        yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+    problems = Problems()
+    with problems.collecting():
+        yield from _outcome_lines(storage)
+    with problems.collecting():
+        for pin in read_pins(storage.folder, storage.name):
+            what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
+            yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+    problems.raise_as(StudyError)
+
+
+def _outcome_lines(storage: Storage) -> Iterator[Any]:
+    """The proof, where there is one."""
+    if not (storage.folder / "outcome.json").exists():
+        return
+    outcome = read_outcome(storage.folder, storage.name)
+    yield standings(outcome)
+    yield from outcome.sentences()
+    yield from outcome.alarms()
+    yield from _to_copy(outcome)
+    sheet = storage.folder / outcome.sheet
+    yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
 
 
 def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
@@ -63,7 +84,7 @@ def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
-        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
+        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {counted(most, 'trial')} in all"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:
@@ -85,7 +106,7 @@ def _best_trials(trials: list[FrozenTrial]) -> Table:
             f"{trial.value:+.2f}",
             "" if error is None else f"{error:.2f}",
             *(f"{scores[name]['scaled']:+.2f}" if name in scores else "" for name in names),
-            " ".join([str(trial.user_attrs["recipe_key"])[:8], *filter(None, [trial.user_attrs.get("vae")])]),
+            " ".join([str(trial.user_attrs.get("recipe_key", ""))[:8], *filter(None, [trial.user_attrs.get("vae")])]),
             *([_penalties(trial)] if penalties else []),
         )
     return table
@@ -104,7 +125,7 @@ def write_csv(store: StudyStore, path: Path) -> None:
     """
     import pandas as pd
 
-    if not path.parent.is_dir():
+    if file_kind(path.parent) != "folder":
         raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")
 
     trials = store.study.get_trials(deepcopy=False)
@@ -140,7 +161,9 @@ def standings(outcome: Outcome) -> Group:
     """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
-    scores = _proof_table("held-out prompts and seeds", ["score", *(f"vs {rival} (95 %)" for rival in rivals)])
+    scores = _proof_table(
+        "held-out prompts and seeds", ["score", *(f"vs {rival} ({outcome.level})" for rival in rivals)]
+    )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
@@ -157,3 +180,17 @@ def _proof_table(title: str, headings: Sequence[str]) -> Table:
     for heading in ("", "recipe", *headings):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     return table
+
+
+def _to_copy(outcome: Outcome) -> Iterator[str]:
+    """Every finalist as the lines to paste into SuperMerger, each whole."""
+    for number, standing in enumerate(outcome.finalists, start=1):
+        recipe = standing.candidate.recipe
+        runs = joined_runs(recipe)
+        for place, run in enumerate(runs, start=1):
+            fields = fields_of(run.step, recipe.rules, recipe.family)
+            whose = f"finalist {number}" + (f", run {place} of {len(runs)}" if len(runs) > 1 else "")
+            yield f"{whose} in SuperMerger, {fields.mode}, {fields.calculation}:"
+            yield f"  weights: {fields.weights_alpha}" if fields.mbw else f"  alpha: {fields.alpha:g}"
+            texts = {"weights beta": fields.weights_beta, "elemental": fields.elemental, "Adjust": fields.adjust}
+            yield from (f"  {name}: {text}" for name, text in texts.items() if text)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import optuna
 from optuna.trial import Trial
-from optuna_dashboard import run_server, save_note
+from optuna_dashboard import save_note
 from optuna_dashboard.artifact import get_artifact_path
-
-from studies.store.storage import StudyStore
 
 
 def write_note(trial: Trial, artifact: str) -> None:
@@ -32,10 +28,3 @@ def note(attributes: Mapping[str, Any], sheet: str) -> str:
     for name, part in attributes["scores"].items():
         lines.append(f"| {name} | {part['raw']:.4f} | {part['scaled']:+.2f} |")
     return "\n".join([*lines, "", "```", attributes["recipe"].strip(), "```"])
-
-
-def serve(store: StudyStore, *, host: str, port: int) -> None:
-    """Serve the dashboard until Ctrl+C. It has no password: ``host`` other than 127.0.0.1 shows it to the network."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        run_server(store.storage, host=host, port=port, artifact_store=store.artifacts)

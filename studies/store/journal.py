@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shutil
+from itertools import count
 from pathlib import Path
 
-import filelock
 from optuna.storages.journal import JournalFileOpenLock
 
+from engine.errors import counted
 from engine.files import replaced
+from studies.errors import StudyError
+from studies.store.journal_records import CREATES_STUDY, JournalContent, is_torn, read_journal, read_records
+from studies.store.locks import file_lock, lock_file, taken
+from studies.store.rebuild import rebuilt
 
 log = logging.getLogger(__name__)
 
 
-def lock_file(folder: Path, name: str) -> Path:
-    """Where a lock of a study lies."""
-    return folder / "locks" / f"{name}.lock"
+REPAIR = "`recipe-search run --repair`"
+"""The command that mends a journal."""
+SHOWN = 5
+"""The most damaged lines that a message names."""
 
 
 class JournalLock(JournalFileOpenLock):
@@ -32,11 +40,11 @@ class JournalLock(JournalFileOpenLock):
         """``journal`` is the file; the lock lies in the study's folder ``locks``."""
         super().__init__(str(journal))
         self._journal = journal
-        self._lock = filelock.FileLock(lock_file(journal.parent, "journal"))
+        self._lock = file_lock(lock_file(journal.parent, "journal"))
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        self._lock.acquire(poll_interval=0.005)
+        taken(self._lock, poll_s=0.005)
         try:
             _cut_tail(self._journal)
         except BaseException:
@@ -50,42 +58,150 @@ class JournalLock(JournalFileOpenLock):
 
 
 def _cut_tail(journal: Path) -> None:
+    """Cut off a record that was never finished; a last line that is something else is ended, and stays to be read."""
     with journal.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         if not size or (file.seek(size - 1) and file.read() == b"\n"):
             return
         file.seek(0)
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
-        log.warning("%s: dropped %d bytes of a record that was never finished", journal, size - whole)
+        text = file.read()
+        whole = text.rfind(b"\n") + 1
+        if is_torn(text[whole:]):
+            file.truncate(whole)
+            log.info("%s: dropped %d bytes of a record that was never finished", journal, size - whole)
+        else:
+            file.write(b"\n")
 
 
-def repair(journal: Path) -> int:
-    """Drop the records of a journal that were never finished: a power cut or a full disk leaves such a line.
+def is_writable(path: Path) -> bool:
+    """Whether a file that is there can be appended to, by this user and on this file system."""
+    try:
+        with path.open("ab"):
+            return True
+    except OSError:
+        return False
 
-    Call it only where no worker writes. Optuna cannot read past such a line, and what is appended to one is lost with
-    it; our own processes cut it off first (``JournalLock``), others that write to the journal may not.
+
+def cut_torn_record(journal: Path) -> None:
+    """Cut off a last record that was never finished: a killed process, a power cut or a full disk leaves such a line.
+
+    Call it only where no worker writes.
+    """
+    if journal.exists():
+        _cut_tail(journal)
+
+
+def journal_of(folder: Path) -> Path:
+    """The journal of a study's folder."""
+    return folder / "journal.log"
+
+
+def refuse_damage(folder: Path, name: str) -> None:
+    """Refuse a study whose journal holds damaged records, or is empty where a study was run.
+
+    Args:
+        folder: of the study.
+        name: of the study.
+
+    Raises:
+        StudyError: says how many trials can be read, and how to mend the journal.
+    """
+    journal = journal_of(folder)
+    content = read_journal(journal) if journal.exists() else JournalContent()
+    if content.damaged:
+        left = rebuilt(content, name)
+        numbers = ", ".join(map(str, content.damaged[:SHOWN])) + ", ..." * (len(content.damaged) > SHOWN)
+        plural = "s" * (len(content.damaged) > 1)
+        raise StudyError(
+            f"{counted(len(content.damaged), 'line')} of the journal cannot be read (line{plural} {numbers}); "
+            f"{counted(left.trials, 'finished trial')} can, {left.lost} cannot",
+            place=(journal,),
+            remedy=f"restore it from a backup, or let {REPAIR} keep a copy of it and everything that can be read",
+        )
+    if not content.entries and (left_over := _signs_of_a_study(folder)):
+        raise StudyError(
+            f"{'is empty' if journal.exists() else 'is gone'}, but {left_over.name} says that a study was run here",
+            place=(journal,),
+            remedy=f"restore it from a backup, or let {REPAIR} set the outcome aside and begin the search anew",
+        )
+
+
+def refuse_other_study(folder: Path, name: str) -> None:
+    """Refuse a folder whose journal another study began.
+
+    Raises:
+        StudyError: names that study.
+    """
+    journal = journal_of(folder)
+    content = JournalContent()
+    if journal.exists():
+        with journal.open("rb") as file:
+            content = read_records([file.readline()])
+    owner = next((one["study_name"] for one in content.records if "study_name" in one), name)
+    if owner != name:
+        raise StudyError(
+            f'this folder holds the study "{owner}", and this one is called "{name}"',
+            place=(folder,),
+            remedy="give it a [study] folder of its own, or the name of that study",
+        )
+
+
+def studies_in(folder: Path) -> tuple[str, ...]:
+    """The names of the studies that a folder's journal holds, later scorings left out: more than one is a mistake."""
+    journal = journal_of(folder)
+    lines = journal.read_bytes().split(b"\n") if journal.exists() else []
+    records = read_records([line for line in lines if line.startswith(CREATES_STUDY)]).records
+    names = [record["study_name"] for record in records if "study_name" in record]
+    return tuple(dict.fromkeys(name for name in names if not re.search(r" \(rescored \d+\)$", name)))
+
+
+def _signs_of_a_study(folder: Path) -> Path | None:
+    """A file that only a study with trials writes."""
+    names = ("outcome.json", "finalists.png", "picks.jsonl", "pins/*.json", "artifacts/*")
+    return next((path for name in names for path in sorted(folder.glob(name))), None)
+
+
+def repair(folder: Path, name: str) -> str:
+    """Write a damaged journal anew from what can be read of it, beside a copy of the damaged one.
+
+    Call it only where no worker writes.
+
+    Args:
+        folder: of the study.
+        name: of the study.
 
     Returns:
-        The number of bytes dropped.
+        What was done, for people.
     """
-    if not journal.exists():
-        return 0
-    lines = journal.read_bytes().splitlines(keepends=True)
-    whole = [line for line in lines if _is_record(line)]
-    dropped = sum(map(len, lines)) - sum(map(len, whole))
-    if dropped:
-        with replaced(journal) as temporary:
-            temporary.write_bytes(b"".join(whole))
-        log.warning("%s: dropped %d bytes of records that were never finished", journal, dropped)
-    return dropped
+    journal = journal_of(folder)
+    content = read_journal(journal) if journal.exists() else JournalContent()
+    if not content.damaged and (content.entries or not _signs_of_a_study(folder)):
+        return f"{journal}: nothing is damaged"
+    left = rebuilt(content, name)
+    copy = _free_name(journal)
+    if journal.exists():
+        shutil.copy2(journal, copy)
+    with replaced(journal) as temporary:
+        lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in left.records]
+        temporary.write_text("".join(lines), encoding="utf-8")
+    aside = [] if left.records else [_set_aside(path) for path in _outcome_files(folder)]
+    kept = f"; the damaged journal is now {copy.name}" if copy.exists() else ""
+    also = f"; the outcome before is now {' and '.join(path.name for path in aside)}" if aside else ""
+    return (
+        f"{journal}: {counted(left.trials, 'finished trial')} kept, {counted(left.lost, 'trial')} lost, which the "
+        f"search makes again, from kept pictures where it can{kept}{also}"
+    )
 
 
-def _is_record(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return False
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+def _outcome_files(folder: Path) -> list[Path]:
+    return [path for name in ("outcome.json", "finalists.png") if (path := folder / name).exists()]
+
+
+def _set_aside(path: Path) -> Path:
+    return path.replace(_free_name(path))
+
+
+def _free_name(path: Path) -> Path:
+    """`name.damaged-1.log`, or the next number that is free."""
+    names = (path.with_name(f"{path.stem}.damaged-{number}{path.suffix}") for number in count(1))
+    return next(name for name in names if not name.exists())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from studies.errors import StudyError
-from studies.store.journal import repair
+from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
+from studies.store.locks import NoLocksError, ReadOnlyError
 from studies.store.storage import StudyStore
 from studies.store.workers import BusyError, alone
 from studies.studyfile.spec import Storage
@@ -15,12 +16,15 @@ def open_store(storage: Storage) -> StudyStore:
     """The study's storage, for reading.
 
     Raises:
-        StudyError: the study was never run.
+        StudyError: the study was never run, the folder holds another one, or its journal is damaged.
     """
+    refuse_other_study(storage.folder, storage.name)
     if not StudyStore.exists(storage.folder):
+        refuse_damage(storage.folder, storage.name)
         raise not_run(storage)
-    with suppress(BusyError), alone(storage.folder):  # a night at work finishes its records itself
-        repair(storage.folder / "journal.log")
+    # A night at work finishes its records itself; where nothing can be written, a torn last record is read over.
+    with suppress(BusyError, NoLocksError, ReadOnlyError), alone(storage.folder):
+        cut_torn_record(journal_of(storage.folder))
     return StudyStore(storage.folder, storage.name)
 
 

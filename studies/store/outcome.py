@@ -3,21 +3,54 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Place, RecipeError
 from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
+from studies.store.journal import studies_in
+from studies.store.shapes import Shape, read_json
 
 REPORTED = ("CMMD", "polynomial MMD", "drift")
 """Names of the numbers of a standing that are only reported."""
 
+FIRST_CONFIDENCE = 0.95
+"""Level of the intervals of a study's first proof, and of every proof of before they were counted."""
 _KEYS = {"search_summary": "course"}
 """Keys of the file that have another name than the field of an outcome."""
+
+
+COMPARED = ("against", "mean", "low", "high")
+"""Keys of a comparison in the file."""
+_COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True))
+_STANDING: Shape = {
+    "label": str,
+    "recipe": str,
+    "value": (float, None),
+    "reasons": [str],
+    "comparisons": [_COMPARISON],
+    "numbers?": {str: (float, None)},
+    "alarm?": str,
+    "vae?": str,
+}
+_FILE: Shape = {
+    "models": {str: str},
+    "baselines": [_STANDING],
+    "finalists": [_STANDING],
+    "sheet": str,
+    "study?": str,
+    "proof?": int,
+    "confidence?": float,
+    "remarks?": [str],
+    "course?": [str],
+    "simpler?": str,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +60,7 @@ class Comparison:
     against: str
     mean: float
     low: float
-    """Lower end of the 95 % interval."""
+    """Lower end of the interval, whose level is the outcome's."""
     high: float
 
     @property
@@ -73,13 +106,26 @@ class Outcome:
     finalists: tuple[Standing, ...]
     """Best first; before it, a simpler version of it where there is one that is as good."""
     sheet: str
-    """Path of the finalists' sheet."""
+    """Name of the finalists' sheet in the study's folder."""
+    study: str = ""
+    """Name of the study; "" in files of versions that did not write it."""
     remarks: tuple[str, ...] = ()
     """Remarks on the search as a whole."""
     search_summary: tuple[str, ...] = ()
     """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
+    proof: int = 1
+    """Which of the study's proofs this is."""
+    proofs: int = 1
+    """How many the study has had."""
+    confidence: float = FIRST_CONFIDENCE
+    """Level of the intervals of all comparisons; higher from the second proof on."""
+
+    @property
+    def level(self) -> str:
+        """The level of the intervals for people: `95 %`."""
+        return f"{100 * self.confidence:.4g} %"
 
     @property
     def winner(self) -> Standing | None:
@@ -96,6 +142,8 @@ class Outcome:
             StudyError: there is no such finalist.
         """
         if not 1 <= number <= len(self.finalists):
+            if not self.finalists:
+                raise StudyError(f"no finalist {number}: no trial of this study ended with a value")
             raise StudyError(f"no finalist {number}: this study has finalists 1 to {len(self.finalists)}")
         chosen = self.finalists[number - 1]
         return chosen.label, chosen.candidate
@@ -106,6 +154,12 @@ class Outcome:
             return [*self.search_summary, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
         lines = [*self.search_summary, *([self.simpler] if self.simpler else [])]
+        if self.proofs > 1:
+            lines.append(
+                f"This is proof {self.proof} of the {self.proofs} that this study has had. Every further one is "
+                "another chance that luck wins, so its intervals are wider: the first one's are those of "
+                f"{100 * FIRST_CONFIDENCE:g} %, these of {self.level}."
+            )
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
@@ -135,25 +189,50 @@ def write_outcome(folder: Path, outcome: Outcome) -> None:
     write_text(folder / "outcome.json", json.dumps(fields, indent=1) + "\n")
 
 
-def read_outcome(folder: Path) -> Outcome:
+def read_outcome(folder: Path, study: str = "") -> Outcome:
     """The outcome stored in a study's folder.
 
+    Args:
+        folder: of the study.
+        study: its name; "" where any study's is wanted.
+
     Raises:
-        StudyError: there is none yet.
+        StudyError: there is none yet, it is another study's, or its file is damaged.
     """
     path = folder / "outcome.json"
     if not path.exists():
         raise StudyError("no outcome yet", place=(folder,), remedy="`recipe-search run` ends with one")
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    remedy = "`recipe-search run` makes it again from the kept pictures"
+    fields = read_json(path, _FILE, remedy)
+    if study and fields.get("study", study) != study:
+        what = f'is the outcome of the study "{fields["study"]}", and this one is called "{study}"'
+        raise StudyError(what, place=(path,), remedy=remedy)
+    if study and "study" not in fields and len(names := studies_in(folder)) > 1:
+        what = f"does not say of which study it is, and this folder holds {' and '.join(names)}"
+        raise StudyError(what, place=(path,), remedy=remedy)
+    for kind in ("baselines", "finalists"):
+        for number, row in enumerate(fields[kind]):
+            _check_recipe(row["recipe"], (path, kind, number, "recipe"), remedy)
     return Outcome(
         models=fields["models"],
         baselines=_standings_of_rows(fields["baselines"]),
         finalists=_standings_of_rows(fields["finalists"]),
-        sheet=fields["sheet"],
+        sheet=re.split(r"[/\\]", fields["sheet"])[-1],  # it was a whole path once, and folders are moved
+        study=fields.get("study", ""),
         remarks=tuple(fields.get("remarks", ())),
         search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
+        proof=fields.get("proof", 1),
+        proofs=fields.get("proofs", 1),
+        confidence=fields.get("confidence", FIRST_CONFIDENCE),
     )
+
+
+def _check_recipe(text: str, place: Place, remedy: str) -> None:
+    try:
+        Recipe.parse(text)
+    except RecipeError as error:
+        raise StudyError("is damaged: this is no recipe", place=place, remedy=remedy) from error
 
 
 def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
@@ -163,7 +242,7 @@ def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
             recipe=row["recipe"],
             value=row["value"],
             reasons=tuple(row["reasons"]),
-            comparisons=tuple(Comparison(**fields) for fields in row["comparisons"]),
+            comparisons=tuple(Comparison(**{key: one[key] for key in COMPARED}) for one in row["comparisons"]),
             numbers=row.get("numbers", {}),
             alarm=row.get("alarm", ""),
             vae=row.get("vae", ""),

@@ -6,13 +6,33 @@ import getpass
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engine.errors import Problems
 from engine.files import write_new_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
+from studies.store.shapes import Shape, read_json
+
+LATER = ("vae", "vae_sha256", "study")
+"""Fields that the first version did not have."""
+_PIN: Shape = {
+    "number": int,
+    "source": str,
+    "recipe": str,
+    "recipe_key": str,
+    "models": {str: str},
+    "by": str,
+    "at": str,
+    "note": str,
+    "vae?": str,
+    "vae_sha256?": str,
+    "study?": str,
+    "digest": str,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +56,13 @@ class Pin:
     """The study's word for the VAE that decoded the pictures, where it chose among several."""
     vae_sha256: str = ""
     """SHA-256 of that VAE's file; "" for the merged VAE."""
+    study: str = ""
+    """Name of the study; "" in files of versions that did not write it."""
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The fields in the file; those of a VAE are left out where the study chose among none."""
-        return {name: value for name, value in asdict(self).items() if value or not name.startswith("vae")}
+        """The fields in the file; those that came later are left out where they are empty."""
+        return {name: value for name, value in asdict(self).items() if value or name not in LATER}
 
     @property
     def digest(self) -> str:
@@ -58,6 +80,7 @@ def pin_recipe(
     by: str | None = None,
     vae: str = "",
     vae_sha256: str = "",
+    study: str = "",
 ) -> Pin:
     """Write the next pin of a study folder.
 
@@ -70,6 +93,7 @@ def pin_recipe(
         by: who; default: the user's login name.
         vae: the study's word for the VAE, where it chose among several.
         vae_sha256: of that file.
+        study: name of the study.
 
     Raises:
         StudyError: another pin took the number at the same moment.
@@ -77,7 +101,7 @@ def pin_recipe(
     pins = folder / "pins"
     pins.mkdir(exist_ok=True)
     pin = Pin(
-        number=len(list(pins.glob("*.json"))) + 1,
+        number=1 + max((_number_of(path) for path in pins.glob("*.json")), default=0),
         source=source,
         recipe=recipe.text,
         recipe_key=recipe.key,
@@ -87,44 +111,73 @@ def pin_recipe(
         note=note,
         vae=vae,
         vae_sha256=vae_sha256,
+        study=study,
     )
     path = pins / f"{pin.number:03d}-{recipe.key[:8]}.json"
     try:
         write_new_text(path, json.dumps(pin.fields | {"digest": pin.digest}, indent=1, ensure_ascii=False) + "\n")
     except FileExistsError:
-        raise StudyError("was written by another process just now", place=(path,), remedy="approve again") from None
+        raise StudyError(
+            "another process approved this recipe at the same moment", place=(path,), remedy="approve again"
+        ) from None
     return pin
 
 
-def read_pins(folder: Path) -> list[Pin]:
+def _number_of(path: Path) -> int:
+    """The number in the name of a pin's file; 0 where a file has another name."""
+    first = path.name.partition("-")[0]
+    return int(first) if first.isascii() and first.isdigit() else 0
+
+
+def read_pins(folder: Path, study: str = "") -> list[Pin]:
     """All pins of a study, oldest first.
 
+    Args:
+        folder: of the study.
+        study: its name; "" where those of any study are wanted.
+
     Raises:
-        StudyError: a pin was changed or damaged after it was written.
+        StudyError: pins that were changed or damaged after they were written, or are another study's; all are named.
     """
-    return [_read_pin(path) for path in sorted((folder / "pins").glob("*.json"))]
+    problems, pins = Problems(), list[Pin]()
+    for path in sorted((folder / "pins").glob("*.json")):
+        with problems.collecting():
+            pins.append(_read_pin(path, study))
+    problems.raise_as(StudyError)
+    return pins
 
 
-def _read_pin(path: Path) -> Pin:
+def _read_pin(path: Path, study: str) -> Pin:
     remedy = "restore the file from a backup, or delete it and approve again"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        digest = fields.pop("digest")
-        pin = Pin(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StudyError(f"not a pin ({error})", place=(path,), remedy=remedy) from error
+    fields = read_json(path, _PIN, remedy)
+    digest = fields.pop("digest")
+    if unknown := fields.keys() - {one.name for one in dataclass_fields(Pin)}:
+        what = f"is no pin of this version ({', '.join(sorted(unknown))})"
+        raise StudyError(what, place=(path,), remedy="use the version that wrote it")
+    pin = Pin(**fields)
     if pin.digest != digest:
         raise StudyError("was changed after it was approved", place=(path,), remedy=remedy)
+    if study and pin.study not in ("", study):
+        raise StudyError(
+            f'was approved for the study "{pin.study}", and this one is called "{study}"',
+            place=(path,),
+            remedy="move it to the pins of that study",
+        )
     return pin
 
 
-def latest_pin(folder: Path, number: int | None = None) -> Pin:
+def latest_pin(folder: Path, number: int | None = None, study: str = "") -> Pin:
     """The newest pin, or the one with this number.
 
+    Args:
+        folder: of the study.
+        number: of the pin; None: the newest.
+        study: name of the study; "" where pins of any study are wanted.
+
     Raises:
-        StudyError: nothing is pinned, or not under this number.
+        StudyError: nothing is pinned, or not under this number, or a pin cannot be used.
     """
-    pins = read_pins(folder)
+    pins = read_pins(folder, study)
     if not pins:
         raise StudyError("nothing is approved yet", place=(folder,), remedy="run `recipe-search approve` first")
     if number is None:
@@ -133,5 +186,7 @@ def latest_pin(folder: Path, number: int | None = None) -> Pin:
         if pin.number == number:
             return pin
     raise StudyError(
-        f"no pin {number}", place=(folder,), remedy=f"there are {', '.join(str(pin.number) for pin in pins)}"
+        f"there is no pin {number}",
+        place=(folder,),
+        remedy=f"export one of these: {', '.join(str(pin.number) for pin in pins)}",
     )

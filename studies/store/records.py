@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scorers.panel.verdict import Verdict
 
+INTERRUPTED = "interrupted"
+"""Reason of a trial whose night ended under it; its candidate is tried again."""
+UNREADABLE = "its record in the journal was damaged"
+"""Reason of a trial that stands where a damaged record was, so that all others keep their numbers; it has no point."""
+
 VERDICT = ("standard_error", "interval", "scores", "aspects", "penalties", "remarks")
 """Names of the attributes that keep the panel's verdict."""
 

@@ -8,6 +8,7 @@ its record, a recipe that two stages both propose, the parents of the finalists'
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +17,12 @@ from engine.files import replaced
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture, cell, read_picture
+from studies.errors import StudyError
 
 if TYPE_CHECKING:
     from scorers.features import Features
+
+log = logging.getLogger(__name__)
 
 FEATURES = "features.safetensors"
 NOTHING = "any picture"
@@ -44,18 +48,28 @@ class RenderStore:
 
     def load(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> Features | None:
         """Features kept earlier, or None where there are none with everything that is ``needed``, by version."""
-        from scorers.features import Features
-
-        path = self.place(candidate, shots) / FEATURES
-        kept = Features.load(path) if path.exists() else None
+        kept = self._features(candidate, shots)
         return None if kept is None or kept.lacks(needed) else kept
 
     def lacking(self, candidate: Candidate, shots: Sequence[Shot], needed: Mapping[str, str]) -> tuple[str, ...]:
         """What keeps ``load`` from finding everything that is ``needed``: their names, or ``NOTHING``."""
+        kept = self._features(candidate, shots)
+        return (NOTHING,) if kept is None else kept.lacks(needed)
+
+    def _features(self, candidate: Candidate, shots: Sequence[Shot]) -> Features | None:
+        """Features kept earlier; None where there are none of these shots, or where they are damaged."""
+        from scorers.errors import ScorerError
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
-        return Features.load(path).lacks(needed) if path.exists() else (NOTHING,)
+        if not path.exists():
+            return None
+        try:
+            kept = Features.load(path)
+        except ScorerError as error:
+            log.info("%s; they are made again where they are needed", error)
+            return None
+        return kept if kept.slots == tuple((shot.prompt, shot.seed) for shot in shots) else None
 
     def keep(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> Path:
         """Store features; returns the folder."""
@@ -75,19 +89,35 @@ class RenderStore:
                 Image.fromarray(picture).save(temporary)
 
     def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[RgbPicture] | None:
-        """The pictures kept by ``keep_pictures``, or None if one is missing."""
-        paths = [self.place(candidate, shots) / f"{index:03d}.png" for index in range(len(shots))]
-        if not all(path.exists() for path in paths):
-            return None
-        return [read_picture(path) for path in paths]
+        """The pictures kept by ``keep_pictures``, or None if one is missing or damaged."""
+        place = self.place(candidate, shots)
+        pictures = [_kept_picture(place / f"{index:03d}.png") for index in range(len(shots))]
+        whole = [picture for picture in pictures if picture is not None]
+        return whole if len(whole) == len(pictures) else None
+
+    def has_sheet(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
+        """Whether the contact sheet is kept, and can be read."""
+        return _kept_picture(self.place(candidate, shots) / SHEET) is not None
 
     def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> RgbPicture | None:
-        """One picture as it was kept: by itself, or in the contact sheet; None if it is in neither."""
+        """One picture as it was kept: by itself, or in the contact sheet; None if it can be read in neither."""
         place = self.place(candidate, shots)
-        alone, sheet = place / f"{index:03d}.png", place / SHEET
-        if alone.exists():
-            return read_picture(alone)
-        if not sheet.exists():
+        if (alone := _kept_picture(place / f"{index:03d}.png")) is not None:
+            return alone
+        sheet = _kept_picture(place / SHEET)
+        if sheet is None:
             return None
         width, height = shots[index].picture_size
-        return cell(read_picture(sheet), index, len(shots), height, width)
+        picture = cell(sheet, index, len(shots), height, width)
+        return picture if picture.shape == (height, width, 3) else None
+
+
+def _kept_picture(path: Path) -> RgbPicture | None:
+    """A picture; None where there is none, or where the file is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return read_picture(path)
+    except StudyError as error:
+        log.info("%s; it is made again where it is needed", error)
+        return None

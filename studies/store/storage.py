@@ -21,12 +21,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
-from studies.store.journal import JournalLock
+from studies.store.journal import JournalLock, journal_of, refuse_damage, refuse_other_study
+from studies.store.records import INTERRUPTED, UNREADABLE
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
 
-INTERRUPTED = "interrupted"
-"""Reason of a trial whose night ended under it; its candidate is tried again."""
 LOST = "lost"
 """Key of how often a trial's candidate was in work when its worker ended without a message."""
 ATTEMPTS = 3
@@ -61,13 +60,18 @@ class StudyStore:
             folder: of the study.
             name: of the study.
             rescored: which of its scorings, 0 being the first; None: the newest that is whole.
+
+        Raises:
+            StudyError: the journal is damaged, or another study's.
         """
+        refuse_damage(folder, name)
+        refuse_other_study(folder, name)
         self.folder = folder
         self.name = name
         artifacts = folder / "artifacts"
         artifacts.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(artifacts)
-        journal = folder / "journal.log"
+        journal = journal_of(folder)
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
@@ -127,7 +131,7 @@ class StudyStore:
     @staticmethod
     def exists(folder: Path) -> bool:
         """Whether a study was ever started in the folder."""
-        return (folder / "journal.log").exists()
+        return journal_of(folder).exists()
 
     def reap(self, alive: Container[str] = ()) -> int:
         """Fail the trials in work whose workers are gone; returns how many. Only in one's turn.
@@ -191,7 +195,8 @@ class StudyStore:
     def owed(self, stages: Container[str] = STAGES) -> Proposal | None:
         """The first candidate of some stages whose trial was cut short and that none took up since, if there is one."""
         trials = self.study.get_trials(deepcopy=False)
-        cut = [trial for trial in trials if _is_interrupted(trial) and trial.user_attrs["stage"] in stages]
+        cut = [trial for trial in trials if _is_interrupted(trial) and trial.params]
+        cut = [trial for trial in cut if trial.user_attrs["stage"] in stages]
         taken = {_candidate(trial) for trial in trials if not _is_interrupted(trial)} if cut else ()
         for trial in cut:
             if _candidate(trial) not in taken:
@@ -234,7 +239,8 @@ class StudyStore:
 
 
 def _is_interrupted(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason") == INTERRUPTED
+    """Whether a trial does not count as tried: it was cut short, or its record was damaged."""
+    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason") in (INTERRUPTED, UNREADABLE)
 
 
 def _candidate(trial: FrozenTrial) -> tuple[Any, ...]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import Place, Problem, ProblemError, Problems
+from engine.files import user_path
 from engine.recipes.presets import preset_weights
 from engine.recipes.recipe import MergeStep, Recipe
 from search.errors import SearchError
 from search.plan import InitialRecipe, SearchPlan
 from search.space.space import Space
+from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, read_input
 
 
@@ -42,7 +44,7 @@ def with_beginnings(
 
 def _beginning(text: str, space: Space, here: Path) -> InitialRecipe:
     if text.lower().endswith(".toml"):
-        path = here / Path(text).expanduser()
+        path = here / user_path(text, StudyError)
         recipe = read_input(str(path), InputOptions(kind="toml")).recipe
         return InitialRecipe(label=path.stem, point=space.encode(recipe))
     label, row = ("weights", text) if "," in text else (text, ",".join(f"{w:g}" for w in preset_weights(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -76,12 +77,17 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
     if kind == "extra_forbidden":
         remedy = did_you_mean(str(loc[-1]), list(_fields(owner)) if owner else [])
         yield Problem(place=place, what="unknown key", seen=details["input"], remedy=remedy)
+    elif (
+        kind == "list_type" and isinstance(details["input"], dict) and field is not None and _model_in(field.annotation)
+    ):
+        yield Problem(place=place, what="is one table", remedy=f"write [[{place[-1]}]] above each, in double brackets")
     elif kind == "missing":
         yield Problem(place=place, what="is missing", remedy=remedy)
     elif kind == OWN_ERROR:
         yield from (_seen(problem.under(*place), details["input"]) for problem in context["problems"])
     else:
-        yield Problem(place=place, what=_what(kind, context, details["msg"]), seen=details["input"], remedy=remedy)
+        what = "must be a number" if _is_nan(details["input"]) else _what(kind, context, details["msg"])
+        yield Problem(place=place, what=what, seen=details["input"], remedy=remedy)
 
 
 def _seen(problem: Problem, value: object) -> Problem:
@@ -94,7 +100,7 @@ def _what(kind: str, context: dict[str, Any], message: str) -> str:
         return f"must be {_EXPECTED[kind]}"
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
-        return f"{words} {context[name]:g}"
+        return f"{words} {_digits(context[name])}"
     if kind == "too_short":
         return f"needs at least {context['min_length']} {'entry' if context['min_length'] == 1 else 'entries'}"
     if kind == "too_long":
@@ -102,6 +108,16 @@ def _what(kind: str, context: dict[str, Any], message: str) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     return message
+
+
+def _is_nan(value: object) -> bool:
+    """Whether a value is "not a number", which no limit says anything of."""
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _digits(limit: float) -> str:
+    """A limit in plain digits, however large it is."""
+    return str(int(limit)) if float(limit).is_integer() else f"{limit:g}"
 
 
 def _field_at(model: type[BaseModel], loc: Place) -> tuple[type[BaseModel] | None, FieldInfo | None]:
@@ -135,7 +151,10 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 def _example(owner: type[BaseModel] | None, field: FieldInfo | None, place: Place) -> str:
     """Return what to write instead, from the field's own examples: the first for itself, the last for an entry."""
     if field is None or not field.examples:
-        return "correct it, or leave it out"
+        return "correct it" if field is not None and field.is_required() else "correct it, or leave it out"
+    if isinstance(place[-1], int):
+        example = field.examples[-1]
+        return f"write for example {value_text(example[0] if isinstance(example, list) else example)}"
     name = [part for part in place if isinstance(part, str)][-1]
     itself = owner is not None and _fields(owner).get(name) is field
     return f"write for example {name} = {value_text(field.examples[0 if itself else -1])}"

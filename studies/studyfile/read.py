@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
+from engine.files import file_kind, read_text
+from engine.recipes.toml_text import parse_toml
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import SearchPlan
 from search.space.space import Space
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
-from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
+from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from, upscaler_problems
 from studies.studyfile.problems import from_pydantic
+from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, TargetLook
-
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
-"""Endings of the files that count as pictures in a folder of references."""
+from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -40,6 +39,7 @@ def read_study_file(path: Path) -> StudySpec:
     data = _toml(path)
     problems = Problems()
     parts = _validate(data, problems)
+    problems.extend(upscaler_problems(data))
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
@@ -53,24 +53,9 @@ def read_study_file(path: Path) -> StudySpec:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(
-            "there is no such study file", place=(path,), remedy="`recipe-search init` writes one"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise StudyError(f"is not UTF-8 text (byte {error.start})", place=(path,), remedy="save it as UTF-8") from error
-    except OSError as error:
-        raise StudyError(
-            f"cannot be read ({error.strerror})", place=(path,), remedy="name a study file you may read"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(
-            f"is not TOML: {error}",
-            place=(Path(path.name),),
-            remedy="texts stand in quotes, Windows paths in 'single' ones",
-        ) from error
+    if not file_kind(path):
+        raise StudyError("there is no such study file", place=(path,), remedy="`recipe-search init` writes one")
+    return parse_toml(read_text(path, StudyError), Path(path.name), StudyError)
 
 
 def _validate(data: Mapping[str, Any], problems: Problems) -> dict[str, Any]:
@@ -103,7 +88,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
-        shots=study_shots(tables, _path_or_none(here, tables.render.wildcards)),
+        shots=_shots(tables, file),
         search=SearchSettings(
             seed=study.seed,
             space=space,
@@ -117,10 +102,23 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
     )
 
 
+def _shots(tables: StudyTables, file: Path) -> StudyShots:
+    """The shots of the study; what is wrong with their wildcards is told with the file."""
+    try:
+        return study_shots(tables, _path_or_none(file.parent, tables.render.wildcards))
+    except StudyError as error:
+        raise error.under(Path(file.name)) from error
+
+
 def _target(table: TargetTable, here: Path) -> TargetLook:
     sources = tuple(path_from(here, text) for text in table.references)
+    references, passed_over = reference_files(sources)
     return TargetLook(
-        sources=sources, references=_picture_files(sources), like=table.like or "", unlike=table.unlike or ""
+        sources=sources,
+        references=references,
+        passed_over=passed_over,
+        like=table.like or "",
+        unlike=table.unlike or "",
     )
 
 
@@ -130,6 +128,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
         vae=_path_or_none(here, render.vae),
         vaes={word: None if word == MERGED_VAE else path_from(here, word) for word in tables.space.choices.vae or ()},
         prediction=render.prediction,
+        ztsnr=render.ztsnr,
         embeddings=_path_or_none(here, render.embeddings),
         upscalers=_path_or_none(here, render.upscalers),
         device=device.device,
@@ -149,6 +148,7 @@ def _scoring(table: ScorersTable, here: Path) -> Scoring:
         folder=path_from(here, table.folder),
         files={name: path_from(here, text) for name, text in table.files.items()},
         here=here,
+        time_limit_s=table.time_limit,
     )
 
 
@@ -157,15 +157,6 @@ def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
         return table.known
     config = path_from(here, table.config) if is_file_name(table.config) else table.config
     return EncoderFiles(config=config, weights=path_from(here, table.weights))
-
-
-def _picture_files(sources: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the files, every folder replaced by the pictures in it."""
-    found: list[Path] = []
-    for source in sources:
-        inside = sorted(source.iterdir()) if source.is_dir() else [source]
-        found += [path for path in inside if not source.is_dir() or path.suffix.lower() in PICTURES]
-    return tuple(found)
 
 
 def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> SearchPlan:

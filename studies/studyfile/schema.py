@@ -10,16 +10,20 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from engine.architecture.prediction import ZTSNR
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
+from scorers.scoring.watch import TIME_LIMIT_S
 from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
+from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
     FileOwner,
+    FilePath,
     FilledText,
     PictureSide,
     ScorerName,
@@ -37,6 +41,8 @@ DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 """The weight of each scorer, by name, where the study file gives none."""
 DEFAULT_ENCODER = "clip-l"
 """The name of the encoder where the study file gives none."""
+PromptWeight = Annotated[float, Field(ge=0.01, le=100)]
+"""How much each picture of a prompt counts."""
 SCORERS_FOLDER = "models/scorers"
 """The folder of published scorer files where the study file gives none, relative to it."""
 AUTO_SHOTS = 0
@@ -52,18 +58,18 @@ class StudyTable(StudyFileTable):
     """The name of the study, and of its folder unless `folder` names one."""
     seed: int = Field(default=0, ge=0, le=MOST_SEED, examples=[0])
     """Another seed makes another search."""
-    folder: FilledText | None = Field(default=None, examples=["runs/my-mix"])
+    folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
 
 
 class ModelsTable(StudyFileTable):
     """`[models]`: the parents, as paths."""
 
-    A: FilledText = Field(examples=["models/illustration.safetensors"])
+    A: FilePath = Field(examples=["models/illustration.safetensors"])
     """Checkpoint A: a single `.safetensors` file of SD1, SD2 or SDXL."""
-    B: FilledText = Field(examples=["models/photo.safetensors"])
+    B: FilePath = Field(examples=["models/photo.safetensors"])
     """Checkpoint B, of the same family."""
-    C: FilledText | None = Field(default=None, examples=["models/base.safetensors"])
+    C: FilePath | None = Field(default=None, examples=["models/base.safetensors"])
     """Checkpoint C, for the merge modes that take three models."""
 
     @property
@@ -75,7 +81,7 @@ class ModelsTable(StudyFileTable):
 class TargetTable(StudyFileTable):
     """`[target]`: pictures of the target look, a folder or a list of files, and the look in words."""
 
-    references: Annotated[list[FilledText], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
+    references: Annotated[list[FilePath], Field(min_length=1), BeforeValidator(checks.listed)] = Field(
         examples=["references"], json_schema_extra={"accepts": "text, or list of texts"}
     )
     """Pictures of the target look: a folder, or a list of files. 8 to 40, of different subjects."""
@@ -143,21 +149,26 @@ class RenderTable(StudyFileTable):
     """Clip skip, as in the WebUI."""
     negative: str = Field(default="", examples=["lowres, bad anatomy"])
     """Negative prompt of every picture, unless a prompt has its own."""
-    vae: FilledText | None = Field(default=None, examples=["models/clear.vae.safetensors"])
+    vae: FilePath | None = Field(default=None, examples=["models/clear.vae.safetensors"])
     """A VAE file that decodes pictures in place of the merged VAE."""
     prediction: Annotated[str, AfterValidator(checks.one_of(PREDICTIONS, "prediction"))] = Field(
         default="auto", examples=["v"]
     )
-    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of SDXL files and takes others for
-    `epsilon`."""
-    embeddings: FilledText | None = Field(default=None, examples=["embeddings"])
+    """What the models predict: `epsilon`, `v`, or `auto`, which reads the marks of the files, tests the UNets of SD2,
+    and takes others for `epsilon`."""
+    ztsnr: Annotated[str, AfterValidator(checks.one_of(ZTSNR, "word"))] = Field(default="auto", examples=["on"])
+    """Whether the noise levels end in pure noise (zero terminal SNR): `on`, `off`, or `auto`, which reads the marks of
+    the files; for merges that lost them."""
+    embeddings: FilePath | None = Field(default=None, examples=["embeddings"])
     """A folder of textual inversions, which prompts name by their files' names."""
-    wildcards: FilledText | None = Field(default=None, examples=["wildcards"])
+    wildcards: FilePath | None = Field(default=None, examples=["wildcards"])
     """A folder of word lists for `__name__` in prompts; with it, `{a|b}` is read too."""
-    upscalers: FilledText | None = Field(default=None, examples=["upscalers"])
+    upscalers: FilePath | None = Field(default=None, examples=["upscalers"])
     """A folder of upscaler models for hires fix."""
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
     """Hires fix: a second pass over every enlarged picture. Off unless the table is there."""
+    options: OptionsTable | None = Field(default=None, examples=[{"emphasis": "No norm"}])
+    """Settings of a WebUI that pictures usually leave alone."""
 
 
 class PromptTable(StudyFileTable):
@@ -169,6 +180,8 @@ class PromptTable(StudyFileTable):
     """Negative prompt of this prompt; without it, that of `[render]`."""
     seeds: ShotSeeds = Field(examples=[[1, 2]])
     """Seeds that the prompt is rendered with."""
+    weight: PromptWeight = Field(default=1.0, examples=[2.0])
+    """How much each of its pictures counts beside those of other prompts."""
 
 
 class ProofTable(StudyFileTable):
@@ -180,6 +193,8 @@ class ProofTable(StudyFileTable):
     """Prompts of the proof; without them, those of `[[prompts]]`."""
     seeds: ShotSeeds = Field(examples=[[101, 102]])
     """Seeds of the proof. No pair of prompt and seed may be one of the search's."""
+    weights: list[PromptWeight] | None = Field(default=None, examples=[[2.0]])
+    """How much each of the proof's `prompts` counts; without it, a text of `[[prompts]]` has its weight, others 1."""
 
 
 class SearchTable(StudyFileTable):
@@ -247,7 +262,7 @@ class ScorersTable(StudyFileTable):
         json_schema_extra={"accepts": "text, or table of two texts", "default": DEFAULT_ENCODER},
     )
     """The image and text encoder: the name of a known one, or two files, `{ config = "...", weights = "..." }`."""
-    folder: FilledText = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
+    folder: FilePath = Field(default=SCORERS_FOLDER, examples=[SCORERS_FOLDER])
     """Where the files of encoders and scorers are looked for."""
     weights: ScorerWeights = Field(default=DEFAULT_WEIGHTS, examples=[DEFAULT_WEIGHTS, 1.0])
     """What each scorer counts; 0: it is only reported. Names of scorers, or `"file.py"`, `"file.py:Name"`."""
@@ -255,8 +270,10 @@ class ScorersTable(StudyFileTable):
         default=[], examples=[["clip"], "clip"]
     )
     """Scorers that calibration may not switch off."""
-    files: dict[FileOwner, FilledText] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
+    files: dict[FileOwner, FilePath] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
+    time_limit: float = Field(default=TIME_LIMIT_S, ge=0, le=86400, examples=[60])
+    """Seconds that a scorer of your own may take for the pictures of a recipe before it is stopped; 0: no limit."""
 
 
 class DeviceTable(StudyFileTable):

@@ -14,7 +14,7 @@ from search.space.build import RATIO_BOUNDS, SELF_BOUNDS
 from search.space.knob import STEP
 from studies.studyfile import space_values
 from studies.studyfile import validators as checks
-from studies.studyfile.validators import FilledText, FiniteNumber, StudyFileTable, UpperBound
+from studies.studyfile.validators import FilePath, FilledText, FiniteNumber, StudyFileTable, UpperBound
 
 RATIO_LIMITS = (-2.0, 3.0)
 """The smallest and the largest ratio: the widest limits that SuperMerger's block sliders can be given."""
@@ -132,7 +132,7 @@ class ChoicesTable(StudyFileTable):
     )
     """Calculation modes."""
     vae: (
-        Annotated[list[FilledText], Field(min_length=2, max_length=MOST_WORDS), AfterValidator(checks.different)] | None
+        Annotated[list[FilePath], Field(min_length=2, max_length=MOST_WORDS), AfterValidator(checks.different)] | None
     ) = Field(default=None, examples=[["merged", "models/some.vae.safetensors"], "models/some.vae.safetensors"])
     """VAE files; `merged` is the merged VAE."""
 

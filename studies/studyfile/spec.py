@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import Problem, value_text
 from engine.recipes.recipe import Recipe
 from engine.shots.limits import SEED
 from engine.shots.shot import Shot
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OWN_ENCODER = "clip"
 """The name, in the panel, of an encoder that the study file gives by its two files."""
+TURNS = 5
+"""More turns through the shots than the stages of a search take."""
 SEED_DISTANCE = 1_000_003
 """Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
 
@@ -69,6 +72,8 @@ class TargetLook:
     """The references as the file names them: folders or files."""
     references: tuple[Path, ...]
     """The reference pictures, those of a folder sorted by name; a path that leads nowhere stays as it is."""
+    passed_over: tuple[Path, ...] = ()
+    """What else lies in the folders: files of other kinds, folders."""
     like: str = ""
     """The look in words, or ""."""
     unlike: str = ""
@@ -85,6 +90,8 @@ class Rendering:
     """The VAE files that a trial may choose, by word; None is the merged VAE. Empty: there is no choice."""
     prediction: str = "auto"
     """What the UNets predict: auto, epsilon or v."""
+    ztsnr: str = "auto"
+    """Whether their noise levels end in pure noise: auto, on or off."""
     embeddings: Path | None = None
     """The folder of textual-inversion embeddings that prompts may name."""
     upscalers: Path | None = None
@@ -103,8 +110,8 @@ class Rendering:
 
     def fingerprint(self) -> dict[str, str]:
         """Return what makes trials comparable; the hashes of VAEs, embeddings and upscalers are added by the night."""
-        prediction = {"render.prediction": self.prediction} if self.prediction != "auto" else {}
-        return {"device.precision": self.precision} | prediction
+        chosen = {"render.prediction": self.prediction, "render.ztsnr": self.ztsnr}
+        return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +122,12 @@ class StudyShots:
     """What trials render: each prompt with each of its seeds."""
     proof: tuple[Shot, ...]
     """What the finalists render."""
+    trial_weights: tuple[float, ...] = ()
+    """How much each of the trials' pictures counts; empty: all alike."""
+    proof_weights: tuple[float, ...] = ()
+    """How much each of the proof's pictures counts; empty: all alike."""
+    lost_wildcards: tuple[Problem, ...] = ()
+    """Wildcards that stay in the shots' texts because no list has their names, where the study file has them."""
 
     @property
     def every(self) -> tuple[Shot, ...]:
@@ -144,8 +157,38 @@ class StudyShots:
         """Return those places at which shots come again with other seeds, which no calibration recipe drew."""
         return tuple(slot for slot in slots if slot >= len(self.trials))
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether some pictures count more than others of the same set."""
+        return len(set(self.trial_weights)) > 1 or len(set(self.proof_weights)) > 1
+
+    @property
+    def picture_weights(self) -> dict[tuple[str, int], float]:
+        """How much the picture of a prompt and seed counts, with the seeds of every turn; empty: all count alike."""
+        if not self.has_weights:
+            return {}
+        trials = zip(self.trials, self.trial_weights, strict=True)
+        weights = {(one.prompt, seed_in_turn(one.seed, turn)): w for one, w in trials for turn in range(TURNS)}
+        return weights | {(one.prompt, one.seed): w for one, w in zip(self.proof, self.proof_weights, strict=True)}
+
+    @property
+    def prompt_weights(self) -> dict[str, float]:
+        """The trials' prompts with their weights, with the seed where a prompt has several; empty: all count alike."""
+        if len(set(self.trial_weights)) < 2:
+            return {}
+        pairs = list(zip(self.trials, self.trial_weights, strict=True))
+        first = {one.prompt: weight for one, weight in reversed(pairs)}
+        first = {one.prompt: weight for one, weight in reversed(pairs)}
+        several = {one.prompt for one, weight in pairs if weight != first[one.prompt]}
+        return {one.prompt + f" (seed {one.seed})" * (one.prompt in several): weight for one, weight in pairs}
+
+    @property
+    def weights_text(self) -> str:
+        """The weights of the trials' prompts, for people: `2 for "a cat", 1 for "a house"`; "" where all are alike."""
+        return ", ".join(f"{weight:g} for {value_text(prompt, 40)}" for prompt, weight in self.prompt_weights.items())
+
     def fingerprint(self) -> dict[str, str]:
-        """Return the trials' shots; the proof's make no trial wrong."""
+        """Return the trials' shots; the proof's make no trial wrong. Weights are the panel's business."""
         return {f"shot {number}": shot.text for number, shot in enumerate(self.trials, start=1)}
 
 
@@ -201,6 +244,10 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    time_limit_s: float
+    """Seconds that one call of a plug-in may take; 0: as long as it likes."""
+    trusted: frozenset[tuple[str, str]] | None = None
+    """Files of plug-ins that may run, by path and SHA-256; None: all."""
 
     def panel_settings(self, target: TargetLook, shots: StudyShots) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
@@ -219,7 +266,11 @@ class Scoring:
             folder=self.folder,
             files=self.files,
             here=self.here,
+            trusted=self.trusted,
+            time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
+            picture_weights=shots.picture_weights,
+            prompt_weights=shots.prompt_weights,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.architecture.widths import FamilyName
-from engine.files import write_text
+from engine.files import file_kind, write_text
 from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.recipes.blocks import ADJUST_FIELDS, ELEMENTS
 from engine.shots.samplers import SAMPLERS, SCHEDULES
@@ -17,7 +17,15 @@ from scorers.catalogue.lookup import SCORERS
 from search.plan import SAMPLERS as PROPOSERS
 from search.space.build import DEFAULT_GROUPS, XL_GROUPS
 from studies.errors import StudyError
-from studies.studyfile.schema import DEFAULT_ENCODER, DEFAULT_WEIGHTS, SAME, SCORERS_FOLDER, RenderTable, SearchTable
+from studies.studyfile.schema import (
+    DEFAULT_ENCODER,
+    DEFAULT_WEIGHTS,
+    SAME,
+    SCORERS_FOLDER,
+    RenderTable,
+    ScorersTable,
+    SearchTable,
+)
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 _TEXT = """\
@@ -60,10 +68,12 @@ references = @REFERENCES@
 @SCHEDULES@
 # rng = @RNG@                # "NV": the noise that a WebUI on an NVIDIA card draws
 # s_noise = @S_NOISE@              # fresh noise is multiplied by it; eta = 0 to 1 sets how much of it there is
+# [render.options] has emphasis, ngms, s_churn, sigma_min and more of what a WebUI keeps among its settings
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
-# prediction = @PREDICTION@        # what the models predict: "epsilon", or "v"; auto takes SD1 models for epsilon
+# prediction = @PREDICTION@        # what the models predict: "epsilon" or "v"; auto reads marks, and tests SD2
+# ztsnr = @ZTSNR@             # zero terminal SNR: "on" or "off"; auto reads the files' marks
 # another VAE than the merged one, for the pictures alone: vae = "models/some.vae.safetensors"
 negative = "lowres, bad anatomy, worst quality"
 # textual inversions, named in prompts by their files' names, from a folder: embeddings = "embeddings"
@@ -90,6 +100,7 @@ seeds = [1, 2]
 text = "a street at night, rain, neon signs"
 seeds = [1, 2]
 # negative = "people"        # for this prompt, instead of the one in [render]
+# weight = 1                 # 2: each of its pictures counts twice as much as those of the others
 
 # What only the finalists draw, to see whether they are better elsewhere too. Without prompts: those above. A prompt
 # with a seed that the search has seen is refused.
@@ -150,7 +161,8 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # folder = @SCORERS_FOLDER@
 # weights = @WEIGHTS@   # what counts how much; 0 is only reported
 # Scorers: @SCORERS@;
-# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class".
+# a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class". It is stopped after time_limit seconds:
+# time_limit = @TIME_LIMIT@
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
@@ -217,7 +229,7 @@ def write_template(path: Path, text: str) -> None:
     Raises:
         StudyError: the file already exists, or its folder cannot be written.
     """
-    if path.exists():
+    if file_kind(path):
         raise StudyError("already exists", place=(path,), remedy="remove it first, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -248,6 +260,7 @@ def _defaults() -> dict[str, str]:
         "CFG": str(render.cfg),
         "CLIP_SKIP": str(render.clip_skip),
         "PREDICTION": _quoted(render.prediction),
+        "ZTSNR": _quoted(render.ztsnr),
         "UPSCALER": _quoted(SAME.upscaler),
         "SCALE": str(SAME.scale),
         "HIRES_STEPS": str(SAME.steps),
@@ -278,6 +291,7 @@ def _defaults() -> dict[str, str]:
         "T_FINALISTS": str(search.finalists),
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),
+        "TIME_LIMIT": f"{ScorersTable().time_limit:g}",
         "SCORERS": ", ".join(known.name for known in SCORERS),
     }
 

@@ -15,14 +15,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from engine.devices import DEVICE_NAMES, is_device_name
 from engine.errors import did_you_mean
+from engine.files import user_path
 from engine.shots.hires import WEAKEST
 from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
-from engine.shots.samplers import OLD_NAMES, SAMPLERS, schedule_problem, split_name
+from engine.shots.samplers import SAMPLERS, sampler_problem, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from search.plan import SURROGATE
 from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
+from studies.errors import StudyError
 from studies.studyfile.problems import own_error, own_errors
 
 ListEntry = TypeVar("ListEntry", int, str)
@@ -43,7 +44,7 @@ class StudyFileTable(BaseModel):
 def filled(text: str) -> str:
     """Accept any text but a blank one."""
     if not text.strip():
-        raise own_error("must not be empty", "write a text, or leave the key out")
+        raise own_error("must not be empty", "write a text")
     return text
 
 
@@ -85,7 +86,17 @@ def different(values: list[ListEntry]) -> list[ListEntry]:
     return values
 
 
+def path(text: str) -> str:
+    """Accept what a file or folder can be called, with `~` for a home folder that there is."""
+    try:
+        user_path(text, StudyError)
+    except StudyError as error:
+        raise own_errors(error.problems) from None
+    return text
+
+
 FilledText = Annotated[str, AfterValidator(filled)]
+FilePath = Annotated[FilledText, AfterValidator(path)]
 
 
 # -------------------------------------------------------------------------------------------------------------- numbers
@@ -140,7 +151,7 @@ def second_sampler(name: str) -> str:
 def _sampler(name: str) -> str:
     parts = split_name(name)
     if parts is None:
-        raise own_error("unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES))
+        raise own_errors([replace(problem, place=()) for problem in [sampler_problem(name)] if problem])
     return parts[0]
 
 
@@ -197,7 +208,7 @@ def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, 
     """Accept options of the table's `sampler`."""
     from search.samplers.by_name import options_problem
 
-    problem = options_problem(info.data.get("sampler", SURROGATE), options)
+    problem = options_problem(info.data["sampler"], options) if "sampler" in info.data else None
     if problem:
         raise own_errors([problem])
     return options
@@ -238,7 +249,7 @@ def encoder(value: object) -> object:
         _known_to_scorers(lambda: catalogue.check_encoder_name(value))
         return {"known": value}
     if isinstance(value, dict) and set(value) == {"config", "weights"} and all(value.values()):
-        return value
+        return {key: path(text) if isinstance(text, str) else text for key, text in value.items()}
     raise own_error(
         "must be the name of an encoder, or a table of its two files",
         'write "clip-l", or { config = "ViT-L-14", weights = "models/mine.safetensors" }',

@@ -11,6 +11,7 @@ import pytest
 from torch import Tensor
 
 import scorers
+from scorers.catalogue.encoders import ENCODERS
 from scorers.catalogue.lookup import SCORERS
 from scorers.extraction.statistics import STATISTICS
 
@@ -43,3 +44,9 @@ def test_the_table_names_every_scorer() -> None:
     rows = re.findall(r"^\| (`.*?) \|", README, re.MULTILINE)
     names = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
     assert sorted(names) == sorted(scorer.name for scorer in SCORERS)
+
+
+def test_it_names_every_encoder() -> None:
+    paragraph = README.partition("**Encoders**")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`([^`]+)`", paragraph)) - {"[scorers] encoder"}
+    assert named == {encoder.name for encoder in ENCODERS}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from engine.recipes.recipe import Recipe
-from search.plan import STAGES, Status
+from search.plan import STAGES, StageStatus, Status
 
 README = Path(__file__).parents[2] / "search" / "README.md"
 
@@ -26,5 +26,6 @@ def test_every_stage_and_every_status_is_explained() -> None:
     text = README.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
     assert rows == list(STAGES)
-    explained = set(re.findall(r"`([a-z ]+)`", text))
-    assert set(get_args(Status)) - {"open", "skipped"} <= explained
+    explained = {status: words for words, status in re.findall(r"^\| ([a-z].*) \| `([a-z ]+)` \|", text, re.MULTILINE)}
+    shown = {status: str(StageStatus(stage="flat", trials=2, status=status)) for status in get_args(Status)}
+    assert {status: f"flat: 2 trials, {words}" for status, words in explained.items()} == shown

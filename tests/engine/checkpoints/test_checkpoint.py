@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -72,10 +73,23 @@ class _Pickled:
     pass
 
 
+HEADERS = {
+    "wrong header": b'{"a":{"dtype":"F16"}}',
+    "endless shape": b'{"a":{"dtype":"F16","shape":[1e400],"data_offsets":[0,0]}}',
+    "half a shape": b'{"a":{"dtype":"F16","shape":[1.5],"data_offsets":[0,0]}}',
+    "endless data": b'{"a":{"dtype":"F16","shape":[1],"data_offsets":[0,1e400]}}',
+    "deep header": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "list": b"{}"[:1] + b'"a":[]}',
+    "half a letter": b'{"\xed\xa0\x80":1}',
+}
+
+
 def bad_file(kind: str, folder: Path, tiny: Path) -> Path:
     path = folder / "bad.safetensors"
     if kind == "folder":
         path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
     elif kind == "cut":
         path.write_bytes(tiny.read_bytes()[:-1000])
     elif kind == "cut header":
@@ -86,8 +100,8 @@ def bad_file(kind: str, folder: Path, tiny: Path) -> Path:
         path.write_bytes(pickle.dumps({"state_dict": [1] * 100}))
     elif kind == "damaged":
         path.write_bytes(struct.pack("<Q", 10) + b"{" + b"x" * 30)
-    elif kind == "wrong header":
-        raw = b'{"a":{"dtype":"F16"}}'
+    elif kind in HEADERS:
+        raw = HEADERS[kind]
         path.write_bytes(struct.pack("<Q", len(raw)) + raw)
     elif kind != "missing":
         path.write_bytes(
@@ -108,7 +122,8 @@ def bad_file(kind: str, folder: Path, tiny: Path) -> Path:
         ("zip pickle", "this is a PyTorch pickle .* convert it"),
         ("raw pickle", "this is a PyTorch pickle .* convert it"),
         ("damaged", "the safetensors header is damaged"),
-        ("wrong header", "the safetensors header is damaged"),
+        *((kind, "the safetensors header is damaged") for kind in HEADERS),
+        ("pipe", "this is a pipe, not a file"),
         ("page", "this is a web page"),
         ("lfs", "Git LFS pointer"),
         ("empty", "the file has only 0 bytes"),

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.architecture.families import marks_of
 from engine.architecture.keymap import ENCODERS
+from engine.architecture.prediction import marks_of
 from engine.architecture.widths import END, SD1, SD2, SD2_TEXT, SDXL, SDXL_TEXT_G
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.engine import Engine

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, capsys: pytest.Ca
         ({"a": ROWS.int()}, r"int32 of shape \(3, 4\), not rows"),
         ({"a": ROWS[:0]}, r"shape \(0, 4\), not rows"),
         ({"a": ROWS / 0}, "NaN or infinite"),
+        ({"a": ROWS.to_sparse()}, r"sparse_coo float32 of shape \(3, 4\), not rows"),
+        ({"a": torch.zeros(1).expand(1 << 20, 1 << 20)}, r"float32 of shape \(1048576, 1048576\), not rows"),
         ({"clip_l": ROWS, "clip_g": ROWS[:2]}, "clip_l has 3, clip_g has 2"),
     ],
 )
@@ -121,7 +124,21 @@ def folder(tmp_path: Path) -> EmbeddingFolder:
 
 
 def test_names_are_the_stems_of_the_files_inside(folder: EmbeddingFolder):
-    assert folder.names == ("EasyNegativeV2", "broken", "negative", "negative_hand-neg")
+    assert folder.names == ("EasyNegativeV2", "a folder", "broken", "empty", "negative", "negative_hand-neg")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("a folder", "this is a folder, not a file"), ("empty", "cannot be read as a PyTorch file")]
+)
+def test_what_is_no_file_of_vectors_is_refused_when_it_is_named(folder: EmbeddingFolder, name: str, what: str):
+    with pytest.raises(RenderError, match=what):
+        folder.hashes([f"a {name}"], [""])
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.pt")
+    with pytest.raises(RenderError, match="this is a pipe, not a file"):
+        EmbeddingFolder(tmp_path).hashes(["a pipe"], [""])
 
 
 def test_the_longest_name_at_a_place_is_found(folder: EmbeddingFolder):

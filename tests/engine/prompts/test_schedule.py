@@ -6,8 +6,8 @@ from engine.prompts.schedule import TextStretch, parse_schedule, print_schedule,
 from tests.engine.prompts.test_attention import random_texts
 
 
-def found(text: str, steps: int = 10, **options: int) -> list[tuple[int, str]]:
-    return [(entry.end, entry.text) for entry in resolved_texts(text, steps, **options)]
+def found(text: str, steps: int = 10, base_steps: int | None = None) -> list[tuple[int, str]]:
+    return [(entry.end, entry.text) for entry in resolved_texts(text, steps, base_steps=base_steps)]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,24 @@ def found(text: str, steps: int = 10, **options: int) -> list[tuple[int, str]]:
 )
 def test_worked_examples_of_the_webui(text: str, expected: list[tuple[int, str]]):
     assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "base", "expected"),
+    [
+        ("[a:b:.5]", 10, None, [(5, "a"), (10, "b")]),
+        ("[a:b:1.5]", 10, None, [(1, "a"), (10, "b")]),
+        ("[a:b:0]", 10, None, [(10, "b")]),
+        ("[a:b:3]", 10, None, [(3, "a"), (10, "b")]),
+        ("[a:b:99]", 10, None, [(10, "a")]),
+        ("[a:b:.5]", 10, 20, [(10, "a"), (20, "b")]),
+        ("[a:b:12]", 10, 20, [(12, "a"), (20, "b")]),
+        ("[a:b:1.5]", 10, 20, [(1, "a"), (20, "b")]),
+    ],
+)
+def test_numbers_before_webui_1_6(text: str, steps: int, base: int | None, expected: list[tuple[int, str]]):
+    stretches = resolved_texts(text, steps, base_steps=base, old=True)
+    assert [(one.end, one.text) for one in stretches] == expected
 
 
 def test_the_long_worked_example_of_the_webui():

@@ -200,7 +200,7 @@ def test_zero_terminal_levels_are_diffusers_rescaled_ones() -> None:
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     kept = (1 - rescale_zero_terminal_snr(betas)).cumprod(0)
     expected = (0.5 * ((1 - kept) / kept).log())[:-1]
-    found = torch.from_numpy(zero_terminal_levels().log_sigmas)
+    found = zero_terminal_levels().log_sigmas.double()
     torch.testing.assert_close(found[:-1], expected, rtol=1e-4, atol=1e-4)
     assert zero_terminal_levels().highest == pytest.approx(4518.76, abs=0.01)
     assert zero_terminal_levels().lowest == pytest.approx(sd1_levels().lowest)

@@ -157,14 +157,6 @@ def test_sde_samplers_follow_the_path_of_the_seed_whatever_else_is_drawn(rng: st
     np.testing.assert_allclose(lonely[0], -own.increment(start, end) / math.sqrt(end - start), rtol=1e-6)
 
 
-def test_paths_are_read_at_levels_rounded_to_float32():
-    exactly = (14.61464155, 3.0, 1.0, 0.0)  # rounds to other decimals than its float32 does
-    rounded = (float(np.float32(exactly[0])), *exactly[1:])
-    shots = [replace(SHOT, sampler="DPM++ SDE")]
-    found = [NoiseSource(shots, CPU).after(sigmas)(*sigmas[:2]) for sigmas in (exactly, rounded)]
-    assert torch.equal(*found)
-
-
 def test_a_walk_that_ends_above_zero_has_a_path_down_to_its_end():
     sigmas = sigmas_for("DPM++ 2M SDE", "KL Optimal", 4, sd1_levels())
     noise = NoiseSource([replace(SHOT, sampler="DPM++ 2M SDE")], CPU).after(sigmas)

@@ -15,6 +15,8 @@ import torch
 from scipy.integrate import quad
 from torch import Tensor
 
+from tests.engine.sampling import plain_solvers
+
 Model = Callable[[Tensor, float], Tensor]
 Draw = Callable[[], Tensor]
 
@@ -266,6 +268,10 @@ NOISY: dict[str, Callable[..., Tensor]] = {
     "DPM++ 2M SDE": dpmpp_2m_sde,
     "DPM++ 2M SDE Heun": dpmpp_2m_sde_heun,
     "DPM++ 3M SDE": dpmpp_3m_sde,
+    "DPM fast": plain_solvers.dpm_fast,
+    "DPM adaptive": plain_solvers.dpm_adaptive,
+    "Restart": plain_solvers.restart,
+    "LCM": plain_solvers.lcm,
 }
 
 
@@ -275,6 +281,10 @@ def plainly(
     """The latent that a sampler leaves, from unit noise."""
     if sampler == "DDIM":
         return ddim(model, unit, s, draw, eta, factor)
+    if sampler == "DDIM CFG++":
+        return plain_solvers.ddim_cfgpp(model, unit, s, draw, eta, factor)
+    if sampler == "PLMS":
+        return plain_solvers.plms(model, unit, s)
     if sampler == "UniPC":
         return unipc(model, unit, s)
     if sampler in PLAIN:

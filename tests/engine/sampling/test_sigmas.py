@@ -19,15 +19,15 @@ def test_levels_equal_the_schedulers_of_diffusers():
 
     theirs = EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
     kept = theirs.alphas_cumprod.double().numpy()
-    np.testing.assert_allclose(np.exp(sd1_levels().log_sigmas), np.sqrt((1 - kept) / kept), rtol=1e-4)
+    np.testing.assert_allclose(sd1_levels().sigmas.numpy(), np.sqrt((1 - kept) / kept), rtol=1e-4)
 
 
 def test_time_of_inverts_the_levels_and_clamps():
     levels = sd1_levels()
     for time in (0, 1, 500, 998, 999):
-        assert levels.time_of(math.exp(levels.log_sigmas[time])) == pytest.approx(time, abs=1e-9)
+        assert levels.time_of(math.exp(levels.log_sigmas[time])) == pytest.approx(time, abs=1e-4)
     middle = math.exp((levels.log_sigmas[400] + levels.log_sigmas[401]) / 2)
-    assert levels.time_of(middle) == pytest.approx(400.5, abs=1e-9)
+    assert levels.time_of(middle) == pytest.approx(400.5, abs=1e-4)
     assert levels.time_of(1e6) == TRAINING_STEPS - 1
     assert levels.time_of(1e-6) == 0
 
@@ -35,5 +35,5 @@ def test_time_of_inverts_the_levels_and_clamps():
 def test_sigma_of_and_time_of_invert_each_other():
     levels = sd1_levels()
     for time in (0, 0.25, 400.5, 998.9, 999):
-        assert levels.time_of(levels.sigma_of(time)) == pytest.approx(time, abs=1e-9)
+        assert levels.time_of(levels.sigma_of(time)) == pytest.approx(time, abs=1e-4)  # float32 logarithms
     assert levels.sigma_of(999) == pytest.approx(levels.highest)

@@ -191,7 +191,7 @@ def test_what_has_no_counterpart_is_told() -> None:
         (f"a\n{LINE}".replace("Steps: 20", "Steps: many"), r'Steps: must be a whole number \("many"\)'),
         (f"a\n{LINE}".replace("512x512", "big"), r'Size: must be width and height.*\("big"\)'),
         (f"a\n{LINE}".replace("scale: 7", "scale: x").replace("512x512", "big"), '(?s)CFG scale: .*"x".*Size: .*"big"'),
-        (f"a\n{LINE}".replace("Euler a", "Restart"), r'sampler: unknown sampler.*\("Restart"\)'),
+        (f"a\n{LINE}".replace("Euler a", "Euler z"), r'sampler: unknown sampler.*\("Euler z"\)'),
         (f"a\n{LINE}, RNG: TPU", r'rng: must be .*\("TPU"\)'),
         (f"a\n{LINE}, Schedule type: Turbo", r'schedule: unknown schedule.*\("Turbo"\)'),
     ],

@@ -47,7 +47,13 @@ from engine.shots.samplers import (
         ("DPM2 Karras", ("DPM2", "Karras")),
         ("DPM2 a Karras", ("DPM2 a", "Karras")),
         ("DPM++ 2S a Karras", ("DPM++ 2S a", "Karras")),
+        ("DPM fast", ("DPM fast", AUTOMATIC)),
+        ("DPM adaptive", ("DPM adaptive", AUTOMATIC)),
+        ("Restart", ("Restart", AUTOMATIC)),
         ("DDIM", ("DDIM", AUTOMATIC)),
+        ("DDIM CFG++", ("DDIM CFG++", AUTOMATIC)),
+        ("PLMS", ("PLMS", AUTOMATIC)),
+        ("LCM", ("LCM", AUTOMATIC)),
         ("UniPC", ("UniPC", AUTOMATIC)),
         # and what people type
         ("dpm++ 2m karras", ("DPM++ 2M", "Karras")),
@@ -69,7 +75,9 @@ def test_every_pair_of_sampler_and_schedule_has_one_name():
     assert all(split_name(name) for name in OLD_NAMES)
 
 
-@pytest.mark.parametrize("name", ["", "DPM", "DDIM Karras", "Karras", "Euler b", "DPM fast", "Euler aKarras"])
+@pytest.mark.parametrize(
+    "name", ["", "DPM", "DDIM Karras", "Karras", "Euler b", "DPM slow", "PLMS Karras", "Euler aKarras"]
+)
 def test_other_names_are_not(name: str):
     assert split_name(name) is None
 
@@ -109,13 +117,13 @@ def test_a_problem_says_what_and_the_way_out(sampler: str, schedule: str, said: 
 
 
 def test_automatic_is_what_webui_1_9_made_it():
-    karras = {"DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a"}
+    karras = {"DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a", "Restart"}
     exponential = {"DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE"}
-    uniform = {"Euler a", "Euler", "LMS", "Heun"}
+    uniform = {"Euler a", "Euler", "LMS", "Heun", "DPM fast", "DPM adaptive", "LCM"}
     for names, schedule in ((karras, "Karras"), (exponential, "Exponential"), (uniform, "Uniform")):
         assert {resolved(name, AUTOMATIC) for name in names} == {schedule}
         assert {resolved(name, "Simple") for name in names} == {"Simple"}
-    assert {resolved(name, AUTOMATIC) for name in ("DDIM", "UniPC")} == {""}
+    assert {resolved(name, AUTOMATIC) for name in ("DDIM", "DDIM CFG++", "PLMS", "UniPC")} == {""}
 
 
 def test_one_level_more_is_planned_and_left_out_by_three():
@@ -138,6 +146,15 @@ def test_one_level_more_is_planned_and_left_out_by_three():
         ("UniPC", AUTOMATIC, 20, 20),
         ("UniPC", AUTOMATIC, 28, 29),
         ("Euler", "DDIM", 28, 29),
+        ("DDIM CFG++", AUTOMATIC, 20, 19),
+        ("PLMS", AUTOMATIC, 20, 20),  # the first step asks twice
+        ("DPM fast", AUTOMATIC, 20, 20),
+        ("Restart", AUTOMATIC, 19, 37),
+        ("Restart", AUTOMATIC, 20, 39),
+        ("Restart", "KL Optimal", 19, 38),
+        ("Restart", "KL Optimal", 20, 39),  # with restarts its levels end at 0
+        ("LCM", AUTOMATIC, 8, 8),
+        ("LCM", "DDIM", 8, 9),  # 50 levels, every sixth
     ],
 )
 def test_calls_are_counted_without_sampling(sampler: str, schedule: str, steps: int, calls: int):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -55,3 +58,9 @@ def test_alarm_where_read_outs_disagree_over_enough_trials() -> None:
     assert disagreement_alarm(up, up) == ""
     assert disagreement_alarm(up[1:], up[:0:-1]) == ""
     assert disagreement_alarm([0.0] * FEWEST_TRIALS, up) == ""
+
+
+def test_the_panel_opens_without_the_slow_part_of_scipy() -> None:
+    code = "import sys, scorers.panel.panel; print('scipy.stats' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

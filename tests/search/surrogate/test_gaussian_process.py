@@ -104,7 +104,7 @@ def test_leave_one_out_residuals_are_what_the_others_predict() -> None:
         without.values = (np.array(rest.values) - whole.mean) / whole.scale
         from scipy.linalg import cho_solve
 
-        without.weights = cho_solve((without.factor, True), without.values)
+        without.weights = cho_solve((without.factor(), True), without.values)
         assert off[n] == pytest.approx(
             data.values[n] - without.posterior_mean(np.array(data.rows[n : n + 1]))[0], abs=1e-6
         )
@@ -147,3 +147,9 @@ def test_hyperparameters_are_fitted_now_and_then() -> None:
         400,
         1000,
     ]
+
+
+def test_a_model_keeps_no_number_for_every_pair_of_trials() -> None:
+    model = model_of(observations_of(200))
+    kept = {name: value.size for name, value in vars(model).items() if isinstance(value, np.ndarray)}
+    assert max(kept.values()) == model.rows.size, kept

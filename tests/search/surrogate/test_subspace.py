@@ -70,3 +70,8 @@ def test_the_gradient_along_an_axis_is_that_of_the_function_beyond_a_knobs_own_b
 
 def test_axes_are_named_after_their_knob() -> None:
     assert single(SPACE.of_kind("self"))[0].name == "self:OUT05:attn1"
+
+
+def test_equal_points_are_encoded_as_one_object() -> None:
+    points = [dict(SPACE.flat(0.3)) for _ in range(2)]
+    assert PointEncoding.of(SPACE).row(points[0]) is PointEncoding.of(SPACE).row(points[1])

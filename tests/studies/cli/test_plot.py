@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from engine.engine import Engine
 from engine.recipes.file import RecipeFile
@@ -216,7 +218,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     ("words", "said"),
     [
         (("half.toml", "o.png"), "no axis; give one"),
-        (("half.toml", "o.png", "-x", "Sampeler=Euler"), "did you mean Sampler?"),
+        (("half.toml", "o.png", "-x", "Sampeler=Euler"), "-x: there is no axis 'Sampeler'; did you mean Sampler?"),
         (("half.toml", "o.png", "-x", "Seed=1", "-y", "Seed=2"), "two axes set what Seed sets"),
         (("half.toml", "o.png", "-x", "Recipe=half.toml", "-y", "Checkpoint name=half.toml"), "two axes set what"),
         (("half.toml", "o.png", "-x", "Seed"), "axis Seed: has no values"),
@@ -230,9 +232,12 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.gif", "-x", "Seed=1-2"), "its format is not known"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
-        (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 steps"),
+        (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 step; write 1"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
-        (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
+        (
+            ("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"),
+            'takes a model file ("4x-Best"); name its folder with',
+        ),
         (("half.toml", "o.png", "-x", "model_B=Z"), "has no path of the models Z;"),
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
@@ -242,6 +247,43 @@ def test_problems_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said:
     extra = () if "-p" in words else ("-p", "a red cat")
     assert said in plot(*paths, *extra, status=1).output
     assert not [path for path in tmp_path.iterdir() if path.name != "hashes.json"]
+
+
+def test_problems_of_axes_and_options_are_told_together_with_their_places(tmp_path: Path, built: list[str]) -> None:
+    words = ("-x", "Seed=1-600", "-y", "Sampeler=Euler", "-z", "Seed=1", "--seed", "x", "--hires-steps", "999")
+    done = plot("half.toml", tmp_path / "o.png", *words, "-p", "a", "--embeddings", "none", status=1)
+    for said in (
+        "-y: there is no axis 'Sampeler'; did you mean Sampler?",
+        "-z: two axes set what Seed sets",
+        "600 pictures are more than 500",
+        '--seed: must be a whole number from 0, or a range ("x")',
+        "hires.steps: must be a whole number from 0 to 150 (999)",
+        "none: there is no such folder of embeddings",
+    ):
+        assert said in done.output
+    assert built == []
+
+
+def test_what_the_webui_calls_gpu_is_said_to_be_nv(tmp_path: Path) -> None:
+    done = plot("half.toml", tmp_path / "o.png", "-x", "RNG source=GPU,CPU", *SMALL)
+    assert "note: RNG source GPU is read as NV" in done.output
+    assert "GPU is read" not in plot("half.toml", tmp_path / "p.png", "-x", "RNG source=NV,CPU", *SMALL).output
+
+
+def test_kinds_of_prediction_are_looked_at_before_anything_is_made(
+    world: Path, tmp_path: Path, built: list[str]
+) -> None:
+    photo = load_file(world / "photo.safetensors")
+    save_file(photo | {"edm_mean": torch.zeros(4)}, tmp_path / "edm.safetensors")
+    save_file(photo | {"v_pred": torch.zeros(0)}, tmp_path / "v.safetensors")
+    models = {"A": world / "illustration.safetensors", "B": tmp_path / "v.safetensors"}
+    write_recipe_file(tmp_path / "mixed.toml", RecipeFile(recipe=Recipe.flat(0.5), models=models))
+    axis = f"Recipe=half.toml,{tmp_path / 'edm.safetensors'},{tmp_path / 'mixed.toml'}"
+    done = plot("half.toml", tmp_path / "o.png", "-x", axis, *SMALL, status=1)
+    assert "edm.safetensors: edm_mean say that it has EDM's noise levels, as Playground 2.5 has" in done.output
+    assert "mixed: the models are marked for different predictions (A nothing, B v_pred)" in done.output
+    assert built == []
+    plot("half.toml", tmp_path / "o.png", "-x", f"Recipe={tmp_path / 'mixed.toml'}", *SMALL, "--prediction", "epsilon")
 
 
 def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:

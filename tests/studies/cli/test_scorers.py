@@ -91,6 +91,8 @@ def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
     assert status == 1
     assert "no scorer 'lion'; did you mean laion?" in said
     assert "'imagereward' is not built in" in said
+    status, said = run("get", "clip-k", "--folder", tmp_path)
+    assert (status, "there is no encoder and no scorer 'clip-k'; did you mean clip-l?" in said) == (1, True)
     assert run("get", "stats", "--folder", tmp_path) == (0, f"{tmp_path} already has everything\n")
 
 
@@ -122,13 +124,14 @@ def test_check_verifies_a_studys_files(tmp_path: Path) -> None:
     weights = 'weights = { style = 1, laion = 0.1, "mine.py" = 0.1 }\nfiles = { clip-l = "sample-clip.safetensors" }\n'
     study.write_text(study.read_text() + weights)
     (tmp_path / "mine.py").write_text("def score(image):\n    return 1\n")
-    status, said = run("check", study)
+    assert "nobody has allowed it to run here" in run("check", study)[1]
+    status, said = run("check", study, "--trust")
     assert status == 1
     assert f"error: laion: there is no {HEAD} in {tmp_path / 'models/scorers'}; get it with" in said
     assert "error: clip-l: " in said
     assert "these are not weights of clip-l" in said
     (tmp_path / "mine.py").write_text("def score(")
-    status, said = run("check", study)
+    status, said = run("check", study, "--trust")
     assert (status, "mine.py: cannot be loaded: SyntaxError" in said) == (1, True)
 
 

@@ -101,7 +101,7 @@ def test_the_outcome_compares_finalists_on_shots_no_trial_saw(finished: tuple[St
         assert against[2].startswith("FLAT_")
         assert all(c.low <= c.mean <= c.high for c in finalist.comparisons)
     assert read_outcome(spec.storage.folder) == outcome
-    assert read_picture(Path(outcome.sheet)).shape[1] > 5 * 192
+    assert read_picture(spec.storage.folder / outcome.sheet).shape[1] > 5 * 192
 
 
 def test_running_a_finished_study_again_tries_nothing_new(finished: tuple[StudySpec, Outcome]) -> None:

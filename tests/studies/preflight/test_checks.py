@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from engine.architecture.layout import Widths
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.shots.shot import Shot
+from studies.errors import StudyError
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
@@ -22,7 +24,11 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.engine.models.tiny import write_tiny
-from tests.studies.study_text import STUDY, write_study
+from tests.studies import study_text
+from tests.studies.study_text import write_study
+
+STUDY = study_text.STUDY.replace("seeds = [3]\n", "seeds = [3, 4]\n")
+"""The study with a fourth picture a recipe: noise is measured from no fewer."""
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,
@@ -75,7 +81,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("21 trials, 155 pictures: about ")
+    assert notes["time"].startswith("21 trials, 176 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
@@ -120,6 +126,20 @@ def _other_architecture(path: Path) -> None:
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+@pytest.mark.parametrize("key", ["model_ema.decay", "model_ema.diffusion_modelinput_blocks00weight"])
+def test_what_no_picture_shows_and_no_export_can_hold_is_a_warning(here: Path, key: str, value: float) -> None:
+    _add(here / "b.safetensors", **{key: torch.tensor([value])})
+    findings = look(here)
+    assert errors(findings) == []
+    (found,) = [finding for finding in findings if finding.where.startswith("models")]
+    assert (found.level, found.where) == ("warning", f"models.B: {here / 'b.safetensors'}")
+    assert key in found.problem.what
+    assert found.problem.remedy == "export with --prune, which leaves them out"
+    (error,) = errors(look(here, STUDY + '[merge]\ncalculation = "cosineA"\n'))
+    assert "cosineA compares them too" in error.problem.what
+
+
 def _other_widths(path: Path) -> None:
     from engine.architecture.layout import Widths
 
@@ -128,22 +148,49 @@ def _other_widths(path: Path) -> None:
     write_tiny(path, 3, widths=narrow)
 
 
+def _add(path: Path, **more: torch.Tensor) -> None:
+    tensors = load_file(path)
+    path.unlink()
+    save_file(tensors | more, path)
+
+
+def _of_edm(path: Path) -> None:
+    _add(path, edm_mean=torch.zeros(4), edm_std=torch.ones(4))
+
+
+def _of_v(path: Path) -> None:
+    _add(path, v_pred=torch.zeros(0))
+
+
+def test_noise_levels_of_one_model_alone_are_warned_of(here: Path) -> None:
+    _add(here / "b.safetensors", v_pred=torch.zeros(0), ztsnr=torch.zeros(0))
+    by_hand = STUDY.replace("[render]", '[render]\nprediction = "v"')
+    (found,) = (finding for finding in look(here, by_hand) if "ztsnr" in finding.problem.what)
+    assert (found.level, found.where) == ("warning", "models")
+    assert "only B is marked" in found.problem.what
+    assert 'write ztsnr = "on" or "off"' in found.problem.remedy
+    decided = by_hand.replace("[render]", '[render]\nztsnr = "on"')
+    assert not [finding for finding in look(here, decided) if "ztsnr" in finding.problem.what]
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (Path.unlink, "there is no such file"),
+        (_of_edm, "edm_mean and edm_std say that it has EDM's noise levels, as Playground 2.5 has"),
+        (_of_v, "marked for different predictions (A nothing, B v_pred)"),
         (_truncate, "cut short"),
         (_spoil, "NaN or infinite"),
         (_other_architecture, "FLUX"),
         (_other_widths, "cannot be merged"),
     ],
-    ids=["missing", "truncated", "NaN", "architecture", "widths"],
+    ids=["missing", "EDM", "v", "truncated", "NaN", "architecture", "widths"],
 )
 def test_bad_checkpoints_are_errors(here: Path, damage: object, words: str) -> None:
     assert callable(damage)
     damage(here / "b.safetensors")
     (error,) = errors(look(here))
-    assert error.where.startswith("models.")
+    assert error.where.startswith("models")
     assert words in error.problem.what
 
 
@@ -215,6 +262,23 @@ def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPa
     assert warning.problem.what.endswith("; 1.0 kB are free")
 
 
+def test_more_memory_than_the_machine_has_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.preflight.checks.total_memory", lambda _: 4_000_000_000)
+    (error,) = errors(look(here, width="4096", height="4096"))
+    assert error.where == "memory: cpu"
+    assert re.fullmatch(r"about [\d.]+ GB, and this machine has 4\.0 GB", error.problem.what)
+    width, height = re.findall(r"= (\d+)", error.problem.remedy)
+    assert not errors(look(here, width=width, height=height))
+    assert errors(look(here, width=str(int(width) + 64), height=str(int(height) + 64)))
+
+
+def test_more_than_a_night_is_a_warning_with_a_way_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "matrix_speed", lambda device: 1e6)
+    (warning,) = [finding for finding in look(here) if finding.where == "time"]
+    assert warning.level == "warning"
+    assert warning.problem.remedy
+
+
 def test_a_gpu_that_is_not_there_is_an_error(here: Path) -> None:
     (error,) = errors(look(here, STUDY.replace("[search]", '[device]\ndevice = "cuda:99"\n[search]')))
     assert error.where == "device.device"
@@ -228,6 +292,35 @@ def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
     (here / "clip.json").write_text(json.dumps(config))
     (error,) = errors(look(here))
     assert error.where == f"scorers: {here / 'clip.safetensors'}"
+
+
+def test_both_files_of_an_encoder_are_told_of_at_once(here: Path) -> None:
+    (here / "clip.json").unlink()
+    (here / "clip.safetensors").unlink()
+    config, weights = errors(look(here))
+    assert config.line.startswith(f"error: scorers.encoder.config: {here / 'clip.json'}: no such encoder config")
+    assert weights.line.startswith(f"error: scorers: {here / 'clip.safetensors'}: no such weights file")
+
+
+def test_a_folder_that_is_a_file_is_told_at_its_key(here: Path) -> None:
+    (error,) = errors(look(here, STUDY.replace("[study]", '[study]\nfolder = "study.toml"')))
+    assert error.line.startswith(f"error: study.folder: {here / 'study.toml'}: {here / 'study.toml'} is a file")
+
+
+@pytest.mark.parametrize("key", ["embeddings", "wildcards"])
+def test_a_file_in_place_of_a_folder_is_called_one(here: Path, key: str) -> None:
+    with_key = STUDY.replace("[render]", f'[render]\n{key} = "clip.json"')
+    try:
+        lines = [finding.line for finding in errors(look(here, with_key))]
+    except StudyError as error:
+        lines = [str(error)]
+    assert len(lines) == 1
+    assert "this is a file, not a folder" in lines[0]
+
+
+def test_names_that_are_too_long_are_told(here: Path) -> None:
+    lines = [finding.line for finding in errors(look(here, STUDY.replace("a.safetensors", "x" * 5000)))]
+    assert ["File name too long" in line for line in lines] == [True]
 
 
 def test_files_and_plug_ins_of_scorers_are_looked_at(here: Path) -> None:

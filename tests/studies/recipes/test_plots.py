@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, file: str, folder:
         (("-x", "mbw alpha"), "is not an axis; write kind=values"),
         (("-x", "hue=1"), "there is no axis 'hue'"),
         (("-x", "alpha=a"), "axis alpha, value 1: 'a'"),
-        (("-x", "alpha=1", "--run", "4"), "the recipe has 1 steps"),
+        (("-x", "alpha=1", "--run", "4"), "--run 4: the recipe has 1 step; write 1"),
         (("-x", "model_A=X"), "there is no path of the models X"),
     ],
 )

@@ -58,7 +58,7 @@ def test_lines_that_are_no_picks_are_named(tmp_path: Path) -> None:
     add_pick(tmp_path, PICK)
     with (tmp_path / FILE).open("a") as file:
         file.write('{"left": "x"}\n')
-    with pytest.raises(StudyError, match=r"picks.jsonl: line 2: not a pick"):
+    with pytest.raises(StudyError, match=r"picks.jsonl: line 2: right: not a pick"):
         read_picks(tmp_path)
 
 

@@ -12,7 +12,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from search.suggester import Proposal
-from studies.store.journal import repair
+from studies.errors import StudyError
+from studies.store.journal import cut_torn_record, repair
 from studies.store.storage import StudyStore
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
@@ -29,29 +30,125 @@ def test_a_torn_tail_is_cut_and_the_study_goes_on(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code": 8, "worker_id": "x", "tri')
-    assert repair(journal) == 37
+    cut_torn_record(journal)
     assert journal.read_bytes() == whole
     again = StudyStore(tmp_path, "one")
     again.study.tell(again.begin(proposal(), DISTRIBUTIONS), 2.0)
     assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0, 2.0]
 
 
-def test_a_record_glued_to_a_torn_one_goes_with_it_and_the_rest_stays(tmp_path: Path) -> None:
-    store = StudyStore(tmp_path, "one")
-    store.study.tell(store.begin(proposal(), DISTRIBUTIONS), 1.0)
-    journal = tmp_path / "journal.log"
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines, lines[-1][:20], lines[1], lines[-1]]))
-    assert repair(journal) == 20 + len(lines[1])
-    assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0]
-
-
 def test_a_whole_journal_is_left_alone(tmp_path: Path) -> None:
     journal = tmp_path / "journal.log"
-    assert repair(journal) == 0
-    journal.write_bytes(b"{}\n")
-    assert repair(journal) == 0
-    assert journal.read_bytes() == b"{}\n"
+    StudyStore(tmp_path, "one")
+    before = journal.read_bytes()
+    cut_torn_record(journal)
+    assert repair(tmp_path, "one") == f"{journal}: nothing is damaged"
+    assert [path.name for path in tmp_path.glob("journal*")] == ["journal.log"]
+    assert journal.read_bytes() == before
+
+
+def finish(store: StudyStore, value: float) -> None:
+    """A trial with the attributes that one of a night has."""
+    trial = store.begin(proposal(), DISTRIBUTIONS, f"worker {value}")
+    attributes = {"recipe": "format = 1", "recipe_key": "ab", "standard_error": 0.1, "scores": {}, "remarks": []}
+    for name, fact in attributes.items():
+        trial.set_user_attr(name, fact)
+    store.study.tell(trial, value)
+
+
+def values(folder: Path) -> list[tuple[int, float | None]]:
+    """Number and value of the trials that count as tried."""
+    return [(trial.number, trial.value) for trial in StudyStore(folder, "one").trials()]
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The journal of a study with five trials, seven lines each, after that of the study itself and of a note."""
+    folder = tmp_path_factory.mktemp("five")
+    store = StudyStore(folder, "one")
+    store.note("whole", True)
+    for number in range(5):
+        finish(store, float(number))
+    lines = (folder / "journal.log").read_bytes().splitlines()
+    assert len(lines) == 2 + 5 * 7
+    return lines
+
+
+GARBAGE = [
+    b"",
+    b"{}",
+    b"null",
+    b"[]",
+    b"5",
+    b"\xff\xfe",
+    b'{"op_code":8}',
+    b"[" * 100_000,
+    b'{"op_code":99,"worker_id":"x"}',
+]
+
+
+EVERY = [(line, GARBAGE[line % len(GARBAGE)]) for line in range(37)] + [(20, text) for text in GARBAGE]
+
+
+@pytest.mark.parametrize(("line", "text"), EVERY, ids=lambda value: str(value)[:12])
+def test_one_damaged_line_loses_one_trial_at_most_and_all_others_keep_their_numbers(
+    five: list[bytes], tmp_path: Path, line: int, text: bytes
+) -> None:
+    journal = tmp_path / "journal.log"
+    damaged = b"\n".join([*five[:line], text, *five[line + 1 :]]) + b"\n"
+    journal.write_bytes(damaged)
+    with pytest.raises(StudyError, match="1 line of the journal cannot be read") as caught:
+        StudyStore(tmp_path, "one")
+    assert "`recipe-search run --repair`" in str(caught.value)
+    assert journal.read_bytes() == damaged
+    report = repair(tmp_path, "one")
+    assert (tmp_path / "journal.damaged-1.log").read_bytes() == damaged
+    own = (line - 2) // 7 if line >= 2 else None
+    kept = [(number, float(number)) for number in range(5) if number != own]
+    assert values(tmp_path) == kept
+    assert f"{len(kept)} finished trials kept, {5 - len(kept)} trial" in report
+    finish(StudyStore(tmp_path, "one"), 9.0)
+    assert values(tmp_path)[-1] == (5, 9.0)
+
+
+def test_what_several_damaged_lines_leave_is_kept(five: list[bytes], tmp_path: Path) -> None:
+    """The study's own record, the beginnings of trials 1 and 3, and all of trial 4."""
+    damaged = {0, 9, 23, *range(30, 37)}
+    (tmp_path / "journal.log").write_bytes(b"".join(b"?\n" if n in damaged else x + b"\n" for n, x in enumerate(five)))
+    report = repair(tmp_path, "one")
+    assert "2 finished trials kept, 2 trials lost" in report
+    assert values(tmp_path) == [(0, 0.0), (2, 2.0)]
+
+
+def test_a_whole_record_that_hangs_on_a_torn_one_is_read(five: list[bytes], tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    glued = [*five[:15], five[15][:30] + five[16], *five[17:]]  # half of trial 1's end, then the beginning of trial 2
+    journal.write_bytes(b"\n".join(glued) + b"\n")
+    repair(tmp_path, "one")
+    assert values(tmp_path) == [(0, 0.0), (2, 2.0), (3, 3.0), (4, 4.0)]
+
+
+@pytest.mark.parametrize("text", [b"", None, b"\0" * 50, b'{"op_code":0,"wor'], ids=["empty", "gone", "nulls", "torn"])
+def test_an_empty_journal_of_a_study_that_was_run_begins_nothing_anew(tmp_path: Path, text: bytes | None) -> None:
+    StudyStore(tmp_path, "one")
+    (tmp_path / "outcome.json").write_text("the old finalists")
+    journal = tmp_path / "journal.log"
+    journal.unlink()
+    if text is not None:
+        journal.write_bytes(text)
+    cut_torn_record(journal)
+    with pytest.raises(StudyError, match=r"is (empty|gone), but outcome\.json says"):
+        StudyStore(tmp_path, "one")
+    report = repair(tmp_path, "one")
+    assert "the outcome before is now outcome.damaged-1.json" in report
+    assert values(tmp_path) == []
+    assert (tmp_path / "outcome.damaged-1.json").read_text() == "the old finalists"
+
+
+def test_a_folder_of_another_study_is_refused(tmp_path: Path) -> None:
+    StudyStore(tmp_path, "one")
+    with pytest.raises(StudyError, match='this folder holds the study "one", and this one is called "two"'):
+        StudyStore(tmp_path, "two")
 
 
 def test_a_record_that_found_the_disk_full_is_cut_off_by_the_next_writer_and_read_over(tmp_path: Path) -> None:

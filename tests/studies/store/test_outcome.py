@@ -94,3 +94,16 @@ def test_finalists_are_counted_from_one(tmp_path: Path) -> None:
         outcome(BEATS).finalist(2)
     with pytest.raises(StudyError, match="no outcome yet"):
         read_outcome(tmp_path)
+
+
+def test_a_further_proof_says_so_and_its_level(tmp_path: Path) -> None:
+    second = replace(outcome(BEATS), proof=2, proofs=2, confidence=0.975)
+    write_outcome(tmp_path, second)
+    assert read_outcome(tmp_path) == second
+    words = second.sentences()[0]
+    assert words.startswith("This is proof 2 of the 2 that this study has had. Every further one is another chance")
+    assert words.endswith("the first one's are those of 95 %, these of 97.5 %.")
+    assert not any("proof 1" in line for line in outcome(BEATS).sentences())
+    out = io.StringIO()
+    Console(file=out, width=200).print(standings(second))
+    assert "vs A (97.5 %)" in out.getvalue()

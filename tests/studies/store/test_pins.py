@@ -80,7 +80,7 @@ def test_a_number_that_another_process_took_is_told(tmp_path: Path) -> None:
     (taken,) = (tmp_path / "pins").iterdir()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Path, "glob", lambda *_: iter(()))
-        with pytest.raises(StudyError, match="written by another process just now; approve again"):
+        with pytest.raises(StudyError, match="another process approved this recipe at the same moment; approve again"):
             pinned(tmp_path, 0.35, note="too late")
     assert [path.name for path in (tmp_path / "pins").iterdir()] == [taken.name]
     assert read_pins(tmp_path)[0].note == "clean lines, soft ground"
@@ -99,7 +99,7 @@ def test_missing_pins_name_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="recipe-search approve"):
         latest_pin(tmp_path)
     pinned(tmp_path, 0.35)
-    with pytest.raises(StudyError, match="no pin 7; there are 1"):
+    with pytest.raises(StudyError, match="there is no pin 7; export one of these: 1"):
         latest_pin(tmp_path, 7)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from studies.errors import StudyError
-from studies.store.workers import alone, at_work, held, joined
+from studies.store.locks import held
+from studies.store.workers import alone, at_work, joined
 
 JOIN = """
 import sys; from pathlib import Path; from studies.store.workers import joined
