@@ -30,7 +30,8 @@ class Calibration:
 class Scorer(Protocol):
     """One criterion for pictures; more is better, units are the scorer's own.
 
-    A recipe's value is the mean of its pictures' contributions. Scaling, weights and standard errors are the panel's.
+    A recipe's value is the mean of its pictures' contributions, by the pictures' weights. Scaling, weights and standard
+    errors are the panel's.
     """
 
     @property
@@ -53,7 +54,8 @@ class Scorer(Protocol):
         """1 or 2: how many pictures a contribution depends on.
 
         1 when a contribution depends on its own picture alone, 2 when it is an average over the pairs with the
-        recipe's other pictures. The standard error follows from it, see ``scorers.panel.verdict.influence``.
+        recipe's other pictures, by their ``Features.weights`` where there are some. The standard error follows from it,
+        see ``scorers.panel.verdict.influence``.
         """
         ...
 

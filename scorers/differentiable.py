@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,11 +30,20 @@ FEWEST = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedFeatures:
-    """Features of intact pictures, with gradients: embeddings ``[n, d]`` by name, statistics ``[n, k]``; prompts."""
+    """Features of intact pictures, with gradients: embeddings ``[n, d]`` by name, statistics ``[n, k]``; prompts.
+
+    Attributes:
+        weights: ``[n]``, how much each picture counts.
+    """
 
     embeddings: Mapping[str, Tensor]
     statistics: Tensor
     prompts: Sequence[str]
+    weights: Tensor
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The weighted mean of ``[n]`` values."""
+        return (self.weights * values).sum() / self.weights.sum()
 
 
 TracedScorer = Callable[[TracedFeatures], Tensor]
@@ -59,12 +67,13 @@ class DifferentiableObjective:
         self._embeddings = embeddings_of(scorers)
         self._parts = {scorer.name: _traced(scorer) for scorer in scorers}
 
-    def __call__(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+    def __call__(self, images: Tensor, prompts: Sequence[str], weights: Sequence[float] | None = None) -> Tensor:
         """Return the objective up to a constant; higher is better. Broken pictures are left out, as in verdicts.
 
         Args:
             images: ``[n, 3, h, w]`` in 0..1, finite.
             prompts: of the pictures.
+            weights: how much each picture counts, above 0; None: all alike.
 
         Returns:
             A scalar of float64, in objective units.
@@ -81,6 +90,7 @@ class DifferentiableObjective:
             # measured again, because a broken picture's gradient may not be finite even with a weight of 0
             statistics=statistics if len(rows) == len(images) else measure(images[rows].float(), self._observer.size),
             prompts=[prompts[row] for row in rows],
+            weights=torch.tensor([1.0 if weights is None else weights[row] for row in rows]).to(images.device).double(),
         )
         parts = (self._weights[name] * part(features) for name, part in self._parts.items())
         return torch.stack(list(parts)).sum()
@@ -94,13 +104,13 @@ class DifferentiableObjective:
 
 def _traced(scorer: Scorer) -> TracedScorer:
     if isinstance(scorer, Style):
-        return lambda features: _style(scorer, _embedding(scorer, features), features.statistics)
+        return lambda features: _style(scorer, _embedding(scorer, features), features)
     if isinstance(scorer, Fidelity):
-        return lambda features: _fidelity(scorer, _embedding(scorer, features), features.prompts)
+        return lambda features: _fidelity(scorer, _embedding(scorer, features), features)
     if isinstance(scorer, Statistics):
-        return lambda features: _statistics(scorer, features.statistics)
+        return lambda features: _statistics(scorer, features)
     if isinstance(scorer, TextAxis):
-        return lambda features: _words(scorer, _embedding(scorer, features))
+        return lambda features: _words(scorer, _embedding(scorer, features), features)
     raise ScorerError(f"scorer {scorer.name!r} has no gradient", remedy="give it weight 0, or search without gradients")
 
 
@@ -109,32 +119,37 @@ def _embedding(scorer: Scorer, features: TracedFeatures) -> Tensor:
     return features.embeddings[name].double()
 
 
-def _style(scorer: Style, embeddings: Tensor, statistics: Tensor) -> Tensor:
+def _style(scorer: Style, embeddings: Tensor, features: TracedFeatures) -> Tensor:
     """``1 - sqrt(1 + Q)`` with ``Q`` the mean of ``x_i' x_j`` over pairs of pictures, x relative to the references."""
     style_features, metric = scorer.fitted
     columns, scale = style_features.statistics
     device = embeddings.device
-    measured = statistics[:, torch.from_numpy(columns).to(device)].double() * torch.from_numpy(scale).to(device)
+    measured = features.statistics[:, torch.from_numpy(columns).to(device)].double() * torch.from_numpy(scale).to(
+        device
+    )
     target, root = (torch.from_numpy(part).to(device) for part in (metric.target, metric.root))
     x = (torch.cat([embeddings, measured], 1) - target) @ root
-    total, count = x.sum(0), len(x)
-    squared = (total.square().sum() - x.square().sum()) / (count * (count - 1))
+    weights = features.weights
+    own = weights[:, None] * x
+    squared = (own.sum(0).square().sum() - own.square().sum()) / (weights.sum().square() - weights.square().sum())
     return -torch.where(squared > 0, (1 + squared.clamp_min(0)).sqrt() - 1, squared / 2)
 
 
-def _fidelity(scorer: Fidelity, embeddings: Tensor, prompts: Sequence[str]) -> Tensor:
-    described = np.array([bool(plain_prompt(prompt)) for prompt in prompts])
-    texts = torch.from_numpy(scorer.texts(prompts)).to(embeddings.device)
+def _fidelity(scorer: Fidelity, embeddings: Tensor, features: TracedFeatures) -> Tensor:
+    described = torch.tensor([bool(plain_prompt(prompt)) for prompt in features.prompts], device=embeddings.device)
+    texts = torch.from_numpy(scorer.texts(features.prompts)).to(embeddings.device)
     cosines = scorer.scale * (embeddings * texts).sum(1)
-    return cosines[torch.from_numpy(described).to(cosines.device)].mean() if described.any() else cosines.sum() * 0
+    weights = features.weights * described
+    return (weights * cosines).sum() / weights.sum() if described.any() else cosines.sum() * 0
 
 
-def _words(scorer: TextAxis, embeddings: Tensor) -> Tensor:
-    return (embeddings @ torch.from_numpy(scorer.axis).to(embeddings.device)).mean()
+def _words(scorer: TextAxis, embeddings: Tensor, features: TracedFeatures) -> Tensor:
+    return features.mean(embeddings @ torch.from_numpy(scorer.axis).to(embeddings.device))
 
 
-def _statistics(scorer: Statistics, statistics: Tensor) -> Tensor:
+def _statistics(scorer: Statistics, features: TracedFeatures) -> Tensor:
+    statistics = features.statistics
     columns, target, spread = scorer.bands
     middle, width = (torch.from_numpy(part).to(statistics.device) for part in (target, spread))
     off = (statistics[:, columns].double() - middle).abs() / width
-    return -(off - 0.5).clamp_min(0).mean()
+    return -features.mean((off - 0.5).clamp_min(0).mean(1))

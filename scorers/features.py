@@ -50,6 +50,8 @@ class Features:
         prompts: the pictures' prompts; "" for references.
         seeds: the seeds of the pictures' noise.
         versions: the version of whatever computed each embedding, each reading and the statistics.
+        weights: ``(n,)``, above 0: how much each picture counts in its recipe's value; None: all alike. The panel gives
+            them, and they are not kept in files.
     """
 
     embeddings: Mapping[str, npt.NDArray[np.float32]]
@@ -61,9 +63,11 @@ class Features:
     prompts: tuple[str, ...]
     seeds: tuple[int, ...]
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    weights: Values | None = None
 
     def __post_init__(self) -> None:
-        rows = {name: len(value) for name, value in {**self.arrays(), **self._lists()}.items()}
+        weights = {} if self.weights is None else {"weights": self.weights}
+        rows = {name: len(value) for name, value in {**self.arrays(), **self._lists(), **weights}.items()}
         if len(set(rows.values())) > 1:
             counts = ", ".join(f"{count} {name}" for name, count in rows.items())
             raise ScorerError(f"features of different lengths: {counts}")
@@ -121,6 +125,7 @@ class Features:
             prompts=tuple(self.prompts[i] for i in rows),
             seeds=tuple(self.seeds[i] for i in rows),
             versions=self.versions,
+            weights=None if self.weights is None else self.weights[rows],
         )
 
     def save(self, path: Path) -> None:
@@ -205,4 +210,11 @@ def joined(parts: Sequence[Features]) -> Features:
         prompts=tuple(prompt for part in parts for prompt in part.prompts),
         seeds=tuple(seed for part in parts for seed in part.seeds),
         versions=first.versions,
+        weights=_joined_weights(parts),
     )
+
+
+def _joined_weights(parts: Sequence[Features]) -> Values | None:
+    if all(part.weights is None for part in parts):
+        return None
+    return np.concatenate([np.ones(len(part)) if part.weights is None else part.weights for part in parts])

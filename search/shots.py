@@ -123,6 +123,8 @@ class ShotRotation:
     """Shots per trial; 0: all."""
     fresh: bool = False
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
+    order: tuple[int, ...] = ()
+    """The places in the order in which windows take them; empty: as they come. See `spread_order`."""
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -132,6 +134,8 @@ class ShotRotation:
         if self.per_trial > self.shots:
             what = f"{self.per_trial} shots per trial, but the study has {self.shots}"
             problems.add((), what, "give it more prompts")
+        if self.order and sorted(self.order) != list(range(self.shots)):
+            problems.add((), f"order = {list(self.order)} is not the places 0 to {self.shots - 1}, each once")
         problems.raise_as(SearchError, "the rotation of shots")
 
     def slots(self, stage: Stage) -> Slots:
@@ -141,9 +145,40 @@ class ShotRotation:
         windows: list[Stage] = [one for one in STAGES if one not in SHARED_WINDOWS]
         before = windows[: windows.index(SHARED_WINDOWS.get(stage, stage))]
         first = sum(self._count(one) for one in before)
-        places = range(first, first + self._count(stage))
+        places = [self._place(number) for number in range(first, first + self._count(stage))]
         return tuple(places) if self.fresh else tuple(sorted(place % self.shots for place in places))
+
+    def _place(self, number: int) -> int:
+        """The place that windows take as number 0, 1, ..."""
+        turn, within = divmod(number, self.shots)
+        return turn * self.shots + (self.order[within] if self.order else within)
 
     def _count(self, stage: Stage) -> int:
         count = round(STAGE_SHARES[stage] * self.per_trial)
         return count if self.fresh else min(count, self.shots)
+
+
+def spread_order(weights: Sequence[float]) -> tuple[int, ...]:
+    """Return an order of the shots' places whose every stretch holds heavy and light shots in about equal parts.
+
+    With weights a window of light shots alone would say little of what a recipe is worth. So the shots are sorted by
+    weight and taken in the order of van der Corput's sequence, which fills an interval evenly at all times
+    (Niederreiter, Random number generation and quasi-Monte Carlo methods, 1992, 3.1).
+
+    Args:
+        weights: by place.
+
+    Returns:
+        Every place once; empty where all weights are alike.
+    """
+    if len(set(weights)) < 2:
+        return ()
+    by_weight = sorted(range(len(weights)), key=lambda place: (-weights[place], place))
+    turns = sorted(range(len(weights)), key=_van_der_corput)
+    ranks = sorted(range(len(weights)), key=lambda number: turns[number])
+    return tuple(by_weight[rank] for rank in ranks)
+
+
+def _van_der_corput(number: int) -> float:
+    """The bits of a number, mirrored at the point: 1, 2, 3 become 1/2, 1/4, 3/4."""
+    return sum((number >> bit & 1) / 2 ** (bit + 1) for bit in range(number.bit_length()))

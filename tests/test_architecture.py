@@ -227,3 +227,77 @@ def test_the_wheel_is_kept_off_public_indexes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "Private :: Do Not Upload" in project["classifiers"]
     assert project["scripts"] == {"recipe-search": "studies.cli.main:main"}
+
+
+# ----------------------------------------------------------------------------------------------- what opens files
+
+OPENING_FUNCTIONS = {"open", "safe_open", "load_file", "JpegImageFile"}
+"""Names of functions that open a file by its path."""
+OPENING_METHODS = {"open", "read_text", "read_bytes", "safe_open", "load_file", "ZipFile"}
+"""Names of methods, and of functions of modules, that do."""
+LOADERS = {"torch", "np", "jit"}
+"""Modules whose `load` does."""
+OWN_FILES = {
+    "engine/files.py": "where files are opened",
+    "engine/merging/write.py": "writes a checkpoint",
+    "engine/prompts/tokenizer.py": "a file of this package",
+    "scorers/catalogue/downloads.py": "what it has written itself",
+    "studies/review/picks.py": "files of a study, which are checked where they are kept",
+    "studies/store": "files of a study, which are checked where they are kept",
+    "studies/sample": "files of this package",
+    "studies/studyfile/reference.py": "a file of this package",
+}
+"""Modules and rooms that open only files of their own, and which."""
+NOT_FILES = {"Engine", "Panel", "Encoders", "Encoder", "Workshop"}
+"""Classes whose `open` is ours."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_reader_takes_files_alone(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    assert any(name.startswith(own) for own in OWN_FILES) or bare_openers(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Path(name).read_text()",
+        "path.open('rb')",
+        "open(path)",
+        "Image.open(path)",
+        "torch.load(path, weights_only=True)",
+        "with safe_open(str(path), framework='pt') as file: pass",
+        "self.path(name).read_bytes()",
+    ],
+)
+def test_a_reader_of_anything_is_seen(source: str) -> None:
+    assert bare_openers(source) == [1]
+
+
+@pytest.mark.parametrize("source", ["readable(path).open('rb')", "torch.load(readable(path))", "Engine.open(models)"])
+def test_a_reader_of_files_is_let_be(source: str) -> None:
+    assert bare_openers(source) == []
+
+
+def bare_openers(source: str) -> list[int]:
+    """Lines that open a file of any kind: without `readable`, a pipe or a device would never come to an end."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [call.lineno for call in calls if _opens(call) and "readable" not in _names(call)]
+
+
+def _opens(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Name(id=name):
+            return name in OPENING_FUNCTIONS
+        case ast.Attribute(value=ast.Name(id=owner) | ast.Attribute(attr=owner), attr="load"):
+            return owner in LOADERS
+        case ast.Attribute(value=ast.Name(id=owner), attr=name):
+            return name in OPENING_METHODS and owner not in NOT_FILES
+        case ast.Attribute(attr=name):
+            return name in OPENING_METHODS
+        case _:
+            return False
+
+
+def _names(call: ast.Call) -> set[str]:
+    return {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}

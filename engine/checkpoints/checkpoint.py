@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.architecture.families import family_of, foreign, no_pictures, read_widths
 from engine.architecture.keymap import unused
 from engine.architecture.layout import TEXT, VAE, Widths, shapes
-from engine.architecture.prediction import other_prediction
+from engine.architecture.prediction import PREDICTION_KEYS, other_prediction
 from engine.architecture.widths import FamilyName, Shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.checkpoints.tensors import same_shape
@@ -30,6 +30,8 @@ BytesRead = Callable[[int, int], None]
 
 FLOATS = ("F16", "BF16", "F32")
 """The dtypes of the tensors that can be merged, as safetensors names them."""
+PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
+"""How the names of the tensors of UNet, VAE and text encoders begin."""
 _OLD_TEXT = "cond_stage_model.transformer."
 _OLD_PARTS = tuple(_OLD_TEXT + part for part in ("embeddings.", "encoder.", "final_layer_norm."))
 _CHUNK = 1 << 22
@@ -206,15 +208,25 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
         )
 
 
+def is_kept(key: str) -> bool:
+    """Whether a pruned checkpoint keeps a tensor: it belongs to the UNet, the VAE or a text encoder, or is a mark."""
+    return key.startswith(PARTS) or key in PREDICTION_KEYS
+
+
+def is_saved(key: str, info: TensorInfo) -> bool:
+    """Whether a merge saves a tensor in the dtype that is asked for: floats with "model" in their name."""
+    return "model" in key and info.dtype in FLOATS
+
+
 def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> None:
-    """Read every weight and check for NaN and infinity.
+    """Read every weight of UNet, VAE and text encoders, and check for NaN and infinity.
 
     Raises:
         CheckpointError: some weights are no finite numbers.
     """
     from engine.checkpoints.tensors import all_finite  # brings torch, which not everyone needs
 
-    floats = {key: info for key, info in checkpoint.tensors.items() if is_merged(key) and info.dtype in FLOATS}
+    floats = {key: info for key, info in checkpoint.tensors.items() if is_saved(key, info) and is_kept(key)}
     total, done, broken = sum(info.size for info in floats.values()), 0, list[str]()
     for key, info in floats.items():
         if not all_finite(checkpoint.read(key)):
@@ -228,6 +240,24 @@ def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> N
             place=(checkpoint.path,),
             remedy="the file is broken (often by a merge in fp16), take another version of it",
         )
+
+
+def broken_extras(checkpoint: Checkpoint, dtype: str) -> list[str]:
+    """Return the tensors that no picture shows and that no checkpoint of a dtype can hold: NaN, infinite, too large.
+
+    Such are EMA weights and the numbers of a training; a pruned checkpoint leaves them out (``is_kept``).
+
+    Args:
+        checkpoint: whose tensors are read.
+        dtype: fp16, bf16 or fp32.
+    """
+    import torch  # not everyone needs it
+
+    from engine.checkpoints.tensors import all_finite
+
+    stored = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[dtype]
+    extras = [key for key, info in checkpoint.tensors.items() if is_saved(key, info) and not is_kept(key)]
+    return [key for key in extras if not all_finite(checkpoint.read(key).to(stored))]
 
 
 def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:

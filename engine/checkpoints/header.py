@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
         CheckpointError: missing, a folder, unreadable, cut short, damaged, or something else than safetensors.
     """
     try:
-        return _read(readable(path))
+        return _read(path)
     except FileNotFoundError:
         raise CheckpointError("there is no such file", place=(path,), remedy="check the path") from None
     except IsADirectoryError:
@@ -74,8 +74,8 @@ def read_header(path: Path) -> Header:
 
 
 def _read(path: Path) -> Header:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    size = readable(path).stat().st_size
+    with readable(path).open("rb") as file:
         first = file.read(64)
         length = struct.unpack("<Q", first[:8])[0] if len(first) > 8 else 0
         if not 2 <= length <= MAX_HEADER or first[8:9] != b"{":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from engine.errors import Problem
 from engine.prompts.attention import BREAK, parse_attention, unmatched_brackets
@@ -14,24 +14,30 @@ MOST_TEXTS = 50
 """How many of a schedule's texts are checked; the others repeat their words."""
 
 _CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
-_WILDCARD = re.compile(r"__[\w/*-]+?__")
+_WILDCARD = re.compile(r"__(?=\S)[^(${}#\n]{1,80}?(?<=\S)__")
 _BARE_WEIGHT = re.compile(r"\w[\w -]*:\s?\d*\.\d+")
 _SCHEDULE_LIKE = re.compile(r"(?<!\\)\[[^\[\]\\]*[:|][^\[\]\\]*\]")
 
 
-def check_prompt(text: str, *, negative: bool = False, old_timelines: bool = False) -> tuple[Problem, ...]:
+def check_prompt(
+    text: str, *, negative: bool = False, named: Collection[object] = (), old_timelines: bool = False
+) -> tuple[Problem, ...]:
     """Return remarks on a prompt.
 
     Args:
         text: A prompt or a negative.
         negative: Which of the two it is: AND and extra networks mean nothing in a negative.
+        named: Choices and wildcards that are told already.
         old_timelines: Whether its schedules mean what they meant before WebUI 1.6.
 
     Returns:
         One remark for each finding, without repeats: what the prompt has and what happens to it, and the way out. Empty
         for a prompt without any.
     """
-    remarks = [*_ignored_signs(without_comments(text), negative=negative), *_whole_weight(text, negative=negative)]
+    remarks = [
+        *_ignored_signs(without_comments(text), named, negative=negative),
+        *_whole_weight(text, negative=negative),
+    ]
     parts = [negative_text(text)] if negative else [part.text for part in prompt_parts(text)]
     for part in parts:
         remarks += _schedule_remarks(part, old=old_timelines)
@@ -40,7 +46,7 @@ def check_prompt(text: str, *, negative: bool = False, old_timelines: bool = Fal
     return tuple(dict.fromkeys(remarks))
 
 
-def _ignored_signs(text: str, *, negative: bool) -> Iterator[Problem]:
+def _ignored_signs(text: str, named: Collection[object], *, negative: bool) -> Iterator[Problem]:
     """Signs that have no effect here."""
     for found in NETWORK.finditer(text):
         fate = "stands in a negative and is read as words" if negative else "is taken out and not applied"
@@ -49,7 +55,7 @@ def _ignored_signs(text: str, *, negative: bool) -> Iterator[Problem]:
             remedy="merge it into the models, or take it out",
         )
     for pattern, name in ((_CHOICE, "a choice of words"), (_WILDCARD, "a wildcard")):
-        for found in pattern.finditer(text):
+        for found in (found for found in pattern.finditer(text) if found[0] not in named):
             yield Problem(
                 what=f'"{found[0]}" looks like {name} and is read as it stands',
                 remedy="write the words alone, or give its list",

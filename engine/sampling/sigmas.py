@@ -35,22 +35,26 @@ class NoiseLevels:
     """The noise levels a model was trained on.
 
     Attributes:
-        sigmas: ``(n,)`` float32, rising with time; 1000 but for the sampler LCM.
+        sigmas: ``(n,)`` float32 or float16, rising with time; 1000 but for the sampler LCM.
         aligned: The falling levels of "Align Your Steps" for this family of models.
+        low: The lowest level of schedules that choose their range; 0 is the trained one.
+        high: The highest.
+        rho: The exponent of the schedules that have one; 0 is each one's own.
         spacing: How many trained times lie between two levels: their times are ``spacing - 1``, ``2 * spacing - 1``,
             ...
-        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``.
+        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``, taken in their precision.
     """
 
     sigmas: Tensor
     aligned: tuple[float, ...] = ALIGNED_SD1
+    low: float = 0.0
+    high: float = 0.0
+    rho: float = 0.0
     spacing: int = 1
     log_sigmas: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        # Levels that are given in half precision keep logarithms of half precision, as in old WebUIs.
         object.__setattr__(self, "log_sigmas", self.sigmas.log().float())
-        object.__setattr__(self, "sigmas", self.sigmas.float())
 
     @property
     def lowest(self) -> float:
@@ -61,6 +65,11 @@ class NoiseLevels:
     def highest(self) -> float:
         """The largest trained noise level; 14.6146 for SD1."""
         return float(self.sigmas[-1])
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The highest and the lowest level of schedules that choose their range."""
+        return self.high or self.highest, self.low or self.lowest
 
     @property
     def last_time(self) -> int:

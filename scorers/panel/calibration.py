@@ -16,13 +16,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.errors import counted
 from scorers.base import Scorer, checked_values
 from scorers.errors import ScorerError
 from scorers.features import Features, Values
-from scorers.panel.verdict import influence, jackknife
+from scorers.panel.verdict import influence, jackknife, shares
 
 FEWEST_PICTURES = 4
 """The fewest pictures per calibration recipe from which noise is measured."""
+
+
+FEWEST_RECIPES = 3
+"""The fewest calibration recipes from which units are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +108,8 @@ def contributions_of(scorer: Scorer, features: Features) -> Values:
     return contributions
 
 
-def mean_contribution(scorer: Scorer, contributions: Values) -> float:
-    """A recipe's value: the mean of the contributions that are numbers.
+def mean_contribution(scorer: Scorer, contributions: Values, weights: Values | None = None) -> float:
+    """A recipe's value: the mean of the contributions that are numbers, by the weights of the pictures.
 
     Raises:
         ScorerError: none is a number.
@@ -112,7 +117,9 @@ def mean_contribution(scorer: Scorer, contributions: Values) -> float:
     known = contributions[np.isfinite(contributions)]
     if not len(known):
         raise ScorerError(f"scorer {scorer.name!r} gives no number for any of {len(contributions)} pictures")
-    return float(known.mean())
+    if weights is None:
+        return float(known.mean())
+    return float(np.average(known, weights=shares(weights[np.isfinite(contributions)], scorer.degree)))
 
 
 def measure_scale(scorer: Scorer, weight: float, recipes: Mapping[str, Features]) -> Scale:
@@ -122,8 +129,9 @@ def measure_scale(scorer: Scorer, weight: float, recipes: Mapping[str, Features]
         ScorerError: a scorer with a weight gives all recipes the same value.
     """
     rows = np.stack([contributions_of(scorer, features) for features in recipes.values()])
-    values = np.array([mean_contribution(scorer, row) for row in rows])
-    errors = [jackknife(influence(row, scorer.degree)) for row in rows - rows.mean(0)]
+    weights = next(iter(recipes.values())).weights
+    values = np.array([mean_contribution(scorer, row, weights) for row in rows])
+    errors = [jackknife(influence(row, scorer.degree, weights)) for row in rows - rows.mean(0)]
     noise = float(np.sqrt(np.mean([error**2 for error in errors if error is not None] or [0.0])))
     sigma = max(float(values.std(ddof=1)), noise)
     if sigma <= 1e-9 and weight > 0:
@@ -140,8 +148,9 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
     Raises:
         ScorerError: fewer than three recipes, different slots, or fewer than ``FEWEST_PICTURES`` intact in all.
     """
-    if len(recipes) < 3:
-        raise ScorerError(f"{len(recipes)} calibration recipes", remedy="at least 3 are needed (A, B and FLAT_50, say)")
+    if len(recipes) < FEWEST_RECIPES:
+        remedy = f"at least {FEWEST_RECIPES} are needed (A, B and FLAT_50, say)"
+        raise ScorerError(counted(len(recipes), "calibration recipe"), remedy=remedy)
     first = next(iter(recipes.values()))
     other = [label for label, features in recipes.items() if set(features.slots) != set(first.slots)]
     if other:
@@ -153,8 +162,8 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
     if len(shared) < FEWEST_PICTURES:
         broken = {label: sum(map(bool, features.broken)) for label, features in recipes.items()}
         raise ScorerError(
-            f"only {len(shared)} slots have intact pictures in all calibration recipes, at least {FEWEST_PICTURES} are "
-            "needed",
+            f"only {counted(len(shared), 'prompt and seed has', 'prompts and seeds have')} intact pictures in all "
+            f"calibration recipes, at least {FEWEST_PICTURES} are needed",
             remedy=f"broken pictures: {', '.join(f'{label} {count}' for label, count in broken.items())}",
         )
     return {label: features.take([rows[label][slot] for slot in shared]) for label, features in recipes.items()}

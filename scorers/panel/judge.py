@@ -21,6 +21,7 @@ from scorers.panel.verdict import (
     ScaledScore,
     ScoreEstimate,
     Verdict,
+    degrees_of_freedom,
     influence,
     jackknife,
     paired_difference,
@@ -138,8 +139,9 @@ class Judge:
             reasons=remarks,
             standard_error=jackknife(whole),
             pictures=len(used),
+            freedom=degrees_of_freedom(len(used), used.weights),
             penalties=penalties,
-            aspects=self._aspects(scores, influences),
+            aspects=self._aspects(scores, influences, used.weights),
         )
         return verdict, whole
 
@@ -164,11 +166,11 @@ class Judge:
         own = contributions_of(scorer, used)
         base = np.mean([contributions_of(scorer, features) for features in bases], axis=0)
         paired = used.slots == bases[0].slots
-        differences = own - base if paired else own - mean_contribution(scorer, base)
+        differences = own - base if paired else own - mean_contribution(scorer, base, bases[0].weights)
         return _Relative(
-            raw=mean_contribution(scorer, own),
-            difference=mean_contribution(scorer, differences),
-            influences=influence(differences, scorer.degree),
+            raw=mean_contribution(scorer, own, used.weights),
+            difference=mean_contribution(scorer, differences, used.weights),
+            influences=influence(differences, scorer.degree, used.weights),
         )
 
     def _penalties(
@@ -180,8 +182,9 @@ class Judge:
         for one in self._picture_penalties:
             each = contributions_of(one, used)
             if each.any():
-                penalties.append(Penalty(name=one.name, amount=float(each.mean()), reason=one.reason(used)))
-                influences += influence(each, one.degree)
+                amount = mean_contribution(one, each, used.weights)
+                penalties.append(Penalty(name=one.name, amount=amount, reason=one.reason(used)))
+                influences += influence(each, one.degree, used.weights)
         if used.slots != bases[0].slots:  # other prompts differ in both, whatever the recipe
             return tuple(penalties), influences
         hinges = [(hinge, relative[name]) for name, hinge in self._floors.items()]
@@ -200,7 +203,9 @@ class Judge:
             weights = {name: self.scales[name].counts for name in rows}
         return np.sum([weights[name] / self.scales[name].sigma * rows[name] for name in rows if weights[name]], axis=0)
 
-    def _aspects(self, scores: Mapping[str, ScaledScore], influences: Mapping[str, Values]) -> dict[str, ScoreEstimate]:
+    def _aspects(
+        self, scores: Mapping[str, ScaledScore], influences: Mapping[str, Values], picture_weights: Values | None
+    ) -> dict[str, ScoreEstimate]:
         """By aspect, the weighted mean of its scorers; the plain mean where none of them has a weight."""
         estimates: dict[str, ScoreEstimate] = {}
         for aspect in PARETO:
@@ -212,14 +217,15 @@ class Judge:
             shares = {name: weight / sum(weights.values()) for name, weight in weights.items()}
             row = self._weighted({name: influences[name] for name in shares}, shares)
             value = sum(share * scores[name].scaled for name, share in shares.items())
-            estimates[aspect] = ScoreEstimate(value=value, standard_error=jackknife(row), pictures=len(row))
+            freedom = degrees_of_freedom(len(row), picture_weights)
+            estimates[aspect] = ScoreEstimate(value=value, standard_error=jackknife(row), freedom=freedom)
         return estimates
 
     def contributions(self, features: Features) -> dict[str, Values]:
         """See ``Panel.contributions``."""
         return {s.name: contributions_of(s, features) / self.scales[s.name].sigma for s in self._scorers}
 
-    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
+    def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """See ``Panel.compare``."""
         left, right = _on_shared_slots(a, b)
         if len(left) < 3:
@@ -229,13 +235,16 @@ class Judge:
         differences = {s.name: contributions_of(s, left) - contributions_of(s, right) for s in self._scorers}
         degrees = {scorer.name: scorer.degree for scorer in self._scorers}
         counted = [scorer for scorer in self._scorers if self.scales[scorer.name].counts]
-        means = {s.name: np.array([mean_contribution(s, differences[s.name])]) for s in counted}
+        weights = left.weights
+        means = {s.name: np.array([mean_contribution(s, differences[s.name], weights)]) for s in counted}
         pairs = [contributions_of(one, left) - contributions_of(one, right) for one in self._picture_penalties]
         penalties = np.sum(pairs, axis=0)
-        influences = self._weighted({name: influence(row, degrees[name]) for name, row in differences.items()})
-        error = jackknife(influences - influence(penalties, 1))
-        mean = float(self._weighted(means)[0]) - float(penalties.mean())
-        return paired_difference(mean, math.nan if error is None else error, len(left), confidence)
+        influences = self._weighted({k: influence(row, degrees[k], weights) for k, row in differences.items()})
+        error = jackknife(influences - influence(penalties, 1, weights))
+        penalty = penalties.mean() if weights is None else np.average(penalties, weights=weights)
+        mean = float(self._weighted(means)[0]) - float(penalty)
+        freedom = degrees_of_freedom(len(left), weights)
+        return paired_difference(mean, math.nan if error is None else error, freedom, confidence)
 
 
 def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:

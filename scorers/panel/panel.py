@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,6 +96,7 @@ class Panel:
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
             "references": sorted(sha256_of(path) for path in self._settings.references),
             "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
+            **({"prompt weights": dict(self._settings.prompt_weights)} if self._settings.prompt_weights else {}),
         }
 
     @property
@@ -134,7 +136,7 @@ class Panel:
         Raises:
             ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer failed.
         """
-        return self.observer.see(images, prompts, seeds, self.limits)
+        return self._with_weights(self.observer.see(images, prompts, seeds, self.limits))
 
     def reviewed(self, features: Features) -> Features:
         """Features stored earlier, with the pictures marked that this panel counts as broken.
@@ -145,7 +147,13 @@ class Panel:
         lacking = features.lacks(self.observer.versions)
         if lacking:
             raise ScorerError(f"kept features lack {', '.join(lacking)}", remedy="compute them from the pictures again")
-        return guards.marked(features, self.limits)
+        return self._with_weights(guards.marked(features, self.limits))
+
+    def _with_weights(self, features: Features) -> Features:
+        known = self._settings.picture_weights
+        if not known:
+            return features
+        return replace(features, weights=np.array([known.get(slot, 1.0) for slot in features.slots]))
 
     def calibrate(self, recipes: Mapping[str, Features], off: Collection[str] | None = None) -> None:
         """Fit the scorers, measure their units and noise, and switch off those that cannot rank recipes.

@@ -175,8 +175,10 @@ class Collapse:
         other = prompts[:, None] != prompts[None, :]
         if not other.any():
             other = ~np.eye(len(prompts), dtype=bool)
-        counts = other.sum(1)
-        return np.where(counts > 0, (vectors @ vectors.T * other).sum(1) / np.maximum(counts, 1), np.nan)
+        counted = other if features.weights is None else other * features.weights
+        counts = counted.sum(1)
+        totals = (vectors @ vectors.T * counted).sum(1)
+        return np.where(other.any(1), totals / np.where(other.any(1), counts, 1), np.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

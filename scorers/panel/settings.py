@@ -13,6 +13,7 @@ from engine.errors import Problem, Problems, did_you_mean
 from scorers.catalogue import lookup as catalogue
 from scorers.catalogue.sources import EncoderFiles, FileFinder
 from scorers.errors import ScorerError, ScorerWarning
+from scorers.features import Slot
 from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
 from scorers.scoring.watch import TIME_LIMIT_S
@@ -47,6 +48,9 @@ class PanelSettings:
         trusted: files of plug-ins that may run, as ``scorers.scoring.plugins.open_plugin`` takes them; None: all.
         time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
         render_size: short side of the renders in pixels, where it may be less than the references'.
+        picture_weights: how much the pictures of a prompt and seed count, above 0, 1 where none is given; empty: all
+            count alike.
+        prompt_weights: the weights that trials are judged by, as reports name them: prompt to weight.
     """
 
     encoders: Mapping[str, EncoderFiles] = field(default_factory=dict[str, EncoderFiles])
@@ -62,6 +66,8 @@ class PanelSettings:
     trusted: frozenset[tuple[str, str]] | None = None
     time_limit_s: float = TIME_LIMIT_S
     render_size: int | None = None
+    picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
+    prompt_weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def shared_weights(self) -> dict[str, float]:

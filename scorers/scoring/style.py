@@ -134,9 +134,19 @@ class Style:
         x = self.relative(features)
         if len(x) < 2:
             return np.full(len(x), np.nan)
+        squared, mean = _squared_distances(x, features.weights)
+        value, slope = pseudo_huber(mean)
+        return -(value + slope * (squared - mean))
+
+
+def _squared_distances(x: FloatArray, weights: Values | None) -> tuple[Values, float]:
+    """``q_i`` of every picture, ``(n,)``, and ``Q``; with weights, ``m_i`` and ``Q`` are weighted means."""
+    if weights is None:
         squared = (x * (x.sum(0) - x)).sum(1) / (len(x) - 1)
-        value, slope = pseudo_huber(float(squared.mean()))
-        return -(value + slope * (squared - squared.mean()))
+        return squared, float(squared.mean())
+    own, others = weights[:, None] * x, weights.sum() - weights
+    squared = (x * (own.sum(0) - own)).sum(1) / others
+    return squared, float(np.average(squared, weights=weights * others))
 
 
 def pseudo_huber(squared: float) -> tuple[float, float]:

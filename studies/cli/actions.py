@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Console
 
-from engine.errors import Problem
+from engine.errors import Problem, Problems
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import MODELS, swapped_files
-from studies.night.fingerprint import INPUTS
+from studies.night.fingerprint import INPUTS, refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
-from studies.preflight.findings import is_fatal
+from studies.preflight.findings import Finding, is_fatal
 from studies.progress import bytes_meter
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
@@ -23,13 +25,24 @@ from studies.store.workers import alone
 from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
+def check_study(spec: StudySpec) -> tuple[Finding, ...]:
+    """Check everything that would fail, and whether the study can go on where it was begun; errors come first."""
+    found = preflight(spec)
+    if is_fatal(found):
+        return found
+    problems = Problems()
+    with problems.collecting():
+        refuse_other_inputs_than_before(spec)
+    return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+
+
 def refuse_unready(spec: StudySpec, console: Console) -> None:
     """Check everything that would fail, and print errors and warnings.
 
     Raises:
         StudyError: the check found an error.
     """
-    findings = preflight(spec)
+    findings = check_study(spec)
     for finding in findings:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)
@@ -107,8 +120,24 @@ def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console
         raise StudyError.of(problem.advised(remedy) for problem in problems)
 
 
-def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None, note: str, by: str | None) -> Pin:
+def approve_recipe(
+    storage: Storage,
+    *,
+    finalist: int | None,
+    trial: int | None,
+    note: str,
+    by: str | None,
+    check: Callable[[], None] = lambda: None,
+) -> Pin:
     """Pin a finalist (by default the first) or a trial.
+
+    Args:
+        storage: of the study.
+        finalist: its number, from 1.
+        trial: number of a trial instead.
+        note: why this one.
+        by: who approves; None: the user's login name.
+        check: called once the recipe is there, before it is pinned; what it raises is raised.
 
     Raises:
         StudyError: there is no such finalist or trial.
@@ -124,6 +153,7 @@ def approve_recipe(storage: Storage, *, finalist: int | None, trial: int | None,
     else:
         source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
         models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
+    check()
     return pin_recipe(
         storage.folder,
         candidate.recipe,

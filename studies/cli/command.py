@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -23,10 +26,47 @@ STOPPED = 130
 """Exit status after Ctrl+C or a termination signal, as shells have it."""
 
 
+_NUMBERS = re.compile(r"-\.?\d[^,]*,")
+"""How a row of weights begins whose first number is negative."""
+
 study_argument = click.argument("study", type=click.Path(path_type=Path))
 
 
-class OutermostGroup(click.Group):
+class OurCommand(click.Command):
+    """A command that takes weights and files whose texts begin with a minus, and says how where it cannot know."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; see `click.Command.parse_args`."""
+        end = args.index("--") if "--" in args else len(args)
+        known = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
+        ours = [text if text in known else _argument(text) for text in args[:end]]
+        try:
+            return super().parse_args(ctx, ours + args[end:])
+        except click.NoSuchOption as error:
+            meant = next((text for text in args if text.startswith(error.option_name)), error.option_name)
+            if meant.startswith("--"):
+                raise
+            what = (
+                f"There is no option {meant}. A file of that name goes after two minus: {ctx.command_path} -- {meant}"
+            )
+            raise click.UsageError(what, ctx) from error
+
+
+def _argument(text: str) -> str:
+    """What click does not take for options: numbers after a space, and a file as one in this folder."""
+    if _NUMBERS.match(text):
+        return f" {text}"
+    return f"./{text}" if len(text) > 1 and text.startswith("-") and Path(text).exists() else text
+
+
+class OurGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = OurCommand
+    group_class = type  # its groups are of the same kind
+
+
+class OutermostGroup(OurGroup):
     """The whole command line, whose output is text alone, the messages of click among it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -36,14 +76,16 @@ class OutermostGroup(click.Group):
 
 
 def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it.
+    """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted.
 
     No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
     """
     from engine.files import file_kind
+    from studies.store.left_behind import clear_up
     from studies.studyfile.read import read_study_file
 
     spec = read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
+    clear_up(spec.storage.folder)
     return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 
@@ -68,6 +110,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
+            with suppress(ValueError):  # outside the main thread nobody sends us signals
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl+C must not break into the end
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
 from studies.terminal import console
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from studies.review.picking import Picking
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option("--render", is_flag=True, help="Render again where stored features lack something.")
 @trust_option
@@ -33,12 +33,14 @@ def rescore(study: Path, render: bool, *, trust: bool) -> None:
 
 def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
     """Print the result of rescoring, and what to type next."""
+    from engine.errors import counted
+
     if not done.changed:
         click.echo(f"{name}: no scorer, weight or reference has changed since the trials were scored")
         return
     for line in done.changed:
         click.echo(f"changed: {line}")
-    click.echo(f"{done.trials} trials judged again; the best now:")
+    click.echo(f"{counted(done.trials, 'trial')} judged again; the best now:")
     for number, before, after in done.moved[:5]:
         click.echo(f"  trial {number}: {after:+.2f} (before: {before:+.2f})")
     if done.proved:
@@ -47,7 +49,7 @@ def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
         click.echo(f"some finalists were not rendered on held-out prompts yet: recipe-search run {study} goes on")
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @study_argument
 @click.option(
     "--count", type=click.IntRange(min=0), default=20, show_default=True, help="Number of pairs to ask; 0 only reports."

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.shots.options import EMPHASES
+
 if TYPE_CHECKING:
     from engine.shots.shot import Shot
     from studies.pictures.taken import TakenSettings
@@ -28,6 +30,10 @@ SHOT_OPTIONS = (
     click.option("--eta", type=float, help="Share of fresh noise.  [default: the sampler's]"),
     click.option("--s-noise", type=float, help="Factor on fresh noise.  [default: 1]"),
     click.option("--ensd", type=int, help="Eta noise seed delta.  [default: 0]"),
+    click.option("--emphasis", type=click.Choice(EMPHASES), help="How weights in prompts count.  [default: Original]"),
+    click.option("--ngms", type=float, help="Noise level below which every second call has no negative.  [default: 0]"),
+    click.option("--variation-seed", type=int, help="Seed of the noise that the first is turned to.  [default: 0]"),
+    click.option("--variation-strength", type=float, help="How far it is turned, from 0 to 1.  [default: 0]"),
     click.option("--from", "picture", type=_PATH, help="Take all of these from a WebUI's picture; options win."),
 )
 ENGINE_OPTIONS = (

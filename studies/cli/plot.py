@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.cli.command import plain_errors
+from studies.cli.command import OurCommand, plain_errors
 from studies.cli.hires_options import HIRES_OPTIONS
 from studies.cli.picture_options import (
     ENGINE_OPTIONS,
@@ -52,7 +52,7 @@ _PLOT_OPTIONS = (
 )
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=_PATH)
 @click.argument("out", type=_PATH)
 @with_options(_PLOT_OPTIONS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from studies.cli.command import plain_errors
+from studies.cli.command import OurCommand, plain_errors
 from studies.cli.hires_options import HIRES_OPTIONS
 from studies.cli.picture_options import (
     ENGINE_OPTIONS,
@@ -29,7 +29,7 @@ MOST_PICTURES = 9999
 """The most pictures of one call: their names have four digits."""
 
 
-@click.command()
+@click.command(cls=OurCommand)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @with_options(SHOT_OPTIONS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studies.cli.command import opened, plain_errors
+from studies.cli.command import OurGroup, opened, plain_errors
 from studies.cli.trust import allowed, trust_option
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 from studies.terminal import console
@@ -24,7 +24,7 @@ folder_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=OurGroup)
 def scorers() -> None:
     """Encoders and scorers: list the known ones, download their files, check files."""
 
@@ -88,6 +88,7 @@ def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     for name in names:
         encoder = catalogue.encoder_named(name)
         with problems.collecting():
+            catalogue.check_name(name)
             sources = shelf.sources([], [encoder.name]) if encoder else shelf.sources([name])
             found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
     problems.raise_as(StudyError)

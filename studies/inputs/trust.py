@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import Problem
-from engine.files import write_text
+from engine.files import readable, write_text
 from scorers.scoring.plugins import TRUST, PluginFile, plugin_files
 from studies.errors import StudyError
 from studies.inputs.hashes import user_folder
@@ -35,9 +35,9 @@ def programs(scoring: Scoring) -> tuple[PluginFile, ...]:
 def trusted_before(memory: Path) -> frozenset[Identity]:
     """What was trusted so far; nothing where the memory is missing or cannot be read."""
     try:
-        found = json.loads(memory.read_text(encoding="utf-8"))
+        found = json.loads(readable(memory).read_text(encoding="utf-8"))
         return frozenset((str(path), str(sha256)) for path, sha256 in found)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return frozenset()
 
 

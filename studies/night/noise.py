@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial
+from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial, spread_order
 from search.suggester import Suggester
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudyShots
@@ -35,7 +35,12 @@ def doubts(store: StudyStore) -> tuple[str, ...]:
 def suggester_of(search: SearchSettings, shots: StudyShots, store: StudyStore) -> Suggester:
     """Return the study's suggester; which shots its stages draw was decided in the first night."""
     known: dict[str, Any] = store.noted(NOISE) or {}
-    rotation = ShotRotation(shots=len(shots.trials), per_trial=known.get("shots", 0), fresh=known.get("fresh", False))
+    rotation = ShotRotation(
+        shots=len(shots.trials),
+        per_trial=known.get("shots", 0),
+        fresh=known.get("fresh", False),
+        order=tuple(known.get("order", ())),
+    )
     return search.suggester(rotation)
 
 
@@ -53,6 +58,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
     shots_asked = search.shots_per_trial or shots_per_trial(noise, available)
     drawn = known.get("shots", min(shots_asked, available))
     fresh = known.get("fresh", False) if known else search.fresh_seeds and len(panel.bases) == 1
+    order = known.get("order", []) if known else spread_order(shots.trial_weights)
     store.note(
         NOISE,
         {
@@ -61,6 +67,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
             "paired": noise.paired,
             "common": noise.common,
             "between": noise.between,
+            **({"order": list(order)} if order else {}),
         },
     )
     console.print(_noise_line(noise, drawn, available, fresh=fresh), highlight=False, markup=False)

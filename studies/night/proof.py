@@ -75,6 +75,7 @@ def prove(
             *_expectation_lines(search, history, points, finalists[0], standings),
         ),
         proof=number.number,
+        proofs=number.known,
         confidence=number.confidence,
     )
     if outcome.winner is not None:
@@ -262,7 +263,7 @@ def draw_sheet(
         [shots[row].prompt for row in rows],
         storage.folder / outcome.sheet,
         title=f"{storage.name}: finalists on held-out prompts and seeds"
-        + (f", proof {outcome.proof}" if outcome.proof > 1 else ""),
+        + (f", proof {outcome.proof} of {outcome.proofs}" if outcome.proofs > 1 else ""),
         caption=outcome.sentences()[-1],
     )
 

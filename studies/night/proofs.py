@@ -28,6 +28,8 @@ class ProofNumber:
 
     number: int
     """1 for the first."""
+    known: int
+    """How many the study has had, this one among them."""
     key: str
     """Twelve hex digits of what makes it another proof than the others."""
 
@@ -46,10 +48,12 @@ def number_of(store: StudyStore, shots: StudyShots, finalists: Iterable[str], ju
         finalists: the keys of the recipes that it compares with parents and FLAT mixes.
         judged_by: the panel's version.
     """
-    parts = [shots_key(shots.proof), *sorted(finalists), judged_by]
+    weights = [f"weights {shots.proof_weights}"] if len(set(shots.proof_weights)) > 1 else []
+    parts = [shots_key(shots.proof), *sorted(finalists), judged_by, *weights]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     known: list[str] = store.noted(PROOFS) or []
-    return ProofNumber(number=(known.index(key) if key in known else len(known)) + 1, key=key)
+    every = known if key in known else [*known, key]
+    return ProofNumber(number=every.index(key) + 1, known=len(every), key=key)
 
 
 def count(store: StudyStore, proof: ProofNumber) -> None:

@@ -1,8 +1,8 @@
 """The kinds of axes that a plot can have: their names, what their values mean and do to a shot.
 
 Four sorts: settings of a shot, models, VAEs, and SuperMerger's axes, which change one run of a recipe. Names and
-meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size and Recipe
-are not there.
+meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size, Emphasis
+and Recipe are not there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from engine.errors import Named, Problems, did_you_mean
 from engine.shots.hires import Hires
+from engine.shots.options import USUAL
 from engine.shots.other_names import webui_schedule
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
@@ -169,6 +170,15 @@ def _hires_setting(
     return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), text_of=text_of)
 
 
+def _option(name: str, field: str, read: ReadValues, *, text_of: Callable[[Any], str] = str) -> AxisKind:
+    """An axis of a setting that pictures usually leave alone."""
+
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
+        return {**fields, "options": replace(fields.get("options") or USUAL, **{field: value})}
+
+    return AxisKind(name=name, sort="shot", read=read, put=put, text_of=text_of)
+
+
 def _model_axis(name: str) -> AxisKind:
     return AxisKind(
         name=name,
@@ -207,6 +217,17 @@ _AXIS_KINDS = (
     _shot_setting("Sigma noise", "s_noise", _each(numbers), text_of=_rounded),
     _shot_setting("Eta", "eta", _each(numbers), text_of=_rounded),
     _shot_setting("ENSD", "ensd", _each(whole_numbers)),
+    _option("Var. seed", "variation_seed", _each(whole_numbers)),
+    _option("Var. strength", "variation_strength", _each(numbers), text_of=_rounded),
+    _option("Sigma Churn", "s_churn", _each(numbers), text_of=_rounded),
+    _option("Sigma min", "s_tmin", _each(numbers), text_of=_rounded),
+    _option("Sigma max", "s_tmax", _each(numbers), text_of=_rounded),
+    _option("Schedule min sigma", "sigma_min", _each(numbers), text_of=_rounded),
+    _option("Schedule max sigma", "sigma_max", _each(numbers), text_of=_rounded),
+    _option("Schedule rho", "rho", _each(numbers), text_of=_rounded),
+    _option("Negative Guidance minimum sigma", "ngms", _each(numbers), text_of=_rounded),
+    _option("Skip Early CFG", "skip_early_cfg", _each(numbers), text_of=_rounded),
+    _option("Emphasis", "emphasis", _WORDS),
     _shot_setting("Clip skip", "clip_skip", _each(whole_numbers)),
     AxisKind(
         name="Size",

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import Named, Problems
+from engine.shots.options import USUAL
 from studies.errors import StudyError
 
 _SEED = Named("--seed")
 FIRST_SEED = 1
 """The seed where neither an option nor a picture says one."""
+PICTURE_OPTIONS = ("emphasis", "ngms", "variation_seed", "variation_strength")
+"""The settings among those that pictures usually leave alone which have options of their own."""
 MOST_SEEDS = 9999
 """The most seeds of one call: the names of pictures have four digits."""
 
@@ -24,7 +28,10 @@ def base_settings(given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[st
         taken: what a picture says; a sampler that is given also replaces its schedule and its eta.
     """
     dropped = {"schedule", "eta"} if "sampler" in given else set[str]()
-    return {name: value for name, value in taken.items() if name not in dropped} | {**given}
+    own = {name: given[name] for name in PICTURE_OPTIONS if name in given}
+    kept = {name: value for name, value in taken.items() if name not in dropped}
+    settings = kept | {name: value for name, value in given.items() if name not in own}
+    return settings | ({"options": replace(taken.get("options") or USUAL, **own)} if own else {})
 
 
 def read_seeds(texts: Sequence[str]) -> list[int]:

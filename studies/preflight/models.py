@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.architecture.widths import FamilyName
@@ -34,6 +34,32 @@ def models_of(merge: Merge, rendering: Rendering, family: FamilyName, found: lis
         found += _pairs(models, vae=rendering.merges_vae)
         found += _marks(rendering, models)
     return models
+
+
+def unexportable(models: Mapping[str, Checkpoint], dtype: str, space: Space) -> Iterator[Finding]:
+    """Tensors that no picture shows and that an export would stop at; some calculation modes take them into account."""
+    from engine.checkpoints.checkpoint import broken_extras, named
+    from engine.modes.registry import calculation_mode
+
+    for letter, model in models.items():
+        if broken := broken_extras(model, dtype):
+            what = (
+                f"{len(broken)} tensors that no picture shows hold NaN, infinite or too large weights for {dtype}: "
+                f"{named(broken)}; without --prune the export fails"
+            )
+            place = ("models", letter, model.path)
+            prepasses = {name: calculation_mode(name).prepass for name in _calculations(space)}
+            if compared := [name for name, prepass in prepasses.items() if prepass and prepass.compares]:
+                what += f", and {compared[0]} compares them too"
+                yield Finding.of("error", place, what, "take another version of the file, or another calculation mode")
+            else:
+                yield Finding.of("warning", place, what, "export with --prune, which leaves them out")
+
+
+def _calculations(space: Space) -> Sequence[str]:
+    """The calculation modes that trials may have."""
+    choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
+    return choices.get("calculation", (space.frame.calculation,))
 
 
 def _pairs(models: Mapping[str, Checkpoint], *, vae: bool) -> Iterator[Finding]:
@@ -70,7 +96,7 @@ def odd_runs(space: Space) -> Iterator[Finding]:
 
     choices = {knob.name: knob.options for knob in space.knobs if knob.is_choice}
     frame = space.frame
-    for calculation in choices.get("calculation", (frame.calculation,)):
+    for calculation in _calculations(space):
         meant = calculation_mode(calculation).made_for
         others = [mode for mode in choices.get("mode", (frame.mode,)) if meant and mode != meant]
         if others:

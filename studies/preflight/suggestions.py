@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from engine.architecture.widths import FamilyName
 from engine.shots.shot import Shot
@@ -82,13 +83,13 @@ def shorter(search: SearchSettings, shots: StudyShots, need: StudyEstimate, per_
 
 
 def _fewer_trials(study: Shortened) -> Iterator[Shortened]:
-    """All stages shortened alike, by tenths."""
+    """All stages shortened alike, by a tenth of what is left each time."""
     suggester, plan = study.search.suggester(), study.search.plan
     planned = {field: getattr(plan, field) for field, stage in STAGE_KEYS.items() if suggester.trials(stage)}
-    for tenths in range(9, 0, -1):
-        counts = {field: max(1, count * tenths // 10) for field, count in planned.items()}
+    for number in count(1):
+        counts = {field: max(1, round(trials * 0.9**number)) for field, trials in planned.items()}
         search = replace(study.search, plan=replace(plan, **counts))
-        if not counts or search.suggester().total < FEWEST_TRIALS:
+        if set(counts.values()) <= {1} or search.suggester().total < FEWEST_TRIALS:
             return
         keys = ", ".join(f"{STAGE_KEYS[field]} = {count}" for field, count in counts.items())
         yield replace(study, search=search, keys=(*study.keys, f"[search] {keys}"))
@@ -97,9 +98,9 @@ def _fewer_trials(study: Shortened) -> Iterator[Shortened]:
 def _fewer_shots(study: Shortened) -> Iterator[Shortened]:
     """Down to the fewest that a trial may draw."""
     most = min(study.search.shots_per_trial or len(study.shots.trials), len(study.shots.trials))
-    for count in range(most - 1, FEWEST_SHOTS - 1, -1):
-        search = replace(study.search, shots_per_trial=count)
-        yield replace(study, search=search, keys=(*study.keys, f"[search] shots = {count}"))
+    for drawn in range(most - 1, FEWEST_SHOTS - 1, -1):
+        search = replace(study.search, shots_per_trial=drawn)
+        yield replace(study, search=search, keys=(*study.keys, f"[search] shots = {drawn}"))
 
 
 def _fewer_steps(study: Shortened) -> Iterator[Shortened]:

@@ -11,8 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from engine.errors import Problems
+from engine.errors import Problems, counted
 from engine.files import file_kind, replaced
+from engine.supermerger.fields import fields_of
+from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
@@ -40,13 +42,15 @@ def overview(
     """
     trials = store.trials()
     best = complete(trials)
-    yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
+    yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
     yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
     if off:
         yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
+    if text := shots.weights_text:
+        yield f"weights of prompts: {text}"
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
@@ -69,6 +73,7 @@ def _outcome_lines(storage: Storage) -> Iterator[Any]:
     yield standings(outcome)
     yield from outcome.sentences()
     yield from outcome.alarms()
+    yield from _to_copy(outcome)
     sheet = storage.folder / outcome.sheet
     yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
 
@@ -79,7 +84,7 @@ def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
-        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
+        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {counted(most, 'trial')} in all"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:
@@ -175,3 +180,17 @@ def _proof_table(title: str, headings: Sequence[str]) -> Table:
     for heading in ("", "recipe", *headings):
         table.add_column(heading, justify="left" if heading == "recipe" else "right")
     return table
+
+
+def _to_copy(outcome: Outcome) -> Iterator[str]:
+    """Every finalist as the lines to paste into SuperMerger, each whole."""
+    for number, standing in enumerate(outcome.finalists, start=1):
+        recipe = standing.candidate.recipe
+        runs = joined_runs(recipe)
+        for place, run in enumerate(runs, start=1):
+            fields = fields_of(run.step, recipe.rules, recipe.family)
+            whose = f"finalist {number}" + (f", run {place} of {len(runs)}" if len(runs) > 1 else "")
+            yield f"{whose} in SuperMerger, {fields.mode}, {fields.calculation}:"
+            yield f"  weights: {fields.weights_alpha}" if fields.mbw else f"  alpha: {fields.alpha:g}"
+            texts = {"weights beta": fields.weights_beta, "elemental": fields.elemental, "Adjust": fields.adjust}
+            yield from (f"  {name}: {text}" for name, text in texts.items() if text)

@@ -45,6 +45,8 @@ _FILE: Shape = {
     "finalists": [_STANDING],
     "sheet": str,
     "study?": str,
+    "proof?": int,
+    "confidence?": float,
     "remarks?": [str],
     "course?": [str],
     "simpler?": str,
@@ -115,6 +117,8 @@ class Outcome:
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
     proof: int = 1
     """Which of the study's proofs this is."""
+    proofs: int = 1
+    """How many the study has had."""
     confidence: float = FIRST_CONFIDENCE
     """Level of the intervals of all comparisons; higher from the second proof on."""
 
@@ -150,10 +154,11 @@ class Outcome:
             return [*self.search_summary, "No finalist: no trial ended with a value."]
         best = self.finalists[0]
         lines = [*self.search_summary, *([self.simpler] if self.simpler else [])]
-        if self.proof > 1:
+        if self.proofs > 1:
             lines.append(
-                f"This is proof {self.proof} of this study. Every further one is another chance that luck wins, so its "
-                f"intervals are those of {self.level}, wider than the first one's of {100 * FIRST_CONFIDENCE:g} %."
+                f"This is proof {self.proof} of the {self.proofs} that this study has had. Every further one is "
+                "another chance that luck wins, so its intervals are wider: the first one's are those of "
+                f"{100 * FIRST_CONFIDENCE:g} %, these of {self.level}."
             )
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
@@ -218,6 +223,7 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
         search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
         proof=fields.get("proof", 1),
+        proofs=fields.get("proofs", 1),
         confidence=fields.get("confidence", FIRST_CONFIDENCE),
     )
 

@@ -8,19 +8,17 @@ from typing import Any
 
 from engine.errors import Place, Problem, RenderError, did_you_mean
 from engine.files import file_kind, user_path
-from engine.shots.hires import UPSCALERS
+from engine.shots.hires import UPSCALERS, Hires
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.schema import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
 from studies.studyfile.schema_merge import SpaceTable
 from studies.studyfile.shots import proof_texts, shot_of
-from studies.studyfile.spec import SEED_DISTANCE, seed_in_turn
+from studies.studyfile.spec import SEED_DISTANCE, TURNS, seed_in_turn
 
 FEWEST_PROVED = 3
 """The fewest pictures by which two recipes can be compared, as ``Panel.compare`` needs them."""
-TURNS = 5
-"""More turns through the shots than the stages of a search take."""
 
 
 def across(parts: Mapping[str, Any]) -> list[Problem]:
@@ -39,6 +37,7 @@ def across(parts: Mapping[str, Any]) -> list[Problem]:
     prompts: list[PromptTable] = parts.get("prompts", [])
     proof: ProofTable | None = parts.get("proof")
     problems += _repeated_pictures(prompts) + _shared_with_proof(prompts, proof) + _too_few_pictures(prompts, proof)
+    problems += _proof_weights(proof)
     if "search" in parts and parts["search"].fresh_seeds:
         problems += _seeds_that_meet(prompts, proof)
     return problems
@@ -60,20 +59,30 @@ def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:
 
 
 def _hires_problems(render: RenderTable) -> list[Problem]:
-    """Return what [render.hires] cannot make of [render], and a model file that has no folder."""
-    if render.hires is None:
+    """Return what [render.hires] cannot make of [render], and options that clash."""
+    if render.hires is None and render.options is None:
         return []
     try:
-        hires = shot_of("any", None, 0, render).hires
+        shot_of("any", None, 0, render)
     except RenderError as error:
-        return [problem.under("render").advised("change [render.hires] or [render]") for problem in error.problems]
-    if hires is not None and hires.model and render.upscalers is None:
-        otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
-        near = did_you_mean(hires.model, UPSCALERS, otherwise="")
-        remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
-        what = "is not a built-in upscaler, and no folder of upscaler files is set"
-        return [Problem(place=("render", "hires", "upscaler"), what=what, seen=hires.model, remedy=remedy)]
+        tables = "[render.hires] or [render]" if render.hires else "[render.options]"
+        return [problem.under("render").advised(f"change {tables}") for problem in error.problems]
     return []
+
+
+def upscaler_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Return a problem for an upscaler's file without a folder, also where [render] has other problems."""
+    render = data.get("render")
+    hires = render.get("hires") if isinstance(render, dict) else None
+    name = hires.get("upscaler") if isinstance(hires, dict) else None
+    if isinstance(render, dict) and isinstance(name, str) and name.strip() and not render.get("upscalers"):
+        model = Hires(upscaler=name).model
+        if model:
+            near = did_you_mean(model, UPSCALERS, otherwise="")
+            otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
+            remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
+            what = "is not a built-in upscaler, and no folder of upscaler files is set"
+            yield Problem(place=("render", "hires", "upscaler"), what=what, seen=model, remedy=remedy)
 
 
 def _repeated_pictures(prompts: Sequence[PromptTable]) -> list[Problem]:
@@ -114,6 +123,16 @@ def _too_few_pictures(prompts: Sequence[PromptTable], proof: ProofTable | None) 
         return []
     what = f"gives {count} picture{'s' * (count > 1)}, and comparing recipes takes at least {FEWEST_PROVED}"
     return [Problem(place=("proof", "seeds"), what=what, seen=proof.seeds, remedy="add seeds, or prompts")]
+
+
+def _proof_weights(proof: ProofTable | None) -> list[Problem]:
+    """Return a problem if the proof has other weights than one for each of its prompts."""
+    if proof is None or proof.weights is None or len(proof.weights) == len(proof.prompts or ()):
+        return []
+    count = len(proof.prompts or ())
+    what = f"needs one number for each of the proof's {count} prompts" if count else "means nothing without prompts"
+    remedy = "write as many as prompts" if count else "leave it out: texts of [[prompts]] keep their weights"
+    return [Problem(place=("proof", "weights"), what=what, seen=proof.weights, remedy=remedy)]
 
 
 def _seeds_that_meet(prompts: Sequence[PromptTable], proof: ProofTable | None) -> Iterator[Problem]:

@@ -17,13 +17,13 @@ from search.space.space import Space
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
-from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
+from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from, upscaler_problems
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudySpec, TargetLook
+from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -39,6 +39,7 @@ def read_study_file(path: Path) -> StudySpec:
     data = _toml(path)
     problems = Problems()
     parts = _validate(data, problems)
+    problems.extend(upscaler_problems(data))
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
@@ -87,7 +88,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
-        shots=study_shots(tables, _path_or_none(here, tables.render.wildcards)),
+        shots=_shots(tables, file),
         search=SearchSettings(
             seed=study.seed,
             space=space,
@@ -99,6 +100,14 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         ),
         scoring=_scoring(tables.scorers, here),
     )
+
+
+def _shots(tables: StudyTables, file: Path) -> StudyShots:
+    """The shots of the study; what is wrong with their wildcards is told with the file."""
+    try:
+        return study_shots(tables, _path_or_none(file.parent, tables.render.wildcards))
+    except StudyError as error:
+        raise error.under(Path(file.name)) from error
 
 
 def _target(table: TargetTable, here: Path) -> TargetLook:

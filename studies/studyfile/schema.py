@@ -20,6 +20,7 @@ from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
+from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
     FileOwner,
     FilePath,
@@ -40,6 +41,8 @@ DEFAULT_WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3}
 """The weight of each scorer, by name, where the study file gives none."""
 DEFAULT_ENCODER = "clip-l"
 """The name of the encoder where the study file gives none."""
+PromptWeight = Annotated[float, Field(ge=0.01, le=100)]
+"""How much each picture of a prompt counts."""
 SCORERS_FOLDER = "models/scorers"
 """The folder of published scorer files where the study file gives none, relative to it."""
 AUTO_SHOTS = 0
@@ -164,6 +167,8 @@ class RenderTable(StudyFileTable):
     """A folder of upscaler models for hires fix."""
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
     """Hires fix: a second pass over every enlarged picture. Off unless the table is there."""
+    options: OptionsTable | None = Field(default=None, examples=[{"emphasis": "No norm"}])
+    """Settings of a WebUI that pictures usually leave alone."""
 
 
 class PromptTable(StudyFileTable):
@@ -175,6 +180,8 @@ class PromptTable(StudyFileTable):
     """Negative prompt of this prompt; without it, that of `[render]`."""
     seeds: ShotSeeds = Field(examples=[[1, 2]])
     """Seeds that the prompt is rendered with."""
+    weight: PromptWeight = Field(default=1.0, examples=[2.0])
+    """How much each of its pictures counts beside those of other prompts."""
 
 
 class ProofTable(StudyFileTable):
@@ -186,6 +193,8 @@ class ProofTable(StudyFileTable):
     """Prompts of the proof; without them, those of `[[prompts]]`."""
     seeds: ShotSeeds = Field(examples=[[101, 102]])
     """Seeds of the proof. No pair of prompt and seed may be one of the search's."""
+    weights: list[PromptWeight] | None = Field(default=None, examples=[[2.0]])
+    """How much each of the proof's `prompts` counts; without it, a text of `[[prompts]]` has its weight, others 1."""
 
 
 class SearchTable(StudyFileTable):

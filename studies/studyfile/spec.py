@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import Problem, value_text
 from engine.recipes.recipe import Recipe
 from engine.shots.limits import SEED
 from engine.shots.shot import Shot
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OWN_ENCODER = "clip"
 """The name, in the panel, of an encoder that the study file gives by its two files."""
+TURNS = 5
+"""More turns through the shots than the stages of a search take."""
 SEED_DISTANCE = 1_000_003
 """Distance between the seeds of two turns through the shots: a prime, far from the steps people leave between seeds."""
 
@@ -119,6 +122,12 @@ class StudyShots:
     """What trials render: each prompt with each of its seeds."""
     proof: tuple[Shot, ...]
     """What the finalists render."""
+    trial_weights: tuple[float, ...] = ()
+    """How much each of the trials' pictures counts; empty: all alike."""
+    proof_weights: tuple[float, ...] = ()
+    """How much each of the proof's pictures counts; empty: all alike."""
+    lost_wildcards: tuple[Problem, ...] = ()
+    """Wildcards that stay in the shots' texts because no list has their names, where the study file has them."""
 
     @property
     def every(self) -> tuple[Shot, ...]:
@@ -148,8 +157,38 @@ class StudyShots:
         """Return those places at which shots come again with other seeds, which no calibration recipe drew."""
         return tuple(slot for slot in slots if slot >= len(self.trials))
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether some pictures count more than others of the same set."""
+        return len(set(self.trial_weights)) > 1 or len(set(self.proof_weights)) > 1
+
+    @property
+    def picture_weights(self) -> dict[tuple[str, int], float]:
+        """How much the picture of a prompt and seed counts, with the seeds of every turn; empty: all count alike."""
+        if not self.has_weights:
+            return {}
+        trials = zip(self.trials, self.trial_weights, strict=True)
+        weights = {(one.prompt, seed_in_turn(one.seed, turn)): w for one, w in trials for turn in range(TURNS)}
+        return weights | {(one.prompt, one.seed): w for one, w in zip(self.proof, self.proof_weights, strict=True)}
+
+    @property
+    def prompt_weights(self) -> dict[str, float]:
+        """The trials' prompts with their weights, with the seed where a prompt has several; empty: all count alike."""
+        if len(set(self.trial_weights)) < 2:
+            return {}
+        pairs = list(zip(self.trials, self.trial_weights, strict=True))
+        first = {one.prompt: weight for one, weight in reversed(pairs)}
+        first = {one.prompt: weight for one, weight in reversed(pairs)}
+        several = {one.prompt for one, weight in pairs if weight != first[one.prompt]}
+        return {one.prompt + f" (seed {one.seed})" * (one.prompt in several): weight for one, weight in pairs}
+
+    @property
+    def weights_text(self) -> str:
+        """The weights of the trials' prompts, for people: `2 for "a cat", 1 for "a house"`; "" where all are alike."""
+        return ", ".join(f"{weight:g} for {value_text(prompt, 40)}" for prompt, weight in self.prompt_weights.items())
+
     def fingerprint(self) -> dict[str, str]:
-        """Return the trials' shots; the proof's make no trial wrong."""
+        """Return the trials' shots; the proof's make no trial wrong. Weights are the panel's business."""
         return {f"shot {number}": shot.text for number, shot in enumerate(self.trials, start=1)}
 
 
@@ -230,6 +269,8 @@ class Scoring:
             trusted=self.trusted,
             time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
+            picture_weights=shots.picture_weights,
+            prompt_weights=shots.prompt_weights,
         )
 
 

@@ -68,6 +68,7 @@ references = @REFERENCES@
 @SCHEDULES@
 # rng = @RNG@                # "NV": the noise that a WebUI on an NVIDIA card draws
 # s_noise = @S_NOISE@              # fresh noise is multiplied by it; eta = 0 to 1 sets how much of it there is
+# [render.options] has emphasis, ngms, s_churn, sigma_min and more of what a WebUI keeps among its settings
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@
@@ -99,6 +100,7 @@ seeds = [1, 2]
 text = "a street at night, rain, neon signs"
 seeds = [1, 2]
 # negative = "people"        # for this prompt, instead of the one in [render]
+# weight = 1                 # 2: each of its pictures counts twice as much as those of the others
 
 # What only the finalists draw, to see whether they are better elsewhere too. Without prompts: those above. A prompt
 # with a seed that the search has seen is refused.

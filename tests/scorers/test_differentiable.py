@@ -91,3 +91,15 @@ def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prom
 def test_a_panel_without_calibration_is_refused(settings: PanelSettings) -> None:
     with pytest.raises(ScorerError, match="not calibrated yet"):
         DifferentiableObjective(Panel.open(settings))
+
+
+def test_weights_count_as_in_verdicts(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    prompts, weights = prompts_of(1, 12), [6.0, 6.0, *[1.0] * 10]
+    known = dict(zip(zip(prompts, range(12), strict=True), weights, strict=True))
+    panel = on_three(Panel.open(replace(settings, picture_weights=known)), paint, prompts)
+    objective = DifferentiableObjective(panel)
+    pictures = [paint(1, 12, amount) for amount in AMOUNTS]
+    values = [panel.judge(panel.features(some, prompts, range(12))).value or 0.0 for some in pictures]
+    traced = [float(objective(some, prompts, weights)) for some in pictures]
+    for value, one in zip(values[1:], traced[1:], strict=True):
+        assert one - traced[0] == pytest.approx(value - values[0], abs=1e-5)

@@ -7,7 +7,7 @@ import pytest
 
 from search.errors import SearchError
 from search.plan import STAGES
-from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial
+from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial, spread_order
 
 
 def test_shots_stay_within_a_stage_and_move_on_between_stages() -> None:
@@ -57,3 +57,22 @@ def test_noisier_studies_draw_more_shots() -> None:
 def test_values_that_tell_no_noise_are_refused(values: list[list[float]], message: str) -> None:
     with pytest.raises(SearchError, match=message):
         measure_noise(values)
+
+
+def test_windows_of_weighted_shots_hold_heavy_and_light_ones() -> None:
+    weights = [5.0] * 6 + [1.0] * 18
+    order = spread_order(weights)
+    assert sorted(order) == list(range(24))
+    rotation = ShotRotation(shots=24, per_trial=8, order=order)
+    heavy = [sum(weights[place] > 1 for place in rotation.slots(stage)) for stage in ("flat", "blocks", "self")]
+    assert heavy == [2, 2, 2]
+    plain = ShotRotation(shots=24, per_trial=8)
+    assert [sum(weights[place] > 1 for place in plain.slots(stage)) for stage in ("flat", "blocks")] == [6, 0]
+    assert spread_order([3.0] * 5) == spread_order([]) == ()
+
+
+def test_fresh_shots_come_in_the_same_order_again() -> None:
+    rotation = ShotRotation(shots=4, per_trial=2, fresh=True, order=(2, 0, 3, 1))
+    assert [rotation.slots(stage) for stage in ("flat", "blocks", "self")] == [(2, 0), (3, 1), (6, 4)]
+    with pytest.raises(SearchError, match="is not the places 0 to 3, each once"):
+        ShotRotation(shots=4, per_trial=2, order=(0, 0, 1, 2))

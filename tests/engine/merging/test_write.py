@@ -18,7 +18,7 @@ from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from engine.merging.evaluate import DTYPES
 from engine.merging.exact import replay
-from engine.merging.output import Output
+from engine.merging.output import ArithmeticName, Output
 from engine.merging.write import write_checkpoint
 from engine.recipes.blocks import Site, is_merged
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
@@ -66,6 +66,34 @@ def test_the_exact_file_holds_supermergers_values(tmp_path: Path, parents: dict[
         value = result.read(key)
         wanted = value.to(DTYPES[dtype]) if "model" in key and value.is_floating_point() else value
         assert torch.equal(written.read(key), wanted), key
+
+
+@pytest.mark.parametrize(
+    ("step", "single"),
+    [
+        (MergeStep(alpha=0.3, adjust=(0, 0, 0, 1, 0, 0, 0, 0)), {"model.diffusion_model.out.2.bias"}),
+        (MergeStep(alpha=1.0), None),  # B as it is
+        (MergeStep(models=("A", "B", "A"), mode="Add difference", calculation="trainDifference", alpha=0.5), None),
+    ],
+)
+def test_computed_dtypes_are_those_of_exact_replay(
+    tmp_path: Path, tiny_a: Path, tiny_b: Path, tiny_b32: Path, step: MergeStep, single: set[str] | None
+) -> None:
+    """One tensor that Adjust makes float32, or every one that is merged."""
+    parents = {"A": tiny_a, "B": tiny_b if single else tiny_b32}
+    recipe, output = Recipe(steps=(step,), save="computed"), Output(dtype="computed")
+    result = replay(recipe, {name: open_checkpoint(path) for name, path in parents.items()})
+    out = write_checkpoint(recipe, parents, tmp_path / "out.safetensors", output=output, metadata={}).path
+    found = load_file(out)
+    assert {key: value.dtype for key, value in found.items()} == {key: result.read(key).dtype for key in result.shapes}
+    assert all(torch.equal(found[key], result.read(key)) for key in found)
+    wide = {key for key, value in found.items() if value.dtype == torch.float32 and key != "alphas_cumprod"}
+    assert wide == (single or {key for key in found if is_merged(key)})
+
+
+def test_a_folded_file_has_no_computed_dtypes() -> None:
+    with pytest.raises(CheckpointError, match="a folded checkpoint has no dtype computed; write fp16, bf16, fp32, or"):
+        Output(dtype="computed", arithmetic="folded")
 
 
 def test_the_file_has_the_layout_of_a(tmp_path: Path, parents: dict[str, Path]) -> None:
@@ -341,6 +369,21 @@ def test_nan_weights_are_refused(tmp_path: Path, tiny_b: Path) -> None:
             RECIPE, {"A": tmp_path / "a.safetensors", "B": tiny_b}, tmp_path / "out.safetensors", metadata={}
         )
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("arithmetic", ["exact", "folded"])
+def test_the_parent_with_nan_is_named_and_the_option_that_leaves_it_out(
+    tmp_path: Path, parents: dict[str, Path], arithmetic: ArithmeticName
+) -> None:
+    content = load_file(parents["B"]) | {"model_ema.decay": torch.tensor(torch.nan)}
+    files = parents | {"B": tmp_path / "b.safetensors"}
+    save_file(content, files["B"])
+    out = tmp_path / "out.safetensors"
+    message = rf"model_ema\.decay: .* a parent has NaN weights: here B \({files['B']}\); leave out .* with --prune, or"
+    with pytest.raises(CheckpointError, match=message):
+        write_checkpoint(RECIPE, files, out, output=Output(arithmetic=arithmetic), metadata={})
+    write_checkpoint(RECIPE, files, out, output=Output(arithmetic=arithmetic, prune=True), metadata={})
+    assert "model_ema.decay" not in load_file(out)
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path, parents: dict[str, Path]) -> None:

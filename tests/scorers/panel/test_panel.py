@@ -266,3 +266,74 @@ def test_a_slot_that_one_calibration_recipe_lacks_leaves_the_others_compared(
     drawn = panel.judge(looks["A"])
     kept = [row for row in range(12) if row != 3]
     assert drawn.value == panel.judge(looks["A"].take(kept)).value
+
+
+# ------------------------------------------------------------------------------------------------------- weights
+
+
+def weighted(settings: PanelSettings, paint: Paint, prompts: list[str], weights: list[float]) -> Panel:
+    """A panel whose pictures have weights, calibrated on both ends and the middle."""
+    slots = zip(prompts, range(12), strict=True)
+    panel = Panel.open(replace(settings, picture_weights=dict(zip(slots, weights, strict=True))))
+    looks = {label: paint(1, 12, amount) for label, amount in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()}
+    panel.calibrate({label: panel.features(pictures, prompts, range(12)) for label, pictures in looks.items()})
+    return panel
+
+
+def test_a_picture_counts_by_its_weight(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    prompts, weights = prompts_of(1, 12), [6.0, 6.0, *[1.0] * 10]
+    plain, heavy = (weighted(settings, paint, prompts, given) for given in ([1.0] * 12, weights))
+    pictures = paint(1, 12, 0.2)
+    verdicts = [panel.judge(panel.features(pictures, prompts, range(12))) for panel in (plain, heavy)]
+    scorers = {scorer.name: scorer for scorer in heavy.scorers}
+    features = heavy.features(pictures, prompts, range(12))
+    for name in ("clip", "stats"):
+        raw = np.average(scorers[name](features), weights=weights)
+        assert verdicts[1].scores[name].raw == pytest.approx(raw)
+        assert verdicts[0].scores[name].raw != pytest.approx(raw, rel=1e-3)
+    x = scorers["style"].relative(features)  # pyright: ignore[reportAttributeAccessIssue]
+    w = np.array(weights)
+    squared = (np.square(w @ x).sum() - np.square(w[:, None] * x).sum()) / (w.sum() ** 2 - np.square(w).sum())
+    assert verdicts[1].scores["style"].raw == pytest.approx(1 - np.sqrt(1 + squared))
+    assert verdicts[1].freedom < verdicts[0].freedom == 11
+    base = heavy.features(paint(1, 12, 0.5), prompts, range(12))
+    rows = scorers["clip"](features) - scorers["clip"](base)
+    rest = np.array([np.average(np.delete(rows, n), weights=np.delete(w, n)) for n in range(12)])
+    error = np.sqrt(11 / 12 * np.square(rest - rest.mean()).sum()) / heavy.scales["clip"].sigma
+    assert verdicts[1].scores["clip"].standard_error == pytest.approx(error)
+
+
+def test_the_lead_over_another_recipe_is_that_of_the_weighted_values(
+    settings: PanelSettings, paint: Paint, prompts_of: Prompts
+) -> None:
+    prompts = prompts_of(1, 12)
+    panel = weighted(settings, paint, prompts, [6.0, 6.0, *[1.0] * 10])
+    near, far = (panel.features(paint(1, 12, amount), prompts, range(12)) for amount in (0.4, 0.7))
+    lead = panel.compare(near, far)
+    values = [panel.judge(features).value or 0.0 for features in (near, far)]
+    assert lead.mean == pytest.approx(values[0] - values[1])
+    few = panel.compare(near.take([0, 1, 4, 5]), far.take([0, 1, 4, 5]))
+    assert few.mean != pytest.approx(lead.mean, rel=1e-3)
+
+
+def test_equal_weights_judge_as_none(
+    calibrated: Panel, settings: PanelSettings, paint: Paint, prompts_of: Prompts
+) -> None:
+    prompts = prompts_of(1, 12)
+    pictures = paint(1, 12, 0.2)
+    none, alike = (weighted(settings, paint, prompts, given) for given in ([1.0] * 12, [2.5] * 12))
+    one, two = (panel.judge(panel.features(pictures, prompts, range(12))) for panel in (none, alike))
+    assert one.value == pytest.approx(two.value)
+    assert one.standard_error == pytest.approx(two.standard_error)
+    assert "prompt weights" not in calibrated.made_of
+
+
+def test_the_noise_of_a_panel_with_weights_is_that_of_its_weighted_values(
+    settings: PanelSettings, paint: Paint, prompts_of: Prompts
+) -> None:
+    panel = weighted(settings, paint, prompts_of(1, 12), [6.0, 6.0, *[1.0] * 10])
+    state = panel._state  # pyright: ignore[reportPrivateUsage]
+    for label, values in panel.pseudo_values().items():
+        verdict = panel.judge(state.recipes[label])
+        error = values.std(ddof=1) / len(values) ** 0.5
+        assert error == pytest.approx(verdict.standard_error, abs=1e-9)

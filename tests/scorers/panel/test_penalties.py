@@ -18,6 +18,7 @@ from scorers.extraction.statistics import STATISTICS
 from scorers.features import Features, joined
 from scorers.panel.panel import Panel
 from scorers.panel.penalties import MAX_PENALTY, Collapse, CopiedReferences, StatisticExcess
+from scorers.panel.settings import PanelSettings
 from scorers.panel.verdict import Verdict
 from tests.scorers.plain_features import features_of
 
@@ -151,6 +152,21 @@ def test_copies_count_in_comparisons(calibrated: Panel, paint: Paint, prompts_of
     assert calibrated.compare(copied, plain).mean == pytest.approx(gain - MAX_PENALTY / 12)
 
 
+def test_a_copy_of_a_heavy_prompt_costs_more(settings: PanelSettings, paint: Paint, prompts_of: Prompts) -> None:
+    prompts, weights = prompts_of(1, 12), [1.0, 1, 1, 6, *[1.0] * 8]
+    slots = zip(prompts, range(12), strict=True)
+    panel = Panel.open(replace(settings, picture_weights=dict(zip(slots, weights, strict=True))))
+    looks = {label: paint(1, 12, amount) for label, amount in {"A": 0.0, "FLAT_50": 0.5, "B": 1.0}.items()}
+    panel.calibrate({label: panel.features(pictures, prompts, range(12)) for label, pictures in looks.items()})
+    images = paint(1, 12, 0.5)
+    images[3] = calibrated_references(panel)[0]
+    copied, plain = (panel.features(some, prompts, range(12)) for some in (images, looks["FLAT_50"]))
+    verdict, lead = panel.judge(copied), panel.compare(copied, plain)
+    assert penalties_of(verdict)["copies"] == pytest.approx(MAX_PENALTY * 6 / 17)
+    gain = sum(panel.scales[name].counts * part.scaled for name, part in verdict.scores.items())
+    assert lead.mean == pytest.approx(gain - MAX_PENALTY * 6 / 17)
+
+
 def random_features(seed: int, count: int, dimensions: int = 16, **others: object) -> Features:
     rng = np.random.default_rng(seed)
     embeddings = rng.normal(size=(count, dimensions))
@@ -241,3 +257,11 @@ def test_aspects_come_from_the_name_or_the_attribute(name: str, aspect: str) -> 
 
     assert aspect_of(Named()) == aspect  # pyright: ignore[reportArgumentType]
     assert aspect_of(Telling()) == "style"  # pyright: ignore[reportArgumentType]
+
+
+def test_likeness_of_heavy_pictures_counts_more() -> None:
+    vectors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    given = {"prompts": ("a", "b", "c"), "weights": np.array([1.0, 3.0, 1.0])}
+    np.testing.assert_allclose(Collapse("clip")(features_of(vectors, **given)), [3 / 4, 1 / 2, 0.0])
+    same = {"prompts": ("a", "a", "a"), "weights": np.array([1.0, 3.0, 1.0])}
+    np.testing.assert_allclose(Collapse("clip")(features_of(vectors, **same)), [3 / 4, 1 / 2, 0.0])

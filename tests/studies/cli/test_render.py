@@ -17,6 +17,7 @@ from engine.engine import Engine
 from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import Recipe
 from engine.shots.infotext import infotext, read_fields
+from engine.shots.options import PictureOptions
 from engine.shots.shot import Shot
 from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
@@ -30,6 +31,7 @@ from tests.engine.shots.infotexts import parse_infotext
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
 NOISE = ("--eta", "0.5", "--s-noise", "0.9", "--ensd", "31337")
+OPTIONS = ("--emphasis", "No norm", "--ngms", "1.5", "--variation-seed", "9", "--variation-strength", "0.25")
 SHOT = Shot(prompt="a red cat", seed=1, width=64, height=72, steps=2, cfg=2.0)
 XL = """
 format = 1
@@ -328,10 +330,11 @@ def test_all_that_is_wrong_with_options_is_told_at_once(world: Path, tmp_path: P
 
 def test_every_option_reaches_the_shot(world: Path, tmp_path: Path) -> None:
     words = ("--sampler", "DPM2 a", "--schedule", "Exponential", "--clip-skip", "2", "--rng", "NV")
-    render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE)
+    render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE, *OPTIONS)
     assert parse_infotext(parameters_of(tmp_path / "0001-1.png")) == Shot(
         prompt="cat", seed=1, width=64, height=72, steps=2, cfg=2.0, sampler="DPM2 a", schedule="Exponential",
         clip_skip=2, rng="NV", eta=0.5, s_noise=0.9, ensd=31337,
+        options=PictureOptions(emphasis="No norm", ngms=1.5, variation_seed=9, variation_strength=0.25),
     )  # fmt: skip
 
 

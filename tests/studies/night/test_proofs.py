@@ -40,7 +40,7 @@ def with_proof_seeds(study: Path, seeds: str) -> Path:
 
 
 def test_errors_of_all_proofs_together_stay_below_a_tenth() -> None:
-    levels = [ProofNumber(number=n, key="").confidence for n in range(1, 40)]
+    levels = [ProofNumber(number=n, known=n, key="").confidence for n in range(1, 40)]
     assert levels[:3] == [0.95, pytest.approx(0.975), pytest.approx(0.9875)]
     assert sum(1 - level for level in levels) == pytest.approx(0.1)
 
@@ -56,8 +56,10 @@ def test_other_held_out_seeds_are_another_proof_and_the_same_ones_are_not(
     again = run(copied)
     assert again == second
     back = run(with_proof_seeds(copied, "[11, 12]"))
-    assert replace(back, sheet=first.sheet) == first
-    assert run(with_proof_seeds(copied, "[15, 16]")).proof == 3
+    assert replace(back, sheet=first.sheet, proofs=1) == first
+    assert "This is proof 1 of the 2 that this study has had." in " ".join(back.sentences())
+    third = run(with_proof_seeds(copied, "[15, 16]"))
+    assert (third.proof, third.proofs) == (3, 3)
 
 
 def test_a_further_proof_has_wider_intervals_of_the_same_differences(copied: Path) -> None:

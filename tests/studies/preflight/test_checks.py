@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from engine.architecture.layout import Widths
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.shots.shot import Shot
+from studies.errors import StudyError
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
@@ -23,7 +24,11 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.engine.models.tiny import write_tiny
-from tests.studies.study_text import STUDY, write_study
+from tests.studies import study_text
+from tests.studies.study_text import write_study
+
+STUDY = study_text.STUDY.replace("seeds = [3]\n", "seeds = [3, 4]\n")
+"""The study with a fourth picture a recipe: noise is measured from no fewer."""
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,
@@ -76,7 +81,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("21 trials, 155 pictures: about ")
+    assert notes["time"].startswith("21 trials, 176 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 
@@ -119,6 +124,20 @@ def _spoil(path: Path) -> None:
 def _other_architecture(path: Path) -> None:
     path.unlink()
     save_file({"double_blocks.0.img_attn.qkv.weight": torch.zeros(4, 4)}, path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e6])
+@pytest.mark.parametrize("key", ["model_ema.decay", "model_ema.diffusion_modelinput_blocks00weight"])
+def test_what_no_picture_shows_and_no_export_can_hold_is_a_warning(here: Path, key: str, value: float) -> None:
+    _add(here / "b.safetensors", **{key: torch.tensor([value])})
+    findings = look(here)
+    assert errors(findings) == []
+    (found,) = [finding for finding in findings if finding.where.startswith("models")]
+    assert (found.level, found.where) == ("warning", f"models.B: {here / 'b.safetensors'}")
+    assert key in found.problem.what
+    assert found.problem.remedy == "export with --prune, which leaves them out"
+    (error,) = errors(look(here, STUDY + '[merge]\ncalculation = "cosineA"\n'))
+    assert "cosineA compares them too" in error.problem.what
 
 
 def _other_widths(path: Path) -> None:
@@ -273,6 +292,35 @@ def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
     (here / "clip.json").write_text(json.dumps(config))
     (error,) = errors(look(here))
     assert error.where == f"scorers: {here / 'clip.safetensors'}"
+
+
+def test_both_files_of_an_encoder_are_told_of_at_once(here: Path) -> None:
+    (here / "clip.json").unlink()
+    (here / "clip.safetensors").unlink()
+    config, weights = errors(look(here))
+    assert config.line.startswith(f"error: scorers.encoder.config: {here / 'clip.json'}: no such encoder config")
+    assert weights.line.startswith(f"error: scorers: {here / 'clip.safetensors'}: no such weights file")
+
+
+def test_a_folder_that_is_a_file_is_told_at_its_key(here: Path) -> None:
+    (error,) = errors(look(here, STUDY.replace("[study]", '[study]\nfolder = "study.toml"')))
+    assert error.line.startswith(f"error: study.folder: {here / 'study.toml'}: {here / 'study.toml'} is a file")
+
+
+@pytest.mark.parametrize("key", ["embeddings", "wildcards"])
+def test_a_file_in_place_of_a_folder_is_called_one(here: Path, key: str) -> None:
+    with_key = STUDY.replace("[render]", f'[render]\n{key} = "clip.json"')
+    try:
+        lines = [finding.line for finding in errors(look(here, with_key))]
+    except StudyError as error:
+        lines = [str(error)]
+    assert len(lines) == 1
+    assert "this is a file, not a folder" in lines[0]
+
+
+def test_names_that_are_too_long_are_told(here: Path) -> None:
+    lines = [finding.line for finding in errors(look(here, STUDY.replace("a.safetensors", "x" * 5000)))]
+    assert ["File name too long" in line for line in lines] == [True]
 
 
 def test_files_and_plug_ins_of_scorers_are_looked_at(here: Path) -> None:

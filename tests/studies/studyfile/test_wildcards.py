@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,66 @@ def test_the_same_seeds_give_the_same_words_in_another_process(lists: Path) -> N
     assert other != words
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("red tones.txt", "a __red tones__ b", "a crimson b"),
+        ("c.txt", "a __~c__ b", "a crimson b"),
+        ("日本.txt", "a __日本__ b", "a crimson b"),
+        ("a+b(1).txt", "a __a+b*__ b", "a crimson b"),
+        ("deep/x.y.txt", "a __deep/x.y__ b", "a crimson b"),
+        ("deep/c.txt", "a __c__ b", "a crimson b"),
+        ("c.txt", "a ${x=__c__}${x} b", "a crimson b"),
+        ("c.txt", "a __{c|c}__ b", "a crimson b"),
+    ],
+)
+def test_whatever_the_extension_replaces_is_replaced(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("crimson\n")
+    assert expanded(text, folder=tmp_path, seed=0, shot_seed=0) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(
+    ("file", "text"), [("c.txt", "é\r\n# note\r\n"), ("x.yaml", "c: [é]"), ("x.json", '{"c": ["é"]}')]
+)
+def test_lists_are_read_in_the_encodings_of_windows(tmp_path: Path, encoding: str, file: str, text: str) -> None:
+    (tmp_path / file).write_bytes(text.encode(encoding))
+    assert expanded("__c__ b", folder=tmp_path, seed=0, shot_seed=0) == "é b"
+
+
+def test_a_list_that_is_no_text_is_refused_by_name(lists: Path) -> None:
+    (lists / "colour.txt").write_bytes("é".encode("cp1252"))
+    with pytest.raises(StudyError, match=r"colour\.txt: line 1 is not UTF-8 text .*save it as UTF-8"):
+        expanded("__colour__", folder=lists, seed=0, shot_seed=0)
+    (lists / "colour.txt").unlink()
+    os.mkfifo(lists / "colour.txt")
+    with pytest.raises(StudyError, match=r"colour\.txt: cannot be read \(this is a pipe"):
+        expanded("__colour__", folder=lists, seed=0, shot_seed=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a ${x} b", "Variable x is not defined in this context"),
+        ("%{a$$b", "cannot be read"),
+        ("{9$$a|b", "cannot be read"),
+        ("{0::a|0::b}", "cannot be read"),
+        ("${x=${x}}${x}", "cannot be read"),
+        ("a __ b __ {", "cannot be read"),
+        ("{a|" * 400 + "b" + "}" * 400, "cannot be read"),
+    ],
+)
+def test_every_error_of_the_package_is_ours(lists: Path, text: str, reason: str) -> None:
+    with pytest.raises(StudyError, match=reason):
+        expanded(text, folder=lists, seed=0, shot_seed=0)
+
+
+@pytest.mark.parametrize("text", ["{!a|a}", "{@a|a}", "{~a|a}"])
+def test_other_ways_to_draw_are_read(lists: Path, text: str) -> None:
+    assert expanded(text, folder=lists, seed=0, shot_seed=0) == "a"
+
+
 @pytest.mark.parametrize("text", ["{a", "{a|b} 100%", "__loop__"])
 def test_what_cannot_be_read_is_refused(lists: Path, text: str) -> None:
     with pytest.raises(StudyError, match=r"the choices of .* cannot be read .*close every {"):
@@ -106,6 +167,26 @@ def test_shots_hold_the_words_and_a_changed_list_changes_the_study(lists: Path, 
     assert spec.shots.trials[0].prompt != spec.shots.trials[1].prompt
     (lists / "colour.txt").write_text("black\n")
     assert study(tmp_path).fingerprint() != spec.fingerprint()
+
+
+def test_wildcards_without_a_list_are_said_with_file_and_place(lists: Path, tmp_path: Path) -> None:
+    (lists / "torn.yaml").write_text("a: [")
+    spec = study(tmp_path, "a __no such list__ __colour__")
+    found = [finding for finding in preflight(spec) if "__" in finding.line]
+    (finding,) = [finding for finding in found if finding.level == "warning"]
+    assert finding.where == "study.toml: prompts[1].text"
+    assert '"__no such list__"' in finding.line
+    assert "put no such list.txt into the folder" in finding.line
+    assert "torn.yaml: " in finding.line
+
+
+def test_errors_of_wildcards_have_file_and_place(lists: Path, tmp_path: Path) -> None:
+    assert lists.is_dir()
+    with pytest.raises(StudyError, match=r"study\.toml: prompts\[1\]\.text: the choices of"):
+        study(tmp_path, "a ${x} b")
+    written = STUDY.replace("[render]\n", '[render]\nwildcards = "nowhere"\n')
+    with pytest.raises(StudyError, match=r"study\.toml: render\.wildcards: .*there is no such folder"):
+        read_study_file(write_study(tmp_path, written))
 
 
 def test_without_the_key_signs_stay_and_are_told(tmp_path: Path) -> None:

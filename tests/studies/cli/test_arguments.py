@@ -1,0 +1,113 @@
+"""Arguments that begin with a minus, arguments that lack something, and what commands print to go on with."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from engine.recipes.steps import MergeStep
+from engine.supermerger.weights import parse_weights
+from studies.cli.main import main
+from studies.progress import meter
+from studies.store.outcome import read_outcome
+
+NEGATIVE = ",".join(["-0.5", *["0"] * 25])
+
+
+def called(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("first", ["-0.5", "-.5", "-1", "-5e-1"])
+def test_weights_may_begin_with_a_minus(first: str) -> None:
+    text = ",".join([first, *["0"] * 25])
+    done = called("recipe", "convert", text, "-", "--from", "weights", "--family", "sd1", "--to", "weights")
+    assert done.exit_code == 0, done.output
+    assert float(done.output.split(",")[0]) == float(first)
+
+
+def test_adjust_texts_and_options_with_numbers_are_as_before() -> None:
+    adjust = "-1,0,0,0,0,0,0,0"
+    done = called("recipe", "convert", adjust, "-", "--from", "adjust", "--to", "adjust", "--family", "sd1")
+    assert (done.exit_code, done.output) == (0, f"{adjust}\n")
+    other = called("recipe", "convert", NEGATIVE, "-", "--from", "weights", "--family", "sd1", "--alpha", "-0.5")
+    assert other.exit_code == 0, other.output
+
+
+def test_a_file_may_begin_with_a_minus(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copied.parent)
+    copied.rename("-night.toml")
+    for arguments in (["show", "-night.toml"], ["show", "--", "-night.toml"], ["show", "--top", "3", "-night.toml"]):
+        done = called(*arguments)
+        assert done.exit_code == 0, done.output
+        assert "study small: 13 trials" in done.output
+
+
+def test_an_unknown_option_that_may_be_a_file_says_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = called("show", "-gone.toml")
+    assert done.exit_code == 2
+    assert (
+        "There is no option -gone.toml. A file of that name goes after two minus: main show -- -gone.toml"
+        in done.output
+    )
+    assert "Did you mean '--top'?" in called("show", "--tap", "3", "x").output
+
+
+@pytest.mark.parametrize("mode", ["Triple sum", "Add difference", "sum Twice"])
+def test_a_mode_of_three_models_needs_a_third(tmp_path: Path, mode: str) -> None:
+    refused = called("init", tmp_path / "study.toml", "--mode", mode)
+    assert refused.exit_code == 2
+    assert (
+        f"Error: {mode} takes three models: name the third with -c, such as -c models/c.safetensors" in refused.output
+    )
+    assert not (tmp_path / "study.toml").exists()
+    assert called("init", tmp_path / "study.toml", "--mode", mode, "-c", "c.safetensors").exit_code == 0
+
+
+def test_show_prints_every_finalist_to_paste(copied: Path) -> None:
+    shown = called("show", copied).output
+    outcome = read_outcome(copied.parent / "runs" / "small")
+    assert outcome.finalists
+    for number, standing in enumerate(outcome.finalists, start=1):
+        beginning = f"finalist {number} in SuperMerger, Weight sum, normal:\n"
+        lines = shown.partition(beginning)[2].splitlines()
+        row = lines[0].removeprefix("  weights: ")
+        recipe = standing.candidate.recipe
+        step = recipe.steps[0]
+        assert isinstance(step, MergeStep)
+        assert parse_weights(row, "sd1", recipe.rules).numbers == step.alpha
+
+
+def test_a_moved_study_goes_on_where_it_is_now(copied: Path, tmp_path: Path) -> None:
+    moved = copied.parent.rename(tmp_path / "moved") / "study.toml"
+    shown = called("show", moved).output
+    assert f"contact sheet: {moved.parent / 'runs/small/finalists.png'}\n" in shown
+    assert called("approve", moved, "--note", "x").exit_code == 0
+    exported = called("export", moved)
+    assert exported.exit_code == 0, exported.output
+    again = called("run", moved)
+    assert again.exit_code == 0, again.output
+
+
+def test_check_says_at_its_end_what_to_do(copied: Path) -> None:
+    (copied.parent / "photo.safetensors").unlink()
+    checked = called("check", copied)
+    assert checked.exit_code == 1
+    assert checked.output.splitlines()[-1] == (
+        f"not ready: fix the errors above, then again: recipe-search check {copied}"
+    )
+
+
+def test_a_line_of_progress_separates_its_note() -> None:
+    out = StringIO()
+    with meter("searching", 2, Console(file=out, width=200)) as bar:
+        bar.advance(2, note="trial 1 failed: [x]")
+    assert re.fullmatch(r"searching: 2/2, \d+ s, about 0 s left; trial 1 failed: \[x\]\n", out.getvalue())
