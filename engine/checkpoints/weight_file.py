@@ -46,10 +46,9 @@ def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Pat
     Raises:
         RenderError: The folder does not exist.
     """
-    if file_kind(folder) != "folder":
-        raise RenderError(
-            f"there is no such folder of {what}", remedy="name one, or leave the setting out", place=(folder,)
-        )
+    if (kind := file_kind(folder)) != "folder":
+        wrong = f"this is a {kind}, not a folder of {what}" if kind else f"there is no such folder of {what}"
+        raise RenderError(wrong, remedy="name one, or leave the setting out", place=(folder,))
     return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in suffixes]
 
 

@@ -16,7 +16,7 @@ from engine.files import read_text, user_path
 from engine.recipes.presets import NO_PRESETS, OwnPresets, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, PREVIOUS, SelfStep, Step, is_neutral
-from engine.recipes.tables import Table, as_table, read_recipe
+from engine.recipes.tables import Table, as_table, read_recipe, seen_text
 from engine.recipes.text import head_lines, quoted, step_lines
 from engine.recipes.toml_text import parse_toml
 
@@ -89,7 +89,7 @@ def _model_paths(value: object, folder: Path, problems: Problems) -> dict[str, P
     found: dict[str, Path] = {}
     for name, entry in table.items():
         if not isinstance(entry, str) or not entry:
-            problems.add(("models", name), f"is {entry!r}", "write the path of a checkpoint in quotes")
+            problems.add(("models", name), f"is {seen_text(entry)}", "write the path of a checkpoint in quotes")
             continue
         with problems.collecting("models", name):
             found[name] = folder / user_path(entry, RecipeError)
@@ -100,7 +100,7 @@ def _presets(value: object, folder: Path, problems: Problems) -> OwnPresets:
     if value is None:
         return NO_PRESETS
     if not isinstance(value, str):
-        problems.add(("presets",), f"is {value!r}", "write the path of a preset file in quotes")
+        problems.add(("presets",), f"is {seen_text(value)}", "write the path of a preset file in quotes")
         return NO_PRESETS
     with problems.collecting("presets"):
         return read_presets(folder / user_path(value, RecipeError))

@@ -104,7 +104,9 @@ class _Reader:
         try:
             if isinstance(kind, str) and kind in readers:
                 return readers[kind](place, table)
-            self._problems.add((*place, "kind"), f"there is no kind of step {kind!r}", did_you_mean(str(kind), readers))
+            self._problems.add(
+                (*place, "kind"), f"there is no kind of step {seen_text(kind)}", did_you_mean(str(kind), readers)
+            )
         except RecipeError as error:
             if len(self._problems) == before:  # else it only follows from problems that are noted already
                 self._problems.found += [problem.under(*place) for problem in error.problems]
@@ -196,7 +198,7 @@ class _Reader:
     def _texts(self, place: Place, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[Any]", value)):
             return tuple(cast("list[str]", value))
-        self._problems.add(place, f"is {value!r}", 'write a list of texts such as ["A", "B"]')
+        self._problems.add(place, f"is {seen_text(value)}", 'write a list of texts such as ["A", "B"]')
         return ()
 
     def _ratio(self, place: Place, value: object) -> Ratio:
@@ -285,24 +287,24 @@ class _Reader:
     def _text(self, place: Place, value: object) -> str:
         if isinstance(value, str):
             return value
-        self._problems.add(place, f"is {value!r}", "write a text in quotes")
+        self._problems.add(place, f"is {seen_text(value)}", "write a text in quotes")
         return ""
 
     def _switch(self, place: Place, value: object) -> bool:
         if isinstance(value, bool):
             return value
-        self._problems.add(place, f"is {value!r}", "write true or false")
+        self._problems.add(place, f"is {seen_text(value)}", "write true or false")
         return False
 
     def _seed(self, place: Place, value: object) -> int | None:
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
-        self._problems.add(place, f"is {value!r}", "write a whole number")
+        self._problems.add(place, f"is {seen_text(value)}", "write a whole number")
         return None
 
     def _number(self, place: Place, value: object, hint: str = "write a number such as 0.35") -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-            self._problems.add(place, f"is {value!r}", hint)
+            self._problems.add(place, f"is {seen_text(value)}", hint)
             return 0.0
         return float(value)
 
@@ -318,14 +320,14 @@ def as_table(place: Place, value: object, problems: Problems) -> Table:
     """A table, or an empty one and a problem."""
     if value is None or isinstance(value, dict):
         return cast("Table", value or {})
-    problems.add(place, f"is {value!r}", "a table is needed")
+    problems.add(place, f"is {seen_text(value)}", "a table is needed")
     return {}
 
 
 def _choice(place: Place, value: object, choices: Sequence[str], problems: Problems) -> str:
     if isinstance(value, str) and value in choices:
         return value
-    what = f"is {value!r}" if place == ("save",) else f"there is no {place[-1]} {value!r}"
+    what = f"is {seen_text(value)}" if place == ("save",) else f"there is no {place[-1]} {seen_text(value)}"
     problems.add(place, what, did_you_mean(str(value), choices))
     return choices[0]
 
@@ -337,3 +339,8 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def seen_text(value: object) -> str:
+    """A value as it stands in a recipe file; texts in single quotes."""
+    return repr(value) if isinstance(value, str | int) and not isinstance(value, bool) else value_text(value)

@@ -54,7 +54,8 @@ def _repeated(text: str) -> Iterator[Problem]:
                 yield Problem(what=what, remedy=f"write [[{name}]] where there may be several, [{name}] where one")
             elif first != number and opened == "[":
                 what = f"the table [{name}] stands twice, in lines {first} and {number}"
-                yield Problem(what=what, remedy="put all its keys under one of them")
+                remedy = f"put all its keys under one of them; where there may be several, each begins with [[{name}]]"
+                yield Problem(what=what, remedy=remedy)
             if opened == "[[":  # each of these may have the same tables inside
                 heads = {other: kept for other, kept in heads.items() if not other.startswith(f"{name}.")}
         elif (key := _KEY.match(line)) and keys.setdefault(key[1], number) != number:

@@ -13,7 +13,7 @@ from engine.errors import RenderError
 from engine.rendering.guidance import is_guided
 from engine.rendering.noise import NoiseSource
 from engine.sampling.sample import sample
-from engine.sampling.schedules import sigmas_for
+from engine.sampling.schedules import sigmas_for, start_of
 from engine.sampling.sigmas import NoiseLevels
 from engine.sampling.stepping import STILL, Churn, Denoise
 from engine.shots.shot import Shot
@@ -37,7 +37,8 @@ def first_pass(shots: Sequence[Shot], denoise: Denoise, levels: NoiseLevels, dev
     unit = source.first()
     noise = source.after(sigmas)
     eta, s_noise, churn = first.noise_share, first.noise_factor, churn_of(first)
-    return sample(first.sampler, denoise, unit, sigmas, noise, eta=eta, s_noise=s_noise, churn=churn)
+    start = start_of(first.sampler, first.schedule, first.steps, levels)
+    return sample(first.sampler, denoise, unit, sigmas, noise, eta=eta, s_noise=s_noise, churn=churn, start=start)
 
 
 def churn_of(shot: Shot) -> Churn:

@@ -60,6 +60,7 @@ def sample(
     eta: float = 1.0,
     s_noise: float = 1.0,
     churn: Churn = STILL,
+    start: float | None = None,
 ) -> Tensor:
     """Sample a latent from unit noise.
 
@@ -76,11 +77,13 @@ def sample(
         eta: Share of new noise, 0 to 1; without effect on samplers that add none.
         s_noise: The factor of new noise.
         churn: The noise before steps of samplers that can add some; it is drawn from ``noise``.
+        start: The level of the first noise, from `engine.sampling.schedules.start_of`; None is ``sigmas[0]``.
 
     Returns:
         The latent to decode, of ``unit``'s shape and dtype.
     """
-    x = unit * (math.hypot(1, sigmas[0]) if sampler in _VARIANCE_PRESERVING else sigmas[0])
+    first = sigmas[0] if start is None else start
+    x = unit * (math.hypot(1, first) if sampler in _VARIANCE_PRESERVING else first)
     return _sampled(sampler, denoise, x, sigmas, noise, eta, s_noise, churn)
 
 

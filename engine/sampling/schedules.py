@@ -54,6 +54,16 @@ def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> 
     return _scheduled(sampler, schedule, steps, levels)
 
 
+def start_of(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> float:
+    """Return the level of the first noise: the first one visited.
+
+    With "DPM fast" and "DPM adaptive", which begin at the highest trained level, it is the schedule's first all the
+    same, as in the WebUI.
+    """
+    planned = _scheduled if sampler in SPANNING else sigmas_for
+    return planned(sampler, schedule, steps, levels)[0]
+
+
 def levels_for(sampler: str, levels: NoiseLevels) -> NoiseLevels:
     """The levels that a sampler knows of all that a model was trained on."""
     return levels.consistent() if sampler == "LCM" else levels

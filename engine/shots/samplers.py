@@ -37,7 +37,7 @@ LCM_TIMES = 50
 https://arxiv.org/abs/2310.04378, section 4.3)."""
 RESTARTS_FROM = 20
 """The fewest steps with which the sampler Restart restarts; with fewer it is Heun."""
-ADAPTIVE_CALLS = 60
+ADAPTIVE_CALLS = 45
 """About how often "DPM adaptive" calls the model for a picture, whatever its number of steps."""
 
 

@@ -91,6 +91,21 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> ScorerError:
     return ScorerError(f"no {kind} {name!r}", remedy=did_you_mean(name, known))
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that neither an encoder nor a scorer has.
+
+    Raises:
+        ScorerError: with the nearest name of either, or all; or as ``choice``.
+    """
+    if name in _ENCODERS:
+        return
+    if name.partition("@")[0] not in {*_SCORERS, *NOT_OFFERED}:
+        raise ScorerError(
+            f"there is no encoder and no scorer {name!r}", remedy=did_you_mean(name, {**_ENCODERS, **_SCORERS})
+        )
+    choice(name)
+
+
 def file_owner(name: str) -> str:
     """The first name of an encoder, or of a scorer that has a head: what a file can belong to.
 

@@ -88,6 +88,7 @@ def _missing_files(names: Iterable[str], folder: Path) -> list[PublishedFile]:
     for name in names:
         encoder = catalogue.encoder_named(name)
         with problems.collecting():
+            catalogue.check_name(name)
             sources = shelf.sources([], [encoder.name]) if encoder else shelf.sources([name])
             found |= {missing.files[0].name: missing.files[0] for missing in sources.missing}
     problems.raise_as(StudyError)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
-from engine.errors import EngineError, Named
+from engine.errors import EngineError, Named, Place
 from engine.files import file_kind
 from engine.prompts.check import check_prompt
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
@@ -29,7 +29,7 @@ from studies.preflight.models import models_of, odd_runs, unexportable, unfit_va
 from studies.preflight.references import reference_findings
 from studies.preflight.refusals import night_refusals
 from studies.preflight.suggestions import NIGHT_S, shorter, smaller
-from studies.studyfile.spec import Rendering, StudyShots, StudySpec
+from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     from engine.architecture.widths import Widths
@@ -55,7 +55,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
         *_weight_findings(shots),
         *reference_findings(spec.target, spec.storage.file.parent, shots.shortest_side),
         *_scorer_findings(spec.scoring.panel_settings(spec.target, shots)),
-        *_folder_findings(spec.storage.folder),
+        *_folder_findings(spec.storage),
         *_device_findings(rendering),
         *_upscaler_findings(rendering, shots),
     ]
@@ -128,22 +128,26 @@ def _scorer_findings(settings: PanelSettings) -> Iterator[Finding]:
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always")
         found = list(verified(sources))
+    configs = {files.config for files in settings.encoders.values()}
     for one in found:
         for problem in one.problems:
-            yield Finding(level="error", problem=problem.under("scorers").advised("see [scorers]"))
+            place: Place = ("scorers", "encoder", "config") if configs & {*problem.place} else ("scorers",)
+            yield Finding(level="error", problem=problem.under(*place).advised("see [scorers]"))
         if one.remark and not one.problems:
             yield Finding.of("warning", ("scorers", one.path), one.remark)
     yield from (Finding.of("warning", ("scorers",), str(remark.message)) for remark in remarks)
 
 
-def _folder_findings(folder: Path) -> Iterator[Finding]:
+def _folder_findings(storage: Storage) -> Iterator[Finding]:
     """A folder that cannot be made or written."""
-    ancestor = folder
+    folder = ancestor = storage.folder
+    usual = folder == storage.file.parent / "runs" / storage.name
+    place: Place = (folder,) if usual else ("study", "folder", folder)
     while not file_kind(ancestor) and ancestor.parent != ancestor:
         ancestor = ancestor.parent
     remedy = "set [study] folder to a place where you may write"
     if file_kind(ancestor) != "folder":
-        yield Finding.of("error", (folder,), f"{ancestor} is a file", remedy)
+        yield Finding.of("error", place, f"{ancestor} is a {file_kind(ancestor) or 'file'}", remedy)
         return
     try:
         with tempfile.TemporaryFile(dir=ancestor) as file:
@@ -151,7 +155,7 @@ def _folder_findings(folder: Path) -> Iterator[Finding]:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        yield Finding.of("error", (folder,), f"cannot be written ({error.strerror})", remedy)
+        yield Finding.of("error", place, f"cannot be written ({error.strerror})", remedy)
 
 
 def _device_findings(rendering: Rendering) -> Iterator[Finding]:

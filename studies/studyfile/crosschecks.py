@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import Place, Problem, RenderError, did_you_mean
 from engine.files import file_kind, user_path
-from engine.shots.hires import UPSCALERS
+from engine.shots.hires import UPSCALERS, Hires
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
@@ -59,21 +59,30 @@ def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:
 
 
 def _hires_problems(render: RenderTable) -> list[Problem]:
-    """Return what [render.hires] cannot make of [render], a model file without a folder, and options that clash."""
+    """Return what [render.hires] cannot make of [render], and options that clash."""
     if render.hires is None and render.options is None:
         return []
     try:
-        hires = shot_of("any", None, 0, render).hires
+        shot_of("any", None, 0, render)
     except RenderError as error:
         tables = "[render.hires] or [render]" if render.hires else "[render.options]"
         return [problem.under("render").advised(f"change {tables}") for problem in error.problems]
-    if hires is not None and hires.model and render.upscalers is None:
-        otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
-        near = did_you_mean(hires.model, UPSCALERS, otherwise="")
-        remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
-        what = "is not a built-in upscaler, and no folder of upscaler files is set"
-        return [Problem(place=("render", "hires", "upscaler"), what=what, seen=hires.model, remedy=remedy)]
     return []
+
+
+def upscaler_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Return a problem for an upscaler's file without a folder, also where [render] has other problems."""
+    render = data.get("render")
+    hires = render.get("hires") if isinstance(render, dict) else None
+    name = hires.get("upscaler") if isinstance(hires, dict) else None
+    if isinstance(render, dict) and isinstance(name, str) and name.strip() and not render.get("upscalers"):
+        model = Hires(upscaler=name).model
+        if model:
+            near = did_you_mean(model, UPSCALERS, otherwise="")
+            otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
+            remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
+            what = "is not a built-in upscaler, and no folder of upscaler files is set"
+            yield Problem(place=("render", "hires", "upscaler"), what=what, seen=model, remedy=remedy)
 
 
 def _repeated_pictures(prompts: Sequence[PromptTable]) -> list[Problem]:

@@ -182,6 +182,7 @@ def _block_problems(settings: MergeSettings) -> Iterator[Problem]:
             named = {"bounds": table.bounds, "freeze": frozen, "ties": table.ties}
             yield from _unknown_names(("space", name), named, settings.blocks, settings)
             yield from _double_problems(("space", name), named)
+            yield from _tie_problems(("space", name, "ties"), table.ties)
     for name, texts in settings.space.blocks.groups.items():
         for number, text in enumerate(texts):
             try:
@@ -224,6 +225,18 @@ def _double_problems(place: Place, named: Mapping[str, Mapping[str, object]]) ->
                 yield Problem(place=(*place, key, name), what=what, remedy="leave it in one of them")
 
 
+def _tie_problems(place: Place, ties: Mapping[str, str]) -> Iterator[Problem]:
+    """What is tied to itself, or to what is tied."""
+    for name, leader in ties.items():
+        if leader == name:
+            yield Problem(place=(*place, name), what="is tied to itself", remedy="leave it out, or name another one")
+        elif leader in ties:
+            what = f"is tied to {leader}, which is tied itself"
+            yield Problem(
+                place=(*place, name), what=what, remedy=f"name {ties[leader]}, or another one that is not tied"
+            )
+
+
 def _self_and_adjust_problems(settings: MergeSettings) -> Iterator[Problem]:
     """Sites and Adjust fields."""
     table, sites, fields = settings.space.self_, settings.sites, settings.dialect.adjust_fields
@@ -235,6 +248,7 @@ def _self_and_adjust_problems(settings: MergeSettings) -> Iterator[Problem]:
                 what, remedy = f"{name} is not a site of this study", "add it to sites"
                 yield Problem(place=("space", "self", key, name), what=what, remedy=remedy)
     yield from _double_problems(("space", "self"), named)
+    yield from _tie_problems(("space", "self", "ties"), table.ties)
     if settings.family in settings.dialect.families:
         for site in idle_sites(map(Site.parse, sites), settings.family, settings.dialect):
             where = f"{NAMES[settings.family]}, dialect {settings.dialect.name}"

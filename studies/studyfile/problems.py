@@ -77,6 +77,10 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
     if kind == "extra_forbidden":
         remedy = did_you_mean(str(loc[-1]), list(_fields(owner)) if owner else [])
         yield Problem(place=place, what="unknown key", seen=details["input"], remedy=remedy)
+    elif (
+        kind == "list_type" and isinstance(details["input"], dict) and field is not None and _model_in(field.annotation)
+    ):
+        yield Problem(place=place, what="is one table", remedy=f"write [[{place[-1]}]] above each, in double brackets")
     elif kind == "missing":
         yield Problem(place=place, what="is missing", remedy=remedy)
     elif kind == OWN_ERROR:
@@ -147,7 +151,10 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
 def _example(owner: type[BaseModel] | None, field: FieldInfo | None, place: Place) -> str:
     """Return what to write instead, from the field's own examples: the first for itself, the last for an entry."""
     if field is None or not field.examples:
-        return "correct it, or leave it out"
+        return "correct it" if field is not None and field.is_required() else "correct it, or leave it out"
+    if isinstance(place[-1], int):
+        example = field.examples[-1]
+        return f"write for example {value_text(example[0] if isinstance(example, list) else example)}"
     name = [part for part in place if isinstance(part, str)][-1]
     itself = owner is not None and _fields(owner).get(name) is field
     return f"write for example {name} = {value_text(field.examples[0 if itself else -1])}"

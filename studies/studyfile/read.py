@@ -17,7 +17,7 @@ from search.space.space import Space
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
-from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from
+from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from, upscaler_problems
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
@@ -39,6 +39,7 @@ def read_study_file(path: Path) -> StudySpec:
     data = _toml(path)
     problems = Problems()
     parts = _validate(data, problems)
+    problems.extend(upscaler_problems(data))
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)

@@ -44,7 +44,7 @@ class StudyFileTable(BaseModel):
 def filled(text: str) -> str:
     """Accept any text but a blank one."""
     if not text.strip():
-        raise own_error("must not be empty", "write a text, or leave the key out")
+        raise own_error("must not be empty", "write a text")
     return text
 
 

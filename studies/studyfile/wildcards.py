@@ -58,10 +58,9 @@ def expanded(text: str, *, folder: Path, seed: int, shot_seed: int, lost: Proble
     Raises:
         StudyError: there is no such folder, or the text or a list cannot be read.
     """
-    if file_kind(folder) != "folder":
-        raise StudyError(
-            "there is no such folder", place=("render", "wildcards", folder), remedy="name the folder of your lists"
-        )
+    if (kind := file_kind(folder)) != "folder":
+        what = f"this is a {kind}, not a folder" if kind else "there is no such folder"
+        raise StudyError(what, place=("render", "wildcards", folder), remedy="name the folder of your lists")
     if not _SYNTAX.search(text):
         return text
     with warnings.catch_warnings():

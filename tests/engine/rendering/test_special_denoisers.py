@@ -90,3 +90,17 @@ def test_every_picture_of_dpm_adaptive_takes_steps_of_its_own(model: TinyModel) 
     watched = Watched(model.unet)
     Renderer(model_with(model, unet=watched)).render(shots)
     assert set(watched.batches) == {2}  # a prompt and its negative, one picture at a time
+
+
+def test_dpm_fast_begins_with_noise_of_the_schedules_first_level(model: TinyModel) -> None:
+    seen: list[Tensor] = []
+
+    class Witness(Watched):
+        def forward(self, x: Tensor, time: Tensor, **rest: Any) -> tuple[Tensor, ...]:
+            seen.append(x)
+            return super().forward(x, time, **rest)
+
+    latents_of(model_with(model, unet=Witness(model.unet)), replace(SHOT, sampler="DPM fast", schedule="DDIM"))
+    unit = torch.randn((1, 4, 12, 12), generator=torch.Generator().manual_seed(SHOT.seed))
+    scaled = unit * float(LEVELS.sigmas[801]) / math.sqrt(1 + LEVELS.highest**2)
+    torch.testing.assert_close(seen[0][:1], scaled)

@@ -91,6 +91,8 @@ def test_get_tells_all_names_that_are_none(tmp_path: Path) -> None:
     assert status == 1
     assert "no scorer 'lion'; did you mean laion?" in said
     assert "'imagereward' is not built in" in said
+    status, said = run("get", "clip-k", "--folder", tmp_path)
+    assert (status, "there is no encoder and no scorer 'clip-k'; did you mean clip-l?" in said) == (1, True)
     assert run("get", "stats", "--folder", tmp_path) == (0, f"{tmp_path} already has everything\n")
 
 

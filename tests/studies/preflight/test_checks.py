@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from engine.architecture.layout import Widths
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.shots.shot import Shot
+from studies.errors import StudyError
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
@@ -291,6 +292,35 @@ def test_weights_of_another_encoder_are_an_error(here: Path) -> None:
     (here / "clip.json").write_text(json.dumps(config))
     (error,) = errors(look(here))
     assert error.where == f"scorers: {here / 'clip.safetensors'}"
+
+
+def test_both_files_of_an_encoder_are_told_of_at_once(here: Path) -> None:
+    (here / "clip.json").unlink()
+    (here / "clip.safetensors").unlink()
+    config, weights = errors(look(here))
+    assert config.line.startswith(f"error: scorers.encoder.config: {here / 'clip.json'}: no such encoder config")
+    assert weights.line.startswith(f"error: scorers: {here / 'clip.safetensors'}: no such weights file")
+
+
+def test_a_folder_that_is_a_file_is_told_at_its_key(here: Path) -> None:
+    (error,) = errors(look(here, STUDY.replace("[study]", '[study]\nfolder = "study.toml"')))
+    assert error.line.startswith(f"error: study.folder: {here / 'study.toml'}: {here / 'study.toml'} is a file")
+
+
+@pytest.mark.parametrize("key", ["embeddings", "wildcards"])
+def test_a_file_in_place_of_a_folder_is_called_one(here: Path, key: str) -> None:
+    with_key = STUDY.replace("[render]", f'[render]\n{key} = "clip.json"')
+    try:
+        lines = [finding.line for finding in errors(look(here, with_key))]
+    except StudyError as error:
+        lines = [str(error)]
+    assert len(lines) == 1
+    assert "this is a file, not a folder" in lines[0]
+
+
+def test_names_that_are_too_long_are_told(here: Path) -> None:
+    lines = [finding.line for finding in errors(look(here, STUDY.replace("a.safetensors", "x" * 5000)))]
+    assert ["File name too long" in line for line in lines] == [True]
 
 
 def test_files_and_plug_ins_of_scorers_are_looked_at(here: Path) -> None:

@@ -106,6 +106,26 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
             ['search.options.sigma: must be a number ("x"); write for example sigma = 0.1'],
         ),
         ("[search]", '[search]\nsampler = "tqe"\noptions = { a = 3 }', ['search.sampler: unknown sampler ("tqe")']),
+        ('A = "a.safetensors"', 'A = ""', ['models.A: must not be empty (""); write a text']),
+        ('"a.safetensors"', '"~nosuchuser/a"', ["models.A: ~nosuchuser/a: there is no such home folder"]),
+        ('"a.safetensors"', '"a\\u0000b"', ["models.A: 'a\\x00b': no file can have this name"]),
+        ("[scorers]", '[scorers]\nfolder = "~nosuchuser"', ["scorers.folder: ~nosuchuser: there is no such home"]),
+        (
+            'sites = ["OUT05:attn1"]',
+            'sites = ["OUT05:attn1", 7, "OUT99:attn1"]',
+            [
+                'space.self.sites[2]: must be a text in quotes (7); write for example "OUT05:attn1"',
+                "space.self.sites[3]: there is no block 'OUT99' (\"OUT99:attn1\"); did you mean OUT09?",
+            ],
+        ),
+        (
+            "cfg = 5",
+            "[render.hires]\nupscaler = '4x-x'\nscale = 4.0\nsteps = 1\nsampler = 'LMS'\nschedule = 'Bta'",
+            [
+                'render.hires.schedule: unknown schedule ("Bta")',
+                "render.hires.upscaler: is not a built-in upscaler, and no folder of upscaler files is set",
+            ],
+        ),
         ("cfg = 5", 'sampler = "Euler b"', ['render.sampler: unknown sampler ("Euler b"); did you mean Euler a?']),
         ("cfg = 5", 'sampler = "zzz"', ['render.sampler: unknown sampler ("zzz"); known here: DPM++ 2M, DPM++ SDE']),
         (
@@ -255,3 +275,23 @@ def test_a_lone_problem_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StudyError) as caught:
         read_study_file(write_study(tmp_path, steps="0"))
     assert str(caught.value) == "study.toml: render.steps: must not be below 1 (0); write for example steps = 20"
+
+
+def test_prompts_written_as_one_table_are_told_how_to_write_them(tmp_path: Path) -> None:
+    one = STUDY.replace('[[prompts]]\ntext = "a house"\nnegative = "people"\nseeds = [3]\n', "")
+    (line,) = problems(tmp_path, one.replace("[[prompts]]", "[prompts]"))
+    assert line == "prompts: is one table; write [[prompts]] above each, in double brackets"
+    with pytest.raises(StudyError, match=r"the table \[prompts\] stands twice.*each begins with \[\[prompts\]\]"):
+        read_study_file(write_study(tmp_path, STUDY.replace("[[prompts]]", "[prompts]")))
+
+
+def test_recipes_to_begin_with_are_told_with_their_files(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('format = 1\n[[steps]]\nkind = "merge"\nmode = true\nmodels = ["A", 1]\n')
+    named = STUDY.replace("[search]", '[search]\nstart = "bad.toml"\nbegin = ["study.toml", "~nosuchuser/x.toml"]')
+    lines = problems(tmp_path, named)
+    assert lines[0] == f"search.begin[1]: {tmp_path / 'study.toml'}: is a study file, not a recipe; name a recipe file"
+    assert lines[1].startswith("search.begin[2]: ~nosuchuser/x.toml: there is no such home folder")
+    bad = [line for line in lines if line.startswith(f"search.start: {tmp_path / 'bad.toml'}: steps[1].")]
+    assert len(lines) == len(bad) + 2
+    assert any('models: is ["A", 1]; write' in line for line in bad)
+    assert any("mode: is true; write" in line for line in bad)

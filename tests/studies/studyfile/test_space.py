@@ -239,12 +239,25 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04', TIME = 'IN00' }",
             False,
-            ["space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00"],
+            [
+                "space.blocks.ties.TIME: TIME is not a block with a ratio of its own in SD1; there are BASE, IN00",
+                "space.blocks.ties.OUT05: is tied to IN05, which is tied itself; name IN04, or another one",
+            ],
         ),
         (
             "[space.blocks]\nties = { OUT05 = 'IN05', IN05 = 'IN04' }",
             False,
-            ["space.blocks.OUT05: is tied to IN05, which is tied itself or of another kind; name another one"],
+            ["space.blocks.ties.OUT05: is tied to IN05, which is tied itself; name IN04, or another one"],
+        ),
+        (
+            "[space.blocks]\nties = { OUT05 = 'OUT05' }",
+            False,
+            ["space.blocks.ties.OUT05: is tied to itself; leave it out, or name another one"],
+        ),
+        (
+            "[space.second]\nties = { OUT05 = 'OUT05' }\n[merge]\nmode = 'sum Twice'",
+            True,
+            ["space.second.ties.OUT05: is tied to itself; leave it out, or name another one"],
         ),
         (
             "[space.blocks]\nbounds = { M00 = [0, 0.5] }\nfreeze = { M00 = 0.1 }",
