@@ -196,6 +196,15 @@ class Engine:
         return self._weights
 
     @property
+    def zero_terminal(self) -> bool:
+        """Whether the models' noise levels end in pure noise.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.live.family.zero_terminal_snr
+
+    @property
     def denoiser(self) -> Denoiser:
         """The guided denoiser of the recipe built last, for what stands above the Engine.
 

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import codecs
 import errno
+import hashlib
 import os
+import platform
+import re
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from glob import escape
 from pathlib import Path
 
 from engine.errors import ProblemError
 
+TEMPORARY = re.compile(r"\..+\.(?P<process>\d{1,10})(-(?P<host>[0-9a-f]{8}))?\.part(\.[^.]*)?")
+"""Names of temporary files; older versions wrote no machine."""
 LONGEST_TEXT = 1 << 28
 """The most bytes of a text file, 256 MiB: what is longer was named by mistake."""
 
@@ -159,11 +166,14 @@ def replaced(path: Path, *, suffix: str | None = None) -> Generator[Path]:
 
     Args:
         path: the file to write; one that is there already stays as it was until then.
-        suffix: of the temporary name; that of ``path`` by default, since some writers choose the format by it.
+        suffix: of the temporary name; that of ``path`` by default, since some writers choose the format by it. With
+            "", what killed writers of the same file left is deleted first: it may be as large as a checkpoint.
 
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
+    if suffix == "" and path.parent.is_dir():
+        remove_left_behind(path.parent, path.stem)
     with _temporary(path, path.suffix if suffix is None else suffix) as temporary:
         yield temporary
         _flush(temporary)
@@ -197,12 +207,42 @@ def write_new_text(path: Path, text: str) -> None:
 
 @contextmanager
 def _temporary(path: Path, ending: str) -> Generator[Path]:
-    """A hidden path beside ``path``, of this process alone; nothing is left there."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{ending}")
+    """A hidden path beside ``path``, of this process alone; nothing is left there, unless the process is killed."""
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{_this_host()}.part{ending}")
+    temporary.unlink(missing_ok=True)  # of a process that had our number
     try:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_left_behind(folder: Path, stem: str = "*", *, below: bool = False) -> None:
+    """Delete the temporary files of processes that were killed: of this machine, and not running any more.
+
+    Args:
+        folder: to look in.
+        stem: of the names of the files that they were to become; default: any.
+        below: look in its folders too.
+    """
+    pattern = f".{escape(stem) if stem != '*' else stem}.*.part*"
+    with suppress(OSError):
+        for path in folder.rglob(pattern) if below else folder.glob(pattern):
+            found = TEMPORARY.fullmatch(path.name)
+            if found and found["host"] in (None, _this_host()) and not _runs(int(found["process"])):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _runs(process: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(process)
+
+
+@cache
+def _this_host() -> str:
+    """Eight hex digits of this machine's name: another machine's processes have numbers of their own."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from engine.errors import Problems
+from engine.errors import Problems, counted
 from search.errors import SearchError
 
 Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
@@ -155,7 +155,7 @@ class StageStatus:
         return self.status in ("no effect", "constant")
 
     def __str__(self) -> str:
-        return f"{self.stage}: {self.trials} trials, {_IN_WORDS[self.status]}"
+        return f"{self.stage}: {counted(self.trials, 'trial')}, {_IN_WORDS[self.status]}"
 
 
 _IN_WORDS: dict[Status, str] = {

@@ -7,6 +7,7 @@ through here, and such characters come out as the escapes that JSON and TOML wri
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Generator, Iterable
@@ -81,3 +82,22 @@ class _PlainConsole(Console):
 def console() -> Console:
     """A console for results, on standard output."""
     return _PlainConsole(soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+def lasting_console() -> Console:
+    """A console for long work, which goes on when nobody reads its output any more (`| head`)."""
+    return _LastingConsole(soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+class _LastingConsole(_PlainConsole):
+    def on_broken_pipe(self) -> None:
+        """Write nothing more; the work that writes here goes on."""
+        self.quiet = True
+        let_output_go()
+
+
+def let_output_go() -> None:
+    """Send standard output, which nobody reads any more, nowhere, so that writing to it is no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -24,7 +24,20 @@ os.environ.update(_ENVIRONMENT)
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import signal  # noqa: E402
+from collections.abc import Generator  # noqa: E402
+
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def kept_ctrl_c() -> Generator[None]:
+    """Ctrl+C stops the tests still after a test of a command that was stopped by it, and ignores it from then on."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 settings.register_profile("default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, print_blob=True)

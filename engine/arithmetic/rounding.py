@@ -18,8 +18,8 @@ PIECE = 1 << 17
 
 
 def times(factor: float, tensor: Tensor) -> Tensor:
-    """A number times a tensor, in float32, rounded to the tensor's dtype."""
-    return (tensor.float() * factor).to(tensor.dtype)
+    """A number times a tensor, in float32, rounded to the tensor's dtype; float32 of whole numbers."""
+    return (tensor.float() * factor).to(torch.result_type(tensor, factor))
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from engine.architecture.widths import LATENT_CHANNELS, TEXT, Shape
 from engine.checkpoints.tensors import same_shape
 from engine.errors import RecipeError
 from engine.modes.record import Operands
-from engine.recipes.blocks import is_merged
+from engine.recipes.blocks import is_merged, takes_part
 from engine.recipes.dialects import Dialect
 from engine.recipes.steps import MergeStep
 
@@ -38,8 +38,13 @@ Shapes = Mapping[str, Shape]
 _POSITIONS = f"{TEXT}embeddings.position_ids"
 
 
-def appended(a: Shapes, b: Shapes) -> list[str]:
-    """Keys that only B has and the result gets: with "model" in their name, but for SD1's position numbers."""
+def appended(a: Shapes, b: Shapes, dialect: Dialect) -> list[str]:
+    """Keys that only B has and the result gets: with "model" in their name, but for SD1's position numbers.
+
+    None in the WebUI's own merger.
+    """
+    if dialect.webui:
+        return []
     return [key for key in b if key not in a and "model" in key and key != _POSITIONS]
 
 
@@ -66,7 +71,7 @@ def check_shapes(
     """
     if a is b and (c is None or c is a):
         return
-    shared = [key for key in a if is_merged(key) and key in b]
+    shared = [key for key in a if takes_part(key, dialect) and key in b]
     odd = [key for key in shared if not same_shape(a[key], b[key])]
     if run.pair.calculation.merges_inputs:
         odd = [key for key in odd if not _merges_inputs(dialect, a[key], b[key])]
@@ -90,7 +95,8 @@ def _shape_error(odd: list[str], *models: Shapes | None) -> RecipeError:
 
 def _merges_inputs(dialect: Dialect, a: Shape, b: Shape) -> bool:
     """SuperMerger of October 2023 crashes on the nine channels of inpainting models, not on eight."""
-    return input_channels(a, b) and not (dialect.native_dtype and a[1] == max(WIDER_INPUTS))
+    crashes = dialect.native_dtype and not dialect.webui and a[1] == max(WIDER_INPUTS)
+    return input_channels(a, b) and not crashes
 
 
 def _shape_remedy(a: Shape, b: Shape) -> str:

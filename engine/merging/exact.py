@@ -22,7 +22,7 @@ from engine.merging.sources import SavedAsHalf, Scratch, TensorSource, as_shape
 from engine.modes.record import Operands, PrepassKey, Rounding
 from engine.modes.sums import difference
 from engine.recipes.adjust import ADJUSTED, SHIFTED, factor, shift
-from engine.recipes.blocks import is_merged
+from engine.recipes.blocks import takes_part
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
@@ -47,9 +47,11 @@ def replay(recipe: Recipe, models: Mapping[str, TensorSource]) -> Replayed:
         raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(models)}")
     made: dict[str, TensorSource] = {name: models[name] for name in recipe.models}
     results: list[Replayed] = []
+    halves = recipe.save == "fp16"
     for number, run in enumerate(recipe.runs, start=1):
-        results.append(Replayed(run, [made[name] for name in run.models], recipe.family, recipe.rules))
-        made[f"step{number}"] = SavedAsHalf(results[-1]) if recipe.save == "fp16" else results[-1]
+        sources = [made[name] for name in run.models]
+        results.append(Replayed(run, sources, recipe.family, recipe.rules, halves=halves and recipe.rules.webui))
+        made[f"step{number}"] = SavedAsHalf(results[-1]) if halves and not recipe.rules.webui else results[-1]
     return results[-1]
 
 
@@ -59,12 +61,28 @@ class Replayed:
     Attributes:
         shapes: of A's keys in their order, then of those that only B has.
 
+    Args:
+        run: the run.
+        sources: its models.
+        family: of the models.
+        dialect: whose rules hold.
+        halves: whether float32 is rounded to float16 as it is merged, as the WebUI's own merger does. Where it is given
+            the same model twice and a ratio of 0, it interpolates nothing and rounds every tensor.
+
     Raises:
         RecipeError: the models do not fit each other, or have too little in common for the calculation mode.
     """
 
-    def __init__(self, run: MergeStep, sources: Sequence[TensorSource], family: FamilyName, dialect: Dialect) -> None:
-        self._run, self._dialect = run, dialect
+    def __init__(
+        self,
+        run: MergeStep,
+        sources: Sequence[TensorSource],
+        family: FamilyName,
+        dialect: Dialect,
+        *,
+        halves: bool = False,
+    ) -> None:
+        self._run, self._dialect, self._halves = run, dialect, halves
         self._modes, self._mode = run.pair, run.pair.calculation
         self._family: FamilyName = family
         self._a, self._b = sources[:2]
@@ -74,12 +92,13 @@ class Replayed:
             native_dtype=dialect.native_dtype,
             native_sums=dialect.native_sums,
             old=dialect.native_dtype or run.old_arithmetic,
+            any_ratio=dialect.webui,
         )
         self._settings = RunSettings(run, family, dialect, self._a.shapes)
         self._scratch = Scratch()
         self._last: tuple[str, Tensor] | None = None
         check_shapes(run, dialect, self._settings.touches, *(source.shapes for source in sources))
-        more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes)}
+        more = {key: self._b.shapes[key] for key in appended(self._a.shapes, self._b.shapes, dialect)}
         self.shapes: dict[str, Shape] = {**self._a.shapes, **more}
         self._known = self._prepass()
 
@@ -93,6 +112,8 @@ class Replayed:
 
     def _value(self, key: str) -> Tensor:
         a = self._a.read(key)
+        if self._dialect.webui and self._a is self._b and self._run.alpha == 0:
+            return self._halved(a)
         ratios = self._settings.ratios(key) if self._is_computed(key) else None
         if ratios is None:
             return a
@@ -106,8 +127,11 @@ class Replayed:
             found = self._calculated(operands)
         if found is None:
             return a
-        found = self._adjusted(key, found)
+        found = self._halved(self._adjusted(key, found))
         return self._mode.after_adjust.exact(operands, found) if self._mode.after_adjust else found
+
+    def _halved(self, value: Tensor) -> Tensor:
+        return value.half() if self._halves and value.dtype == torch.float32 else value
 
     def _operands(self, key: str, models: tuple[Tensor, ...], alpha: float, beta: float) -> Operands[Tensor]:
         return Operands(
@@ -123,7 +147,7 @@ class Replayed:
 
     def _is_computed(self, key: str) -> bool:
         """Whether the run does anything to a key: all the models that it needs have it, and the mode computes it."""
-        if not is_merged(key) or key not in self._b.shapes:
+        if not takes_part(key, self._dialect) or key not in self._b.shapes:
             return False
         if self._c is not None and self._modes.needs_c and key not in self._c.shapes:
             return False

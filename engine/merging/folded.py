@@ -120,7 +120,7 @@ class _Fold:
         for key, ratios in self._settings.table.items():
             if self._may_change(key, ratios) and self._is_computed(key, ratios[0]):
                 rows[key] = self._row(key, rows[key], ratios)
-        more = appended(self._a.shapes, self._b.shapes)
+        more = appended(self._a.shapes, self._b.shapes, self._dialect)
         if not more:
             return _FoldedModel(rows=rows, shapes=self._a.shapes)
         rows |= {key: self._second(key) for key in more}

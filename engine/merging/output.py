@@ -27,7 +27,16 @@ from engine.recipes.recipe import Recipe
 
 ArithmeticName = Literal["exact", "folded"]
 
-STORED = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
+COMPUTED = "computed"
+"""The dtype of a file whose tensors each have the dtype that exact replay gives."""
+FILE_DTYPES = (*DTYPES, COMPUTED)
+"""What the dtype of a file may be."""
+
+STORED = {
+    torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64", torch.int64: "I64",
+    torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+"""What the file format calls the dtypes of torch."""
 _POSITIONS = "position_ids"
 _KINDS = tuple(SIZES)  # dtypes in the order in which the safetensors library lays tensors out
 
@@ -37,7 +46,8 @@ class Output:
     """The options of the file.
 
     Attributes:
-        dtype: fp16, bf16 or fp32: of all floating tensors with "model" in their name; others stay as they are.
+        dtype: fp16, bf16 or fp32: of all floating tensors with "model" in their name; others stay as they are. Or
+            ``computed``: each tensor as exact replay gives it, which SuperMerger saves without its fp16.
         arithmetic: exact (SuperMerger's arithmetic and rounding) or folded (the search's, one rounding).
         prune: leave out all but UNet, VAE and text encoders: EMA weights, training buffers.
         vae: a VAE file whose tensors take the place of the merged ones.
@@ -51,12 +61,16 @@ class Output:
     reset_clip_ids: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise CheckpointError(f"cannot write {self.dtype!r}; the dtypes are {', '.join(DTYPES)}")
+        if self.dtype not in FILE_DTYPES:
+            raise CheckpointError(f"cannot write {self.dtype!r}; the dtypes are {', '.join(FILE_DTYPES)}")
+        if self.dtype == COMPUTED and self.arithmetic != "exact":
+            raise CheckpointError(
+                "a folded checkpoint has no dtype computed", remedy=f"write {', '.join(DTYPES)}, or leave folded out"
+            )
 
 
 class _Values(Protocol):
-    """Gives the value of a merged key, in any floating dtype."""
+    """Gives the value of a merged key, in any dtype."""
 
     def read(self, key: str) -> Tensor: ...
 
@@ -74,10 +88,14 @@ class MergedTensors:
     """
 
     def __init__(self, recipe: Recipe, models: Mapping[str, Checkpoint], output: Output) -> None:
-        self._models, self._output, self._dtype = models, output, DTYPES[output.dtype]
+        self._models, self._output = models, output
+        self._dtype = DTYPES.get(output.dtype)  # None: as computed
+        self._webui, self._halves = recipe.rules.webui, recipe.rules.webui and recipe.save == "fp16"
         self._plan = plan_for(recipe, {name: checkpoint.shapes for name, checkpoint in models.items()})
         self._values: _Values = (
-            replay(recipe, models) if output.arithmetic == "exact" else _FoldedValues(self._plan, models, self._dtype)
+            replay(recipe, models)
+            if output.arithmetic == "exact"
+            else _FoldedValues(self._plan, models, DTYPES[output.dtype])
         )
         self._first = models[_root(recipe)]
         self._vae = read_vae(output.vae) if output.vae else {}
@@ -93,21 +111,20 @@ class MergedTensors:
             CheckpointError: a value is NaN, infinite or beyond the dtype.
         """
         for key in self._order:
-            if not self._is_weight(key):
+            if not self._is_made(key):
                 yield self._copied(key)
                 continue
-            value = self._vae[key] if key in self._vae else self._values.read(key)
-            value = value.to(self._dtype)
-            if not all_finite(value):
-                raise self._not_finite(key)
+            value = self._made(key)
+            if self._is_weight(key) and not all_finite(value):
+                raise self._not_finite(key, STORED[value.dtype])
             yield value
 
     def _kept(self, key: str) -> bool:
         return not self._output.prune or is_kept(key)
 
-    def _not_finite(self, key: str) -> CheckpointError:
+    def _not_finite(self, key: str, stored: str) -> CheckpointError:
         """The error for a tensor that cannot be written, with the parents that are not finite in it."""
-        what = f"{key}: the merge gives weights that {self._output.dtype} cannot hold"
+        what = f"{key}: the merge gives weights that {self._output.dtype if self._dtype else stored} cannot hold"
         broken = [name for name in self._plan.rows[key].models if not all_finite(self._models[name].read(key))]
         remedies = ["check the ratios and factors of the recipe"]
         if key in self._vae:
@@ -124,10 +141,21 @@ class MergedTensors:
         return self._first.stored_name(key) if key in self._first.tensors else key
 
     def _info(self, key: str) -> TensorInfo:
-        if self._is_weight(key):
-            return TensorInfo(shape=self._plan.shapes[key], dtype=STORED[self._output.dtype])
+        if self._is_made(key):
+            return TensorInfo(shape=self._plan.shapes[key], dtype=STORED[self._dtype or self._made(key).dtype])
         info = self._origin(key).tensors[key]
         return TensorInfo(shape=info.shape, dtype="I64") if self._resets(key) else info
+
+    def _is_made(self, key: str) -> bool:
+        """Whether a tensor is what the merge gives, and no copy; the WebUI's own merger makes floats of numbers."""
+        return self._is_weight(key) or (self._webui and self._dtype is None and not self._resets(key))
+
+    def _made(self, key: str) -> Tensor:
+        """What the merge gives, in the dtype of the file."""
+        value = self._vae[key] if key in self._vae else self._values.read(key)
+        if self._dtype is not None:
+            return value.to(self._dtype)
+        return value.half() if self._halves and value.dtype == torch.float32 and key in self._vae else value
 
     def _is_weight(self, key: str) -> bool:
         """Floats with "model" in their name, as SuperMerger saves them."""
@@ -140,6 +168,8 @@ class MergedTensors:
 
     def _origin(self, key: str) -> Checkpoint:
         source = self._plan.rows[key].source
+        if source is None and self._webui:
+            return self._first
         if source is None:
             raise RecipeError(f"{key}: the recipe computes with a tensor that is no float; write another dialect")
         return self._models[source]

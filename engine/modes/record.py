@@ -37,12 +37,14 @@ class Rounding:
         native_sums: whether Add difference and Triple sum alone are computed so.
         old: whether the run is computed in the models' own dtype: by its dialect, or by the option "use old calc
             method".
+        any_ratio: whether ratios of 0 and 1 are computed as all others are, instead of giving A or B as it is.
     """
 
     dialect: str = "classic"
     native_dtype: bool = False
     native_sums: bool = False
     old: bool = False
+    any_ratio: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

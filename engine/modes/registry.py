@@ -66,7 +66,7 @@ def merge_mode(name: str) -> MergeMode:
         RecipeError: there is none.
     """
     if name not in MERGE_MODES:
-        raise RecipeError(f"there is no merge mode {name!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
+        raise RecipeError(f"there is no merge mode {name!r}", remedy=did_you_mean(name, MERGE_MODES))
     return MERGE_MODES[name]
 
 

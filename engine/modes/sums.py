@@ -22,10 +22,8 @@ def weight_sum(x: Operands[Tensor]) -> Tensor:
     """``(1 - alpha) * A + alpha * B``; in A's dtype, but B itself for alpha 1."""
     from engine.arithmetic.rounding import lerp, times
 
-    if x.alpha == 0:
-        return x.a
-    if x.alpha == 1:
-        return x.b
+    if not x.rounding.any_ratio and x.alpha in {0, 1}:
+        return x.b if x.alpha else x.a
     if x.rounding.old:
         return times(1 - x.alpha, x.a) + times(x.alpha, x.b)
     return lerp(x.a, x.b, x.alpha, x.a.dtype)

@@ -19,13 +19,16 @@ _BARE_WEIGHT = re.compile(r"\w[\w -]*:\s?\d*\.\d+")
 _SCHEDULE_LIKE = re.compile(r"(?<!\\)\[[^\[\]\\]*[:|][^\[\]\\]*\]")
 
 
-def check_prompt(text: str, *, negative: bool = False, named: Collection[object] = ()) -> tuple[Problem, ...]:
+def check_prompt(
+    text: str, *, negative: bool = False, named: Collection[object] = (), old_timelines: bool = False
+) -> tuple[Problem, ...]:
     """Return remarks on a prompt.
 
     Args:
         text: A prompt or a negative.
         negative: Which of the two it is: AND and extra networks mean nothing in a negative.
         named: Choices and wildcards that are told already.
+        old_timelines: Whether its schedules mean what they meant before WebUI 1.6.
 
     Returns:
         One remark for each finding, without repeats: what the prompt has and what happens to it, and the way out. Empty
@@ -37,7 +40,7 @@ def check_prompt(text: str, *, negative: bool = False, named: Collection[object]
     ]
     parts = [negative_text(text)] if negative else [part.text for part in prompt_parts(text)]
     for part in parts:
-        remarks += _schedule_remarks(part)
+        remarks += _schedule_remarks(part, old=old_timelines)
         for resolved in list(dict.fromkeys(stretch.text for stretch in resolved_texts(part, 1000)))[:MOST_TEXTS]:
             remarks += _resolved_remarks(resolved)
     return tuple(dict.fromkeys(remarks))
@@ -71,10 +74,10 @@ def _whole_weight(text: str, *, negative: bool) -> Iterator[Problem]:
         )
 
 
-def _schedule_remarks(text: str) -> Iterator[Problem]:
+def _schedule_remarks(text: str, *, old: bool) -> Iterator[Problem]:
     nodes = parse_schedule(text)
     if nodes is not None:
-        yield from _late(nodes)
+        yield from () if old else _late(nodes)
     elif _SCHEDULE_LIKE.search(text):
         yield Problem(
             what='a "|" that separates no [a|b], or a backslash at the end, keeps every schedule of the text from '

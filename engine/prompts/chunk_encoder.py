@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 Texts = tuple[tuple[Chunk, ...], ...]
 """Every text of a schedule as chunks; all texts have the same number of chunks."""
 
+NO_NORM = "No norm"
+"""The emphasis that applies weights and does not restore means."""
+WEIGHING = frozenset({"Original", NO_NORM})
+"""The kinds of emphasis that apply weights."""
+
 
 class ReadableEncoder(Protocol):
     """One text encoder and how it is read; ``engine.prompts.encoders.Tower`` is one."""
@@ -113,12 +118,15 @@ class ChunkEncoder:
         return insert
 
 
-def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, ...], Tensor]:
+def weighted(
+    texts: Texts, states: Mapping[Chunk, Tensor], emphasis: str = "Original"
+) -> dict[tuple[Chunk, ...], Tensor]:
     """Return the contexts of a schedule's texts: weights applied, means restored, chunks joined.
 
     Args:
         texts: All texts of the schedule; one that occurs twice counts twice in the means.
         states: The encoder's output for each chunk, ``(77, width)`` float32.
+        emphasis: "Original"; "No norm" does not restore means, anything else applies no weights.
 
     Returns:
         ``(chunks * 77, width)`` float32 for each text.
@@ -126,18 +134,20 @@ def weighted(texts: Texts, states: Mapping[Chunk, Tensor]) -> dict[tuple[Chunk, 
     Raises:
         RenderError: A mean cannot be restored.
     """
-    columns = [_weighted_column(Counter(column), states) for column in zip(*texts, strict=True)]
+    columns = [_weighted_column(Counter(column), states, emphasis) for column in zip(*texts, strict=True)]
     return {
         text: torch.cat([column[chunk] for column, chunk in zip(columns, text, strict=True)])
         for text in dict.fromkeys(texts)
     }
 
 
-def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor]) -> dict[Chunk, Tensor]:
+def _weighted_column(counts: Mapping[Chunk, int], states: Mapping[Chunk, Tensor], emphasis: str) -> dict[Chunk, Tensor]:
     """The weighted states of the chunks at one position of a schedule's texts; ``counts``: how often each occurs."""
-    if not any(chunk.weighted for chunk in counts):
+    if emphasis not in WEIGHING or not any(chunk.weighted for chunk in counts):
         return {chunk: states[chunk] for chunk in counts}
     after = {chunk: states[chunk] * states[chunk].new_tensor(chunk.weights)[:, None] for chunk in counts}
+    if emphasis == NO_NORM:
+        return after
     factor = _mean_over_chunks(counts, states) / _mean_over_chunks(counts, after)
     if not bool(factor.isfinite()):
         raise RenderError(

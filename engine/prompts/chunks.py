@@ -12,7 +12,7 @@ from typing import Protocol
 
 from engine.architecture.widths import END
 from engine.errors import RenderError
-from engine.prompts.attention import BREAK, parse_attention
+from engine.prompts.attention import BREAK, Piece, parse_attention
 from engine.prompts.tokenizer import CHUNK_ROOM, CONTEXT, START, token_ids
 
 COMMA = 267
@@ -83,12 +83,13 @@ EMPTY = Chunk(ids=(START, *(END,) * (CONTEXT - 1)), weights=(1.0,) * CONTEXT)
 """The chunk of an empty text."""
 
 
-def chunks_of(text: str, names: EmbeddingNames | None = None) -> tuple[Chunk, ...]:
+def chunks_of(text: str, names: EmbeddingNames | None = None, *, literal: bool = False) -> tuple[Chunk, ...]:
     """Return the chunks of a text.
 
     Args:
         text: A text whose schedules are resolved; attention and ``BREAK`` are still in it.
         names: The embeddings that the text may name.
+        literal: Whether brackets and ``BREAK`` are letters like others (the emphasis "None").
 
     Returns:
         At least one chunk.
@@ -97,12 +98,25 @@ def chunks_of(text: str, names: EmbeddingNames | None = None) -> tuple[Chunk, ..
         RenderError: The text names an embedding that fits no chunk, or that cannot be read.
     """
     filler = _Filler(names=names)
-    for piece in parse_attention(text):
+    for piece in [Piece(text=text)] if literal else parse_attention(text):
         if piece == BREAK:
             filler.next_chunk()
         else:
             filler.add(token_ids(piece.text), piece.weight)
     return filler.finished()
+
+
+def refuse_long_embedding(name: str, vectors: int) -> None:
+    """Refuse an embedding that no chunk has room for.
+
+    Raises:
+        RenderError: it has too many vectors.
+    """
+    if vectors > CHUNK_ROOM:
+        raise RenderError(
+            f'the embedding "{name}" has {vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
+            remedy="take it out of the prompt, or use one with fewer vectors",
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,11 +180,7 @@ class _Filler:
         self.ids, self.weights = ids, weights
 
     def _insert(self, named: NamedEmbedding, weight: float) -> None:
-        if named.vectors > CHUNK_ROOM:
-            raise RenderError(
-                f'the embedding "{named.name}" has {named.vectors} vectors, and a chunk has room for {CHUNK_ROOM}',
-                remedy="take it out of the prompt, or use one with fewer vectors",
-            )
+        refuse_long_embedding(named.name, named.vectors)
         if len(self.ids) + named.vectors > CHUNK_ROOM:
             self.next_chunk()
         self.inserts.append(Insert(name=named.name, position=len(self.ids) + 1))

@@ -35,6 +35,7 @@ class ConditioningRequest:
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         calls: Over how many UNet calls its schedule runs.
         base_calls: In a second pass, over how many calls the schedule of the first ran; None in the first.
+        emphasis: How its weights count, one of ``engine.shots.options.EMPHASES``.
         old_timelines: Whether its schedule means what it meant before WebUI 1.6.
     """
 
@@ -42,6 +43,7 @@ class ConditioningRequest:
     clip_skip: int
     calls: int = 1
     base_calls: int | None = None
+    emphasis: str = "Original"
     old_timelines: bool = False
 
 
@@ -97,7 +99,7 @@ class Conditioner:
         names = PAIR if len(towers) == len(PAIR) else (SINGLE,)
         self._encoders = [ChunkEncoder(t, embeddings, vectors=n) for t, n in zip(towers, names, strict=True)]
         self._embeddings = embeddings
-        self._known: dict[tuple[Texts, int], dict[tuple[Chunk, ...], _Result]] = {}
+        self._known: dict[tuple[Texts, int, str], dict[tuple[Chunk, ...], _Result]] = {}
 
     def __len__(self) -> int:
         """How many results are cached."""
@@ -132,33 +134,37 @@ class Conditioner:
         stretches = [
             resolved_texts(one.text, one.calls, base_steps=one.base_calls, old=one.old_timelines) for one in requests
         ]
-        texts = [self._texts(listed) for listed in stretches]
-        keys = [(chunked, request.clip_skip) for chunked, request in zip(texts, requests, strict=True)]
-        for clip_skip in sorted({request.clip_skip for request in requests}):
-            self._add_missing([chunked for chunked, skip in dict.fromkeys(keys) if skip == clip_skip], clip_skip)
+        texts = [
+            self._texts(listed, literal=one.emphasis == "None") for listed, one in zip(stretches, requests, strict=True)
+        ]
+        keys = [(chunked, one.clip_skip, one.emphasis) for chunked, one in zip(texts, requests, strict=True)]
+        for skip, emphasis in sorted({(one.clip_skip, one.emphasis) for one in requests}):
+            wanted = [chunked for chunked, *read in dict.fromkeys(keys) if read == [skip, emphasis]]
+            self._add_missing(wanted, skip, emphasis)
         return [
             _timeline(listed, [self._known[key][text] for text in key[0]])
             for listed, key in zip(stretches, keys, strict=True)
         ]
 
-    def _texts(self, stretches: Sequence[TextStretch]) -> Texts:
+    def _texts(self, stretches: Sequence[TextStretch], *, literal: bool) -> Texts:
         """The chunks of a schedule's texts, the shorter ones padded with empty chunks."""
         known = {
-            text: chunks_of(text, self._embeddings) for text in dict.fromkeys(stretch.text for stretch in stretches)
+            text: chunks_of(text, self._embeddings, literal=literal)
+            for text in dict.fromkeys(stretch.text for stretch in stretches)
         }
         most = max(map(len, known.values()))
         return tuple((*known[stretch.text], *(EMPTY,) * (most - len(known[stretch.text]))) for stretch in stretches)
 
     @torch.inference_mode()
-    def _add_missing(self, schedules: Sequence[Texts], clip_skip: int) -> None:
-        missing = [texts for texts in schedules if (texts, clip_skip) not in self._known]
+    def _add_missing(self, schedules: Sequence[Texts], clip_skip: int, emphasis: str) -> None:
+        missing = [texts for texts in schedules if (texts, clip_skip, emphasis) not in self._known]
         if not missing:
             return
         chunks = list(dict.fromkeys(chunk for texts in missing for text in texts for chunk in text))
         outputs = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
         for texts in missing:
-            sides = [weighted(texts, {chunk: one.states for chunk, one in output.items()}) for output in outputs]
-            self._known[texts, clip_skip] = {
+            sides = [weighted(texts, {c: one.states for c, one in output.items()}, emphasis) for output in outputs]
+            self._known[texts, clip_skip, emphasis] = {
                 text: _Result(
                     context=torch.cat([side[text] for side in sides], dim=-1).to(self._encoders[0].dtype),
                     pooled=next((one for output in outputs if (one := output[text[0]].pooled) is not None), None),

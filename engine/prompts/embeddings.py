@@ -45,6 +45,7 @@ class EmbeddingFolder:
                 self._files.setdefault(ids, []).append(path)
         self._lengths = sorted({len(ids) for ids in self._files}, reverse=True)
         self._known: dict[str, Mapping[str, Tensor]] = {}
+        self._hashes: dict[str, str] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,8 +112,20 @@ class EmbeddingFolder:
             for chunk in chunks_of(resolved, self)
             for insert in chunk.inserts
         }
-        files = {name: self._file(token_ids(name)) for name in sorted(names)}
-        return {name: file_sha256(path) for name, path in files.items()}
+        return {name: digits for name in sorted(names) if (digits := self.sha256(name))}
+
+    def sha256(self, name: str) -> str | None:
+        """Return the sha256 in hex of an embedding's file; None where there is none of that name.
+
+        Raises:
+            RenderError: Several files have that name.
+        """
+        ids = token_ids(name)
+        if ids not in self._files:
+            return None
+        if name not in self._hashes:
+            self._hashes[name] = file_sha256(self._file(ids))
+        return self._hashes[name]
 
     def _file(self, ids: tuple[int, ...]) -> Path:
         first, *others = self._files[ids]

@@ -80,12 +80,20 @@ class Tower:
         if self.layer is not None:
             return self.layer
         config: Any = self.model.config
-        layers = config.num_hidden_layers
-        if not 1 <= clip_skip <= layers:
-            raise RenderError(
-                f"clip_skip = {clip_skip}: the text encoder has {layers} layers, so it must be from 1 to {layers}"
-            )
+        refuse_clip_skip(clip_skip, config.num_hidden_layers)
         return clip_skip
+
+
+def refuse_clip_skip(clip_skip: int, layers: int) -> None:
+    """Refuse a clip skip that an encoder of so many layers cannot have.
+
+    Raises:
+        RenderError: the encoder has too few layers for it.
+    """
+    if not 1 <= clip_skip <= layers:
+        raise RenderError(
+            f"clip_skip = {clip_skip}: the text encoder has {layers} layers, so it must be from 1 to {layers}"
+        )
 
 
 def towers_of(model: TextModels, family: ModelFamily) -> tuple[Tower, ...]:

@@ -8,11 +8,12 @@ no UNet block, so the text encoder and the VAE as well. Keys are the original ("
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.dialects import EIGHT_FIELDS, Dialect
 
 BLOCKS: tuple[str, ...] = (
@@ -77,8 +78,32 @@ _XL_NUMBERED = (
     (re.compile(r"\.middle_block\.()(\d+)\.(?:transformer_blocks\.(\d+)\.)?"), "MID"),
     (re.compile(r"\.output_blocks\.(\d+)\.(\d+)\.(?:transformer_blocks\.(\d+)\.)?"), "OUT"),
 )
+_SD1_POSITIONS = "cond_stage_model.transformer.text_model.embeddings.position_ids"
 KEYS_REMEMBERED = 1 << 15  # a plan asks for every key of a model, trial after trial
 _ELEMENT = re.compile(r"[a-z0-9_.]*")
+
+
+_MIDDLE = ("M", "M0", "M01", "MID", "MID0", "MID00", "MIDDLE")
+"""What people call M00."""
+
+
+def block_hint(name: str, names: Sequence[str]) -> str:
+    """The way out for a name that is no block: the one that was probably meant, or all that there are.
+
+    Args:
+        name: as it was written.
+        names: the blocks that there are.
+    """
+    if name.upper() in _MIDDLE and "M00" in names:
+        return "did you mean M00?"
+    numbered = re.fullmatch(r"([A-Za-z]+)(\d)", name)  # OUT5 is nearer to OUT05 than to OUT15
+    word = f"{numbered.group(1)}0{numbered.group(2)}" if numbered else name
+    return did_you_mean(word, names)
+
+
+def element_hint(name: str) -> str:
+    """The way out for an element that is part of no key: the one that was probably meant, or how to write one."""
+    return did_you_mean(name, ELEMENTS, otherwise="write a part of a key name, such as attn1 or ff.net")
 
 
 def blocks_of(family: FamilyName) -> tuple[str, ...]:
@@ -90,6 +115,14 @@ def blocks_of(family: FamilyName) -> tuple[str, ...]:
 def is_merged(key: str) -> bool:
     """Whether a key takes part in a merge, as far as its name says (``position_ids``, ``betas``: no)."""
     return "model" in key and ("weight" in key or "bias" in key)
+
+
+def takes_part(key: str, dialect: Dialect) -> bool:
+    """Whether a key takes part in a merge of a dialect, as far as its name says.
+
+    AUTOMATIC1111's own merger takes every key with "model" in its name but the position numbers of SD1.
+    """
+    return "model" in key and key != _SD1_POSITIONS if dialect.webui else is_merged(key)
 
 
 @lru_cache(maxsize=KEYS_REMEMBERED)
@@ -145,8 +178,10 @@ def place_of(key: str, family: FamilyName, dialect: Dialect) -> tuple[str, str] 
         family: of the models.
         dialect: whose rules hold.
     """
-    if not is_merged(key):
+    if not takes_part(key, dialect):
         return None
+    if dialect.webui:
+        return "BASE", "BASE"
     if family == "sdxl":
         return xl_block_of(key, dialect.xl_embeddings)
     block = block_of(key, dialect.time_embed)
@@ -162,9 +197,7 @@ class Site:
 
     def __post_init__(self) -> None:
         if self.block not in BLOCKS:
-            raise RecipeError(
-                f"there is no block {self.block!r}", remedy="the blocks are BASE, IN00..IN11, M00, OUT00..OUT11"
-            )
+            raise RecipeError(f"there is no block {self.block!r}", remedy=block_hint(self.block, BLOCKS))
         named = any(letter.isalpha() for letter in self.element)
         if not _ELEMENT.fullmatch(self.element) or (self.element and not named):
             raise RecipeError(

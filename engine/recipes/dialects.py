@@ -9,6 +9,10 @@ one text makes different models in different versions. Three commits are disting
 ``head``        commit 0b1c491 (November 2025): SDXL only, exact block names, 110 block ids
 ``head_patched``  ``head`` with the SD1 block names put back, as its users do to merge SD1
 ==============  ==========================================================================================
+
+A fifth one, ``webui``, is not SuperMerger's: it is AUTOMATIC1111's own Checkpoint Merger (modules/extras.py,
+``run_modelmerger``, as in 1.6 to 1.10.1), so that what it merged can be merged again. It is for recipes alone, not for
+searches.
 """
 
 from __future__ import annotations
@@ -16,8 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.modes.registry import calculation_modes
+from engine.modes.sums import NORMAL
 
 SEVEN_FIELDS = ("IN", "OUT", "OUT2", "CONT", "COL1", "COL2", "COL3")
 EIGHT_FIELDS = ("IN", "OUT", "OUT2", "CONT", "BRI", "COL1", "COL2", "COL3")
@@ -42,6 +47,9 @@ class Dialect:
         native_sums: the same for Add difference and Triple sum alone.
         filters: whether Include and Exclude exist.
         filter_toggles: whether every hit of a filter flips the choice, instead of the first hit deciding.
+        webui: whether it is AUTOMATIC1111's own merger. That merges every key with "model" in its name, numbers of
+            positions in SDXL too, with one ratio and in the models' own dtypes, whatever the ratio; it halves float32
+            as it merges, and leaves out what only B has. It has no blocks, rules, Adjust or filters.
     """
 
     name: str
@@ -58,10 +66,13 @@ class Dialect:
     native_sums: bool = False
     filters: bool = True
     filter_toggles: bool = True
+    webui: bool = False
 
     @property
     def calculations(self) -> tuple[str, ...]:
         """The names of its calculation modes."""
+        if self.webui:
+            return (NORMAL.name,)
         return tuple(mode.name for mode in calculation_modes().values() if self.name not in mode.not_in)
 
 
@@ -89,7 +100,23 @@ _HEAD = Dialect(
 )
 _ALL = (_2023, _CLASSIC, _HEAD, replace(_HEAD, name="head_patched", families=("sd1", "sd2", "sdxl")))
 
+_WEBUI = Dialect(
+    name="webui",
+    commit="AUTOMATIC1111's WebUI 1.6 to 1.10.1",
+    families=("sd1", "sd2", "sdxl"),
+    adjust_fields=(),
+    self_skips=(),
+    native_dtype=True,
+    filters=False,
+    webui=True,
+)
+
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+"""SuperMerger's dialects by name."""
+RECIPE_DIALECTS: dict[str, Dialect] = {**DIALECTS, _WEBUI.name: _WEBUI}
+"""Every dialect that a recipe may be in, by name."""
+WEBUI_DIALECT = _WEBUI.name
+"""The name of the dialect of AUTOMATIC1111's own merger."""
 DEFAULT_DIALECT: dict[FamilyName, str] = {"sd1": "classic", "sd2": "classic", "sdxl": "head"}
 
 
@@ -99,6 +126,6 @@ def dialect_of(name: str) -> Dialect:
     Raises:
         RecipeError: there is none.
     """
-    if name not in DIALECTS:
-        raise RecipeError(f"there is no dialect {name!r}", remedy=f"write one of {', '.join(DIALECTS)}")
-    return DIALECTS[name]
+    if name not in RECIPE_DIALECTS:
+        raise RecipeError(f"there is no dialect {name!r}", remedy=did_you_mean(name, RECIPE_DIALECTS))
+    return RECIPE_DIALECTS[name]

@@ -74,7 +74,16 @@ def parse_elemental(text: str, calculation: str = "normal", *, extended: bool = 
     Raises:
         RecipeError: an unknown block in a range, or a ratio that is no number: with the number of the segment.
     """
-    return tuple(_parsed_rules(_segments(text, calculation), EXTENDED_BLOCKS if extended else BLOCKS))
+    return tuple(rule for _, rule in numbered_rules(text, calculation, extended=extended))
+
+
+def numbered_rules(text: str, calculation: str = "normal", *, extended: bool = False) -> list[tuple[Named, Rule]]:
+    """The rules of an elemental text, each with its place in it; the arguments are those of ``parse_elemental``.
+
+    Raises:
+        RecipeError: as there.
+    """
+    return [*_parsed_rules(_segments(text, calculation), EXTENDED_BLOCKS if extended else BLOCKS)]
 
 
 def ignored_segments(text: str, calculation: str = "normal") -> list[str]:
@@ -87,14 +96,14 @@ def _segments(text: str, calculation: str) -> list[str]:
     return text.replace(f"{calculation},", "").replace("\n", ",").split(",")
 
 
-def _parsed_rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[Rule]:
+def _parsed_rules(segments: Sequence[str], names: Sequence[str]) -> Iterator[tuple[Named, Rule]]:
     for number, segment in enumerate(segments, start=1):
         if segment.count(":") != 2:
             continue
+        place = Named(f"elemental segment {number}, {segment.strip()!r}")
         try:
-            yield _rule(segment.strip(), names)
+            yield place, _rule(segment.strip(), names)
         except RecipeError as error:
-            place = Named(f"elemental segment {number}, {segment.strip()!r}")
             raise error.under(place) from None
 
 

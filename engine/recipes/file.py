@@ -7,15 +7,15 @@ names a file of presets of one's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import Problems, RecipeError
+from engine.errors import Problem, Problems, RecipeError
 from engine.files import read_text, user_path
-from engine.recipes.presets import Weights, read_presets
+from engine.recipes.presets import NO_PRESETS, OwnPresets, read_presets
 from engine.recipes.recipe import Recipe
-from engine.recipes.steps import NUMBERED, PREVIOUS
+from engine.recipes.steps import NUMBERED, PREVIOUS, SelfStep, Step, is_neutral
 from engine.recipes.tables import Table, as_table, read_recipe, seen_text
 from engine.recipes.text import head_lines, quoted, step_lines
 from engine.recipes.toml_text import parse_toml
@@ -23,10 +23,17 @@ from engine.recipes.toml_text import parse_toml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFile:
-    """A recipe and where its models are; paths are absolute or relative to the working folder."""
+    """A recipe and where its models are; paths are absolute or relative to the working folder.
+
+    Attributes:
+        recipe: the recipe.
+        models: its models.
+        notes: lines of its preset file that were passed over, steps that change nothing.
+    """
 
     recipe: Recipe
     models: dict[str, Path]
+    notes: tuple[str, ...] = ()
 
 
 def read_recipe_file(path: Path | str) -> RecipeFile:
@@ -41,13 +48,27 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
     models = _model_paths(content.get("models"), path.parent, problems)
     presets = _presets(content.get("presets"), path.parent, problems)
     fields = read_recipe(content, models or None, problems, presets)
-    problems.raise_as(RecipeError, path)
-    try:
-        recipe = Recipe(**fields)
-        _check_models(recipe, models)
-    except RecipeError as error:
-        raise RecipeError.of(error.problems, path) from error
-    return RecipeFile(recipe=recipe, models=models)
+    if not problems.found or _is_worth_checking(content, fields, problems):
+        with problems.collecting():
+            recipe = Recipe(**fields)
+            if not problems.found:
+                _check_models(recipe, models)
+            problems.raise_as(RecipeError, path)
+            return RecipeFile(recipe=recipe, models=models, notes=(*presets.notes, *_idle_notes(fields["steps"])))
+    raise RecipeError.of(problems.found, path)
+
+
+def _is_worth_checking(content: Table, fields: Table, problems: Problems) -> bool:
+    """Whether problems of the whole recipe would not only follow from those that are known."""
+    read = isinstance(content.get("steps"), list) and len(fields["steps"]) == len(content["steps"])
+    return read and not any(problem.place[:1] in {("family",), ("dialect",), ("models",)} for problem in problems.found)
+
+
+def _idle_notes(steps: Sequence[Step]) -> Iterator[str]:
+    for number, step in enumerate(steps):
+        if is_neutral(step):
+            what = "its factors are empty" if isinstance(step, SelfStep) else "its values are all 0"
+            yield str(Problem(place=("steps", number), what=f"this step changes nothing: {what}"))
 
 
 def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
@@ -75,15 +96,15 @@ def _model_paths(value: object, folder: Path, problems: Problems) -> dict[str, P
     return found
 
 
-def _presets(value: object, folder: Path, problems: Problems) -> dict[str, Weights]:
+def _presets(value: object, folder: Path, problems: Problems) -> OwnPresets:
     if value is None:
-        return {}
+        return NO_PRESETS
     if not isinstance(value, str):
         problems.add(("presets",), f"is {seen_text(value)}", "write the path of a preset file in quotes")
-        return {}
+        return NO_PRESETS
     with problems.collecting("presets"):
         return read_presets(folder / user_path(value, RecipeError))
-    return {}
+    return NO_PRESETS
 
 
 # --------------------------------------------------------------------------------------------------------- writing

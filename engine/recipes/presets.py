@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.errors import Named, Problems, RecipeError, did_you_mean
+from engine.architecture.widths import FamilyName
+from engine.errors import Named, Problem, RecipeError, did_you_mean
 from engine.files import read_text
-from engine.recipes.blocks import UNET_BLOCKS
+from engine.recipes.blocks import BLOCKS, UNET_BLOCKS, blocks_of
 
 Weights = tuple[float, ...]
+PresetRow = tuple[float | str, ...]
+"""Numbers and the letters of random ones."""
 
 _COUNT = len(UNET_BLOCKS)
 _HEADER = "preset_name"
+_SEPARATORS = (":", "\t")
+_LETTERS = ("R", "U", "X", "D", "ER", "EU", "EX")
 
 
 def _smoothstep(x: float) -> float:
@@ -97,48 +103,110 @@ PRESETS: Mapping[str, Weights] = _shipped()
 """26 numbers by name, BASE first."""
 
 
-def preset_weights(name: str, own: Mapping[str, Weights] | None = None) -> Weights:
-    """The numbers of a preset, BASE first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPresets:
+    """Presets of a file.
+
+    Attributes:
+        rows: every row of a name, in the order of the file: rows of 26 and of 20 may have the same name.
+        notes: the lines that are no presets, which are passed over.
+    """
+
+    rows: Mapping[str, tuple[PresetRow, ...]] = field(default_factory=dict[str, tuple[PresetRow, ...]])
+    notes: tuple[str, ...] = ()
+
+
+NO_PRESETS = OwnPresets()
+"""No presets of one's own."""
+
+
+def preset_row(name: str, own: OwnPresets = NO_PRESETS, family: FamilyName = "sd1") -> PresetRow:
+    """The row of a preset, BASE first; letters in it stand for random numbers.
 
     Args:
         name: as SuperMerger lists it; spaces around it do not matter.
         own: presets of a file, which come before the shipped ones.
+        family: of the models: of several rows of the name, the last one with as many numbers as the family has blocks
+            is taken.
 
     Raises:
         RecipeError: there is none of that name.
     """
-    known = {**PRESETS, **(own or {})}
-    if (found := known.get(name.strip())) is not None:
-        return found
-    raise RecipeError(f"there is no preset {name!r}", remedy=did_you_mean(name.strip(), known))
+    known: dict[str, tuple[PresetRow, ...]] = {**{shipped: (row,) for shipped, row in PRESETS.items()}, **own.rows}
+    if (found := known.get(name.strip())) is None:
+        raise RecipeError(f"there is no preset {name!r}", remedy=did_you_mean(name.strip(), known))
+    counts = (len(blocks_of(family)), len(BLOCKS))
+    return next((row for count in counts for row in reversed(found) if len(row) == count), found[-1])
 
 
-def parse_presets(text: str, where: Path | str = "presets") -> dict[str, Weights]:
-    """Presets of SuperMerger's ``mbwpresets.txt``, or of another tool's list of the same form.
+def preset_weights(name: str, own: OwnPresets = NO_PRESETS, family: FamilyName = "sd1") -> Weights:
+    """The numbers of a preset; the arguments are those of ``preset_row``.
 
     Raises:
-        RecipeError: lines that are no preset; all of them at once, each with its number.
+        RecipeError: there is none of that name, or it has random numbers.
     """
-    found: dict[str, Weights] = {}
-    problems = Problems()
+    row = preset_row(name, own, family)
+    if letters := [word for word in row if isinstance(word, str)]:
+        raise RecipeError(
+            f"the preset {name.strip()!r} has random numbers ({', '.join(dict.fromkeys(letters))}) in it",
+            remedy="draw them with recipe-search recipe convert --from weights --seed",
+        )
+    return tuple(float(word) for word in row)
+
+
+def parse_presets(text: str, where: Path | str = "presets") -> OwnPresets:
+    """Presets of SuperMerger's ``mbwpresets.txt``, or of another tool's list of the same form.
+
+    As SuperMerger does, a line with a colon and a tab is read both ways, and what is no preset is passed over.
+
+    Raises:
+        RecipeError: there are lines, and none of them is a preset; all of them at once, each with its number.
+    """
+    found: dict[str, tuple[PresetRow, ...]] = {}
+    problems: list[Problem] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith(_HEADER):
             continue
-        name, separator, numbers = line.partition("\t") if "\t" in line else line.partition(":")
-        try:
-            found[name.strip()] = tuple(float(word) for word in numbers.split(","))
-        except ValueError:
-            reason = "has something that is no number" if separator else "has no tab or colon behind the name"
-            problems.add((Named(f"line {number}"),), f"{line.strip()!r} {reason}", "write NAME<TAB>0,0.25,...")
-    problems.raise_as(RecipeError, where)
+        rows = _readings(line)
+        for name, row in rows:
+            found[name] = (*found.get(name, ()), row)
+        if not rows:
+            separated = any(separator in line for separator in _SEPARATORS)
+            reason = "has something that is no number" if separated else "has no tab or colon behind the name"
+            what = f"{line.strip()!r} {reason}"
+            problems.append(Problem(place=(Named(f"line {number}"),), what=what, remedy="write NAME<TAB>0,0.25,..."))
+    if problems and not found:
+        raise RecipeError.of(problems, where)
+    place = where if isinstance(where, Path) else Named(where)
+    passed_over = "it is passed over, as SuperMerger does"
+    return OwnPresets(rows=found, notes=tuple(f"{problem.under(place)}; {passed_over}" for problem in problems))
+
+
+def _readings(line: str) -> list[tuple[str, PresetRow]]:
+    """The presets of a line: one, or one by its colon and one by its tab."""
+    found: list[tuple[str, PresetRow]] = []
+    for separator in _SEPARATORS:
+        name, there, numbers = line.partition(separator)
+        words = [word.strip() for word in numbers.split(",")]
+        if there and all(map(_is_weight, words)):
+            found.append((name.strip(), tuple(word if word in _LETTERS else float(word) for word in words)))
     return found
 
 
-def read_presets(path: Path | str) -> dict[str, Weights]:
+def _is_weight(word: str) -> bool:
+    if word in _LETTERS:
+        return True
+    try:
+        return math.isfinite(float(word))
+    except ValueError:
+        return False
+
+
+def read_presets(path: Path | str) -> OwnPresets:
     """Presets of a file.
 
     Raises:
-        RecipeError: it cannot be read, or has lines that are no preset.
+        RecipeError: it cannot be read, or no line of it is a preset.
     """
     return parse_presets(read_text(Path(path), RecipeError), Path(path))
 

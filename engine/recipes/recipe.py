@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.architecture.widths import FAMILIES, FamilyName
-from engine.errors import Problem, RecipeError
+from engine.errors import Problem, RecipeError, did_you_mean
+from engine.modes.sums import ADD_DIFFERENCE, WEIGHT_SUM
 from engine.recipes import text as recipe_text
-from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, blocks_of
+from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS, Site, blocks_of, element_hint
 from engine.recipes.dialects import Dialect, dialect_of
-from engine.recipes.sites import idle_sites
+from engine.recipes.sites import idle_sites, is_unknown_element
 from engine.recipes.steps import NUMBERED, PREVIOUS, AdjustStep, Filter, MergeStep, SelfStep, Step, as_run, is_neutral
 
 __all__ = ["AdjustStep", "Filter", "MergeStep", "Recipe", "SelfStep", "Step"]
@@ -44,7 +45,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
-            raise RecipeError(f"there is no family {self.family!r}", remedy=f"write one of {', '.join(FAMILIES)}")
+            raise RecipeError(f"there is no family {self.family!r}", remedy=did_you_mean(self.family, FAMILIES))
         if self.save not in {"fp16", "computed"}:
             raise RecipeError(f"save is {self.save!r}", remedy="write fp16 or computed")
         if not any(NUMBERED.fullmatch(name) for step in self.steps for name in _taken(step)):
@@ -127,27 +128,34 @@ def _taken(step: Step) -> tuple[str, ...]:
 def _name_problems(recipe: Recipe) -> Iterator[Problem]:
     names = Counter(step.name for step in recipe.steps if step.name)
     for name in (name for name, count in names.items() if count > 1):
-        yield Problem(what=f"two steps are called {name}", remedy="give each a name of its own")
+        second = [number for number, step in enumerate(recipe.steps) if step.name == name][1]
+        place = ("steps", second, "name")
+        yield Problem(place=place, what=f"two steps are called {name}", remedy="give each a name of its own")
     made: set[str] = set()
     taken: set[str] = set()
     for number, (step, run) in enumerate(zip(recipe.steps, recipe.runs, strict=True), start=1):
         early = [name for name in run.models if (name in names or NUMBERED.fullmatch(name)) and name not in made]
-        yield from (Problem(what=f"step {number} takes {name}, which is not made before it") for name in early)
+        place = ("steps", number - 1, "models")
+        yield from (
+            Problem(place=place, what=f"step {number} takes {name}, which is not made before it") for name in early
+        )
         made |= {f"step{number}", step.name}
         taken |= {*run.models}
     for number, step in enumerate(recipe.steps[:-1], start=1):
         if f"step{number}" not in taken:
             what = f"nothing takes the result of {step.name or f'step {number}'}"
-            yield Problem(what=what, remedy="name it in models, or write previous")
+            yield Problem(place=("steps", number - 1), what=what, remedy="name it in models, or write previous")
 
 
 def _step_problems(step: Step, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:
+    if dialect.webui:
+        yield from _webui_problems(step)
+        return
     if isinstance(step, SelfStep):
         if idle := idle_sites([site for site, _ in step.factors], family, dialect):
-            never = f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else ""
             yield Problem(
                 what=f"no tensor that a self step may multiply belongs to {', '.join(map(str, idle))}",
-                remedy=f"attention lies in the IN and OUT blocks with transformers and in M00{never}",
+                remedy=_site_hint(idle, family, dialect),
             )
         return
     values = step.values if isinstance(step, AdjustStep) else step.adjust
@@ -162,10 +170,33 @@ def _step_problems(step: Step, family: FamilyName, dialect: Dialect) -> Iterator
         yield from _run_problems(step, family, dialect)
 
 
+def _site_hint(idle: list[Site], family: FamilyName, dialect: Dialect) -> str:
+    """The way out for sites without tensors: an element that is misspelt, or where attention lies."""
+    if strange := [site.element for site in idle if is_unknown_element(site.element, family)]:
+        return element_hint(strange[0])
+    never = f", and {', '.join(dialect.self_skips)} are never multiplied" if dialect.self_skips else ""
+    return f"attention lies in the IN and OUT blocks with transformers and in M00{never}"
+
+
+def _webui_problems(step: Step) -> Iterator[Problem]:
+    """AUTOMATIC1111's own merger has two merge modes with one ratio, and nothing else."""
+    plain = MergeStep(models=step.models, mode=step.mode, alpha=step.alpha) if isinstance(step, MergeStep) else None
+    modes = (WEIGHT_SUM.name, ADD_DIFFERENCE.name)
+    if plain is None or isinstance(plain.alpha, tuple) or plain.mode not in modes or replace(step, name="") != plain:
+        yield Problem(
+            what="AUTOMATIC1111's own merger (dialect webui) cannot do this step",
+            remedy=f"it has {' and '.join(modes)} with one alpha for every block, and no rules, Adjust or filters; "
+            "write a dialect of SuperMerger",
+        )
+
+
 def _run_problems(step: MergeStep, family: FamilyName, dialect: Dialect) -> Iterator[Problem]:
     if step.calculation not in dialect.calculations:
-        known = ", ".join(dialect.calculations)
-        yield Problem(what=f"there is no calculation mode {step.calculation!r} in {dialect.name}: {known}")
+        yield Problem(
+            place=("calculation",),
+            what=f"there is no calculation mode {step.calculation!r} in the dialect {dialect.name}",
+            remedy=did_you_mean(step.calculation, dialect.calculations),
+        )
     if step.filter and not dialect.filters:
         yield Problem(what=f"the dialect {dialect.name} has no {step.filter.kind}", remedy="leave it out")
     if step.extended and not (dialect.extended and family == "sdxl"):

@@ -16,6 +16,11 @@ def idle_sites(sites: Iterable[Site], family: FamilyName, dialect: Dialect) -> l
     return [site for site in sites if not self_reach(site, family, dialect.name)]
 
 
+def is_unknown_element(element: str, family: FamilyName) -> bool:
+    """Whether no tensor of a family has these letters in its name."""
+    return not any(element in key for key in shapes(REAL[family]))
+
+
 @lru_cache(maxsize=4096)
 def self_reach(site: Site, family: FamilyName, dialect: str) -> frozenset[str]:
     """The keys that a self step multiplies at this site, in a model of ordinary size."""

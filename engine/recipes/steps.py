@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Problem, RecipeError
 from engine.modes.pair import ModePair, pair_of
 from engine.modes.record import limits_text
 from engine.modes.self_factor import SELF
-from engine.recipes.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site
+from engine.recipes.blocks import BLOCKS, ELEMENTAL_NAMES, EXTENDED_BLOCKS, XL_BLOCKS, Site, block_hint
 from engine.recipes.dialects import EIGHT_FIELDS, SEVEN_FIELDS
 from engine.recipes.elemental import LARGEST, parse_elemental
 
@@ -53,11 +53,18 @@ class Filter:
     def __post_init__(self) -> None:
         known = {*BLOCKS, *EXTENDED_BLOCKS, "Adjust", "VAE"}
         if strange := [name for name in self.blocks if name not in known]:
-            raise RecipeError(
-                f"{self.kind}: there is no block {', '.join(strange)}", remedy="write block names, Adjust or VAE"
+            raise RecipeError.of(
+                Problem(
+                    place=(self.kind, "blocks"),
+                    what=f"there is no block {name!r}",
+                    remedy=block_hint(name, (*BLOCKS, "Adjust", "VAE")),
+                )
+                for name in strange
             )
         if "" in self.elements:
-            raise RecipeError(f"{self.kind}: an empty element is part of every key", remedy="leave it out")
+            raise RecipeError(
+                "an empty element is part of every key", place=(self.kind, "elements"), remedy="leave it out"
+            )
 
     @property
     def chooses(self) -> bool:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, cast
 
 from engine.architecture.widths import FAMILIES, FamilyName
 from engine.errors import Place, Problems, RecipeError, did_you_mean, value_text
+from engine.modes.registry import calculation_mode, merge_mode
+from engine.modes.sums import NORMAL, WEIGHT_SUM
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import Site, blocks_of
-from engine.recipes.dialects import DEFAULT_DIALECT, DIALECTS, Dialect
-from engine.recipes.elemental import LARGEST
-from engine.recipes.presets import Weights, preset_weights
-from engine.recipes.steps import FORMS, PREVIOUS, AdjustStep, Filter, MergeStep, Ratio, SelfStep, Step
+from engine.recipes.dialects import DEFAULT_DIALECT, RECIPE_DIALECTS, Dialect
+from engine.recipes.elemental import LARGEST, parse_elemental
+from engine.recipes.presets import NO_PRESETS, OwnPresets, preset_weights
+from engine.recipes.steps import (
+    FORMS,
+    PREVIOUS,
+    AdjustStep,
+    Filter,
+    MergeStep,
+    Ratio,
+    SelfStep,
+    Step,
+    check_result_name,
+)
 
 FORMAT = 1
 Table = dict[str, Any]
@@ -30,7 +42,7 @@ _RATIO_HINT = (
 
 
 def read_recipe(
-    content: Table, models: Collection[str] | None, problems: Problems, presets: Mapping[str, Weights] | None = None
+    content: Table, models: Collection[str] | None, problems: Problems, presets: OwnPresets = NO_PRESETS
 ) -> Table:
     """Dialect, family, save and steps.
 
@@ -41,15 +53,19 @@ def read_recipe(
         presets: presets of one's own by name.
     """
     check_names((), content, _HEAD, problems)
-    if content.get("format") != FORMAT or isinstance(content.get("format"), bool):
-        problems.add(
-            ("format",), f"is {content.get('format', 'missing')}", f"this program reads recipes with format = {FORMAT}"
-        )
+    _check_format(content, problems)
     family = cast("FamilyName", _choice(("family",), content.get("family", "sd1"), FAMILIES, problems))
-    dialect = _choice(("dialect",), content.get("dialect", DEFAULT_DIALECT[family]), tuple(DIALECTS), problems)
+    dialect = _choice(("dialect",), content.get("dialect", DEFAULT_DIALECT[family]), tuple(RECIPE_DIALECTS), problems)
     save = _choice(("save",), content.get("save", "fp16"), ("fp16", "computed"), problems)
-    reader = _Reader(family, DIALECTS[dialect], models, presets or {}, problems)
+    reader = _Reader(family, RECIPE_DIALECTS[dialect], models, presets, problems)
     return {"dialect": dialect, "family": family, "save": save, "steps": reader.steps(content.get("steps"))}
+
+
+def _check_format(content: Table, problems: Problems) -> None:
+    found = content.get("format")
+    if found is True or found != FORMAT:
+        seen = f"is {value_text(found)}" if "format" in content else "is missing"
+        problems.add(("format",), seen, f"this program reads recipes with format = {FORMAT}")
 
 
 class _Reader:
@@ -60,7 +76,7 @@ class _Reader:
         family: FamilyName,
         dialect: Dialect,
         models: Collection[str] | None,
-        presets: Mapping[str, Weights],
+        presets: OwnPresets,
         problems: Problems,
     ) -> None:
         self._family: FamilyName = family
@@ -69,7 +85,8 @@ class _Reader:
 
     def steps(self, value: object) -> tuple[Step, ...]:
         if not isinstance(value, list) or not value:
-            self._problems.add(("steps",), "is missing", 'write [[steps]] and then kind = "merge"')
+            what = "is missing" if value is None else "is empty" if value == [] else "is no list of tables"
+            self._problems.add(("steps",), what, 'write [[steps]], with two brackets, and then kind = "merge"')
             return ()
         found: list[Step] = []
         for number, entry in enumerate(cast("list[Any]", value)):
@@ -87,7 +104,9 @@ class _Reader:
         try:
             if isinstance(kind, str) and kind in readers:
                 return readers[kind](place, table)
-            self._problems.add((*place, "kind"), f"is {seen_text(kind)}", "write merge, self or adjust")
+            self._problems.add(
+                (*place, "kind"), f"there is no kind of step {seen_text(kind)}", did_you_mean(str(kind), readers)
+            )
         except RecipeError as error:
             if len(self._problems) == before:  # else it only follows from problems that are noted already
                 self._problems.found += [problem.under(*place) for problem in error.problems]
@@ -97,20 +116,22 @@ class _Reader:
 
     def _merge(self, place: Place, table: Table) -> MergeStep:
         check_names(place, table, (*_COMMON, *_MERGE), self._problems)
+        named = table.get("calculation", NORMAL.name)
+        calculation = self._known((*place, "calculation"), named, calculation_mode, NORMAL.name)
         step = MergeStep(
             models=self._names((*place, "models"), table.get("models", ["A", "B"])),
             alpha=self._ratio((*place, "alpha"), table.get("alpha", 0.0)),
             beta=self._ratio((*place, "beta"), table.get("beta", 0.0)),
-            mode=self._text((*place, "mode"), table.get("mode", "Weight sum")),
-            calculation=self._text((*place, "calculation"), table.get("calculation", "normal")),
-            elemental=self._text((*place, "elemental"), table.get("elemental", "")),
+            mode=self._known((*place, "mode"), table.get("mode", WEIGHT_SUM.name), merge_mode, WEIGHT_SUM.name),
+            calculation=calculation,
+            elemental=self._rules((*place, "elemental"), table.get("elemental", ""), calculation),
             adjust=self._adjust_values((*place, "adjust"), table["adjust"]) if "adjust" in table else (),
             filter=self._filter(place, table),
             gamma=self._number((*place, "gamma"), table.get("gamma", 0.3)),
             seed=self._seed((*place, "seed"), table.get("seed")),
             extended=self._switch((*place, "extended"), table.get("extended", False)),
             old_arithmetic=self._switch((*place, "old_arithmetic"), table.get("old_arithmetic", False)),
-            name=self._text((*place, "name"), table.get("name", "")),
+            name=self._name((*place, "name"), table.get("name", "")),
         )
         for name in {*step.unused} & {*table}:
             self._problems.add((*place, name), f"means nothing in {step.mode}, {step.calculation}", "leave it out")
@@ -124,13 +145,16 @@ class _Reader:
         for name, value in as_table((*place, "factors"), table.get("factors"), self._problems).items():
             factor = self._number((*place, "factors", name), value)
             with self._problems.collecting(*place, "factors", name):
-                pairs.append((Site.parse(name), factor))
-        return SelfStep(factors=tuple(pairs), name=self._text((*place, "name"), table.get("name", "")))
+                site = Site.parse(name)
+                if site in dict(pairs):
+                    self._problems.add((*place, "factors", name), f"gives {site} a second factor", "leave one of them")
+                pairs.append((site, factor))
+        return SelfStep(factors=tuple(pairs), name=self._name((*place, "name"), table.get("name", "")))
 
     def _adjust(self, place: Place, table: Table) -> AdjustStep:
         check_names(place, table, (*_COMMON, "values"), self._problems)
         values = self._adjust_values((*place, "values"), table.get("values"))
-        return AdjustStep(values=values or self._zeros, name=self._text((*place, "name"), table.get("name", "")))
+        return AdjustStep(values=values or self._zeros, name=self._name((*place, "name"), table.get("name", "")))
 
     # ------------------------------------------------------------------------------------------------- the values
 
@@ -144,8 +168,32 @@ class _Reader:
             known = [*self._models, PREVIOUS]
             for name in names:
                 if name not in known:
-                    self._problems.add(place, f"{name!r} is unknown", f"there are {', '.join(known)}")
+                    self._problems.add(place, f"there is no model {name!r}", did_you_mean(name, known))
         return names
+
+    def _known(self, place: Place, value: object, find: Callable[[str], object], usual: str) -> str:
+        """The name of a mode; the usual one where there is none of that name."""
+        before = len(self._problems)
+        text = self._text(place, value)
+        with self._problems.collecting(*place):
+            if len(self._problems) == before:
+                find(text)
+        return text if len(self._problems) == before else usual
+
+    def _rules(self, place: Place, value: object, calculation: str) -> str:
+        """An elemental text; none where it cannot be read."""
+        text = self._text(place, value)
+        with self._problems.collecting(*place):
+            parse_elemental(text, calculation)
+            return text
+        return ""
+
+    def _name(self, place: Place, value: object) -> str:
+        text = self._text(place, value)
+        with self._problems.collecting(*place):
+            check_result_name(text)
+            return text
+        return ""
 
     def _texts(self, place: Place, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(entry, str) for entry in cast("list[Any]", value)):
@@ -173,7 +221,7 @@ class _Reader:
         """SuperMerger's own text: numbers with commas, or the name of a preset."""
         if "," not in text:
             with self._problems.collecting(*place):
-                return self._ratio(place, [*preset_weights(text, self._presets)])
+                return self._ratio(place, [*preset_weights(text, self._presets, self._family)])
             return 0.0
         try:
             return self._ratio(place, [float(word) for word in text.split(",")])
@@ -195,8 +243,11 @@ class _Reader:
 
     def _adjust_values(self, place: Place, value: object) -> tuple[float, ...]:
         fields = self._dialect.adjust_fields
+        if not fields:
+            self._problems.add(place, f"the dialect {self._dialect.name} has no Adjust", "leave it out")
+            return ()
         if isinstance(value, str):
-            return parse_adjust(value, self._dialect)
+            return self._adjust_text(place, value)
         if isinstance(value, dict):
             named = cast("Table", value)
             check_names(place, named, fields, self._problems)
@@ -208,6 +259,17 @@ class _Reader:
             return self._zeros
         return tuple(self._number((*place, n), item) for n, item in enumerate(row))
 
+    def _adjust_text(self, place: Place, text: str) -> tuple[float, ...]:
+        """SuperMerger's text; a word in it, which SuperMerger takes for 0, was meant as something else."""
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        if strange := [word for word in words if not is_number(word)]:
+            what = f"has something that is no number ({', '.join(strange)})"
+            self._problems.add(place, what, f"write numbers for {', '.join(self._dialect.adjust_fields)}", seen=text)
+            return ()
+        with self._problems.collecting(*place):
+            return parse_adjust(text, self._dialect)
+        return ()
+
     def _filter(self, place: Place, table: Table) -> Filter | None:
         kinds: list[Literal["include", "exclude"]] = [k for k in ("include", "exclude") if k in table]
         if not kinds:
@@ -218,7 +280,9 @@ class _Reader:
         content = as_table(where, table[kinds[0]], self._problems)
         check_names(where, content, ("blocks", "elements"), self._problems)
         blocks, elements = (self._texts((*where, name), content.get(name, [])) for name in ("blocks", "elements"))
-        return Filter(kind=kinds[0], blocks=blocks, elements=elements)
+        with self._problems.collecting(*place):
+            return Filter(kind=kinds[0], blocks=blocks, elements=elements)
+        return None
 
     def _text(self, place: Place, value: object) -> str:
         if isinstance(value, str):
@@ -263,8 +327,18 @@ def as_table(place: Place, value: object, problems: Problems) -> Table:
 def _choice(place: Place, value: object, choices: Sequence[str], problems: Problems) -> str:
     if isinstance(value, str) and value in choices:
         return value
-    problems.add(place, f"is {seen_text(value)}", f"write one of {', '.join(choices)}")
+    what = f"is {seen_text(value)}" if place == ("save",) else f"there is no {place[-1]} {seen_text(value)}"
+    problems.add(place, what, did_you_mean(str(value), choices))
     return choices[0]
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number; infinite ones too."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def seen_text(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,7 @@ from engine.sampling.lcm import consistent
 from engine.sampling.schedules import levels_for
 from engine.sampling.sigmas import NoiseLevels, levels_of
 from engine.sampling.stepping import Denoise
+from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
 
 if TYPE_CHECKING:
@@ -53,8 +55,14 @@ class Denoiser:
         self.device, self._dtype = first.device, first.dtype
 
     def levels_of(self, shot: Shot) -> NoiseLevels:
-        """Return the noise levels that a shot is sampled with: the model's, or as old WebUIs computed them."""
-        return self._half_levels if shot.compatibility.half_levels else self.levels
+        """Return the noise levels that a shot is sampled with: the model's, or as old WebUIs computed them.
+
+        With the range that its options set for schedules.
+        """
+        levels, options = self._half_levels if shot.compatibility.half_levels else self.levels, shot.options
+        if not (options.sigma_min or options.sigma_max or options.rho):
+            return levels
+        return replace(levels, low=options.sigma_min, high=options.sigma_max, rho=options.rho)
 
     def of(
         self, shots: Sequence[Shot], *, sizes: Sequence[tuple[int, int]] | None = None, base_calls: int | None = None
@@ -77,11 +85,8 @@ class Denoiser:
     ) -> Callable[[Tensor, float, int], Tensor]:
         """As ``of``, but every call is given its number in the schedules, from 0; without a count of its own."""
         guidance = Guidance(shots, self._conditioner, self.device, base_calls=base_calls)
-        unet, levels, consistency = (
-            self._model.unet,
-            levels_for(shots[0].sampler, self.levels_of(shots[0])),
-            shots[0].sampler == "LCM",
-        )
+        unet, consistency = self._model.unet, shots[0].sampler == "LCM"
+        levels = levels_for(shots[0].sampler, self.levels_of(shots[0]))
         size_rows = sizes_of(sizes or [(shot.width, shot.height) for shot in shots], self.device)
 
         def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
@@ -95,7 +100,8 @@ class Denoiser:
                     inputs["added_cond_kwargs"] = {"text_embeds": pooled.to(self._dtype), "time_ids": size_rows[rows]}
                 return unet(scaled[rows], times, **inputs, return_dict=False)[0].float()
 
-            clean = self._clean(x, guidance.noise(call, predict), sigma)
+            place = sigma if SAMPLERS[shots[0].sampler].automatic else time
+            clean = self._clean(x, guidance.noise(call, predict, place), sigma)
             return consistent(clean, x, time) if consistency else clean
 
         return denoise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,9 +13,9 @@ from engine.errors import RenderError
 from engine.rendering.guidance import is_guided
 from engine.rendering.noise import NoiseSource
 from engine.sampling.sample import sample
-from engine.sampling.schedules import sigmas_for
+from engine.sampling.schedules import sigmas_for, start_of
 from engine.sampling.sigmas import NoiseLevels
-from engine.sampling.stepping import Denoise
+from engine.sampling.stepping import STILL, Churn, Denoise
 from engine.shots.shot import Shot
 
 
@@ -35,7 +36,15 @@ def first_pass(shots: Sequence[Shot], denoise: Denoise, levels: NoiseLevels, dev
     source = NoiseSource(shots, device)
     unit = source.first()
     noise = source.after(sigmas)
-    return sample(first.sampler, denoise, unit, sigmas, noise, eta=first.noise_share, s_noise=first.noise_factor)
+    eta, s_noise, churn = first.noise_share, first.noise_factor, churn_of(first)
+    start = start_of(first.sampler, first.schedule, first.steps, levels)
+    return sample(first.sampler, denoise, unit, sigmas, noise, eta=eta, s_noise=s_noise, churn=churn, start=start)
+
+
+def churn_of(shot: Shot) -> Churn:
+    """Return the noise that is added before a shot's steps."""
+    options = shot.options
+    return Churn(amount=options.s_churn, low=options.s_tmin, high=options.s_tmax or math.inf) if shot.churns else STILL
 
 
 def picture_size_of(shots: Sequence[Shot]) -> tuple[int, int]:
@@ -69,4 +78,13 @@ def _steps_of(shot: Shot) -> object:
     """Everything that decides the steps of one pass."""
     noise = (shot.noise_share, shot.noise_factor)
     size = (shot.width, shot.height)
-    return (*size, shot.sampler, shot.follows, shot.steps, noise, is_guided(shot), shot.compatibility.half_levels)
+    return (
+        *size,
+        shot.sampler,
+        shot.follows,
+        shot.steps,
+        noise,
+        is_guided(shot),
+        shot.compatibility.half_levels,
+        shot.options,
+    )

@@ -8,6 +8,7 @@ shot's, so that a picture does not depend on the batch it is rendered in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from engine.prompts.conditioner import Conditioner, ConditioningRequest, Timeline
 from engine.prompts.parts import negative_text, prompt_parts
+from engine.shots.options import PictureOptions
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
 
@@ -54,6 +56,7 @@ class ConditioningRow:
         timeline: The conditioning over the calls.
         tokens: How many tokens the UNet gets; the last one is repeated to that number, and those beyond it are cut off.
         scale: How far the shot's prediction moves from its negative's towards this one's.
+        weight: The part of it that its prompt says.
         zeroed: Whether it is all zeros, as the WebUI has it for an empty negative of a model with pooled texts.
     """
 
@@ -61,6 +64,7 @@ class ConditioningRow:
     timeline: Timeline
     tokens: int
     scale: float = 1.0
+    weight: float = 1.0
     zeroed: bool = False
 
     def context(self, number: int) -> Tensor:
@@ -89,17 +93,24 @@ class Guidance:
         self._guided, self._both = is_guided(shots[0]), shots[0].sampler == CFGPP
         self._rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
         self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
-        self._batches = [_Batch(self._rows, numbers, device) for numbers in _by_length(self._rows)]
-        order = [number for batch in self._batches for number in batch.numbers]
-        self._sorted = torch.tensor(order, device=device).argsort()
+        self._all = _Batches(self._rows, range(len(self._rows)), device)
+        self._prompts = _Batches(self._rows, range(len(shots), len(self._rows)), device) if self._guided else self._all
         self._shots = len(shots)
+        self._skip = _Skip(options=shots[0].options, calls=calls_of(shots[0].sampler, shots[0].steps))
 
-    def noise(self, call: int, predict: Predict) -> Tensor:
+    def noise(self, call: int, predict: Predict, place: float = math.inf) -> Tensor:
         """Return the guided prediction ``(shots, 4, h, w)`` of a UNet call, counted from 0.
 
         For DDIM CFG++ it is two, ``(2, shots, 4, h, w)``: the guided one and the negative's.
+
+        Args:
+            call: The call's number.
+            predict: Asks the UNet.
+            place: The noise level; of samplers with levels of their own the time, as in the WebUI.
         """
-        answers = torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
+        if self._guided and self._skip.at(call, place):
+            return self._without_negatives(call, predict)
+        answers = self._all.answers(call, predict)
         without = answers[: self._shots]
         if not self._guided:
             return without
@@ -107,6 +118,30 @@ class Guidance:
         for layer in self._layers:
             noise[layer.shots] += (answers[layer.rows] - without[layer.shots]) * layer.scales
         return torch.stack((noise, without)) if self._both else noise
+
+    def _without_negatives(self, call: int, predict: Predict) -> Tensor:
+        """The prediction without guidance: the first part of a prompt takes the place of the negative."""
+        answers = self._prompts.answers(call, predict)
+        first = answers[self._layers[0].rows - self._shots]
+        noise = first.clone()
+        for layer in self._layers:
+            noise[layer.shots] += (answers[layer.rows - self._shots] - first[layer.shots]) * layer.weights
+        return torch.stack((noise, first)) if self._both else noise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Skip:
+    """Which calls of the UNet are made without the negatives."""
+
+    options: PictureOptions
+    calls: int
+
+    def at(self, call: int, place: float) -> bool:
+        """Whether a call is, by its number and its noise level or time."""
+        options = self.options
+        if options.skip_early_cfg and call / self.calls <= options.skip_early_cfg:
+            return True
+        return place < options.ngms and bool(call % 2 or options.ngms_all)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +151,32 @@ class _Layer:
     shots: Tensor
     rows: Tensor
     scales: Tensor
+    weights: Tensor
 
     @classmethod
     def of(cls, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> _Layer:
         """Return the layer of the rows with these numbers, its tensors on the device."""
         scales = torch.tensor([rows[number].scale for number in numbers], device=device)
+        weights = torch.tensor([rows[number].weight for number in numbers], device=device)
         return cls(
             shots=torch.tensor([rows[number].shot for number in numbers], device=device),
             rows=torch.tensor(list(numbers), device=device),
             scales=scales[:, None, None, None],
+            weights=weights[:, None, None, None],
         )
+
+
+class _Batches:
+    """Some of the rows, in batches of one length."""
+
+    def __init__(self, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> None:
+        self._batches = [_Batch(rows, group, device) for group in _by_length(rows, numbers)]
+        order = [number for batch in self._batches for number in batch.numbers]
+        self._sorted = torch.tensor(order, device=device).argsort()
+
+    def answers(self, call: int, predict: Predict) -> Tensor:
+        """The UNet's outputs ``(rows, 4, h, w)`` for the rows in their order."""
+        return torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
 
 
 class _Batch:
@@ -161,6 +212,7 @@ def _rows_and_layers(
             clip_skip=shot.clip_skip,
             calls=calls,
             base_calls=base_calls,
+            emphasis=shot.options.emphasis,
             old_timelines=shot.compatibility.old_timelines,
         )
 
@@ -177,9 +229,9 @@ def _rows_and_layers(
             rows[number] = replace(rows[number], tokens=tokens)
         for layer, part, timeline in zip(layers, parts, own, strict=False):
             layer.append(len(rows))
-            rows.append(
-                ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=part.weight * scale_of(shot))
-            )
+            scale = part.weight * scale_of(shot)
+            row = ConditioningRow(shot=number, timeline=timeline, tokens=tokens, scale=scale, weight=part.weight)
+            rows.append(row)
     return rows, layers
 
 
@@ -188,9 +240,9 @@ def _negative_row(shot: int, timeline: Timeline, text: str) -> ConditioningRow:
     return ConditioningRow(shot=shot, timeline=timeline, tokens=timeline.tokens, zeroed=zeroed)
 
 
-def _by_length(rows: Sequence[ConditioningRow]) -> list[list[int]]:
-    """Numbers of the rows by their length."""
+def _by_length(rows: Sequence[ConditioningRow], numbers: Sequence[int]) -> list[list[int]]:
+    """Numbers of rows by their length."""
     groups: dict[int, list[int]] = {}
-    for number, row in enumerate(rows):
-        groups.setdefault(row.tokens, []).append(number)
+    for number in numbers:
+        groups.setdefault(rows[number].tokens, []).append(number)
     return list(groups.values())

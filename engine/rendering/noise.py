@@ -34,6 +34,10 @@ def stream_of(rng: str, seed: int) -> NoiseStream:
     return partial(torch.randn, generator=torch.Generator("cpu").manual_seed(seed))
 
 
+ALIKE = 0.9995
+"""From this mean cosine on, two noises count as one."""
+
+
 class NoiseSource:
     """The noise of shots of one size."""
 
@@ -44,7 +48,8 @@ class NoiseSource:
 
     def first(self) -> Tensor:
         """Draw the noise that pictures start from: ``(n, 4, h, w)`` float32. Call it once, before ``after``."""
-        unit = self._draw()
+        firsts = [self._first(shot, stream) for shot, stream in zip(self._shots, self._streams, strict=True)]
+        unit = torch.stack(firsts).to(self._device)
         for number, shot in enumerate(self._shots):
             if shot.ensd:
                 self._streams[number] = stream_of(shot.rng, shot.seed + shot.ensd)
@@ -55,6 +60,18 @@ class NoiseSource:
         if SAMPLERS[self._shots[0].sampler].fresh is Fresh.TREE:
             return self._along_paths(sigmas)
         return lambda sigma, target: self._draw()
+
+    def _first(self, shot: Shot, stream: NoiseStream) -> Tensor:
+        """One picture's first noise: its stream's, or that of another size, turned towards that of another seed."""
+        options, shape = shot.options, self._shape
+        if options.seed_resize != (0, 0):
+            width, height = options.seed_resize
+            shape = (LATENT_CHANNELS, height // LATENT_STEP, width // LATENT_STEP)
+        noise = stream(shape) if shape == self._shape else stream_of(shot.rng, shot.seed)(shape)
+        if options.variation_strength:
+            other = stream_of(shot.rng, options.variation_seed)(shape)
+            noise = turned(noise, other, options.variation_strength)
+        return noise if shape == self._shape else centred(noise, stream(self._shape))
 
     def _draw(self) -> Tensor:
         return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
@@ -72,3 +89,31 @@ class NoiseSource:
 
     def _seeded(self, rng: str) -> Callable[[int], Tensor]:
         return lambda seed: stream_of(rng, seed)(self._shape)
+
+
+def turned(noise: Tensor, other: Tensor, share: float) -> Tensor:
+    """Noise ``(c, h, w)`` turned towards another by a share of the angle between them, for each of their columns.
+
+    Spherical interpolation (Shoemake 1985, "Animating rotation with quaternion curves"); the WebUI applies it along the
+    height. Where the two are nearly one, it mixes them the other way round.
+    """
+    directions = [one / one.norm(dim=1, keepdim=True) for one in (noise, other)]
+    cosine = (directions[0] * directions[1]).sum(1)
+    if cosine.mean() > ALIKE:
+        return noise * share + other * (1 - share)
+    angle = cosine.acos()
+    kept, added = (torch.sin(part * angle) / angle.sin() for part in (1 - share, share))
+    return kept.unsqueeze(1) * noise + added.unsqueeze(1) * other
+
+
+def centred(noise: Tensor, around: Tensor) -> Tensor:
+    """Noise of another size, ``(c, h, w)``, in the middle of noise of the right one; what is too large is cut off."""
+    found = around.clone()
+    ours, theirs = [], []
+    for wanted, given in zip(around.shape[1:], noise.shape[1:], strict=True):
+        shift = (wanted - given) // 2
+        size = given if shift >= 0 else given + 2 * shift
+        ours.append(slice(max(shift, 0), max(shift, 0) + size))
+        theirs.append(slice(max(-shift, 0), max(-shift, 0) + size))
+    found[:, ours[0], ours[1]] = noise[:, theirs[0], theirs[1]]
+    return found

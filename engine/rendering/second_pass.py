@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.errors import RenderError
 from engine.rendering.denoiser import Denoiser
+from engine.rendering.first_pass import churn_of
 from engine.rendering.guidance import calls_of
 from engine.rendering.noise import NoiseSource
 from engine.rendering.upscale import Enlarge, enlarged_latents, enlarged_picture, from_bytes, to_bytes
@@ -68,9 +69,8 @@ class SecondPass:
             base_calls=calls_of(first.sampler, first.steps),
         )
         noise = source.after(levels.planned)  # the WebUI's Brownian paths span all planned levels
-        return resample(
-            second.sampler, denoise, larger, unit, levels, noise, eta=second.noise_share, s_noise=second.noise_factor
-        )
+        eta, s_noise, churn = second.noise_share, second.noise_factor, churn_of(second)
+        return resample(second.sampler, denoise, larger, unit, levels, noise, eta=eta, s_noise=s_noise, churn=churn)
 
     def _enlarged(self, shots: Sequence[Shot], hires: Hires, target: Target, latents: Tensor) -> Tensor:
         if hires.on_latents:

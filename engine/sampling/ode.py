@@ -2,7 +2,8 @@
 
 They solve the probability flow ``dx / dsigma = (x - denoise(x, sigma)) / sigma`` (Karras et al. 2022,
 https://arxiv.org/abs/2206.00364, equation 1 with s = 1). Each takes the denoiser, ``x`` as noise times ``sigmas[0]``
-``(n, c, h, w)``, and falling levels of which the last may be 0, and returns the latent at the last level.
+``(n, c, h, w)``, and falling levels of which the last may be 0, and returns the latent at the last level. The first
+three may add noise before a step ("churn").
 """
 
 from __future__ import annotations
@@ -15,22 +16,24 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from engine.sampling.stepping import Denoise, straight
+from engine.sampling.stepping import STILL, Churn, Denoise, straight
 
 LMS_ORDER = 4
 """From how many slopes LMS extrapolates at most."""
 
 
-def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Euler steps (Karras et al. 2022, algorithm 2 without its correction and without churn)."""
-    for sigma, target in pairwise(sigmas):
+def euler(denoise: Denoise, x: Tensor, sigmas: Sequence[float], churn: Churn = STILL) -> Tensor:
+    """Euler steps (Karras et al. 2022, algorithm 2 without its correction)."""
+    for level, target in pairwise(sigmas):
+        x, sigma = churn.raised(x, level, target, len(sigmas) - 1)
         x = straight(denoise(x, sigma), x, target / sigma)
     return x
 
 
-def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
-    """Heun's steps (Karras et al. 2022, algorithm 2 without churn); a step that ends at 0 is Euler's."""
-    for sigma, target in pairwise(sigmas):
+def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float], churn: Churn = STILL) -> Tensor:
+    """Heun's steps (Karras et al. 2022, algorithm 2); a step that ends at 0 is Euler's."""
+    for level, target in pairwise(sigmas):
+        x, sigma = churn.raised(x, level, target, len(sigmas) - 1)
         clean = denoise(x, sigma)
         ahead = straight(clean, x, target / sigma)
         if target == 0:
@@ -40,13 +43,14 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
     return x
 
 
-def dpm2(denoise: Denoise, x: Tensor, sigmas: Sequence[float]) -> Tensor:
+def dpm2(denoise: Denoise, x: Tensor, sigmas: Sequence[float], churn: Churn = STILL) -> Tensor:
     """DPM-Solver-2's midpoint, in sigma instead of log sigma ("DPM2"); a step that ends at 0 is Euler's.
 
     The midpoint is the geometric mean of both levels (Lu et al. 2022, https://arxiv.org/abs/2206.00927, algorithm 1);
     the slope there carries the whole step.
     """
-    for sigma, target in pairwise(sigmas):
+    for level, target in pairwise(sigmas):
+        x, sigma = churn.raised(x, level, target, len(sigmas) - 1)
         clean = denoise(x, sigma)
         x = straight(clean, x, 0.0) if target == 0 else midpoint(denoise, x, clean, sigma, target)
     return x

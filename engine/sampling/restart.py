@@ -1,4 +1,4 @@
-"""Restart (Xu et al. 2023, https://arxiv.org/abs/2306.14878): Heun's steps down, and from low levels up again with noise.
+"""Restart (Xu et al. 2023, https://arxiv.org/abs/2306.14878): Heun's steps down, and up again with new noise.
 
 How often, from where and to where are the WebUI's choices: with 20 steps or more, nearly half of them are spent between
 the levels nearest to 0.1 and 2, once, or twice with 36 steps or more.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -13,19 +14,19 @@ from engine.sampling.lcm import lcm
 from engine.sampling.plms import plms
 from engine.sampling.restart import restart
 from engine.sampling.schedules import SecondPassLevels
-from engine.sampling.stepping import Denoise, StepNoise
+from engine.sampling.stepping import STILL, Churn, Denoise, StepNoise
 from engine.sampling.unipc import unipc
 from engine.shots.samplers import SAMPLERS
 
 OdeSampler = Callable[[Denoise, Tensor, Sequence[float]], Tensor]
 """``sampler(denoise, x, sigmas)``: a sampler without new noise."""
+ChurnedSampler = Callable[[Denoise, Tensor, Sequence[float], Churn], Tensor]
+"""``sampler(denoise, x, sigmas, churn)``: a sampler that may add noise before a step."""
 NoisySampler = Callable[..., Tensor]
 """``sampler(denoise, x, sigmas, noise, eta=..., s_noise=...)``: a sampler with new noise."""
 
+_CHURNED: dict[str, ChurnedSampler] = {"Euler": ode.euler, "Heun": ode.heun, "DPM2": ode.dpm2}
 _PLAIN: dict[str, OdeSampler] = {
-    "Euler": ode.euler,
-    "Heun": ode.heun,
-    "DPM2": ode.dpm2,
     "LMS": ode.lms,
     "DPM++ 2M": ode.dpmpp_2m,
     "PLMS": plms,
@@ -58,6 +59,8 @@ def sample(
     *,
     eta: float = 1.0,
     s_noise: float = 1.0,
+    churn: Churn = STILL,
+    start: float | None = None,
 ) -> Tensor:
     """Sample a latent from unit noise.
 
@@ -73,12 +76,15 @@ def sample(
         noise: All noise after the first; called by samplers that add noise.
         eta: Share of new noise, 0 to 1; without effect on samplers that add none.
         s_noise: The factor of new noise.
+        churn: The noise before steps of samplers that can add some; it is drawn from ``noise``.
+        start: The level of the first noise, from `engine.sampling.schedules.start_of`; None is ``sigmas[0]``.
 
     Returns:
         The latent to decode, of ``unit``'s shape and dtype.
     """
-    x = unit * (math.hypot(1, sigmas[0]) if sampler in _VARIANCE_PRESERVING else sigmas[0])
-    return _sampled(sampler, denoise, x, sigmas, noise, eta, s_noise)
+    first = sigmas[0] if start is None else start
+    x = unit * (math.hypot(1, first) if sampler in _VARIANCE_PRESERVING else first)
+    return _sampled(sampler, denoise, x, sigmas, noise, eta, s_noise, churn)
 
 
 def resample(
@@ -91,6 +97,7 @@ def resample(
     *,
     eta: float = 1.0,
     s_noise: float = 1.0,
+    churn: Churn = STILL,
 ) -> Tensor:
     """Add noise to a latent and sample again, as in the WebUI's second pass.
 
@@ -106,6 +113,7 @@ def resample(
         noise: All noise after the first; called by samplers that add noise.
         eta: Share of new noise, 0 to 1; without effect on samplers that add none.
         s_noise: The factor of new noise.
+        churn: The noise before steps of samplers that can add some; it is drawn from ``noise``.
 
     Returns:
         The latent to decode, of ``latents``' shape and dtype.
@@ -113,13 +121,22 @@ def resample(
     x = latents + unit * levels.start
     if sampler in _VARIANCE_PRESERVING:
         x = x * (math.hypot(1, levels.sigmas[0]) / math.hypot(1, levels.start))
-    return _sampled(sampler, denoise, x, levels.sigmas, noise, eta, s_noise)
+    return _sampled(sampler, denoise, x, levels.sigmas, noise, eta, s_noise, churn)
 
 
 def _sampled(
-    sampler: str, denoise: Denoise, x: Tensor, sigmas: Sequence[float], noise: StepNoise, eta: float, s_noise: float
+    sampler: str,
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Sequence[float],
+    noise: StepNoise,
+    eta: float,
+    s_noise: float,
+    churn: Churn,
 ) -> Tensor:
-    if sampler in _PLAIN:
+    if sampler in _CHURNED:
+        x = _CHURNED[sampler](denoise, x, sigmas, replace(churn, noise=noise, s_noise=s_noise))
+    elif sampler in _PLAIN:
         x = _PLAIN[sampler](denoise, x, sigmas)
     else:
         x = _NOISY[sampler](denoise, x, sigmas, noise, eta=eta, s_noise=s_noise)

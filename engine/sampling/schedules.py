@@ -54,6 +54,16 @@ def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> 
     return _scheduled(sampler, schedule, steps, levels)
 
 
+def start_of(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> float:
+    """Return the level of the first noise: the first one visited.
+
+    With "DPM fast" and "DPM adaptive", which begin at the highest trained level, it is the schedule's first all the
+    same, as in the WebUI.
+    """
+    planned = _scheduled if sampler in SPANNING else sigmas_for
+    return planned(sampler, schedule, steps, levels)[0]
+
+
 def levels_for(sampler: str, levels: NoiseLevels) -> NoiseLevels:
     """The levels that a sampler knows of all that a model was trained on."""
     return levels.consistent() if sampler == "LCM" else levels
@@ -121,24 +131,25 @@ def _own_second_pass_levels(sampler: str, steps: int, planned: int, levels: Nois
 
 def karras(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     """``steps`` levels evenly spaced in ``sigma ** (1 / 7)``, then 0 (Karras et al. 2022, equation 5)."""
-    return karras_between(levels.highest, levels.lowest, steps)
+    return karras_between(*levels.ends, steps, levels.rho or KARRAS_RHO)
 
 
-def karras_between(highest: float, lowest: float, steps: int) -> tuple[float, ...]:
+def karras_between(highest: float, lowest: float, steps: int, rho: float = KARRAS_RHO) -> tuple[float, ...]:
     """The same between two levels, both of them included."""
-    top, bottom = highest ** (1 / KARRAS_RHO), lowest ** (1 / KARRAS_RHO)
-    return _then_zero((top + torch.linspace(0, 1, steps) * (bottom - top)) ** KARRAS_RHO)
+    top, bottom = highest ** (1 / rho), lowest ** (1 / rho)
+    return _then_zero((top + torch.linspace(0, 1, steps) * (bottom - top)) ** rho)
 
 
 def exponential(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     """``steps`` levels evenly spaced in log sigma, then 0."""
-    return _then_zero(torch.linspace(math.log(levels.highest), math.log(levels.lowest), steps).exp())
+    top, bottom = map(math.log, levels.ends)
+    return _then_zero(torch.linspace(top, bottom, steps).exp())
 
 
 def polyexponential(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """The same as ``exponential`` at its default rho of 1, but for the last bits."""
-    top, bottom = math.log(levels.highest), math.log(levels.lowest)
-    return _then_zero((torch.linspace(1, 0, steps) * (top - bottom) + bottom).exp())
+    """Levels whose logarithms fall with a power of the step's number, rho, then 0; at 1 they are ``exponential``'s."""
+    top, bottom = map(math.log, levels.ends)
+    return _then_zero((torch.linspace(1, 0, steps) ** (levels.rho or 1.0) * (top - bottom) + bottom).exp())
 
 
 def kl_optimal(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
@@ -146,7 +157,7 @@ def kl_optimal(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
 
     The KL-optimal spacing of Sabour et al. 2024 (https://arxiv.org/abs/2404.14507, section 3.2) for normal data.
     """
-    top, bottom = torch.tensor(levels.highest).arctan(), torch.tensor(levels.lowest).arctan()
+    top, bottom = torch.tensor(levels.ends).arctan()
     shares = torch.arange(steps + 1) / steps
     return _numbers((shares * bottom + (1 - shares) * top).tan())
 
@@ -169,20 +180,28 @@ def beta(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
     not to time.
     """
     shares = betaincinv(BETA_SHAPE, BETA_SHAPE, 1 - np.linspace(0, 1, steps))
-    return _then_zero(_rounded(levels.lowest + shares * (levels.highest - levels.lowest)))
+    top, bottom = levels.ends
+    return _then_zero(_rounded(bottom + shares * (top - bottom)))
 
 
 # ------------------------------------------------------------------------------------------------------- in time
 
 
 def uniform(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """``steps`` levels evenly spaced in time from 999 to 0, then 0. "Normal" is the same."""
+    """``steps`` levels evenly spaced in time from 999 to 0, then 0."""
     return _then_zero(levels.sigmas_at(torch.linspace(levels.last_time, levels.spacing - 1, steps)))
 
 
+def normal(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
+    """The same between the times of the highest and the lowest level, which may be chosen here."""
+    first, last = map(levels.time_of, levels.ends)
+    return _then_zero(levels.sigmas_at(torch.linspace(first, last, steps)))
+
+
 def sgm_uniform(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
-    """``steps`` levels evenly spaced in time, such that 0 would be the next, then 0."""
-    return _then_zero(levels.sigmas_at(torch.linspace(levels.last_time, levels.spacing - 1, steps + 1)[:-1]))
+    """``steps`` levels evenly spaced in time, such that the lowest would be the next, then 0."""
+    first, last = map(levels.time_of, levels.ends)
+    return _then_zero(levels.sigmas_at(torch.linspace(first, last, steps + 1)[:-1]))
 
 
 def simple(levels: NoiseLevels, steps: int) -> tuple[float, ...]:
@@ -238,7 +257,7 @@ _SCHEDULES: dict[str, ScheduleFunction] = {
     "KL Optimal": kl_optimal,
     "Align Your Steps": align_your_steps,
     "Simple": simple,
-    "Normal": uniform,
+    "Normal": normal,
     "DDIM": ddim,
     "Beta": beta,
 }

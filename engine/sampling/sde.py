@@ -42,7 +42,7 @@ def dpmpp_sde(
 
 
 def _places(sigma: float, target: float) -> tuple[float, float, float]:
-    """Both levels of a step and the one between them as k-diffusion reads the path there: float32, by way of logarithms.
+    """Both levels of a step and the one between them where k-diffusion reads the path: float32, through logarithms.
 
     They differ from the levels themselves in the last bit, which changes the noise.
     """

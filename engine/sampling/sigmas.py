@@ -35,22 +35,26 @@ class NoiseLevels:
     """The noise levels a model was trained on.
 
     Attributes:
-        sigmas: ``(n,)`` float32, rising with time; 1000 but for the sampler LCM.
+        sigmas: ``(n,)`` float32 or float16, rising with time; 1000 but for the sampler LCM.
         aligned: The falling levels of "Align Your Steps" for this family of models.
+        low: The lowest level of schedules that choose their range; 0 is the trained one.
+        high: The highest.
+        rho: The exponent of the schedules that have one; 0 is each one's own.
         spacing: How many trained times lie between two levels: their times are ``spacing - 1``, ``2 * spacing - 1``,
             ...
-        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``.
+        log_sigmas: ``(n,)`` float32, the natural logarithms of ``sigmas``, taken in their precision.
     """
 
     sigmas: Tensor
     aligned: tuple[float, ...] = ALIGNED_SD1
+    low: float = 0.0
+    high: float = 0.0
+    rho: float = 0.0
     spacing: int = 1
     log_sigmas: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        # Levels that are given in half precision keep logarithms of half precision, as in old WebUIs.
         object.__setattr__(self, "log_sigmas", self.sigmas.log().float())
-        object.__setattr__(self, "sigmas", self.sigmas.float())
 
     @property
     def lowest(self) -> float:
@@ -61,6 +65,11 @@ class NoiseLevels:
     def highest(self) -> float:
         """The largest trained noise level; 14.6146 for SD1."""
         return float(self.sigmas[-1])
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The highest and the lowest level of schedules that choose their range."""
+        return self.high or self.highest, self.low or self.lowest
 
     @property
     def last_time(self) -> int:
@@ -108,38 +117,37 @@ def levels_of(*, sdxl: bool, zero_terminal: bool, half: bool = False) -> NoiseLe
         zero_terminal: Whether the levels end in pure noise.
         half: Whether they are computed in half precision, as before WebUI 1.7.0-225.
     """
-    levels = zero_terminal_levels(half=half) if zero_terminal else sd1_levels(half=half)
-    return replace(levels, aligned=ALIGNED_SDXL) if sdxl else levels
+    kept = _kept(half=half)
+    kept = _ending_in_noise(kept) if zero_terminal else kept
+    return NoiseLevels(sigmas=((1 - kept) / kept) ** 0.5, aligned=ALIGNED_SDXL if sdxl else ALIGNED_SD1)
 
 
-@cache
-def sd1_levels(*, half: bool = False) -> NoiseLevels:
+def sd1_levels() -> NoiseLevels:
     """Return SD1's levels: ``sigma = sqrt((1 - a) / a)`` with ``a`` the running product of ``1 - beta``.
 
     Betas and their product are float64; ``a`` is rounded to float32, as in every program that keeps it with the model.
     """
-    return _levels(_kept(half=half))
+    return levels_of(sdxl=False, zero_terminal=False)
 
 
-@cache
-def zero_terminal_levels(*, half: bool = False) -> NoiseLevels:
+def zero_terminal_levels() -> NoiseLevels:
     """Return SD1's levels, shifted and scaled so that almost nothing of the picture is left at the last time.
 
     Algorithm 1 of Lin et al. 2023 (https://arxiv.org/abs/2305.08891). The last ``a`` is not 0 but the WebUI's number,
     so that the highest level, 4518.8, is finite.
     """
-    roots = _kept(half=half).float().sqrt()
+    return levels_of(sdxl=False, zero_terminal=True)
+
+
+def _ending_in_noise(kept: Tensor) -> Tensor:
+    roots = kept.float().sqrt()
     first, last = roots[0], roots[-1]
-    kept = ((roots - last) * (first / (first - last))) ** 2
-    kept[-1] = LEAST_KEPT
-    return _levels(kept)
+    rescaled = ((roots - last) * (first / (first - last))) ** 2
+    rescaled[-1] = LEAST_KEPT
+    return rescaled
 
 
 def _kept(*, half: bool) -> Tensor:
     low, high = BETA_RANGE
     betas = np.linspace(math.sqrt(low), math.sqrt(high), TRAINING_STEPS) ** 2
     return torch.from_numpy(np.cumprod(1 - betas)).float().to(torch.float16 if half else torch.float32)
-
-
-def _levels(kept: Tensor) -> NoiseLevels:
-    return NoiseLevels(sigmas=((1 - kept) / kept) ** 0.5)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,38 @@ Denoise = Callable[[Tensor, float], Tensor]
 
 StepNoise = Callable[[float, float], Tensor]
 """``noise(sigma, target)``: unit noise of ``x``'s shape, dtype and device for a step from one level to a lower one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """Noise added before steps (Karras et al. 2022, https://arxiv.org/abs/2206.00364, algorithm 2).
+
+    Attributes:
+        amount: The rise of the levels of all steps together; 0: none.
+        low: The lowest level at which noise is added.
+        high: The highest.
+        s_noise: The factor of the noise.
+        noise: Drawn before every step, also before those without.
+    """
+
+    amount: float = 0.0
+    low: float = 0.0
+    high: float = math.inf
+    s_noise: float = 1.0
+    noise: StepNoise | None = None
+
+    def raised(self, x: Tensor, sigma: float, target: float, steps: int) -> tuple[Tensor, float]:
+        """Return a latent and its level before a step to a target, one of so many, with noise added."""
+        if not self.amount or self.noise is None:
+            return x, sigma
+        drawn = self.noise(sigma, target)
+        share = min(self.amount / steps, math.sqrt(2) - 1) if self.low <= sigma <= self.high else 0.0
+        higher = sigma * (1 + share)
+        return torch.add(x, drawn, alpha=math.sqrt((higher - sigma) * (higher + sigma)) * self.s_noise), higher
+
+
+STILL = Churn()
+"""No noise before any step."""
 
 
 def straight(clean: Tensor, x: Tensor, ratio: float) -> Tensor:

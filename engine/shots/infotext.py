@@ -27,6 +27,8 @@ from engine.shots.infotext_hires import (
     hires_settings,
     todays_hires,
 )
+from engine.shots.infotext_options import KEYS as OPTION_KEYS
+from engine.shots.infotext_options import option_pairs, picture_options
 from engine.shots.infotext_origin import COMFY, program_of
 from engine.shots.infotext_values import number_of, sampler_settings, size_of
 from engine.shots.limits import LATENT_STEP
@@ -44,21 +46,8 @@ NOISE_LEVELS, ZERO_TERMINAL = "Noise Schedule", "Zero Terminal SNR"
 _WHOLE = {"Steps": "steps", "Seed": "seed", "Clip skip": "clip_skip", "ENSD": "ensd"}
 _NUMBERS = {"CFG scale": "cfg", "Sigma noise": "s_noise"}
 _ETAS = ("Eta", "Eta DDIM")
-_READ = frozenset(
-    {
-        PROMPT,
-        NEGATIVE,
-        "Sampler",
-        "Schedule type",
-        "Size",
-        "RNG",
-        *_WHOLE,
-        *_NUMBERS,
-        *_ETAS,
-        *KEYS.values(),
-        NOISE_LEVELS,
-    }
-)
+_SINGLE = frozenset({PROMPT, NEGATIVE, "Sampler", "Schedule type", "Size", "RNG", NOISE_LEVELS})
+_READ = frozenset({*_SINGLE, *_WHOLE, *_NUMBERS, *_ETAS, *KEYS.values(), *OPTION_KEYS.values()})
 _HARMLESS = frozenset(
     {"Model", "Model hash", "VAE", "VAE hash", "TI hashes", "Hashes", "Version", "App", "User", "Recipe"}
 )
@@ -120,6 +109,7 @@ def _pairs(shot: Shot, models: Mapping[str, str], more: Mapping[str, str]) -> di
         _eta_name(*(part.sampler for part in shot.passes)): number(float(noise["eta"])) if "eta" in noise else "",
         "Sigma noise": number(float(noise["s_noise"])) if "s_noise" in noise else "",
         **hires_pairs(shot),
+        **option_pairs(shot.options),
         **{KEYS[name]: "True" for name in shot.compatibility.fields},
         **more,
         "Version": f"sd-recipe-search {version('sd-recipe-search')}",
@@ -177,6 +167,7 @@ def shot_settings(fields: Mapping[str, str]) -> dict[str, Any]:
     usual = "CPU" if program_of(fields) == COMFY else "GPU"
     found["rng"] = GPU if fields.get("RNG", usual) == "GPU" else fields.get("RNG", usual)
     found["compatibility"] = compatibility_of(fields)
+    found["options"] = picture_options(fields, problems)
     hires = hires_settings(fields, later)
     names = {**_NUMBERS, _eta_name(found.get("sampler", ""), hires.get("sampler", "")): "eta"}
     for name, field in {**_WHOLE, **names}.items():

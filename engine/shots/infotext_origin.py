@@ -1,8 +1,8 @@
 """Where a picture's text comes from: the program that wrote it, what it leaves open, and the embeddings it names.
 
 Programs are known by the pairs "Version" and "App": the WebUI's versions begin with a number ("v1.10.1"), Forge's with
-an f ("f2.0.1v1.10.1-previous-665-gae278f79"), Forge Neo's and Forge Classic's are words, ComfyUI's nodes and Civitai write
-"ComfyUI", SD.Next writes "App: SD.Next" beside a commit. Free of torch.
+an f ("f2.0.1v1.10.1-previous-665-gae278f79"), Forge Neo's and Forge Classic's are words, ComfyUI's nodes and Civitai
+write "ComfyUI", SD.Next writes "App: SD.Next" beside a commit. Free of torch.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def origin_remarks(fields: Mapping[str, str]) -> Iterator[str]:
     """
     if program := program_of(fields):
         noise = " and its noise taken from the CPU" if program == COMFY and "RNG" not in fields else ""
-        yield f"was made by {program}: its settings are read as the WebUI 1.10 reads them{noise}; the picture may differ"
+        how = f"its settings are read as the WebUI 1.10 reads them{noise}; the picture may differ"
+        yield f"was made by {program}: {how}"
     missing = [f"{key} ({value} unless an option says another)" for key, value in OPEN.items() if key not in fields]
     if missing:
         yield f"does not say {', '.join(missing)}"

@@ -1,9 +1,9 @@
 """Names of samplers and schedules in ComfyUI and diffusers, and what AUTOMATIC1111's WebUI calls the same.
 
-A name that stands for the same algorithm has a WebUI's name; one without an equal there is known all the same, so that it
-can be refused by name. ComfyUI's are those of comfy/samplers.py and comfy/k_diffusion/sampling.py, diffusers' those of its
-table of equal samplers (docs/source/en/api/schedulers/overview.md); what diffusers' classes do without options is called
-"Uniform" here. Free of torch.
+A name that stands for the same algorithm has a WebUI's name; one without an equal there is known all the same, so that
+it can be refused by name. ComfyUI's are those of comfy/samplers.py and comfy/k_diffusion/sampling.py, diffusers' those
+of its table of equal samplers (docs/source/en/api/schedulers/overview.md); what diffusers' classes do without options
+is called "Uniform" here. Free of torch.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ DIFFUSERS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""diffusers' schedulers, and the WebUI's sampler and schedule that are the same; "" for samplers with their own levels."""
+"""diffusers' schedulers, and the WebUI's sampler and schedule that are the same; "" for samplers with levels of their
+own."""
 
 SCHEDULE_NAMES: Mapping[str, str] = MappingProxyType(
     {

@@ -37,7 +37,7 @@ LCM_TIMES = 50
 https://arxiv.org/abs/2310.04378, section 4.3)."""
 RESTARTS_FROM = 20
 """The fewest steps with which the sampler Restart restarts; with fewer it is Heun."""
-ADAPTIVE_CALLS = 60
+ADAPTIVE_CALLS = 45
 """About how often "DPM adaptive" calls the model for a picture, whatever its number of steps."""
 
 
@@ -61,6 +61,7 @@ class Sampler:
         eta: Default share of new noise, 0 to 1; None where there is no such setting. Samplers that add noise all the
             same (Restart, LCM) need theirs.
         scales_noise: Whether the WebUI passes it ``s_noise``.
+        churns: Whether noise can be added before its steps ("Sigma churn").
         discards: Whether one step more is planned and the second last level is left out.
         fewest: The fewest steps that work.
     """
@@ -71,6 +72,7 @@ class Sampler:
     fresh: Fresh = Fresh.NONE
     eta: float | None = None
     scales_noise: bool = False
+    churns: bool = False
     discards: bool = False
     fewest: int = 1
 
@@ -84,10 +86,10 @@ _ALL = (
     Sampler(name="DPM++ 2S a", automatic="Karras", fresh=_STEPS, eta=1.0, scales_noise=True, two_calls=True),
     Sampler(name="DPM++ 3M SDE", automatic="Exponential", fresh=_TREE, eta=1.0, scales_noise=True, discards=True),
     Sampler(name="Euler a", fresh=_STEPS, eta=1.0),
-    Sampler(name="Euler"),
+    Sampler(name="Euler", churns=True),
     Sampler(name="LMS"),
-    Sampler(name="Heun", two_calls=True),
-    Sampler(name="DPM2", automatic="Karras", two_calls=True, discards=True),
+    Sampler(name="Heun", two_calls=True, churns=True),
+    Sampler(name="DPM2", automatic="Karras", two_calls=True, churns=True, discards=True),
     Sampler(
         name="DPM2 a",
         automatic="Karras",

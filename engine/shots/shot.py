@@ -13,6 +13,7 @@ from engine.errors import Problem, RenderError
 from engine.shots.compatibility import TODAY, Compatibility
 from engine.shots.hires import Hires, Target
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, LATENT_STEP, RNGS, S_NOISE, SEED, SIDES, STEPS, out_of_range
+from engine.shots.options import USUAL, PictureOptions
 from engine.shots.samplers import (
     AUTOMATIC,
     SAMPLERS,
@@ -43,14 +44,15 @@ class Shot:
         clip_skip: Which of the text encoder's layers is read, counted from the last: 1 is the last.
         eta: Share of new noise, 0 to 1; None is the sampler's own: 1, for DDIM 0. Only for samplers that add noise. As
             in the WebUI, where DDIM makes one pass and another such sampler the other, it holds for the first alone.
-        s_noise: The factor of new noise, 0 to 2. Only for samplers that add noise, except Euler a, DPM adaptive, Restart,
-            DDIM, DDIM CFG++ and LCM.
+        s_noise: The factor of new noise, 0 to 2. Only for samplers that add noise, except Euler a, DPM adaptive,
+            Restart, DDIM, DDIM CFG++ and LCM.
         ensd: "Eta noise seed delta", 0 to 2**32 - 1: where not 0, the noise after the first comes from another
             generator, seeded with ``seed + ensd``. Only for samplers that add noise, except those that follow a
             Brownian path (the SDE ones).
         rng: Whose random numbers: "CPU", torch's on a CPU, or "NV", CUDA's.
         hires: A second pass over the enlarged picture; None: none.
         compatibility: What is done as old WebUIs did it.
+        options: Settings that pictures usually leave alone.
 
     Raises:
         RenderError: A value is out of its range, or the second pass does not fit the first; all such values are named.
@@ -72,6 +74,7 @@ class Shot:
     rng: str = "CPU"
     hires: Hires | None = None
     compatibility: Compatibility = TODAY
+    options: PictureOptions = USUAL
 
     def __post_init__(self) -> None:
         if problems := list(_problems(self)) or list(_second_problems(self)):
@@ -96,7 +99,12 @@ class Shot:
     @property
     def noise_factor(self) -> float:
         """The factor of new noise: ``s_noise`` where the WebUI passes it to the sampler, else 1."""
-        return float(self.s_noise) if SAMPLERS[self.sampler].scales_noise else 1.0
+        return float(self.s_noise) if SAMPLERS[self.sampler].scales_noise or self.churns else 1.0
+
+    @property
+    def churns(self) -> bool:
+        """Whether noise is added before the steps of a sampler that adds none otherwise."""
+        return SAMPLERS[self.sampler].churns and self.options.s_churn > 0
 
     @property
     def noise_settings(self) -> dict[str, float | int | str]:
@@ -105,9 +113,10 @@ class Shot:
         fields: dict[str, float | int | str] = {"rng": self.rng} if self.rng != RNGS[0] else {}
         if facts.eta is not None and share != facts.eta:
             fields["eta"] = share
-        if facts.scales_noise and share and self.s_noise != 1:
+        if ((facts.scales_noise and share) or self.churns) and self.s_noise != 1:
             fields["s_noise"] = float(self.s_noise)
-        if facts.fresh is Fresh.STEPS and (share or facts.eta is None) and self.ensd:
+        drawn = facts.fresh is Fresh.STEPS and (share or facts.eta is None)
+        if (drawn or self.churns) and self.ensd:
             fields["ensd"] = self.ensd
         return fields
 
@@ -160,6 +169,8 @@ class Shot:
         """
         fields = {"format": 1, "seed": self.seed, "clip_skip": self.clip_skip} | self._pass_fields
         fields |= self.compatibility.fields
+        if self.options.fields:
+            fields["options"] = self.options.fields
         if self.hires is not None:
             fields["hires"] = self._second_pass_fields(self.hires)
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
@@ -217,6 +228,7 @@ def _problems(shot: Shot) -> Iterator[Problem]:
         what = 'must be "CPU", or "NV" for what a WebUI on an NVIDIA card draws'
         yield Problem(place=("rng",), what=what, seen=shot.rng)
     yield from _sampler_problems(shot)
+    yield from (problem.under("options") for problem in shot.options.problems())
 
 
 def _sampler_problems(shot: Shot) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.errors import Named, RecipeError
+from engine.errors import Named, RecipeError, did_you_mean
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.dialects import Dialect
 
@@ -24,6 +24,8 @@ WORDS = (
 )  # fmt: skip
 AXES: tuple[str, ...] = (NONE, *WORDS, *LINES, *PAIRS_OF_LINES, *PARAGRAPHS, *WORDS_OR_LINES)
 """SuperMerger's own names; the one for alpha weights ends in a space there, and may be written without it here."""
+AXIS_NAMES: tuple[str, ...] = tuple(name.strip() for name in AXES)
+"""The same as people write them."""
 FILTERS = ("include blocks", "exclude blocks", "add include", "add exclude")
 PINPOINTS = ("pinpoint blocks", "pinpoint element", "pinpoint element ext", "effective", "pinpoint adjust")
 """Axes that put the alpha of another axis at one place, instead of everywhere."""
@@ -54,8 +56,10 @@ class Axis:
     def __post_init__(self) -> None:
         kind = "mbw alpha " if self.kind == "mbw alpha" else self.kind
         if kind not in AXES:
-            reason = f"; {kind} {_OTHERS[kind]}" if kind in _OTHERS else ""
-            raise RecipeError(f"there is no axis {kind!r} to expand", remedy=f"there are {', '.join(AXES)}{reason}")
+            if kind in _OTHERS:
+                remedy = f"{kind} {_OTHERS[kind]}; known here: {', '.join(AXIS_NAMES)}"
+                raise RecipeError(f"there is no axis {kind!r} to expand", remedy=remedy)
+            raise RecipeError(f"there is no axis {kind!r}", remedy=did_you_mean(kind, AXIS_NAMES))
         object.__setattr__(self, "kind", kind)
 
 
@@ -118,7 +122,7 @@ def _value_problem(kind: str, value: str, dialect: Dialect) -> tuple[str, str] |
         (
             kind == "pinpoint adjust" and value not in dialect.adjust_fields,
             f"is no Adjust field of the dialect {dialect.name}",
-            f"there are {', '.join(dialect.adjust_fields)}",
+            did_you_mean(value, dialect.adjust_fields),
         ),
         (
             kind in WORDS_OR_LINES and value.count(":") != 1,
@@ -133,7 +137,7 @@ def _value_problem(kind: str, value: str, dialect: Dialect) -> tuple[str, str] |
         (
             kind == "calcmode" and value not in dialect.calculations,
             f"is no calculation mode of the dialect {dialect.name}",
-            f"there are {', '.join(dialect.calculations)}",
+            did_you_mean(value, dialect.calculations),
         ),
         (
             kind in FILTERS and not dialect.filters,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import RecipeError, did_you_mean
 from engine.recipes.adjust import to_eight, to_seven
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of, place_of
 from engine.recipes.dialects import Dialect, dialect_of
@@ -69,8 +69,8 @@ def _converted(step: Step, family: FamilyName, old: Dialect, new: Dialect) -> tu
     before = as_run(step, family)
     if before.calculation not in new.calculations:
         raise RecipeError(
-            f"the dialect {new.name} has no calculation mode {before.calculation}",
-            remedy=f"there are {', '.join(new.calculations)}",
+            f"there is no calculation mode {before.calculation!r} in the dialect {new.name}",
+            remedy=did_you_mean(before.calculation, new.calculations),
         )
     target = Effects.of(before, family, old)
     plain = replace(

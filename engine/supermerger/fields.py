@@ -6,22 +6,21 @@ does not use (beta in Weight sum, gamma in most) is not kept in the run that is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.architecture.widths import FamilyName
-from engine.errors import Named, RecipeError
+from engine.errors import Named, RecipeError, did_you_mean
 from engine.modes.pair import pair_of
 from engine.modes.registry import MERGE_MODES
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import Dialect
-from engine.recipes.elemental import ignored_segments
-from engine.recipes.presets import Weights
+from engine.recipes.elemental import parse_elemental
+from engine.recipes.presets import NO_PRESETS, OwnPresets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import Filter, MergeStep, Ratio, number
-from engine.supermerger.weights import WeightsText, parse_weights, weights_line
+from engine.supermerger.weights import USUAL_RANDOM, RandomSettings, WeightsText, parse_weights, weights_line
 
 FilterMode = Literal["Off", "Include", "Exclude"]
 
@@ -52,6 +51,7 @@ class RunFields:
         gamma: slider.
         filter_mode: Off, Include or Exclude.
         filtered: names of blocks and parts of keys that the filter names, mixed.
+        random: the settings of random numbers in weights.
         extended: "use extended XL".
         old_arithmetic: "use old calc method".
     """
@@ -70,6 +70,7 @@ class RunFields:
     gamma: float = GAMMA
     filter_mode: FilterMode = "Off"
     filtered: tuple[str, ...] = ()
+    random: RandomSettings = USUAL_RANDOM
     extended: bool = False
     old_arithmetic: bool = False
 
@@ -98,14 +99,18 @@ def mode_of(text: str) -> str:
     for name, mode in MERGE_MODES.items():
         if mode.mark in text:
             return name
-    raise RecipeError(f"there is no merge mode {text!r}", remedy=f"write one of {', '.join(MERGE_MODES)}")
+    raise RecipeError(f"there is no merge mode {text!r}", remedy=did_you_mean(text, MERGE_MODES))
 
 
 def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields:
     """What to set for a run.
 
     One ratio beside a row of weights is written as a row of its own, since "use MBW" is one switch for both.
+
+    Raises:
+        RecipeError: the dialect is not SuperMerger's.
     """
+    check_is_supermergers(dialect)
     by_block = run.pair.beta_by_block
     mbw = isinstance(run.alpha, tuple) or (isinstance(run.beta, tuple) and by_block)
     alpha, beta = (
@@ -132,6 +137,19 @@ def fields_of(run: MergeStep, dialect: Dialect, family: FamilyName) -> RunFields
     )
 
 
+def check_is_supermergers(dialect: Dialect) -> None:
+    """Refuse the dialect that is not SuperMerger's.
+
+    Raises:
+        RecipeError: it is AUTOMATIC1111's.
+    """
+    if dialect.webui:
+        raise RecipeError(
+            "the recipe is for AUTOMATIC1111's own merger (dialect webui), which has none of SuperMerger's texts",
+            remedy="translate it with recipe-search recipe convert --dialect classic",
+        )
+
+
 def _filled_row(ratio: Ratio, other: Ratio, family: FamilyName) -> tuple[float, ...]:
     if isinstance(ratio, tuple):
         return ratio
@@ -148,9 +166,7 @@ def adjust_line(values: tuple[float, ...]) -> str:
     return ",".join(number(value) for value in values)
 
 
-def step_of(
-    fields: RunFields, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
-) -> MergeStep:
+def step_of(fields: RunFields, dialect: Dialect, family: FamilyName, own: OwnPresets = NO_PRESETS) -> MergeStep:
     """The run that these settings make.
 
     Args:
@@ -167,13 +183,15 @@ def step_of(
     alpha = _parsed_weights(fields, "alpha", dialect, family, own) if fields.mbw else fields.alpha
     beta = _parsed_weights(fields, "beta", dialect, family, own) if fields.mbw and by_block else fields.beta
     more = [ratio.elemental for ratio in (alpha, beta) if isinstance(ratio, WeightsText) and ratio.elemental]
+    rules = ",".join([*([fields.elemental] if fields.elemental.strip() else []), *more])
+    _check_random_rules(rules, fields)
     return MergeStep(
         models=_models_taken(fields.models, pair.models),
         mode=pair.merge.name,
         calculation=fields.calculation,
         alpha=_numbers_or_slider(alpha),
         beta=_numbers_or_slider(beta),
-        elemental=",".join([*([fields.elemental] if fields.elemental.strip() else []), *more]),
+        elemental=rules,
         adjust=parse_adjust(fields.adjust, dialect),
         filter=_filter_set(fields),
         gamma=fields.gamma,
@@ -183,16 +201,32 @@ def step_of(
     )
 
 
+def _check_random_rules(rules: str, fields: RunFields) -> None:
+    """Refuse random rules with other settings than the usual ones, which a recipe has no place for."""
+    if fields.random == USUAL_RANDOM:
+        return
+    letters = {rule.ratio for rule in parse_elemental(rules, fields.calculation) if isinstance(rule.ratio, str)}
+    usual = replace(fields.random, alpha_limits=USUAL_RANDOM.alpha_limits, beta_limits=USUAL_RANDOM.beta_limits)
+    if "X" not in letters:
+        usual = replace(usual, lower=USUAL_RANDOM.lower, upper=USUAL_RANDOM.upper)
+    if letters and usual != USUAL_RANDOM:
+        raise RecipeError(
+            f"recipes draw random ratios of rules ({', '.join(sorted(letters))}) between 0 and 1, with "
+            f"{USUAL_RANDOM.decimals} decimals, and have no place for other limits",
+            remedy="leave the limits out, or write numbers in the rules",
+        )
+
+
 def _parsed_weights(
     fields: RunFields,
     side: Literal["alpha", "beta"],
     dialect: Dialect,
     family: FamilyName,
-    own: Mapping[str, Weights] | None,
+    own: OwnPresets,
 ) -> WeightsText:
     text = fields.weights_alpha if side == "alpha" else fields.weights_beta
     try:
-        return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side)
+        return parse_weights(text, family, dialect, own=own, seed=fields.seed, side=side, random=fields.random)
     except RecipeError as error:
         raise error.under(Named(f"weights {side}")) from None
 
@@ -216,17 +250,3 @@ def _filter_set(fields: RunFields) -> Filter | None:
         blocks=tuple(name for name in names if name in _FILTER_NAMES),
         elements=tuple(name for name in names if name not in _FILTER_NAMES),
     )
-
-
-def notes_on(fields: RunFields, dialect: Dialect) -> tuple[str, ...]:
-    """What the texts say in vain: segments that are no rules, more Adjust fields than the dialect has, or fewer."""
-    found = [f"elemental: {segment!r} is no rule (two colons are needed) and is ignored, as SuperMerger does"
-             for segment in ignored_segments(fields.elemental, fields.calculation)]  # fmt: skip
-    count = len(fields.adjust.split(",")) if parse_adjust(fields.adjust, dialect) else 0
-    if count and count != len(dialect.adjust_fields):
-        found.append(
-            f"Adjust has {count} numbers; the dialect {dialect.name} reads {len(dialect.adjust_fields)} "
-            f"({', '.join(dialect.adjust_fields)}), so their meaning is that; seven numbers from before October 2023 "
-            "belong to the dialect 2023"
-        )
-    return tuple(found)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import ast
 import csv
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from engine.architecture.widths import FamilyName
 from engine.errors import Named, RecipeError
-from engine.recipes.dialects import Dialect
-from engine.recipes.presets import Weights
+from engine.recipes.adjust import parse_adjust, to_seven
+from engine.recipes.dialects import SEVEN_FIELDS, Dialect, dialect_of
+from engine.recipes.elemental import parse_elemental
+from engine.recipes.presets import NO_PRESETS, OwnPresets
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep, number
 from engine.supermerger.fields import (
@@ -25,9 +27,18 @@ from engine.supermerger.fields import (
     FilterMode,
     Reading,
     RunFields,
+    adjust_line,
     fields_of,
-    notes_on,
     step_of,
+)
+from engine.supermerger.notes import family_note, notes_on, weights_lost
+from engine.supermerger.versions import (
+    EIGHT_FIELDS_SINCE,
+    day_of,
+    dialect_of_row,
+    family_of_counts,
+    fault_notes,
+    has_eight_fields,
 )
 
 HEADER = (
@@ -43,6 +54,7 @@ CELLS = (
 CELLS_2023 = 19
 SHORT = 10
 """Digits of a short hash."""
+_SAVE_OPTIONS = {"prune": "--prune", "Reset CLIP ids": "--reset-clip-ids"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,32 +200,78 @@ def row_of(rows: tuple[HistoryRow, ...], row_id: int, where: str = "mergehistory
     raise RecipeError(f"{where}: there is no row {row_id}", remedy=f"there are {known}")
 
 
-def dialect_name(row: HistoryRow, family: FamilyName) -> str:
-    """The dialect that wrote the row, as far as it shows: 2023 by its length; else the family's usual one."""
-    from engine.recipes.dialects import DEFAULT_DIALECT
-
-    return "2023" if len(row.cells) <= CELLS_2023 else DEFAULT_DIALECT[family]
-
-
 def recipe_of_row(
-    row: HistoryRow, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
+    row: HistoryRow,
+    dialect: Dialect | None,
+    family: FamilyName | None,
+    own: OwnPresets = NO_PRESETS,
+    *,
+    extended: bool = False,
 ) -> Reading:
     """The recipe of a row, on models A, B and C; the same hash is the same model.
+
+    Args:
+        row: the row.
+        dialect: of the SuperMerger that wrote it; None: that of its time, with a note.
+        family: of the models; None: SDXL by its weights, else SD1, with a note.
+        own: presets of one's own.
+        extended: "use extended XL", which a row does not record.
 
     Raises:
         RecipeError: a cell cannot be read; with its line and name.
     """
+    known, guess = family, None
     try:
         fields, sources = _row_fields(row)
-        step = step_of(fields, dialect, family, own)
+        fields = replace(fields, extended=extended)
+        family = known or family_of_counts([row.cell("weights alpha").count(",") + 1]) or "sd1"
+        if dialect is None:
+            guess = dialect_of_row(row.cell("time"), family, filters=len(row.cells) > CELLS_2023)
+        rules = dialect or dialect_of(guess.name if guess else "")
+        fields, translated = _with_adjust_of_its_time(fields, row, rules, family)
+        step = step_of(fields, rules, family, own)
         save = "fp16" if "fp16" in row.cell("save settings") else "computed"
-        recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
+        recipe = Recipe(steps=(step,), dialect=rules.name, family=family, save=save)
     except RecipeError as error:
         raise error.under(Named(f"mergehistory.csv, line {row.line}, ID {row.number}")) from None
-    notes = notes_on(fields, dialect)
-    if dialect.extended and family == "sdxl":
-        notes += ('mergehistory.csv does not keep "use extended XL"; write extended = true if it was ticked',)
-    return Reading(recipe=recipe, sources={name: sources[name] for name in recipe.models}, notes=notes)
+    notes = [guess.note] if guess else []
+    notes += [family_note(family, "a row of mergehistory.csv does")] if known is None else []
+    notes += [*notes_on(fields, rules), *translated, *_row_notes(row, recipe)]
+    return Reading(recipe=recipe, sources={name: sources[name] for name in recipe.models}, notes=tuple(notes))
+
+
+def _with_adjust_of_its_time(
+    fields: RunFields, row: HistoryRow, dialect: Dialect, family: FamilyName
+) -> tuple[RunFields, list[str]]:
+    """The fields with an Adjust of eight numbers as the seven that do the same: for some weeks rows had both."""
+    short = len(row.cells) <= CELLS_2023 and len(dialect.adjust_fields) == len(SEVEN_FIELDS)
+    if not short or not has_eight_fields(fields.adjust, day_of(row.cell("time"))):
+        return fields, []
+    eight = parse_adjust(fields.adjust, dialect_of("classic"))
+    if not eight:
+        return fields, []
+    text = adjust_line(tuple(round(value, 12) for value in to_seven(eight, family)))
+    note = f"Adjust {fields.adjust} is of eight fields, which came on {EIGHT_FIELDS_SINCE}; the seven that do the same"
+    return replace(fields, adjust=text), [f"{note} are {text}"]
+
+
+def _row_notes(row: HistoryRow, recipe: Recipe) -> Iterator[str]:
+    """What a row does not record, or records and no recipe holds."""
+    (run,) = recipe.runs
+    yield from fault_notes(run, recipe.family, day_of(row.cell("time")))
+    for side, blocks in weights_lost(run, recipe.rules, recipe.family).items():
+        yield (
+            f"this row cannot be rebuilt: the dialect {recipe.dialect} writes 0 in place of the {side} weight of every "
+            f"block of which {row.cell('include/exclude').strip()} skips a key, and in {', '.join(blocks)} other keys "
+            "were merged with the weight that is lost; write the weights that were set"
+        )
+    if recipe.rules.extended and recipe.family == "sdxl" and not run.extended:
+        yield 'mergehistory.csv does not keep "use extended XL"; write extended = true if it was ticked'
+    yield "mergehistory.csv does not keep a VAE that was baked in; bake it in with --vae"
+    if any(rule.ratio == "X" for rule in parse_elemental(run.elemental, run.calculation)):
+        yield "mergehistory.csv does not keep the limits of random ratios; those of X are taken as 0 and 1"
+    if options := [option for setting, option in _SAVE_OPTIONS.items() if setting in row.cell("save settings")]:
+        yield f"it was saved with what recipe-search merge has as {' '.join(options)}"
 
 
 def _row_fields(row: HistoryRow) -> tuple[RunFields, dict[str, str]]:

@@ -1,16 +1,22 @@
-"""A recipe as what to set and paste in SuperMerger (AUTOMATIC1111 extension), run by run."""
+"""A recipe as what to set and paste in SuperMerger (AUTOMATIC1111 extension), run by run.
+
+One for AUTOMATIC1111's own merger is told as what to set there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.architecture.widths import FamilyName
+from engine.modes.sums import ADD_DIFFERENCE, WEIGHT_SUM
 from engine.recipes.dialects import Dialect
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import NUMBERED, MergeStep, number
 from engine.supermerger.fields import OLD_ARITHMETIC, RunFields, fields_of
 from engine.supermerger.runs import Run, joined_runs
 
+_WEBUI_MODELS = ("Primary model (A)", "Secondary model (B)", "Tertiary model (C)")
+_WEBUI_METHODS = {WEIGHT_SUM.name: "Weighted sum", ADD_DIFFERENCE.name: "Add difference"}
 _XL_NAMES = "elemental rules call the blocks of SDXL by the 26 names in order, so M00 is IN09 there and OUT00 is IN10"
 
 
@@ -27,12 +33,29 @@ def instructions(recipe: Recipe, models: Mapping[str, str] | None = None) -> str
         Lines for people, no newline at the end.
     """
     runs = joined_runs(recipe)
+    if recipe.rules.webui:
+        return "\n".join(_webui_lines(recipe, runs, models or {}))
     lines = _title(recipe.rules, recipe.family)
     for place, run in enumerate(runs, start=1):
         half = recipe.save == "fp16"
         lines += ["", _heading(place, run, len(runs))]
         lines += [f"  {line}" for line in _lines(run, recipe, models or {}, half=half)]
     return "\n".join(lines)
+
+
+def _webui_lines(recipe: Recipe, runs: Sequence[Run], models: Mapping[str, str]) -> Iterator[str]:
+    """What to set in AUTOMATIC1111's Checkpoint Merger, in its words."""
+    yield f"Checkpoint Merger of {recipe.rules.commit}, not SuperMerger"
+    for place, run in enumerate(runs, start=1):
+        step = run.step
+        copied = len({*step.models}) == 1 and step.alpha == 0
+        yield from ("", _heading(place, run, len(runs)))
+        for label, name in zip(_WEBUI_MODELS, step.models[:1] if copied else step.models, strict=False):
+            yield f"  {label}: {_model_text(name, models)}"
+        yield f"  Interpolation Method: {'No interpolation' if copied else _WEBUI_METHODS[step.mode]}"
+        if not copied and not isinstance(step.alpha, tuple):
+            yield f"  Multiplier (M): {number(step.alpha)}"
+        yield f"  Save as float16: {'on' if recipe.save == 'fp16' else 'off'}"
 
 
 def _title(dialect: Dialect, family: FamilyName) -> list[str]:

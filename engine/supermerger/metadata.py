@@ -1,26 +1,29 @@
 """The recipe that tools write into the header of a merged ``.safetensors``: ``sd_merge_recipe``, ``sd_merge_models``.
 
-Read are SuperMerger's (type ``sd-webui-supermerger``) and that of A1111's own checkpoint merger (type ``webui``).
-SuperMerger's has no Adjust, no gamma, no seed, and nothing of extended SDXL blocks: a recipe with one of these can be
-rebuilt from ``mergehistory.csv`` alone. "Save current merge" wraps JSON in JSON, so texts are unwrapped as often as
-needed.
+Read are SuperMerger's (type ``sd-webui-supermerger``) and that of A1111's own checkpoint merger (type ``webui``,
+``engine.supermerger.webui``). SuperMerger's has no Adjust, no gamma, no seed, and nothing of extended SDXL blocks: a
+recipe with one of these can be rebuilt from ``mergehistory.csv`` alone. "Save current merge" wraps JSON in JSON, so
+texts are unwrapped as often as needed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
-from engine.errors import RecipeError
+from engine.errors import Named, RecipeError
 from engine.modes.registry import merge_mode
-from engine.modes.sums import ADD_DIFFERENCE
 from engine.recipes.blocks import BLOCKS, XL_BLOCKS
-from engine.recipes.dialects import Dialect
+from engine.recipes.dialects import Dialect, dialect_of
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import FORMS, MergeStep
-from engine.supermerger.fields import FilterMode, Reading, RunFields, fields_of, mode_of, notes_on, step_of
+from engine.supermerger.fields import FilterMode, Reading, RunFields, fields_of, mode_of, step_of
+from engine.supermerger.notes import family_note, notes_on, weights_lost
+from engine.supermerger.versions import DialectGuess, dialect_of_metadata, family_of_counts
+from engine.supermerger.webui import webui_notes, webui_recipe
 from engine.supermerger.weights import weights_line
 
 RECIPE_KEY = "sd_merge_recipe"
@@ -30,12 +33,13 @@ WEBUI = "webui"
 OWN = "sd-recipe-search"
 """The type under which this program writes: nobody else's."""
 
-_LOST = "Adjust, gamma and seed are not recorded in the metadata; if the run had any, take its row in mergehistory.csv"
-_LOST_XL = '"use extended XL" is not recorded either; write extended = true in the recipe if it was ticked'
-_WEBUI_MORE = (
-    "A1111's own merger also merges tensors that SuperMerger leaves as they are in A (position_ids; in SD2 and SDXL "
-    "positional_embedding, text_projection, logit_scale)"
+_LOST = (
+    'Adjust, gamma and seed are not recorded in the metadata, nor "use old calc method" and whether it was saved as '
+    "fp16; if the run had any, take its row in mergehistory.csv"
 )
+_LOST_VAE = "a VAE that was baked in is not recorded anywhere; bake it in with --vae"
+_LOST_XL = '"use extended XL" is not recorded either; write extended = true in the recipe if it was ticked'
+_FILTERS = ("Off", "Include", "Exclude")
 _XL_ROW = len(XL_BLOCKS)  # SuperMerger keeps a slot for the VAE behind the 19 UNet blocks
 
 Metadata = Mapping[str, str]
@@ -71,9 +75,10 @@ def run_metadata(
             remedy=f"name the file (--model {missing[0]}=PATH), and for the result of another run merge that one first",
         )
     hashes = [models[name or fields.models[0]][1] for name in fields.models]
+    named = {"dialect": dialect.name} if kind == OWN else {}  # SuperMerger's own has no place for it
     listed = {models[name][1]: {"name": models[name][0], "legacy_hash": None} for name in dict.fromkeys(run.models)}
     return {
-        RECIPE_KEY: json.dumps(recipe_metadata(fields, hashes, family, kind=kind)),
+        RECIPE_KEY: json.dumps(recipe_metadata(fields, hashes, family, kind=kind) | named),
         MODELS_KEY: json.dumps(listed),
     }
 
@@ -122,13 +127,22 @@ def _typed_numbers(text: str, family: FamilyName) -> list[float] | None:
 # --------------------------------------------------------------------------------------------------------- reading
 
 
-def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName) -> Reading:
+def recipe_of_metadata(
+    metadata: Metadata,
+    dialect: Dialect | None,
+    family: FamilyName | None,
+    *,
+    seed: int | None = None,
+    extended: bool = False,
+) -> Reading:
     """The recipe in the header of a merged file.
 
     Args:
         metadata: the header's texts.
-        dialect: of the SuperMerger that merged; the metadata does not say.
-        family: of the models; the metadata does not say.
+        dialect: of the SuperMerger that merged, which its metadata do not say; None: what they look like, with a note.
+        family: of the models, which the metadata do not say; None: SDXL by its weights, else SD1, with a note.
+        seed: of random rules, which they do not record.
+        extended: "use extended XL", which they do not record.
 
     Raises:
         RecipeError: there is none, it is damaged, or another tool's.
@@ -142,14 +156,17 @@ def recipe_of_metadata(metadata: Metadata, dialect: Dialect, family: FamilyName)
     names = _model_names(metadata.get(MODELS_KEY, "{}"))
     match content.get("type"):
         case "sd-webui-supermerger" | "sd-recipe-search":
-            return _from_supermerger(content, names, dialect, family)
+            found = _from_supermerger(content, names, dialect, family, seed=seed, extended=extended)
         case "webui":
-            return _from_webui(content, names, dialect, family)
+            found = _from_webui(content, names, dialect, family)
         case other:
             raise RecipeError(
                 f"{RECIPE_KEY} is of type {other!r}",
                 remedy=f"read are {SUPERMERGER} and {WEBUI} (A1111's checkpoint merger)",
             )
+    if family is None:
+        found = replace(found, notes=(family_note(found.recipe.family, "the metadata do"), *found.notes))
+    return found
 
 
 def _json_object(text: str, where: str) -> dict[str, Any]:
@@ -197,7 +214,13 @@ def _letters_of_hashes(hashes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _from_supermerger(
-    content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName
+    content: Mapping[str, Any],
+    names: Mapping[str, str],
+    dialect: Dialect | None,
+    known: FamilyName | None,
+    *,
+    seed: int | None,
+    extended: bool,
 ) -> Reading:
     hashes = _hashes(content, ("model_a", "model_b", "model_c"))
     mode: FilterMode = "Include" if content.get("Include") else "Exclude" if content.get("Exclude") else "Off"
@@ -213,10 +236,52 @@ def _from_supermerger(
         elemental=_elemental_text(content.get("elemental_merge")),
         filter_mode=mode,
         filtered=tuple(_texts(content.get(mode), mode)),
+        seed=seed,
+        extended=extended,
     )
-    recipe = Recipe(steps=(step_of(fields, dialect, family),), dialect=dialect.name, family=family)
-    extended = (_LOST_XL,) if dialect.extended and family == "sdxl" else ()
-    notes = (*notes_on(fields, dialect), _LOST, *extended)
+    family = known or family_of_counts([fields.weights_alpha.count(",") + 1]) or "sd1"
+    guess = None if dialect else _guess(content, fields, family)
+    rules = dialect or dialect_of(guess.name if guess else "")
+    recipe = Recipe(steps=(step_of(fields, rules, family),), dialect=rules.name, family=family)
+    notes = (*([guess.note] if guess else []), *notes_on(fields, rules), *_lost(content, recipe))
+    return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=notes)
+
+
+def _guess(content: Mapping[str, Any], fields: RunFields, family: FamilyName) -> DialectGuess:
+    """The dialect that the metadata are in; our own name it."""
+    if content.get("type") == OWN and isinstance(name := content.get("dialect"), str):
+        return DialectGuess(name=dialect_of(name).name, reason="it is named there")
+    by_block = fields.mbw and isinstance(content.get("weights_alpha"), list)
+    return dialect_of_metadata(
+        family,
+        filters=any(name in content for name in _FILTERS),
+        merged=[float(word) for word in fields.weights_alpha.split(",")] if by_block else None,
+        typed=str(content.get("weights_alpha_orig") or ""),
+        skipped=[name for name in fields.filtered if name in BLOCKS] if fields.filter_mode == "Exclude" else (),
+    )
+
+
+def _lost(content: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
+    """What the metadata do not record."""
+    yield _LOST
+    yield _LOST_VAE
+    (run,) = recipe.runs
+    if recipe.rules.extended and recipe.family == "sdxl" and not run.extended:
+        yield _LOST_XL
+    if "BASE" in weights_lost(run, recipe.rules, recipe.family).get("beta", ()):
+        yield "the beta of BASE may not be 0: head writes 0 where a filter skips keys; write the one that was set"
+
+
+def _from_webui(
+    content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect | None, known: FamilyName | None
+) -> Reading:
+    hashes = _hashes(content, ("primary_model_hash", "secondary_model_hash", "tertiary_model_hash"))
+    multiplier, models = _number_of(content, "multiplier"), _letters_of_hashes(hashes)
+    try:
+        recipe = webui_recipe(content, models, multiplier, dialect, known or "sd1")
+    except RecipeError as error:
+        raise error.under(Named(RECIPE_KEY)) from None
+    notes = tuple(webui_notes(content, dialect))
     return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=notes)
 
 
@@ -276,37 +341,3 @@ def _texts(value: object, name: str) -> list[str]:
     if isinstance(value, list) and all(isinstance(word, str) for word in cast("list[Any]", value)):
         return cast("list[str]", value)
     raise RecipeError(f"{RECIPE_KEY}: {name} is {value!r:.60}", remedy="a list of texts belongs there")
-
-
-# ------------------------------------------------------------------------------------------------- A1111's own merger
-
-
-def _from_webui(content: Mapping[str, Any], names: Mapping[str, str], dialect: Dialect, family: FamilyName) -> Reading:
-    hashes = _hashes(content, ("primary_model_hash", "secondary_model_hash", "tertiary_model_hash"))
-    method = str(content.get("interp_method"))
-    a, b, c = _letters_of_hashes(hashes)
-    multiplier = _number_of(content, "multiplier")
-    match method.lower():
-        case "weighted sum":
-            step = MergeStep(models=(a, b), alpha=multiplier)
-        case "add difference":
-            step = MergeStep(models=(a, b, c or a), mode=ADD_DIFFERENCE.name, alpha=multiplier)
-        case "no interpolation":
-            step = MergeStep(models=(a, a), alpha=0.0)
-        case _:
-            raise RecipeError(
-                f"{RECIPE_KEY}: interp_method is {method!r}",
-                remedy="Weighted sum, Add difference or No interpolation belongs there",
-            )
-    save = "fp16" if content.get("save_as_half") else "computed"
-    recipe = Recipe(steps=(step,), dialect=dialect.name, family=family, save=save)
-    return Reading(recipe=recipe, sources=_used(recipe, _described(hashes, names)), notes=tuple(_webui_notes(content)))
-
-
-def _webui_notes(content: Mapping[str, Any]) -> list[str]:
-    found = [_WEBUI_MORE]
-    if vae := content.get("bake_in_vae"):
-        found.append(f"the VAE was replaced by {vae!r}; recipes have no step for that, bake it in afterwards")
-    if pattern := content.get("discard_weights"):
-        found.append(f"weights that match {pattern!r} were left out of the file")
-    return found

@@ -16,7 +16,7 @@ from engine.modes.registry import merge_mode
 from engine.modes.sums import SUM_TWICE
 from engine.recipes.blocks import BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect
-from engine.recipes.presets import Weights
+from engine.recipes.presets import NO_PRESETS, OwnPresets
 from engine.recipes.steps import MergeStep
 from engine.supermerger.axes import NONE, PICTURES_ONLY, PINPOINTS, Axis, axis_values, queued
 from engine.supermerger.fields import FilterMode, RunFields, mode_of, step_of
@@ -58,9 +58,7 @@ def queue_of(plot: Plot) -> tuple[Plot, ...]:
     return tuple(replace(plot, **{split[0]: axis}) for axis in queued(getattr(plot, split[0])))
 
 
-def expand(
-    plot: Plot, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None = None
-) -> tuple[MergeStep, ...]:
+def expand(plot: Plot, dialect: Dialect, family: FamilyName, own: OwnPresets = NO_PRESETS) -> tuple[MergeStep, ...]:
     """Every merge that SuperMerger makes for a plot, in its order.
 
     Args:
@@ -81,7 +79,7 @@ def expand(
 
 def _check(plot: Plot) -> None:
     kinds = [axis.kind for axis in (plot.x, plot.y, plot.z) if axis.kind != NONE]
-    if twice := {kind for kind in kinds if kinds.count(kind) > 1}:
+    if twice := sorted({kind.strip() for kind in kinds if kinds.count(kind) > 1}):
         raise RecipeError(f"two axes are {', '.join(twice)}", remedy="choose another for one of them")
     needs = [kind for kind in kinds if kind in PINPOINTS]
     if len(needs) > 1:
@@ -94,7 +92,7 @@ def _check(plot: Plot) -> None:
 class _Cells:
     """Settings of the cells of one plot."""
 
-    def __init__(self, plot: Plot, dialect: Dialect, family: FamilyName, own: Mapping[str, Weights] | None) -> None:
+    def __init__(self, plot: Plot, dialect: Dialect, family: FamilyName, own: OwnPresets) -> None:
         self.plot, self._dialect, self._own = plot, dialect, own
         self._family: FamilyName = family
 

@@ -18,22 +18,78 @@ from engine.errors import Named, RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, blocks_of
 from engine.recipes.dialects import Dialect
 from engine.recipes.elemental import RANDOM_RATIOS
-from engine.recipes.presets import Weights, preset_weights
+from engine.recipes.presets import NO_PRESETS, OwnPresets, PresetRow, preset_row
 from engine.recipes.steps import FORMS, number
 
 Side = Literal["alpha", "beta"]
 
 OFFSETS: dict[Side, int] = {"alpha": 0, "beta": 50}
 """Which of the drawn numbers belongs to the first block of each text."""
-LIMITS = (0.0, 1.0)
-"""The lower and upper limit of every block, unless somebody changed them in SuperMerger's settings."""
-DECIMALS = 3
 RANDOM_PRESETS = ("ALL_R", "ALL_U", "ALL_X")
 """Presets that SuperMerger adds when it runs: one letter for every block."""
 
 _RANDOM_COUNT = 3000
 _LETTERS = ("R", "U", "X", "D")
 _ELEMENTAL = tuple(f"E{letter}" for letter in RANDOM_RATIOS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomSettings:
+    """SuperMerger's settings of random weights ("Let the Dice roll"), which it keeps nowhere.
+
+    Attributes:
+        lower: lower limits, one number for every place of a row or one a place: X draws down to it, and it is the width
+            of what D draws from.
+        upper: upper limits: X draws from it down, and D around it.
+        alpha_limits: the lower and the upper limits within which the dialect ``head`` holds random weights alpha.
+        beta_limits: the same for beta.
+        decimals: to which random numbers are rounded.
+    """
+
+    lower: tuple[float, ...] = (0.0,)
+    upper: tuple[float, ...] = (1.0,)
+    alpha_limits: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,))
+    beta_limits: tuple[tuple[float, ...], tuple[float, ...]] = ((0.0,), (1.0,))
+    decimals: int = 3
+
+    def draw(self, letter: str, value: float, place: int, *, held: Side | None) -> float:
+        """A random weight.
+
+        Args:
+            letter: R, U, X or D.
+            value: the drawn number, from 0 to 1.
+            place: in the row, from 0.
+            held: whose limits it is held within; None: nobody's.
+
+        Raises:
+            RecipeError: a list of limits has no number for the place.
+        """
+        low, high = _limit_at(self.lower, place, "lower"), _limit_at(self.upper, place, "upper")
+        found = {
+            "R": value,
+            "U": 1.5 - 2 * value,
+            "X": (low - high) * value + high,
+            "D": high + low * (value - 0.5),
+        }[letter]
+        found = round(found, self.decimals)
+        if held is None:
+            return found
+        least, most = self.alpha_limits if held == "alpha" else self.beta_limits
+        floor, ceiling = _limit_at(least, place, f"{held} lower"), _limit_at(most, place, f"{held} upper")
+        return min(max(found, floor), ceiling)
+
+
+USUAL_RANDOM = RandomSettings()
+"""SuperMerger's settings of random weights as it starts."""
+
+
+def _limit_at(limits: tuple[float, ...], place: int, name: str) -> float:
+    if len(limits) == 1:
+        return limits[0]
+    if place < len(limits):
+        return limits[place]
+    remedy = "write one number, or one for every number of the weights"
+    raise RecipeError(f"the {name} limits are {len(limits)} numbers, and weight {place + 1} is random", remedy=remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +115,10 @@ def parse_weights(
     family: FamilyName,
     dialect: Dialect,
     *,
-    own: Mapping[str, Weights] | None = None,
+    own: OwnPresets = NO_PRESETS,
     seed: int | None = None,
     side: Side = "alpha",
+    random: RandomSettings = USUAL_RANDOM,
 ) -> WeightsText:
     """Read a weights text.
 
@@ -72,18 +129,21 @@ def parse_weights(
         own: presets of one's own by name.
         seed: of the random numbers; SuperMerger keeps it in mergehistory.csv alone.
         side: which text it is.
+        random: SuperMerger's settings of random weights.
 
     Raises:
         RecipeError: with the place in the text; an unknown preset, a wrong count, or random numbers without a seed.
     """
-    if "," not in text and text.strip() not in RANDOM_PRESETS:
-        return WeightsText(numbers=_counted(preset_weights(text, own), family, dialect, text))
+    if "," not in text and (text.strip() in own.rows or text.strip() not in RANDOM_PRESETS):
+        row = preset_row(text, own, family)
+        _check_count(row, family, dialect, text)
+        text = ",".join(word if isinstance(word, str) else number(word) for word in row)
     if "," not in text:
         text = ",".join(text.strip()[-1] * len(BLOCKS))
     words = [word.strip() for word in text.split(",")]
     names = _blocks_of_row(len(words), family, dialect)
     numbers = [_parsed_number(word, place, text, names, dialect) for place, word in enumerate(words)]
-    return _with_random_weights(words, numbers, names, dialect, seed, side)
+    return _with_random_weights(words, numbers, names, dialect, seed, side, random)
 
 
 def _blocks_of_row(count: int, family: FamilyName, dialect: Dialect) -> tuple[str, ...]:
@@ -101,12 +161,11 @@ def _blocks_of_row(count: int, family: FamilyName, dialect: Dialect) -> tuple[st
     return names
 
 
-def _counted(weights: Weights, family: FamilyName, dialect: Dialect, name: str) -> Weights:
+def _check_count(row: PresetRow, family: FamilyName, dialect: Dialect, name: str) -> None:
     try:
-        _blocks_of_row(len(weights), family, dialect)
+        _blocks_of_row(len(row), family, dialect)
     except RecipeError as error:
         raise error.under(Named(f"preset {name.strip()!r}")) from None
-    return weights
 
 
 def _parsed_number(word: str, place: int, text: str, names: Sequence[str], dialect: Dialect) -> float:
@@ -139,6 +198,7 @@ def _with_random_weights(
     dialect: Dialect,
     seed: int | None,
     side: Side,
+    random: RandomSettings,
 ) -> WeightsText:
     letters = {place: word for place, word in enumerate(words) if word in _known_letters(dialect)}
     if letters and seed is None:
@@ -149,8 +209,10 @@ def _with_random_weights(
         )
     if letters:
         drawn = _random_numbers(seed or 0)
+        held = side if dialect.extended else None
         for place, letter in letters.items():
-            numbers[place] = _random_weight(letter, drawn[place + OFFSETS[side]], dialect)
+            if letter in _LETTERS:  # the others draw for every key
+                numbers[place] = random.draw(letter, drawn[place + OFFSETS[side]], place, held=held)
     return WeightsText(numbers=tuple(numbers), elemental=_random_rules(letters, len(words)))
 
 
@@ -158,23 +220,6 @@ def _random_numbers(seed: int) -> list[float]:
     import numpy as np
 
     return [float(value) for value in np.random.RandomState(seed).rand(_RANDOM_COUNT)]
-
-
-def _random_weight(letter: str, value: float, dialect: Dialect) -> float:
-    low, high = LIMITS
-    match letter:
-        case "R":
-            found = value
-        case "U":
-            found = 1.5 - 2 * value
-        case "X":
-            found = (low - high) * value + high
-        case "D":
-            found = high + low * (value - 0.5)
-        case _:
-            return 0.0
-    found = round(found, DECIMALS)
-    return min(max(found, low), high) if dialect.extended else found
 
 
 def _random_rules(letters: Mapping[int, str], count: int) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.errors import counted
 from scorers.base import Scorer, checked_values
 from scorers.errors import ScorerError
 from scorers.features import Features, Values
@@ -23,6 +24,10 @@ from scorers.panel.verdict import influence, jackknife, shares
 
 FEWEST_PICTURES = 4
 """The fewest pictures per calibration recipe from which noise is measured."""
+
+
+FEWEST_RECIPES = 3
+"""The fewest calibration recipes from which units are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +148,9 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
     Raises:
         ScorerError: fewer than three recipes, different slots, or fewer than ``FEWEST_PICTURES`` intact in all.
     """
-    if len(recipes) < 3:
-        raise ScorerError(f"{len(recipes)} calibration recipes", remedy="at least 3 are needed (A, B and FLAT_50, say)")
+    if len(recipes) < FEWEST_RECIPES:
+        remedy = f"at least {FEWEST_RECIPES} are needed (A, B and FLAT_50, say)"
+        raise ScorerError(counted(len(recipes), "calibration recipe"), remedy=remedy)
     first = next(iter(recipes.values()))
     other = [label for label, features in recipes.items() if set(features.slots) != set(first.slots)]
     if other:
@@ -156,8 +162,8 @@ def on_common_slots(recipes: Mapping[str, Features]) -> dict[str, Features]:
     if len(shared) < FEWEST_PICTURES:
         broken = {label: sum(map(bool, features.broken)) for label, features in recipes.items()}
         raise ScorerError(
-            f"only {len(shared)} slots have intact pictures in all calibration recipes, at least {FEWEST_PICTURES} are "
-            "needed",
+            f"only {counted(len(shared), 'prompt and seed has', 'prompts and seeds have')} intact pictures in all "
+            f"calibration recipes, at least {FEWEST_PICTURES} are needed",
             remedy=f"broken pictures: {', '.join(f'{label} {count}' for label, count in broken.items())}",
         )
     return {label: features.take([rows[label][slot] for slot in shared]) for label, features in recipes.items()}

@@ -225,7 +225,7 @@ class Judge:
         """See ``Panel.contributions``."""
         return {s.name: contributions_of(s, features) / self.scales[s.name].sigma for s in self._scorers}
 
-    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
+    def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """See ``Panel.compare``."""
         left, right = _on_shared_slots(a, b)
         if len(left) < 3:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import Problem
+from engine.errors import Problem, did_you_mean, first_line, value_text
 from search.plan import SURROGATE
 from search.surrogate.subspace import Location, Subspace
 
@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from search.trials import SearchTrials
 
 
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "true or false"),
+    (int, "a whole number"),
+    (float, "a number"),
+    (str, "a text in quotes"),
+)
+
+
 def options_problem(sampler: str, options: Mapping[str, Any]) -> Problem | None:
     """Return what is wrong with the options of a sampler, or None; it is made once to find out."""
     if not options:
         return None
     if sampler == SURROGATE:
         return Problem(what=f"sampler {SURROGATE} takes no options", remedy="leave them out")
+    if problem := _unknown_option(sampler, options):
+        return problem
     try:
         if sampler == "cmaes":
             from search.samplers.cma_es import suggest as evolved
@@ -31,10 +41,41 @@ def options_problem(sampler: str, options: Mapping[str, Any]) -> Problem | None:
             from search.samplers.optuna_samplers import suggest
 
             suggest(sampler, 2, (), seed=0, number=0, options=options)
-    except (TypeError, ValueError, AssertionError) as error:
+    except TypeError:
+        what = f"sampler {sampler}: the value of an option is of another kind than it takes"
+        return Problem(what=what, remedy="see its options in the manual of Optuna, or of the package cmaes")
+    except (ValueError, AssertionError) as error:
         remedy = "write options as Optuna, or the package cmaes, names them"
-        return Problem(what=f"sampler {sampler}: {error}", remedy=remedy)
+        return Problem(what=f"sampler {sampler}: {first_line(error)}", remedy=remedy)
     return None
+
+
+def _unknown_option(sampler: str, options: Mapping[str, Any]) -> Problem | None:
+    """What is wrong with the names of options, and with the kinds of their values where the default shows them."""
+    if sampler == "cmaes":
+        from search.samplers.cma_es import known_options
+    else:
+        from search.samplers.optuna_samplers import known_options
+
+    known = known_options(sampler)
+    for name, value in options.items():
+        if name not in known:
+            return Problem(
+                place=(name,),
+                what=f"sampler {sampler} has no such option",
+                seen=value,
+                remedy=did_you_mean(name, known),
+            )
+        kind = next((words for own, words in _KINDS if type(known[name]) is own), "")
+        if kind and not _is_of_kind(value, known[name]):
+            remedy = f"write for example {name} = {value_text(known[name])}"
+            return Problem(place=(name,), what=f"must be {kind}", seen=value, remedy=remedy)
+    return None
+
+
+def _is_of_kind(value: object, default: object) -> bool:
+    """Whether a value is of the kind of a default; a whole number will do for any other."""
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
 
 
 def suggest_location(stage: Stage, trials: SearchTrials, subspace: Subspace, seed: int) -> Location:

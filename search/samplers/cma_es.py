@@ -7,6 +7,7 @@ be saved: a search that goes on proposes what it would have proposed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ SIGMA = 0.1
 """First step size, as a part of an axis; an option of the same name changes it."""
 EDGE = 0.02
 """How far from the bounds the mean begins at least, as a part of an axis."""
+
+
+def known_options(_name: str) -> dict[str, Any]:
+    """Return the options of CMA-ES by name, each with its default."""
+    from cmaes import CMA
+
+    own = {"mean", "bounds", "seed", "cov"}
+    parameters = signature(CMA).parameters.values()
+    return {one.name: one.default for one in parameters if one.name not in own} | {"sigma": SIGMA}
 
 
 def suggest(

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from search.space.space import Space
@@ -89,18 +90,29 @@ def _ask(study: optuna.Study, box: dict[str, BaseDistribution]) -> tuple[float, 
     return tuple(float(found[name]) for name in box)
 
 
-def _sampler(name: str, seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+def known_options(name: str) -> dict[str, Any]:
+    """Return the options of a sampler of Optuna by name, each with its default."""
+    return {one.name: one.default for one in signature(_class_of(name)).parameters.values()}
+
+
+def _class_of(name: str) -> type[optuna.samplers.BaseSampler]:
     import optuna
 
     made = optuna.samplers
-    kinds = {
+    kinds: dict[str, type[optuna.samplers.BaseSampler]] = {
         "gp": made.GPSampler, "tpe": made.TPESampler, "nsga2": made.NSGAIISampler, "qmc": made.QMCSampler,
         "random": made.RandomSampler,
     }  # fmt: skip
+    return kinds[name]
+
+
+def _sampler(name: str, seed: int, options: Mapping[str, Any]) -> optuna.samplers.BaseSampler:
+    import optuna
+
     given: dict[str, Any] = {"seed": seed, **DEFAULT_OPTIONS.get(name, {}), **options}
     with warnings.catch_warnings():  # QMC is "experimental"
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return kinds[name](**given)
+        return _class_of(name)(**given)
 
 
 def _quiet() -> None:

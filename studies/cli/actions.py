@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from engine.errors import Problem
+from engine.errors import Problem, Problems
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import MODELS, swapped_files
-from studies.night.fingerprint import INPUTS
+from studies.night.fingerprint import INPUTS, refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
 from studies.preflight.checks import preflight
-from studies.preflight.findings import is_fatal
+from studies.preflight.findings import Finding, is_fatal
 from studies.progress import bytes_meter
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
@@ -25,13 +25,24 @@ from studies.store.workers import alone
 from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
 
+def check_study(spec: StudySpec) -> tuple[Finding, ...]:
+    """Check everything that would fail, and whether the study can go on where it was begun; errors come first."""
+    found = preflight(spec)
+    if is_fatal(found):
+        return found
+    problems = Problems()
+    with problems.collecting():
+        refuse_other_inputs_than_before(spec)
+    return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+
+
 def refuse_unready(spec: StudySpec, console: Console) -> None:
     """Check everything that would fail, and print errors and warnings.
 
     Raises:
         StudyError: the check found an error.
     """
-    findings = preflight(spec)
+    findings = check_study(spec)
     for finding in findings:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)

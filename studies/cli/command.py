@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -74,14 +76,16 @@ class OutermostGroup(OurGroup):
 
 
 def opened(study: Path) -> StudySpec:
-    """Read a study file; a folder stands for the ``study.toml`` in it.
+    """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted.
 
     No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
     """
     from engine.files import file_kind
+    from studies.store.left_behind import clear_up
     from studies.studyfile.read import read_study_file
 
     spec = read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
+    clear_up(spec.storage.folder)
     return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 
@@ -106,6 +110,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
+            with suppress(ValueError):  # outside the main thread nobody sends us signals
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl+C must not break into the end
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 

@@ -33,12 +33,14 @@ def rescore(study: Path, render: bool, *, trust: bool) -> None:
 
 def print_rescored(name: str, done: RescoreResult, study: Path) -> None:
     """Print the result of rescoring, and what to type next."""
+    from engine.errors import counted
+
     if not done.changed:
         click.echo(f"{name}: no scorer, weight or reference has changed since the trials were scored")
         return
     for line in done.changed:
         click.echo(f"changed: {line}")
-    click.echo(f"{done.trials} trials judged again; the best now:")
+    click.echo(f"{counted(done.trials, 'trial')} judged again; the best now:")
     for number, before, after in done.moved[:5]:
         click.echo(f"  trial {number}: {after:+.2f} (before: {before:+.2f})")
     if done.proved:

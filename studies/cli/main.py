@@ -11,7 +11,7 @@ import click
 from engine.modes.registry import MERGE_MODES
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.judge import pick, rescore
-from studies.cli.output_options import output_options
+from studies.cli.output_options import DTYPES, output_options
 from studies.cli.plot import plot
 from studies.cli.recipe import recipe
 from studies.cli.render import render
@@ -92,10 +92,10 @@ def init(
 @plain_errors
 def check(study: Path, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
-    from studies.preflight.checks import preflight
+    from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
 
-    findings = preflight(allowed(opened(study), trust=trust))
+    findings = check_study(allowed(opened(study), trust=trust))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):
@@ -179,7 +179,7 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 @study_argument
 @click.option("--pin", type=int, help="Number of the pin; default: the newest.")
 @click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
-@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), help="Default: what the search rounded to.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Default: what the search rounded to.")
 @output_options
 @plain_errors
 def export(
@@ -225,7 +225,13 @@ def export(
 @main.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--dtype", type=click.Choice(["fp16", "bf16", "fp32"]), default="fp16", show_default=True)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    default="fp16",
+    show_default=True,
+    help="Of all weights; computed: each tensor's as the merge gives it.",
+)
 @output_options
 @plain_errors
 def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool, overwrite: bool) -> None:
@@ -233,11 +239,14 @@ def merge(recipe: Path, out: Path, dtype: str, output: Output, with_recipe: bool
     from dataclasses import replace
 
     from engine.recipes.file import read_recipe_file
+    from engine.supermerger.notes import unmet_notes
     from studies.inputs.hashes import hashes_of, user_memory
     from studies.progress import bytes_meter
     from studies.review.export import export_recipe, print_export
 
     content = read_recipe_file(recipe)
+    for note in (*content.notes, *unmet_notes(content.recipe)):
+        click.echo(f"note: {note}", err=True)
     used = {name: content.models[name] for name in content.recipe.models}
     hashes = dict.fromkeys(used, "")
     if with_recipe:

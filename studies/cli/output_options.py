@@ -8,6 +8,9 @@ from pathlib import Path
 
 import click
 
+DTYPES = ("fp16", "bf16", "fp32", "computed")
+"""What ``--dtype`` may be: those of ``engine.merging.output``, which are not read here, since that loads torch."""
+
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of commands that write a checkpoint: ``output`` (of ``engine.merging.output``), ``with_recipe``."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.shots.options import EMPHASES
+
 if TYPE_CHECKING:
     from engine.shots.shot import Shot
+    from studies.pictures.taken import TakenSettings
 
 _PATH = click.Path(path_type=Path)
 SHOT_OPTIONS = (
@@ -27,6 +30,10 @@ SHOT_OPTIONS = (
     click.option("--eta", type=float, help="Share of fresh noise.  [default: the sampler's]"),
     click.option("--s-noise", type=float, help="Factor on fresh noise.  [default: 1]"),
     click.option("--ensd", type=int, help="Eta noise seed delta.  [default: 0]"),
+    click.option("--emphasis", type=click.Choice(EMPHASES), help="How weights in prompts count.  [default: Original]"),
+    click.option("--ngms", type=float, help="Noise level below which every second call has no negative.  [default: 0]"),
+    click.option("--variation-seed", type=int, help="Seed of the noise that the first is turned to.  [default: 0]"),
+    click.option("--variation-strength", type=float, help="How far it is turned, from 0 to 1.  [default: 0]"),
     click.option("--from", "picture", type=_PATH, help="Take all of these from a WebUI's picture; options win."),
 )
 ENGINE_OPTIONS = (
@@ -58,19 +65,18 @@ def with_options(options: Sequence[Any]) -> Callable[[Callable[..., None]], Call
     return put
 
 
-def taken_from(picture: Path | None, vae: Path | None = None) -> dict[str, Any]:
-    """The settings in a picture's text; notes name those not followed here, and its VAE unless one is given."""
-    if picture is None:
-        return {}
-    from engine.shots.infotext import read_fields, shot_settings, unfollowed
-    from studies.pictures.pictures import parameters_of
+def taken_from(
+    picture: Path | None, given: Mapping[str, Any], *, vae: Path | None, embeddings: Path | None
+) -> TakenSettings:
+    """The settings in a picture's text, with notes and warnings of what becomes of them printed; see `read_taken`."""
+    from studies.pictures.taken import read_taken
 
-    fields = read_fields(parameters_of(picture))
-    for words in unfollowed(fields):
-        click.echo(f"note: {picture.name} says {words}, which is not followed here", err=True)
-    if vae is None and "VAE" in fields:
-        click.echo(f"note: {picture.name} was decoded by {fields['VAE']}; give that file with --vae", err=True)
-    return shot_settings(fields)
+    taken = read_taken(picture, given, vae=vae, embeddings=embeddings)
+    for note in taken.notes:
+        click.echo(f"note: {note}", err=True)
+    for warning in taken.warnings:
+        warn(warning)
+    return taken
 
 
 def warn_of_prompts(shots: Sequence[Shot]) -> None:
@@ -78,11 +84,11 @@ def warn_of_prompts(shots: Sequence[Shot]) -> None:
     from engine.prompts.check import check_prompt
 
     passes = [part for shot in shots for part in shot.passes]
-    for prompt in dict.fromkeys(part.prompt for part in passes):
-        for remark in check_prompt(prompt):
+    for prompt, old in dict.fromkeys((part.prompt, part.compatibility.old_timelines) for part in passes):
+        for remark in check_prompt(prompt, old_timelines=old):
             warn(f"prompt: {remark}")
-    for negative in dict.fromkeys(part.negative for part in passes):
-        for remark in check_prompt(negative, negative=True):
+    for negative, old in dict.fromkeys((part.negative, part.compatibility.old_timelines) for part in passes):
+        for remark in check_prompt(negative, negative=True, old_timelines=old):
             warn(f"negative: {remark}")
 
 

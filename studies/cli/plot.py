@@ -94,22 +94,35 @@ def plot(
     Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed, Prompt, Recipe and
     Checkpoint name without values take those of --seed, -p and SOURCE.
     """
+    from engine.errors import Problems
     from studies.pictures.pictures import refuse_existing
+    from studies.pictures.plot_kinds import fields_of
     from studies.pictures.plot_render import grid_of, render_plan
     from studies.pictures.plot_request import PlotRequest, planned
     from studies.pictures.settings import read_seeds
     from studies.pictures.sources import file_hashes
 
+    axes = {letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
+    set_otherwise = dict.fromkeys({*fields_of(axes.values()), *(["seed"] if seeds else [])})
+    taken = taken_from(picture, set_otherwise | given, vae=vae, embeddings=embeddings)
+    chosen = "on" if taken.zero_terminal and ztsnr == "auto" else ztsnr
+    problems, numbers = Problems(), list[int]()
+    with problems.collecting():
+        numbers = read_seeds(seeds)
     request = PlotRequest(
-        axes={letter: text for letter, text in (("X", x), ("Y", y), ("Z", z)) if text is not None},
+        axes=axes,
         sources=sources,
         prompts=prompts,
-        seeds=read_seeds(seeds),
-        given={name: value for name, value in settings.items() if value is not None},
-        taken=taken_from(picture, vae),
+        seeds=numbers,
+        wrong=problems.found,
+        given=given,
+        taken=taken.settings,
         vae=vae,
         upscalers=upscalers,
         prediction=prediction,
+        embeddings=embeddings,
+        ztsnr=chosen == "on",
         run=run,
         limit=limit,
     )
@@ -124,7 +137,7 @@ def plot(
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": ztsnr, **folders}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

@@ -2,55 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from studies.cli.command import OurGroup, plain_errors
+from studies.cli.recipe_options import (
+    DIALECTS,
+    RANDOM_OPTIONS,
+    SETTING_OPTIONS,
+    SOURCE_OPTIONS,
+    input_options,
+    with_options,
+)
 from studies.terminal import console
 
 if TYPE_CHECKING:
-    from studies.recipes.inputs import InputOptions, RecipeInput
+    from studies.recipes.inputs import RecipeInput
 
-_FROM = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
 _TO = ("toml", "weights", "preset", "elemental", "adjust", "history", "metadata", "instructions")
-_DIALECTS = ("2023", "classic", "head", "head_patched")
-_SOURCE_OPTIONS = (
-    click.option("--from", "kind", type=click.Choice(_FROM), help="Format of the input; default: by its name."),
-    click.option("--id", "row", type=int, help="ID of a row of mergehistory.csv; negative: from the end."),
-    click.option("--preset", help="Name of a preset in a preset file."),
-    click.option("--presets", type=click.Path(path_type=Path), help="A file of presets of your own."),
-    click.option(
-        "--family", type=click.Choice(["sd1", "sd2", "sdxl"]), help="Of the models; default: as the input says."
-    ),
-    click.option("--read-as", type=click.Choice(_DIALECTS), help="Dialect of a text that does not name its own."),
-)
-_SETTING_OPTIONS = (
-    click.option("--mode", default="Weight sum", help="Merge mode that a single text belongs to."),
-    click.option("--calculation", default="normal", help="Calculation mode that a single text belongs to."),
-    click.option("--alpha", type=float, default=0.0, help="Alpha that a single text belongs to."),
-    click.option("--beta", type=float, default=0.0, help="Beta that a single text belongs to."),
-    click.option("--elemental", default="", help="Elemental text beside a weights text."),
-    click.option("--adjust", default="", help="Adjust text beside a weights or elemental text."),
-    click.option("--seed", type=int, help="Seed of the random numbers in a single text."),
-)
 
 
 class _CannotCompareError(click.ClickException):
     """``recipe diff`` cannot compare; the exit status is that of the program diff."""
 
     exit_code = 2
-
-
-def _with_options(options: tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    def put(command: Callable[..., None]) -> Callable[..., None]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return put
 
 
 @click.group(cls=OurGroup)
@@ -60,14 +38,16 @@ def recipe() -> None:
 
 @recipe.command()
 @click.argument("file")
-@_with_options(_SOURCE_OPTIONS)
+@with_options(SOURCE_OPTIONS)
+@with_options(SETTING_OPTIONS)
+@with_options(RANDOM_OPTIONS)
 @click.option("--supermerger", is_flag=True, help="What to set in SuperMerger, run by run.")
 @plain_errors
 def show(file: str, supermerger: bool, **how: Any) -> None:
     """Show a recipe: a recipe file, a merged checkpoint, a mergehistory.csv with --id, or - for standard input."""
     from studies.recipes.inputs import read_input
 
-    found = read_input(file, _input_options(**how))
+    found = read_input(file, input_options(**how))
     if supermerger:
         _show_notes(found)
         click.echo(_instructions(found), nl=False)
@@ -82,10 +62,11 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
 @recipe.command()
 @click.argument("source", metavar="INPUT")
 @click.argument("output")
-@_with_options(_SOURCE_OPTIONS)
-@_with_options(_SETTING_OPTIONS)
+@with_options(SOURCE_OPTIONS)
+@with_options(SETTING_OPTIONS)
+@with_options(RANDOM_OPTIONS)
 @click.option("--to", type=click.Choice(_TO), help="Format of the output; default: by its name.")
-@click.option("--dialect", type=click.Choice(_DIALECTS), help="Translate to this dialect; it makes the same model.")
+@click.option("--dialect", type=click.Choice(DIALECTS), help="Translate to this dialect; it makes the same model.")
 @click.option("--accept-differences", is_flag=True, help="Translate even where the model would not be the same.")
 @click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
 @click.option("--run", type=int, help="Which run of SuperMerger a single text is of.")
@@ -113,7 +94,7 @@ def convert(
 
     kind = to or (None if output != STDIN else "toml")
     form = TextOptions(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
-    found = _with_paths(read_input(source, _input_options(**how)), models)
+    found = _with_paths(read_input(source, input_options(**how)), models)
     _show_notes(found)
     if dialect is not None:
         found = _translated(found, dialect, accept=accept_differences)
@@ -129,7 +110,7 @@ def convert(
 @recipe.command()
 @click.argument("first")
 @click.argument("second")
-@_with_options(_SOURCE_OPTIONS)
+@with_options(SOURCE_OPTIONS)
 @click.option("--second-id", type=int, help="The same as --id, for SECOND alone.")
 def diff(first: str, second: str, second_id: int | None, **how: Any) -> None:
     """Show how two recipes differ. Exit status 0: not at all; 1: they differ; 2: they cannot be compared."""
@@ -149,9 +130,9 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
     from studies.recipes.diff import differences
     from studies.recipes.inputs import read_input
 
-    one = read_input(first, _input_options(**how))
+    one = read_input(first, input_options(**how))
     how["row"] = how["row"] if second_id is None else second_id
-    other = read_input(second, _input_options(**how))
+    other = read_input(second, input_options(**how))
     found = differences(one.recipe, other.recipe)
     table = Table()
     for heading in ("step", "what", first, second):
@@ -165,14 +146,14 @@ def _compared(first: str, second: str, second_id: int | None, **how: Any) -> boo
 
 @recipe.command()
 @click.argument("files", nargs=-1, required=True)
-@_with_options(_SOURCE_OPTIONS)
+@with_options(SOURCE_OPTIONS)
 @plain_errors
 def axis(files: tuple[str, ...], **how: Any) -> None:
     """Show what to set in SuperMerger for an X/Y/Z plot of recipes that differ in one respect."""
     from studies.recipes.inputs import read_input
     from studies.recipes.plots import axis_lines
 
-    recipes = [read_input(file, _input_options(**how)).recipe for file in files]
+    recipes = [read_input(file, input_options(**how)).recipe for file in files]
     click.echo("\n".join(axis_lines(recipes)))
 
 
@@ -182,7 +163,7 @@ def axis(files: tuple[str, ...], **how: Any) -> None:
 @click.option("-x", "x", required=True, metavar="KIND=VALUES", help=r'Such as "mbw alpha=FLAT_25\nFLAT_75".')
 @click.option("-y", "y", metavar="KIND=VALUES", help="The second axis.")
 @click.option("-z", "z", metavar="KIND=VALUES", help="The third axis.")
-@_with_options(_SOURCE_OPTIONS)
+@with_options(SOURCE_OPTIONS)
 @click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
 @click.option("--run", type=int, default=1, show_default=True, help="Which step the plot is of.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
@@ -199,52 +180,21 @@ def cells(
     **how: Any,
 ) -> None:
     """Write the recipe of every cell of an X/Y/Z plot, numbered in SuperMerger's order, into FOLDER."""
+    from engine.supermerger.notes import unmet_notes
     from studies.recipes.inputs import read_input
     from studies.recipes.plots import cells as cells_of
     from studies.recipes.plots import parse_axis, write_cells
 
-    found = _with_paths(read_input(file, _input_options(**how)), models)
+    found = _with_paths(read_input(file, input_options(**how)), models)
     axes = [parse_axis(text) for text in (x, y, z) if text is not None]
-    paths = write_cells(found, cells_of(found, run, axes), folder, overwrite=overwrite)
+    made = cells_of(found, run, axes)
+    for note in dict.fromkeys(note for one in made for note in unmet_notes(one)):
+        click.echo(f"note: {note}", err=True)
+    paths = write_cells(found, made, folder, overwrite=overwrite)
     click.echo(f"wrote {paths[0]} to {paths[-1].name}" if len(paths) > 1 else f"wrote {paths[0]}")
 
 
 # ------------------------------------------------------------------------------------------------------ their parts
-
-
-def _input_options(
-    *,
-    kind: str | None,
-    row: int | None,
-    preset: str | None,
-    presets: Path | None,
-    family: Any,
-    read_as: str | None,
-    **settings: Any,
-) -> InputOptions:
-    from engine.supermerger.fields import RunFields
-    from studies.recipes.inputs import InputOptions
-
-    return InputOptions(
-        kind=kind,
-        dialect=read_as,
-        family=family,
-        row=row,
-        preset=preset,
-        presets=presets,
-        settings=RunFields(models=_letters(**settings), **settings) if settings else RunFields(),
-    )
-
-
-def _letters(*, mode: str, calculation: str, **_others: Any) -> tuple[str, ...]:
-    """A and B, and C where the mode takes one; in Self, A twice."""
-    from engine.modes.pair import pair_of
-    from engine.supermerger.fields import mode_of
-
-    pair = pair_of(mode_of(mode), calculation)
-    if pair.calculation.inputs == "A":
-        return "A", "A", ""
-    return "A", "B", "" if pair.models == 2 else "C"
 
 
 def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:

@@ -10,7 +10,7 @@ import click
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
-from studies.terminal import console
+from studies.terminal import lasting_console, let_output_go
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -72,14 +72,23 @@ def run(
 
     if mend:
         click.echo(repair_study(spec.storage))
+    console = lasting_console()
     if not checked:
-        refuse_unready(spec, console())
+        refuse_unready(spec, console)
     if workers is None:
-        search_study(spec, str(study), console(), proof=not no_proof)
+        search_study(spec, str(study), console, proof=not no_proof)
         return
     from studies.night.team import run_team
 
     flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
     options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec.storage.file, spec.rendering.device, workers, options, click.echo):
+    if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
         raise click.exceptions.Exit(1)
+
+
+def _say(line: str) -> None:
+    """Print a worker's line; where nobody reads any more, the workers go on all the same."""
+    try:
+        click.echo(line)
+    except BrokenPipeError:
+        let_output_go()

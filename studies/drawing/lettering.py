@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
+from engine.errors import first_line
 from studies.errors import StudyError
 
 BUNDLED = Path(__file__).with_name("fonts") / "NotoSansJP-Regular.ttf"
@@ -84,9 +85,8 @@ def _checked(path: Path) -> str:
     try:
         _opened(str(path), _PROBE)
     except OSError as error:
-        raise StudyError(
-            f"cannot be read as a font ({error})", place=(path,), remedy="give a TrueType or OpenType file"
-        ) from error
+        what = f"cannot be read as a font ({error.strerror or first_line(error)})"
+        raise StudyError(what, place=(path,), remedy="give a TrueType or OpenType file") from error
     return str(path)
 
 

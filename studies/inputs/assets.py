@@ -28,6 +28,7 @@ def refuse_misfits(rendering: Rendering, shots: StudyShots, widths: Widths) -> N
     """
     if rendering.embeddings is None:
         return
+    from engine.prompts.chunks import refuse_long_embedding
     from engine.prompts.embedding_file import PAIR, SINGLE
     from engine.prompts.embeddings import EmbeddingFolder
 
@@ -35,7 +36,7 @@ def refuse_misfits(rendering: Rendering, shots: StudyShots, widths: Widths) -> N
     kinds = PAIR if widths.family == "sdxl" else (SINGLE,)
     for name in embedding_hashes(rendering, shots):
         for kind, encoder in zip(kinds, widths.encoders, strict=True):
-            folder.fitting(name, encoder.width, kind)
+            refuse_long_embedding(name, len(folder.fitting(name, encoder.width, kind)))
 
 
 def upscaler_names(shots: StudyShots) -> tuple[str, ...]:
@@ -63,13 +64,12 @@ def refuse_unusable(rendering: Rendering, shots: StudyShots) -> None:
     Raises:
         RenderError: one is not there, is no upscaler, or the package that runs it is missing.
     """
-    names = upscaler_names(shots)
-    if rendering.upscalers is None or not names:
+    if rendering.upscalers is None:
         return
     import torch
 
     from engine.rendering.upscaler_models import UpscalerFolder
 
     folder = UpscalerFolder(rendering.upscalers)
-    for name in names:
+    for name in upscaler_names(shots):
         folder.opened(name, torch.device("cpu"))

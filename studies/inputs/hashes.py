@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
 from engine.files import readable, replaced
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""What a hash looks like."""
 BytesProgress = Callable[[int, int], None]
 log = logging.getLogger(__name__)
 
@@ -99,10 +103,10 @@ def _identity(path: Path) -> str:
 
 
 def _known(memory: Path) -> dict[str, str]:
+    """The remembered hashes; what is damaged is left out, and hashed again."""
     try:
         found = json.loads(readable(memory).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return (
-        {name: digest for name, digest in found.items() if isinstance(digest, str)} if isinstance(found, dict) else {}
-    )
+    entries = cast("dict[str, object]", found).items() if isinstance(found, dict) else ()
+    return {name: value for name, value in entries if isinstance(value, str) and SHA256.fullmatch(value)}

@@ -13,6 +13,7 @@ from studies.night.noise import measure
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.storage import StudyStore
+from studies.studyfile.enough import refuse_too_few
 from studies.studyfile.spec import Merge, SearchSettings, StudyShots
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def calibrate(
     """Render the calibration recipes, unless they are kept, fit the panel to them, and print the result.
 
     Raises:
-        StudyError, EngineError, ScorerError: as ``fit``.
+        StudyError: as ``refuse_too_few`` and ``fit``.
+        EngineError, ScorerError: as ``fit``.
     """
+    refuse_too_few(search, shots)
     fit(merge, search, shots, workshop, store.noted(OFF), console)
     report = report_lines(workshop.panel)
     store.note("calibration", report)

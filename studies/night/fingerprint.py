@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import value_text
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
-from studies.inputs.models import MODELS, vae_hashes
+from studies.inputs.models import MODELS, model_hashes, vae_hashes
+from studies.store.journal import studies_in
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:
+    from scorers.panel.panel import Panel
     from studies.night.workshop import Workshop
 
 log = logging.getLogger(__name__)
@@ -22,13 +26,20 @@ PANEL = "panel"
 """Name of the panel's version among the inputs."""
 INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
 """Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+NOISE_LEVELS = "noise levels"
+"""Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
+SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}
+"""Surroundings that studies of before lack: in float64 until the levels became those of the WebUI, bit for bit."""
+SHOT = "shot "
+"""What the names of the shots begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
 def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str], workshop: Workshop) -> None:
     """Compare the inputs with those of the study's first night, or store them if this is the first.
 
-    Other libraries or another device change pictures by rounding only: they are warned of, not refused.
+    Other libraries, another device or other roundings of noise levels change pictures by rounding, and the noise of the
+    SDE samplers by a few percent at most: they are warned of, not refused.
 
     Args:
         store: the study's storage.
@@ -42,18 +53,36 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
     """
     # Workers on cuda:0 and cuda:1 have the same surroundings.
     surroundings = {name: version(name) for name in LIBRARIES} | {"device": workshop.device.type}
-    known = store.noted(INPUTS)
-    if known is None:
+    surroundings[NOISE_LEVELS] = "float32"
+    if store.noted(INPUTS) is None:
         store.note(INPUTS, dict(inputs))
         store.note(JUDGED_BY, dict(workshop.panel.made_of))
         store.note(SURROUNDINGS, surroundings)
         return
-    changed = [
-        f"  {name}: was {known.get(name, 'not set')}, is {inputs.get(name, 'not set')}"
-        for name in differing(known, inputs)
-    ]
+    refuse_other_inputs(store, storage, inputs, workshop.panel)
+    before = SURROUNDINGS_BEFORE | (store.noted(SURROUNDINGS) or {})
+    for name in differing(before, surroundings):
+        log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
+
+
+def refuse_other_inputs(store: StudyStore, storage: Storage, inputs: Mapping[str, str], panel: Panel) -> None:
+    """Compare the inputs with those of the study's first night, if there was one.
+
+    Args:
+        store: the study's storage.
+        storage: names the study in messages.
+        inputs: as `inputs_of` returns them.
+        panel: which they speak of.
+
+    Raises:
+        StudyError: as `refuse_changes`.
+    """
+    known = store.noted(INPUTS)
+    if known is None:
+        return
+    changed = changed_inputs(known, inputs)
     if differing(known, inputs) == [PANEL]:
-        what = panel_changes(store.noted(JUDGED_BY) or {}, workshop.panel.made_of)
+        what = panel_changes(store.noted(JUDGED_BY) or {}, panel.made_of)
         raise StudyError(
             f"what judges pictures changed ({'; '.join(what) or 'the versions of the scorers'}), and scores "
             f"of both would not compare",
@@ -67,14 +96,61 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
             + "\nput them back, or give the study another name to start a new one",
             place=(storage.folder,),
         )
-    before = store.noted(SURROUNDINGS)
-    for name in differing(before, surroundings):
-        log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
 
 
-def inputs_of(spec: StudySpec, models: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
+def refuse_other_inputs_than_before(spec: StudySpec) -> None:
+    """Compare the inputs of a study that was begun with those of its first night, before a night opens anything.
+
+    Raises:
+        StudyError: as `refuse_changes`.
+        EngineError, ScorerError: a file of the inputs cannot be read.
+    """
+    from scorers.panel.panel import Panel
+
+    storage = spec.storage
+    if storage.name not in studies_in(storage.folder):
+        return
+    store = StudyStore(storage.folder, storage.name)
+    device = spec.rendering.device if spec.rendering.device != "auto" else "cpu"
+    panel = Panel.open(spec.panel_settings(), device=device)
+    refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
+
+
+def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """How inputs differ, a line each; of shots only the settings that changed, with the shots that they changed in."""
+    lines, settings = list[str](), dict[tuple[str, str, str], list[str]]()
+    for name in differing(before, now):
+        old, new = before.get(name), now.get(name)
+        if name.startswith(SHOT) and old and new:
+            for key, was, has in _changed_settings(old, new):
+                settings.setdefault((key, was, has), []).append(name.removeprefix(SHOT))
+        else:
+            lines.append(f"  {name}: was {_input_text(name, old)}, is {_input_text(name, new)}")
+    for (key, was, has), shots in settings.items():
+        lines.append(f"  {key}: was {was}, is {has} (shot{'s' * (len(shots) > 1)} {', '.join(shots)})")
+    return lines
+
+
+def _input_text(name: str, text: str | None) -> str:
+    if text is None:
+        return "not there"
+    if not name.startswith(SHOT):
+        return text
+    shot = json.loads(text)
+    return f'"{shot.get("prompt", "")}", seed {shot.get("seed")}'
+
+
+def _changed_settings(old: str, new: str) -> Iterator[tuple[str, str, str]]:
+    """Name, old and new value of the settings of a shot that changed."""
+    was, has = json.loads(old), json.loads(new)
+    for key in differing(was, has):
+        texts = [value_text(one[key]) if key in one else "not set" for one in (was, has)]
+        yield key, texts[0], texts[1]
+
+
+def inputs_of(spec: StudySpec, models: Mapping[str, str], panel: Panel) -> dict[str, str]:
     """Everything that a study's numbers depend on, by name."""
-    inputs = {**spec.fingerprint(), PANEL: workshop.panel.version}
+    inputs = {**spec.fingerprint(), PANEL: panel.version}
     inputs |= {f"{MODELS}{letter}": digest for letter, digest in models.items()}
     inputs |= vae_hashes(spec.rendering, spec.storage)
     embeddings, upscalers = embedding_hashes(spec.rendering, spec.shots), upscaler_hashes(spec.rendering, spec.shots)

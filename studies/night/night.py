@@ -91,7 +91,7 @@ class Night:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
-            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop), workshop)
+            refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
@@ -200,13 +200,21 @@ def _raise_busy() -> None:
 
 @contextmanager
 def termination_as_interrupt() -> Generator[None]:
-    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked."""
+    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked.
+
+    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record.
+    """
+    ending = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(f"signal {number}")
+        nonlocal ending
+        if not ending:
+            ending = True
+            raise KeyboardInterrupt(f"signal {number}")
 
     hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
     numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
+    numbers += [signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else []
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from engine.errors import EngineError
+from engine.errors import EngineError, counted
 from scorers.errors import ScorerError
 from search.history import Slots
 from studies.candidate import Candidate
@@ -29,6 +29,7 @@ from studies.night.fingerprint import (
     JUDGED_BY,
     PANEL,
     SURROUNDINGS,
+    changed_inputs,
     differing,
     inputs_of,
     kept_device,
@@ -104,7 +105,7 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
 def _rescored(
     spec: StudySpec, workshop: Workshop, store: StudyStore, models: Mapping[str, str], console: Console
 ) -> RescoreResult:
-    inputs = inputs_of(spec, models, workshop)
+    inputs = inputs_of(spec, models, workshop.panel)
     changed = _changed(spec.storage, store, inputs, workshop.panel)
     if not changed:
         return RescoreResult(changed=())
@@ -142,7 +143,8 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     if known is None:
         raise not_run(storage, "no trial was made yet")
     names = differing(known, inputs)
-    others = [f"  {name}: was {known.get(name)}, is {inputs.get(name)}" for name in names if name != PANEL]
+    but_panel = {name: text for name, text in known.items() if name != PANEL}
+    others = changed_inputs(but_panel, {name: text for name, text in inputs.items() if name != PANEL})
     if others:
         raise StudyError(
             "rescoring needs the same pictures, and other inputs than the panel changed:\n"
@@ -188,13 +190,13 @@ def _refuse_missing(
         return
     names = sorted({name for names, _ in lacking for name in names})
     gone = [names for names, _ in lacking if NOTHING in names]
-    pictures = sum(len(shots.drawn(slots)) for _, slots in lacking)
+    pictures = counted(sum(len(shots.drawn(slots)) for _, slots in lacking), "picture")
     raise StudyError(
         f"the kept features of {len(lacking)} of {len(needed)} recipes lack {', '.join(names)}"
         + (f" ({len(gone)} have none at all)" if gone else "")
         + ", which the panel reads now",
         place=(storage.folder,),
-        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures} pictures), or "
+        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures}), or "
         "take out of the study file what reads it",
     )
 

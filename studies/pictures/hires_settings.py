@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import Named
+
 if TYPE_CHECKING:
     from engine.shots.hires import Hires
 
@@ -39,17 +41,23 @@ def with_hires(given: Mapping[str, Any], taken: Mapping[str, Any], *, prompted: 
     """
     from studies.errors import StudyError
 
-    others = {name: value for name, value in given.items() if name not in {*_OPTIONS, "no_hires"}}
+    others = without_hires(given)
     own = {field: given[name] for name, field in _OPTIONS.items() if name in given}
     if given.get("no_hires"):
         if own:
-            raise StudyError(f"--no-hires: {_option_names(own)} is given too", remedy="leave one of them out")
+            what = f"{_option_names(own)} is given too"
+            raise StudyError(what, place=(Named("--no-hires"),), remedy="leave one of them out")
         return others | {"hires": None}
     if isinstance(own.get("resize"), str):
         own["resize"] = _parsed_size(own["resize"])
     replaced = {*others, *(["prompt"] if prompted else [])}
     hires = _hires_with_options(taken.get("hires"), own, replaced)
     return others if hires is None else others | {"hires": hires}
+
+
+def without_hires(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that options give, without those of hires fix."""
+    return {name: value for name, value in given.items() if name not in {*_OPTIONS, "no_hires"}}
 
 
 def _hires_with_options(taken: Hires | None, own: Mapping[str, Any], replaced: Collection[str]) -> Hires | None:
@@ -74,7 +82,12 @@ def _parsed_size(text: str) -> tuple[int, int]:
 
     found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())
     if not found:
-        raise StudyError(f"--hires-resize {text}: write width and height, such as 1024x1536 or 1024x0")
+        raise StudyError(
+            "must be width and height",
+            place=(Named("--hires-resize"),),
+            seen=text,
+            remedy="write for example 1024x1536 or 1024x0",
+        )
     return int(found[1]), int(found[2])
 
 
@@ -98,7 +111,9 @@ def refuse_unknown_upscaler(hires: Hires | None, folder: Path | None) -> None:
 
     if folder is None:
         raise StudyError(
-            f'--hires-upscaler "{hires.model}": takes a model file',
+            "takes a model file",
+            place=(Named("--hires-upscaler"),),
+            seen=hires.model,
             remedy=f"name its folder with --upscalers, or choose one of {', '.join(UPSCALERS)}",
         )
     UpscalerFolder(folder).path(hires.model)

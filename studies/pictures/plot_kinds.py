@@ -1,14 +1,14 @@
 """The kinds of axes that a plot can have: their names, what their values mean and do to a shot.
 
 Four sorts: settings of a shot, models, VAEs, and SuperMerger's axes, which change one run of a recipe. Names and
-meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size and Recipe
-are not there.
+meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size, Emphasis
+and Recipe are not there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import factorial
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from engine.errors import Named, Problems, did_you_mean
 from engine.files import user_path
 from engine.shots.hires import Hires
+from engine.shots.options import USUAL
 from engine.shots.other_names import webui_schedule
 from engine.supermerger.axes import AXES, NONE, PICTURES_ONLY
 from studies.errors import StudyError
@@ -170,6 +171,15 @@ def _hires_setting(
     return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), text_of=text_of)
 
 
+def _option(name: str, field: str, read: ReadValues, *, text_of: Callable[[Any], str] = str) -> AxisKind:
+    """An axis of a setting that pictures usually leave alone."""
+
+    def put(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
+        return {**fields, "options": replace(fields.get("options") or USUAL, **{field: value})}
+
+    return AxisKind(name=name, sort="shot", read=read, put=put, text_of=text_of)
+
+
 def _model_axis(name: str) -> AxisKind:
     return AxisKind(
         name=name,
@@ -208,6 +218,17 @@ _AXIS_KINDS = (
     _shot_setting("Sigma noise", "s_noise", _each(numbers), text_of=_rounded),
     _shot_setting("Eta", "eta", _each(numbers), text_of=_rounded),
     _shot_setting("ENSD", "ensd", _each(whole_numbers)),
+    _option("Var. seed", "variation_seed", _each(whole_numbers)),
+    _option("Var. strength", "variation_strength", _each(numbers), text_of=_rounded),
+    _option("Sigma Churn", "s_churn", _each(numbers), text_of=_rounded),
+    _option("Sigma min", "s_tmin", _each(numbers), text_of=_rounded),
+    _option("Sigma max", "s_tmax", _each(numbers), text_of=_rounded),
+    _option("Schedule min sigma", "sigma_min", _each(numbers), text_of=_rounded),
+    _option("Schedule max sigma", "sigma_max", _each(numbers), text_of=_rounded),
+    _option("Schedule rho", "rho", _each(numbers), text_of=_rounded),
+    _option("Negative Guidance minimum sigma", "ngms", _each(numbers), text_of=_rounded),
+    _option("Skip Early CFG", "skip_early_cfg", _each(numbers), text_of=_rounded),
+    _option("Emphasis", "emphasis", _WORDS),
     _shot_setting("Clip skip", "clip_skip", _each(whole_numbers)),
     AxisKind(
         name="Size",
@@ -237,8 +258,17 @@ def kind_of(name: str) -> AxisKind:
     Raises:
         StudyError: there is no such axis.
     """
-    by_fold = {known.casefold(): kind for known, kind in AXIS_KINDS.items()}
-    folded = " ".join(name.casefold().split())
-    if folded in by_fold:
-        return by_fold[folded]
-    raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(folded, AXIS_KINDS))
+    kind = _known_kind(name)
+    if kind is None:
+        raise StudyError(f"there is no axis {name.strip()!r}", remedy=did_you_mean(name.strip(), AXIS_KINDS))
+    return kind
+
+
+def fields_of(texts: Iterable[str]) -> set[str]:
+    """The settings that axes replace whole, by their options; the texts are ``AXIS=VALUES``."""
+    kinds = [_known_kind(text.partition("=")[0]) for text in texts]
+    return {field for kind in kinds if kind for field in kind.fields}
+
+
+def _known_kind(name: str) -> AxisKind | None:
+    return {known.casefold(): kind for known, kind in AXIS_KINDS.items()}.get(" ".join(name.casefold().split()))

@@ -10,9 +10,11 @@ from typing import Any
 
 from engine.errors import Named, Problem, ProblemError, Problems
 from engine.shots.shot import Shot
+from studies.pictures.embedding_names import EmbeddingNames
 from studies.pictures.plot_axes import PlotAxis
 from studies.pictures.plot_kinds import ShotSettings
 from studies.pictures.plot_models import PlotModels, engines
+from studies.pictures.sources import noise_pairs
 
 LETTERS = ("X", "Y", "Z")
 SCRIPT = "X/Y/Z plot"
@@ -49,12 +51,16 @@ class PlotPlan:
         models: what is built.
         cells: X runs fastest, then Y, then Z.
         vae_hashes: ten digits of every VAE file, by path.
+        embeddings: what prompts may name.
+        ztsnr: whether noise levels end in pure noise by the user's will.
     """
 
     axes: tuple[PlotAxis, ...]
     models: PlotModels
     cells: tuple[PlotCell, ...]
     vae_hashes: Mapping[Path, str] = field(default_factory=dict[Path, str])
+    embeddings: EmbeddingNames = field(default_factory=lambda: EmbeddingNames(None))
+    ztsnr: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,7 +82,8 @@ class PlotPlan:
         """The WebUI's text for a cell, or for the whole: that of the first cell, and the pairs of the script."""
         one = cell or self.cells[0]
         digits = self.vae_hashes[one.vae] if one.vae else ""
-        more = None if cell else script_pairs(self.axes)
+        more = self.embeddings.pairs(one.shot) | noise_pairs(ztsnr=self.ztsnr)
+        more |= {} if cell else script_pairs(self.axes)
         return self.models.sources[one.source].infotext(one.shot, vae=one.vae, vae_hash=digits, more=more)
 
     @property

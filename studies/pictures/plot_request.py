@@ -8,10 +8,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Problem, Problems
+from engine.errors import Named, Problem, Problems
 from engine.recipes.dialects import Dialect
 from studies.errors import StudyError
-from studies.pictures.hires_settings import refuse_unknown_upscaler, with_hires
+from studies.pictures.embedding_names import EmbeddingNames
+from studies.pictures.hires_settings import refuse_unknown_upscaler, with_hires, without_hires
 from studies.pictures.plot_axes import PlotAxis, read_axis
 from studies.pictures.plot_kinds import AxisKind, kind_of
 from studies.pictures.plot_models import model_problems, read_models, rules_of
@@ -21,6 +22,9 @@ from studies.pictures.sources import SHORT, FileHashes
 
 MOST_SHOWN = 20
 """The most problems that one message lists; a plot can have thousands."""
+
+GPU = "gpu"
+"""What the WebUI calls the random numbers of its own card, in small letters."""
 
 NamedAxes = Mapping[str, tuple[AxisKind, str | None]]
 """Kind and text of every axis by its letter; no text: the values of an option."""
@@ -35,11 +39,14 @@ class PlotRequest:
         sources: recipe files and checkpoints.
         prompts: whole prompts.
         seeds: numbers.
+        wrong: what is wrong with other options.
         given: other settings, by the names of their options.
         taken: settings of a picture, which the others replace.
         vae: what decodes where no axis says it; None: the models' own.
         upscalers: folder of upscaler models.
         prediction: what the models predict: auto, epsilon or v.
+        embeddings: folder of textual inversions.
+        ztsnr: whether noise levels end in pure noise, whatever the models are marked with.
         run: which step of a recipe SuperMerger's axes change.
         limit: the most pictures.
     """
@@ -48,11 +55,14 @@ class PlotRequest:
     sources: Sequence[Path]
     prompts: Sequence[str]
     seeds: Sequence[int]
+    wrong: Sequence[Problem]
     given: Mapping[str, Any]
     taken: Mapping[str, Any]
     vae: Path | None
     upscalers: Path | None
     prediction: str
+    embeddings: Path | None
+    ztsnr: bool
     run: int
     limit: int
 
@@ -64,10 +74,15 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
         StudyError: it cannot be rendered; the message lists everything that is wrong.
     """
     problems = Problems()
+    problems.extend(request.wrong)
     named = _named_axes(request.axes, problems)
     axes = _read_axes(named, request, problems)
-    _refuse_many_pictures(axes, request.limit)
     base = _base_settings(named, request, problems)
+    names = EmbeddingNames(None)
+    with problems.collecting():
+        names = EmbeddingNames(request.embeddings)
+    if _add_many_pictures(axes, request.limit, problems):
+        axes = []  # what they hold is left to be looked at when there is less of it
     models = read_models(request.sources[0], axes, request.run, hashes, problems)
     vaes = next((axis.values for axis in axes if axis.kind.sort == "vae"), (request.vae,))
     problems.extend(model_problems(models.sources, vaes, prediction=request.prediction))
@@ -78,7 +93,8 @@ def planned(request: PlotRequest, hashes: FileHashes) -> tuple[PlotPlan, list[st
     problems.raise_as(StudyError, "nothing was rendered")
     files = {str(path): path for path in vaes if path}
     digits = {files[name]: sha[:SHORT] for name, sha in hashes(files).items()} if files else {}
-    return replace(found, vae_hashes=digits), list(_unused_options(named, axes, request))
+    found = replace(found, vae_hashes=digits, embeddings=names, ztsnr=request.ztsnr)
+    return found, [*_read_otherwise(axes), *_unused_options(named, axes, request)]
 
 
 # ------------------------------------------------------------------------------------------------------------ axes
@@ -90,7 +106,7 @@ def _named_axes(texts: Mapping[str, str], problems: Problems) -> NamedAxes:
     found: dict[str, tuple[AxisKind, str | None]] = {}
     for letter, text in texts.items():
         name, equals, values = text.partition("=")
-        with problems.collecting():
+        with problems.collecting(Named(f"-{letter.lower()}")):
             kind = kind_of(name)
             if any(_clash(kind, other) for other, _ in found.values()):
                 raise StudyError(f"two axes set what {kind.name} sets", remedy="choose another for one of them")
@@ -127,12 +143,14 @@ def _dialect_of_first(axes: Iterable[PlotAxis], request: PlotRequest, problems: 
     return None
 
 
-def _refuse_many_pictures(axes: Sequence[PlotAxis], limit: int) -> None:
+def _add_many_pictures(axes: Sequence[PlotAxis], limit: int, problems: Problems) -> bool:
+    """Whether there are more pictures than allowed, which is a problem."""
     count = prod(len(axis.values) for axis in axes)
     if count > limit:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
         counted = f"{sizes} = {count}" if len(axes) > 1 else sizes
-        raise StudyError(f"{counted} pictures are more than {limit}", remedy=f"take fewer values, or --limit {count}")
+        problems.add((), f"{counted} pictures are more than {limit}", f"take fewer values, or --limit {count}")
+    return count > limit
 
 
 # -------------------------------------------------------------------------------------------------------- settings
@@ -143,7 +161,9 @@ def _base_settings(named: NamedAxes, request: PlotRequest, problems: Problems) -
     kinds = {kind.name for kind, _ in named.values()}
     axes = {field: "" for kind, _ in named.values() for field in kind.fields if field in {"sampler", "negative"}}
     prompted = bool(request.prompts) or "Prompt" in kinds
-    given = with_hires({**axes, **request.given}, request.taken, prompted=prompted)
+    given = without_hires(request.given)
+    with problems.collecting():
+        given = with_hires({**axes, **request.given}, request.taken, prompted=prompted)
     base = base_settings(given, request.taken)
     for name, field, values in (("Prompt", "prompt", request.prompts), ("Seed", "seed", request.seeds)):
         if values and name not in kinds:
@@ -162,6 +182,13 @@ def _add_upscaler_problems(plan: PlotPlan, folder: Path | None, problems: Proble
     for hires in used.values():
         with problems.collecting():
             refuse_unknown_upscaler(hires, folder)
+
+
+def _read_otherwise(axes: Sequence[PlotAxis]) -> Iterator[str]:
+    """Values that mean something else here than their words."""
+    for axis in axes:
+        if axis.kind.name == "RNG source" and GPU in axis.text.casefold():
+            yield "RNG source GPU is read as NV: the random numbers of an NVIDIA card, as a WebUI on one has them"
 
 
 def _unused_options(named: NamedAxes, axes: Sequence[PlotAxis], request: PlotRequest) -> Iterator[str]:

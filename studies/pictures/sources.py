@@ -14,7 +14,7 @@ from engine.errors import RecipeError
 from engine.merging.metadata import METADATA_KEY
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import Recipe, SelfStep
-from engine.shots.infotext import infotext
+from engine.shots.infotext import NOISE_LEVELS, ZERO_TERMINAL, infotext
 from engine.shots.shot import Shot
 from engine.supermerger.metadata import RECIPE_KEY
 from studies.errors import StudyError
@@ -71,6 +71,11 @@ class PictureSource:
             vae_hash=vae_hash,
             more={**recipe, **(more or {})},
         )
+
+
+def noise_pairs(*, ztsnr: bool) -> dict[str, str]:
+    """Return the pair of a picture's text that says that the noise levels ended in pure noise; else none."""
+    return {NOISE_LEVELS: ZERO_TERMINAL} if ztsnr else {}
 
 
 def read_source(path: Path, hashes: FileHashes) -> PictureSource:

@@ -24,9 +24,10 @@ from studies.preflight.estimate import (
     time_text,
     total_memory,
 )
-from studies.preflight.findings import Finding, Level, errors_at
+from studies.preflight.findings import Finding, Level, errors_at, is_fatal
 from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
 from studies.preflight.references import reference_findings
+from studies.preflight.refusals import night_refusals
 from studies.preflight.suggestions import NIGHT_S, shorter, smaller
 from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 
@@ -63,6 +64,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
+    found += night_refusals(spec, models, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from studies.errors import StudyError
 from studies.preflight.estimate import available_ram, size_text
 from studies.preflight.name_clash import HOME, PACKAGES, origins, strangers
 
@@ -58,8 +59,13 @@ def examine(folder: Path | None = None) -> tuple[Fact, ...]:
 
     Args:
         folder: whose disk is meant; by default the current one.
+
+    Raises:
+        StudyError: there is no such folder.
     """
     place = folder or Path.cwd()
+    if not place.exists():
+        raise StudyError("there is no such folder", place=(place,), remedy="name another one, or none for this one")
     return (*_interpreter(), *_packages(), *_libraries(), *_device(), *_machine(place))
 
 

@@ -11,19 +11,21 @@ from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
-from engine.errors import Named, Problems, RecipeError
+from engine.errors import Named, Problems, RecipeError, did_you_mean
 from engine.files import decoded, file_kind, read_text
 from engine.recipes.adjust import parse_adjust
-from engine.recipes.blocks import BLOCKS
+from engine.recipes.blocks import blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
 from engine.recipes.elemental import parse_elemental
 from engine.recipes.file import read_recipe_file
-from engine.recipes.presets import PRESETS, Weights, parse_presets, read_presets
+from engine.recipes.presets import NO_PRESETS, PRESETS, OwnPresets, parse_presets, read_presets
 from engine.recipes.recipe import Recipe
 from engine.recipes.toml_text import parse_toml
-from engine.supermerger.fields import Reading, RunFields, notes_on, step_of
-from engine.supermerger.history import dialect_name, parse_history, recipe_of_row, row_of
+from engine.supermerger.fields import Reading, RunFields, step_of
+from engine.supermerger.history import parse_history, recipe_of_row, row_of
 from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
+from engine.supermerger.notes import notes_on, unmet_notes
+from engine.supermerger.weights import weights_line
 from studies.errors import StudyError
 
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
@@ -47,7 +49,8 @@ class InputOptions:
         row: ID of a row of the history; negative: from the end.
         preset: name of one preset of a file.
         presets: a file of presets of one's own.
-        settings: SuperMerger's other settings, for single texts.
+        settings: SuperMerger's other settings, for single texts; seed and "use extended XL" also where an input does
+            not record them.
     """
 
     kind: str | None = None
@@ -81,7 +84,7 @@ class RecipeInput:
 
 
 def read_input(source: str, options: InputOptions) -> RecipeInput:
-    """Read a recipe.
+    """Read a recipe; its notes also have the names in rules and filters that meet no tensor.
 
     Args:
         source: a path, ``-`` for standard input, or the text itself where ``options`` names its kind.
@@ -92,11 +95,21 @@ def read_input(source: str, options: InputOptions) -> RecipeInput:
         RecipeError: it is not a text of that kind.
         CheckpointError: it is not a checkpoint.
     """
+    found = _read_kind(source, options)
+    return replace(found, notes=(*found.notes, *unmet_notes(found.recipe)))
+
+
+def _read_kind(source: str, options: InputOptions) -> RecipeInput:
     kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
-        raise StudyError(
-            "its kind is not known", place=(Named(source),), remedy=f"name it with --from: {', '.join(KINDS)}"
-        )
+        there = source == STDIN or _is_file(source)
+        what, remedy = "its kind is not known", f"name it with --from: {', '.join(KINDS)}"
+        if not there:
+            what, remedy = (
+                "there is no such file",
+                f"check the path, or name a text's kind with --from: {', '.join(KINDS)}",
+            )
+        raise StudyError(what, place=(Named(source[:80]),), remedy=remedy)
     if kind == "toml":
         return _from_recipe_file(source)
     if kind == "metadata" and not _is_text(source):
@@ -141,8 +154,12 @@ def _dialect(options: InputOptions, family: FamilyName) -> Dialect:
     return dialect_of(options.dialect or DEFAULT_DIALECT[family])
 
 
-def _own_presets(options: InputOptions) -> Mapping[str, Weights]:
-    return read_presets(options.presets) if options.presets else {}
+def _asked_dialect(options: InputOptions) -> Dialect | None:
+    return dialect_of(options.dialect) if options.dialect else None
+
+
+def _own_presets(options: InputOptions) -> OwnPresets:
+    return read_presets(options.presets) if options.presets else NO_PRESETS
 
 
 # ------------------------------------------------------------------------------------------------- files of one kind
@@ -157,7 +174,8 @@ def _from_recipe_file(source: str) -> RecipeInput:
         raise StudyError("is a study file, not a recipe", place=place, remedy="name a recipe file")
     if isinstance(where, Path) and "models" in content:
         found = read_recipe_file(where)
-        return RecipeInput(recipe=found.recipe, models={name: found.models[name] for name in found.recipe.models})
+        models = {name: found.models[name] for name in found.recipe.models}
+        return RecipeInput(recipe=found.recipe, models=models, notes=found.notes)
     if "models" not in content:
         return RecipeInput(recipe=_recipe_of_text(text, where))
     head = {name: value for name, value in content.items() if name != "models"}
@@ -198,7 +216,7 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
         )
     family = options.family or _family_in(header, path)
     try:
-        return _with_hashes(recipe_of_metadata(header.metadata, _dialect(options, family), family))
+        return _with_hashes(_read_metadata(header.metadata, options, family))
     except RecipeError as error:
         raise error.under(path) from error
 
@@ -232,7 +250,12 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
     if isinstance(content, dict) and RECIPE_KEY in content:
         named = cast("dict[str, Any]", content)
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in named.items()}
-    return _with_hashes(recipe_of_metadata(texts, _dialect(options, _family(options)), _family(options)))
+    return _with_hashes(_read_metadata(texts, options, options.family))
+
+
+def _read_metadata(metadata: Mapping[str, str], options: InputOptions, family: FamilyName | None) -> Reading:
+    given = options.settings
+    return recipe_of_metadata(metadata, _asked_dialect(options), family, seed=given.seed, extended=given.extended)
 
 
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
@@ -242,10 +265,11 @@ def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:
             f"has {len(rows)} rows", place=(Named(source),), remedy="choose one with --id: an ID, or -1 for the last"
         )
     row = row_of(rows, -1 if options.row is None else options.row, source)
-    dialect = dialect_of(options.dialect or dialect_name(row, _family(options)))
-    reading = recipe_of_row(row, dialect, _family(options), _own_presets(options))
+    own = _own_presets(options)
+    reading = recipe_of_row(row, _asked_dialect(options), options.family, own, extended=options.settings.extended)
     hashes = {name: text[7:].rstrip(".") for name, text in reading.sources.items() if text != "unknown"}
-    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes)
+    notes = (*own.notes, *reading.notes)
+    return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=notes, hashes=hashes)
 
 
 # ---------------------------------------------------------------------------------------------------- single texts
@@ -259,18 +283,25 @@ def _from_single_text(kind: str, text: str, source: str, options: InputOptions) 
     fields = options.settings
     match kind:
         case "weights":
-            fields = replace(fields, mbw=True, weights_alpha=text.strip())
+            fields = replace(_with_beta_row(fields, family), mbw=True, weights_alpha=text.strip())
         case "preset":
             found = parse_presets(text, source[:80])
+            fields = _with_beta_row(fields, family)
             fields = replace(fields, mbw=True, weights_alpha=_chosen_preset(found, options.preset, source))
-            own = {**own, **found}
+            own = OwnPresets(rows={**own.rows, **found.rows}, notes=(*own.notes, *found.notes))
         case "elemental":
             fields = replace(fields, elemental=_checked_rules(text, fields.calculation))
         case _:
             fields = replace(fields, adjust=_checked_adjust(text, dialect))
     step = step_of(fields, dialect, family, own)
     recipe = Recipe(steps=(step,), dialect=dialect.name, family=family)
-    return RecipeInput(recipe=recipe, notes=notes_on(fields, dialect))
+    return RecipeInput(recipe=recipe, notes=(*own.notes, *notes_on(fields, dialect)))
+
+
+def _with_beta_row(fields: RunFields, family: FamilyName) -> RunFields:
+    """The fields with beta as a row of weights, where only the slider is given: beside weights it does not count."""
+    row = weights_line([fields.beta] * len(blocks_of(family)))
+    return replace(fields, weights_beta=fields.weights_beta or row)
 
 
 def _checked_rules(text: str, calculation: str) -> str:
@@ -292,12 +323,15 @@ def _checked_adjust(text: str, dialect: Dialect) -> str:
     return text.strip()
 
 
-def _chosen_preset(found: Mapping[str, Weights], name: str | None, source: str) -> str:
-    if name is None and len(found) == 1:
-        return next(iter(found))
-    if name in found or (name in PRESETS and name is not None):
-        return str(name)
-    count = f"{len(found)} presets" if len(found) < len(BLOCKS) else f"many presets ({len(found)})"
+def _chosen_preset(found: OwnPresets, name: str | None, source: str) -> str:
+    rows = found.rows
+    if name is None and len(rows) == 1:
+        return next(iter(rows))
+    if name is None:
+        what, remedy = f"has {len(rows)} presets", f"choose one with --preset: {', '.join(rows) or 'none'}"
+        raise StudyError(what, place=(Named(source[:80]),), remedy=remedy)
+    if name in rows or name in PRESETS:
+        return name
     raise StudyError(
-        f"has {count}", place=(Named(source[:80]),), remedy=f"choose one with --preset: {', '.join(found) or 'none'}"
+        f"there is no preset {name!r}", place=(Named(source[:80]),), remedy=did_you_mean(name, rows, PRESETS)
     )

@@ -13,7 +13,7 @@ from engine.recipes.file import RecipeFile, recipe_file_text
 from engine.recipes.presets import preset_line
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
-from engine.supermerger.fields import fields_of
+from engine.supermerger.fields import check_is_supermergers, fields_of
 from engine.supermerger.history import header_line, history_line
 from engine.supermerger.instructions import instructions
 from engine.supermerger.metadata import OWN, run_metadata
@@ -71,8 +71,10 @@ def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHa
         RecipeError: the format cannot hold the recipe.
         StudyError: there are several runs, and none was chosen.
     """
-    recipe = source.recipe
-    match kind_of(output, form):
+    recipe, kind = source.recipe, kind_of(output, form)
+    if kind not in {"toml", "instructions"}:
+        check_is_supermergers(recipe.rules)
+    match kind:
         case "toml":
             return _recipe_file_text(source, Path.cwd() if output == STDIN else Path(output).parent)
         case "instructions":
@@ -83,7 +85,7 @@ def text_of(source: RecipeInput, output: str, form: TextOptions, hashes: ModelHa
             return row if output == STDIN else header_line() + row
         case "metadata":
             return _metadata_text(source, form, hashes)
-        case kind:
+        case _:
             return _single_text(kind, recipe, form)
 
 

@@ -21,7 +21,10 @@ def overview(source: RecipeInput) -> Iterator[Any]:
     recipe = source.recipe
     dialect = recipe.rules
     yield f"recipe {recipe.key}"
-    yield f"SuperMerger's dialect {dialect.name} (commit {dialect.commit}), {recipe.family}, saved {_saved(recipe)}"
+    whose = f"SuperMerger's dialect {dialect.name} (commit {dialect.commit})"
+    if dialect.webui:
+        whose = f"dialect {dialect.name}, the Checkpoint Merger of {dialect.commit}"
+    yield f"{whose}, {recipe.family}, saved {_saved(recipe)}"
     for name in recipe.models:
         yield f"model {name}: {source.models.get(name) or source.sources.get(name) or 'any'}"
     for place, step in enumerate(recipe.steps, start=1):

@@ -58,7 +58,7 @@ def export_pin(
         out: the checkpoint; default: named after study and recipe, in the study's ``exports`` folder.
         output: form of the file, but for its dtype; where it names no VAE, one that the search chose among
             several is baked in.
-        dtype: fp16, bf16 or fp32; default: what the search rounded to.
+        dtype: fp16, bf16, fp32 or computed; default: what the search rounded to.
         with_recipe: whether the file names its parents and recipe.
         overwrite: replace files that exist.
         models: SHA-256 of every model file by letter, read just now; by default the files are read whole here.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from engine.errors import counted
 from scorers.errors import ScorerError
 from scorers.features import FloatArray
 from scorers.panel.preference import Agreement, PreferenceFit, agreement, agreement_on_new, fit_preferences
@@ -108,7 +109,7 @@ class Picking:
         count = len(self.usable()[0])
         if count < FEWEST_PICKS:
             raise StudyError(
-                f"{count} usable picks",
+                counted(count, "usable pick"),
                 place=(self.storage.folder,),
                 remedy=f"weights can be fitted to {FEWEST_PICKS} or more: recipe-search pick {self.storage.file}",
             )
@@ -123,7 +124,8 @@ class Picking:
         pairs, answers = self.usable()
         broken = sum(pick.answer == "broken" for pick in self.picks)
         lost = len(self.picks) - broken - len(pairs)
-        yield f"{len(self.picks)} picks: {broken} with a broken picture, {int((answers == 0.5).sum())} ties" + (
+        ties = counted(int((answers == 0.5).sum()), "tie")
+        yield f"{counted(len(self.picks), 'pick')}: {broken} with a broken picture, {ties}" + (
             f"; {lost} of pictures or features that are not kept any more" if lost else ""
         )
         if not pairs:
@@ -156,7 +158,7 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
     models = model_hashes(spec.merge, spec.storage)
     workshop = Workshop.open(spec, models, kept_on=kept_device(store))
     try:
-        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop), workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, models, workshop.panel), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
         best = [trial for trial in complete(store.trials()) if "recipe" in trial.user_attrs]

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from engine.errors import Problems
+from engine.errors import Problems, counted
 from engine.files import file_kind, replaced
 from engine.supermerger.fields import fields_of
 from engine.supermerger.runs import joined_runs
@@ -42,7 +42,7 @@ def overview(
     """
     trials = store.trials()
     best = complete(trials)
-    yield f"study {storage.name}: {len(trials)} trials, {len(best)} with a value, in {storage.folder}"
+    yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
     yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
@@ -84,7 +84,7 @@ def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
-        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {most} trials in all"
+        yield f"{count} at work: {doing or 'no trial at this moment'}; at most {counted(most, 'trial')} in all"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:

@@ -8,6 +8,7 @@ import secrets
 import socket
 import socketserver
 import warnings
+from contextlib import suppress
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -89,8 +90,8 @@ class DashboardServer(ThreadingMixIn, WSGIServer):
         return f"http://{host}:{self.server_port}{self.page}?token={self.token}"
 
     def serve(self) -> None:
-        """Answer until Ctrl+C."""
-        with self:
+        """Answer until Ctrl+C, or until `shutdown` is called from another thread."""
+        with self, suppress(KeyboardInterrupt):
             self.serve_forever()
 
 

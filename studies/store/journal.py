@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileOpenLock
 from engine.errors import counted
 from engine.files import replaced
 from studies.errors import StudyError
-from studies.store.journal_records import JournalContent, is_torn, read_journal, read_records
+from studies.store.journal_records import CREATES_STUDY, JournalContent, is_torn, read_journal, read_records
 from studies.store.locks import file_lock, lock_file, taken
 from studies.store.rebuild import rebuilt
 
@@ -111,8 +111,9 @@ def refuse_damage(folder: Path, name: str) -> None:
     if content.damaged:
         left = rebuilt(content, name)
         numbers = ", ".join(map(str, content.damaged[:SHOWN])) + ", ..." * (len(content.damaged) > SHOWN)
+        plural = "s" * (len(content.damaged) > 1)
         raise StudyError(
-            f"{counted(len(content.damaged), 'line')} of the journal cannot be read (line {numbers}); "
+            f"{counted(len(content.damaged), 'line')} of the journal cannot be read (line{plural} {numbers}); "
             f"{counted(left.trials, 'finished trial')} can, {left.lost} cannot",
             place=(journal,),
             remedy=f"restore it from a backup, or let {REPAIR} keep a copy of it and everything that can be read",
@@ -148,7 +149,8 @@ def refuse_other_study(folder: Path, name: str) -> None:
 def studies_in(folder: Path) -> tuple[str, ...]:
     """The names of the studies that a folder's journal holds, later scorings left out: more than one is a mistake."""
     journal = journal_of(folder)
-    records = read_journal(journal).records if journal.exists() else []
+    lines = journal.read_bytes().split(b"\n") if journal.exists() else []
+    records = read_records([line for line in lines if line.startswith(CREATES_STUDY)]).records
     names = [record["study_name"] for record in records if "study_name" in record]
     return tuple(dict.fromkeys(name for name in names if not re.search(r" \(rescored \d+\)$", name)))
 

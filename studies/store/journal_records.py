@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ Record = dict[str, Any]
 """One record, as Optuna writes it."""
 BEGINNING = b'{"op_code":'
 """What every record begins with."""
+CREATES_STUDY = BEGINNING + b"0,"
+"""What a record begins with that creates a study."""
 
 NUMBER, TEXTS = (float, None), {str: str}
 NOTES: Mapping[str, Shape] = {
@@ -32,6 +35,7 @@ NOTES: Mapping[str, Shape] = {
     "calibration": [str],
     "switched off": [str],
     "noise": {"shots?": int, "fresh?": bool, "paired?": float, "common?": float, "between": float},
+    "proofs": [str],
     "proved": {"at": float, "trials": int},
     "whole": bool,
 }
@@ -225,9 +229,15 @@ def _are_attributes(record: Record) -> bool:
 
 def _are_parameters(record: Record) -> bool:
     texts = [*record.get("distributions", {}).values(), *([record["distribution"]] if "distribution" in record else [])]
-    try:
-        for text in texts:
-            json_to_distribution(text)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    if not all(map(_is_distribution, texts)):
         return False
     return record.get("params", {}).keys() <= record.get("distributions", {}).keys()
+
+
+@lru_cache(maxsize=1000)
+def _is_distribution(text: str) -> bool:
+    try:
+        json_to_distribution(text)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
+    return True

@@ -12,12 +12,12 @@ import platform
 import re
 import sys
 import uuid
-import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import filelock
@@ -62,34 +62,53 @@ def taken(lock: filelock.BaseFileLock, *, timeout_s: float = -1, poll_s: float =
         ReadOnlyError: its folder cannot be written.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # some versions of the library warn that they take a mere file instead
-            lock.acquire(timeout=timeout_s, poll_interval=poll_s)
+        lock.acquire(timeout=timeout_s, poll_interval=poll_s)
     except NotImplementedError as error:
-        raise _no_locks(lock) from error
+        raise _no_locks(_study_of(lock)) from error
     except OSError as error:
         if error.errno in CLOSED:
             raise _read_only(lock, error) from error
         if error.errno not in MISSING:
             raise
-        raise _no_locks(lock) from error
-    if isinstance(lock, filelock.SoftFileLock):
+        raise _no_locks(_study_of(lock)) from error
+    if isinstance(lock, filelock.SoftFileLock):  # versions that do not know `fallback_to_soft`
         lock.release()
-        raise _no_locks(lock)
+        raise _no_locks(_study_of(lock))
 
 
-def _no_locks(lock: filelock.BaseFileLock) -> NoLocksError:
+def _study_of(lock: filelock.BaseFileLock) -> Path:
+    """The folder of the study that a lock is of."""
+    return Path(lock.lock_file).parent.parent
+
+
+def _no_locks(folder: Path) -> NoLocksError:
     return NoLocksError(
         "the file system of this folder has no locks, so nobody could tell who works on the study",
-        place=(Path(lock.lock_file).parent.parent,),
+        place=(folder,),
         remedy="put [study] folder on a local disk",
     )
+
+
+def refuse_no_locks(folder: Path) -> None:
+    """Try a lock where a study's folder is, or will be made.
+
+    Raises:
+        NoLocksError: the file system there has none.
+    """
+    place = next(path for path in (folder, *folder.parents) if path.is_dir())
+    with suppress(OSError), TemporaryDirectory(prefix=".recipe-search-", dir=place) as temporary:
+        lock = file_lock(Path(temporary) / "tried.lock")
+        try:
+            taken(lock, timeout_s=0)
+        except NoLocksError as error:
+            raise _no_locks(folder) from error
+        lock.release()
 
 
 def _read_only(lock: filelock.BaseFileLock, error: OSError) -> ReadOnlyError:
     return ReadOnlyError(
         f"cannot be written ({error.strerror}), so this study can be looked at, but not worked on",
-        place=(Path(lock.lock_file).parent.parent,),
+        place=(_study_of(lock),),
         remedy="allow writing there, or copy the folder and set [study] folder",
     )
 

@@ -45,6 +45,8 @@ _FILE: Shape = {
     "finalists": [_STANDING],
     "sheet": str,
     "study?": str,
+    "proof?": int,
+    "confidence?": float,
     "remarks?": [str],
     "course?": [str],
     "simpler?": str,

@@ -17,6 +17,7 @@ from engine.files import replaced
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture, cell, read_picture
+from studies.errors import StudyError
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -113,10 +114,10 @@ class RenderStore:
 
 def _kept_picture(path: Path) -> RgbPicture | None:
     """A picture; None where there is none, or where the file is damaged."""
+    if not path.exists():
+        return None
     try:
         return read_picture(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # as Pillow says that a file is damaged
-        log.info("%s is damaged (%s); it is made again where it is needed", path, error)
+    except StudyError as error:
+        log.info("%s; it is made again where it is needed", error)
         return None

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.files import remove_left_behind
 from studies.errors import StudyError
 from studies.store.journal import cut_torn_record, journal_of
 from studies.store.locks import Machine, NoLocksError, file_lock, held, is_held, lock_file, taken, this_machine
@@ -82,6 +83,7 @@ def joined(folder: Path, waiting: Callable[[], None]) -> Generator[Worker]:
             if not at_work(folder):
                 _clear(folder, WORKER)
                 cut_torn_record(journal_of(folder))
+                remove_left_behind(folder, below=True)
             presence.enter_context(_present(folder, f"{WORKER}-{worker.name}"))
         refuse_elsewhere(folder)  # both may have looked before either was there
         yield worker

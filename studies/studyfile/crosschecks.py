@@ -59,11 +59,14 @@ def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:
 
 
 def _hires_problems(render: RenderTable) -> list[Problem]:
-    """Return what [render.hires] cannot make of [render]."""
+    """Return what [render.hires] cannot make of [render], and options that clash."""
+    if render.hires is None and render.options is None:
+        return []
     try:
         shot_of("any", None, 0, render)
     except RenderError as error:
-        return [problem.under("render").advised("change [render.hires] or [render]") for problem in error.problems]
+        tables = "[render.hires] or [render]" if render.hires else "[render.options]"
+        return [problem.under("render").advised(f"change {tables}") for problem in error.problems]
     return []
 
 
@@ -75,7 +78,9 @@ def upscaler_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(render, dict) and isinstance(name, str) and name.strip() and not render.get("upscalers"):
         model = Hires(upscaler=name).model
         if model:
-            remedy = f"set [render] upscalers to the folder of the file, or {did_you_mean(model, UPSCALERS)}"
+            near = did_you_mean(model, UPSCALERS, otherwise="")
+            otherwise = f"choose one of {', '.join(UPSCALERS)}, or set [render] upscalers to the folder of the file"
+            remedy = f"{near} For a file, set [render] upscalers to its folder" if near.endswith("?") else otherwise
             what = "is not a built-in upscaler, and no folder of upscaler files is set"
             yield Problem(place=("render", "hires", "upscaler"), what=what, seen=model, remedy=remedy)
 

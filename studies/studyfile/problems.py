@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, get_args
@@ -85,7 +86,8 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
     elif kind == OWN_ERROR:
         yield from (_seen(problem.under(*place), details["input"]) for problem in context["problems"])
     else:
-        yield Problem(place=place, what=_what(kind, context, details["msg"]), seen=details["input"], remedy=remedy)
+        what = "must be a number" if _is_nan(details["input"]) else _what(kind, context, details["msg"])
+        yield Problem(place=place, what=what, seen=details["input"], remedy=remedy)
 
 
 def _seen(problem: Problem, value: object) -> Problem:
@@ -98,7 +100,7 @@ def _what(kind: str, context: dict[str, Any], message: str) -> str:
         return f"must be {_EXPECTED[kind]}"
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
-        return f"{words} {context[name]:g}"
+        return f"{words} {_digits(context[name])}"
     if kind == "too_short":
         return f"needs at least {context['min_length']} {'entry' if context['min_length'] == 1 else 'entries'}"
     if kind == "too_long":
@@ -106,6 +108,16 @@ def _what(kind: str, context: dict[str, Any], message: str) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     return message
+
+
+def _is_nan(value: object) -> bool:
+    """Whether a value is "not a number", which no limit says anything of."""
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _digits(limit: float) -> str:
+    """A limit in plain digits, however large it is."""
+    return str(int(limit)) if float(limit).is_integer() else f"{limit:g}"
 
 
 def _field_at(model: type[BaseModel], loc: Place) -> tuple[type[BaseModel] | None, FieldInfo | None]:

@@ -20,6 +20,7 @@ from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
+from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
     FileOwner,
     FilePath,
@@ -166,6 +167,8 @@ class RenderTable(StudyFileTable):
     """A folder of upscaler models for hires fix."""
     hires: HiresTable | None = Field(default=None, examples=[{"upscaler": "Latent", "scale": 2.0}])
     """Hires fix: a second pass over every enlarged picture. Off unless the table is there."""
+    options: OptionsTable | None = Field(default=None, examples=[{"emphasis": "No norm"}])
+    """Settings of a WebUI that pictures usually leave alone."""
 
 
 class PromptTable(StudyFileTable):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import Place, Problems
 from engine.shots.hires import Hires
+from engine.shots.options import USUAL, PictureOptions
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.studyfile.schema import HiresTable, PromptTable, ProofTable, RenderTable, StudyTables
@@ -119,6 +120,7 @@ def shot_of(text: str, negative: str | None, seed: int, render: RenderTable) -> 
         ensd=render.ensd,
         rng=render.rng,
         hires=_hires_of(render.hires) if render.hires else None,
+        options=PictureOptions(**render.options.model_dump()) if render.options else USUAL,
     )
 
 

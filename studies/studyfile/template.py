@@ -68,6 +68,7 @@ references = @REFERENCES@
 @SCHEDULES@
 # rng = @RNG@                # "NV": the noise that a WebUI on an NVIDIA card draws
 # s_noise = @S_NOISE@              # fresh noise is multiplied by it; eta = 0 to 1 sets how much of it there is
+# [render.options] has emphasis, ngms, s_churn, sigma_min and more of what a WebUI keeps among its settings
 # ensd = @ENSD@                   # the WebUI's "eta noise seed delta"
 # cfg = @CFG@
 # clip_skip = @CLIP_SKIP@

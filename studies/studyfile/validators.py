@@ -21,7 +21,6 @@ from engine.shots.limits import DENOISE, LATENT_STEP, RNGS, SEED, SIDES
 from engine.shots.samplers import SAMPLERS, sampler_problem, schedule_problem, split_name
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
-from search.plan import SURROGATE
 from search.shots import FEWEST_SHOTS
 from search.space.knob import NARROWEST
 from studies.errors import StudyError
@@ -209,7 +208,7 @@ def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, 
     """Accept options of the table's `sampler`."""
     from search.samplers.by_name import options_problem
 
-    problem = options_problem(info.data.get("sampler", SURROGATE), options)
+    problem = options_problem(info.data["sampler"], options) if "sampler" in info.data else None
     if problem:
         raise own_errors([problem])
     return options

@@ -5,13 +5,25 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.errors import RecipeError
-from engine.files import LONGEST_TEXT, file_kind, read_text, readable, replaced, user_path, write_new_text, write_text
+from engine.files import (
+    LONGEST_TEXT,
+    file_kind,
+    read_text,
+    readable,
+    remove_left_behind,
+    replaced,
+    user_path,
+    write_new_text,
+    write_text,
+)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -94,6 +106,57 @@ def test_a_new_text_is_never_written_over_a_file(tmp_path: Path, monkeypatch: py
     with pytest.raises(FileExistsError):
         write_new_text(tmp_path / "pin.json", "second")
     assert contents(tmp_path) == {"pin.json": "first"}
+
+
+KILLED = """
+import os, sys; from pathlib import Path; from engine.files import replaced
+with replaced(Path(sys.argv[1]), suffix=sys.argv[2]) as part:
+    part.write_text("half")
+    print(part.name, flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_deleted_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "big.safetensors"), ""]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        part = writer.stdout.readline().strip()
+        remove_left_behind(tmp_path)
+        assert list(contents(tmp_path)) == [part]
+        writer.communicate("\n")
+    assert list(contents(tmp_path)) == [part]
+    remove_left_behind(tmp_path)
+    assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [
+        (".kept.{dead}.part.txt", True),
+        (".kept.{dead}.part", True),
+        (".kept.{dead}-0000beef.part.txt", False),
+        (".kept.{alive}.part.txt", False),
+        (".other.{dead}.part.txt", False),
+        ("kept.{dead}.part.txt", False),
+        (".kept.part", False),
+    ],
+)
+def test_the_next_writer_of_a_file_deletes_what_was_left_of_it(tmp_path: Path, name: str, goes: bool) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    left = tmp_path / name.format(dead=done.pid, alive=os.getppid())
+    left.touch()
+    with replaced(tmp_path / "kept.txt", suffix="") as part:
+        part.write_text("new")
+    assert left.exists() is not goes
+    (tmp_path / "below").mkdir()
+    left = left.replace(tmp_path / "below" / left.name) if left.exists() else left
+    remove_left_behind(tmp_path)
+    assert left.exists() is not goes
+    remove_left_behind(tmp_path, below=True)
+    assert left.exists() is (not goes and not name.startswith(".other"))
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

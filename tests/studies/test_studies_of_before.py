@@ -72,11 +72,12 @@ def test_a_finished_study_is_shown_with_its_outcome_and_pin(study: Path) -> None
     assert "23 trials" in text
 
 
-def test_a_search_that_was_killed_goes_on_where_it_was(study: Path) -> None:
+def test_a_search_that_was_killed_goes_on_where_it_was(study: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = unpack("begun.jsonl.gz", study)
     done = gzip.decompress((KEPT / "done.jsonl.gz").read_bytes()).decode()
     whole = values(done)
     run("run", study)
+    assert "noise levels was float64 when the study began and is float32 now" in caplog.text
     journal = (study.parent / "runs/small/journal.log").read_text()
     assert journal.startswith(before)
     assert len(values(before)) == 8

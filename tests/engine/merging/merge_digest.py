@@ -69,6 +69,14 @@ def recipes(kind: str) -> Iterator[Recipe]:
     yield from (_recipe("Weight sum", calculation, "2023", 0.37) for calculation in NATIVE)
 
 
+def webui_recipes() -> Iterator[Recipe]:
+    """Both merge modes of AUTOMATIC1111's own merger."""
+    for alpha in (0.37, 0.81):
+        yield Recipe(steps=(MergeStep(alpha=alpha),), dialect="webui", save="computed")
+        step = MergeStep(models=("A", "B", "C"), mode="Add difference", alpha=alpha)
+        yield Recipe(steps=(step,), dialect="webui")
+
+
 def _recipe(mode: str, calculation: str, dialect: str, alpha: float) -> Recipe:
     step = MergeStep(
         models=("A", "B", "C")[: MERGE_MODES[mode].models],
@@ -88,7 +96,7 @@ def digest() -> str:
     total = hashlib.sha256()
     for kind in DTYPES:
         parents = models(kind)
-        for recipe in recipes(kind):
+        for recipe in (*recipes(kind), *webui_recipes()):
             exact = replay(recipe, parents)
             total.update(full_sha256({key: exact.read(key).clone() for key in exact.shapes}).encode())
             total.update(full_sha256(folded(recipe, parents, torch.float32)).encode())

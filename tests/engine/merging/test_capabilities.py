@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.merging.capabilities import available
 
-DIGEST = "af926bb34324d67de8093d545a695ae52968245f1e0f10900e0b7e804c17f52e"
+DIGEST = "279d1ee234b99a009129ccd2c18191e41ffc851176901e6729412995f5dd3cc3"
 """What ``tests.engine.merging.merge_digest`` gives everywhere: another one means other merges with other hashes."""
 
 

@@ -68,6 +68,34 @@ def test_the_exact_file_holds_supermergers_values(tmp_path: Path, parents: dict[
         assert torch.equal(written.read(key), wanted), key
 
 
+@pytest.mark.parametrize(
+    ("step", "single"),
+    [
+        (MergeStep(alpha=0.3, adjust=(0, 0, 0, 1, 0, 0, 0, 0)), {"model.diffusion_model.out.2.bias"}),
+        (MergeStep(alpha=1.0), None),  # B as it is
+        (MergeStep(models=("A", "B", "A"), mode="Add difference", calculation="trainDifference", alpha=0.5), None),
+    ],
+)
+def test_computed_dtypes_are_those_of_exact_replay(
+    tmp_path: Path, tiny_a: Path, tiny_b: Path, tiny_b32: Path, step: MergeStep, single: set[str] | None
+) -> None:
+    """One tensor that Adjust makes float32, or every one that is merged."""
+    parents = {"A": tiny_a, "B": tiny_b if single else tiny_b32}
+    recipe, output = Recipe(steps=(step,), save="computed"), Output(dtype="computed")
+    result = replay(recipe, {name: open_checkpoint(path) for name, path in parents.items()})
+    out = write_checkpoint(recipe, parents, tmp_path / "out.safetensors", output=output, metadata={}).path
+    found = load_file(out)
+    assert {key: value.dtype for key, value in found.items()} == {key: result.read(key).dtype for key in result.shapes}
+    assert all(torch.equal(found[key], result.read(key)) for key in found)
+    wide = {key for key, value in found.items() if value.dtype == torch.float32 and key != "alphas_cumprod"}
+    assert wide == (single or {key for key in found if is_merged(key)})
+
+
+def test_a_folded_file_has_no_computed_dtypes() -> None:
+    with pytest.raises(CheckpointError, match="a folded checkpoint has no dtype computed; write fp16, bf16, fp32, or"):
+        Output(dtype="computed", arithmetic="folded")
+
+
 def test_the_file_has_the_layout_of_a(tmp_path: Path, parents: dict[str, Path]) -> None:
     write_checkpoint(RECIPE, parents, tmp_path / "out.safetensors", metadata={"recipe": RECIPE.text})
     found, a = load_file(tmp_path / "out.safetensors"), load_file(parents["A"])

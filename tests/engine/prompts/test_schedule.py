@@ -6,8 +6,8 @@ from engine.prompts.schedule import TextStretch, parse_schedule, print_schedule,
 from tests.engine.prompts.test_attention import random_texts
 
 
-def found(text: str, steps: int = 10, **options: int) -> list[tuple[int, str]]:
-    return [(entry.end, entry.text) for entry in resolved_texts(text, steps, **options)]
+def found(text: str, steps: int = 10, base_steps: int | None = None) -> list[tuple[int, str]]:
+    return [(entry.end, entry.text) for entry in resolved_texts(text, steps, base_steps=base_steps)]
 
 
 @pytest.mark.parametrize(

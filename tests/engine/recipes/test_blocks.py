@@ -111,5 +111,7 @@ def test_ff_is_part_of_diffusion() -> None:
 def test_dialects_have_defaults_and_names() -> None:
     assert DEFAULT_DIALECT == {"sd1": "classic", "sd2": "classic", "sdxl": "head"}
     assert all(family in DIALECTS[name].families for family, name in DEFAULT_DIALECT.items())
-    with pytest.raises(RecipeError, match="there is no dialect 'new'; write one of 2023, classic, head"):
+    with pytest.raises(
+        RecipeError, match="there is no dialect 'new'; known here: 2023, classic, head, head_patched, webui"
+    ):
         dialect_of("new")

@@ -172,7 +172,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         "format: is 2; this program reads recipes with format = 1",
         "dialct: is unknown here; did you mean dialect?",
         "models.A: is 5; write the path",
-        "steps[1].models: 'D' is unknown; there are B, previous",
+        "steps[1].models: there is no model 'D'; known here: B, previous",
         "steps[1].alpha: has 2 numbers; write 26: BASE, IN00 .. OUT11",
         "steps[1].beta.OUT55: is unknown here; did you mean OUT05?",
         "steps[1].beta.OUT05: is 'much'; write a number",
@@ -180,9 +180,62 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         'steps[2].factors."OUT05:attn1": is nan; write a number',
         "steps[2].factors.OUT05: 'OUT05' is no site; write block:element",
         "steps[3].values.HUE: is unknown here",
-        "steps[4].kind: is 'blend'; write merge, self or adjust",
+        "steps[4].kind: there is no kind of step 'blend'; known here: merge, self, adjust",
     ):
         assert f"  {part}" in message
+
+
+def test_modes_beside_other_mistakes_are_told_with_them(tmp_path: Path) -> None:
+    more = """[[steps]]
+models = ["alpha", "B"]
+mode = "Weigth sum"
+calculation = "cosinA"
+elemental = "OUT05:attn1:half"
+include = { blocks = ["MID"] }
+gamma = "much"
+name = "previous"
+[[steps]]
+models = ["C", "B"]
+"""
+    head = 'format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nname = "alpha"\nmodes = "x"\n'
+    with pytest.raises(RecipeError) as caught:
+        read_recipe_file(written(tmp_path, head + more))
+    for part in (
+        "steps[1].modes: is unknown here; did you mean",
+        "steps[2].mode: there is no merge mode 'Weigth sum'; did you mean Weight sum?",
+        "steps[2].calculation: there is no calculation mode 'cosinA'; did you mean cosineA?",
+        "steps[2].elemental: elemental segment 1, 'OUT05:attn1:half': 'half' is no ratio",
+        "steps[2].include.blocks: there is no block 'MID'; did you mean M00?",
+        "steps[2].gamma: is 'much'; write a number",
+        "steps[2].name: a result cannot be called 'previous'",
+        "steps[3].models: there is no model 'C'; known here: A, B, step1, alpha, step2",
+    ):
+        assert f"  {part}" in str(caught.value)
+
+
+def test_problems_of_the_whole_are_told_beside_others(tmp_path: Path) -> None:
+    text = 'format = 1\nx = 1\n[models]\nA = "a"\nB = "b"\n' + '[[steps]]\nname = "one"\n' * 2
+    with pytest.raises(RecipeError) as caught:
+        read_recipe_file(written(tmp_path, text + '[[steps]]\ncalculation = "extract"\nmodels = ["A", "B", "A"]\n'))
+    for part in (
+        "x: is unknown here",
+        "steps[2].name: two steps are called one; give each a name of its own",
+        "steps[1]: nothing takes the result of one; name it in models",
+        "steps[2]: nothing takes the result of one; name it in models",
+    ):
+        assert f"  {part}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "note"),
+    [
+        ('kind = "self"\nfactors = {}\n', "steps[4]: this step changes nothing: its factors are empty"),
+        ('kind = "adjust"\nvalues = "0,0"\n', "steps[4]: this step changes nothing: its values are all 0"),
+    ],
+)
+def test_steps_that_change_nothing_are_noted(tmp_path: Path, more: str, note: str) -> None:
+    assert read_recipe_file(written(tmp_path, f"{GOOD}[[steps]]\n{more}")).notes == (note,)
+    assert read_recipe_file(written(tmp_path, GOOD)).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -190,9 +243,37 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     [
         ("", "format: is missing"),
         ("format = ", "is not TOML: Invalid value"),
+        (GOOD.replace('"classic"', '"webui"'), r"steps\[3\].values: the dialect webui has no Adjust; leave it out"),
         ('format = 1\n[models]\nA = "a"\nB = "b"\n[[steps]]\nkind = "adjust"\nvalues = [1]\n', "has IN, OUT, OUT2"),
-        ('format = 1\n[models]\nA = "a"\n[[steps]]\n', r"steps\[1\].models: 'B' is unknown; there are A, previous"),
-        ('format = 1\nsteps = 5\n[models]\nA = "a"\n', "steps: is missing"),
+        (
+            'format = 1\n[models]\nA = "a"\n[[steps]]\n',
+            r"steps\[1\].models: there is no model 'B'; known here: A, previous",
+        ),
+        ('format = 1\nsteps = 5\n[models]\nA = "a"\n', r"steps: is no list of tables; write \[\[steps\]\], with two"),
+        ('format = 1\n[steps]\nkind = "merge"\n[models]\nA = "a"\n', "steps: is no list of tables; write "),
+        ('format = 1\n[models]\nA = "a"\n', "steps: is missing; write "),
+        ('format = 1\nsteps = []\n[models]\nA = "a"\n', "steps: is empty; write "),
+        (GOOD.replace("format = 1", 'format = "1"'), 'format: is "1"; this program reads recipes with format = 1'),
+        (
+            GOOD + '[[steps]]\nmodels = ["step9", "B"]\n',
+            r"steps\[4\].models: there is no model 'step9'; did you mean step",
+        ),
+        (
+            GOOD + '[[steps]]\nkind = "adjust"\nvalues = "foo"\n',
+            r"steps\[4\].values: has something that is no number .foo",
+        ),
+        (
+            GOOD + '[[steps]]\nadjust = "0,1,x"\n',
+            r'steps\[4\].adjust: .* is no number \(x\) \("0,1,x"\); write numbers',
+        ),
+        (
+            GOOD + '[[steps]]\nkind = "self"\nfactors = { "OUT05:attn1" = 0.9, " OUT05:attn1" = 0.8 }\n',
+            r'steps\[4\].factors." OUT05:attn1": gives OUT05:attn1 a second factor; leave one of them',
+        ),
+        (
+            GOOD + '[[steps]]\nkind = "self"\nfactors = { "OUT05:atn1" = 0.9 }\n',
+            "multiply belongs to OUT05:atn1; did you mean attn1",
+        ),
         ("format = 1\nmodels = 5\n[[steps]]\n", "models: is 5; a table is needed"),
         (GOOD + '[[steps]]\nmodels = ["A", "B"]\n', "nothing takes the result of step 3"),
         (GOOD.replace("format = 1", 'format = 1\npresets = "none.txt"'), r"presets: .*none.txt: cannot be read"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import RecipeError
-from engine.recipes.presets import PRESETS, parse_presets, preset_line, preset_weights, read_presets
+from engine.recipes.presets import PRESETS, OwnPresets, parse_presets, preset_line, preset_weights, read_presets
 
 HALF, WHOLE = 0.5, 1.0
 
@@ -63,16 +63,51 @@ def test_a_file_of_ones_own_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "mbwpresets.txt"
     path.write_text("preset_name\tpreset_weights\nFLAT_25\t0,1\nMine:0,0.5\n\n")
     own = read_presets(path)
-    assert own == {"FLAT_25": (0, 1), "Mine": (0, 0.5)}
+    assert own == OwnPresets(rows={"FLAT_25": ((0, 1),), "Mine": ((0, 0.5),)})
     assert preset_weights("FLAT_25", own) == (0, 1)
     assert preset_weights(" GRAD_V ", own)[1] == 1
 
 
-def test_lines_that_are_no_presets_are_all_named() -> None:
+def test_lines_that_are_no_presets_are_passed_over_with_a_note() -> None:
+    found = parse_presets("A\t0,1\nB\t0,x\nC 0,1\n", "mine.txt")
+    assert found.rows == {"A": ((0, 1),)}
+    assert [note.partition(";")[0] for note in found.notes] == [
+        "mine.txt: line 2: 'B\\t0,x' has something that is no number",
+        "mine.txt: line 3: 'C 0,1' has no tab or colon behind the name",
+    ]
+    assert all(note.endswith("it is passed over, as SuperMerger does") for note in found.notes)
+
+
+def test_a_text_without_any_preset_is_refused_with_all_its_lines() -> None:
     with pytest.raises(RecipeError) as caught:
-        parse_presets("A\t0,1\nB\t0,x\nC 0,1\n", "mine.txt")
-    assert "  line 2: 'B\\t0,x' has something that is no number" in str(caught.value)
-    assert "  line 3: 'C 0,1' has no tab or colon" in str(caught.value)
+        parse_presets("B\t0,x\nC 0,1\n", "mine.txt")
+    assert "  line 1: 'B\\t0,x' has something that is no number" in str(caught.value)
+    assert "  line 2: 'C 0,1' has no tab or colon" in str(caught.value)
+
+
+def test_a_line_with_colon_and_tab_is_read_both_ways() -> None:
+    assert parse_presets("SDXL: MINE\t0,0.5").rows == {"SDXL: MINE": ((0, 0.5),)}
+    assert parse_presets("MINE:0, 0.5\t").rows == {"MINE": ((0, 0.5),)}
+
+
+def test_equal_names_stay_side_by_side() -> None:
+    rows = {count: tuple(n / 100 for n in range(count)) for count in (26, 20)}
+    text = "\n".join(preset_line("MINE", row) for row in rows.values())
+    own = parse_presets(f"{text}\nMINE\t{','.join(['1'] * 26)}")
+    assert preset_weights("MINE", own, "sdxl") == rows[20]
+    assert preset_weights("MINE", own, "sd1") == (1,) * 26  # the last one of that length, as in SuperMerger
+    assert preset_weights("GRAD_V", own, "sdxl") == PRESETS["GRAD_V"]
+
+
+def test_presets_with_letters_are_no_plain_numbers() -> None:
+    own = parse_presets("MINE\t0,R,ER,0.5")
+    with pytest.raises(RecipeError, match=r"the preset 'MINE' has random numbers \(R, ER\) in it; draw them"):
+        preset_weights("MINE", own)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes("\ufeffMINE\t0,1\n".encode())
+    assert [*read_presets(tmp_path / "x.txt").rows] == ["MINE"]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
@@ -85,7 +120,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(-3, 3, allow_nan=False), min_size=1, max_size=26))
 def test_a_line_reads_back(weights: list[float]) -> None:
-    assert parse_presets(preset_line("MINE", tuple(weights))) == {"MINE": tuple(weights)}
+    assert parse_presets(preset_line("MINE", tuple(weights))).rows == {"MINE": (tuple(weights),)}
 
 
 @given(st.one_of(st.text(), st.text(alphabet="AB\t:,0.5x\n")))
@@ -95,5 +130,7 @@ def test_any_text_is_presets_or_refused(text: str) -> None:
     except RecipeError as error:
         assert "line " in str(error)  # noqa: PT017 - texts that are presets are fine too
         return
-    written = "\n".join(preset_line(name, weights) for name, weights in found.items())
-    assert parse_presets(written).keys() <= found.keys()
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("preset_name")]
+    count = sum(len(rows) for rows in found.rows.values())
+    assert len(found.notes) + count >= len(lines)
+    assert all(word for rows in found.rows.values() for row in rows for word in map(str, row))

@@ -1,9 +1,10 @@
-"""Restart, LCM, PLMS, DDIM CFG++, DPM fast and DPM adaptive, written plainly from the papers: see ``plain_samplers``."""
+"""Restart, LCM, PLMS, DDIM CFG++, DPM fast and adaptive, written plainly from the papers: see ``plain_samplers``."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ def restart(model: Model, x: Tensor, s: Sequence[float], draw: Draw, eta: float,
             inner = karras_levels(each + 1, s[near_low], s[near_high])[:-1]
             for _ in range(again):
                 x = x + draw() * factor * (inner[0] ** 2 - s[i + 1] ** 2) ** 0.5
-                for here, there in zip(inner, inner[1:], strict=False):
+                for here, there in pairwise(inner):
                     x = step(x, here, there)
     return x
 

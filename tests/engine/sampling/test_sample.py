@@ -12,8 +12,9 @@ from torch import Tensor
 from engine.sampling.sample import sample
 from engine.sampling.schedules import karras, sigmas_for
 from engine.sampling.sigmas import sd1_levels
+from engine.sampling.stepping import Churn
 from engine.shots.samplers import SAMPLERS, SCHEDULES, Fresh, unet_calls
-from tests.engine.sampling.plain_samplers import plainly, stream
+from tests.engine.sampling.plain_samplers import PLAIN, plainly, stream
 
 SHAPE = (2, 4, 6, 6)
 SPREAD = 0.7
@@ -229,3 +230,29 @@ def test_a_model_without_numbers_ends_the_walk_of_dpm_adaptive():
     sigmas = levels_of("DPM adaptive", 20)
     found = sample("DPM adaptive", lambda x, sigma: x * math.nan, unit_noise(), sigmas, noise_of(stream(SHAPE)))
     assert bool(found.isnan().all())
+
+
+# ---------------------------------------------------------------------------------------------------------- churn
+
+
+def churned(sampler: str, x: Tensor, sigmas: tuple[float, ...], churn: Churn) -> Tensor:
+    """Algorithm 2 of arXiv 2206.00364: noise is drawn before every step, and each step begins higher."""
+    draw = stream(SHAPE)
+    for i in range(len(sigmas) - 1):
+        noise, gamma = draw(), 0.0
+        if churn.low <= sigmas[i] <= churn.high:
+            gamma = min(churn.amount / (len(sigmas) - 1), 2**0.5 - 1)
+        hat = sigmas[i] * (1 + gamma)
+        x = x + (hat**2 - sigmas[i] ** 2) ** 0.5 * 0.9 * noise
+        x = PLAIN[sampler](wavy, x, (hat, sigmas[i + 1]))
+    return x
+
+
+@pytest.mark.parametrize("sampler", ["Euler", "Heun", "DPM2"])
+@pytest.mark.parametrize("churn", [Churn(amount=3.0), Churn(amount=90.0), Churn(amount=3.0, low=0.1, high=5.0)])
+def test_churn_is_that_of_the_formulas(sampler: str, churn: Churn):
+    sigmas, start = levels_of(sampler, 10), unit_noise()
+    found = sample(sampler, wavy, start, sigmas, noise_of(stream(SHAPE)), s_noise=0.9, churn=churn)
+    assert relative(found, churned(sampler, start * sigmas[0], sigmas, churn)) < 1e-10
+    assert relative(found, sample(sampler, wavy, start, sigmas, noise_of(stream(SHAPE)))) > 1e-3
+    assert {name for name, facts in SAMPLERS.items() if facts.churns} == {"Euler", "Heun", "DPM2"}

@@ -42,6 +42,15 @@ def test_two_samplers_get_the_ends_of_the_trained_levels(sampler: str, steps: in
         assert all(left > right for left, right in pairwise(sigmas))
 
 
+def test_their_first_noise_is_of_the_schedules_first_level():
+    """As the WebUI scales it, although the walk begins at the highest trained level."""
+    for sampler in schedules.SPANNING:
+        assert schedules.start_of(sampler, "DDIM", 20, LEVELS) == float(LEVELS.sigmas[951])
+        assert schedules.start_of(sampler, "Automatic", 20, LEVELS) == pytest.approx(LEVELS.highest, rel=1e-6)
+    for sampler, schedule in (("Euler", "DDIM"), ("DDIM", "Automatic"), ("LCM", "Karras"), ("DPM2", "Simple")):
+        assert schedules.start_of(sampler, schedule, 20, LEVELS) == sigmas_for(sampler, schedule, 20, LEVELS)[0]
+
+
 def test_lcm_knows_every_twentieth_level():
     levels = schedules.levels_for("LCM", LEVELS)
     assert levels.sigmas.tolist() == LEVELS.sigmas[19::20].tolist()
@@ -116,7 +125,9 @@ def kept(time: int) -> float:
 
 @pytest.mark.parametrize("levels", [LEVELS, NoiseLevels(sigmas=LEVELS.sigmas, aligned=ALIGNED_SDXL)])
 def test_align_your_steps_is_the_familys_table(levels: NoiseLevels):
-    assert sigmas_for("Euler", "Align Your Steps", 11, levels)[:-1] == tuple(np.float32(levels.aligned))
+    assert sigmas_for("Euler", "Align Your Steps", 11, levels)[:-1] == tuple(
+        np.array(levels.aligned, np.float32).tolist()
+    )
     twice = sigmas_for("Euler", "Align Your Steps", 21, levels)
     np.testing.assert_allclose(twice[:-1:2], levels.aligned, rtol=1e-6)
     np.testing.assert_allclose(twice[1], math.sqrt(levels.aligned[0] * levels.aligned[1]))

@@ -148,8 +148,9 @@ def test_a_second_walk_is_that_of_the_plain_formulas(sampler: str, steps: int, d
 def test_eta_and_the_factor_count_in_a_second_walk(sampler: str) -> None:
     latents, unit, rest = unit_noise(3), unit_noise(4), rest_of(sampler, 6, 0.6)
 
-    def walk(**settings: float) -> Tensor:
-        return resample(sampler, wavy_for(sampler), latents, unit, rest, noise_of(stream(SHAPE)), **settings)
+    def walk(*, eta: float, s_noise: float = 1.0) -> Tensor:
+        model, noise = wavy_for(sampler), noise_of(stream(SHAPE))
+        return resample(sampler, model, latents, unit, rest, noise, eta=eta, s_noise=s_noise)
 
     assert relative(walk(eta=0.5), by_the_webui(sampler, rest, latents, unit, 0.5)) < 1e-10
     assert relative(walk(eta=0.5), walk(eta=0.5, s_noise=0.5)) > 1e-3

@@ -11,6 +11,7 @@ from engine.shots.infotext import infotext, read_fields, unfollowed
 from engine.shots.shot import Shot
 from tests.engine.shots.infotexts import parse_infotext
 
+EVERY = Compatibility(old_timelines=True, padded_negatives=True, half_levels=True)
 LINE = "Steps: 20, CFG scale: 7, Seed: 1, Size: 64x64"
 
 
@@ -48,7 +49,7 @@ def test_versions_are_numbers_that_can_be_compared(text: str, number: VersionNum
             "a [b]",
             "DDIM",
             "v1.6.0-RC-1-gabc1234",
-            Compatibility(old_timelines=True, padded_negatives=True, half_levels=True),
+            EVERY,
         ),
         ("a [b]", "DDIM", "v1.6.0", Compatibility(half_levels=True)),
         ("a [b]", "DDIM", "v1.7.0-224-gabc1234", Compatibility(half_levels=True)),

@@ -155,7 +155,7 @@ def test_beta_has_no_rules() -> None:
         (
             Recipe(steps=(MergeStep(calculation="plus random", seed=1),)),
             "2023",
-            "2023 has no calculation mode plus random",
+            "there is no calculation mode 'plus random' in the dialect 2023; known here: normal",
         ),
     ],
 )

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
+from engine.recipes.adjust import shift, to_seven
 from engine.recipes.dialects import DIALECTS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import Filter, MergeStep
 from engine.supermerger.history import (
     CELLS,
-    dialect_name,
+    HistoryRow,
     header_line,
     history_line,
     parse_history,
@@ -67,7 +69,7 @@ def test_rows_of_2023_end_with_adjust() -> None:
     assert len(cells) == 19
     assert cells[-1] == "0,0,0,-1,1,1,1"
     (row,) = parse_history(line(step, "2023"))
-    assert dialect_name(row, "sd1") == "2023"
+    assert recipe_of_row(row, None, "sd1").recipe.dialect == "2023"
     assert recipe_of_row(row, DIALECTS["2023"], "sd1").recipe.steps == (step,)
 
 
@@ -98,6 +100,169 @@ def test_rows_are_found_by_id_and_from_the_end() -> None:
     for wanted in (2, 0, -4):
         with pytest.raises(RecipeError, match="there are IDs 1 to 4, or -1 to -3"):
             row_of(rows, wanted)
+
+
+def dated(time: str, step: MergeStep = STEP, dialect: str = "classic") -> HistoryRow:
+    """A row of some day."""
+    (row,) = parse_history(line(step, dialect).replace(TIME, time))
+    return row
+
+
+XL_STEP = MergeStep(alpha=(0.1,) * 20)
+
+
+@pytest.mark.parametrize(
+    ("time", "step", "family", "dialect", "reason"),
+    [
+        (
+            "2024.03.11 12.00.00",
+            XL_STEP,
+            "sdxl",
+            "classic",
+            "is of 2024.03.11, and the dialect head came on 2025.11.27",
+        ),
+        (
+            "2025.11.26 23.59.59",
+            XL_STEP,
+            "sdxl",
+            "classic",
+            "is of 2025.11.26, and the dialect head came on 2025.11.27",
+        ),
+        ("2025.11.27 00.00.00", XL_STEP, "sdxl", "head", "is of 2025.11.27, and the dialect head came on 2025.11.27"),
+        ("2026.02.01 10.00.00", STEP, "sd1", "classic", "the dialect head, which came on 2025.11.27, cannot merge sd1"),
+        (
+            "2024.03.11 12.00.00",
+            STEP,
+            "sd1",
+            "classic",
+            "of 2024.03.11, and the dialect head came on 2025.11.27",
+        ),
+        ("yesterday", XL_STEP, "sdxl", "head", "the row has no date, and head is the usual one of sdxl"),
+        (
+            "2023.09.02 10.00.00",
+            STEP,
+            "sd1",
+            "classic",
+            "the row is of 2023.09.02, and the dialect head came on 2025.11.27",
+        ),  # it has the cells of November 2023
+    ],
+)
+def test_a_row_is_read_in_the_dialect_of_its_time(
+    time: str, step: MergeStep, family: FamilyName, dialect: str, reason: str
+) -> None:
+    found = recipe_of_row(dated(time, step), None, family)
+    assert found.recipe.dialect == dialect
+    assert found.notes[0].startswith(f"read in the dialect {dialect}: ")
+    assert found.notes[0].endswith(f"{reason}; --read-as chooses another")
+    asked = recipe_of_row(dated(time, step), DIALECTS["head_patched"], family)
+    assert asked.recipe.dialect == "head_patched"
+    assert not any(note.startswith("read in the dialect") for note in asked.notes)
+
+
+def test_a_short_row_is_of_2023_whatever_its_date() -> None:
+    row = dated("2024.03.11 12.00.00", MergeStep(alpha=0.5, adjust=(0, 0, 0, -1, 1, 1, 1)), "2023")
+    found = recipe_of_row(row, None, "sd1")
+    assert found.recipe.dialect == "2023"
+    assert "rows have had more cells since 2023.11.10" in found.notes[0]
+
+
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_eight_adjust_fields_of_october_2023_do_what_they_did(family: FamilyName) -> None:
+    plain = MergeStep(alpha=0.5, adjust=(1, 2, 3, -1, 1, 1, 1))
+    for time, text in (("2023.10.20 1.0.0", "1,2,3,-1,0.5,1,2,-3"), ("2023.10.01 1.0.0", "1,2,3,-1,0.5,1,2,-3")):
+        (row,) = parse_history(line(plain, "2023").replace(TIME, time).replace("1,2,3,-1,1,1,1", text))
+        found = recipe_of_row(row, None, family)
+        (step,) = found.recipe.runs
+        assert step.adjust[:4] == (1, 2, 3, -1)
+        assert shift(step.adjust, family) == pytest.approx(shift((1, 2, 3, -1, 0.5, 1, 2, -3), family))
+        assert any("is of eight fields, which came on 2023.10.15" in note for note in found.notes)
+    seven = recipe_of_row(dated("2023.10.20 1.0.0", plain, "2023"), None, family)
+    assert seven.recipe.runs[0].adjust == pytest.approx(to_seven((1, 2, 3, -1, 1, 1, 1, 0), family))
+    before = recipe_of_row(dated("2023.10.01 1.0.0", plain, "2023"), None, family)
+    assert before.recipe.runs[0].adjust == plain.adjust
+
+
+def test_the_family_is_seen_in_the_weights_and_said() -> None:
+    found = recipe_of_row(dated("2024.03.11 12.00.00", XL_STEP), None, None)
+    assert found.recipe.family == "sdxl"
+    assert any("sdxl is taken, by the number of its weights (--family chooses" in note for note in found.notes)
+    other = recipe_of_row(dated("2024.03.11 12.00.00", MergeStep(alpha=0.5)), None, None)
+    assert other.recipe.family == "sd1"
+    assert any("a row of mergehistory.csv does not name the family" in note for note in other.notes)
+
+
+ATTENTIVE = ["IN04", "IN05", "IN07", "IN08", "M00", *(f"OUT{number:02d}" for number in range(6))]
+"""The blocks of SDXL that have transformers."""
+WEIGHTS = (0.3, 0.0, 0.4, *(0.5,) * 17)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "alpha", "lost"),
+    [
+        (Filter(kind="exclude", elements=("attn1",)), (0.3, *(0.5,) * 4, 0.0, *(0.5,) * 14), "IN04"),
+        (Filter(kind="exclude", blocks=("IN00",)), WEIGHTS, ""),  # all of its keys are skipped, whatever its weight
+        (Filter(kind="exclude", elements=("attn1",)), WEIGHTS, ""),  # IN00 has none
+        (Filter(kind="exclude", blocks=("Adjust",)), WEIGHTS, "IN00"),
+        (Filter(kind="include", elements=("attn2",)), (0.0,) * 20, ", ".join(ATTENTIVE)),
+        (Filter(kind="exclude", elements=("attn1",)), (0.5,) * 20, ""),
+    ],
+)
+def test_weights_that_head_replaces_by_0_are_said_to_be_lost(
+    chosen: Filter, alpha: tuple[float, ...], lost: str
+) -> None:
+    row = dated("2026.03.11 12.00.00", MergeStep(alpha=alpha, filter=chosen))
+    notes = [note for note in recipe_of_row(row, None, "sdxl").notes if "this row cannot be rebuilt" in note]
+    assert len(notes) == bool(lost)
+    assert all(f"and in {lost} other keys were merged with the weight that is lost" in note for note in notes)
+    assert not any("cannot be rebuilt" in note for note in recipe_of_row(row, CLASSIC, "sdxl").notes)
+
+
+def test_lost_weights_of_beta_and_of_110_blocks() -> None:
+    chosen = Filter(kind="exclude", elements=("attn1",))
+    twice = MergeStep(models=("A", "B", "C"), mode="sum Twice", alpha=(0.5,) * 20, beta=(0.0,) * 20, filter=chosen)
+    (note,) = [n for n in recipe_of_row(dated("2026.03.11 1.0.0", twice), None, "sdxl").notes if "rebuilt" in n]
+    assert "of the beta weight of every block" in note
+    many = MergeStep(alpha=(0.0,) * 110, filter=chosen)
+    (note,) = [n for n in recipe_of_row(dated("2026.03.11 1.0.0", many), None, "sdxl").notes if "rebuilt" in n]
+    assert "in IN410, IN411, IN510" in note
+
+
+@pytest.mark.parametrize(
+    ("time", "step", "what"),
+    [
+        ("2023.11.20 1.0.0", MergeStep(models=("A", "B", "C"), mode="Add difference", alpha=0.5), "its result is A"),
+        ("2023.11.20 1.0.0", MergeStep(elemental="IN01::1,IN01:attn:0"), "only the first elemental rule"),
+        ("2023.11.11 1.0.0", MergeStep(models=("A", "B", "C"), mode="Triple sum", alpha=0.5), "the models' own dtype"),
+        ("2023.11.18 1.0.0", MergeStep(models=("A", "A"), calculation="self", alpha=0.5), "added the factor"),
+        (
+            "2025.01.20 1.0.0",
+            MergeStep(models=("A", "B", "C"), mode="Add difference", alpha=0.5),
+            "A minus alpha times C",
+        ),
+    ],
+)
+def test_errors_of_some_weeks_are_said(time: str, step: MergeStep, what: str) -> None:
+    notes = recipe_of_row(dated(time, step), None, "sd1").notes
+    assert any("this row may not be rebuilt" in note and what in note for note in notes)
+    assert not any("may not be rebuilt" in n for n in recipe_of_row(dated("2024.06.01 1.0.0", step), None, "sd1").notes)
+
+
+def test_time_embed_belonged_elsewhere_until_july_2023() -> None:
+    step = MergeStep(alpha=(0.1,) * 26)
+    notes = recipe_of_row(dated("2023.07.10 1.0.0", step, "2023"), None, "sd1").notes
+    assert any("time_embed belonged to IN00" in note for note in notes)
+    later = recipe_of_row(dated("2023.08.10 1.0.0", step, "2023"), None, "sd1").notes
+    assert not any("time_embed" in note for note in later)
+
+
+def test_what_a_row_does_not_keep_is_said() -> None:
+    step = MergeStep(alpha=(0.1,) * 20, elemental="IN01:attn:X", seed=3)
+    text = line(step).replace(TIME, "2026.03.11 1.0.0").replace("'fp16'", "'fp16', 'prune', 'Reset CLIP ids'")
+    notes = " ".join(recipe_of_row(parse_history(text)[0], None, "sdxl").notes)
+    assert '"use extended XL"' in notes
+    assert "a VAE that was baked in" in notes
+    assert "limits of random ratios; those of X are taken as 0 and 1" in notes
+    assert "recipe-search merge has as --prune --reset-clip-ids" in notes
 
 
 def test_a_missing_hash_is_named() -> None:

@@ -7,9 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.errors import RecipeError
 from engine.recipes.blocks import EXTENDED_BLOCKS, Site
+from engine.recipes.dialects import dialect_of
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import AdjustStep, Filter, MergeStep, SelfStep
+from engine.supermerger.fields import fields_of
 from engine.supermerger.instructions import instructions
 from engine.supermerger.runs import joined_runs
 from tests.engine.merging.strategies_models import models
@@ -141,3 +144,30 @@ def test_the_runs_make_the_models_of_the_steps(drawn: tuple[Recipe, Brief]) -> N
     for key in {*found["A"]} & {*found["B"]} & {*found["C"]}:  # whole models have the six tensors of Adjust
         value = apart[key]
         torch.testing.assert_close(together[key].float(), value.float(), rtol=2e-3, atol=1e-6, equal_nan=True, msg=key)
+
+
+def test_a_recipe_of_the_webuis_own_merger_is_told_in_its_words() -> None:
+    steps = (MergeStep(models=("A", "B", "C"), mode="Add difference", alpha=0.3), MergeStep(models=("C", "C")))
+    first = Recipe(steps=steps[:1], dialect="webui")
+    assert instructions(first, {"A": "one.safetensors"}).splitlines() == [
+        "Checkpoint Merger of AUTOMATIC1111's WebUI 1.6 to 1.10.1, not SuperMerger",
+        "",
+        "Run 1",
+        "  Primary model (A): A, one.safetensors",
+        "  Secondary model (B): B",
+        "  Tertiary model (C): C",
+        "  Interpolation Method: Add difference",
+        "  Multiplier (M): 0.3",
+        "  Save as float16: on",
+    ]
+    copied = instructions(Recipe(steps=steps[1:], dialect="webui", save="computed")).splitlines()
+    assert copied[3:] == [
+        "  Primary model (A): C",
+        "  Interpolation Method: No interpolation",
+        "  Save as float16: off",
+    ]
+
+
+def test_supermergers_texts_are_not_made_of_it() -> None:
+    with pytest.raises(RecipeError, match="which has none of SuperMerger's texts; translate it with recipe-search"):
+        fields_of(MergeStep(alpha=0.3), dialect_of("webui"), "sd1")

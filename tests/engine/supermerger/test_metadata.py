@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
 from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIALECTS
@@ -124,12 +125,117 @@ def test_a1111s_own_merger_is_read(method: str, expected: MergeStep) -> None:
         "multiplier": 0.3,
         "save_as_half": True,
         "bake_in_vae": "vae.pt",
+        "discard_weights": "model_ema.*",
     }
     metadata = {RECIPE_KEY: json.dumps(content), MODELS_KEY: json.dumps({"a" * 64: {"name": "first"}})}
-    found = recipe_of_metadata(metadata, CLASSIC, "sd1")
-    assert found.recipe.steps == (expected,)
+    found = recipe_of_metadata(metadata, None, "sd1")
+    assert found.recipe == Recipe(steps=(expected,), dialect="webui")
     assert found.sources["A"] == f"first sha256 {'a' * 64}"
+    assert found.notes[0] == (
+        "read in the dialect webui: its type says that AUTOMATIC1111's own merger wrote it; --read-as chooses another"
+    )
     assert any("vae.pt" in note for note in found.notes)
+    assert any("weights that match 'model_ema.*' were left out" in note for note in found.notes)
+    other = recipe_of_metadata(metadata, CLASSIC, "sd1")
+    assert other.recipe == Recipe(steps=(expected,))
+    assert other.notes[0].startswith("AUTOMATIC1111's own merger also merges tensors that SuperMerger leaves")
+
+
+@pytest.mark.parametrize("none", ["None", "", None])
+def test_no_vae_is_no_vae(none: str | None) -> None:
+    content = {"type": "webui", "interp_method": "Weighted sum", "multiplier": 0.3, "bake_in_vae": none}
+    found = recipe_of_metadata({RECIPE_KEY: json.dumps({**content, "save_as_half": False})}, None, "sdxl")
+    assert found.recipe.save == "computed"
+    assert len(found.notes) == 2
+    assert not any("VAE" in note for note in found.notes)
+
+
+def test_forge_says_less_than_the_webui() -> None:
+    content = {"type": "webui", "interp_method": "None", "multiplier": 0, "save_as": "Unet: float16, VAE: No change"}
+    notes = recipe_of_metadata({RECIPE_KEY: json.dumps({**content, "bake_in_te": ["t5"]})}, None, "sd1").notes
+    assert any("(Unet: float16, VAE: No change) and may compute in float32, which is not recorded" in n for n in notes)
+    assert any("text encoders were replaced by ['t5']" in note for note in notes)
+
+
+XL = {"type": SUPERMERGER, "mode": "Weight sum", "calcmode": "normal", "mbw": True, "base_alpha": 0.5}
+FLAT = [0.5] * 19 + [0]
+TYPED = ",".join(["0.5"] * 20)
+
+
+@pytest.mark.parametrize(
+    ("content", "family", "dialect", "reason"),
+    [
+        ({"weights_alpha": FLAT}, "sdxl", "2023", "since 2023.11.10 metadata name Off, Include or Exclude"),
+        ({"weights_alpha": [0.5] * 109, "Off": [""]}, "sdxl", "head", "it has 110 weights"),
+        ({"weights_alpha": FLAT, "weights_alpha_orig": "MINE", "Off": [""]}, "sdxl", "classic", "as they were typed"),
+        (
+            {"weights_alpha": FLAT, "weights_alpha_orig": TYPED, "Exclude": ["IN03"]},
+            "sdxl",
+            "classic",
+            "for which head writes 0",
+        ),
+        (
+            {"weights_alpha": FLAT, "weights_alpha_orig": f"{TYPED[:16]}0{TYPED[19:]}", "Exclude": ["attn1"]},
+            "sdxl",
+            "head",
+            "other weights for blocks with skipped keys than were merged",
+        ),
+        (
+            {"weights_alpha": FLAT, "weights_alpha_orig": TYPED, "Off": [""]},
+            "sdxl",
+            "head",
+            "no date, and head is the newest; a merge of before 2025.11.27 is classic",
+        ),
+        ({"mbw": False, "Off": [""]}, "sd1", "classic", "the newest dialect, head, cannot merge sd1"),
+        (
+            {"weights_alpha": [0.5] * 25, "weights_alpha_orig": f"{TYPED},0,0.5,0.5,0.5,0.5,0.5", "Exclude": ["x"]},
+            "sd2",
+            "head_patched",
+            "other weights for blocks with skipped keys",
+        ),
+    ],
+)
+def test_metadata_are_read_in_the_dialect_that_they_look_like(
+    content: dict[str, Any], family: FamilyName, dialect: str, reason: str
+) -> None:
+    metadata = {RECIPE_KEY: json.dumps({**XL, **content})}
+    found = recipe_of_metadata(metadata, None, family)
+    assert found.recipe.dialect == dialect
+    assert found.notes[0].startswith(f"read in the dialect {dialect}: ")
+    assert reason in found.notes[0]
+    if dialect != "head" or len(content["weights_alpha"]) < 100:
+        asked = recipe_of_metadata(metadata, CLASSIC, family)
+        assert asked.recipe.dialect == "classic"
+        assert not any(note.startswith("read in") for note in asked.notes)
+
+
+def test_our_own_metadata_name_their_dialect() -> None:
+    metadata = run_metadata(MergeStep(alpha=0.5), CLASSIC, "sdxl", MODELS)
+    found = recipe_of_metadata(metadata, None, "sdxl")
+    assert found.recipe.dialect == "classic"
+    assert "it is named there" in found.notes[0]
+
+
+def test_the_family_is_seen_in_the_weights_and_said() -> None:
+    found = recipe_of_metadata({RECIPE_KEY: json.dumps({**XL, "weights_alpha": FLAT, "Off": [""]})}, None, None)
+    assert found.recipe.family == "sdxl"
+    assert found.notes[0].startswith("the metadata do not name the family of the models; sdxl is taken, by the number")
+
+
+def test_what_metadata_do_not_record_is_said() -> None:
+    content = {**XL, "weights_alpha": FLAT, "Off": [""]}
+    notes = " ".join(recipe_of_metadata({RECIPE_KEY: json.dumps(content)}, None, "sdxl").notes)
+    for lost in ("Adjust, gamma and seed", "use old calc method", "saved as fp16", "a VAE", "use extended XL"):
+        assert lost in notes
+
+
+def test_a_lost_beta_of_base_is_said() -> None:
+    more = {"mode": "Triple sum", "weights_beta": FLAT, "weights_beta_orig": f"0,{TYPED[4:]}", "Exclude": ["proj"]}
+    content = {**XL, "weights_alpha": FLAT, **more}
+    notes = recipe_of_metadata({RECIPE_KEY: json.dumps(content)}, DIALECTS["head"], "sdxl").notes
+    assert any("the beta of BASE may not be 0" in note for note in notes)
+    notes = recipe_of_metadata({RECIPE_KEY: json.dumps(content)}, CLASSIC, "sdxl").notes
+    assert not any("the beta of BASE" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +283,8 @@ def test_any_content_is_read_or_refused(kind: str, content: dict[str, Any], mode
     metadata = {RECIPE_KEY: json.dumps(content), MODELS_KEY: json.dumps(models)}
     with suppress(RecipeError):
         recipe_of_metadata(metadata, CLASSIC, "sd1")
+    with suppress(RecipeError):
+        recipe_of_metadata(metadata, None, None)
 
 
 @given(st.text())

@@ -117,6 +117,13 @@ def test_pinpoint_blocks_without_mbw_is_plain_alpha() -> None:
 
 
 def test_unknown_axes_are_named_with_the_reason() -> None:
+    with pytest.raises(RecipeError, match=r"there is no axis 'mbw alpa'; did you mean mbw alpha\?"):
+        Axis(kind="mbw alpa")
+    with pytest.raises(RecipeError) as caught:
+        Axis(kind="hue of all")
+    assert ", mbw alpha, mbw beta" in str(caught.value)  # without the space that it ends with in SuperMerger
+    with pytest.raises(RecipeError, match="two axes are mbw alpha; choose another"):
+        expand(Plot(fields=RunFields(), x=Axis(kind="mbw alpha"), y=Axis(kind="mbw alpha")), CLASSIC, "sd1")
     with pytest.raises(RecipeError, match=r"there is no axis 'random'.*draws random numbers"):
         Axis(kind="random", text="3")
 

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
 from engine.recipes.blocks import BLOCKS, EXTENDED_BLOCKS, XL_BLOCKS
 from engine.recipes.dialects import DIALECTS
-from engine.recipes.presets import PRESETS
+from engine.recipes.presets import PRESETS, OwnPresets, parse_presets
 from engine.recipes.recipe import Recipe
 from engine.supermerger.fields import RunFields, fields_of, step_of
-from engine.supermerger.weights import parse_weights, weights_line
+from engine.supermerger.weights import RandomSettings, Side, parse_weights, weights_line
 from tests.engine.merging.supermerger_steps import numbers, recipes
 
 CLASSIC, HEAD = DIALECTS["classic"], DIALECTS["head"]
@@ -39,7 +40,24 @@ def test_without_a_comma_it_is_a_preset(name: str) -> None:
 
 
 def test_own_presets_come_first() -> None:
-    assert parse_weights("FLAT_25", "sd1", CLASSIC, own={"FLAT_25": (0.5,) * 26}).numbers == (0.5,) * 26
+    assert (
+        parse_weights("FLAT_25", "sd1", CLASSIC, own=OwnPresets(rows={"FLAT_25": ((0.5,) * 26,)})).numbers
+        == (0.5,) * 26
+    )
+
+
+@pytest.mark.parametrize(("family", "count"), [("sd1", 26), ("sdxl", 20)])
+def test_of_equal_names_the_row_for_the_family_is_taken(family: FamilyName, count: int) -> None:
+    own = parse_presets("\n".join([f"MINE\t{','.join(['0.25'] * n)}" for n in (26, 20)] + ["MINE:0.1,0.2"]))
+    assert parse_weights("MINE", family, CLASSIC, own=own).numbers == (0.25,) * count
+
+
+def test_letters_in_presets_are_drawn() -> None:
+    own = parse_presets(f"MINE\t{with_word('R')}\nALL_R\t{with_word('0.5')}")
+    assert parse_weights("MINE", "sd1", CLASSIC, own=own, seed=1234).numbers[3] == round(DRAWN[3], 3)
+    assert parse_weights("ALL_R", "sd1", CLASSIC, own=own).numbers[3] == 0.5
+    with pytest.raises(RecipeError, match="R is random and needs a seed"):
+        parse_weights("MINE", "sd1", CLASSIC, own=own)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +91,66 @@ def test_only_head_knows_d() -> None:
     assert parse_weights(with_word("D"), "sdxl", HEAD, seed=1).numbers[3] == 1.0
     with pytest.raises(RecipeError, match="'D' is no weight"):
         parse_weights(with_word("D"), "sd1", CLASSIC, seed=1)
+
+
+LOW, UP = tuple(n / 100 for n in range(26)), tuple(1 + n / 10 for n in range(26))
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("R", DRAWN[3]),
+        ("U", 1.5 - 2 * DRAWN[3]),
+        ("X", (LOW[3] - UP[3]) * DRAWN[3] + UP[3]),
+        ("D", UP[3] + LOW[3] * (DRAWN[3] - 0.5)),
+    ],
+)
+def test_limits_are_of_the_place_in_the_row(word: str, expected: float) -> None:
+    random = RandomSettings(lower=LOW, upper=UP, alpha_limits=((-9.0,), (9.0,)), decimals=5)
+    found = parse_weights(with_word(word), "sdxl", HEAD, seed=1234, random=random).numbers[3]
+    assert found == round(expected, 5)
+
+
+def test_limits_of_beta_are_its_own() -> None:
+    random = RandomSettings(lower=(-2.0,), upper=(3.0,), alpha_limits=((0.1,), (0.2,)), beta_limits=((-0.6,), (2.5,)))
+    sides: tuple[Side, Side] = ("alpha", "beta")
+    text = ",".join(["X"] * 26)
+    alpha, beta = (parse_weights(text, "sdxl", HEAD, seed=1234, side=side, random=random).numbers for side in sides)
+    assert {*alpha} <= {0.1, 0.2} | {round(3 - 5 * x, 3) for x in DRAWN[:26]}
+    assert alpha == tuple(min(max(round(-5 * x + 3, 3), 0.1), 0.2) for x in DRAWN[:26])
+    assert beta == tuple(min(max(round(-5 * x + 3, 3), -0.6), 2.5) for x in DRAWN[50:76])
+    free = parse_weights(text, "sd1", CLASSIC, seed=1234, random=random).numbers
+    assert free == tuple(round(-5 * x + 3, 3) for x in DRAWN[:26])  # only head holds them
+
+
+def test_head_holds_a_row_within_lists_of_limits() -> None:
+    random = RandomSettings(alpha_limits=((0.0,), tuple(n / 100 for n in range(26))))
+    found = parse_weights(",".join(["R"] * 26), "sdxl", HEAD, seed=1234, random=random).numbers
+    assert found == tuple(min(round(x, 3), n / 100) for n, x in enumerate(DRAWN[:26]))
+
+
+def test_too_short_limits_are_refused() -> None:
+    with pytest.raises(RecipeError, match="the upper limits are 2 numbers, and weight 4 is random; write one number"):
+        parse_weights(with_word("X"), "sd1", CLASSIC, seed=1, random=RandomSettings(upper=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("word", "random", "letters"),
+    [
+        ("EX", RandomSettings(upper=(0.5,)), "X"),
+        ("ER", RandomSettings(decimals=2), "R"),
+        ("ER", RandomSettings(upper=(0.5,)), ""),  # of which R takes no notice
+        ("EX", RandomSettings(alpha_limits=((0.0,), (0.5,))), ""),
+        ("X", RandomSettings(upper=(0.5,)), ""),
+    ],
+)
+def test_limits_that_a_recipe_cannot_hold_are_refused(word: str, random: RandomSettings, letters: str) -> None:
+    fields = RunFields(mbw=True, weights_alpha=with_word(word), seed=1, random=random)
+    if not letters:
+        assert step_of(fields, CLASSIC, "sd1").seed == (1 if word.startswith("E") else None)
+        return
+    with pytest.raises(RecipeError, match=rf"random ratios of rules \({letters}\) between 0 and 1, with 3 decimals"):
+        step_of(fields, CLASSIC, "sd1")
 
 
 def test_elemental_dice_become_rules() -> None:

@@ -137,7 +137,7 @@ def test_uncalibrated_and_badly_calibrated_panels_say_so(
     with pytest.raises(ScorerError, match="the same value"):
         panel.calibrate({"A": a, "B": a, "C": a})
     lost = replace(b, broken=("black",) * 9 + ("",) * 3)
-    with pytest.raises(ScorerError, match=r"only 3 slots have intact pictures.*B 9"):
+    with pytest.raises(ScorerError, match=r"only 3 prompts and seeds have intact pictures.*B 9"):
         panel.calibrate({"A": a, "B": lost, "FLAT_50": look(0.5)})
 
 

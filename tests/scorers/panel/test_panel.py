@@ -296,6 +296,11 @@ def test_a_picture_counts_by_its_weight(settings: PanelSettings, paint: Paint, p
     squared = (np.square(w @ x).sum() - np.square(w[:, None] * x).sum()) / (w.sum() ** 2 - np.square(w).sum())
     assert verdicts[1].scores["style"].raw == pytest.approx(1 - np.sqrt(1 + squared))
     assert verdicts[1].freedom < verdicts[0].freedom == 11
+    base = heavy.features(paint(1, 12, 0.5), prompts, range(12))
+    rows = scorers["clip"](features) - scorers["clip"](base)
+    rest = np.array([np.average(np.delete(rows, n), weights=np.delete(w, n)) for n in range(12)])
+    error = np.sqrt(11 / 12 * np.square(rest - rest.mean()).sum()) / heavy.scales["clip"].sigma
+    assert verdicts[1].scores["clip"].standard_error == pytest.approx(error)
 
 
 def test_the_lead_over_another_recipe_is_that_of_the_weighted_values(

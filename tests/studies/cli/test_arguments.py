@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+from engine.recipes.steps import MergeStep
 from engine.supermerger.weights import parse_weights
 from studies.cli.main import main
 from studies.progress import meter
@@ -80,7 +81,9 @@ def test_show_prints_every_finalist_to_paste(copied: Path) -> None:
         lines = shown.partition(beginning)[2].splitlines()
         row = lines[0].removeprefix("  weights: ")
         recipe = standing.candidate.recipe
-        assert parse_weights(row, "sd1", recipe.rules).numbers == recipe.steps[0].alpha
+        step = recipe.steps[0]
+        assert isinstance(step, MergeStep)
+        assert parse_weights(row, "sd1", recipe.rules).numbers == step.alpha
 
 
 def test_a_moved_study_goes_on_where_it_is_now(copied: Path, tmp_path: Path) -> None:

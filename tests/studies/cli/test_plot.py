@@ -218,7 +218,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
     ("words", "said"),
     [
         (("half.toml", "o.png"), "no axis; give one"),
-        (("half.toml", "o.png", "-x", "Sampeler=Euler"), "did you mean Sampler?"),
+        (("half.toml", "o.png", "-x", "Sampeler=Euler"), "-x: there is no axis 'Sampeler'; did you mean Sampler?"),
         (("half.toml", "o.png", "-x", "Seed=1", "-y", "Seed=2"), "two axes set what Seed sets"),
         (("half.toml", "o.png", "-x", "Recipe=half.toml", "-y", "Checkpoint name=half.toml"), "two axes set what"),
         (("half.toml", "o.png", "-x", "Seed"), "axis Seed: has no values"),
@@ -234,7 +234,10 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 step; write 1"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
-        (("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"), "takes a model file; name its folder with"),
+        (
+            ("half.toml", "o.png", "-x", "Hires upscaler=Latent,4x-Best"),
+            'takes a model file ("4x-Best"); name its folder with',
+        ),
         (("half.toml", "o.png", "-x", "model_B=Z"), "has no path of the models Z;"),
         (("half.toml", "o.png", "-x", "pinpoint adjust=CONT"), "pinpoint adjust needs the number from another axis"),
     ],
@@ -244,6 +247,27 @@ def test_problems_are_told_plainly(tmp_path: Path, words: tuple[str, ...], said:
     extra = () if "-p" in words else ("-p", "a red cat")
     assert said in plot(*paths, *extra, status=1).output
     assert not [path for path in tmp_path.iterdir() if path.name != "hashes.json"]
+
+
+def test_problems_of_axes_and_options_are_told_together_with_their_places(tmp_path: Path, built: list[str]) -> None:
+    words = ("-x", "Seed=1-600", "-y", "Sampeler=Euler", "-z", "Seed=1", "--seed", "x", "--hires-steps", "999")
+    done = plot("half.toml", tmp_path / "o.png", *words, "-p", "a", "--embeddings", "none", status=1)
+    for said in (
+        "-y: there is no axis 'Sampeler'; did you mean Sampler?",
+        "-z: two axes set what Seed sets",
+        "600 pictures are more than 500",
+        '--seed: must be a whole number from 0, or a range ("x")',
+        "hires.steps: must be a whole number from 0 to 150 (999)",
+        "none: there is no such folder of embeddings",
+    ):
+        assert said in done.output
+    assert built == []
+
+
+def test_what_the_webui_calls_gpu_is_said_to_be_nv(tmp_path: Path) -> None:
+    done = plot("half.toml", tmp_path / "o.png", "-x", "RNG source=GPU,CPU", *SMALL)
+    assert "note: RNG source GPU is read as NV" in done.output
+    assert "GPU is read" not in plot("half.toml", tmp_path / "p.png", "-x", "RNG source=NV,CPU", *SMALL).output
 
 
 def test_kinds_of_prediction_are_looked_at_before_anything_is_made(

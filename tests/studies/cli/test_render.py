@@ -16,18 +16,22 @@ from engine.checkpoints.checkpoint import file_sha256
 from engine.engine import Engine
 from engine.recipes.file import RecipeFile, read_recipe_file
 from engine.recipes.recipe import Recipe
-from engine.shots.infotext import infotext
+from engine.shots.infotext import infotext, read_fields
+from engine.shots.options import PictureOptions
 from engine.shots.shot import Shot
 from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.pictures.pictures import parameters_of, save_picture
 from studies.sample.world import write_world
+from tests.engine.models.tiny import write_tiny
 from tests.engine.models.tiny_families import V_MARKS, write_family
+from tests.engine.models.tiny_models import NARROWEST
 from tests.engine.recipes.recipe_files import write_recipe_file
 from tests.engine.shots.infotexts import parse_infotext
 
 SMALL = ("--width", "64", "--height", "72", "--steps", "2", "--cfg", "2")
 NOISE = ("--eta", "0.5", "--s-noise", "0.9", "--ensd", "31337")
+OPTIONS = ("--emphasis", "No norm", "--ngms", "1.5", "--variation-seed", "9", "--variation-strength", "0.25")
 SHOT = Shot(prompt="a red cat", seed=1, width=64, height=72, steps=2, cfg=2.0)
 XL = """
 format = 1
@@ -215,12 +219,122 @@ def test_a_text_of_a_webui_without_a_seed_has_that_of_the_options_or_the_first(w
     assert (said.prompt, said.seed, said.steps) == ("a red cat", 1, 2)
 
 
+def seen(path: Path, pairs: str, prompt: str = "a red cat") -> Path:
+    """A picture of a WebUI whose text has these pairs."""
+    save_picture(np.zeros((8, 8, 3), np.uint8), path, parameters=f"{prompt}\nSteps: 2, CFG scale: 2, {pairs}")
+    return path
+
+
+def test_what_a_picture_leaves_open_is_said(world: Path, tmp_path: Path) -> None:
+    old = seen(tmp_path / "old.png", "Sampler: Euler, Size: 65x73")
+    done = render(world / "half.toml", tmp_path / "out", "--from", old)
+    assert "note: old.png does not say Seed (1 unless an option says another)" in done.output
+    assert "note: old.png says Size: 65x73, of which a WebUI makes 64x72" in done.output
+    assert pixels(tmp_path / "out" / "0001-1.png").shape == (72, 64, 3)
+    assert "does not say" not in render(world / "half.toml", tmp_path / "mine", "--from", old, "--seed", "2").output
+
+
+def test_a_sampler_is_not_guessed(world: Path, tmp_path: Path) -> None:
+    old = seen(tmp_path / "old.png", "Seed: 1, Size: 64x64, Model: other")
+    done = render(world / "half.toml", tmp_path / "out", "--from", old, status=1)
+    assert "old.png: its text names no sampler; name the one that it was made with: --sampler" in done.output
+    render(world / "half.toml", tmp_path / "out", "--from", old, "--sampler", "Euler")
+
+
+def test_pictures_of_other_programs_are_said_to_be_such(world: Path, tmp_path: Path) -> None:
+    pairs = "Sampler: dpmpp_2m, Schedule type: sgm_uniform, Seed: 1, Size: 64x64, Version: ComfyUI"
+    done = render(world / "half.toml", tmp_path / "out", "--from", seen(tmp_path / "old.png", pairs))
+    assert "note: old.png was made by ComfyUI: its settings are read as the WebUI 1.10 reads them" in done.output
+    shot = parse_infotext(parameters_of(tmp_path / "out" / "0001-1.png"))
+    assert (shot.sampler, shot.schedule, shot.rng) == ("DPM++ 2M", "SGM Uniform", "CPU")
+
+
+def test_old_schedules_are_followed_and_not_warned_of(world: Path, tmp_path: Path) -> None:
+    for version, old in (("v1.5.2", True), ("v1.10.1", False)):
+        picture = seen(
+            tmp_path / f"{version}.png", f"Sampler: Euler, Seed: 1, Size: 64x64, Version: {version}", "[cat:dog:1.5]"
+        )
+        done = render(world / "half.toml", tmp_path / version, "--from", picture)
+        assert ("switches at" in done.output) is not old
+        said = parameters_of(tmp_path / version / "0001-1.png")
+        assert ("Old prompt editing timelines: True" in said) is old
+        assert ("Downcast alphas_cumprod: True" in said) is old
+    one, other = (pixels(tmp_path / version / "0001-1.png") for version in ("v1.5.2", "v1.10.1"))
+    assert not np.array_equal(one, other)
+
+
+def test_embeddings_of_a_picture_are_looked_for(world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    save_file({"emb_params": torch.randn(2, 64)}, folder / "styled.safetensors")
+    digits = file_sha256(folder / "styled.safetensors")[:12]
+    pairs = f'Sampler: Euler, Seed: 1, Size: 64x64, TI hashes: "styled: {digits}, lost: 0123456789ab"'
+    old = seen(tmp_path / "old.png", pairs, "a cat, styled, lost")
+    bare = render(world / "half.toml", tmp_path / "bare", "--from", old)
+    assert f'warning: old.png was made with the embedding "styled" ({digits}), and no folder' in bare.output
+    assert "TI hashes" not in parameters_of(tmp_path / "bare" / "0001-1.png")
+    other = seen(tmp_path / "other.png", pairs.replace(digits, "f" * 12), "a cat")
+    done = render(world / "half.toml", tmp_path / "other", "--from", other, "--embeddings", folder)
+    assert f"and the one in the folder of --embeddings is another ({digits})" in done.output
+    assert 'embedding "lost" (0123456789ab), which is not in that folder: its name is read as words' in done.output
+
+
+def test_embeddings_are_named_in_the_text_with_the_webuis_hashes(tmp_path: Path) -> None:
+    narrow = write_tiny(tmp_path / "narrow.safetensors", 1, widths=NARROWEST)
+    folder = tmp_path / "embeddings"
+    folder.mkdir()
+    for name in ("one", "two"):
+        save_file({"emb_params": torch.randn(2, 32)}, folder / f"{name}.safetensors")
+    words = ("-p", "a cat", "-p", "a cat, one", "-n", "two", *SMALL, "--embeddings", folder)
+    render(narrow, tmp_path / "out", *words)
+    digits = {name: file_sha256(folder / f"{name}.safetensors")[:12] for name in ("one", "two")}
+    for number, names in ((1, ("two",)), (2, ("one", "two"))):
+        fields = read_fields(parameters_of(tmp_path / "out" / f"000{number}-1.png"))
+        assert fields["TI hashes"] == ", ".join(f"{name}: {digits[name]}" for name in names)
+    again = render(narrow, tmp_path / "again", "--from", tmp_path / "out" / "0002-1.png", "--embeddings", folder)
+    assert "warning" not in again.output
+    assert np.array_equal(pixels(tmp_path / "again" / "0001-1.png"), pixels(tmp_path / "out" / "0002-1.png"))
+    plotted = (narrow, tmp_path / "grid.png", "-x", "Seed=1", "-p", "one", *SMALL, "--embeddings", folder)
+    assert CliRunner().invoke(main, ["plot", *map(str, plotted)]).exit_code == 0
+    assert read_fields(parameters_of(tmp_path / "grid.png"))["TI hashes"] == f"one: {digits['one']}"
+
+
+def test_noise_levels_that_end_in_pure_noise_are_followed_and_said(tmp_path: Path) -> None:
+    plain = write_tiny(tmp_path / "plain.safetensors", 1, widths=NARROWEST)
+    pairs = "Sampler: Euler, Seed: 1, Size: 64x64, RNG: CPU, Noise Schedule: Zero Terminal SNR"
+    old = seen(tmp_path / "old.png", pairs)
+    assert "not followed" not in render(plain, tmp_path / "old", "--from", old).output
+    render(plain, tmp_path / "on", "--from", old, "--ztsnr", "on")
+    render(plain, tmp_path / "off", "--from", old, "--ztsnr", "off")
+    found = {name: tmp_path / name / "0001-1.png" for name in ("old", "on", "off")}
+    assert np.array_equal(pixels(found["old"]), pixels(found["on"]))
+    assert not np.array_equal(pixels(found["old"]), pixels(found["off"]))
+    said = {name: "Noise Schedule: Zero Terminal SNR" in parameters_of(path) for name, path in found.items()}
+    assert said == {"old": True, "on": True, "off": False}
+
+
+def test_all_that_is_wrong_with_options_is_told_at_once(world: Path, tmp_path: Path) -> None:
+    words = ("-p", "a", "--sampler", "Eular", "--schedule", "Karas", "--hires-sampler", "Heunn", "--hires-steps", "999")
+    done = render(world / "half.toml", tmp_path, *words, "--seed", "x,3", "--width", "100", status=1)
+    for said in (
+        'sampler: unknown sampler ("Eular"); did you mean Euler?',
+        'schedule: unknown schedule ("Karas"); did you mean Karras?',
+        'hires.sampler: unknown sampler ("Heunn"); did you mean Heun?',
+        "hires.steps: must be a whole number from 0 to 150 (999)",
+        '--seed: must be a whole number from 0, or a range ("x")',
+        "width: must be a multiple of 8 (100); the nearest are 96 and 104",
+    ):
+        assert said in done.output
+    assert "6 problems:" in done.output
+
+
 def test_every_option_reaches_the_shot(world: Path, tmp_path: Path) -> None:
     words = ("--sampler", "DPM2 a", "--schedule", "Exponential", "--clip-skip", "2", "--rng", "NV")
-    render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE)
+    render(world / "half.toml", tmp_path, "-p", "cat", *SMALL, *words, *NOISE, *OPTIONS)
     assert parse_infotext(parameters_of(tmp_path / "0001-1.png")) == Shot(
         prompt="cat", seed=1, width=64, height=72, steps=2, cfg=2.0, sampler="DPM2 a", schedule="Exponential",
         clip_skip=2, rng="NV", eta=0.5, s_noise=0.9, ensd=31337,
+        options=PictureOptions(emphasis="No norm", ngms=1.5, variation_seed=9, variation_strength=0.25),
     )  # fmt: skip
 
 
@@ -243,9 +357,12 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
     ("words", "said"),
     [
         (("half.toml",), "nothing to show"),
-        (("half.toml", "-p", "a", "--seed", "-1"), "--seed -1: write a whole number"),
-        (("half.toml", "-p", "a", "--seed", "4-1"), "--seed 4-1: write a whole number from 0, or a range"),
-        (("half.toml", "-p", "a", "--seed", "0-99999"), "has 100000 seeds; at most 9999"),
+        (("half.toml", "-p", "a", "--seed", "-1"), '--seed: must be a whole number from 0, or a range ("-1"); write'),
+        (("half.toml", "-p", "a", "--seed", "4-1"), '--seed: must be a whole number from 0, or a range ("4-1"); write'),
+        (("half.toml", "-p", "a", "--seed", "0-99999"), '--seed: has 100000 seeds ("0-99999"); at most 9999'),
+        (("half.toml", "--from", "none.png"), "none.png: cannot be read as a picture (No such file or directory)"),
+        (("half.toml", "-p", "a", "--upscalers", "none"), "none: there is no such folder of upscalers"),
+        (("half.toml", "-p", "a", "--sampler", "uni_pc_bh2"), "this sampler of ComfyUI has no equal among the WebUI's"),
         (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),
         (("half.toml", "-p", "a", "--width", "100"), "width: must be a multiple of 8 (100)"),
         (("half.toml", "-p", "a", "--sampler", "Eular"), "did you mean Euler?"),

@@ -89,7 +89,7 @@ def test_an_upscaler_that_is_not_there_is_said_before_the_models_are_read(
 ) -> None:
     words = (checkpoint, tmp_path / "out", *SMALL, "--hires-upscaler", "4x")
     done = render(*words, status=1)
-    assert '--hires-upscaler "4x": takes a model file; name its folder with --upscalers' in done.output
+    assert '--hires-upscaler: takes a model file ("4x"); name its folder with --upscalers' in done.output
     done = render(*words, "--upscalers", upscalers, status=1)
     assert 'holds no upscaler "4x" (it has 2x-Tiny)' in done.output
     assert "reading the models" not in done.output
@@ -153,7 +153,7 @@ def test_without_any_option_there_is_no_hires_fix() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"hires_resize": "big"}, "--hires-resize big: write width and height"),
+        ({"hires_resize": "big"}, r'--hires-resize: must be width and height \("big"\)'),
         ({"no_hires": True, "hires_scale": 2.0, "denoise": 0.5}, "--hires-scale, --denoise is given too"),
     ],
 )

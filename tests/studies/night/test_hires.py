@@ -121,7 +121,7 @@ def test_problems_are_told_with_the_way_out(tmp_path: Path, table: str, render: 
 
 def test_a_misspelt_upscaler_is_recognised(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, with_table(STUDY, 'upscaler = "Lanczoz"'))
-    assert line.endswith('("Lanczoz"); set [render] upscalers to the folder of the file, or did you mean Lanczos?')
+    assert line.endswith('("Lanczoz"); did you mean Lanczos? For a file, set [render] upscalers to its folder')
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from engine.errors import Problems
 from engine.recipes.dialects import dialect_of
 from engine.recipes.recipe import Recipe
 from engine.shots.hires import Hires
+from engine.shots.options import PictureOptions
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.pictures.plot_axes import PlotAxis, read_axis
@@ -126,6 +127,17 @@ def test_values_that_are_left_out_are_those_of_the_options() -> None:
         ("Sigma noise=1.1", "s_noise", [1.1]),
         ("ENSD=0,31337", "ensd", [0, 31337]),
         ("RNG source=NV,CPU,GPU", "rng", ["NV", "CPU", "NV"]),
+        ("Var. seed=1,2", "options", [PictureOptions(variation_seed=seed) for seed in (1, 2)]),
+        ("Var. strength=0-1[3]", "options", [PictureOptions(variation_strength=share) for share in (0.0, 0.5, 1.0)]),
+        ("Sigma Churn=0,5", "options", [PictureOptions(), PictureOptions(s_churn=5.0)]),
+        ("Sigma min=0.1", "options", [PictureOptions(s_tmin=0.1)]),
+        ("Sigma max=9", "options", [PictureOptions(s_tmax=9.0)]),
+        ("Schedule min sigma=0.1", "options", [PictureOptions(sigma_min=0.1)]),
+        ("Schedule max sigma=10", "options", [PictureOptions(sigma_max=10.0)]),
+        ("Schedule rho=5", "options", [PictureOptions(rho=5.0)]),
+        ("Negative Guidance minimum sigma=1.5", "options", [PictureOptions(ngms=1.5)]),
+        ("Skip Early CFG=0.1", "options", [PictureOptions(skip_early_cfg=0.1)]),
+        ("Emphasis=Original,No norm", "options", [PictureOptions(), PictureOptions(emphasis="No norm")]),
         ("Clip skip=1-3", "clip_skip", [1, 2, 3]),
         ("Size=64x128,72X64", "width", [64, 72]),
         ("Size=64x128,72 x 64", "height", [128, 64]),

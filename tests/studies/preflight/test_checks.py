@@ -24,7 +24,11 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.engine.models.tiny import write_tiny
-from tests.studies.study_text import STUDY, write_study
+from tests.studies import study_text
+from tests.studies.study_text import write_study
+
+STUDY = study_text.STUDY.replace("seeds = [3]\n", "seeds = [3, 4]\n")
+"""The study with a fourth picture a recipe: noise is measured from no fewer."""
 
 CLIP: dict[str, Any] = {
     "embed_dim": 16,
@@ -77,7 +81,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
     assert set(notes) == {"time", "disk", "memory"}
-    assert notes["time"].startswith("21 trials, 155 pictures: about ")
+    assert notes["time"].startswith("21 trials, 176 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
 

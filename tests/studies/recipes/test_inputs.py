@@ -58,7 +58,7 @@ def test_single_texts_read_back_as_they_were_printed(kind: str, recipe: Recipe) 
         ("elemental", "IN00::0.5,IN01-IN99::1", r"elemental segment 2, 'IN01-IN99::1': 'IN01-IN99' is no range"),
         ("elemental", "IN00::0.5\nIN01::half", "elemental segment 2, 'IN01::half': 'half' is no ratio"),
         ("adjust", "0,0,0,inf", "has a field that is not finite"),
-        ("preset", f"ONE\t{'0,' * 25}0\nTWO\t0,x", r"line 2: 'TWO\\t0,x' has something that is no number"),
+        ("preset", "ONE\t\nTWO\t0,x", r"line 2: 'TWO\\t0,x' has something that is no number"),
         ("metadata", '{\n "type": }', "line 2 column 10"),
         ("history", "1,2\n", "line 1: a row of mergehistory.csv has 23 cells"),
         ("toml", "format = 1\nfamily sd1", "line 2, column 8"),
@@ -80,5 +80,5 @@ def test_files_that_are_no_text(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.txt"
     path.write_bytes(content)
     wanted: Any = InputOptions(kind="weights")
-    with pytest.raises((StudyError, RecipeError), match=r"not UTF-8|there is no preset"):
+    with pytest.raises((StudyError, RecipeError), match=r"not UTF-(8|16)|there is no preset"):
         read_input(str(path), wanted)

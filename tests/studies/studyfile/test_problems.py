@@ -78,6 +78,34 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         ("seeds = [3]", "seeds = [3, -1]", ["prompts[2].seeds[2]: must not be below 0 (-1)"]),
         ("seeds = [3]", "seeds = 3", ["prompts[2].seeds: must be a list in square brackets (3)"]),
         ('text = "a house"', 'text = " "', ['prompts[2].text: must not be empty (" ")']),
+        ("cfg = 5", "cfg = nan", ["render.cfg: must be a number (nan); write for example cfg = 7.0"]),
+        ("cfg = 5", "s_noise = nan", ["render.s_noise: must be a number (nan)"]),
+        ("cfg = 5", "eta = inf", ["render.eta: must not be above 1 (inf)"]),
+        ("cfg = 5", "ensd = 4294967296", ["render.ensd: must not be above 4294967295 (4294967296)"]),
+        ("cfg = 5", "cfg = 0.5", ["render.cfg: must not be below 1 (0.5)"]),
+        ("cfg = 5", 'ztsnr = "yes"', ['render.ztsnr: unknown word ("yes"); known here: auto, on, off']),
+        (
+            "cfg = 5",
+            'sampler = "uni_pc_bh2"',
+            ["render.sampler: this sampler of ComfyUI has no equal among the WebUI's"],
+        ),
+        ("cfg = 5", 'schedule = "linear_quadratic"', ["render.schedule: this schedule has no equal among the WebUI's"]),
+        (
+            "[search]",
+            '[search]\nsampler = "tpe"\noptions = { n_startup_trials = "x" }',
+            ['search.options.n_startup_trials: must be a whole number ("x"); write for example n_startup_trials = 10'],
+        ),
+        (
+            "[search]",
+            '[search]\nsampler = "tpe"\noptions = { n_startup_trial = 1 }',
+            ["search.options.n_startup_trial: sampler tpe has no such option (1); did you mean n_startup_trials?"],
+        ),
+        (
+            "[search]",
+            '[search]\nsampler = "cmaes"\noptions = { sigma = "x" }',
+            ['search.options.sigma: must be a number ("x"); write for example sigma = 0.1'],
+        ),
+        ("[search]", '[search]\nsampler = "tqe"\noptions = { a = 3 }', ['search.sampler: unknown sampler ("tqe")']),
         ('A = "a.safetensors"', 'A = ""', ['models.A: must not be empty (""); write a text']),
         ('"a.safetensors"', '"~nosuchuser/a"', ["models.A: ~nosuchuser/a: there is no such home folder"]),
         ('"a.safetensors"', '"a\\u0000b"', ["models.A: 'a\\x00b': no file can have this name"]),
@@ -98,7 +126,6 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
                 "render.hires.upscaler: is not a built-in upscaler, and no folder of upscaler files is set",
             ],
         ),
-        ("cfg = 5", "cfg = nan", ["render.cfg: "]),
         ("cfg = 5", 'sampler = "Euler b"', ['render.sampler: unknown sampler ("Euler b"); did you mean Euler a?']),
         ("cfg = 5", 'sampler = "zzz"', ['render.sampler: unknown sampler ("zzz"); known here: DPM++ 2M, DPM++ SDE']),
         (
@@ -121,6 +148,19 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         ("cfg = 5", "eta = 1.5", ["render.eta: must not be above 1 (1.5)"]),
         ("cfg = 5", "ensd = -1", ["render.ensd: must not be below 0 (-1)"]),
         ("cfg = 5", "s_noise = 3", ["render.s_noise: must not be above 2 (3)"]),
+        (
+            "cfg = 5",
+            'options = { emphasis = "Loud", ngms = 20 }',
+            [
+                'render.options.emphasis: unknown emphasis ("Loud"); known here: Original, No norm, Ignore, None',
+                "render.options.ngms: must not be above 15 (20)",
+            ],
+        ),
+        (
+            "cfg = 5",
+            "options = { sigma_min = 5, sigma_max = 4 }",
+            ["render.options.sigma_min: must be less than sigma_max (5.0); write less than 4.0, or a higher sigma_max"],
+        ),
         ("finalists = 2", "finalists = true", ["search.finalists: must be a whole number (true)"]),
         ("CONT = [-5, 5]", "CONT = [5, -5]", ["space.adjust.CONT: the lower bound must come first"]),
         (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import place_text, value_text
 from engine.recipes.blocks import BLOCKS
+from engine.shots.options import USUAL, PictureOptions
 from scorers.catalogue.sources import EncoderFiles
 from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
@@ -62,6 +63,17 @@ def test_how_noise_is_made_comes_from_the_file(tmp_path: Path, written: str, rea
     spec = read_study_file(write_study(tmp_path, cfg=f"5\n{written}"))
     for shot in spec.shots.every:
         assert {name: getattr(shot, name) for name in read} == read
+
+
+def test_options_of_pictures_come_from_their_table(tmp_path: Path, spec: StudySpec) -> None:
+    table = 'options = { emphasis = "No norm", ngms = 1.5, sigma_max = 10 }'
+    changed = read_study_file(write_study(tmp_path, cfg=f"5\n{table}"))
+    wanted = PictureOptions(emphasis="No norm", ngms=1.5, sigma_max=10.0)
+    assert {shot.options for shot in changed.shots.every} == {wanted}
+    assert {shot.options for shot in spec.shots.every} == {USUAL}
+    assert changed.fingerprint() != spec.fingerprint()
+    usual = read_study_file(write_study(tmp_path, cfg='5\noptions = { emphasis = "Original" }'))
+    assert usual.fingerprint() == spec.fingerprint()
 
 
 def test_proof_takes_the_same_prompts_unless_it_has_its_own(tmp_path: Path, spec: StudySpec) -> None:

@@ -28,7 +28,8 @@ def test_a_row_says_what_a_person_writes(row: str) -> None:
 def test_every_table_of_a_study_file_has_a_section() -> None:
     sections = [line.strip("# `") for line in ROWS if line.startswith("#")]
     assert sections == [
-        *("[study]", "[models]", "[target]", "[render]", "[render.hires]", "[[prompts]]", "[proof]", "[merge]"),
+        *("[study]", "[models]", "[target]", "[render]", "[render.hires]"),
+        *("[render.options]", "[[prompts]]", "[proof]", "[merge]"),
         *("[space]", "[space.blocks]", "[space.second]", "[space.self]", "[space.choices]"),
         *("[search]", "[scorers]", "[device]"),
     ]

@@ -1,0 +1,71 @@
+"""What a night would refuse once it has begun, asked of the same code before anything is rendered."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from engine.errors import Problems
+from studies.preflight.findings import Finding
+from studies.store.journal import refuse_damage, refuse_other_study
+from studies.store.locks import refuse_no_locks
+from studies.store.workers import refuse_elsewhere
+from studies.studyfile.enough import refuse_too_few
+from studies.studyfile.spec import Storage, StudyShots, StudySpec
+
+if TYPE_CHECKING:
+    from engine.checkpoints.checkpoint import Checkpoint
+
+
+def night_refusals(spec: StudySpec, models: Mapping[str, Checkpoint], *, scorers: bool) -> Iterator[Finding]:
+    """Yield what a night would refuse: too few pictures, the study's folder, scorers that do not work.
+
+    Args:
+        spec: the study.
+        models: those that could be opened, by letter.
+        scorers: whether to open the scorers and show them the references, which needs files that can be used.
+    """
+    problems = Problems()
+    with problems.collecting():
+        refuse_too_few(spec.search, spec.shots)
+    _collect_of_clip_skip(spec.shots, models, problems)
+    _collect_of_folder(spec.storage, problems)
+    if scorers:
+        _collect_of_scorers(spec, problems)
+    yield from (Finding(level="error", problem=problem) for problem in problems.found)
+
+
+def _collect_of_clip_skip(shots: StudyShots, models: Mapping[str, Checkpoint], problems: Problems) -> None:
+    """Text encoders with fewer layers than the clip skip counts; it has an effect on SD1 alone."""
+    from engine.prompts.encoders import refuse_clip_skip
+
+    layers = {model.widths.encoders[0].used_layers for model in models.values() if model.family == "sd1"}
+    for clip_skip in sorted({shot.clip_skip for shot in shots.passes}):
+        for count in layers:
+            with problems.collecting("render", "clip_skip"):
+                refuse_clip_skip(clip_skip, count)
+
+
+def _collect_of_folder(storage: Storage, problems: Problems) -> None:
+    """Another study, a damaged journal, a file system without locks, another machine at work."""
+    folder, name = storage.folder, storage.name
+    with problems.collecting():
+        refuse_other_study(folder, name)
+        refuse_damage(folder, name)
+    with problems.collecting():
+        refuse_elsewhere(folder)
+        refuse_no_locks(folder)
+
+
+def _collect_of_scorers(spec: StudySpec, problems: Problems) -> None:
+    from scorers.panel.panel import Panel
+
+    references = set(spec.target.references)
+    own = Problems()
+    with own.collecting(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the check says it in its own words
+        Panel.open(spec.panel_settings(), device=spec.rendering.device if spec.rendering.device != "auto" else "cpu")
+    for problem in own.found:
+        of_pictures = bool(references.intersection(problem.place))
+        problems.extend([problem.under("target", "references") if of_pictures else problem.under("scorers")])

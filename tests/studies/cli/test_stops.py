@@ -1,0 +1,116 @@
+"""Ctrl+C twice, output that nobody reads any more, and what killed commands left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from studies.cli.main import main
+from studies.night.night import termination_as_interrupt
+from studies.store.locks import lock_file
+from studies.store.outcome import read_outcome
+from studies.store.storage import StudyStore
+
+COMMAND = [sys.executable, "-m", "studies.cli.main"]
+
+
+def test_a_second_signal_does_not_break_into_the_end() -> None:
+    handled = list[str]()
+
+    def stopped() -> None:
+        with termination_as_interrupt():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
+                handled.append("the end")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert handled == ["the end"]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
+    folder = copied.parent / "runs/small"
+    journal = folder / "journal.log"
+    journal.unlink()
+    for name in ("outcome.json", "finalists.png"):
+        (folder / name).unlink()
+    for picture in (folder / "artifacts").iterdir():
+        picture.unlink()
+    with subprocess.Popen(
+        [*COMMAND, "run", str(copied)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as night:
+        while night.poll() is None and not (journal.exists() and b'"trial_id"' in journal.read_bytes()):
+            pass
+        while night.poll() is None:
+            night.send_signal(signal.SIGINT)
+        _, errors = night.communicate()
+    assert night.returncode == 130, errors
+    assert "stopped; what was finished is kept" in errors
+    assert "Traceback" not in errors
+    assert not list(lock_file(folder, "").parent.glob("worker-*"))
+    assert not StudyStore(folder, "small").in_work()
+
+
+@pytest.mark.parametrize("arguments", [["run", "{}"], ["run", "{}", "--workers", "1"]], ids=["one", "a team"])
+def test_a_night_goes_on_to_its_proof_when_nobody_reads_its_output(copied: Path, arguments: list[str]) -> None:
+    outcome = copied.parent / "runs/small/outcome.json"
+    outcome.unlink()
+    command = [*COMMAND, *(text.format(copied) for text in arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as night:
+        assert night.stdout is not None
+        night.stdout.close()
+        assert night.stderr is not None
+        errors = night.stderr.read()
+    assert night.returncode == 0, errors
+    assert "Traceback" not in errors
+    assert read_outcome(outcome.parent).finalists
+
+
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_other_commands_end_quietly_when_nobody_reads_their_output(copied: Path, command: str) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*COMMAND, command, str(copied)], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.stderr == ""
+
+
+def test_any_command_deletes_what_a_killed_export_left(copied: Path) -> None:
+    exports = copied.parent / "runs/small/exports"
+    exports.mkdir()
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    left, living = exports / f".small-1.{done.pid}.part", exports / f".small-1.{os.getpid()}.part"
+    left.touch()
+    living.touch()
+    assert CliRunner().invoke(main, ["show", str(copied)]).exit_code == 0
+    assert not left.exists()
+    assert living.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show", "{}", "--top", "-3"], ["pick", "{}", "--count", "-1"]], ids=["show", "pick"]
+)
+def test_counts_below_0_are_refused(tmp_path: Path, arguments: list[str]) -> None:
+    done = CliRunner().invoke(main, [text.format(tmp_path / "study.toml") for text in arguments])
+    assert done.exit_code == 2
+    assert "is not in the range x>=0" in done.output
+
+
+def test_a_folder_that_doctor_cannot_find_is_told(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["doctor", str(tmp_path / "foo")])
+    assert done.exit_code == 1
+    assert done.output.startswith(f"Error: {tmp_path / 'foo'}: there is no such folder; ")
