@@ -218,7 +218,7 @@ class Panel:
         """
         return self._state.judge(features)
 
-    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
+    def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """How much better ``a`` is than ``b``, over the slots whose pictures are intact in both.
 
         Scaled scores have no floor here. Penalties on single pictures count, penalties on a recipe as a whole do not.
@@ -235,7 +235,7 @@ class Panel:
         Raises:
             ScorerError: fewer than 3 common slots, or a scorer failed.
         """
-        return self._state.compare(a, b, confidence)
+        return self._state.compare(a, b, confidence=confidence)
 
     def contributions(self, features: Features) -> dict[str, Values]:
         """The contribution of every picture, ``(n,)`` by scorer, in calibration's units; NaN for broken pictures.
