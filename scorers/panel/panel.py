@@ -235,7 +235,7 @@ class Panel:
         Raises:
             ScorerError: fewer than 3 common slots, or a scorer failed.
         """
-        return self._state.compare(a, b, confidence)
+        return self._state.compare(a, b, confidence=confidence)
 
     def contributions(self, features: Features) -> dict[str, Values]:
         """The contribution of every picture, ``(n,)`` by scorer, in calibration's units; NaN for broken pictures.
