@@ -218,7 +218,7 @@ class Panel:
         """
         return self._state.judge(features)
 
-    def compare(self, a: Features, b: Features, confidence: float = CONFIDENCE) -> PairedDifference:
+    def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """How much better ``a`` is than ``b``, over the slots whose pictures are intact in both.
 
         Scaled scores have no floor here. Penalties on single pictures count, penalties on a recipe as a whole do not.

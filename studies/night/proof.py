@@ -228,7 +228,7 @@ def _best_label(standings: list[Standing]) -> str:
 def _comparison(
     panel: Panel, features: Mapping[str, Features], label: str, rival: str, confidence: float
 ) -> Comparison:
-    difference = panel.compare(features[label], features[rival], confidence)
+    difference = panel.compare(features[label], features[rival], confidence=confidence)
     return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
 
 
