@@ -66,7 +66,9 @@ def test_a_studys_name_and_its_prompts_in_errors_and_findings(copied: Path) -> N
     assert r"\u001b[2Jb" in checked
     assert not OBEYED.search(checked)
     copied.write_text(text.replace("steps = 2", f"steps = {in_toml(EVIL)}"))
-    assert SHOWN in called("show", copied).output
+    value = called("show", copied).output
+    assert re.search(r"a\\(u00|x)1b\[2Jb", value)
+    assert not OBEYED.search(value)
     copied.write_text(text.replace('name = "small"', f"name = {in_toml(EVIL)}"))
     refused = called("show", copied).output
     assert r"\u001b[2Jb" in refused
