@@ -79,17 +79,19 @@ def place_text(place: Place) -> str:
     return ": ".join(texts + [keys] * bool(keys))
 
 
-def value_text(value: object, limit: int = 60) -> str:
-    """Return a value as TOML would write it, cut where it is longer than `limit` characters."""
+def value_text(value: object, limit: int = 60, depth: int = 8) -> str:
+    """Return a value as TOML would write it, cut beyond `limit` characters and below `depth` tables and lists."""
+    if depth == 0:
+        return "…"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         text = f'"{"".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in value)}"'
     elif isinstance(value, list | tuple):
-        text = "[" + ", ".join(value_text(entry) for entry in cast("Sequence[object]", value)) + "]"
+        text = "[" + ", ".join(value_text(entry, depth=depth - 1) for entry in cast("Sequence[object]", value)) + "]"
     elif isinstance(value, dict):
         pairs = cast("dict[object, object]", value).items()
-        inside = ", ".join(f"{key} = {value_text(entry)}" for key, entry in pairs)
+        inside = ", ".join(f"{key} = {value_text(entry, depth=depth - 1)}" for key, entry in pairs)
         text = f"{{ {inside} }}" if inside else "{}"
     else:
         text = str(value)

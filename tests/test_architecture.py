@@ -246,6 +246,7 @@ OWN_FILES = {
     "studies/store": "files of a study, which are checked where they are kept",
     "studies/sample": "files of this package",
     "studies/studyfile/reference.py": "a file of this package",
+    "studies/terminal.py": "a device that takes output",
 }
 """Modules and rooms that open only files of their own, and which."""
 NOT_FILES = {"Engine", "Panel", "Encoders", "Encoder", "Workshop"}

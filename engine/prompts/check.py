@@ -94,7 +94,7 @@ def _late(nodes: Nodes) -> Iterator[Problem]:
                 yield from _late(option)
         elif isinstance(node, Scheduled):
             yield from _late((*(node.before or ()), *node.after))
-            if "." in node.when and float(node.when) >= 1:
+            if "." in node.when and float(node.when.strip()) >= 1:
                 yield Problem(
                     what=f'a schedule switches at "{node.when.strip()}" of all steps, so its last text never comes',
                     remedy="write a fraction below 1 or a step, or, for a weight, round brackets",

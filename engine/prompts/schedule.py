@@ -124,7 +124,7 @@ class _Clock:
         return self.text_at((node.before or ()) if step <= self._step_of(node.when) else node.after, step)
 
     def _step_of(self, when: str) -> int:
-        number = float(when)
+        number = float(when.strip())  # some signs that are blanks in a text are none in a number
         if self.old:
             number *= self.steps if number < 1 else 1
         elif "." in when:

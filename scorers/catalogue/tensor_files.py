@@ -136,8 +136,8 @@ def _harmless() -> list[Any]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    mapped = zipfile.is_zipfile(path)  # the older format cannot be mapped; mapping leaves an optimiser's state on disk
     try:
+        mapped = zipfile.is_zipfile(path)  # the older format cannot be mapped; this leaves an optimiser's state on disk
         with torch.serialization.safe_globals(_harmless()):
             loaded = torch.load(readable(path), map_location="cpu", weights_only=True, mmap=mapped)
     except (pickle.UnpicklingError, *_DAMAGED) as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import Named, Problems, did_you_mean
+from engine.files import user_path
 from engine.shots.hires import Hires
 from engine.shots.options import USUAL
 from engine.shots.other_names import webui_schedule
@@ -183,7 +184,7 @@ def _model_axis(name: str) -> AxisKind:
     return AxisKind(
         name=name,
         sort="model",
-        read=_each(lambda item: [Path(item).expanduser()]),
+        read=_each(lambda item: [user_path(item, StudyError)]),
         text_of=lambda path: path.name,
         bare=True,
     )
@@ -191,7 +192,7 @@ def _model_axis(name: str) -> AxisKind:
 
 def _vaes(item: str) -> list[Path | None]:
     """A file; None, or Automatic, is the model's own."""
-    return [None if item.casefold() in {"none", "auto", "automatic"} else Path(item).expanduser()]
+    return [None if item.casefold() in {"none", "auto", "automatic"} else user_path(item, StudyError)]
 
 
 def _merge_axis(name: str) -> AxisKind:

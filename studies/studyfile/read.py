@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
-from engine.files import file_kind, read_text
+from engine.files import file_kind, read_text, user_path
 from engine.recipes.toml_text import parse_toml
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import SearchPlan
@@ -35,7 +35,7 @@ def read_study_file(path: Path) -> StudySpec:
     Raises:
         StudyError: not there, not TOML, or with problems; all of them, one a line.
     """
-    path = path.expanduser().absolute()
+    path = user_path(str(path), StudyError).absolute()
     data = _toml(path)
     problems = Problems()
     parts = _validate(data, problems)

@@ -141,3 +141,11 @@ def test_every_packages_error_carries_problems() -> None:
     for kind in (RecipeError, CheckpointError, ScorerError, SearchError, StudyError):
         error: ProblemError = kind("x", remedy="y")
         assert (str(error), error.problems) == ("x; y", (Problem(what="x", remedy="y"),))
+
+
+def test_values_as_deep_as_a_file_can_hold_are_cut() -> None:
+    deep: object = 1
+    for _ in range(100_000):
+        deep = [deep]
+    assert value_text(deep) == "[[[[[[[[…]]]]]]]]"
+    assert value_text({"a": {"b": [1, "x\x00"]}}) == '{ a = { b = [1, "x\\x00"] } }'

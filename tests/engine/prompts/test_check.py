@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.prompts.check import check_prompt
+from engine.prompts.schedule import resolved_texts
 from tests.engine.prompts.test_attention import SEED, random_texts
 
 
@@ -64,3 +65,10 @@ def test_random_texts_never_crash():
     for text in random_texts(5_000, seed=4):
         check_prompt(text)
         check_prompt(text, negative=True)
+
+
+@pytest.mark.parametrize("blank", ["\x1f", "\x85", "\u3000", "\u2003"])
+def test_blanks_of_any_kind_may_stand_around_a_step(blank: str) -> None:
+    (remark,) = check_prompt(f"[a:b:{blank}1.5{blank}]")
+    assert remark.what.startswith('a schedule switches at "1.5" of all steps')
+    assert [stretch.text for stretch in resolved_texts(f"[a:b:{blank}0.5{blank}]", 10)] == ["a", "b"]

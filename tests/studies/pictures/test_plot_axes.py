@@ -285,3 +285,10 @@ def test_a_setting_that_no_axis_has_is_told_alone() -> None:
 
 def test_paths_keep_their_backslashes() -> None:
     assert axis(r"Recipe=models\new.toml").values == (Path(r"models\new.toml"),)
+
+
+@pytest.mark.parametrize("name", ["VAE", "Recipe", "Checkpoint name"])
+def test_homes_that_there_are_not_are_problems(name: str) -> None:
+    problems = Problems()
+    read_axis("X", kind_of(name), "~nosuchuser/a.safetensors", (), None, problems)
+    assert [problem.what for problem in problems.found] == ["~nosuchuser/a.safetensors: there is no such home folder"]
