@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from torch import Tensor
 
 from engine.shots.samplers import LCM_TIMES
 
+REMEMBERED = 1024
+"""How many times of noise levels are remembered: every picture asks for the same ones."""
 TRAINING_STEPS = 1000
 """The number of noise levels a model was trained on."""
 BETA_RANGE = (0.00085, 0.012)
@@ -81,14 +83,7 @@ class NoiseLevels:
 
         Fractional, by linear interpolation in log sigma; with a spacing, the time of the nearest level instead.
         """
-        log = torch.tensor(sigma).log()
-        if self.spacing > 1:
-            return float((log - self.log_sigmas).abs().argmin()) * self.spacing + self.spacing - 1
-        below = int(torch.searchsorted(self.log_sigmas, log, right=True)) - 1
-        below = min(max(below, 0), len(self.log_sigmas) - 2)
-        low, high = self.log_sigmas[below], self.log_sigmas[below + 1]
-        share = ((low - log) / (low - high)).clamp(0, 1)
-        return float((1 - share) * below + share * (below + 1))
+        return _time_of(self, sigma)
 
     def sigma_of(self, time: float) -> float:
         """The noise level at a fractional time up to ``last_time``, by linear interpolation in log sigma."""
@@ -106,6 +101,18 @@ class NoiseLevels:
         """The levels that the sampler LCM knows: 50 of the trained ones, at the times 19, 39, ..., 999."""
         spacing = len(self.sigmas) // LCM_TIMES
         return replace(self, sigmas=self.sigmas[spacing - 1 :: spacing], spacing=spacing)
+
+
+@lru_cache(REMEMBERED)
+def _time_of(levels: NoiseLevels, sigma: float) -> float:
+    logs, log = levels.log_sigmas, torch.tensor(sigma).log()
+    if levels.spacing > 1:
+        return float((log - logs).abs().argmin()) * levels.spacing + levels.spacing - 1
+    below = int(torch.searchsorted(logs, log, right=True)) - 1
+    below = min(max(below, 0), len(logs) - 2)
+    low, high = logs[below], logs[below + 1]
+    share = ((low - log) / (low - high)).clamp(0, 1)
+    return float((1 - share) * below + share * (below + 1))
 
 
 @cache

@@ -29,7 +29,7 @@ from engine.shots.infotext_hires import (
 )
 from engine.shots.infotext_options import KEYS as OPTION_KEYS
 from engine.shots.infotext_options import option_pairs, picture_options
-from engine.shots.infotext_origin import COMFY, program_of
+from engine.shots.infotext_origin import COMFY, HASHES, named_networks, program_of
 from engine.shots.infotext_values import number_of, sampler_settings, size_of
 from engine.shots.limits import LATENT_STEP
 from engine.shots.samplers import SAMPLERS, split_name
@@ -196,9 +196,8 @@ def unfollowed(fields: Mapping[str, str]) -> tuple[str, ...]:
         followed = (followed | HIRES_KEYS) - (
             set(_ETAS) - {_eta_name(fields.get("Sampler", ""), fields.get(SAMPLER, ""))}
         )
-    return tuple(
-        f"{name}: {value}" for name, value in fields.items() if name not in followed and not value.startswith(SAME)
-    )
+    left = [f"{name}: {value}" for name, value in fields.items() if name not in followed and not value.startswith(SAME)]
+    return (*left, *(f"{HASHES}: {name}" for name in named_networks(fields)))
 
 
 def _prompts(lines: Iterable[str]) -> tuple[str, str]:

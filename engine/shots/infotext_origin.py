@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from engine.shots.compatibility import number_of_version
 from engine.shots.limits import LATENT_STEP
@@ -19,8 +19,8 @@ COMFY = "ComfyUI"
 """The program whose noise comes from the CPU where the text does not say so."""
 OWN = "sd-recipe-search"
 """How the version begins that this project writes."""
-TI_HASHES, HASHES = "TI hashes", "Hashes"
-"""The keys that say which embeddings a picture was made with."""
+TI_HASHES, HASHES, LORA_HASHES = "TI hashes", "Hashes", "Lora hashes"
+"""The keys that say which embeddings and networks a picture was made with."""
 OPEN = {"Steps": "20", "CFG scale": "7", "Seed": "1", "Size": "512x512"}
 """Keys that a WebUI always writes, and what is taken where they are missing."""
 
@@ -36,6 +36,7 @@ _PROGRAMS = (
     (re.compile(r"diffusers", re.IGNORECASE), "diffusers"),
 )
 _EMBEDDING = "embed:"
+_OWN_HASHES = frozenset({"model", "vae"})
 
 
 def program_of(fields: Mapping[str, str]) -> str:
@@ -72,12 +73,24 @@ def named_embeddings(fields: Mapping[str, str]) -> dict[str, str]:
     """Return the embeddings that a picture was made with: the beginning of each file's SHA-256, by its name."""
     pairs = [pair.rpartition(":") for pair in fields.get(TI_HASHES, "").split(",")]
     found = {name.strip(): digits.strip() for name, colon, digits in pairs if colon}
+    inside = {key: digits for key, digits in _hashes(fields).items() if key.startswith(_EMBEDDING)}
+    return {key.removeprefix(_EMBEDDING): digits for key, digits in inside.items()} | found
+
+
+def named_networks(fields: Mapping[str, str]) -> list[str]:
+    """Return what the text's hashes say of files besides model, VAE and embeddings, such as "lora:style", sorted."""
+    others = [key for key in _hashes(fields) if key not in _OWN_HASHES and not key.startswith(_EMBEDDING)]
+    return [] if LORA_HASHES in fields else sorted(others)
+
+
+def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
+    """The one pair of the text whose value is an object of JSON, by its names."""
     try:
-        every: Any = json.loads(fields.get(HASHES, "{}"))
+        found: Any = json.loads(fields.get(HASHES, "{}"))
     except ValueError:
-        every = {}
-    if isinstance(every, dict):
-        named = {str(key): str(value) for key, value in every.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        inside = {key: value for key, value in named.items() if key.startswith(_EMBEDDING)}
-        found = {key.removeprefix(_EMBEDDING): value for key, value in inside.items()} | found
-    return found
+        return {}
+    return (
+        {str(key): str(value) for key, value in cast("dict[Any, Any]", found).items()}
+        if isinstance(found, dict)
+        else {}
+    )

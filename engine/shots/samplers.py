@@ -161,9 +161,10 @@ def sampler_problem(name: str) -> Problem | None:
     if other is None:
         what, remedy = "unknown sampler", did_you_mean(name, SAMPLERS, also=OLD_NAMES)
     else:
-        program, sampler, _ = other
-        same = f"is the WebUI's {sampler}, which is not offered" if sampler else "has no equal among the WebUI's"
-        what, remedy = f"this sampler of {program} {same}", f"choose one of {', '.join(SAMPLERS)}"
+        what, remedy = (
+            f"this sampler of {other[0]} has no equal among the WebUI's",
+            f"choose one of {', '.join(SAMPLERS)}",
+        )
     return Problem(place=("sampler",), what=what, seen=name, remedy=remedy)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,9 @@ def refuse_other_inputs_than_before(spec: StudySpec) -> None:
         return
     store = StudyStore(storage.folder, storage.name)
     device = spec.rendering.device if spec.rendering.device != "auto" else "cpu"
-    panel = Panel.open(spec.panel_settings(), device=device)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the check and the night say them
+        panel = Panel.open(spec.panel_settings(), device=device)
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 

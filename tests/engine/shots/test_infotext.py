@@ -184,6 +184,44 @@ def test_what_has_no_counterpart_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "pair",
+    [
+        "Tiling: True",
+        "Face restoration: CodeFormer",
+        "Refiner: other [0123456789]",
+        "Refiner switch at: 0.8",
+        "Hires refiner: both passes",
+        "Hypernet: style",
+        "Hypernet strength: 0.5",
+        "Lora hashes: style",
+        "Soft inpainting enabled: True",
+        "Mask blur: 4",
+        "Token merging ratio: 0.5",
+        "Token merging ratio hr: 0.5",
+        "Pad conds: True",
+        "FP8 weight: Enable",
+        "VAE Encoder: TAESD",
+        "VAE Decoder: TAESD",
+        "UniPC variant: bh2",
+        "Extra noise: 0.1",
+        "ADetailer model: face_yolov8n.pt",
+        "ControlNet 0: canny",
+        "FreeU Stages: 2",
+        "Dynamic thresholding enabled: True",
+        "Downcast text encoder: True",
+        "Something nobody knows: 1",
+    ],
+)
+def test_settings_that_decide_a_picture_and_are_not_followed_are_told(pair: str) -> None:
+    assert unfollowed(read_fields(f"a\n{LINE}, {pair}, Version: v1.10.1")) == (pair,)
+
+
+def test_networks_that_the_hashes_alone_name_are_told() -> None:
+    hashes = 'Hashes: {"model": "1", "vae": "2", "embed:x": "3", "lora:style": "4", "lycoris:b": "5"}'
+    assert unfollowed(read_fields(f"a\n{LINE}, {hashes}")) == ("Hashes: lora:style", "Hashes: lycoris:b")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "must hold its settings"),

@@ -360,7 +360,7 @@ def test_pictures_are_never_written_over_unasked(world: Path, tmp_path: Path) ->
         (("half.toml", "-p", "a", "--seed", "-1"), '--seed: must be a whole number from 0, or a range ("-1"); write'),
         (("half.toml", "-p", "a", "--seed", "4-1"), '--seed: must be a whole number from 0, or a range ("4-1"); write'),
         (("half.toml", "-p", "a", "--seed", "0-99999"), '--seed: has 100000 seeds ("0-99999"); at most 9999'),
-        (("half.toml", "--from", "none.png"), "none.png: cannot be read as a picture (No such file or directory)"),
+        (("half.toml", "--from", "none.png"), "none.png: cannot be read as a picture (no such file)"),
         (("half.toml", "-p", "a", "--upscalers", "none"), "none: there is no such folder of upscalers"),
         (("half.toml", "-p", "a", "--sampler", "uni_pc_bh2"), "this sampler of ComfyUI has no equal among the WebUI's"),
         (("half.toml", "-p", "a", "-p", "b", "--seed", "1-9000"), "18000 pictures are too many"),

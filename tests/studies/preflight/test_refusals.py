@@ -31,7 +31,7 @@ def refused(study: Path, text: str, command: str = "check", *options: str) -> st
     done = CliRunner().invoke(main, [command, str(study), *options])
     assert done.exit_code == 1, done.output
     assert "Traceback" not in done.output
-    assert "ready" not in done.output
+    assert "\nready: " not in f"\n{done.output}"
     new = [path for path in set(study.parent.rglob("*")) - set(before) if "__pycache__" not in path.parts]
     assert new == []
     return done.output
