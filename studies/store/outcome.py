@@ -46,6 +46,7 @@ _FILE: Shape = {
     "sheet": str,
     "study?": str,
     "proof?": int,
+    "proofs?": int,
     "confidence?": float,
     "remarks?": [str],
     "course?": [str],

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ from studies.store.outcome import read_outcome
 from studies.store.storage import StudyStore
 
 COMMAND = [sys.executable, "-m", "studies.cli.main"]
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> Generator[None]:
+    """Ctrl+C as in a terminal: what a shell starts in the background ignores it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_signal_does_not_break_into_the_end() -> None:
