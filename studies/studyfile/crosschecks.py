@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,9 @@ def folder_problems(study: StudyTable, target: TargetTable, here: Path) -> Itera
         what = f"has a name that is too long for a folder, at most {LONGEST_NAME} bytes"
         yield Problem(place=place, what=what, seen=text, remedy="give it a shorter one")
         return
-    folder = path_from(here, text).resolve()
+    folder = realpath(path_from(here, text))
     for references in target.references:
-        if path_from(here, references).resolve() == folder:
+        if realpath(path_from(here, references)) == folder:
             what = "is the folder of the references too, and the study's own pictures would lie among them"
             yield Problem(place=place, what=what, seen=text, remedy="give the study a folder of its own")
 

@@ -52,7 +52,7 @@ def test_the_folder_of_a_study_is_its_own_and_can_be_made(tmp_path: Path) -> Non
 
     (long,) = told("f" * 300)
     assert long.startswith("study.folder: has a name that is too long for a folder, at most 255 bytes")
-    (shared,) = told("./references")
+    (shared,) = told("./wanted")
     assert shared.startswith("study.folder: is the folder of the references too")
 
 
