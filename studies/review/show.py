@@ -57,7 +57,7 @@ def overview(
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
     problems = Problems()
     with problems.collecting():
-        yield from _outcome_lines(storage)
+        yield from _outcome_lines(storage, len(best))
     with problems.collecting():
         for pin in read_pins(storage.folder, storage.name):
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
@@ -65,7 +65,7 @@ def overview(
     problems.raise_as(StudyError)
 
 
-def _outcome_lines(storage: Storage) -> Iterator[Any]:
+def _outcome_lines(storage: Storage, trials: int) -> Iterator[Any]:
     """The proof, where there is one."""
     if not (storage.folder / "outcome.json").exists():
         return
@@ -73,6 +73,11 @@ def _outcome_lines(storage: Storage) -> Iterator[Any]:
     yield standings(outcome)
     yield from outcome.sentences()
     yield from outcome.alarms()
+    if trials < outcome.trials:
+        yield (
+            f"The outcome was made of {counted(outcome.trials, 'trial')} with a value, and the journal holds {trials}: "
+            "its end is lost. Restore it from a backup; `recipe-search run` makes the lost ones again, from kept pictures."
+        )
     yield from _to_copy(outcome)
     sheet = storage.folder / outcome.sheet
     yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")

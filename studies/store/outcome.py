@@ -45,6 +45,7 @@ _FILE: Shape = {
     "finalists": [_STANDING],
     "sheet": str,
     "study?": str,
+    "trials?": int,
     "proof?": int,
     "proofs?": int,
     "confidence?": float,
@@ -116,6 +117,8 @@ class Outcome:
     """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
+    trials: int = 0
+    """How many trials had a value when it was made; 0 in files of versions that did not write it."""
     proof: int = 1
     """Which of the study's proofs this is."""
     proofs: int = 1
@@ -223,6 +226,7 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
         remarks=tuple(fields.get("remarks", ())),
         search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
+        trials=fields.get("trials", 0),
         proof=fields.get("proof", 1),
         proofs=fields.get("proofs", 1),
         confidence=fields.get("confidence", FIRST_CONFIDENCE),
