@@ -76,7 +76,8 @@ def _outcome_lines(storage: Storage, trials: int) -> Iterator[Any]:
     if trials < outcome.trials:
         yield (
             f"The outcome was made of {counted(outcome.trials, 'trial')} with a value, and the journal holds {trials}: "
-            "its end is lost. Restore it from a backup; `recipe-search run` makes the lost ones again, from kept pictures."
+            "its end is lost. Restore it from a backup, or let `recipe-search run` make the lost ones again, from kept "
+            "pictures."
         )
     yield from _to_copy(outcome)
     sheet = storage.folder / outcome.sheet
