@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -70,9 +71,17 @@ class OutermostGroup(OurGroup):
     """The whole command line, whose output is text alone, the messages of click among it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it."""
+        """Run it; what cannot be written, such as help to a full disk, is one sentence."""
         with visible_output():
-            return super().main(*args, **kwargs)
+            try:
+                return super().main(*args, **kwargs)
+            except OSError as error:
+                from studies.errors import disk_problem
+
+                if (problem := disk_problem(error)) is None:
+                    raise
+                click.echo(f"Error: {problem}", err=True)
+                sys.exit(1)
 
 
 def opened(study: Path) -> StudySpec:
