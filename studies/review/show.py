@@ -127,9 +127,12 @@ def write_csv(store: StudyStore, path: Path) -> None:
     """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason.
 
     Raises:
-        StudyError: the folder of the file does not exist.
+        StudyError: the folder of the file does not exist, or its name is no table's, so that it may be another file.
     """
     import pandas as pd
+
+    if path.suffix.lower() != ".csv":
+        raise StudyError("is no name of a table", place=(path,), remedy="name a file that ends in .csv")
 
     if file_kind(path.parent) != "folder":
         raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")
