@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
 import sys
@@ -72,6 +73,8 @@ class OutermostGroup(OurGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run it; what cannot be written, such as help to a full disk, is one sentence."""
+        if sys.stdin is None:  # closed by a shell: who asks here gets no answer, as at the end of a file
+            sys.stdin = io.StringIO()
         with visible_output():
             try:
                 return super().main(*args, **kwargs)
