@@ -214,6 +214,9 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
     if study and "study" not in fields and len(names := studies_in(folder)) > 1:
         what = f"does not say of which study it is, and this folder holds {' and '.join(names)}"
         raise StudyError(what, place=(path,), remedy=remedy)
+    if "A" not in fields["models"] or not 0 < fields.get("confidence", FIRST_CONFIDENCE) < 1:
+        what = "is damaged: it names no models, or intervals of no level"
+        raise StudyError(what, place=(path,), remedy=remedy)
     for kind in ("baselines", "finalists"):
         for number, row in enumerate(fields[kind]):
             _check_recipe(row["recipe"], (path, kind, number, "recipe"), remedy)
