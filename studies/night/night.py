@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -202,7 +203,8 @@ def _raise_busy() -> None:
 def termination_as_interrupt() -> Generator[None]:
     """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked.
 
-    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record.
+    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record. What a
+    library makes of it where it was interrupted, such as a ValueError while safetensors reads, is the interrupt still.
     """
     ending = False
 
@@ -221,6 +223,8 @@ def termination_as_interrupt() -> Generator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if ending and isinstance(error := sys.exception(), Exception):
+            raise KeyboardInterrupt("turned into another error by what it interrupted") from error
 
 
 @contextmanager

@@ -48,6 +48,21 @@ def test_a_second_signal_does_not_break_into_the_end() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_what_a_library_makes_of_an_interrupt_is_the_interrupt() -> None:
+    def reading() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("could not determine the shape") from None
+
+    def stopped() -> None:
+        with termination_as_interrupt():
+            reading()
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+
+
 def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
     folder = copied.parent / "runs/small"
     journal = folder / "journal.log"
