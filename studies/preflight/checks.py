@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from engine.devices import device_of
 from engine.errors import EngineError, Named, Place
 from engine.files import file_kind
-from engine.prompts.check import check_prompt
+from engine.prompts.check import check_prompt, overflowing_weights
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import (
     StudyEstimate,
@@ -85,6 +85,8 @@ def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
         for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
+        for problem in overflowing_weights(text, negative=negative):
+            yield Finding(level="error", problem=problem.under(where))
 
 
 def _weight_findings(shots: StudyShots) -> Iterator[Finding]:
