@@ -121,3 +121,13 @@ def test_a_closed_standard_input_ends_a_question(copied: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("0 picks: 0 with a broken picture, 0 ties\n")
+
+
+def test_a_study_file_is_not_written_under_a_home_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["init", "~nosuchuser/x.toml", "-a", "a", "-b", "b", "--references", "r"]
+    done = CliRunner().invoke(main, words)
+    assert "~nosuchuser/x.toml: there is no such home folder" in done.output
+    assert [*tmp_path.iterdir()] == []
