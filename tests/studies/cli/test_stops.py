@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -75,9 +76,10 @@ def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
         [*COMMAND, "run", str(copied)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as night:
         while night.poll() is None and not (journal.exists() and b'"trial_id"' in journal.read_bytes()):
-            pass
-        while night.poll() is None:
+            time.sleep(0.05)
+        while night.poll() is None:  # as fast as a person can
             night.send_signal(signal.SIGINT)
+            time.sleep(0.05)
         _, errors = night.communicate()
     assert night.returncode == 130, errors
     assert "stopped; what was finished is kept" in errors
