@@ -212,12 +212,17 @@ def termination_as_interrupt() -> Generator[None]:
         nonlocal ending
         if not ending:
             ending = True
+            outer = before.get(signal.SIGINT)
+            if callable(outer):
+                outer(number, frame)  # so that it knows, once this has ended
             raise KeyboardInterrupt(f"signal {number}")
 
     hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
     numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
     numbers += [signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else []
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
