@@ -86,7 +86,7 @@ def value_text(value: object, limit: int = 60, depth: int = 8) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        text = f'"{"".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in value)}"'
+        text = f'"{value}"'
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(value_text(entry, depth=depth - 1) for entry in cast("Sequence[object]", value)) + "]"
     elif isinstance(value, dict):

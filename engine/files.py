@@ -13,6 +13,8 @@ import os
 import platform
 import re
 import stat
+import struct
+import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -25,6 +27,23 @@ TEMPORARY = re.compile(r"\..+\.(?P<process>\d{1,10})(-(?P<host>[0-9a-f]{8}))?\.p
 """Names of temporary files; older versions wrote no machine."""
 LONGEST_TEXT = 1 << 28
 """The most bytes of a text file, 256 MiB: what is longer was named by mistake."""
+
+DAMAGED_TENSORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""The errors that torch raises for damaged or foreign files, beside pickle's for those that need code."""
 
 _KINDS = {
     stat.S_IFREG: "file",

@@ -127,6 +127,7 @@ def read_image(path: Path, kind: type[ProblemError]) -> Image.Image:
             what = f"its pixels are of the kind {image.mode}, whose colours are not known here"
             raise kind(what, place=(path,), remedy="save it as PNG")
         turn, shown = _turn(image), _on_white(_reduced(image))
+        shown.load()  # while the file is open
         return shown if turn is None else shown.transpose(turn)
 
 

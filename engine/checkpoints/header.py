@@ -69,7 +69,7 @@ def read_header(path: Path) -> Header:
         raise CheckpointError("this is a folder", place=(path,), remedy="name the .safetensors file itself") from None
     except OSError as error:
         raise CheckpointError(
-            f"cannot be read ({error.strerror})", place=(path,), remedy="check its permissions"
+            f"cannot be read ({error.strerror})", place=(path,), remedy="check the path and its permissions"
         ) from error
 
 

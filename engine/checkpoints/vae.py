@@ -15,9 +15,9 @@ from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths
 from engine.checkpoints.checkpoint import named
 from engine.checkpoints.header import read_header
 from engine.checkpoints.tensors import all_finite, same_shape
-from engine.checkpoints.weight_file import DAMAGED, load_pickle
+from engine.checkpoints.weight_file import load_pickle
 from engine.errors import CheckpointError
-from engine.files import readable
+from engine.files import DAMAGED_TENSORS, readable
 
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
@@ -139,7 +139,7 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
         content: Any = load_pickle(path)
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror})", place=(path,), remedy="check the path") from error
-    except (UnpicklingError, *DAMAGED) as error:
+    except (UnpicklingError, *DAMAGED_TENSORS) as error:
         raise CheckpointError(
             "holds something else than plain tensors, which could run code, or is damaged",
             place=(path,),

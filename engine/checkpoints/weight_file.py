@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,24 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from engine.errors import RenderError, first_line
-from engine.files import file_kind, readable
-
-DAMAGED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-)
-"""The errors that torch raises for damaged or foreign files, beside `UnpicklingError` for those that need code."""
+from engine.files import DAMAGED_TENSORS, file_kind, readable
 
 
 def weight_files(folder: Path, suffixes: Collection[str], what: str) -> list[Path]:
@@ -88,7 +69,7 @@ def _pickled(path: Path, what: str, classes: Sequence[type]) -> Mapping[str, Any
             remedy="convert it to .safetensors with a tool you trust, or get it in that form",
             place=(path,),
         ) from error
-    except DAMAGED as error:
+    except DAMAGED_TENSORS as error:
         raise RenderError(
             f"cannot be read as a PyTorch file ({first_line(error)})", remedy=f"get the {what} again", place=(path,)
         ) from error
@@ -103,7 +84,7 @@ def load_pickle(path: Path, classes: Sequence[type] = ()) -> Any:
     Raises:
         OSError: the file cannot be read.
         UnpicklingError: it needs code of its own.
-        Exception: it is damaged; one of ``DAMAGED``.
+        Exception: it is damaged; one of ``engine.files.DAMAGED_TENSORS``.
     """
     with torch.serialization.safe_globals(list(classes)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Validating sparse tensor invariants", UserWarning)

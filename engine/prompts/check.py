@@ -12,6 +12,8 @@ from engine.prompts.schedule import Alternate, Nodes, Scheduled, parse_schedule,
 
 MOST_TEXTS = 50
 """How many of a schedule's texts are checked; the others repeat their words."""
+LARGEST_WEIGHT = 1e30
+"""The largest weight of words: sums over a chunk's numbers, of about 30, stay within float32 with it."""
 
 _CHOICE = re.compile(r"\{[^{}]*\|[^{}]*\}")
 _WILDCARD = re.compile(r"__(?=\S)[^(${}#\n]{1,80}?(?<=\S)__")
@@ -44,6 +46,26 @@ def check_prompt(
         for resolved in list(dict.fromkeys(stretch.text for stretch in resolved_texts(part, 1000)))[:MOST_TEXTS]:
             remarks += _resolved_remarks(resolved)
     return tuple(dict.fromkeys(remarks))
+
+
+def overflowing_weights(text: str, *, negative: bool = False) -> tuple[Problem, ...]:
+    """Return the weights of words in a prompt that no conditioning can hold: rendering it fails.
+
+    Args:
+        text: A prompt or a negative.
+        negative: Which of the two it is.
+    """
+    parts = [negative_text(text)] if negative else [part.text for part in prompt_parts(text)]
+    stretches = {stretch.text: None for part in parts for stretch in resolved_texts(part, 1000)}
+    return tuple(
+        Problem(
+            what=f'"{piece.text.strip()[:20]}" has a weight of {piece.weight:.1g}, which overflows',
+            remedy="write a weight such as 1.2",
+        )
+        for resolved in stretches
+        for piece in parse_attention(resolved)
+        if not abs(piece.weight) <= LARGEST_WEIGHT
+    )
 
 
 def _ignored_signs(text: str, named: Collection[object], *, negative: bool) -> Iterator[Problem]:

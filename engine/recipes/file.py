@@ -47,20 +47,23 @@ def read_recipe_file(path: Path | str) -> RecipeFile:
     problems = Problems()
     models = _model_paths(content.get("models"), path.parent, problems)
     presets = _presets(content.get("presets"), path.parent, problems)
-    fields = read_recipe(content, models or None, problems, presets)
+    named = content.get("models")
+    fields = read_recipe(content, named if named and isinstance(named, dict) else None, problems, presets)
+    recipe = None
     if not problems.found or _is_worth_checking(content, fields, problems):
         with problems.collecting():
             recipe = Recipe(**fields)
             if not problems.found:
                 _check_models(recipe, models)
-            problems.raise_as(RecipeError, path)
-            return RecipeFile(recipe=recipe, models=models, notes=(*presets.notes, *_idle_notes(fields["steps"])))
-    raise RecipeError.of(problems.found, path)
+    if problems.found or recipe is None:
+        raise RecipeError.of(problems.found, path)
+    return RecipeFile(recipe=recipe, models=models, notes=(*presets.notes, *_idle_notes(fields["steps"])))
 
 
 def _is_worth_checking(content: Table, fields: Table, problems: Problems) -> bool:
     """Whether problems of the whole recipe would not only follow from those that are known."""
-    read = isinstance(content.get("steps"), list) and len(fields["steps"]) == len(content["steps"])
+    steps = content.get("steps")
+    read = isinstance(steps, list) and 0 < len(fields["steps"]) == len(steps)
     return read and not any(problem.place[:1] in {("family",), ("dialect",), ("models",)} for problem in problems.found)
 
 
@@ -78,7 +81,8 @@ def _check_models(recipe: Recipe, models: Mapping[str, Path]) -> None:
     made = {PREVIOUS, *(step.name for step in recipe.steps)}
     if hidden := [name for name in models if name in made or NUMBERED.fullmatch(name)]:
         raise RecipeError(
-            f"{', '.join(hidden)} under [models] is the name of a result too", remedy="call the model another name"
+            f"{', '.join(map(repr, hidden))} under [models] is the name of a result too",
+            remedy="call the model another name",
         )
 
 

@@ -219,6 +219,9 @@ class _Reader:
 
     def _row_text(self, place: Place, text: str) -> Ratio:
         """SuperMerger's own text: numbers with commas, or the name of a preset."""
+        if is_number(text):
+            self._problems.add(place, f"is the text {text!r}", f"write the number without quotes: {text.strip()}")
+            return 0.0
         if "," not in text:
             with self._problems.collecting(*place):
                 return self._ratio(place, [*preset_weights(text, self._presets, self._family)])
@@ -328,7 +331,8 @@ def _choice(place: Place, value: object, choices: Sequence[str], problems: Probl
     if isinstance(value, str) and value in choices:
         return value
     what = f"is {seen_text(value)}" if place == ("save",) else f"there is no {place[-1]} {seen_text(value)}"
-    problems.add(place, what, did_you_mean(str(value), choices))
+    unquoted = not isinstance(value, str) and str(value) in choices
+    problems.add(place, what, f'write "{value}", in quotes' if unquoted else did_you_mean(str(value), choices))
     return choices[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ REMEDY = "texts stand in quotes, Windows paths in 'single' ones"
 
 _HEAD = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
+_DIGITS = re.compile(r"\d+")
 _LONG = re.compile(r'"""|' + "'''")
 
 
@@ -35,8 +37,8 @@ def parse_toml(text: str, where: Path | str, kind: type[ProblemError]) -> dict[s
     except RecursionError as error:
         what = "is not TOML that can be read: its brackets stand too deep in one another"
         raise kind.of([Problem(what=what, remedy="write it with fewer of them")], where) from error
-    except ValueError as error:  # also of numbers too long
-        problems = list(_repeated(text)) or [Problem(what=f"is not TOML: {error}", remedy=REMEDY)]
+    except ValueError as error:
+        problems = [*_repeated(text), *_endless_numbers(text)] or [Problem(what=f"is not TOML: {error}", remedy=REMEDY)]
         raise kind.of(problems, where) from error
 
 
@@ -61,6 +63,16 @@ def _repeated(text: str) -> Iterator[Problem]:
         elif (key := _KEY.match(line)) and keys.setdefault(key[1], number) != number:
             what = f"the key {key[1]} stands twice in a table, in lines {keys[key[1]]} and {number}"
             yield Problem(what=what, remedy="leave one of them out")
+
+
+def _endless_numbers(text: str) -> Iterator[Problem]:
+    """Whole numbers of more digits than Python reads."""
+    most = sys.get_int_max_str_digits()
+    for number, line in _plain_lines(text):
+        for digits in _DIGITS.findall(line):
+            if most and len(digits) > most:
+                what = f"line {number} has a number of {len(digits):,} digits"
+                yield Problem(what=what, seen=f"{digits[:12]}...", remedy="write a smaller one")
 
 
 def _plain_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -88,6 +88,9 @@ class PictureOptions:
         if 0 < self.sigma_max <= self.sigma_min:
             what, remedy = "must be less than sigma_max", f"write less than {self.sigma_max}, or a higher sigma_max"
             yield Problem(place=("sigma_min",), what=what, seen=self.sigma_min, remedy=remedy)
+        if self.s_churn and 0 < self.s_tmax < self.s_tmin:
+            what, remedy = "must not be above s_tmax", f"write at most {self.s_tmax}, or a higher s_tmax"
+            yield Problem(place=("s_tmin",), what=what, seen=self.s_tmin, remedy=remedy)
         if self.seed_resize != (0, 0) and not all(LATENT_STEP <= side <= SIDES[1] for side in self.seed_resize):
             what = f"must be a width and a height from {LATENT_STEP} to {SIDES[1]}, or 0 for both"
             yield Problem(place=("seed_resize",), what=what, seen=self.seed_resize)

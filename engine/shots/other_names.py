@@ -51,6 +51,32 @@ COMFY_SAMPLERS: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 """ComfyUI's samplers, and the WebUI's names of the same."""
 
+ALIASES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "k_euler": ("Euler", ""),
+        "k_euler_a": ("Euler a", ""),
+        "k_lms": ("LMS", ""),
+        "k_heun": ("Heun", ""),
+        "k_dpm_2": ("DPM2", ""),
+        "k_dpm_2_a": ("DPM2 a", ""),
+        "k_dpm_fast": ("DPM fast", ""),
+        "k_dpm_ad": ("DPM adaptive", ""),
+        "k_dpmpp_2s_a": ("DPM++ 2S a", ""),
+        "k_dpmpp_2m": ("DPM++ 2M", ""),
+        "k_dpmpp_sde": ("DPM++ SDE", ""),
+        "k_dpmpp_2m_sde": ("DPM++ 2M SDE", ""),
+        "k_dpmpp_2m_sde_heun": ("DPM++ 2M SDE Heun", ""),
+        "k_dpmpp_3m_sde": ("DPM++ 3M SDE", ""),
+        "k_lms_ka": ("LMS", "Karras"),
+        "k_dpm_2_ka": ("DPM2", "Karras"),
+        "k_dpm_2_a_ka": ("DPM2 a", "Karras"),
+        "k_dpmpp_2s_a_ka": ("DPM++ 2S a", "Karras"),
+        "k_dpmpp_2m_ka": ("DPM++ 2M", "Karras"),
+        "k_dpmpp_sde_ka": ("DPM++ SDE", "Karras"),
+    }
+)
+"""The WebUI's own short names (modules/sd_samplers_kdiffusion.py), of before 1.9 those that end in Karras."""
+
 DIFFUSERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "EulerDiscreteScheduler": ("Euler", "Uniform"),
@@ -125,10 +151,12 @@ def webui_sampler(name: str) -> tuple[str, str, str] | None:
     """Return whose a sampler's name is, and its sampler and schedule in the WebUI; None for a name of nobody's.
 
     Returns:
-        "ComfyUI" or "diffusers"; the sampler, ``NO_EQUAL`` where the WebUI has none; the schedule that the name says,
-        as "dpmpp_2m_karras" does, or that follows where none is given, as for diffusers; "" for neither.
+        "the WebUI", "ComfyUI" or "diffusers"; the sampler, ``NO_EQUAL`` where the WebUI has none; the schedule that the
+        name says, as "dpmpp_2m_karras" does, or that follows where none is given, as for diffusers; "" for neither.
     """
     word = _word(name)
+    if word in ALIASES:
+        return ("the WebUI", *ALIASES[word])
     if word in _CLASSES:
         return ("diffusers", *DIFFUSERS[_CLASSES[word]])
     if word in COMFY_SAMPLERS:

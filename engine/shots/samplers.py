@@ -149,7 +149,7 @@ def split_name(name: str) -> tuple[str, str] | None:
     if other is None or other[1] not in SAMPLERS:
         return None
     program, sampler, schedule = other
-    says = program == "ComfyUI" and schedule and SAMPLERS[sampler].automatic  # diffusers' is its default alone
+    says = program != "diffusers" and schedule and SAMPLERS[sampler].automatic  # diffusers' is its default alone
     return sampler, schedule if says else AUTOMATIC
 
 

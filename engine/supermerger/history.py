@@ -274,6 +274,13 @@ def _row_notes(row: HistoryRow, recipe: Recipe) -> Iterator[str]:
         yield f"it was saved with what recipe-search merge has as {' '.join(options)}"
 
 
+def _cell_switch(row: HistoryRow, name: str) -> bool:
+    text = row.cell(name).strip()
+    if text not in ("True", "False"):
+        raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}", remedy="True or False belongs there")
+    return text == "True"
+
+
 def _row_fields(row: HistoryRow) -> tuple[RunFields, dict[str, str]]:
     hashes = [row.cell(f"model {letter}").strip() for letter in "ABC"]
     first = {short: letter for letter, short in reversed([*zip("ABC", hashes, strict=True)]) if short}
@@ -282,8 +289,8 @@ def _row_fields(row: HistoryRow) -> tuple[RunFields, dict[str, str]]:
         models=("A", first.get(hashes[1], "B"), first.get(hashes[2], "")),
         mode=row.cell("mode").partition(":")[0],
         calculation=row.cell("calculation mode"),
-        mbw=row.cell("use MBW").strip() == "True",
-        alpha=_cell_number(row, "alpha", 0.0),
+        mbw=_cell_switch(row, "use MBW"),
+        alpha=_cell_number(row, "alpha", 0.0 if _cell_switch(row, "use MBW") else None),
         beta=_cell_number(row, "beta", 0.0),
         weights_alpha=row.cell("weights alpha"),
         weights_beta=row.cell("weights beta"),
@@ -298,10 +305,10 @@ def _row_fields(row: HistoryRow) -> tuple[RunFields, dict[str, str]]:
     return fields, {"A": "unknown", "B": "unknown", "C": "unknown"} | sources
 
 
-def _cell_number(row: HistoryRow, name: str, missing: float) -> float:
+def _cell_number(row: HistoryRow, name: str, missing: float | None) -> float:
     text = row.cell(name).strip()
     try:
-        return float(text) if text else missing
+        return missing if missing is not None and not text else float(text)
     except ValueError:
         raise RecipeError(f"cell {CELLS.index(name)} ({name}) is {text!r}", remedy="a number belongs there") from None
 

@@ -219,6 +219,8 @@ def _with_random_weights(
 def _random_numbers(seed: int) -> list[float]:
     import numpy as np
 
+    if not 0 <= seed < 1 << 32:
+        raise RecipeError(f"the seed of random weights is {seed}", remedy="give one from 0 to 4294967295")
     return [float(value) for value in np.random.RandomState(seed).rand(_RANDOM_COUNT)]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import pickle
-import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.errors import first_line
-from engine.files import readable
+from engine.files import DAMAGED_TENSORS, readable
 from scorers.catalogue import lookup as catalogue
 from scorers.errors import ScorerError
 
@@ -35,22 +34,6 @@ WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training scripts keep the weights in a checkpoint."""
 PARALLEL = "module."
 """The prefix that ``torch.nn.DataParallel`` gives every name."""
-_DAMAGED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-)
-"""The errors that torch raises for damaged or foreign files, beside ``UnpicklingError``."""
 
 
 def sha256_of(path: Path) -> str:
@@ -108,7 +91,7 @@ def _is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(readable(path)) as archive:
             return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except _DAMAGED:
+    except DAMAGED_TENSORS:
         return False
 
 
@@ -140,7 +123,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         mapped = zipfile.is_zipfile(path)  # the older format cannot be mapped; this leaves an optimiser's state on disk
         with torch.serialization.safe_globals(_harmless()):
             loaded = torch.load(readable(path), map_location="cpu", weights_only=True, mmap=mapped)
-    except (pickle.UnpicklingError, *_DAMAGED) as error:
+    except (pickle.UnpicklingError, *DAMAGED_TENSORS) as error:
         raise ScorerError(
             f"not a file of plain tensors ({first_line(error)})", place=(path,), remedy="convert it to .safetensors"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -24,15 +25,19 @@ from studies.store.storage import StudyStore
 from studies.store.workers import alone
 from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
 
+if TYPE_CHECKING:
+    from scorers.panel.panel import Panel
+
 
 def check_study(spec: StudySpec) -> tuple[Finding, ...]:
     """Check everything that would fail, and whether the study can go on where it was begun; errors come first."""
-    found = preflight(spec)
-    if is_fatal(found):
-        return found
     problems = Problems()
-    with problems.collecting():
-        refuse_other_inputs_than_before(spec)
+
+    def compare(panel: Panel) -> None:
+        with problems.collecting():
+            refuse_other_inputs_than_before(spec, panel)
+
+    found = preflight(spec, opened=compare)
     return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
@@ -70,9 +74,19 @@ class OutermostGroup(OurGroup):
     """The whole command line, whose output is text alone, the messages of click among it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run it."""
+        """Run it; what cannot be written, such as help to a full disk, is one sentence."""
+        if sys.stdin is None:  # closed by a shell: who asks here gets no answer, as at the end of a file
+            sys.stdin = io.StringIO()
         with visible_output():
-            return super().main(*args, **kwargs)
+            try:
+                return super().main(*args, **kwargs)
+            except OSError as error:
+                from studies.errors import disk_problem
+
+                if (problem := disk_problem(error)) is None:
+                    raise
+                click.echo(f"Error: {problem}", err=True)
+                sys.exit(1)
 
 
 def opened(study: Path) -> StudySpec:
@@ -89,6 +103,28 @@ def opened(study: Path) -> StudySpec:
     return replace(spec, scoring=replace(spec.scoring, trusted=frozenset()))
 
 
+@contextmanager
+def first_ctrl_c() -> Generator[None]:
+    """Let Ctrl+C interrupt once: a second one must not break into the end."""
+    pressed = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        if not pressed:
+            pressed = True
+            raise KeyboardInterrupt
+
+    is_ours = threading.current_thread() is threading.main_thread()  # nobody else is sent signals
+    before = signal.getsignal(signal.SIGINT)
+    if is_ours and before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        if not pressed and is_ours:
+            signal.signal(signal.SIGINT, before)
+
+
 def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Show the project's own errors and a stop by the user as plain messages, without a traceback."""
 
@@ -102,7 +138,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         from studies.errors import disk_problem
 
         try:
-            return command(*args, **kwargs)
+            with first_ctrl_c():
+                return command(*args, **kwargs)
         except ProblemError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
@@ -111,7 +148,7 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(problem)) from error
         except KeyboardInterrupt:
             with suppress(ValueError):  # outside the main thread nobody sends us signals
-                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl+C must not break into the end
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python gives up its own handlers when it ends
             click.echo("\nstopped; what was finished is kept: run the same command again to go on", err=True)
             raise click.exceptions.Exit(STOPPED) from None
 

@@ -13,6 +13,9 @@ from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
 from studies.terminal import console
 
+MOST_ANSWERS = 20
+"""The most answers in a row that are none: a program may be typing."""
+
 if TYPE_CHECKING:
     from studies.night.rescore import RescoreResult
     from studies.review.picking import Picking
@@ -99,12 +102,12 @@ def _prompted(question: str, choices: tuple[str, ...]) -> str:
     """A choice, by its word or its first letter."""
     letters = {choice[0]: choice for choice in choices}
     options = "/".join(f"[{choice[0]}]{choice[1:]}" for choice in choices)
-    answer = click.prompt(
-        f"{question}? {options}",
-        type=click.Choice([*choices, *letters], case_sensitive=False),
-        show_choices=False,
-    )
-    return letters.get(answer, answer)
+    for _ in range(MOST_ANSWERS):
+        answer = str(click.prompt(f"{question}? {options}", show_choices=False)).strip().lower()
+        if answer in choices or answer in letters:
+            return letters.get(answer, answer)
+        click.echo(f"Error: there is no answer {answer!r:.40}; give one of {', '.join([*choices, *letters])}")
+    raise click.ClickException(f"{MOST_ANSWERS} answers in a row were none; nothing of this pair is kept")
 
 
 def has_display() -> bool:

@@ -66,9 +66,12 @@ def init(
     name: str,
 ) -> None:
     """Write a commented study file for your own checkpoints, for SDXL where these are of that family."""
+    from engine.files import user_path
+    from studies.errors import StudyError
     from studies.studyfile.space import family_of_files
     from studies.studyfile.template import study_template, write_template
 
+    study = user_path(str(study), StudyError)
     if mode and not model_c and MERGE_MODES[mode].models == 3:
         raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
     text = study_template(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -99,23 +98,21 @@ def refuse_other_inputs(store: StudyStore, storage: Storage, inputs: Mapping[str
         )
 
 
-def refuse_other_inputs_than_before(spec: StudySpec) -> None:
-    """Compare the inputs of a study that was begun with those of its first night, before a night opens anything.
+def refuse_other_inputs_than_before(spec: StudySpec, panel: Panel) -> None:
+    """Compare the inputs of a study that was begun with those of its first night, before a night renders anything.
+
+    Args:
+        spec: the study.
+        panel: its scorers, opened.
 
     Raises:
         StudyError: as `refuse_changes`.
-        EngineError, ScorerError: a file of the inputs cannot be read.
+        EngineError: a file of the inputs cannot be read.
     """
-    from scorers.panel.panel import Panel
-
     storage = spec.storage
     if storage.name not in studies_in(storage.folder):
         return
     store = StudyStore(storage.folder, storage.name)
-    device = spec.rendering.device if spec.rendering.device != "auto" else "cpu"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the check and the night say them
-        panel = Panel.open(spec.panel_settings(), device=device)
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 

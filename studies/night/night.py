@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -202,7 +203,8 @@ def _raise_busy() -> None:
 def termination_as_interrupt() -> Generator[None]:
     """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked.
 
-    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record.
+    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record. What a
+    library makes of it where it was interrupted, such as a ValueError while safetensors reads, is the interrupt still.
     """
     ending = False
 
@@ -210,17 +212,24 @@ def termination_as_interrupt() -> Generator[None]:
         nonlocal ending
         if not ending:
             ending = True
+            outer = before.get(signal.SIGINT)
+            if callable(outer):
+                outer(number, frame)  # so that it knows, once this has ended
             raise KeyboardInterrupt(f"signal {number}")
 
     hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
     numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
     numbers += [signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else []
-    before = {number: signal.signal(number, interrupt) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if ending and isinstance(error := sys.exception(), Exception):
+            raise KeyboardInterrupt("turned into another error by what it interrupted") from error
 
 
 @contextmanager

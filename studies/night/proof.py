@@ -74,6 +74,7 @@ def prove(
             *_search_lines(search, spec.shots, store, history),
             *_expectation_lines(search, history, points, finalists[0], standings),
         ),
+        trials=len(complete(store.trials())),
         proof=number.number,
         proofs=number.known,
         confidence=number.confidence,

@@ -26,6 +26,15 @@ SIDES = {".png": 2**31 - 1, ".jpg": 65500, ".jpeg": 65500, ".webp": 16383}
 QUALITY = 90
 """Quality of JPEG and WebP files, 0 to 100."""
 
+_PROGRAMS = {
+    "workflow": "ComfyUI",
+    "prompt": "ComfyUI",
+    "invokeai_metadata": "InvokeAI",
+    "invokeai_graph": "InvokeAI",
+    "sd-metadata": "InvokeAI",
+    "fooocus_scheme": "Fooocus",
+}
+"""Keys of the texts that other programs keep in their pictures, and whose they are."""
 _BLACK = "try another VAE (--vae), --precision fp32, or numbers of the recipe closer to neutral"
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 _UNICODE = b"UNICODE\x00"
@@ -121,6 +130,13 @@ def parameters_of(path: Path) -> str:
             image.load()  # a text may stand behind the pixels
             text = image.info.get(PARAMETERS)
         text = text or _from_comment(image.getexif().get_ifd(_EXIF).get(_USER_COMMENT))
+        program = next((name for key, name in _PROGRAMS.items() if key in image.info), "")
+    if not isinstance(text, str) and program:
+        raise StudyError(
+            f'was made by {program}, which keeps its settings in another form than the text "{PARAMETERS}" of a WebUI',
+            place=(path,),
+            remedy="give the settings as options",
+        )
     if not isinstance(text, str):
         raise StudyError(
             f'has no text "{PARAMETERS}", in which a WebUI says how it made a picture',

@@ -79,9 +79,10 @@ def _expanded(item: str, read: Callable[[str], Decimal], what: str, examples: st
             return [read(_PLAIN.fullmatch(item)[0])]  # pyright: ignore[reportOptionalSubscript]
         first, last = read(found[1]), read(found[2])
         step = read(found[3]) if found[3] else Decimal(1)
+        count = int(found[4]) if found[4] else None
     except (TypeError, ValueError):
         raise StudyError(f"is neither a {what} nor a range", remedy=f"write {examples}") from None
-    return _evenly(first, last, int(found[4])) if found[4] else _in_steps(first, last, step)
+    return _in_steps(first, last, step) if count is None else _evenly(first, last, count)
 
 
 def _in_steps(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:

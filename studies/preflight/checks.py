@@ -6,14 +6,14 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.devices import device_of
 from engine.errors import EngineError, Named, Place
 from engine.files import file_kind
-from engine.prompts.check import check_prompt
+from engine.prompts.check import check_prompt, overflowing_weights
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import (
     StudyEstimate,
@@ -34,16 +34,21 @@ from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 if TYPE_CHECKING:
     from engine.architecture.widths import Widths
     from engine.checkpoints.checkpoint import Checkpoint
+    from scorers.panel.panel import Panel
     from scorers.panel.settings import PanelSettings
 
 DEVICE = ("device", "device")
 """The key of the device in a study file."""
 
 
-def preflight(spec: StudySpec) -> tuple[Finding, ...]:
+def preflight(spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: None) -> tuple[Finding, ...]:
     """Check everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
 
     Nothing is written but a temporary file to try the study's folder, and that is removed again.
+
+    Args:
+        spec: the study.
+        opened: is called with the scorers once they are open; they are not opened where something else is wrong.
 
     Returns:
         Errors first, then warnings, then notes; without errors the study can start.
@@ -64,7 +69,7 @@ def preflight(spec: StudySpec) -> tuple[Finding, ...]:
     found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
         found += _resource_findings(spec, models, found)
-    found += night_refusals(spec, models, scorers=not is_fatal(found))
+    found += night_refusals(spec, models, opened, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
 
@@ -80,6 +85,8 @@ def _prompt_findings(shots: StudyShots, file: Path) -> Iterator[Finding]:
         where = Named(f'{"negative" if negative else "prompt"} "{text[:40]}{"…" if len(text) > 40 else ""}"')
         for remark in check_prompt(text, negative=negative, named=named):
             yield Finding(level="warning", problem=remark.under(where))
+        for problem in overflowing_weights(text, negative=negative):
+            yield Finding(level="error", problem=problem.under(where))
 
 
 def _weight_findings(shots: StudyShots) -> Iterator[Finding]:

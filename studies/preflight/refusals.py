@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
 from studies.store.journal import refuse_damage, refuse_other_study
@@ -16,14 +17,18 @@ from studies.studyfile.spec import Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
+    from scorers.panel.panel import Panel
 
 
-def night_refusals(spec: StudySpec, models: Mapping[str, Checkpoint], *, scorers: bool) -> Iterator[Finding]:
+def night_refusals(
+    spec: StudySpec, models: Mapping[str, Checkpoint], opened: Callable[[Panel], None], *, scorers: bool
+) -> Iterator[Finding]:
     """Yield what a night would refuse: too few pictures, the study's folder, scorers that do not work.
 
     Args:
         spec: the study.
         models: those that could be opened, by letter.
+        opened: is called with the scorers once they are open.
         scorers: whether to open the scorers and show them the references, which needs files that can be used.
     """
     problems = Problems()
@@ -32,7 +37,7 @@ def night_refusals(spec: StudySpec, models: Mapping[str, Checkpoint], *, scorers
     _collect_of_clip_skip(spec.shots, models, problems)
     _collect_of_folder(spec.storage, problems)
     if scorers:
-        _collect_of_scorers(spec, problems)
+        _collect_of_scorers(spec, opened, problems)
     yield from (Finding(level="error", problem=problem) for problem in problems.found)
 
 
@@ -58,14 +63,14 @@ def _collect_of_folder(storage: Storage, problems: Problems) -> None:
         refuse_no_locks(folder)
 
 
-def _collect_of_scorers(spec: StudySpec, problems: Problems) -> None:
+def _collect_of_scorers(spec: StudySpec, opened: Callable[[Panel], None], problems: Problems) -> None:
     from scorers.panel.panel import Panel
 
     references = set(spec.target.references)
     own = Problems()
     with own.collecting(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the check says it in its own words
-        Panel.open(spec.panel_settings(), device=spec.rendering.device if spec.rendering.device != "auto" else "cpu")
+        opened(Panel.open(spec.panel_settings(), device=device_of(spec.rendering.device)))
     for problem in own.found:
         of_pictures = bool(references.intersection(problem.place))
         problems.extend([problem.under("target", "references") if of_pictures else problem.under("scorers")])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import Named, Place, RecipeError, counted
+from engine.files import readable
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.store.shapes import Shape, misfit, parsed
@@ -79,7 +80,13 @@ def read_picks(folder: Path) -> list[Pick]:
     if not path.exists():
         return []
     picks, unfinished = list[Pick](), 0
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    try:
+        content = readable(path).read_bytes()
+    except OSError as error:
+        raise StudyError(
+            f"cannot be read ({error.strerror})", place=(path,), remedy="move it away, and restore the picks"
+        ) from error
+    for number, line in enumerate(content.split(b"\n"), start=1):
         try:
             fields = parsed(line) if line else None
         except ValueError:

@@ -57,7 +57,7 @@ def overview(
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
     problems = Problems()
     with problems.collecting():
-        yield from _outcome_lines(storage)
+        yield from _outcome_lines(storage, len(best))
     with problems.collecting():
         for pin in read_pins(storage.folder, storage.name):
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
@@ -65,7 +65,7 @@ def overview(
     problems.raise_as(StudyError)
 
 
-def _outcome_lines(storage: Storage) -> Iterator[Any]:
+def _outcome_lines(storage: Storage, trials: int) -> Iterator[Any]:
     """The proof, where there is one."""
     if not (storage.folder / "outcome.json").exists():
         return
@@ -73,6 +73,12 @@ def _outcome_lines(storage: Storage) -> Iterator[Any]:
     yield standings(outcome)
     yield from outcome.sentences()
     yield from outcome.alarms()
+    if trials < outcome.trials:
+        yield (
+            f"The outcome was made of {counted(outcome.trials, 'trial')} with a value, and the journal holds {trials}: "
+            "its end is lost. Restore it from a backup, or let `recipe-search run` make the lost ones again, from kept "
+            "pictures."
+        )
     yield from _to_copy(outcome)
     sheet = storage.folder / outcome.sheet
     yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
@@ -121,9 +127,12 @@ def write_csv(store: StudyStore, path: Path) -> None:
     """Write every trial as a row: state, value, parameters, scores, intervals, penalties, front, recipe, reason.
 
     Raises:
-        StudyError: the folder of the file does not exist.
+        StudyError: the folder of the file does not exist, or its name is no table's, so that it may be another file.
     """
     import pandas as pd
+
+    if path.suffix.lower() != ".csv":
+        raise StudyError("is no name of a table", place=(path,), remedy="name a file that ends in .csv")
 
     if file_kind(path.parent) != "folder":
         raise StudyError("there is no such folder", place=(path.parent,), remedy="make it first, or name another file")

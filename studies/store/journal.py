@@ -13,7 +13,7 @@ from pathlib import Path
 from optuna.storages.journal import JournalFileOpenLock
 
 from engine.errors import counted
-from engine.files import replaced
+from engine.files import file_kind, replaced
 from studies.errors import StudyError
 from studies.store.journal_records import CREATES_STUDY, JournalContent, is_torn, read_journal, read_records
 from studies.store.locks import file_lock, lock_file, taken
@@ -92,8 +92,15 @@ def cut_torn_record(journal: Path) -> None:
 
 
 def journal_of(folder: Path) -> Path:
-    """The journal of a study's folder."""
-    return folder / "journal.log"
+    """The journal of a study's folder.
+
+    Raises:
+        StudyError: a folder, a pipe or a device is in its place.
+    """
+    journal = folder / "journal.log"
+    if (kind := file_kind(journal)) not in ("", "file"):
+        raise StudyError(f"is a {kind}, not a file", place=(journal,), remedy="move it away, and restore the journal")
+    return journal
 
 
 def refuse_damage(folder: Path, name: str) -> None:

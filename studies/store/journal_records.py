@@ -134,7 +134,11 @@ def is_torn(tail: bytes) -> bool:
 def read_journal(journal: Path) -> JournalContent:
     """Read a journal; a last record that was never finished is left out, without being damage."""
     *lines, tail = journal.read_bytes().split(b"\n")
-    return read_records([*lines, *([] if is_torn(tail) else [tail])])
+    content = read_records([*lines, *([] if is_torn(tail) else [tail])])
+    if content.records and content.entries[0] is content.records[0] and "study_name" not in content.records[0]:
+        content.entries.insert(0, Gap(text=b""))  # its beginning is lost: every journal begins with a study
+        content.damaged.insert(0, 1)
+    return content
 
 
 def read_records(lines: Sequence[bytes]) -> JournalContent:

@@ -45,7 +45,9 @@ _FILE: Shape = {
     "finalists": [_STANDING],
     "sheet": str,
     "study?": str,
+    "trials?": int,
     "proof?": int,
+    "proofs?": int,
     "confidence?": float,
     "remarks?": [str],
     "course?": [str],
@@ -115,6 +117,8 @@ class Outcome:
     """How the stages of the search ended, and by how much its best trial exceeds its expected value."""
     simpler: str = ""
     """What makes finalist 1 simpler than the best one, if it is a simpler version of it."""
+    trials: int = 0
+    """How many trials had a value when it was made; 0 in files of versions that did not write it."""
     proof: int = 1
     """Which of the study's proofs this is."""
     proofs: int = 1
@@ -210,6 +214,9 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
     if study and "study" not in fields and len(names := studies_in(folder)) > 1:
         what = f"does not say of which study it is, and this folder holds {' and '.join(names)}"
         raise StudyError(what, place=(path,), remedy=remedy)
+    if "A" not in fields["models"] or not 0 < fields.get("confidence", FIRST_CONFIDENCE) < 1:
+        what = "is damaged: it names no models, or intervals of no level"
+        raise StudyError(what, place=(path,), remedy=remedy)
     for kind in ("baselines", "finalists"):
         for number, row in enumerate(fields[kind]):
             _check_recipe(row["recipe"], (path, kind, number, "recipe"), remedy)
@@ -222,6 +229,7 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
         remarks=tuple(fields.get("remarks", ())),
         search_summary=tuple(fields.get("course", ())),
         simpler=fields.get("simpler", ""),
+        trials=fields.get("trials", 0),
         proof=fields.get("proof", 1),
         proofs=fields.get("proofs", 1),
         confidence=fields.get("confidence", FIRST_CONFIDENCE),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Problems
-from engine.files import write_new_text
+from engine.files import is_text, write_new_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.store.shapes import Shape, read_json
@@ -98,6 +98,9 @@ def pin_recipe(
     Raises:
         StudyError: another pin took the number at the same moment.
     """
+    for what, text in (("note", note), ("name", by or "")):
+        if not is_text(text):
+            raise StudyError(f"the {what} of an approval has bytes that are no text", remedy="type it anew")
     pins = folder / "pins"
     pins.mkdir(exist_ok=True)
     pin = Pin(

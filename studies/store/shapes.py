@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from engine.errors import Place
+from engine.files import readable
 from studies.errors import StudyError
 
 Shape = type | None | tuple[Any, ...] | list[Any] | Mapping[Any, Any]
@@ -30,7 +31,7 @@ def read_json(path: Path, shape: Shape, remedy: str) -> Any:
         StudyError: the file cannot be read, is no JSON, or is not of this shape.
     """
     try:
-        value = parsed(path.read_bytes())
+        value = parsed(readable(path).read_bytes())
     except OSError as error:
         raise StudyError(f"cannot be read ({error.strerror})", place=(path,), remedy=remedy) from error
     except ValueError as error:

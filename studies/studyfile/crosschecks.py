@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,21 @@ from engine.shots.hires import UPSCALERS, Hires
 from scorers.catalogue import lookup as catalogue
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
-from studies.studyfile.schema import ModelsTable, PromptTable, ProofTable, RenderTable, ScorersTable, TargetTable
+from studies.studyfile.schema import (
+    ModelsTable,
+    PromptTable,
+    ProofTable,
+    RenderTable,
+    ScorersTable,
+    StudyTable,
+    TargetTable,
+)
 from studies.studyfile.schema_merge import SpaceTable
 from studies.studyfile.shots import proof_texts, shot_of
 from studies.studyfile.spec import SEED_DISTANCE, TURNS, seed_in_turn
+
+LONGEST_NAME = 255
+"""The most bytes of a name that usual file systems take."""
 
 FEWEST_PROVED = 3
 """The fewest pictures by which two recipes can be compared, as ``Panel.compare`` needs them."""
@@ -145,6 +157,21 @@ def _seeds_that_meet(prompts: Sequence[PromptTable], proof: ProofTable | None) -
             above = f"come again as seeds {SEED_DISTANCE} and more above"
             what = f"{above}, which another shot of this prompt has (fresh_seeds)"
             yield Problem(place=("prompts", number, "seeds"), what=what, seen=met, remedy="use seeds nearer together")
+
+
+def folder_problems(study: StudyTable, target: TargetTable, here: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the study's folder: a name that no file system takes, or a folder of references."""
+    text = study.folder or f"runs/{study.name}"
+    place: Place = ("study", "folder") if study.folder else ("study", "name")
+    if any(len(part.encode()) > LONGEST_NAME for part in Path(text).parts):
+        what = f"has a name that is too long for a folder, at most {LONGEST_NAME} bytes"
+        yield Problem(place=place, what=what, seen=text, remedy="give it a shorter one")
+        return
+    folder = realpath(path_from(here, text))
+    for references in target.references:
+        if realpath(path_from(here, references)) == folder:
+            what = "is the folder of the references too, and the study's own pictures would lie among them"
+            yield Problem(place=place, what=what, seen=text, remedy="give the study a folder of its own")
 
 
 def missing_files(parts: Mapping[str, Any], here: Path) -> list[Problem]:

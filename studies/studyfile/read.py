@@ -17,7 +17,14 @@ from search.space.space import Space
 from studies.candidate import MERGED_VAE
 from studies.errors import StudyError
 from studies.studyfile.beginnings import with_beginnings
-from studies.studyfile.crosschecks import across, is_file_name, missing_files, path_from, upscaler_problems
+from studies.studyfile.crosschecks import (
+    across,
+    folder_problems,
+    is_file_name,
+    missing_files,
+    path_from,
+    upscaler_problems,
+)
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
@@ -44,6 +51,8 @@ def read_study_file(path: Path) -> StudySpec:
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
     plan = _plan(parts["search"], space, path.parent, problems) if space and "search" in parts else None
+    if "study" in parts and "target" in parts:
+        problems.extend(folder_problems(parts["study"], parts["target"], path.parent))
     if problems:
         problems.extend(missing_files(parts, path.parent))
     problems.raise_as(StudyError, Path(path.name))

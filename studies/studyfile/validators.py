@@ -5,6 +5,7 @@ A check returns the value, or raises an error with what is wrong and the way out
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -82,7 +83,7 @@ def different(values: list[ListEntry]) -> list[ListEntry]:
     """Accept a list without duplicates."""
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
-        raise own_error(f"holds {', '.join(map(str, twice))} twice", "give each once")
+        raise own_error(f"holds {', '.join(map(json.dumps, twice))} twice", "give each once")
     return values
 
 
@@ -106,7 +107,7 @@ def above_low(high: float, info: ValidationInfo) -> float:
     """Accept an upper bound that lies above the table's `low`."""
     low = info.data.get("low")
     if low is not None and high - low < NARROWEST:
-        raise own_error(f"must be above low ({low:g})", "swap or widen the bounds")
+        raise own_error(f"must be above low, which is {low:g}", "swap or widen the bounds")
     return high
 
 

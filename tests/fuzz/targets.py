@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import shutil
@@ -30,14 +31,17 @@ from engine.shots.shot import Shot
 from scorers.catalogue.tensor_files import read_tensors
 from scorers.encoders.files import read_config
 from scorers.encoders.preprocess import load_picture
+from studies.pictures.pictures import parameters_of
 from studies.pictures.plot_axes import read_axis
 from studies.pictures.plot_kinds import AXIS_KINDS
 from studies.pictures.settings import read_seeds
 from studies.recipes.inputs import InputOptions, read_input
 from studies.recipes.plots import parse_axis
 from studies.review.picks import Pick, read_picks
+from studies.store.journal import refuse_damage, repair
 from studies.store.outcome import read_outcome
 from studies.store.pins import read_pins
+from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from tests.fuzz.samples import ELEMENTAL, HISTORY, INFOTEXT, METADATA, PROMPTS, RECIPE, STUDY, WEIGHTS
 
@@ -114,9 +118,22 @@ def _study_targets() -> Iterable[Target]:
     yield _file("pins", "pins/001-aa8fff82.json", [pin], lambda path: read_pins(path.parent.parent))
     pick = asdict(Pick(left="a", right="b", shots="c", index=0, prompt="a cat", seed=1, answer="left", at="2026-01-01"))
     yield _file("picks", "picks.jsonl", [json.dumps(pick) + "\n"], lambda path: read_picks(path.parent))
+    journal = gzip.decompress((GOLDEN / "study_0_1" / "done.jsonl.gz").read_bytes())
+    yield Target(name="journal", file="journal.log", seeds=(journal,), read=_damage)
+    yield Target(name="journal to mend", file="journal.log", seeds=(journal,), read=_mended)
     config: dict[str, Any] = {"embed_dim": 32, "vision_cfg": {"layers": 2}, "text_cfg": {"layers": 2}}
     configs = [json.dumps(config), json.dumps({"model_cfg": config, "preprocess_cfg": {"mean": [0.5] * 3}})]
     yield _file("encoder config", "encoder.json", configs, read_config)
+
+
+def _damage(path: Path) -> object:
+    return refuse_damage(path.parent, "small")
+
+
+def _mended(path: Path) -> object:
+    """Whatever is damaged, what `run --repair` leaves is a journal that can be opened."""
+    repair(path.parent, "small")
+    return StudyStore(path.parent, "small").trials()
 
 
 def _binary_targets() -> Iterable[Target]:
@@ -133,6 +150,7 @@ def _binary_targets() -> Iterable[Target]:
     yield Target(name="weights", file="w.safetensors", seeds=(small,), read=read_tensors)
     yield Target(name="weights pickle", file="w.pth", seeds=(_pickled({"a": torch.zeros(2)}),), read=read_tensors)
     yield Target(name="picture", file="picture.png", seeds=_pictures(), read=load_picture)
+    yield Target(name="picture's text", file="picture.png", seeds=_pictures(), read=parameters_of)
 
 
 def _open(path: Path) -> object:

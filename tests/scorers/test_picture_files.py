@@ -114,6 +114,12 @@ def test_an_exif_that_cannot_be_read_turns_nothing(tmp_path: Path) -> None:
     assert read_pixels(tmp_path / "a.jpg", ScorerError).shape == (24, 32, 3)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_grey_of_more_than_eight_bits_is_read_from_a_tiff(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (32, 24), 30000).save(tmp_path / "a.tif")
+    assert load_picture(tmp_path / "a.tif").mean().item() == pytest.approx(30000 / 65535, abs=1e-6)
+
+
 @pytest.mark.parametrize("mode", ["F", "LAB"])
 def test_colours_that_are_not_known_are_refused(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (32, 24)).save(tmp_path / "a.tif")

@@ -93,7 +93,11 @@ def test_a_search_that_was_killed_goes_on_where_it_was(study: Path, caplog: pyte
 
 @pytest.mark.parametrize(
     ("target", "status", "message"),
-    [("runs", 2, "is a directory"), ("nowhere/trials.csv", 1, "nowhere: there is no such folder; make it first")],
+    [
+        ("runs", 2, "is a directory"),
+        ("study.toml", 1, "study.toml: is no name of a table; name a file that ends in .csv"),
+        ("nowhere/trials.csv", 1, "nowhere: there is no such folder; make it first"),
+    ],
 )
 def test_trials_cannot_be_written_into_a_folder_or_where_there_is_none(
     study: Path, target: str, status: int, message: str

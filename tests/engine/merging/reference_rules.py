@@ -211,8 +211,8 @@ def _elemental_ratio(text: str, ordinal: int, run: Mapping[str, Any]) -> float:
 def is_left_out(key: str, block: str, extended_block: str, run: Mapping[str, Any]) -> bool:
     """Whether Include/Exclude leaves a key as it is."""
     setting = run.get("include_exclude") or {"mode": "Off"}
-    if setting["mode"] == "Off" or run["dialect"] == "2023":
-        return False
+    if setting["mode"] == "Off" or run["dialect"] == "2023" or not (setting["blocks"] or setting["elements"]):
+        return False  # with nothing ticked, Include too merges everything
     hits = [name in {block, extended_block} if is_head(run) else name == block for name in setting["blocks"]]
     hits.append("Adjust" in setting["blocks"] and key in ADJUST_KEYS)
     hits.append("VAE" in setting["blocks"] and "first_stage_model" in key)

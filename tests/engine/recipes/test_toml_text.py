@@ -21,7 +21,7 @@ from engine.recipes.toml_text import parse_toml
         ('a = """\n[a]\nx = 1\n[a]\n"""\na = 2', "the key a stands twice in a table, in lines 1 and 6"),
         ("[[a]]\n[a.b]\n[[a]]\n[a.b]\nx = ", r"is not TOML: .*; texts stand in quotes"),
         ("x = [" + "[" * 5000, "its brackets stand too deep in one another"),
-        ("x = 1" + "0" * 5000, "Exceeds the limit"),
+        ("x = 1" + "0" * 5000, "line 1 has a number of 5,001 digits"),
         ('x = "\\ud800"', "is not TOML: .* scalar value"),
     ],
 )
@@ -36,3 +36,9 @@ def test_all_that_stands_twice_is_told_at_once() -> None:
     with pytest.raises(RecipeError) as caught:
         parse_toml("[a]\nx = 1\nx = 2\n[a]\n", "the recipe", RecipeError)
     assert len(caught.value.problems) == 2
+
+
+def test_numbers_without_end_are_named_with_their_line() -> None:
+    with pytest.raises(RecipeError) as told:
+        parse_toml(f"a = 1\nseed = {'9' * 5000}\n", "x.toml", RecipeError)
+    assert str(told.value) == 'x.toml: line 2 has a number of 5,000 digits ("999999999999..."); write a smaller one'

@@ -34,6 +34,11 @@ def test_a_shot_without_options_has_the_text_it_had() -> None:
     assert replace(SHOT, options=idle).text == SHOT.text
 
 
+def test_churn_between_no_levels_is_refused() -> None:
+    with pytest.raises(RenderError, match=r"s_tmin: must not be above s_tmax \(5\.0\)"):
+        replace(SHOT, options=PictureOptions(s_churn=1.0, s_tmin=5.0, s_tmax=1.0))
+
+
 @pytest.mark.parametrize(("change", "pairs"), CHANGES)
 def test_every_option_is_in_the_text_of_a_picture_and_read_back(change: dict[str, Any], pairs: str) -> None:
     shot = replace(SHOT, options=PictureOptions(**change))

@@ -17,6 +17,8 @@ from tests.engine.shots.infotexts import parse_infotext
     [
         ("dpmpp_2m", "karras", ("DPM++ 2M", "Karras")),
         ("dpmpp_2m", "Automatic", ("DPM++ 2M", "Automatic")),
+        ("k_euler_a", "Automatic", ("Euler a", "Automatic")),
+        ("k_dpmpp_2m_ka", "Automatic", ("DPM++ 2M", "Karras")),
         ("DPMPP_2M", "sgm_uniform", ("DPM++ 2M", "SGM Uniform")),
         ("dpmpp_2m_sde_gpu", "exponential", ("DPM++ 2M SDE", "Exponential")),
         ("dpmpp_sde", "normal", ("DPM++ SDE", "Normal")),

@@ -316,3 +316,19 @@ def test_any_cell_is_read_or_refused(place: int, text: str) -> None:
     with suppress(RecipeError):
         for row in parse_history(written.getvalue()):
             recipe_of_row(row, CLASSIC, "sd1")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (",False,", ",maybe,", r"cell 11 \(use MBW\) is 'maybe'; True or False belongs there"),
+        (",False,", ",,", r"cell 11 \(use MBW\) is ''"),
+        (",0.25,", ",,", r"cell 8 \(alpha\) is ''; a number belongs there"),
+    ],
+)
+def test_what_decides_the_weights_is_not_guessed(before: str, after: str, message: str) -> None:
+    text = line(MergeStep(alpha=0.25))
+    assert before in text
+    (row,) = parse_history(text.replace(before, after, 1))
+    with pytest.raises(RecipeError, match=message):
+        recipe_of_row(row, CLASSIC, "sd1")

@@ -213,3 +213,9 @@ def test_a_seed_that_throws_nothing_is_left_out() -> None:
     fields = RunFields(mbw=True, weights_alpha=with_word("R"), seed=1234)
     assert step_of(fields, CLASSIC, "sd1").seed is None
     assert step_of(replace(fields, elemental="M00::R"), CLASSIC, "sd1").seed == 1234
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 32])
+def test_a_seed_that_numpy_does_not_take_is_refused(seed: int) -> None:
+    with pytest.raises(RecipeError, match=f"the seed of random weights is {seed}; give one from 0 to 4294967295"):
+        parse_weights(",".join("R" * 26), "sd1", DIALECTS["classic"], seed=seed)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -111,3 +113,21 @@ def test_a_line_of_progress_separates_its_note() -> None:
     with meter("searching", 2, Console(file=out, width=200)) as bar:
         bar.advance(2, note="trial 1 failed: [x]")
     assert re.fullmatch(r"searching: 2/2, \d+ s, about 0 s left; trial 1 failed: \[x\]\n", out.getvalue())
+
+
+def test_a_closed_standard_input_ends_a_question(copied: Path) -> None:
+    shell = ["sh", "-c", 'exec "$0" "$@" <&-', sys.executable, "-m", "studies.cli.main"]
+    words = [*shell, "pick", str(copied), "--count", "1", "--no-view"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("0 picks: 0 with a broken picture, 0 ties\n")
+
+
+def test_a_study_file_is_not_written_under_a_home_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["init", "~nosuchuser/x.toml", "-a", "a", "-b", "b", "--references", "r"]
+    done = CliRunner().invoke(main, words)
+    assert "~nosuchuser/x.toml: there is no such home folder" in done.output
+    assert [*tmp_path.iterdir()] == []

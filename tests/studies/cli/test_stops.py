@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,14 @@ from studies.store.outcome import read_outcome
 from studies.store.storage import StudyStore
 
 COMMAND = [sys.executable, "-m", "studies.cli.main"]
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> Generator[None]:
+    """Ctrl+C as in a terminal: what a shell starts in the background ignores it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_signal_does_not_break_into_the_end() -> None:
@@ -39,6 +49,21 @@ def test_a_second_signal_does_not_break_into_the_end() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_what_a_library_makes_of_an_interrupt_is_the_interrupt() -> None:
+    def reading() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("could not determine the shape") from None
+
+    def stopped() -> None:
+        with termination_as_interrupt():
+            reading()
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+
+
 def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
     folder = copied.parent / "runs/small"
     journal = folder / "journal.log"
@@ -51,7 +76,7 @@ def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
         [*COMMAND, "run", str(copied)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as night:
         while night.poll() is None and not (journal.exists() and b'"trial_id"' in journal.read_bytes()):
-            pass
+            time.sleep(0.05)
         while night.poll() is None:
             night.send_signal(signal.SIGINT)
         _, errors = night.communicate()

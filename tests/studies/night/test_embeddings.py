@@ -100,11 +100,11 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     spec = small_study(tmp_path)
     store = StudyStore(spec.storage.folder, spec.storage.name)
     workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
-    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
-    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
     write_embeddings(tmp_path / "words", width_of(tmp_path / "illustration.safetensors"), seed=10)
     with pytest.raises(StudyError, match=r"embeddings\.EasyNegativeV2: was [0-9a-f]{64}, is [0-9a-f]{64}"):
-        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
 
 
 # -------------------------------------------------------------------------------------------------- the sample world

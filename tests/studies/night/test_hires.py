@@ -197,16 +197,19 @@ def test_a_changed_second_pass_or_file_is_refused(tmp_path: Path) -> None:
     assert set(upscaler_hashes(spec.rendering, spec.shots)) == {"2x-Tiny"}
     store = StudyStore(spec.storage.folder, spec.storage.name)
     workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
-    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
-    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
+    refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
     write_upscaler(tmp_path, seed=5)
     with pytest.raises(StudyError, match=r"upscalers\.2x-Tiny: was [0-9a-f]{64}, is [0-9a-f]{64}"):
-        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
     write_upscaler(tmp_path)
     spec.storage.file.write_text(spec.storage.file.read_text().replace('upscaler = "2x', 'scale = 1.5\nupscaler = "2x'))
-    with pytest.raises(StudyError, match="shot 1: was"):
+    with pytest.raises(StudyError, match=r"hires: was .*\(shots? 1"):
         refuse_changes(
-            store, spec.storage, inputs_of(read_study_file(spec.storage.file), {"A": "a", "B": "b"}, workshop), workshop
+            store,
+            spec.storage,
+            inputs_of(read_study_file(spec.storage.file), {"A": "a", "B": "b"}, workshop.panel),
+            workshop,
         )
 
 

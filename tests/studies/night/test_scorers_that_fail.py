@@ -18,7 +18,7 @@ import os, sys, time
 from pathlib import Path
 
 COUNT = Path(__file__).with_name("count")
-FIRST = len(list(Path(__file__).with_name("references").iterdir())) + 9 * 4  # what calibration reads
+FIRST = 2 * len(list(Path(__file__).with_name("references").iterdir())) + 9 * 4  # what check and calibration read
 
 
 def score(image):

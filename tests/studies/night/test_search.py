@@ -163,8 +163,14 @@ def test_one_stage_alone_and_the_others_later_whatever_the_sampler_is_called(tmp
         ("shots = 2", 'search.shots: must be "auto" or a whole number from 4 on (2)'),
         ('sampler = "bayes"', 'search.sampler: unknown sampler ("bayes")'),
         ("options = { seed2 = 1 }", "search.options: sampler surrogate takes no options"),
-        ('sampler = "tpe"\noptions = { multivariat = true }', "search.options: sampler tpe: "),
-        ('sampler = "cmaes"\noptions = { sigmoid = 1 }', "search.options: sampler cmaes: "),
+        (
+            'sampler = "tpe"\noptions = { multivariat = true }',
+            "search.options.multivariat: sampler tpe has no such option (true); did you mean",
+        ),
+        (
+            'sampler = "cmaes"\noptions = { sigmoid = 1 }',
+            "search.options.sigmoid: sampler cmaes has no such option (1); did you mean sigma?",
+        ),
         ('begin = ["GRAD_W"]', "search.begin[1]: there is no preset 'GRAD_W' (\"GRAD_W\"); did you mean GRAD_V?"),
         ('begin = ["GRAD_V", "0,0.1,0.2"]', "search.begin[2]: "),
         ('begin = ["lost.toml"]', "search.begin[1]: "),

@@ -295,7 +295,7 @@ def test_sdxl_models_and_embeddings_that_do_not_fit_are_found_before(world: Worl
     b.unlink()
     save_file(content, b)
     (line,) = wrong(text)
-    assert line.startswith("error: models: they are marked for different predictions (A: nothing, B: v_pred)")
+    assert line.startswith("error: models: the models are marked for different predictions (A nothing, B v_pred)")
     assert wrong(text.replace("[render]\n", '[render]\nprediction = "v"\n')) == []
     b.unlink()
     b.symlink_to(world.sd1 / "photo.safetensors")

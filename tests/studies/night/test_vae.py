@@ -133,13 +133,13 @@ def test_another_vae_or_prediction_ends_the_study(world: Path, tmp_path: Path) -
 
     def begin(lines: str) -> None:
         spec = study(world, tmp_path / "s", lines)
-        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop), workshop)
+        refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
 
     begin("")
     begin('prediction = "auto"')
     for lines, said in (
-        ('vae = "lighter.safetensors"', f"render.vae: was not set, is {file_sha256(world / 'lighter.safetensors')}"),
-        ('prediction = "v"', "render.prediction: was not set, is v"),
+        ('vae = "lighter.safetensors"', f"render.vae: was not there, is {file_sha256(world / 'lighter.safetensors')}"),
+        ('prediction = "v"', "render.prediction: was not there, is v"),
     ):
         with pytest.raises(StudyError, match=said):
             begin(lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
@@ -95,3 +96,12 @@ def test_what_has_no_text_says_so(tmp_path: Path) -> None:
     for name in ("broken.png", "none.png"):
         with pytest.raises(StudyError, match=f"{name}: cannot be read as a picture"):
             parameters_of(tmp_path / name)
+
+
+def test_a_picture_of_another_program_is_known_by_its_texts(tmp_path: Path) -> None:
+    graph = PngInfo()
+    graph.add_text("prompt", "{}")
+    graph.add_text("workflow", "{}")
+    Image.new("RGB", (8, 8)).save(tmp_path / "comfy.png", pnginfo=graph)
+    with pytest.raises(StudyError, match=r"comfy\.png: was made by ComfyUI.*give the settings as options"):
+        parameters_of(tmp_path / "comfy.png")

@@ -116,3 +116,8 @@ def test_lists_have_quotes_and_blanks() -> None:
 def test_whole_texts_stand_on_lines_where_there_are_lines() -> None:
     assert texts("a cat, red\n a dog, blue\n") == ["a cat, red", "a dog, blue"]
     assert texts("a cat, red") == ["a cat", "red"]
+
+
+def test_a_count_of_endless_digits_is_refused() -> None:
+    with pytest.raises(StudyError, match="is neither a whole number nor a range"):
+        whole_numbers(f"1-2[{'9' * 5000}]")

@@ -149,3 +149,10 @@ def test_a_copied_and_renamed_study_folder_is_as_good_as_the_first(copied: Path,
         assert str(copied.parent) not in done.output
     shown = CliRunner().invoke(main, ["show", str(study)]).output
     assert f"contact sheet: {moved / 'nights/small/finalists.png'}\n" in shown
+
+
+@pytest.mark.parametrize("prompt", [f"a (cat:{'9' * 44})", "(" * 1200 + "a cat", f"[a cat:(dog:{'9' * 44}):0.5]"])
+def test_weights_that_overflow_are_found_before_the_night(tmp_path: Path, prompt: str) -> None:
+    study = write_small_study(tmp_path)
+    text = with_line(study, "a green tree in the forest", prompt)
+    assert refused(study, text).count("which overflows; write a weight such as 1.2") == 1

@@ -179,3 +179,16 @@ def test_a_study_file_that_judges_otherwise_is_rescored_first(copied: Path) -> N
     said = CliRunner().invoke(main, ["pick", str(copied), "--count", "1"])
     assert said.exit_code == 1
     assert "recipe-search rescore" in said.output
+
+
+def test_what_is_no_file_of_picks_is_named(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(StudyError, match=r"picks\.jsonl: cannot be read \(this is a folder, not a file\)"):
+        read_picks(tmp_path)
+
+
+def test_answers_that_are_none_come_to_an_end(copied: Path) -> None:
+    words = ["pick", str(copied), "--count", "1", "--no-view"]
+    done = CliRunner().invoke(main, words, input="y\n" * 1000)
+    assert done.exit_code == 1
+    assert "20 answers in a row were none" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -181,3 +182,25 @@ def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:
     began = time.monotonic()
     StudyStore(tmp_path, "one").note("key", 1)
     assert time.monotonic() - began < 5
+
+
+def test_a_journal_that_lost_its_beginning_is_damaged_and_mended(tmp_path: Path) -> None:
+    journal = tmp_path / "journal.log"
+    store = StudyStore(tmp_path, "one")
+    for _ in range(2):
+        trial = store.begin(Proposal(stage="flat", point={}, slots=()), {})
+        store.study.tell(trial, 1.0)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[1:]))
+    with pytest.raises(StudyError, match=r"1 line of the journal cannot be read \(line 1\); 2 finished trials can"):
+        StudyStore(tmp_path, "one")
+    repair(tmp_path, "one")
+    assert len(StudyStore(tmp_path, "one").study.trials) == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_journal_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    journal = tmp_path / "journal.log"
+    journal.mkdir() if kind == "folder" else os.mkfifo(journal)
+    with pytest.raises(StudyError, match=rf"journal\.log: is a {kind}, not a file"):
+        StudyStore(tmp_path, "one")

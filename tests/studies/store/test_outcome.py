@@ -107,3 +107,12 @@ def test_a_further_proof_says_so_and_its_level(tmp_path: Path) -> None:
     out = io.StringIO()
     Console(file=out, width=200).print(standings(second))
     assert "vs A (97.5 %)" in out.getvalue()
+
+
+@pytest.mark.parametrize("change", [{"models": {}}, {"confidence": 3.0}, {"confidence": -1.0}])
+def test_an_outcome_that_cannot_have_been_written_is_damaged(tmp_path: Path, change: dict[str, object]) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StudyError, match="is damaged: it names no models, or intervals of no level"):
+        read_outcome(tmp_path)

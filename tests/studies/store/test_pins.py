@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,16 @@ def test_pins_of_earlier_versions_say_nothing_of_a_vae_and_are_read(tmp_path: Pa
     path.write_text(path.read_text().replace('"x.pt"', '"y.pt"'))
     with pytest.raises(StudyError, match="was changed after it was approved"):
         read_pins(tmp_path)
+
+
+def test_a_pipe_among_pins_is_not_waited_for(tmp_path: Path) -> None:
+    pinned(tmp_path, 0.35)
+    os.mkfifo(tmp_path / "pins" / "0099.json")
+    with pytest.raises(StudyError, match=r"0099\.json: cannot be read \(this is a pipe, not a file\)"):
+        read_pins(tmp_path)
+
+
+def test_a_note_that_is_no_text_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="the note of an approval has bytes that are no text"):
+        pinned(tmp_path, 0.35, note="\udcff")
+    assert not (tmp_path / "pins").exists()

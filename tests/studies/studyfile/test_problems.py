@@ -46,6 +46,16 @@ def test_five_problems_are_all_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_the_folder_of_a_study_is_its_own_and_can_be_made(tmp_path: Path) -> None:
+    def told(folder: str) -> list[str]:
+        return problems(tmp_path, STUDY.replace("[study]\n", f'[study]\nfolder = "{folder}"\n'))
+
+    (long,) = told("f" * 300)
+    assert long.startswith("study.folder: has a name that is too long for a folder, at most 255 bytes")
+    (shared,) = told("./wanted")
+    assert shared.startswith("study.folder: is the folder of the references too")
+
+
 def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
     with pytest.raises(
         StudyError, match=r"(?s)study.toml: 6 problems.*models\.B: there is no such file \(\"b\.safetensors\"\)"
@@ -214,9 +224,9 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
         (
             "[space.self]",
             "[space.blocks]\nlow = 0.6\nhigh = 0.5\n[space.self]",
-            ["space.blocks.high: must be above low (0.6)"],
+            ["space.blocks.high: must be above low, which is 0.6 (0.5)"],
         ),
-        ("[space.self]", "[space.self]\nlow = 1.3", ["space.self.high: must be above low (1.3) (1.2)"]),
+        ("[space.self]", "[space.self]\nlow = 1.3", ["space.self.high: must be above low, which is 1.3 (1.2)"]),
         (
             "[space.self]",
             '[space.blocks]\nfreeze = {BAES = 0}\ngroups = {X = ["IN00-IN99"], Y = ["IN05-IN01"]}\n[space.self]',

@@ -267,7 +267,7 @@ def test_the_fingerprint_knows_merge_and_space(tmp_path: Path, one: str, other: 
         (
             '[space.choices]\nmode = ["Weight sum"]\ncalculation = ["normal", "normal"]',
             False,
-            ["space.choices.mode: needs at least 2 entries", "space.choices.calculation: holds normal twice"],
+            ["space.choices.mode: needs at least 2 entries", 'space.choices.calculation: holds "normal" twice'],
         ),
         (
             '[merge]\nmode = "Weight sum"\n[space.choices]\nmode = ["Weight sum", "Add difference"]',
