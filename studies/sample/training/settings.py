@@ -37,13 +37,13 @@ class Settings:
 
 PROCESSOR = Settings(
     vae=StageSettings(schedule=Schedule(steps=5000, peak=1e-3), drawings=6000, batch=8),
-    decoder=StageSettings(schedule=Schedule(steps=8000, peak=5e-4), drawings=6000, batch=2),
-    base=StageSettings(schedule=Schedule(steps=12_000, peak=1e-3), drawings=16_000, batch=32),
-    pair=StageSettings(schedule=Schedule(steps=5000, peak=5e-4), drawings=16_000, batch=32),
-    clip=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=6000, batch=64),
+    decoder=StageSettings(schedule=Schedule(steps=4000, peak=5e-4), drawings=6000, batch=2),
+    base=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=16_000, batch=32),
+    pair=StageSettings(schedule=Schedule(steps=3500, peak=5e-4), drawings=16_000, batch=32),
+    clip=StageSettings(schedule=Schedule(steps=2500, peak=1e-3), drawings=6000, batch=64),
     classifier=StageSettings(schedule=Schedule(steps=1500, peak=2e-3), drawings=6000, batch=64),
 )
-"""For two cores and many hours."""
+"""For two cores and about three hours."""
 GPU = Settings(
     vae=StageSettings(schedule=Schedule(steps=2000, peak=2e-3), drawings=6000, batch=64),
     decoder=StageSettings(schedule=Schedule(steps=1500, peak=1e-3), drawings=6000, batch=16),
