@@ -10,10 +10,10 @@ With the square alone a far parent sets the score's unit, and the differences of
 the other scorers: with drawn scenes, the parents are at ``Q`` = 138 and 25, the middle at 6.
 
 The references show other contents than the shots, so ``mu`` has a content offset, which is most of the error. What
-helps was measured on renders of the sample world (96 px, its tiny trained CLIP), 20 draws of shots and of references
-with other contents: the error of the best FLAT ratio, in steps of .05, against the planted .2, .35, .5, .65 and .8; and
-how often each of four planted recipes that are not FLAT beats every FLAT. With 9 calibration recipes, 24 pictures and
-48 references, and with 16 and 16:
+helps was measured on renders of the sample world of version 0.3 (96 px, its tiny trained CLIP), 20 draws of shots and
+of references with other contents: the error of the best FLAT ratio, in steps of .05, against the planted .2, .35, .5,
+.65 and .8; and how often each of four planted recipes that are not FLAT beats every FLAT. With 9 calibration recipes,
+24 pictures and 48 references, and with 16 and 16:
 
     =========================================  ==========  ==========
     features and metric                        rms error   off FLAT

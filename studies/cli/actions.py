@@ -17,6 +17,7 @@ from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.progress import bytes_meter
 from studies.review.show import standings
+from studies.sample.former import changed_note
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome, read_outcome
@@ -122,6 +123,7 @@ def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console
     problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
     if problems:
         remedy = "put it back; a search with the new one is another study, with a name of its own"
+        remedy += changed_note(inputs.values())
         raise StudyError.of(problem.advised(remedy) for problem in problems)
 
 

@@ -16,12 +16,11 @@ from studies.cli.command import opened
 from studies.cli.trust import allowed
 from studies.progress import bytes_meter
 from studies.review.export import ExportedFiles, export_pin, print_export
-from studies.sample.world import write_world
+from studies.sample.former import refuse_former_world
+from studies.sample.world import NAMES, STUDY, WANTED, write_world
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, latest_pin, read_pins
 from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots
-
-STUDY = Path(__file__).parents[1] / "sample" / "study.toml"
 
 
 def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
@@ -33,10 +32,15 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
         folder: of the sample world and the study; made if need be.
         console: takes progress and results.
         approve: run the last two commands too.
+
+    Raises:
+        StudyError: the folder holds the sample world of an earlier version.
     """
     started = time.monotonic()
+    refuse_former_world(folder)
     console.print(f"writing the sample world to {folder}", highlight=False)
     write_world(folder)
+    console.print(f"A is {NAMES[0]}, B is {NAMES[1]}; wanted: {WANTED}", highlight=False)
     study = folder / "study.toml"
     if not study.exists():
         shutil.copyfile(STUDY, study)

@@ -12,6 +12,7 @@ from engine.errors import value_text
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import MODELS, model_hashes, vae_hashes
+from studies.sample.former import changed_note
 from studies.store.journal import studies_in
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
@@ -93,7 +94,8 @@ def refuse_other_inputs(store: StudyStore, storage: Storage, inputs: Mapping[str
         raise StudyError(
             "this study began with other inputs, and scores of both would not compare:\n"
             + "\n".join(changed)
-            + "\nput them back, or give the study another name to start a new one",
+            + "\nput them back, or give the study another name to start a new one"
+            + changed_note(known.values()),
             place=(storage.folder,),
         )
 

@@ -15,6 +15,7 @@ from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes, vae_hashes
+from studies.sample.former import changed_note
 from studies.store.pins import Pin
 from studies.studyfile.spec import Merge, Rendering, Storage
 
@@ -113,6 +114,7 @@ def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin
             "these files are not the ones that the recipe was approved with (SHA-256 differs):\n"
             + "\n".join(changed)
             + "\nrestore the old files, or search and approve with the new ones"
+            + changed_note(pin.models.values())
         )
 
 

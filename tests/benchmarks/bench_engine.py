@@ -51,11 +51,11 @@ def live_of(engine: Engine) -> LiveModel:
 
 def test_build(world: SampleWorld) -> None:
     """A whole build and a one-block build against copying the same bytes, and against merging state dicts."""
-    tensors = [load_file(path) for path in (world.illustration, world.photo)]
+    tensors = [load_file(path) for path in (world.a, world.b)]
     unet = [k for k in tensors[0] if k.startswith("model.diffusion_model.")]
     flat = torch.cat([tensors[0][k].flatten() for k in unet]).float()
     other = torch.empty_like(flat)
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+    with Engine.open({"A": world.a, "B": world.b}) as engine:
         module = live_of(engine).unet
         names = dict(module.named_parameters())
 
@@ -79,22 +79,22 @@ def test_build(world: SampleWorld) -> None:
 
 def test_render(world: SampleWorld) -> None:
     """Where the time of a trial's pictures goes."""
-    shots = [Shot(prompt="a red cat on the beach", seed=i, width=96, height=96, steps=8, cfg=3.0) for i in range(16)]
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+    shots = [Shot(prompt="a red cat on the beach", seed=i, width=128, height=128, steps=8, cfg=3.0) for i in range(16)]
+    with Engine.open({"A": world.a, "B": world.b}) as engine:
         engine.build(Recipe.flat(0.5))
         live = live_of(engine)
-        noise, context = torch.randn(32, 4, 12, 12), torch.randn(32, 77, 64)
+        noise, context = torch.randn(32, 4, 16, 16), torch.randn(32, 77, 64)
         latents: Any = noise[:16]  # diffusers annotates a FloatTensor
         with torch.inference_mode():
             unet = seconds(lambda _: live.unet(noise, torch.tensor(500.0), encoder_hidden_states=context), 5)
             vae = seconds(lambda _: live.vae.decode(latents), 5)
         whole = seconds(lambda _: engine.render(shots), 3)
-    print(f"\nrender, 16 shots of 96 x 96, 8 steps, {torch.get_num_threads()} threads: {whole:.2f} s")
+    print(f"\nrender, 16 shots of 128 x 128, 8 steps, {torch.get_num_threads()} threads: {whole:.2f} s")
     print(f"  bare UNet, 8 calls of batch 32: {8 * unet:.2f} s; bare VAE decode: {vae:.2f} s")
     print(f"  whole / bare: {whole / (8 * unet + vae):.2f}")
 
 
 def test_world_files_are_small(world: SampleWorld) -> None:
     """Sizes, for the record."""
-    for path in (world.illustration, world.photo, world.clip_weights):
+    for path in (world.a, world.b, world.clip_weights):
         print(f"{Path(path).name}: {path.stat().st_size / 1e6:.1f} MB")

@@ -1,10 +1,11 @@
 """How much of the way from the best FLAT mix to a planted recipe searches go, on rendered pictures of the sample world.
 
-By hand: ``python -m tests.benchmarks.bench_planted FOLDER [--plants N] [--method NAME]...``, or with ``make bench``,
-which takes one plant. Every method has the nine calibration recipes, which every study renders anyway, and 45 trials of
-16 pictures; a backward pass is charged at its measured processor time. The four finalists of a search meet on 24 other
-pictures, the better one of these counts; for TPE and random search they are the mean of the ten best and the three best
-trials. What is measured: see ``planted.py``.
+By hand: ``python -m tests.benchmarks.bench_planted FOLDER [--plants N] [--method NAME]... [--second TRAINING]``, or
+with ``make bench``, which takes one plant of the pair that ships, and one of the second pair where its training is at
+hand (``second_pair.py``). Every method has the nine calibration recipes, which every study renders anyway, and 48
+trials of 16 pictures; a backward pass is charged at its measured processor time. The four finalists of a search meet on
+24 other pictures, the better one of these counts; for TPE and random search they are the mean of the ten best and the
+three best trials. What is measured: see ``planted.py``.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from search.plan import InitialRecipe, SearchPlan
 from search.samplers.optuna_samplers import distributions
 from search.shots import ShotRotation
 from search.suggester import Suggester
+from studies.sample.world import WORLD
 from tests.benchmarks.ascent import Ascent, ascend
 from tests.benchmarks.knob_gradients import fresh_shots, knob_gradient, moves_of
 from tests.benchmarks.planted import PLAN, SEARCHED, SPACE, TRIALS, Found, Planted, World, one_thread, plant, unit
+from tests.benchmarks.second_pair import lacking, second_pair, training_folder
 
 FINALISTS = 4
 LAST, COUNT, RATE = 3, 8, 0.06
@@ -268,11 +271,23 @@ def _error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
+@pytest.fixture(params=["pair that ships", "second pair"])
+def packed(request: pytest.FixtureRequest) -> Path:
+    """The folder of a packed pair."""
+    if request.param == "pair that ships":
+        return WORLD
+    folder = training_folder()
+    why = lacking(folder)
+    if folder is None or why:
+        pytest.skip(why)
+    return second_pair(folder)
+
+
 @pytest.mark.benchmark
-def test_the_staged_search_leaves_every_flat_behind(tmp_path: Path) -> None:
+def test_the_staged_search_leaves_every_flat_behind(packed: Path, tmp_path: Path) -> None:
     """One plant, and TPE beside it, which is not told from ours by so little; all by hand."""
     one_thread()
-    (ours,) = compare(World(tmp_path).plants(1), ["staged", "TPE"])["staged"]
+    (ours,) = compare(World(tmp_path, packed).plants(1), ["staged", "TPE"])["staged"]
     assert ours.part > 3 * ours.part_error
     assert ours.lead.low > 0
 
@@ -285,9 +300,12 @@ def main() -> None:
     reader.add_argument("--number", type=int, action="append", help="plants by number, chosen before")
     reader.add_argument("--method", action="append", choices=list(METHODS))
     reader.add_argument("--seed", type=int, default=1)
+    reader.add_argument("--second", type=Path, help="the second pair, of the training in this folder")
     given = reader.parse_args()
+    if given.second and (why := lacking(given.second)):
+        reader.error(why)
     one_thread()
-    world = World(given.folder)
+    world = World(given.folder, second_pair(given.second) if given.second else WORLD)
     plants = (world.planted(n) for n in given.number) if given.number else world.plants(given.plants)
     compare(plants, given.method or list(METHODS), given.seed)
 

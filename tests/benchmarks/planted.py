@@ -38,28 +38,28 @@ from search.plan import SearchPlan
 from search.space.build import build_space
 from search.suggester import Suggester
 from studies.drawing.sheets import as_bytes
-from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
-from studies.sample.world import SampleWorld, write_world
+from studies.sample.scenery.contents import CONTENTS
+from studies.sample.shipping.gate import FIELDS, FLATS, SITES
+from studies.sample.shipping.judging import CFG, SIDE, STEPS
+from studies.sample.world import CHECKPOINTS, WORLD, SampleWorld, write_world
 
-SPACE = build_space(sites=("OUT09:attn1", "OUT11:attn1"), adjust=("CONT", "COL1"))
-PLAN = SearchPlan(groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)
+SPACE = build_space(sites=SITES, adjust=FIELDS)
+PLAN = SearchPlan(line=6, groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)
 """The demo's."""
-TRIALS = 45
+TRIALS = 48
 """What a search may spend beyond the nine calibration recipes, in trials: as many as the plan has."""
-SIZE, STEPS = 96, 8
-FLATS = tuple(ratio / 10 for ratio in range(11))
 FAR = 4.0
 """A plant counts if its squared distance from the best FLAT is so many standard errors."""
 BETTER = 0.3
 """and if the panel itself thinks it so much better, on the search's shots, than the best calibration recipe."""
-_CAPTIONS = [caption(*what) for what in itertools.product(SUBJECTS, COLOURS, PLACES)]
+_CAPTIONS = [content.caption for content in CONTENTS]
 random.Random(7).shuffle(_CAPTIONS)
 
 
 def shots_of(prompts: Sequence[str], seed: int) -> list[Shot]:
     """One picture a prompt."""
     return [
-        Shot(prompt=prompt, seed=seed + n, cfg=5.0, width=SIZE, height=SIZE, steps=STEPS)
+        Shot(prompt=prompt, seed=seed + n, cfg=CFG, width=SIDE, height=SIDE, steps=STEPS)
         for n, prompt in enumerate(prompts)
     ]
 
@@ -80,18 +80,16 @@ def drawn(slots: Slots) -> list[Shot]:
 
 
 def plant(number: int) -> dict[str, float]:
-    """Every group nearly all A or nearly all B, two multipliers and two Adjust values, all at random.
+    """Every group nearly all A or nearly all B, at random; no multipliers and no Adjust values.
 
-    Ratios further inside make looks that some FLAT mix has as well: the sample world's parents differ in little else
-    than the amount of one look.
+    Block weights decide the look here: each group holds a share of one axis of it. Ratios further inside make looks
+    that some FLAT mix has as well.
     """
     draw = np.random.default_rng([number, 2026])
-    point: dict[str, float] = {}
+    point = dict(SPACE.neutral)
     for knobs in SPACE.groups.values():
         ratio, side = float(draw.integers(2)), abs(draw.normal(0, 0.15, len(knobs)))
         point |= {knob.name: knob.clip(abs(ratio - away)) for knob, away in zip(knobs, side, strict=True)}
-    point |= {knob.name: draw.uniform(0.8, 1.2) for knob in SPACE.of_kind("self")}
-    point |= {knob.name: draw.choice([-1, 1]) * draw.uniform(2.5, 5) for knob in SPACE.of_kind("adjust")}
     return {knob.name: knob.tidy(float(point[knob.name])) for knob in SPACE.free}
 
 
@@ -194,12 +192,15 @@ class Planted:
 
 
 class World:
-    """The sample world's engine, and pictures of FLATs and calibration recipes, which are the same for all plants."""
+    """A pair's engine, and pictures of FLATs and calibration recipes, which are the same for all plants.
 
-    def __init__(self, folder: Path) -> None:
+    The pair is the sample world's, or another one that was packed as that is.
+    """
+
+    def __init__(self, folder: Path, packed: Path = WORLD) -> None:
         self._folder = folder
-        self._files: SampleWorld = write_world(folder)
-        self.engine = Engine.open({"A": self._files.illustration, "B": self._files.photo})
+        self._files: SampleWorld = write_world(folder, packed=packed, names=CHECKPOINTS)
+        self.engine = Engine.open({"A": self._files.a, "B": self._files.b})
         self._known: dict[tuple[str, int], Tensor] = {}
         self._costs: dict[str, float] = {}
 
@@ -255,7 +256,7 @@ class World:
         for path, picture in zip(paths, as_bytes(pictures), strict=True):
             Image.fromarray(picture).save(path)
         clip = EncoderFiles(config=self._files.clip_config, weights=self._files.clip_weights)
-        return Panel.open(PanelSettings(encoders={"clip": clip}, references=tuple(paths), render_size=SIZE)), pictures
+        return Panel.open(PanelSettings(encoders={"clip": clip}, references=tuple(paths), render_size=SIDE)), pictures
 
     def _features(self, panel: Panel, recipe: Recipe, shots: Sequence[Shot]) -> Features:
         key = (recipe.key, shots[0].seed)

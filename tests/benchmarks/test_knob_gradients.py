@@ -30,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SampleWorld:
 
 @pytest.fixture(scope="module")
 def engine(world: SampleWorld) -> Iterator[Engine]:
-    with Engine.open({"A": world.illustration, "B": world.photo}, round_to="fp32") as opened:
+    with Engine.open({"A": world.a, "B": world.b}, round_to="fp32") as opened:
         yield opened
 
 

@@ -1,10 +1,11 @@
-"""A tiny random CLIP on disk, and scenes with a known amount of a look."""
+"""A tiny random CLIP on disk, and drawings with a known amount of a look."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,13 @@ from scorers.extraction.observer import Observer
 from scorers.features import Features
 from scorers.panel.panel import Panel
 from scorers.panel.settings import PanelSettings
-from studies.sample.scenes import Scene, draw, random_scene
+from studies.sample.scenery.contents import Content, random_content
+from studies.sample.scenery.draw import draw
+from studies.sample.scenery.looks import Look
 
 SIZE = 64
+DUSK = 0.4
+"""The amount of light at the soft end: more of it would drown contents and lines."""
 CLIP_CONFIG: dict[str, Any] = {
     "embed_dim": 64,
     "quick_gelu": True,
@@ -34,17 +39,25 @@ Paint = Callable[..., Tensor]
 """See the fixture ``paint``."""
 
 
-def painted(drawn: Sequence[Scene], subject: float, background: float | None = None) -> Tensor:
-    """Scenes with a known amount of the photographic look, ``[n, 3, 64, 64]`` in 0..1."""
-    behind = subject if background is None else background
-    pictures = [draw(scene, SIZE, subject_photo=subject, background_photo=behind) for scene in drawn]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What a drawing shows, and the seed of its layout and details."""
+
+    content: Content
+    seed: int
+
+
+def painted(scenes: Sequence[Scene], line: float, light: float | None = None) -> Tensor:
+    """Scenes with a known amount of a look, ``[n, 3, 64, 64]`` in 0..1: 0 is inked by day, 1 is soft at dusk."""
+    look = Look(composition=0.5, line=line, light=DUSK * line if light is None else light)
+    pictures = [draw(scene.content, look, SIZE, scene.seed) for scene in scenes]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def scenes(seed: int, count: int) -> list[Scene]:
     """Scenes of random contents, seen from a medium distance."""
     rng = np.random.default_rng(seed)
-    return [random_scene(rng, scale=(0.45, 0.6), horizon=(0.5, 0.62)) for _ in range(count)]
+    return [Scene(content=random_content(rng), seed=int(rng.integers(2**31))) for _ in range(count)]
 
 
 _DRAWN: dict[tuple[int, int, float, float], Tensor] = {}
@@ -52,10 +65,10 @@ _DRAWN: dict[tuple[int, int, float, float], Tensor] = {}
 
 @pytest.fixture(scope="session")
 def paint() -> Paint:
-    """``paint(seed, count, amount, background=amount)``: ``[count, 3, 64, 64]`` in 0..1, kept for the session."""
+    """``paint(seed, count, line, light=DUSK * line)``: ``[count, 3, 64, 64]`` in 0..1, kept for the session."""
 
-    def paint(seed: int, count: int, subject: float, background: float | None = None) -> Tensor:
-        key = (seed, count, subject, subject if background is None else background)
+    def paint(seed: int, count: int, line: float, light: float | None = None) -> Tensor:
+        key = (seed, count, line, DUSK * line if light is None else light)
         if key not in _DRAWN:
             _DRAWN[key] = painted(scenes(seed, count), *key[2:])
         return _DRAWN[key].clone()
@@ -66,7 +79,7 @@ def paint() -> Paint:
 @pytest.fixture(scope="session")
 def prompts_of() -> Callable[[int, int], list[str]]:
     """The captions of ``paint``'s scenes."""
-    return lambda seed, count: [scene.caption for scene in scenes(seed, count)]
+    return lambda seed, count: [scene.content.caption for scene in scenes(seed, count)]
 
 
 @pytest.fixture
@@ -122,7 +135,7 @@ def settings(
     write_pictures: Callable[[Tensor, Path], tuple[Path, ...]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> PanelSettings:
-    """A panel whose references lie halfway between drawn and photographed."""
+    """A panel whose references lie halfway between inked and soft."""
     references = write_pictures(paint(900, 16, 0.5), tmp_path_factory.mktemp("references"))
     return PanelSettings(
         encoders={"clip": EncoderFiles(config=clip_files[0], weights=clip_files[1])}, references=references

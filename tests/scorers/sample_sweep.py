@@ -7,7 +7,6 @@ renders and writes it anew, and a test renders a few of the pictures again.
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +24,11 @@ from scorers.encoders.encoder import Encoder
 from scorers.encoders.opened import Encoders
 from scorers.extraction.observer import Observer
 from scorers.features import Features, joined
-from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, caption
+from studies.sample.scenery.contents import CONTENTS
 from studies.sample.world import write_world
 
 KEPT = Path(__file__).parents[1] / "golden" / "sample_sweep.safetensors"
-SIDE = 96
+SIDE = 128
 RATIOS = tuple(round(0.1 * tenth, 1) for tenth in range(11))
 PLANTED = (0.2, 0.35, 0.5, 0.65, 0.8)
 CALIBRATION = {"A": 0.0, "FLAT_20": 0.2, "FLAT_50": 0.5, "FLAT_80": 0.8, "B": 1.0}
@@ -47,11 +46,10 @@ def reference_shots() -> tuple[Shot, ...]:
 
 
 def _all_shots() -> tuple[Shot, ...]:
-    contents = [caption(*content) for content in itertools.product(SUBJECTS, COLOURS, PLACES)]
-    order = np.random.default_rng(7).permutation(len(contents))
-    seeds = [*range(1, SHOTS + 1), *range(5001, 5001 + len(contents) - SHOTS)]
+    order = np.random.default_rng(7).permutation(len(CONTENTS))
+    seeds = [*range(1, SHOTS + 1), *range(5001, 5001 + len(CONTENTS) - SHOTS)]
     return tuple(
-        Shot(prompt=contents[i], seed=seed, width=SIDE, height=SIDE, steps=8, cfg=5.0)
+        Shot(prompt=CONTENTS[i].caption, seed=seed, width=SIDE, height=SIDE, steps=8, cfg=5.0)
         for i, seed in zip(order, seeds, strict=True)
     )
 
@@ -89,7 +87,7 @@ def studio() -> Iterator[tuple[Render, Observer]]:
     with tempfile.TemporaryDirectory() as folder:
         world = write_world(Path(folder))
         encoders = Encoders({"clip": Encoder.open(world.clip_config, world.clip_weights)})
-        with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+        with Engine.open({"A": world.a, "B": world.b}) as engine:
 
             def render(ratio: float, wanted: tuple[Shot, ...]) -> torch.Tensor:
                 engine.build(Recipe.flat(ratio))

@@ -12,8 +12,8 @@ name = "small"
 seed = 3
 
 [models]
-A = "illustration.safetensors"
-B = "photo.safetensors"
+A = "closeups.safetensors"
+B = "lamplight.safetensors"
 
 [target]
 references = "references"

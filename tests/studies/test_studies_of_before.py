@@ -1,8 +1,12 @@
-"""A study that version 0.1.0 began, finished and pinned is read, goes on and is exported."""
+"""A study that version 0.1.0 began, finished and pinned is read, goes on and is exported.
+
+It was of the former sample world. Where models are compared, the hashes in its files are replaced by those of today's.
+"""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
 from itertools import takewhile
@@ -12,19 +16,27 @@ import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
 
+from engine.checkpoints.checkpoint import file_sha256
+from scorers.panel.panel import Panel
 from studies.cli.main import main
+from studies.sample.former import CHANGED, FILES, MODELS
 from studies.sample.world import write_world
+from studies.studyfile.read import read_study_file
 
 KEPT = Path(__file__).parents[1] / "golden" / "study_0_1"
 FLAT = 12
 """Trials of stage `flat`: five FLAT mixes, four calibration recipes, three FLAT mixes more."""
 PIN = "001-aa8fff82.json"
+PINNED = json.loads((KEPT / PIN).read_text())
+OLD_PANEL = "ebc57fdab759161575521b69d63d8dd5bd5428d6b425372967ccbade7e7ca310"
+"""The version of its panel, in which the former references and CLIP are."""
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """The study file beside the sample world's models; its folder is empty but for the pins."""
-    write_world(tmp_path)
+    """The study file beside the sample world's models under former names; its folder is empty but for the pins."""
+    first, second = (Path(name).stem for name in FILES)
+    write_world(tmp_path, names=(first, second))
     shutil.copy(KEPT / "study.toml", tmp_path)
     (tmp_path / "runs/small/pins").mkdir(parents=True)
     shutil.copy(KEPT / PIN, tmp_path / "runs/small/pins")
@@ -38,10 +50,42 @@ def run(*arguments: str | Path) -> str:
     return done.output
 
 
-def unpack(name: str, study: Path) -> str:
-    text = gzip.decompress((KEPT / name).read_bytes()).decode()
+def kept(name: str) -> str:
+    """A journal as it was kept."""
+    return gzip.decompress((KEPT / name).read_bytes()).decode()
+
+
+def unpack(name: str, study: Path) -> None:
+    (study.parent / "runs/small/journal.log").write_text(kept(name))
+
+
+def model_hashes(study: Path) -> dict[str, str]:
+    """SHA-256 of the models beside the study file, by letter."""
+    return {letter: file_sha256(study.parent / name) for letter, name in zip("AB", FILES, strict=True)}
+
+
+def unpack_as_of_today(name: str, study: Path) -> str:
+    """Unpack a journal as if the search had been of the models, references and CLIP of today."""
+    text = kept(name)
+    now = {PINNED["models"][letter]: digest for letter, digest in model_hashes(study).items()}
+    for old, new in (now | {OLD_PANEL: Panel.open(read_study_file(study).panel_settings()).version}).items():
+        assert old in text
+        text = text.replace(old, new)
     (study.parent / "runs/small/journal.log").write_text(text)
     return text
+
+
+def pin_as_of_today(study: Path) -> None:
+    """Replace the pin by one whose models are those of today."""
+    fields = {key: value for key, value in PINNED.items() if key != "digest"}
+    assert digest_of(fields) == PINNED["digest"]
+    fields["models"] = model_hashes(study)
+    text = json.dumps(fields | {"digest": digest_of(fields)})
+    (study.parent / "runs/small/pins" / PIN).write_text(text)
+
+
+def digest_of(fields: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def values(journal: str) -> list[list[float]]:
@@ -73,8 +117,7 @@ def test_a_finished_study_is_shown_with_its_outcome_and_pin(study: Path) -> None
 
 
 def test_a_search_that_was_killed_goes_on_where_it_was(study: Path, caplog: pytest.LogCaptureFixture) -> None:
-    before = unpack("begun.jsonl.gz", study)
-    done = gzip.decompress((KEPT / "done.jsonl.gz").read_bytes()).decode()
+    before, done = unpack_as_of_today("begun.jsonl.gz", study), kept("done.jsonl.gz")
     whole = values(done)
     run("run", study)
     assert "noise levels was float64 when the study began and is float32 now" in caplog.text
@@ -120,8 +163,29 @@ def test_a_finalist_that_there_is_not_is_not_approved(study: Path, number: str) 
 
 def test_a_pin_is_exported_as_what_was_approved(study: Path) -> None:
     unpack("done.jsonl.gz", study)
+    pin_as_of_today(study)
     run("export", study, "--pin", "1")
     (checkpoint,) = (study.parent / "runs/small/exports").glob("*.safetensors")
-    pin = json.loads((KEPT / PIN).read_text())
     with safe_open(checkpoint, "pt") as file:
-        assert pin["recipe_key"] in "".join(file.metadata().values())
+        assert PINNED["recipe_key"] in "".join(file.metadata().values())
+
+
+@pytest.mark.parametrize(
+    "command", [("run",), ("approve", "--note", "x"), ("export", "--pin", "1")], ids=lambda c: c[0]
+)
+def test_a_study_of_the_former_sample_world_is_refused_with_what_to_do(command: tuple[str, ...], study: Path) -> None:
+    assert set(PINNED["models"].values()) == MODELS
+    unpack("done.jsonl.gz", study)
+    shutil.copy(KEPT / "outcome.json", study.parent / "runs/small")
+    name, *options = command
+    done = CliRunner().invoke(main, [name, str(study), *options])
+    assert done.exit_code == 1
+    assert done.output.count(CHANGED) >= 1
+
+
+def test_the_demo_writes_nothing_into_a_folder_with_the_former_sample_world(tmp_path: Path) -> None:
+    (tmp_path / FILES[0]).write_bytes(b"as it was")
+    done = CliRunner().invoke(main, ["demo", "--folder", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"{tmp_path}: holds the sample world of an earlier version" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == [FILES[0]]

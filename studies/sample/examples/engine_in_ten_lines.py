@@ -20,11 +20,11 @@ def main() -> None:
     mix = MergeStep(models=("A", "B"), alpha=0.35)
     stronger = SelfStep(factors=((Site.parse("OUT05:attn1"), 1.1),))
     recipe = Recipe(steps=(mix, stronger))
-    prompts = ("a blue cat in the forest", "a red house at the beach")
-    shots = [Shot(prompt=prompt, seed=4, width=96, height=96, steps=8) for prompt in prompts]
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+    prompts = ("a blue cat in the forest", "a red house on the beach")
+    shots = [Shot(prompt=prompt, seed=4, width=128, height=128, steps=8) for prompt in prompts]
+    with Engine.open({"A": world.a, "B": world.b}) as engine:
         engine.build(recipe)
-        pictures = engine.render(shots)  # (2, 3, 96, 96), from 0 to 1
+        pictures = engine.render(shots)  # (2, 3, 128, 128), from 0 to 1
     print("The recipe, as text:", recipe.text, sep="\n")
     for number, (shot, picture) in enumerate(zip(shots, pictures, strict=True), start=1):
         pixels = (picture.permute(1, 2, 0) * 255).round().byte().cpu().numpy()

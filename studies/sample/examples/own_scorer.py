@@ -35,9 +35,9 @@ def main() -> None:
     )
     panel = Panel.open(settings)
     prompts, seeds = ["a red cat", "a red house", "a red tree", "a red face"], [1, 2, 3, 4]
-    shots = [Shot(prompt=p, seed=s, width=96, height=96, steps=6) for p, s in zip(prompts, seeds, strict=True)]
+    shots = [Shot(prompt=p, seed=s, width=128, height=128, steps=6) for p, s in zip(prompts, seeds, strict=True)]
     features: dict[str, Features] = {}
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
+    with Engine.open({"A": world.a, "B": world.b}) as engine:
         for label, ratio in {"A": 0.0, "FLAT_25": 0.25, "FLAT_50": 0.5, "FLAT_75": 0.75, "B": 1.0}.items():
             engine.build(Recipe.flat(ratio))
             features[label] = panel.features(engine.render(shots), prompts, seeds)

@@ -1,8 +1,8 @@
 """Pack and measure the sample world: ``python -m studies.sample.shipping --work FOLDER --to FOLDER``.
 
 The pair is packed, rendered and measured. Its table is kept beside the packed files in any case; they are copied to
-where they ship only if the pair passes the gate. A pair that was trained elsewhere is packed there (``--pack-only``),
-in eight files at most, and measured here (``--packed``).
+where they ship only if the pair passes the gate; where that is the package, its README gets the table. A pair that was
+trained elsewhere is packed there (``--pack-only``), in eight files at most, and measured here (``--packed``).
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import shutil
 from pathlib import Path
 
 from engine.errors import Named, Problems
+from engine.files import write_text
 from studies.errors import StudyError
 from studies.sample.scenery.looks import random_look
-from studies.sample.shipping.gate import GateRow, gate_table, keep_gate, measure
+from studies.sample.shipping.gate import GateRow, gate_table, keep_gate, measure, with_table
 from studies.sample.shipping.judging import Judge, Shots, by_blocks, gate_shots
-from studies.sample.shipping.packed import CLASSIFIER, pack, packed_classifier, packed_vae, write_pair
+from studies.sample.shipping.packed import CLASSIFIER, pack, packed_classifier, packed_vae
 from studies.sample.training.__main__ import add_machine, workshop
 from studies.sample.training.axes import MAIN, SECOND, PairPlan
 from studies.sample.training.pictures import drawn
 from studies.sample.training.vae import round_trip
+from studies.sample.world import CHECKPOINTS, WORLD, write_world
 
+README = WORLD.with_name("README.md")
+"""Holds the table of what ships."""
 ROUND_TRIPS = 64
 """Drawings that the VAE's error is measured on; it never saw them."""
 
@@ -32,7 +36,9 @@ def ship(packed: Path, pair: PairPlan, shots: Shots, to: Path) -> tuple[GateRow,
     Raises:
         StudyError: the pair does not pass the gate; nothing was copied. All that it lacks is named.
     """
-    files = write_pair(packed, packed.with_name(f"{packed.name}_whole"))
+    whole = packed.with_name(f"{packed.name}_whole")
+    shutil.rmtree(whole, ignore_errors=True)  # that of an earlier packing
+    files = write_world(whole, packed=packed, names=CHECKPOINTS)
     judge = Judge(files, by_blocks(pair.plant()), shots, packed / "references")
     error = round_trip_error(packed, shots.shifted[0].width)
     rows = measure(judge, pair, packed_classifier(packed), round_trip_error=error)
@@ -75,7 +81,10 @@ def main() -> None:
     if not arguments.packed:
         pack(shop, pair, packed)
     if to is not None and not arguments.pack_only:
-        print(gate_table(ship(packed, pair, gate_shots(), to)))  # noqa: T201  it is what the command is for
+        table = gate_table(ship(packed, pair, gate_shots(), to))
+        print(table)  # noqa: T201  it is what the command is for
+        if to.resolve() == WORLD.resolve():
+            write_text(README, with_table(README.read_text(encoding="utf-8"), table))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from torch import nn
 
 from engine.files import write_text
 from engine.recipes.recipe import Recipe
-from search.space.build import DEFAULT_GROUPS
+from search.space.build import DEFAULT_GROUPS, SELF_BOUNDS
 from studies.drawing.sheets import as_bytes
-from studies.sample.shipping.judging import Judge, adjusted, by_blocks, multiplied
+from studies.sample.shipping.judging import DEMO, Judge, adjusted, by_blocks, multiplied
 from studies.sample.training.axes import PairPlan
 from studies.sample.training.subjects import recognised
 
@@ -28,10 +28,10 @@ ROUND_TRIP = 0.03
 """Largest mean absolute difference of drawings after the VAE, of the range 0..1."""
 FLATS = tuple(ratio / 10 for ratio in range(11))
 """The FLATs that the wanted look has to lead."""
-SITES, FACTORS = ("OUT09:attn1", "OUT11:attn1"), (0.8, 1.2)
-"""The demo's Self sites and the ends of their range."""
-FIELDS, VALUES = ("CONT", "COL1"), (-5.0, 5.0)
-"""The demo's Adjust fields and the ends of their range."""
+SITES: tuple[str, ...] = tuple(DEMO["space"]["self"]["sites"])
+"""The demo's Self sites, which it searches from end to end of ``SELF_BOUNDS``."""
+FIELDS: dict[str, tuple[float, float]] = DEMO["space"]["adjust"]
+"""The demo's Adjust fields and the ends of their ranges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +72,12 @@ def _groups(judge: Judge) -> Iterator[GateRow]:
 def _sites_and_fields(judge: Judge) -> Iterator[GateRow]:
     middle = Recipe.flat(0.5)
     for site in SITES:
-        shift = judge.shift(*(multiplied(middle, site, factor) for factor in FACTORS))
-        yield GateRow(what=f"d' of {site}, {FACTORS[0]:g} to {FACTORS[1]:g}", measured=shift, wanted=GROUP_SHIFT)
-    for field in FIELDS:
-        shift = judge.shift(*(adjusted(middle, field, value) for value in VALUES))
-        yield GateRow(what=f"d' of {field}, {VALUES[0]:g} to {VALUES[1]:g}", measured=shift, wanted=GROUP_SHIFT)
+        low, high = SELF_BOUNDS
+        shift = judge.shift(*(multiplied(middle, site, factor) for factor in SELF_BOUNDS))
+        yield GateRow(what=f"d' of {site}, {low:g} to {high:g}", measured=shift, wanted=GROUP_SHIFT)
+    for field, (low, high) in FIELDS.items():
+        shift = judge.shift(*(adjusted(middle, field, value) for value in (low, high)))
+        yield GateRow(what=f"d' of {field}, {low:g} to {high:g}", measured=shift, wanted=GROUP_SHIFT)
 
 
 def _lead(judge: Judge, plan: PairPlan) -> GateRow:
@@ -108,6 +109,13 @@ def gate_table(rows: tuple[GateRow, ...]) -> str:
         limit = f"{'at most' if row.at_most else 'at least'} {row.wanted:g}"
         lines.append(f"| {row.what} | {row.measured:.2f} | {limit} | {'yes' if row.passed else '**no**'} |")
     return "\n".join(lines) + "\n"
+
+
+def with_table(text: str, table: str) -> str:
+    """Return a document with the table between its two marks, ``<!-- gate -->`` and ``<!-- /gate -->``."""
+    before, rest = text.split("<!-- gate -->\n", 1)
+    _, after = rest.split("<!-- /gate -->", 1)
+    return f"{before}<!-- gate -->\n{table}<!-- /gate -->{after}"
 
 
 def keep_gate(rows: tuple[GateRow, ...], folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +27,15 @@ from search.plan import SearchPlan
 from search.space.build import build_space
 from search.suggester import Suggester
 from studies.drawing.sheets import as_bytes
-from studies.sample.scenery.contents import CONTENTS, Content
-from studies.sample.shipping.packed import PairFiles
-from studies.sample.training.pictures import SIDE
+from studies.sample.scenery.contents import CONTENTS
+from studies.sample.world import STUDY, SampleWorld
 
-STEPS, CFG = 8, 5.0
-"""Steps of the sampler and guidance, as the demo has them."""
-SHIFTED, HELD_OUT, REFERENCES, RECOGNISED = 16, 24, 48, 48
-"""Numbers of pictures: to see a shift, to compare recipes, of the wanted look, to recognise subjects in."""
+DEMO: dict[str, Any] = tomllib.loads(STUDY.read_text(encoding="utf-8"))
+"""The demo's study, which says what is searched, and on which prompts."""
+SIDE, STEPS, CFG = (DEMO["render"][key] for key in ("width", "steps", "cfg"))
+"""Side of the pictures in pixels, steps of the sampler, and guidance."""
+REFERENCES, RECOGNISED = 48, 48
+"""Numbers of pictures of the wanted look, and to recognise subjects in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,11 @@ class Shots:
     """Prompts and seeds of each purpose; no two share a picture."""
 
     shifted: tuple[Shot, ...]
+    """The demo's, which show a shift."""
     held_out: tuple[Shot, ...]
+    """The prompts of the demo's proof, on which recipes are compared."""
     references: tuple[Shot, ...]
+    """Prompts that the demo does not use."""
     recognised: tuple[Shot, ...]
     subjects: tuple[str, ...]
     """What ``recognised`` asks for."""
@@ -49,24 +55,25 @@ class Shots:
 
 def gate_shots(*, side: int = SIDE, steps: int = STEPS, share: float = 1.0) -> Shots:
     """Return the gate's shots; smaller pictures, fewer steps or a ``share`` of them for tests."""
+    searched, held_out = [table["text"] for table in DEMO["prompts"]], DEMO["proof"]["prompts"]
     contents = [CONTENTS[place] for place in np.random.default_rng(5).permutation(len(CONTENTS))]
+    others = [content.caption for content in contents if content.caption not in {*searched, *held_out}]
 
-    def shots(first: int, count: int, seed: int) -> tuple[Shot, ...]:
-        chosen = [contents[(first + n) % len(contents)] for n in range(max(4, round(share * count)))]
-        return tuple(_shot(content, seed + n, side, steps) for n, content in enumerate(chosen))
+    def shots(prompts: Sequence[str], seed: int) -> tuple[Shot, ...]:
+        few = prompts[: max(4, round(share * len(prompts)))]
+        return tuple(
+            Shot(prompt=prompt, seed=seed + n, width=side, height=side, steps=steps, cfg=CFG)
+            for n, prompt in enumerate(few)
+        )
 
-    recognised = shots(0, RECOGNISED, 4001)
+    recognised = shots([content.caption for content in contents[:RECOGNISED]], 4001)
     return Shots(
-        shifted=shots(0, SHIFTED, 1),
-        held_out=shots(16, HELD_OUT, 1001),
-        references=shots(48, REFERENCES, 5001),
+        shifted=shots(searched, DEMO["prompts"][0]["seeds"][0]),
+        held_out=shots(held_out, DEMO["proof"]["seeds"][0]),
+        references=shots(others[:REFERENCES], 5001),
         recognised=recognised,
-        subjects=tuple(contents[n % len(contents)].subject for n in range(len(recognised))),
+        subjects=tuple(content.subject for content in contents[: len(recognised)]),
     )
-
-
-def _shot(content: Content, seed: int, side: int, steps: int) -> Shot:
-    return Shot(prompt=content.caption, seed=seed, width=side, height=side, steps=steps, cfg=CFG)
 
 
 def by_blocks(ratios: Mapping[str, float]) -> Recipe:
@@ -88,7 +95,7 @@ def adjusted(recipe: Recipe, field: str, value: float) -> Recipe:
 class Judge:
     """Renders recipes and compares their pictures."""
 
-    def __init__(self, files: PairFiles, wanted: Recipe, shots: Shots, folder: Path) -> None:
+    def __init__(self, files: SampleWorld, wanted: Recipe, shots: Shots, folder: Path) -> None:
         """Render the references into ``folder`` and calibrate a panel, as a night does."""
         self.engine = Engine.open({"A": files.a, "B": files.b})
         self.shots = shots

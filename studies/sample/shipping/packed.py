@@ -1,4 +1,4 @@
-"""The files that ship, made of a training's results, and the checkpoints that become of them.
+"""The files that ship, made of a training's results; ``write_world`` makes whole checkpoints of them.
 
 Each parent's UNet and text encoder stand in a file of their own, what both share in a third: the VAE and the tables of
 tokens and places. All of it has LDM names and is fp16. Of the two token tables, 49408 rows each, only the rows of words
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,22 +25,12 @@ from studies.sample.training.run import averages_of, figures_of
 from studies.sample.training.stages import Workshop, train_decoder, trained_vae
 from studies.sample.training.subjects import new_classifier
 from studies.sample.training.widths import new_vae
-from studies.sample.world import CLIP_TOKENS, POSITION_IDS, ROWS, TEXT_TOKENS, with_full_table
+from studies.sample.world import CHECKPOINTS, ROWS
 
 CLASSIFIER = "classifier.safetensors"
 """The file of the gate's classifier, which does not ship."""
 
 Tensors = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairFiles:
-    """A pair as ordinary files, as a user's own would be."""
-
-    a: Path
-    b: Path
-    clip_config: Path
-    clip_weights: Path
 
 
 def pack(shop: Workshop, pair: PairPlan, packed: Path) -> None:
@@ -51,7 +40,7 @@ def pack(shop: Workshop, pair: PairPlan, packed: Path) -> None:
     vae = trained_vae(shop)
     train_decoder(shop, vae)  # which is done, so this reads it
     shared = in_ldm_layout("vae", vae.state_dict())
-    for parent in ("a", "b"):
+    for parent in CHECKPOINTS:
         unet = in_ldm_layout("unet", averages_of(shop.file("base"), "unet") | averages_of(run, f"{parent}_unet"))
         text = in_ldm_layout("text", averages_of(shop.file("base"), "text") | averages_of(run, f"{parent}_text"))
         tables = {key: text.pop(key) for key in [*text] if ".embeddings." in key}
@@ -64,23 +53,6 @@ def pack(shop: Workshop, pair: PairPlan, packed: Path) -> None:
     _save(averages_of(shop.file("classifier"), "classifier"), packed / CLASSIFIER)
     stages = ("vae", "decoder", "base", f"pair_{pair.name}", "clip", "classifier")
     write_text(packed / "training.json", figures_of([shop.file(stage) for stage in stages]))
-
-
-def write_pair(packed: Path, folder: Path) -> PairFiles:
-    """Write a packed pair into ``folder`` as whole checkpoints and a whole CLIP."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = PairFiles(
-        a=folder / "a.safetensors",
-        b=folder / "b.safetensors",
-        clip_config=folder / "clip.json",
-        clip_weights=folder / "clip.safetensors",
-    )
-    shared = with_full_table(load_file(packed / "shared.safetensors"), TEXT_TOKENS)
-    for path in (files.a, files.b):
-        _save(load_file(packed / path.name) | shared | {POSITION_IDS: torch.arange(77)[None]}, path)
-    _save(with_full_table(load_file(packed / "clip.safetensors"), CLIP_TOKENS), files.clip_weights)
-    write_text(files.clip_config, (packed / "clip.json").read_text())
-    return files
 
 
 def packed_vae(packed: Path) -> AutoencoderKL:

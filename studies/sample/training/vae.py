@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
-from studies.sample.models import LATENT_SCALE
 from studies.sample.training.pictures import signed
+from studies.sample.training.widths import LATENT_SCALE
 
 CROP = 64
 """Side of the crops that most steps see, in pixels."""

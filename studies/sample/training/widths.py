@@ -1,7 +1,4 @@
-"""The new world's models at their tiny widths, in diffusers and transformers classes.
-
-They replace ``studies.sample.models`` once the new world ships.
-"""
+"""The sample world's models at their tiny widths, in diffusers and transformers classes."""
 
 # diffusers annotates its models more narrowly than they are:
 # pyright: reportArgumentType=false
@@ -11,8 +8,10 @@ from __future__ import annotations
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from studies.sample.models import LATENT_SCALE, TEXT_WIDTH
-
+LATENT_SCALE = 0.18215
+"""What every SD1 program multiplies latents by."""
+TEXT_WIDTH = 64
+"""Width of what the text encoder gives."""
 VAE_CHANNELS = (32, 64, 96, 96)
 """Channels of the VAE's levels, from the picture to the latents."""
 UNET_CHANNELS = (32, 64, 96, 96)

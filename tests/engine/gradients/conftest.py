@@ -31,6 +31,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> LiveWeights:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> LiveWeights:
     """The sample world's parents, UNet and text encoder in float64: random models bend too much for differences."""
     world = write_world(tmp_path_factory.mktemp("world"))
-    opened = {"A": open_checkpoint(world.illustration), "B": open_checkpoint(world.photo)}
+    opened = {"A": open_checkpoint(world.a), "B": open_checkpoint(world.b)}
     live = LiveModel.empty(opened["A"].widths)
     return LiveWeights.load(live, opened, device=CPU, dtype=torch.float64, round_to="fp32")

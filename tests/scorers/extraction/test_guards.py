@@ -34,13 +34,13 @@ def test_cells_of_random_colours_are_noise(size: int, contrast: float) -> None:
 
 @pytest.mark.parametrize("side", [1, 2, 4])
 def test_patterns_of_the_latents_grain_are_a_grid_also_over_a_picture(side: int) -> None:
-    x = torch.arange(96)
-    board = ((x[:, None] // side + x[None] // side) % 2).float()
-    stripes = ((x // side) % 2).float().expand(96, 96)
     (picture,) = load_pictures([WORLD / "references" / "00.png"])
+    x = torch.arange(picture.shape[-1])
+    board = ((x[:, None] // side + x[None] // side) % 2).float()
+    stripes = ((x // side) % 2).float().expand_as(board)
     for pattern in (board, stripes):
         over = (picture + 0.3 * (pattern - 0.5)).clamp(0, 1)
-        assert all("repeats every 8 pixels" in why for why in reasons(torch.stack([pattern.expand(3, 96, 96), over])))
+        assert all("repeats every 8 pixels" in why for why in reasons(torch.stack([pattern.expand_as(picture), over])))
 
 
 def test_real_renders_are_sound_by_the_plain_limits() -> None:

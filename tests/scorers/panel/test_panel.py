@@ -25,10 +25,10 @@ Prompts = Callable[[int, int], list[str]]
 
 
 def test_base_is_zero_and_parents_are_worse(calibrated: Panel, look: Callable[..., Features]) -> None:
-    middle, drawn, photographed = (calibrated.judge(look(amount)) for amount in (0.5, 0.0, 1.0))
+    middle, inked, soft = (calibrated.judge(look(amount)) for amount in (0.5, 0.0, 1.0))
     assert middle.value == pytest.approx(0, abs=1e-12)
     assert middle.standard_error == pytest.approx(0, abs=1e-12)
-    for parent in (drawn, photographed):
+    for parent in (inked, soft):
         assert parent.value is not None
         assert parent.value < -1
         assert parent.standard_error is not None

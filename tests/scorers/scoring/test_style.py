@@ -19,8 +19,8 @@ from scorers.reporting.leak import agreement
 from scorers.scoring.metric import scatter, unbiased_square, whitening
 from scorers.scoring.readouts import Projection
 from scorers.scoring.style import COLUMNS, Style, StyleFeatures, pseudo_huber
-from studies.sample.scenes import Scene
-from tests.scorers.conftest import painted, scenes
+from studies.sample.scenery.contents import Content
+from tests.scorers.conftest import Scene, painted, scenes
 from tests.scorers.plain_features import features_of
 
 See = Callable[..., Features]
@@ -155,9 +155,8 @@ def test_known_amounts_are_ordered_on_seen_and_unseen_prompts(shown: int, see: S
 def pulled(drawn: list[Scene], share: float) -> list[Scene]:
     """Scenes of which a share shows what most references show."""
     shown = [(i + 0.5) / len(drawn) < share for i in range(len(drawn))]
-    return [
-        replace(s, subject="house", place="beach", colour="red") if w else s for s, w in zip(drawn, shown, strict=True)
-    ]
+    most = Content(subject="house", place="beach", colour="red")
+    return [replace(s, content=most) if w else s for s, w in zip(drawn, shown, strict=True)]
 
 
 def test_contents_that_move_towards_the_references_do_not_fool_the_score(observer: Observer, see: See) -> None:

@@ -100,7 +100,7 @@ def test_a_moved_study_goes_on_where_it_is_now(copied: Path, tmp_path: Path) -> 
 
 
 def test_check_says_at_its_end_what_to_do(copied: Path) -> None:
-    (copied.parent / "photo.safetensors").unlink()
+    (copied.parent / "lamplight.safetensors").unlink()
     checked = called("check", copied)
     assert checked.exit_code == 1
     assert checked.output.splitlines()[-1] == (

@@ -58,7 +58,7 @@ def missing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (missing, "photo.safetensors"),
+        (missing, "lamplight.safetensors"),
         (truncated, "truncated|cut|too short|ends"),
         (pickled, "pickle"),
         (torch_saved, "pickle|PyTorch"),
@@ -71,11 +71,11 @@ def test_a_bad_checkpoint_stops_check_and_run_before_anything_is_written(
     tmp_path: Path, spoil: Callable[[Path], None], said: str
 ) -> None:
     study = write_small_study(tmp_path)
-    spoil(tmp_path / "photo.safetensors")
+    spoil(tmp_path / "lamplight.safetensors")
     for name in ("check", "run"):
         result = command(name, str(study))
         assert result.exit_code == 1, result.output
-        assert "photo.safetensors" in result.output
+        assert "lamplight.safetensors" in result.output
         assert any(word in result.output for word in said.split("|")), result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "runs" / "small" / "journal.log").exists()
@@ -174,7 +174,7 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     write_small_study(tmp_path)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        'format = 1\ndialect = "classic"\n[models]\nA = "illustration.safetensors"\nB = "photo.safetensors"\n'
+        'format = 1\ndialect = "classic"\n[models]\nA = "closeups.safetensors"\nB = "lamplight.safetensors"\n'
         '[[steps]]\nkind = "merge"\nalpha = { flat = 0.35 }\n'
     )
     out = tmp_path / "merged.safetensors"
@@ -192,7 +192,7 @@ def test_merge_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     text.rmdir()
     done = command("merge", str(recipe), str(out), "--overwrite")
     assert done.exit_code == 0, done.output
-    merged, a, b = (load_file(tmp_path / name) for name in (out.name, "illustration.safetensors", "photo.safetensors"))
+    merged, a, b = (load_file(tmp_path / name) for name in (out.name, "closeups.safetensors", "lamplight.safetensors"))
     key = "model.diffusion_model.output_blocks.5.0.in_layers.2.weight"
     exact = (0.65 * a[key].double() + 0.35 * b[key].double()).half()
     torch.testing.assert_close(merged[key], exact, rtol=2**-10, atol=2**-24)  # one step of fp16
@@ -202,7 +202,7 @@ def test_a_merge_without_recipe_leaves_no_text_of_another(tmp_path: Path) -> Non
     write_small_study(tmp_path)
     recipe, out = tmp_path / "recipe.toml", tmp_path / "out.safetensors"
     recipe.write_text(
-        'format = 1\n[models]\nA = "illustration.safetensors"\nB = "photo.safetensors"\n[[steps]]\nalpha = 0.5\n'
+        'format = 1\n[models]\nA = "closeups.safetensors"\nB = "lamplight.safetensors"\n[[steps]]\nalpha = 0.5\n'
     )
     assert command("merge", str(recipe), str(out)).exit_code == 0
     text = out.with_suffix(".supermerger.txt")

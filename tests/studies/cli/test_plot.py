@@ -37,7 +37,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample world and recipe files for it; read only by agreement."""
     folder = tmp_path_factory.mktemp("world")
     files = write_world(folder)
-    models = {"A": files.illustration, "B": files.photo}
+    models = {"A": files.a, "B": files.b}
     for name, recipe in (("half", Recipe.flat(0.5)), ("quarter", Recipe.flat(0.25)), ("broken", Recipe.flat(1e30))):
         write_recipe_file(folder / f"{name}.toml", RecipeFile(recipe=recipe, models=models))
     return folder
@@ -85,7 +85,7 @@ def alone(
     world: Path, recipe: Recipe, *shots: Shot, round_to: str = "fp16", vae: Path | None = None
 ) -> list[RgbPicture]:
     """The pictures as the engine makes them, one by one."""
-    models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
+    models = {"A": world / "closeups.safetensors", "B": world / "lamplight.safetensors"}
     with Engine.open(models, device="cpu", round_to=round_to, vae=vae) as engine:
         engine.build(recipe)
         return [as_bytes(engine.render([shot]))[0] for shot in shots]
@@ -97,7 +97,7 @@ def part(sheet: RgbPicture, left: int, top: int, width: int = 64, height: int = 
 
 def test_models_down_and_seeds_across_each_model_built_once(world: Path, tmp_path: Path, built: list[str]) -> None:
     out, cells = tmp_path / "grid.png", tmp_path / "cells"
-    sources = ("half.toml", "photo.safetensors", "quarter.toml")
+    sources = ("half.toml", "lamplight.safetensors", "quarter.toml")
     done = plot(*sources, out, "-x", "Seed", "-y", "Recipe", "--seed", "1,3", *SMALL, "--no-caption", "--cells", cells)
     assert "6 pictures of 3 models" in done.output
     assert "rendering: 6/6" in done.output
@@ -105,8 +105,8 @@ def test_models_down_and_seeds_across_each_model_built_once(world: Path, tmp_pat
     assert [key for key in built if key != "open"][:2] == [half.key, quarter.key]
     assert (len(built), built.count("open")) == (5, 2)
     shots = [replace(Shot(**SHOT), seed=seed) for seed in (1, 3)]
-    photo = alone(world, Recipe.flat(1, base=1), *shots, round_to="fp32")
-    expected = [*alone(world, half, *shots), *photo, *alone(world, quarter, *shots)]
+    second = alone(world, Recipe.flat(1, base=1), *shots, round_to="fp32")
+    expected = [*alone(world, half, *shots), *second, *alone(world, quarter, *shots)]
     sheet = read_picture(out)
     top = sheet.shape[0] - 3 * 64
     assert sheet.shape[1] == LEFT + 2 * 64
@@ -165,18 +165,18 @@ def test_supermergers_axis_beside_sizes_as_a_webp_with_the_weights_below(world: 
 
 def test_vaes_change_seldom_and_decode_their_own_cells(world: Path, tmp_path: Path, built: list[str]) -> None:
     out, cells = tmp_path / "grid.png", tmp_path / "cells"
-    words = ("-x", "VAE=None,photo.safetensors", "-y", "Recipe=half.toml,quarter.toml", "--cells", cells)
-    done = plot("half.toml", out, *words, *SMALL, "--vae", "photo.safetensors")
+    words = ("-x", "VAE=None,lamplight.safetensors", "-y", "Recipe=half.toml,quarter.toml", "--cells", cells)
+    done = plot("half.toml", out, *words, *SMALL, "--vae", "lamplight.safetensors")
     assert "note: --vae does nothing: the axis VAE has values of its own" in done.output
     half, quarter = Recipe.flat(0.5), Recipe.flat(0.25)
-    assert built == ["open", half.key, "VAE photo.safetensors", quarter.key, "VAE None"]
+    assert built == ["open", half.key, "VAE lamplight.safetensors", quarter.key, "VAE None"]
     found = {name: read_picture(cells / f"{name}.png") for name in ("y1-x1", "y1-x2", "y2-x1", "y2-x2")}
     for y, recipe in ((1, half), (2, quarter)):
-        for x, vae in ((1, None), (2, world / "photo.safetensors")):
+        for x, vae in ((1, None), (2, world / "lamplight.safetensors")):
             (picture,) = alone(world, recipe, Shot(**SHOT), vae=vae)
             assert np.array_equal(found[f"y{y}-x{x}"], picture)
     assert "VAE" not in read_fields(parameters_of(out))
-    assert read_fields(parameters_of(cells / "y1-x2.png"))["VAE"] == "photo.safetensors"
+    assert read_fields(parameters_of(cells / "y1-x2.png"))["VAE"] == "lamplight.safetensors"
     assert len(read_fields(parameters_of(cells / "y1-x2.png"))["VAE hash"]) == 10
 
 
@@ -231,7 +231,7 @@ def test_everything_that_is_wrong_is_told_at_once_before_anything_is_made(tmp_pa
         (("half.toml", "o.webp", "-x", "Seed=1-90"), ".webp files have at most 16383 to a side"),
         (("half.toml", "o.gif", "-x", "Seed=1-2"), "its format is not known"),
         (("half.toml", "o.png", "-x", "Seed=1-2", "--font", "half.toml"), "half.toml: cannot be read as a font"),
-        (("photo.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
+        (("lamplight.safetensors", "o.png", "-x", "alpha=0.1"), "axis alpha: changes a recipe; give a recipe file"),
         (("half.toml", "o.png", "-x", "alpha=0.1", "--run", "2"), "--run 2: the recipe has 1 step; write 1"),
         (("half.toml", "o.png", "-x", "VAE=None,none.safetensors"), "none.safetensors: there is no such file"),
         (
@@ -273,10 +273,10 @@ def test_what_the_webui_calls_gpu_is_said_to_be_nv(tmp_path: Path) -> None:
 def test_kinds_of_prediction_are_looked_at_before_anything_is_made(
     world: Path, tmp_path: Path, built: list[str]
 ) -> None:
-    photo = load_file(world / "photo.safetensors")
-    save_file(photo | {"edm_mean": torch.zeros(4)}, tmp_path / "edm.safetensors")
-    save_file(photo | {"v_pred": torch.zeros(0)}, tmp_path / "v.safetensors")
-    models = {"A": world / "illustration.safetensors", "B": tmp_path / "v.safetensors"}
+    second = load_file(world / "lamplight.safetensors")
+    save_file(second | {"edm_mean": torch.zeros(4)}, tmp_path / "edm.safetensors")
+    save_file(second | {"v_pred": torch.zeros(0)}, tmp_path / "v.safetensors")
+    models = {"A": world / "closeups.safetensors", "B": tmp_path / "v.safetensors"}
     write_recipe_file(tmp_path / "mixed.toml", RecipeFile(recipe=Recipe.flat(0.5), models=models))
     axis = f"Recipe=half.toml,{tmp_path / 'edm.safetensors'},{tmp_path / 'mixed.toml'}"
     done = plot("half.toml", tmp_path / "o.png", "-x", axis, *SMALL, status=1)

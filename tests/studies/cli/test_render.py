@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample world and two tiny SDXL checkpoints; read only by agreement."""
     folder = tmp_path_factory.mktemp("world")
     files = write_world(folder)
-    models = {"A": files.illustration, "B": files.photo}
+    models = {"A": files.a, "B": files.b}
     write_recipe_file(folder / "half.toml", RecipeFile(recipe=Recipe.flat(0.5), models=models))
     write_family(folder / "xa.safetensors", "sdxl", 1)
     write_family(folder / "xb.safetensors", "sdxl", 2)
@@ -121,14 +121,14 @@ def test_a_picture_carries_its_recipe_beside_the_webuis_line(world: Path, tmp_pa
 
 
 def test_a_checkpoint_is_rendered_as_it_is(world: Path, tmp_path: Path) -> None:
-    render(world / "photo.safetensors", tmp_path / "out", "-p", "a red cat", *SMALL)
+    render(world / "lamplight.safetensors", tmp_path / "out", "-p", "a red cat", *SMALL)
     path = tmp_path / "out" / "0001-1.png"
-    models = {"A": world / "illustration.safetensors", "B": world / "photo.safetensors"}
+    models = {"A": world / "closeups.safetensors", "B": world / "lamplight.safetensors"}
     with Engine.open(models, device="cpu") as engine:
         engine.build(Recipe.flat(1, base=1))
         assert np.array_equal(pixels(path), as_bytes(engine.render([SHOT]))[0])
-    digits = file_sha256(world / "photo.safetensors")[:10]
-    assert texts(path) == {"parameters": infotext(SHOT, model="photo", model_hash=digits)}
+    digits = file_sha256(world / "lamplight.safetensors")[:10]
+    assert texts(path) == {"parameters": infotext(SHOT, model="lamplight", model_hash=digits)}
 
 
 def test_a_merged_checkpoint_gives_its_recipe_and_the_pictures_of_its_recipe_file(world: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_merged_checkpoint_gives_its_recipe_and_the_pictures_of_its_recipe_fil
 
 def test_a_recipe_in_a_header_that_cannot_be_read_is_a_note(world: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd.safetensors"
-    save_file(load_file(world / "photo.safetensors"), odd, metadata={"sd_merge_recipe": "{}"})
+    save_file(load_file(world / "lamplight.safetensors"), odd, metadata={"sd_merge_recipe": "{}"})
     done = render(odd, tmp_path / "out", "-p", "a red cat", *SMALL)
     assert "note: the recipe in its header is left out of the pictures" in done.output
     assert list(texts(tmp_path / "out" / "0001-1.png")) == ["parameters"]

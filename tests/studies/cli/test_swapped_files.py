@@ -26,11 +26,11 @@ def swap(path: Path) -> None:
 
 
 def test_it_is_not_approved(copied: Path) -> None:
-    swap(copied.parent / "photo.safetensors")
+    swap(copied.parent / "lamplight.safetensors")
     refused = called("approve", copied, "--note", "x")
     assert refused.exit_code == 1
     assert (
-        f"Error: {copied.parent / 'photo.safetensors'}: is not the file that the study began with; put it"
+        f"Error: {copied.parent / 'lamplight.safetensors'}: is not the file that the study began with; put it"
         in refused.output
     )
     assert not (copied.parent / "runs/small/pins").exists()
@@ -38,21 +38,21 @@ def test_it_is_not_approved(copied: Path) -> None:
 
 def test_it_is_not_exported(copied: Path) -> None:
     assert called("approve", copied, "--note", "x").exit_code == 0
-    swap(copied.parent / "photo.safetensors")
+    swap(copied.parent / "lamplight.safetensors")
     refused = called("export", copied)
     assert refused.exit_code == 1
     assert "these files are not the ones that the recipe was approved with (SHA-256 differs):" in refused.output
-    assert f"B: {copied.parent / 'photo.safetensors'}" in refused.output
+    assert f"B: {copied.parent / 'lamplight.safetensors'}" in refused.output
     assert not list((copied.parent / "runs/small").glob("exports/*"))
 
 
 def test_a_model_that_is_elsewhere_now_keeps_nobody_from_approving(copied: Path) -> None:
     """Export looks at it: the pin says which file it is."""
-    (copied.parent / "photo.safetensors").rename(copied.parent / "moved.safetensors")
+    (copied.parent / "lamplight.safetensors").rename(copied.parent / "moved.safetensors")
     approved = called("approve", copied, "--note", "x")
     assert approved.exit_code == 0, approved.output
-    assert "photo.safetensors: cannot be read" in called("export", copied).output
-    copied.write_text(copied.read_text().replace("photo.safetensors", "moved.safetensors"))
+    assert "lamplight.safetensors: cannot be read" in called("export", copied).output
+    copied.write_text(copied.read_text().replace("lamplight.safetensors", "moved.safetensors"))
     assert called("export", copied).exit_code == 0
 
 

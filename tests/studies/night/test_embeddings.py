@@ -45,7 +45,7 @@ def small_study(folder: Path) -> StudySpec:
     """The sample world's small study, with embeddings of the width of its text encoder."""
     study = write_small_study(folder)
     study.write_text(with_embeddings(study.read_text()))
-    write_embeddings(folder / "words", width_of(folder / "illustration.safetensors"))
+    write_embeddings(folder / "words", width_of(folder / "closeups.safetensors"))
     return read_study_file(study)
 
 
@@ -102,7 +102,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     workshop: Any = SimpleNamespace(panel=SimpleNamespace(version="1", made_of={}), device=torch.device("cpu"))
     refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
     refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
-    write_embeddings(tmp_path / "words", width_of(tmp_path / "illustration.safetensors"), seed=10)
+    write_embeddings(tmp_path / "words", width_of(tmp_path / "closeups.safetensors"), seed=10)
     with pytest.raises(StudyError, match=r"embeddings\.EasyNegativeV2: was [0-9a-f]{64}, is [0-9a-f]{64}"):
         refuse_changes(store, spec.storage, inputs_of(spec, {"A": "a", "B": "b"}, workshop.panel), workshop)
 
@@ -116,13 +116,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SampleWorld:
 
 
 def test_the_articles_prompts_render_on_the_sample_world(world: SampleWorld, tmp_path: Path) -> None:
-    folder = write_embeddings(tmp_path / "words", width_of(world.illustration))
+    folder = write_embeddings(tmp_path / "words", width_of(world.a))
     shot = Shot(
         prompt=ARTICLE_PROMPT, negative=ARTICLE_NEGATIVE, seed=1, width=96, height=96, steps=4, cfg=3.0, clip_skip=2
     )
     pictures: list[torch.Tensor] = []
     for embeddings in (folder, None):
-        with Engine.open({"A": world.illustration, "B": world.photo}, embeddings=embeddings) as engine:
+        with Engine.open({"A": world.a, "B": world.b}, embeddings=embeddings) as engine:
             engine.build(Recipe.flat(0.4))
             pictures.append(engine.render([shot]))
             assert torch.equal(engine.render([shot]), pictures[-1])

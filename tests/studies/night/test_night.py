@@ -148,7 +148,7 @@ def test_an_export_refuses_other_checkpoints_than_the_approved_ones(
     copied = read_study_file(folder / "study.toml")
     pin = approve_recipe(copied.storage, finalist=1, trial=None, note="for the test", by="tester")
     weaken(copied.merge.models["B"])
-    with pytest.raises(StudyError, match=r"not the ones that the recipe was approved with[\s\S]*B: .*photo"):
+    with pytest.raises(StudyError, match=r"not the ones that the recipe was approved with[\s\S]*B: .*lamplight"):
         export_pin(copied.storage, copied.merge, copied.rendering, pin, tmp_path / "best.safetensors", output=Output())
     with pytest.raises(StudyError, match=r"began with other inputs[\s\S]*models\.B"):
         Night(copied, QUIET).run()

@@ -49,7 +49,7 @@ def night_of(study: Path) -> tuple[StudySpec, Outcome]:
 
 def test_twins_alone_are_refused_before_a_trial_is_made(tmp_path: Path) -> None:
     study = study_of(tmp_path, (NO_KNOBS, ""))
-    shutil.copyfile(tmp_path / "illustration.safetensors", tmp_path / "photo.safetensors")
+    shutil.copyfile(tmp_path / "closeups.safetensors", tmp_path / "lamplight.safetensors")
     with pytest.raises(StudyError, match=r"all 9 calibration recipes make the same pictures: A \(illust"):
         night_of(study)
     assert StudyStore(read_study_file(study).storage.folder, "small").trials() == []
@@ -57,7 +57,7 @@ def test_twins_alone_are_refused_before_a_trial_is_made(tmp_path: Path) -> None:
 
 def test_twins_leave_the_ratios_out_and_say_so(tmp_path: Path) -> None:
     study = study_of(tmp_path)
-    shutil.copyfile(tmp_path / "illustration.safetensors", tmp_path / "photo.safetensors")
+    shutil.copyfile(tmp_path / "closeups.safetensors", tmp_path / "lamplight.safetensors")
     spec, outcome = night_of(study)
     stages = [told.stage for told in StudyStore(spec.storage.folder, spec.storage.name).history()]
     assert set(stages) == {"flat", "self", "adjust", "refine"}

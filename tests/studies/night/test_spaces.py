@@ -58,7 +58,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     found = World(sd1=tmp_path_factory.mktemp("sd1"), sdxl=tmp_path_factory.mktemp("sdxl"))
     write_world(found.sd1)
-    a, b = (load_file(found.sd1 / f"{name}.safetensors") for name in ("illustration", "photo"))
+    a, b = (load_file(found.sd1 / f"{name}.safetensors") for name in ("closeups", "lamplight"))
     third = {key: (0.7 * a[key].float() + 0.3 * b[key].float()).to(a[key].dtype) for key in a}
     save_file(third, found.sd1 / "third.safetensors")
     vae = {key.removeprefix(VAE): value for key, value in b.items() if key.startswith(VAE)}
@@ -74,11 +74,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def _write_sdxl(folder: Path) -> None:
     """Random models draw noise; a night needs references that look like it, or every picture would count as broken."""
     kept = write_world(folder)
-    for path in (kept.illustration, kept.photo, *kept.references.iterdir()):
+    for path in (kept.a, kept.b, *kept.references.iterdir()):
         path.unlink()
     models = {
         letter: write_family(path, "sdxl", number)
-        for number, (letter, path) in enumerate((("A", kept.illustration), ("B", kept.photo)))
+        for number, (letter, path) in enumerate((("A", kept.a), ("B", kept.b)))
     }
     shots = [Shot(prompt="a house", seed=seed, width=64, height=64, steps=2, cfg=2.0) for seed in range(8)]
     step = MergeStep(alpha=(0.0, *[0.5] * 19))
@@ -93,7 +93,7 @@ def study(
 ) -> StudySpec:
     """A study with few trials beside the world's files."""
     text = text.replace('name = "small"', f'name = "{name}"')
-    text = text.replace('B = "photo.safetensors"\n', f'B = "photo.safetensors"{models or chr(10)}')
+    text = text.replace('B = "lamplight.safetensors"\n', f'B = "lamplight.safetensors"{models or chr(10)}')
     for stage in ("blocks", "self", "adjust", "refine"):
         text = text.replace(f"{stage} = 2", f"{stage} = 1")
     text = text.replace("groups = 2", f"groups = {groups}\ncalibration = 2").replace("finalists = 2", "finalists = 1")
@@ -290,7 +290,7 @@ def test_sdxl_models_and_embeddings_that_do_not_fit_are_found_before(world: Worl
     assert wrong(text.replace("a red cat", "a red cat, pair")) == []
     (line,) = wrong(text.replace("a red cat", "a red cat, single"))
     assert line.startswith('error: render.embeddings: the embedding "single"')
-    b = tmp_path / "photo.safetensors"
+    b = tmp_path / "lamplight.safetensors"
     content = load_file(b) | {"v_pred": torch.zeros(0)}
     b.unlink()
     save_file(content, b)
@@ -298,7 +298,7 @@ def test_sdxl_models_and_embeddings_that_do_not_fit_are_found_before(world: Worl
     assert line.startswith("error: models: the models are marked for different predictions (A nothing, B v_pred)")
     assert wrong(text.replace("[render]\n", '[render]\nprediction = "v"\n')) == []
     b.unlink()
-    b.symlink_to(world.sd1 / "photo.safetensors")
+    b.symlink_to(world.sd1 / "lamplight.safetensors")
     (line,) = wrong(text)
     assert line.startswith("error: models.B")
     assert "this is an SD1 checkpoint, and the study is of SDXL checkpoints; take models of one family" in line

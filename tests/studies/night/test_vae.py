@@ -46,7 +46,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample world and its small study; VAEs that paint lighter, and black; a recipe of models without a VAE."""
     folder = tmp_path_factory.mktemp("world")
     write_small_study(folder)
-    for name in ("illustration", "photo"):
+    for name in ("closeups", "lamplight"):
         content = load_file(folder / f"{name}.safetensors")
         rest = {key: value for key, value in content.items() if not key.startswith(VAE)}
         save_file(rest, folder / f"{name}-bare.safetensors")
@@ -54,7 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, shift in (("lighter", 0.2), ("black", -9.0)):
         save_file(vae | {"decoder.conv_out.bias": vae["decoder.conv_out.bias"] + shift}, folder / f"{name}.safetensors")
     save_file(vae | {"quant_conv.bias": torch.full((8,), torch.nan)}, folder / "broken.safetensors")
-    models = {letter: folder / f"{name}-bare.safetensors" for letter, name in (("A", "illustration"), ("B", "photo"))}
+    models = {letter: folder / f"{name}-bare.safetensors" for letter, name in (("A", "closeups"), ("B", "lamplight"))}
     write_recipe_file(folder / "half.toml", RecipeFile(recipe=Recipe.flat(0.5), models=models))
     return folder
 
@@ -82,7 +82,7 @@ def render(*words: object, status: int = 0) -> Result:
 
 
 def engine_picture(world: Path, vae: Path | None) -> np.ndarray:
-    models = {"A": world / "illustration-bare.safetensors", "B": world / "photo-bare.safetensors"}
+    models = {"A": world / "closeups-bare.safetensors", "B": world / "lamplight-bare.safetensors"}
     with Engine.open(models, device="cpu", vae=vae) as engine:
         engine.build(Recipe.flat(0.5))
         return as_bytes(engine.render([SHOT]))[0]
@@ -182,7 +182,7 @@ def test_render_decodes_with_the_file_and_says_so(world: Path, tmp_path: Path) -
     again = render(world / "half.toml", tmp_path / "again", "--from", path, "--vae", vae)
     assert "note" not in again.output
     assert parameters_of(tmp_path / "again" / "0001-1.png") == text
-    without = render(world / "photo.safetensors", tmp_path / "without", "--from", path)
+    without = render(world / "lamplight.safetensors", tmp_path / "without", "--from", path)
     assert "note: 0001-1.png was decoded by lighter.safetensors; give that file with --vae" in without.output
 
 
@@ -212,7 +212,7 @@ def test_dark_is_not_black() -> None:
 def test_a_picture_of_a_webui_with_a_vae_is_told(world: Path, tmp_path: Path) -> None:
     text = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 2, Seed: 1, Size: 64x64, VAE hash: 0123456789, VAE: x.vae.pt"
     save_picture(np.zeros((8, 8, 3), np.uint8), tmp_path / "old.png", parameters=text)
-    done = render(world / "photo.safetensors", tmp_path / "out", "--from", tmp_path / "old.png")
+    done = render(world / "lamplight.safetensors", tmp_path / "out", "--from", tmp_path / "old.png")
     assert "note: old.png was decoded by x.vae.pt; give that file with --vae" in done.output
     assert "VAE" not in read_fields(parameters_of(tmp_path / "out" / "0001-1.png"))
 
@@ -248,9 +248,9 @@ def test_an_export_holds_the_merged_vae_and_says_so(world: Path, tmp_path: Path,
         assert "for this checkpoint has no other" in said
         return
     bias = f"{VAE}decoder.conv_out.bias"
-    assert torch.equal(content[bias], load_file(world / "illustration.safetensors")[bias].half())
+    assert torch.equal(content[bias], load_file(world / "closeups.safetensors")[bias].half())
     assert f"or bake it in with --vae {world / 'lighter.safetensors'} --overwrite" in said
     assert "note" not in export("--vae", world / "lighter.safetensors", "--overwrite")
     baked = load_file(tmp_path / "out.safetensors")[bias]
     assert torch.equal(baked, load_file(world / "lighter.safetensors")["decoder.conv_out.bias"].half())
-    assert "note: the pictures of this study" in export("--vae", world / "photo.safetensors", "--overwrite")
+    assert "note: the pictures of this study" in export("--vae", world / "lamplight.safetensors", "--overwrite")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,9 +15,14 @@ from engine.engine import Engine
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.drawing.sheets import read_picture
-from studies.sample.scenes import draw, random_scene
-from studies.sample.shapes import COLOURS, PLACES, SUBJECTS, Scene, caption
-from studies.sample.world import CLIP_TOKENS, TEXT_TOKENS, WORLD, SampleWorld, write_world
+from studies.sample.scenery.contents import CONTENTS
+from studies.sample.shipping.__main__ import README
+from studies.sample.shipping.gate import with_table
+from studies.sample.shipping.judging import CFG, SIDE, STEPS, by_blocks
+from studies.sample.training.axes import MAIN
+from studies.sample.world import CHECKPOINTS, CLIP_TOKENS, NAMES, STUDY, TEXT_TOKENS, WORLD, SampleWorld, write_world
+
+PROMPTS = ("a red house on the beach", "a blue cat in the forest")
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +30,44 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SampleWorld:
     return write_world(tmp_path_factory.mktemp("world"))
 
 
-def test_all_that_ships_is_under_twenty_megabytes() -> None:
+@pytest.fixture(scope="module")
+def pictures(world: SampleWorld) -> dict[str, torch.Tensor]:
+    """Two prompts drawn by A, by B and by the wanted look's recipe, ``(2, 3, side, side)``."""
+    shots = [Shot(prompt=p, seed=i, width=SIDE, height=SIDE, steps=STEPS, cfg=CFG) for i, p in enumerate(PROMPTS)]
+    recipes = {"A": Recipe.flat(0.0), "B": Recipe.flat(1.0, base=1.0), "wanted": by_blocks(MAIN.plant())}
+    made: dict[str, torch.Tensor] = {}
+    with Engine.open({"A": world.a, "B": world.b}) as engine:
+        for name, recipe in recipes.items():
+            engine.build(recipe)
+            made[name] = engine.render(shots)
+    return made
+
+
+def test_all_that_ships_is_under_thirty_four_megabytes() -> None:
     files = [path for path in WORLD.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 20e6
-    assert {"illustration.safetensors", "photo.safetensors", "shared.safetensors", "clip.safetensors"} <= {
-        path.name for path in files
-    }
-    assert json.loads((WORLD / "training.json").read_text()).keys() >= {
-        "vae_2",
-        "base",
-        "illustration_2",
-        "photo_2",
-        "clip",
-    }
+    assert sum(path.stat().st_size for path in files) < 34e6
+    weights = {path.stem for path in files if path.suffix == ".safetensors"}
+    assert weights == {*CHECKPOINTS, "shared", "clip"}
+
+
+def test_every_stage_has_its_figures_and_the_gate_was_passed() -> None:
+    figures = json.loads((WORLD / "training.json").read_text())
+    assert figures.keys() == {"vae", "decoder", "base", f"pair_{MAIN.name}", "clip", "classifier"}
+    assert all(stage["steps"] > 0 and stage["seconds"] > 0 for stage in figures.values())
+    rows = json.loads((WORLD / "gate.json").read_text())
+    assert rows
+    assert [row["what"] for row in rows if not row["passed"]] == []
+
+
+def test_the_readme_has_the_table_of_the_gate() -> None:
+    readme, table = README.read_text(), (WORLD / "gate.md").read_text()
+    assert with_table(readme, table) == readme
+    assert with_table(readme, "| other |\n") != readme
 
 
 def test_both_checkpoints_are_whole_sd1_files_in_fp16(world: SampleWorld) -> None:
-    a, b = open_complete(world.illustration), open_complete(world.photo)
+    assert (world.a.stem, world.b.stem) == NAMES
+    a, b = open_complete(world.a), open_complete(world.b)
     check_pair(a, b)
     for checkpoint in (a, b):
         check_finite(checkpoint)
@@ -57,58 +83,55 @@ def test_both_checkpoints_are_whole_sd1_files_in_fp16(world: SampleWorld) -> Non
 
 
 def test_token_tables_are_full_and_mostly_zero(world: SampleWorld) -> None:
-    for path, table in ((world.illustration, TEXT_TOKENS), (world.clip_weights, CLIP_TOKENS)):
+    for path, table in ((world.a, TEXT_TOKENS), (world.clip_weights, CLIP_TOKENS)):
         rows = load_file(path)[table]
         assert rows.shape[0] == 49408
         assert 30 < int((rows != 0).any(1).sum()) < 80
 
 
 def test_writing_again_leaves_files_as_they_are(world: SampleWorld) -> None:
-    before = world.illustration.stat().st_mtime_ns
-    write_world(world.illustration.parent)
-    assert world.illustration.stat().st_mtime_ns == before
+    before = world.a.stat().st_mtime_ns
+    write_world(world.a.parent)
+    assert world.a.stat().st_mtime_ns == before
 
 
 def test_references_are_pictures_of_the_size_that_the_demo_renders(world: SampleWorld) -> None:
     pictures = [read_picture(path) for path in world.references.iterdir()]
     assert len(pictures) >= 16
-    assert {picture.shape for picture in pictures} == {(96, 96, 3)}
+    assert {picture.shape for picture in pictures} == {(SIDE, SIDE, 3)}
 
 
-def test_the_parents_draw_what_they_were_trained_on(world: SampleWorld) -> None:
-    """A's pictures are more saturated and contrasty than B's at every prompt."""
-    prompts = [caption("house", "red", "beach"), caption("cat", "blue", "forest")]
-    shots = [Shot(prompt=p, seed=i, width=96, height=96, steps=8, cfg=3.0) for i, p in enumerate(prompts)]
-    with Engine.open({"A": world.illustration, "B": world.photo}) as engine:
-        engine.build(Recipe.flat(0.0))
-        a = engine.render(shots)
-        engine.build(Recipe.flat(1.0))
-        b = engine.render(shots)
-    chroma_a, chroma_b = ((x.amax(1) - x.amin(1)).mean((1, 2)) for x in (a, b))
-    assert bool((chroma_a > 1.15 * chroma_b).all()), (chroma_a, chroma_b)
+def test_the_demo_asks_for_contents_that_were_drawn_and_proves_on_others() -> None:
+    demo = tomllib.loads(STUDY.read_text())
+    searched, proved = [table["text"] for table in demo["prompts"]], demo["proof"]["prompts"]
+    assert (demo["models"]["A"], demo["models"]["B"]) == tuple(f"{name}.safetensors" for name in NAMES)
+    assert len(searched) == 16
+    assert len(proved) == 24
+    assert len({*searched, *proved}) == 40, "no prompt twice"
+    assert {*searched, *proved} <= {content.caption for content in CONTENTS}
 
 
-def test_a_scene_is_drawn_the_same_every_time_and_blends_between_the_looks() -> None:
-    scene = random_scene(np.random.default_rng(3), scale=(0.5, 0.6), horizon=(0.5, 0.6))
-    drawn = [draw(scene, 48, subject_photo=v, background_photo=v).astype(float) for v in (0, 0.5, 1)]
-    again = draw(scene, 48, subject_photo=0.5, background_photo=0.5)
-    assert np.array_equal(drawn[1], again)
-    ends = np.abs(drawn[0] - drawn[2]).mean()
-    assert np.abs(drawn[0] - drawn[1]).mean() < ends
-    assert np.abs(drawn[2] - drawn[1]).mean() < ends
+def test_a_is_pale_daylight_and_b_and_the_wanted_look_are_lamplight(pictures: dict[str, torch.Tensor]) -> None:
+    a, b, wanted = (pictures[name].mean((1, 2, 3)) for name in ("A", "B", "wanted"))
+    assert bool((a > 1.2 * b).all()), (a, b)
+    assert bool((a > 1.2 * wanted).all()), (a, wanted)
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
-@pytest.mark.parametrize("place", PLACES)
-def test_every_subject_can_stand_in_every_place(subject: str, place: str) -> None:
-    for colour in COLOURS:
-        scene = Scene(subject=subject, colour=colour, place=place, scale=0.6, x=0.5, horizon=0.6, seed=1)
-        picture = torch.from_numpy(draw(scene, 32, subject_photo=0, background_photo=1).copy())
-        assert picture.shape == (32, 32, 3)
-        assert picture.float().std() > 10
-    assert caption(subject, "orange", place).startswith(f"an orange {subject} ")
+def test_the_wanted_look_is_composed_as_a_is(pictures: dict[str, torch.Tensor]) -> None:
+    """Where brightness changes is where things stand; light changes it everywhere."""
+    a, b, wanted = (_edges(pictures[name]) for name in ("A", "B", "wanted"))
+    near, far = (torch.nn.functional.cosine_similarity(wanted, other, dim=1) for other in (a, b))
+    assert bool((near > far).all()), (near, far)
+
+
+def _edges(pictures: torch.Tensor) -> torch.Tensor:
+    """How much the brightness changes about each eighth of the picture, ``(n, 64)``, about their mean."""
+    grey = pictures.mean(1, keepdim=True)
+    steps = (grey[..., 1:, :-1] - grey[..., :-1, :-1]).abs() + (grey[..., :-1, 1:] - grey[..., :-1, :-1]).abs()
+    cells = torch.nn.functional.adaptive_avg_pool2d(steps, 8).flatten(1)
+    return cells - cells.mean(1, keepdim=True)
 
 
 def test_what_ships_is_named_by_relative_paths_only() -> None:
-    for path in WORLD.glob("*.json"):
+    for path in (*WORLD.glob("*.json"), *WORLD.glob("*.md")):
         assert str(Path.home()) not in path.read_text()

@@ -19,7 +19,7 @@ from studies.sample.scenery.looks import random_look
 from studies.sample.shipping.__main__ import ship
 from studies.sample.shipping.gate import GateRow, gate_table
 from studies.sample.shipping.judging import by_blocks, gate_shots, shift_of
-from studies.sample.shipping.packed import pack, packed_vae, write_pair
+from studies.sample.shipping.packed import pack, packed_vae
 from studies.sample.training.__main__ import train
 from studies.sample.training.axes import MAIN
 from studies.sample.training.captions import small_ids, token_ids
@@ -29,6 +29,7 @@ from studies.sample.training.settings import GPU, PROCESSOR, Settings, StageSett
 from studies.sample.training.stages import Workshop, train_decoder, trained_vae
 from studies.sample.training.unets import mixed, new_drawer
 from studies.sample.training.vae import latents_of, round_trip
+from studies.sample.world import CHECKPOINTS, write_world
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def _check_whole_files(folder: Path) -> None:
 def test_the_engine_merges_what_shipped_as_training_mixed_it(shop: Workshop, tmp_path: Path) -> None:
     other = _with_distant_parents(shop, tmp_path)
     pack(other, MAIN, tmp_path / "packed")
-    files = write_pair(tmp_path / "packed", tmp_path / "whole")
+    files = write_world(tmp_path / "whole", packed=tmp_path / "packed", names=CHECKPOINTS)
     ratios = {block: 0.1 + 0.03 * place for place, block in enumerate(BLOCKS)}
     latents, levels = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([50, 800])
     captions = ["a red cat in the city", ""]
