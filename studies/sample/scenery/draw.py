@@ -37,6 +37,14 @@ LAMP: Array = np.array([1.14, 1.03, 0.86], dtype=np.float32)
 """What a colour is multiplied by under the lamp."""
 LAMP_PLACE, LAMP_REACH = (0.5, 0.54), 0.42
 """Where the lamp shines, from the left and from the top, and how far, in fractions of the side."""
+CHALK_LINE: Array = np.array([0.98, 0.96, 0.88], dtype=np.float32)
+"""The outlines' colour in chalk."""
+MIST: Array = np.array([0.9, 0.91, 0.94], dtype=np.float32)
+"""The mist's colour."""
+MIST_HIDES = 0.75
+"""How much of the place the thickest mist hides."""
+MARGIN = 0.12
+"""Width of the broadest card's margin, in fractions of the side."""
 
 
 def draw(content: Content, look: Look, side: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -60,26 +68,28 @@ def draw(content: Content, look: Look, side: int, seed: int) -> npt.NDArray[np.u
     canvas[:] = np.asarray(SKIES[content.place], np.float32) / 255
     glow = np.zeros((work, work), np.float32)
     felt = _felt(work, rng)
+    ink = INK_LINE + look.chalk * (CHALK_LINE - INK_LINE)
     for part in parts:
-        _lay(canvas, glow, part, look.line, felt)
+        _lay(canvas, glow, part, look.line, felt, ink)
+    canvas += MIST_HIDES * look.mist * (MIST - canvas)
     _cast_shadow(canvas, layout, look.line)
     for part in subject:
-        _lay(canvas, glow, part, look.line, felt)
-    lit = _lit(canvas, glow, look.light)
+        _lay(canvas, glow, part, look.line, felt, ink)
+    lit = _on_card(_lit(canvas, glow, look.light), look.card)
     small = Image.fromarray((np.clip(lit, 0, 1) * 255 + 0.5).astype(np.uint8))
     return np.asarray(small.resize((side, side), Image.Resampling.BOX))
 
 
-def _lay(canvas: Array, glow: Array, part: Part, line: float, felt: Array) -> None:
-    """Paint one part: its ink by what ``line`` leaves of it, its fill, and its modelling by ``line``."""
+def _lay(canvas: Array, glow: Array, part: Part, line: float, felt: Array, ink: Array) -> None:
+    """Paint one part: its outline in ``ink`` by what ``line`` leaves of it, its fill, and its modelling by ``line``."""
     work = len(canvas)
-    ink = 2 * round(work / 52) + 1
-    window = _window(part, work, ink + work // 40)
+    width = 2 * round(work / 52) + 1
+    window = _window(part, work, width + work // 40)
     if window is None:
         return
     mask = _mask(part, work, window)
     if part.outline and line < 1:
-        _paint(canvas[window], (1 - line) * _as_array(mask.filter(ImageFilter.MaxFilter(ink))), INK_LINE)
+        _paint(canvas[window], (1 - line) * _as_array(mask.filter(ImageFilter.MaxFilter(width))), ink)
     soft = _as_array(mask.filter(ImageFilter.GaussianBlur(line * work / 160)) if line > 0 else mask)
     colour = np.asarray(part.colour, np.float32) / 255 * np.ones((*soft.shape, 1), np.float32)
     if line > 0 and not part.glow:
@@ -120,6 +130,17 @@ def _lit(canvas: Array, glow: Array, light: float) -> Array:
     by_lamp = canvas * (DARK + near * (LAMP - DARK))
     by_day = canvas + DAYLIGHT * (PAPER - canvas)
     return by_day + light * (by_lamp - by_day)
+
+
+def _on_card(lit: Array, card: float) -> Array:
+    """The picture on a card, whose margin hides its edges by ``card``."""
+    margin = round(card * MARGIN * len(lit))
+    if margin == 0:
+        return lit
+    out = np.empty_like(lit)
+    out[:] = PAPER
+    out[margin:-margin, margin:-margin] = lit[margin:-margin, margin:-margin]
+    return out
 
 
 @lru_cache

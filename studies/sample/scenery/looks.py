@@ -1,15 +1,23 @@
-"""The three axes of look, each an amount of 0 to 1, and the words that captions use for them.
+"""The axes of look, each an amount of 0 to 1, and the words that captions use for them.
+
+The base and the pair that ships know the first three:
 
 * composition: 0 is seen from close by, 1 from far away.
 * light: 0 is pale daylight, 1 is a lamp in the dark.
 * line: 0 is flat paint with ink outlines, 1 is modelled softly, like felt, without outlines.
+
+Three more are for another pair, which learns them by itself:
+
+* mist: 0 is clear air, 1 is mist that nearly hides the place.
+* chalk: 0 is dark outlines, 1 is pale ones.
+* card: 0 is a picture to its edges, 1 is one on a card with a broad margin.
 
 No amount changes a hue that a prompt asks for: a red house is red at both ends of every axis.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,21 +33,26 @@ WORDS: dict[str, tuple[str, str, str, str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """An amount, 0 to 1, of each axis."""
+    """An amount, 0 to 1, of each axis; without any: inked, by clear day, from a medium distance."""
 
-    composition: float
-    light: float
-    line: float
+    composition: float = 0.5
+    light: float = 0.0
+    line: float = 0.0
+    mist: float = 0.0
+    chalk: float = 0.0
+    card: float = 0.0
 
 
-AXES = tuple(field.name for field in fields(Look))
-"""The names of the axes."""
+AXES = ("composition", "light", "line")
+"""The names of the axes that captions name."""
+MORE_AXES = ("mist", "chalk", "card")
+"""The names of the others."""
 
 
-def random_look(rng: np.random.Generator) -> Look:
-    """Draw a look: each axis on its own, at an end in two cases of seven, anywhere in the others."""
-    amounts = np.clip(rng.uniform(-0.2, 1.2, len(AXES)), 0, 1)
-    return Look(**{axis: float(amount) for axis, amount in zip(AXES, amounts, strict=True)})
+def random_look(rng: np.random.Generator, axes: tuple[str, ...] = AXES) -> Look:
+    """Draw a look: each of ``axes`` on its own, at an end in two cases of seven, anywhere in the others."""
+    amounts = np.clip(rng.uniform(-0.2, 1.2, len(axes)), 0, 1)
+    return Look(**{axis: float(amount) for axis, amount in zip(axes, amounts, strict=True)})
 
 
 def described(content: Content, look: Look, axes: tuple[str, ...] = AXES) -> str:

@@ -33,11 +33,10 @@ def train(shop: Workshop, last: str) -> None:
     wanted = STAGES[: STAGES.index(last) + 1]
     vae = trained_vae(shop)
     if "base" in wanted:
-        data = training_latents(shop, vae)
-        train_base(shop, data)
+        train_base(shop, training_latents(shop, vae))
         for name, pair in (("pair", MAIN), ("second", SECOND)):
             if name in wanted:
-                train_pair(shop, data, pair)
+                train_pair(shop, training_latents(shop, vae, pair.axes), pair)
     if "all" in wanted:
         train_decoder(shop, vae)
         train_clip(shop, vae)

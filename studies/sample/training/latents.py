@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class LatentData:
         latents: ``(n, 4, h, w)``, unit size.
         plain: captions of the contents, as ``small_ids``, ``(n, 77)``.
         partly: captions that name some axes, the same.
-        looks: amounts of the axes, ``(n, axes)``.
+        looks: amounts of the axes that a pair has, ``(n, axes)``.
     """
 
     latents: torch.Tensor
@@ -54,30 +55,33 @@ class LatentData:
         return nearest[torch.randperm(len(nearest), generator=generator, device=generator.device)[:count]]
 
 
-def looks_as_tensor(looks: Sequence[Look]) -> torch.Tensor:
+def looks_as_tensor(looks: Sequence[Look], axes: tuple[str, ...] = AXES) -> torch.Tensor:
     """Return the amounts of the axes, ``(n, axes)``."""
-    return torch.tensor([[getattr(look, axis) for axis in AXES] for look in looks])
+    return torch.tensor([[getattr(look, axis) for axis in axes] for look in looks])
 
 
-def look_to_train(rng: np.random.Generator) -> Look:
+def look_to_train(rng: np.random.Generator, axes: tuple[str, ...] = AXES) -> Look:
     """Draw a look: a third have every axis at an end, a sixth the same amount of every axis, the rest are random."""
     kind = rng.uniform()
     if kind < 1 / 3:
-        return Look(**{axis: float(rng.integers(2)) for axis in AXES})
+        return Look(**{axis: float(rng.integers(2)) for axis in axes})
     if kind < 1 / 2:
-        return Look(**dict.fromkeys(AXES, float(rng.uniform())))
-    return random_look(rng)
+        return Look(**dict.fromkeys(axes, float(rng.uniform())))
+    return random_look(rng, axes)
 
 
-def latent_data(folder: Path, vae: AutoencoderKL, count: int, *, seed: int, side: int = SIDE) -> LatentData:
+def latent_data(
+    folder: Path, vae: AutoencoderKL, count: int, *, seed: int, side: int = SIDE, axes: tuple[str, ...] = AXES
+) -> LatentData:
     """Read the latents in ``folder``, after making those of the ``count`` that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    chunks = [_chunk(folder, vae, first, min(CHUNK, count - first), seed, side) for first in range(0, count, CHUNK)]
+    firsts = range(0, count, CHUNK)
+    chunks = [_chunk(folder, vae, first, min(CHUNK, count - first), seed, side, axes) for first in firsts]
     contents = [Content(**content) for chunk in chunks for content in chunk["contents"]]
     looks = torch.cat([chunk["looks"] for chunk in chunks])
     rng = np.random.default_rng(seed)
     partly = [
-        partly_described(content, Look(**dict(zip(AXES, amounts, strict=True))), rng, 0.5)
+        partly_described(content, Look(**dict(zip(axes, amounts, strict=True))), rng, 0.5)
         for content, amounts in zip(contents, looks.tolist(), strict=True)
     ]
     return LatentData(
@@ -88,14 +92,16 @@ def latent_data(folder: Path, vae: AutoencoderKL, count: int, *, seed: int, side
     )
 
 
-def _chunk(folder: Path, vae: AutoencoderKL, first: int, count: int, seed: int, side: int) -> dict[str, Any]:
+def _chunk(
+    folder: Path, vae: AutoencoderKL, first: int, count: int, seed: int, side: int, axes: tuple[str, ...]
+) -> dict[str, Any]:
     """Read a chunk, or make it."""
     path = folder / f"{seed}_{first}_{count}.pt"
     if not path.exists():
-        made = drawn(count, seed + first, look_to_train, side)
+        made = drawn(count, seed + first, partial(look_to_train, axes=axes), side)
         chunk = {
             "latents": latents_of(vae, made.pictures),
-            "looks": looks_as_tensor(made.looks),
+            "looks": looks_as_tensor(made.looks, axes),
             "contents": [asdict(content) for content in made.contents],
         }
         with replaced(path) as temporary:

@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from engine.files import replaced
+from studies.sample.scenery.looks import AXES
 from studies.sample.training.axes import PairPlan
 from studies.sample.training.clip import caption_ids, clip_inputs, clip_loss, named_places, new_clip, new_heads
 from studies.sample.training.latents import LatentData, latent_data, looks_as_tensor
@@ -83,11 +84,11 @@ def vae_pictures(shop: Workshop) -> torch.Tensor:
     return kept.pictures.to(shop.device)
 
 
-def training_latents(shop: Workshop, vae: AutoencoderKL) -> LatentData:
-    """Make the latents that all UNets are trained on, or read them; those of another VAE stay apart."""
-    folder = shop.folder / f"latents_{shop.settings.vae.schedule.steps}"
-    data = latent_data(folder, vae, shop.settings.base.drawings, seed=2_000_000, side=shop.settings.side)
-    return data.to(shop.device)
+def training_latents(shop: Workshop, vae: AutoencoderKL, axes: tuple[str, ...] = AXES) -> LatentData:
+    """Make the latents that UNets are trained on, or read them; those of other axes or another VAE stay apart."""
+    name = "_".join([f"latents_{shop.settings.vae.schedule.steps}", *(axes if axes != AXES else ())])
+    count, side = shop.settings.base.drawings, shop.settings.side
+    return latent_data(shop.folder / name, vae, count, seed=2_000_000, side=side, axes=axes).to(shop.device)
 
 
 def train_base(shop: Workshop, data: LatentData) -> None:

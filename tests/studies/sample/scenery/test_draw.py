@@ -10,9 +10,13 @@ import pytest
 
 from studies.sample.scenery.contents import COLOURS, CONTENTS, PLACES, SUBJECTS, Content, random_layout
 from studies.sample.scenery.draw import draw
-from studies.sample.scenery.looks import AXES, WORDS, Look, described, partly_described, random_look
+from studies.sample.scenery.looks import AXES, MORE_AXES, WORDS, Look, described, partly_described, random_look
 
-CORNERS = [Look(composition=c, light=t, line=s) for c, t, s in itertools.product((0.0, 1.0), repeat=3)]
+CORNERS = [
+    Look(**dict(zip(axes, amounts, strict=True)))
+    for axes in (AXES, MORE_AXES)
+    for amounts in itertools.product((0.0, 1.0), repeat=3)
+]
 HOUSE = Content(subject="house", colour="red", place="beach")
 NEAR = Look(composition=0.0, light=0.0, line=0.0)
 
@@ -33,7 +37,7 @@ def test_a_drawing_is_the_same_every_time(wanted: Look) -> None:
     assert not np.array_equal(drawn(HOUSE, wanted), drawn(HOUSE, wanted, seed=4))
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("axis", [*AXES, *MORE_AXES])
 def test_an_amount_between_is_between(axis: str) -> None:
     first, middle, last = (drawn(HOUSE, look(axis, amount)) for amount in (0.0, 0.5, 1.0))
     whole = np.abs(first - last).mean()
@@ -55,6 +59,25 @@ def test_ink_is_gone_where_shapes_are_modelled() -> None:
         return float((picture.max(-1) < 90).mean())
 
     assert dark(inked) > 3 * dark(modelled)
+
+
+def test_mist_hides_the_place_and_not_the_subject() -> None:
+    clear, misty = (drawn(HOUSE, look("mist", amount)) for amount in (0.0, 1.0))
+    assert misty[:8].std((0, 1)).sum() < 0.5 * clear[:8].std((0, 1)).sum()
+    red = clear[..., 0] - clear[..., 1] > 80
+    assert red.mean() > 0.02
+    assert np.array_equal(clear[red], misty[red])
+
+
+def test_chalk_makes_the_outlines_pale_and_a_card_has_a_margin() -> None:
+    inked, chalked = (drawn(HOUSE, look("chalk", amount)) for amount in (0.0, 1.0))
+    changed = np.abs(inked - chalked).sum(-1) > 60
+    assert changed.mean() > 0.02
+    assert (chalked[changed].sum(-1) > inked[changed].sum(-1)).all()
+    card = drawn(HOUSE, look("card", 1.0))
+    assert card[:6].std((0, 1)).max() == 0
+    assert card[:6].min() > 230
+    assert np.array_equal(card[10:-10, 10:-10], inked[10:-10, 10:-10])
 
 
 def test_near_subjects_are_larger() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.recipes.blocks import BLOCKS
-from studies.sample.scenery.looks import AXES
+from studies.sample.scenery.looks import AXES, MORE_AXES
 from studies.sample.training.axes import MAIN, SECOND, PairPlan, random_ratios
 
 PLANS = pytest.mark.parametrize("plan", [MAIN, SECOND], ids=lambda plan: plan.name)
@@ -21,24 +21,29 @@ def flat(ratio: float) -> torch.Tensor:
 def test_every_block_is_in_one_share_and_every_axis_whole(plan: PairPlan) -> None:
     blocks = [block for share in plan.shares for block in share.blocks]
     assert sorted(blocks) == sorted(BLOCKS)
-    for axis in AXES:
+    for axis in plan.axes:
         assert sum(share.amount for share in plan.shares if share.axis == axis) == pytest.approx(1)
 
 
 @PLANS
 def test_the_parents_are_the_two_ends(plan: PairPlan) -> None:
-    first = torch.tensor([plan.first[axis] for axis in AXES])
+    first = torch.tensor([plan.first[axis] for axis in plan.axes])
     assert torch.allclose(plan.amounts(flat(0)), first, atol=1e-6)
     assert torch.allclose(plan.amounts(flat(1)), 1 - first, atol=1e-6)
-    assert torch.allclose(plan.amounts(flat(0.5)), torch.full((len(AXES),), 0.5))
+    assert torch.allclose(plan.amounts(flat(0.5)), torch.full((len(plan.axes),), 0.5))
 
 
 @PLANS
 def test_the_plant_takes_each_axis_from_one_parent(plan: PairPlan) -> None:
     ratios = torch.tensor([plan.plant()[block] for block in BLOCKS])
-    wanted = [1 - plan.first[axis] if axis in plan.wanted else plan.first[axis] for axis in AXES]
+    wanted = [1 - plan.first[axis] if axis in plan.wanted else plan.first[axis] for axis in plan.axes]
     assert torch.allclose(plan.amounts(ratios), torch.tensor(wanted))
-    assert 0 < len(plan.wanted) < len(AXES), "else a parent is the plant"
+    assert 0 < len(plan.wanted) < len(plan.axes), "else a parent is the plant"
+
+
+def test_the_two_pairs_have_no_axis_in_common() -> None:
+    assert MAIN.axes == AXES, "the base's, in the order of its latents"
+    assert SECOND.axes == MORE_AXES
 
 
 def test_one_share_moves_its_axis_alone() -> None:
