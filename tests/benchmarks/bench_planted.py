@@ -2,7 +2,7 @@
 
 By hand: ``python -m tests.benchmarks.bench_planted FOLDER [--plants N] [--method NAME]... [--second TRAINING]``, or
 with ``make bench``, which takes one plant of the pair that ships, and one of the second pair where its training is at
-hand (``second_pair.py``). Every method has the nine calibration recipes, which every study renders anyway, and 48
+hand (``second_pair.py``). Every method has the nine calibration recipes, which every study renders anyway, and 42
 trials of 16 pictures; a backward pass is charged at its measured processor time. The four finalists of a search meet on
 24 other pictures, the better one of these counts; for TPE and random search they are the mean of the ten best and the
 three best trials. What is measured: see ``planted.py``.

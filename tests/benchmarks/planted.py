@@ -44,9 +44,9 @@ from studies.sample.shipping.judging import CFG, SIDE, STEPS
 from studies.sample.world import CHECKPOINTS, WORLD, SampleWorld, write_world
 
 SPACE = build_space(sites=SITES, adjust=FIELDS)
-PLAN = SearchPlan(line=6, groups=8, blocks=12, self_mode=4, adjust=12, refine=6, calibration=4)
+PLAN = SearchPlan(line=6, groups=8, blocks=12, self_mode=4, adjust=6, refine=6, calibration=4)
 """The demo's."""
-TRIALS = 48
+TRIALS = 42
 """What a search may spend beyond the nine calibration recipes, in trials: as many as the plan has."""
 FAR = 4.0
 """A plant counts if its squared distance from the best FLAT is so many standard errors."""

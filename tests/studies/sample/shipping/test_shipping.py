@@ -21,7 +21,7 @@ from studies.sample.shipping.gate import GateRow, gate_table
 from studies.sample.shipping.judging import by_blocks, gate_shots, shift_of
 from studies.sample.shipping.packed import pack, packed_vae
 from studies.sample.training.__main__ import train
-from studies.sample.training.axes import MAIN
+from studies.sample.training.axes import MAIN, SECOND
 from studies.sample.training.captions import small_ids, token_ids
 from studies.sample.training.pictures import drawn
 from studies.sample.training.run import Schedule, averages_of
@@ -38,7 +38,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     few = StageSettings(schedule=Schedule(steps=2, peak=1e-3, warm_up=1), drawings=8, batch=4)
     settings = Settings(vae=few, decoder=few, base=few, pair=few, clip=few, classifier=few, side=64)
     shop = Workshop(folder=tmp_path_factory.mktemp("world"), settings=settings, device=torch.device("cpu"))
-    train(shop, "all")
+    train(shop, "second")
     return shop
 
 
@@ -77,6 +77,14 @@ def _check_whole_files(folder: Path) -> None:
     for checkpoint in (a, b):
         check_finite(checkpoint)
         assert checkpoint.family == "sd1"
+
+
+def test_the_second_pair_is_of_other_drawings_and_packed_as_the_first(shop: Workshop, tmp_path: Path) -> None:
+    latents = {path.name for path in shop.folder.glob("latents_*")}
+    assert latents == {"latents_2", f"latents_2_{'_'.join(SECOND.axes)}"}
+    pack(shop, SECOND, tmp_path)
+    assert json.loads((tmp_path / "training.json").read_text())["pair_second"]["steps"] == 2
+    _check_whole_files(write_world(tmp_path / "whole", packed=tmp_path, names=CHECKPOINTS).a.parent)
 
 
 def test_the_engine_merges_what_shipped_as_training_mixed_it(shop: Workshop, tmp_path: Path) -> None:

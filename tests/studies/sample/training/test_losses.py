@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from studies.sample.scenery.looks import AXES, Look
 from studies.sample.training.axes import MAIN
 from studies.sample.training.captions import END_OF_TEXT, small_ids, token_ids, vocabulary_rows, without_text
 from studies.sample.training.diffusion import GAMMA, diffusion_loss, even_levels, signal_shares
-from studies.sample.training.latents import LatentData, latent_data, looks_as_tensor
+from studies.sample.training.latents import LatentData, latent_data, look_to_train, looks_as_tensor
 from studies.sample.training.pictures import drawn, signed
 from studies.sample.training.subjects import classifier_inputs, new_classifier, recognised, subject_places
 from studies.sample.training.unets import (
@@ -167,6 +168,15 @@ def test_latents_are_made_once(tmp_path: Path) -> None:
     again = latent_data(tmp_path, vae, 3, seed=7, side=64)
     assert torch.equal(made.latents, again.latents)
     assert torch.equal(made.partly, again.partly)
+
+
+def test_latents_of_other_axes_know_their_amounts(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    vae = new_vae().eval().requires_grad_(requires_grad=False)
+    made = latent_data(tmp_path, vae, 3, seed=7, side=64, axes=("card", "mist"))
+    looks = drawn(3, 7, partial(look_to_train, axes=("card", "mist")), 64).looks
+    assert torch.allclose(made.looks, torch.tensor([[look.card, look.mist] for look in looks]))
+    assert {look.light for look in looks} == {0.0}, "the others rest"
 
 
 def test_subjects_are_recognised_or_not() -> None:
