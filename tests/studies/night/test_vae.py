@@ -157,7 +157,9 @@ def test_the_workshop_decodes_with_it_and_keeps_its_renders_apart(world: Path, t
         workshop.close()
     assert len({*folders}) == 3
     plain, lighter, v = pictures
-    assert float((lighter - plain).mean()) == pytest.approx(0.1, abs=0.04)
+    lift = lighter - plain
+    assert float(lift.min()) > -1e-3
+    assert 0.02 < float(lift.mean()) <= 0.101, "what was white before cannot be lighter"
     assert not torch.allclose(v, plain, atol=1e-2)
     spec = study(world, tmp_path / "vae", 'vae = "lighter.safetensors"')
     assert vae_hashes(spec.rendering, spec.storage) == {"render.vae": file_sha256(world / "lighter.safetensors")}
