@@ -38,8 +38,8 @@ class Settings:
 PROCESSOR = Settings(
     vae=StageSettings(schedule=Schedule(steps=5000, peak=1e-3), drawings=6000, batch=8),
     decoder=StageSettings(schedule=Schedule(steps=4000, peak=5e-4), drawings=6000, batch=2),
-    base=StageSettings(schedule=Schedule(steps=4000, peak=1e-3), drawings=16_000, batch=32),
-    pair=StageSettings(schedule=Schedule(steps=3500, peak=5e-4), drawings=16_000, batch=32),
+    base=StageSettings(schedule=Schedule(steps=2600, peak=1e-3), drawings=16_000, batch=32),
+    pair=StageSettings(schedule=Schedule(steps=3000, peak=5e-4), drawings=16_000, batch=24),
     clip=StageSettings(schedule=Schedule(steps=2500, peak=1e-3), drawings=6000, batch=64),
     classifier=StageSettings(schedule=Schedule(steps=1500, peak=2e-3), drawings=6000, batch=64),
 )
