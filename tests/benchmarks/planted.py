@@ -43,7 +43,7 @@ from studies.sample.shipping.gate import FIELDS, FLATS, SITES
 from studies.sample.shipping.judging import CFG, SIDE, STEPS
 from studies.sample.world import CHECKPOINTS, WORLD, SampleWorld, write_world
 
-SPACE = build_space(sites=SITES, adjust=FIELDS)
+SPACE = build_space(sites=SITES, adjust=tuple(FIELDS))
 PLAN = SearchPlan(line=6, groups=8, blocks=12, self_mode=4, adjust=6, refine=6, calibration=4)
 """The demo's."""
 TRIALS = 42
