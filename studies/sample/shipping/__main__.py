@@ -45,7 +45,9 @@ def ship(packed: Path, pair: PairPlan, shots: Shots, to: Path) -> tuple[GateRow,
     judge.close()
     keep_gate(rows, packed)
     _refuse_what_lacks(rows)
-    shutil.copytree(packed, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CLASSIFIER))
+    others = shutil.ignore_patterns(CLASSIFIER)
+    # Not with their modes: what is written under a temporary name is readable by its owner alone.
+    shutil.copytree(packed, to, dirs_exist_ok=True, ignore=others, copy_function=shutil.copyfile)
     return rows
 
 
