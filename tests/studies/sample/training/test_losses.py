@@ -16,7 +16,7 @@ from studies.sample.scenery.contents import CONTENTS
 from studies.sample.scenery.looks import AXES, Look
 from studies.sample.training.axes import MAIN
 from studies.sample.training.captions import END_OF_TEXT, small_ids, token_ids, vocabulary_rows, without_text
-from studies.sample.training.diffusion import GAMMA, diffusion_loss, even_levels, signal_shares
+from studies.sample.training.diffusion import GAMMA, MOST_MEAN, OFFSET, diffusion_loss, even_levels, signal_shares
 from studies.sample.training.latents import LatentData, latent_data, look_to_train, looks_as_tensor
 from studies.sample.training.pictures import drawn, signed
 from studies.sample.training.subjects import classifier_inputs, new_classifier, recognised, subject_places
@@ -81,7 +81,20 @@ def test_the_loss_is_nothing_for_a_denoiser_that_knows_and_less_for_little_noise
     ratio = signal_shares(CPU) / (1 - signal_shares(CPU))
     weights = ratio.clamp(max=GAMMA) / ratio
     blind = float(diffusion_loss(lambda noised, *_: torch.zeros_like(noised), latents, torch.zeros(20), generator()))
-    assert blind == pytest.approx(float(weights.mean()), rel=0.02)
+    means = (1 / ratio).clamp(max=MOST_MEAN).mean() * (OFFSET**2 + 1 / 32**2)
+    assert blind == pytest.approx(float(weights.mean() * (1 + OFFSET**2) + means), rel=0.02)
+
+
+def test_the_mean_of_a_picture_counts_where_there_is_much_noise() -> None:
+    latents = torch.zeros(20, 4, 32, 32)
+
+    def shifts(noised: torch.Tensor, levels: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        return noised / (1 - signal_shares(CPU)[levels]).sqrt()[:, None, None, None] + 0.1
+
+    ratio = signal_shares(CPU) / (1 - signal_shares(CPU))
+    weights = ratio.clamp(max=GAMMA) / ratio + (1 / ratio).clamp(max=MOST_MEAN)
+    shifted = float(diffusion_loss(shifts, latents, torch.zeros(20), generator()))
+    assert shifted == pytest.approx(0.1**2 * float(weights.mean()), rel=0.05)
 
 
 def test_settled_latents_are_unit_size_and_decode_to_the_same() -> None:
