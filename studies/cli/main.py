@@ -18,6 +18,7 @@ from studies.cli.render import render
 from studies.cli.run import run
 from studies.cli.scorers import scorers
 from studies.cli.trust import allowed, trust_option
+from studies.cli.view import view
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -290,6 +291,7 @@ main.add_command(plot)
 main.add_command(rescore)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(view)
 
 
 if __name__ == "__main__":

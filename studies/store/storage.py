@@ -7,6 +7,7 @@ and its candidate is taken up again before anything else is proposed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +42,8 @@ SLOTS = "slots"
 """Key of a trial's record of the shots it draws, by their places; none: all of the study."""
 WHOLE = "whole"
 """Key of the note that a rescored study holds all its trials."""
+ARTIFACTS = "artifacts"
+"""The folder, within a study's, of the trials' pictures."""
 ARTIFACT = "artifacts:"
 """How Optuna's attribute of a trial begins that names one of its pictures."""
 
@@ -68,23 +71,26 @@ class StudyStore:
         refuse_other_study(folder, name)
         self.folder = folder
         self.name = name
-        artifacts = folder / "artifacts"
+        artifacts = folder / ARTIFACTS
         artifacts.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(artifacts)
         journal = journal_of(folder)
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
-        known = {study.study_name: study for study in self.storage.get_all_studies()}  # reading must not write
-        whole = [
-            n for n in range(1, len(known)) if (one := known.get(_optuna_name(name, n))) and WHOLE in one.user_attrs
-        ]
-        self.rescored = max(whole, default=0) if rescored is None else rescored
+        known = self.storage.get_all_studies()  # reading must not write
+        self.rescored = self.newest_scoring() if rescored is None else rescored
         title = _optuna_name(name, self.rescored)
         self.study = (
             optuna.load_study(study_name=title, storage=self.storage, sampler=sampler)
-            if title in known
+            if title in {study.study_name for study in known}
             else optuna.create_study(study_name=title, storage=self.storage, sampler=sampler, direction="maximize")
         )
+
+    def newest_scoring(self) -> int:
+        """Which of the study's scorings is the newest that is whole."""
+        known = {study.study_name: study for study in self.storage.get_all_studies()}
+        names = {n: _optuna_name(self.name, n) for n in range(1, len(known))}
+        return max((n for n, name in names.items() if name in known and WHOLE in known[name].user_attrs), default=0)
 
     def successor(self) -> StudyStore:
         """An empty study beside this one, for the same trials with other scores; `seal` lets it take this one's place.
@@ -228,6 +234,12 @@ class StudyStore:
             study_or_trial=trial,
             mimetype=f"image/{picture.suffix.lstrip('.')}",
         )
+
+    def sheets(self, trial: FrozenTrial) -> list[Path]:
+        """The files of a trial's pictures, as `attach` stored them; those that are gone are left out."""
+        kept = (json.loads(text) for key, text in trial.system_attrs.items() if key.startswith(ARTIFACT))
+        paths = (self.folder / ARTIFACTS / Path(str(one["artifact_id"])).name for one in kept)
+        return [path for path in paths if path.is_file()]
 
     def note(self, key: str, value: Any) -> None:
         """Store a fact about the whole study, as JSON."""
