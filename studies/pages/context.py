@@ -91,7 +91,7 @@ class Visit:
         kept = {key: value for key, value in query.items() if value is not None}
         return self.request.url.path + ("?" + urlencode(kept) if kept else "")
 
-    def page(self, name: str, /, status: int = 200, **values: object) -> Response:
+    def page(self, name: str, status: int = 200, /, **values: object) -> Response:
         """Return a template as the answer."""
         text = template(self.language, name).render(visit=self, **values)
         answer = HTMLResponse(text, status_code=status)

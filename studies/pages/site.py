@@ -65,15 +65,14 @@ def _answered(view: View, visit: Visit) -> Response:
     try:
         return view(visit)
     except ProblemError as error:
-        return visit.page(
-            "problem.html", status=409 if visit.form else 500, problems=[str(one) for one in error.problems]
-        )
+        problems = [str(problem) for problem in error.problems]
+        return visit.page("problem.html", 409 if visit.form else 500, problems=problems)
 
 
 def _not_here(shared: Site) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
         visit = Visit(site=shared, request=request, form={})
         status = error.status_code if isinstance(error, HTTPException) else 404
-        return visit.page("not_here.html", status=status, why=error.detail if isinstance(error, HTTPException) else "")
+        return visit.page("not_here.html", status, why=error.detail if isinstance(error, HTTPException) else "")
 
     return answer

@@ -37,9 +37,12 @@ def _environment(language: str) -> jinja2.Environment:
     environment.install_gettext_callables(  # pyright: ignore[reportAttributeAccessIssue] - the extension adds it
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
-    environment.globals.update(
-        language=language, languages=LANGUAGES, version=version("sd-recipe-search"), weights_chart=weights_chart
-    )
+    environment.globals |= {
+        "language": language,
+        "languages": LANGUAGES,
+        "version": version("sd-recipe-search"),
+        "weights_chart": weights_chart,
+    }
     environment.filters.update(
         signed=signed, plain=plain, clock=partial(clock, language=language), ago=partial(ago, language=language)
     )

@@ -87,11 +87,8 @@ def model_best(study: Snapshot) -> ModelBest | None:
 
 def _distance(study: Snapshot, one: Point, other: Point) -> float:
     """The sum of squared differences over the knobs, each in shares of its range; words count whole."""
-    knobs = study.spec.search.space.free
-    return sum(
-        float(one[k.name] != other[k.name])
-        if k.is_choice
-        else ((one[k.name] - other[k.name]) / (k.high - k.low or 1)) ** 2
-        for k in knobs
-        if k.name in one and k.name in other
-    )
+    total = 0.0
+    for knob in study.spec.search.space.free:
+        away = one.get(knob.name, 0.0) - other.get(knob.name, 0.0)
+        total += float(away != 0) if knob.is_choice else (away / (knob.high - knob.low or 1)) ** 2
+    return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from studies.pages.reading.snapshot import Snapshot
 
@@ -25,7 +26,7 @@ class Pace:
 def pace(study: Snapshot) -> Pace | None:
     """Return the pace of a study; None while fewer than two trials ended without a break between."""
     ends = sorted(trial.ended for trial in study.trials if trial.ended is not None)[-RECENT:]
-    gaps = [(later - earlier).total_seconds() for earlier, later in zip(ends, ends[1:], strict=False)]
+    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(ends)]
     gaps = [gap for gap in gaps if gap < BREAK_S]
     if not gaps or sum(gaps) <= 0:
         return None

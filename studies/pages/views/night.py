@@ -18,9 +18,6 @@ from studies.store.requests import ask, withdraw
 
 LATEST = 12
 """The most trials that are shown as they come."""
-STRIP = 6
-"""The most pictures of a row of the strip."""
-
 _FINDERS: dict[str, BestFinder] = {}
 
 
@@ -29,16 +26,16 @@ def night_page(visit: Visit) -> Response:
     study = visit.study
     best = _FINDERS.setdefault(str(visit.reader.file), BestFinder()).best(study)
     recipe = _candidate(study, best)
-    values = {
-        "study": study,
-        "best": best,
-        "recipe": recipe_words(recipe.recipe) if recipe else None,
-        "strip": strip(study, best),
-        "latest": [t for t in reversed(study.trials) if t.sheet is not None][:LATEST],
-        "pace": pace(study),
-        "night_lines": last_lines(study.spec.storage.folder) if not study.is_at_work else (),
-    }
-    return visit.page("night_live.html" if visit.asked("part") == "live" else "night.html", **values)
+    return visit.page(
+        "night_live.html" if visit.asked("part") == "live" else "night.html",
+        study=study,
+        best=best,
+        recipe=recipe_words(recipe.recipe) if recipe else None,
+        strip=strip(study, best),
+        latest=[t for t in reversed(study.trials) if t.sheet is not None][:LATEST],
+        pace=pace(study),
+        night_lines=last_lines(study.spec.storage.folder) if not study.is_at_work else (),
+    )
 
 
 def _candidate(study: Snapshot, best: ModelBest | None) -> Candidate | None:
