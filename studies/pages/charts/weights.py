@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from studies.pages.reading.recipe_words import WeightRow
 
-BAR, HEIGHT, FOOT = 22, 96, 34
+BAR, HEIGHT, FOOT = 22, 96, 46
 """Width of a block's place, height of a ratio of 1, and room for the names, in units of the drawing."""
 
 
