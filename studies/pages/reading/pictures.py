@@ -25,7 +25,7 @@ SIZES = ("160", "320", "640", "full")
 FOLDER = "pages"
 """The folder, within a study's, of small pictures; it may be deleted."""
 _NAME = re.compile(
-    r"(?:t(?P<trial>\d{1,9})|p-(?P<proof>[0-9a-f]{8,64})|r(?P<reference>\d{1,6}))(?:\.(?P<index>\d{1,6}))?"
+    r"(?:t(?P<trial>\d{1,9})|p-(?P<proof>[0-9a-f]{8,64})|r(?P<reference>\d{1,6}))(?:\.(?P<index>\d{1,6}))?", re.ASCII
 )
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Pictures that are made small at the same time: the night needs the processor too."""
@@ -57,12 +57,18 @@ def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
         return None
     index = None if found["index"] is None else int(found["index"])
     if found["trial"] is not None:
-        return _of_trial(study, int(found["trial"]), index, name)
+        return _inside(study, _of_trial(study, int(found["trial"]), index, name))
     if found["proof"] is not None:
-        return None if index is None else _of_proof(study, found["proof"], index, name)
+        return None if index is None else _inside(study, _of_proof(study, found["proof"], index, name))
     references = study.spec.target.references
     number = int(found["reference"])
     return _whole(references[number], name) if index is None and number < len(references) else None
+
+
+def _inside(study: Snapshot, picture: KeptPicture | None) -> KeptPicture | None:
+    """The picture, unless a link leads out of the study's folder."""
+    folder = study.spec.storage.folder.resolve()
+    return picture if picture is not None and picture.file.resolve().is_relative_to(folder) else None
 
 
 def _of_trial(study: Snapshot, number: int, index: int | None, name: str) -> KeptPicture | None:
