@@ -2,7 +2,7 @@
 
 Names: ``t17`` is the contact sheet of trial 17, ``t17.3`` its picture 3; ``p-KEY.5`` the held-out picture 5 of the
 candidate with that key; ``k-KEY-SHOTS.2`` picture 2 of a candidate that was rendered at a set of shots beside the
-trials, as recipes are that scores are measured from; ``r4`` reference 4; ``d_t17.3_t0.3`` the difference of two pictures.
+trials, as recipes are that scores are measured from; ``r4`` reference 4; ``d_t17.3_t0.3`` how two pictures differ.
 Numbers of pictures are from 0.
 """
 
@@ -34,7 +34,8 @@ AMPLIFIED = 4
 """How many times stronger a difference is drawn than it is."""
 _NAME = re.compile(
     r"(?:t(?P<trial>\d{1,9})|p-(?P<proof>[0-9a-f]{8,64})|k-(?P<kept>[0-9a-f]{8,64})-(?P<shots>[0-9a-f]{12})"
-    r"|r(?P<reference>\d{1,6}))(?:\.(?P<index>\d{1,6}))?"
+    r"|r(?P<reference>\d{1,6}))(?:\.(?P<index>\d{1,6}))?",
+    re.ASCII,
 )
 _DIFFERENCE = re.compile(r"d_([^_]+)_([^_]+)")
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -51,6 +52,11 @@ class KeptPicture:
     """Returns its pixels; raises StudyError where they cannot be read."""
     name: str
 
+    @property
+    def file(self) -> Path:
+        """The file of a picture that is no difference."""
+        return self.files[0]
+
 
 def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
     """Return a picture by its name; None where the study has none of that name."""
@@ -61,14 +67,20 @@ def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
         return None
     index = None if found["index"] is None else int(found["index"])
     if found["trial"] is not None:
-        return _of_trial(study, int(found["trial"]), index, name)
+        return _inside(study, _of_trial(study, int(found["trial"]), index, name))
     if found["proof"] is not None:
-        return None if index is None else _of_proof(study, found["proof"], index, name)
+        return None if index is None else _inside(study, _of_proof(study, found["proof"], index, name))
     if found["kept"] is not None:
-        return None if index is None else _of_set(study, found["kept"], found["shots"], index, name)
+        return None if index is None else _inside(study, _of_set(study, found["kept"], found["shots"], index, name))
     references = study.spec.target.references
     number = int(found["reference"])
     return _whole(references[number], name) if index is None and number < len(references) else None
+
+
+def _inside(study: Snapshot, picture: KeptPicture | None) -> KeptPicture | None:
+    """The picture, unless a link leads out of the study's folder."""
+    folder = study.spec.storage.folder.resolve()
+    return picture if picture is not None and picture.file.resolve().is_relative_to(folder) else None
 
 
 def _of_trial(study: Snapshot, number: int, index: int | None, name: str) -> KeptPicture | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,7 +55,7 @@ def score_word(interval: Interval | None) -> ScoreWord:
 
 def scorer_scores(study: Snapshot, trial: ShownTrial) -> tuple[ScorerScore, ...]:
     """Return what every scorer says, those that count most first."""
-    off = frozenset(study.notes.get(OFF) or ())
+    off: frozenset[str] = frozenset(study.notes.get(OFF) or ())
     parts: Mapping[str, Mapping[str, Any]] = trial.attributes.get("scores", {})
     factor = half_width(trial)
     rates = {known.name: known.rates for known in SCORERS}
@@ -113,16 +114,19 @@ class ScoreLead:
 def score_lead(one: ShownTrial, other: ShownTrial) -> ScoreLead | None:
     """Return the lead of a trial over another on search pictures; None where one has no score.
 
-    The standard errors are added as if the errors were independent. Both scores are differences from the base recipe on
-    equal pictures, which they share, so the true interval is mostly narrower.
+    The halves of the intervals are added as if the errors were independent. Both scores are measured from the same base
+    recipe on equal pictures, so the true interval is mostly narrower.
     """
     if one.score is None or other.score is None:
         return None
-    value, factors = one.score - other.score, [half_width(trial) for trial in (one, other)]
-    interval = None
-    if factors[0] is not None and factors[1] is not None:
-        error = (
-            max(factors[0], factors[1]) * ((one.standard_error or 0.0) ** 2 + (other.standard_error or 0.0) ** 2) ** 0.5
-        )
-        interval = (value - error, value + error)
+    halves = [_half(trial) for trial in (one, other)]
+    value, interval = one.score - other.score, None
+    if halves[0] is not None and halves[1] is not None:
+        half = math.hypot(halves[0], halves[1])
+        interval = (value - half, value + half)
     return ScoreLead(value=value, interval=interval, same_pictures=one.slots == other.slots)
+
+
+def _half(trial: ShownTrial) -> float | None:
+    """Half the interval of a trial's score."""
+    return None if trial.interval is None else (trial.interval[1] - trial.interval[0]) / 2

@@ -69,13 +69,8 @@ class Snapshot:
         """Every set of shots that a night renders, by its key: the trials', what its stages draw, the proof's."""
         shots = self.spec.shots
         slots = {trial.slots for trial in self.trials}
-        sets = [
-            shots.trials,
-            shots.proof,
-            *map(shots.drawn, slots),
-            *map(shots.drawn, filter(None, map(shots.fresh, slots))),
-        ]
-        return {shots_key(one): one for one in sets}
+        slots |= {fresh for one in slots if (fresh := shots.fresh(one))}
+        return {shots_key(one): one for one in (shots.trials, shots.proof, *map(shots.drawn, sorted(slots)))}
 
     @cached_property
     def scored(self) -> tuple[ShownTrial, ...]:

@@ -28,7 +28,7 @@ class StartLines:
     recipe: str
     """What is in it."""
     vae: str
-    """The VAE to name first in `[space.choices]`, which no recipe says; "" where it is the first, or there is no choice."""
+    """The VAE to name first in `[space.choices]`, since no recipe says it; "" where nothing is to be done."""
 
 
 def start_lines(space: Space, candidate: Candidate, point: Point, name: str) -> StartLines:

@@ -41,7 +41,6 @@ def _holds_more(sheet: Path, _stamp: int, few: int, many: int, picture: tuple[in
     if sizes[0] != sizes[1]:
         return kept_size(sheet, StudyError) == sizes[1]
     place = cell(read_picture(sheet), few, many, height, width)
-    middle = place[
-        height // 4 : height - height // 4, width // 4 : width - width // 4
-    ]  # the edges have their neighbours'
+    # Compression mixes the edges of a place with its neighbours.
+    middle = place[height // 4 : height - height // 4, width // 4 : width - width // 4]
     return bool(middle.size) and min(PAPER) - int(middle.min()) > NEAR_PAPER

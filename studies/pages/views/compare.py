@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -85,7 +85,7 @@ def compare_page(visit: Visit) -> Response:
     )
 
 
-def compared_shots(left: dict[str, ShotPicture], right: dict[str, ShotPicture]) -> tuple[ComparedShot, ...]:
+def compared_shots(left: Mapping[str, ShotPicture], right: Mapping[str, ShotPicture]) -> tuple[ComparedShot, ...]:
     """Return the prompts and seeds of which both have a picture, those of the search first."""
     shared = [
         ComparedShot(shot=one.shot, left=one.name, right=right[key].name, is_held_out=one.is_held_out)
