@@ -109,9 +109,9 @@ def _named_in(study: Snapshot, text: str) -> tuple[NamedRecipe, ...]:
 
 def _around(study: Snapshot, trial: ShownTrial) -> tuple[ShownTrial | None, ShownTrial | None]:
     """The trials before and after it, by number."""
-    place = study.trials.index(trial)
-    later = study.trials[place + 1 : place + 2]
-    return study.trials[place - 1] if place else None, later[0] if later else None
+    before = max((one for one in study.by_number if one < trial.number), default=-1)
+    after = min((one for one in study.by_number if one > trial.number), default=-1)
+    return study.by_number.get(before), study.by_number.get(after)
 
 
 def shot_rows(study: Snapshot, trial: ShownTrial, beside: tuple[NamedRecipe, ...]) -> tuple[ShotRow, ...]:
