@@ -39,6 +39,8 @@ def start_process(file: Path, folder: Path) -> None:
         raise StudyError(
             f"cannot be written ({error.strerror})", place=(folder,), remedy="allow writing there"
         ) from error
+    # A process that ended stays listed until it is waited for.
+    threading.Thread(target=night.wait, daemon=True).start()
 
 
 def last_lines(folder: Path) -> tuple[str, ...]:
