@@ -28,7 +28,7 @@ def start_process(file: Path, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("wb") as log:
-            subprocess.Popen(
+            night = subprocess.Popen(
                 [sys.executable, "-m", "studies.cli.main", "run", str(file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
