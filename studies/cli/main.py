@@ -165,14 +165,16 @@ def _with_words(context: click.Context, parameter: click.Parameter, text: str) -
 @plain_errors
 def approve(study: Path, finalist: int | None, trial: int | None, note: str, by: str | None) -> None:
     """Pin a recipe. A pinned recipe never changes."""
-    from studies.cli.actions import approve_recipe, refuse_swapped
+    from studies.progress import bytes_meter
+    from studies.review.approval import approve_recipe, refuse_swapped
 
     if finalist is not None and trial is not None:
         raise click.UsageError("give --finalist or --trial, not both")
     spec = opened(study)
 
     def check() -> None:
-        refuse_swapped(spec.storage, spec.merge, spec.rendering, console())
+        with bytes_meter("reading the models", console()) as progress:
+            refuse_swapped(spec.storage, spec.merge, spec.rendering, progress)
 
     pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note=note, by=by, check=check)
     click.echo(f"pinned as {pin.number}: {pin.source}, recipe {pin.recipe_key[:8]}, by {pin.by} at {pin.at}")

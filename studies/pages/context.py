@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from studies.pages.background.jobs import JobList
+from studies.pages.background.judging import JudgingList
 from studies.pages.languages import COOKIE, language_for
 from studies.pages.library import Library
 from studies.pages.reading.reader import StudyReader
@@ -29,6 +31,8 @@ class Site:
 
     library: Library
     access: Access
+    judging: JudgingList = field(default_factory=JudgingList)
+    jobs: JobList = field(default_factory=JobList)
 
 
 @dataclass(frozen=True, kw_only=True)

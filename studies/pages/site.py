@@ -19,7 +19,10 @@ from studies.pages.context import Site, View, Visit, form_of
 from studies.pages.events import EventStream
 from studies.pages.library import Library
 from studies.pages.views.compare import compare_page
+from studies.pages.views.exports import download, exports_page, start_export
+from studies.pages.views.finalists import approve, finalists_page, reject_finalist
 from studies.pages.views.gallery import gallery_page
+from studies.pages.views.judge import judge_page, judged_picture, keep_pick, undo_pick
 from studies.pages.views.night import ask_night, night_page, start_night
 from studies.pages.views.pictures import picture_answer
 from studies.pages.views.studies import studies_page
@@ -35,11 +38,21 @@ READ: dict[str, View] = {
     "/s/{study}/trials/{number}": trial_page,
     "/s/{study}/compare": compare_page,
     "/s/{study}/pictures/{picture}.{size}.webp": picture_answer,
+    "/s/{study}/judge": judge_page,
+    "/s/{study}/judge/{picture}.webp": judged_picture,
+    "/s/{study}/finalists": finalists_page,
+    "/s/{study}/exports": exports_page,
+    "/s/{study}/exports/{file}": download,
 }
 """What can be read, by address."""
 WRITE: dict[str, View] = {
     "/s/{study}/start": start_night,
     "/s/{study}/ask": ask_night,
+    "/s/{study}/picks": keep_pick,
+    "/s/{study}/undo": undo_pick,
+    "/s/{study}/approve": approve,
+    "/s/{study}/reject": reject_finalist,
+    "/s/{study}/export": start_export,
 }
 """What can be sent, by address; each answers with another page, so that going back or reloading sends nothing again."""
 

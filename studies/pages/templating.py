@@ -44,7 +44,11 @@ def _environment(language: str) -> jinja2.Environment:
         "weights_chart": weights_chart,
     }
     environment.filters.update(
-        signed=signed, plain=plain, clock=partial(clock, language=language), ago=partial(ago, language=language)
+        signed=signed,
+        plain=plain,
+        clock=partial(clock, language=language),
+        ago=partial(ago, language=language),
+        moment=partial(moment, language=language),
     )
     return environment
 
@@ -65,6 +69,14 @@ def clock(moment: datetime, *, language: str = "en") -> str:
     if abs(datetime.now().astimezone() - local) < TODAY:
         return format_time(local, "short", locale=locale, tzinfo=local.tzinfo)
     return format_datetime(local, "short", locale=locale, tzinfo=local.tzinfo)
+
+
+def moment(text: str, *, language: str = "en") -> str:
+    """Return a time of ISO 8601 as `clock` does; the text itself where it is none, as a person may have written it."""
+    try:
+        return clock(datetime.fromisoformat(text), language=language)
+    except (ValueError, OverflowError, OSError):
+        return text
 
 
 def ago(moment: datetime, *, language: str = "en") -> str:

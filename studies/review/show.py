@@ -19,6 +19,7 @@ from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
+from studies.review.rejections import read_rejections
 from studies.store.outcome import REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import WORKER, StudyStore, complete
@@ -62,6 +63,9 @@ def overview(
         for pin in read_pins(storage.folder, storage.name):
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
             yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+    with problems.collecting():
+        for one in read_rejections(storage.folder):
+            yield f"rejected: {one.label}, recipe {one.key[:8]}, by {one.by} at {one.at}: {one.words}"
     problems.raise_as(StudyError)
 
 

@@ -111,6 +111,11 @@ class Snapshot:
         )
 
     @property
+    def shown_state(self) -> str:
+        """How the study stands, in one word of the pages: as `state`, or ``approved`` where a recipe is."""
+        return "approved" if self.pins and not self.is_at_work else self.state
+
+    @property
     def is_at_work(self) -> bool:
         """Whether a night is at work."""
         return bool(self.workers)

@@ -23,10 +23,10 @@ from engine.engine import Engine
 from engine.merging.metadata import METADATA_KEY
 from engine.merging.output import ArithmeticName, Output
 from engine.recipes.recipe import Recipe
-from studies.cli.actions import approve_recipe
 from studies.drawing.sheets import read_picture
 from studies.errors import StudyError
 from studies.night.night import Night
+from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
