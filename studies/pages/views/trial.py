@@ -23,7 +23,7 @@ from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.scores import score_word, scorer_scores
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.start_lines import StartLines, start_lines
-from studies.pages.reading.trial_sheets import sheet_shots
+from studies.pages.reading.trial_sheets import sheet_shots, sheet_size
 from studies.pages.reading.trials import ShownTrial
 
 NEIGHBOURS = 6
@@ -61,6 +61,8 @@ class Neighbour:
     """A similar recipe, and how it differs."""
 
     trial: ShownTrial
+    size: tuple[int, int] | None
+    """Of its contact sheet."""
     difference: RecipeContrast
 
 
@@ -156,7 +158,7 @@ def _neighbours(study: Snapshot, trial: ShownTrial, own: NamedRecipe | None) -> 
         return ()
     near = nearest(study.spec.search.space, trial, study.trials, NEIGHBOURS)
     return tuple(
-        Neighbour(trial=one, difference=contrast(own.candidate.recipe, one.candidate.recipe))
+        Neighbour(trial=one, size=sheet_size(one), difference=contrast(own.candidate.recipe, one.candidate.recipe))
         for one in near
         if one.candidate is not None
     )

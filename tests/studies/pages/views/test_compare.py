@@ -10,6 +10,7 @@ import pytest
 
 from studies.pages.reading.pictures import AMPLIFIED, kept_picture
 from studies.pages.reading.reader import StudyReader
+from studies.pages.templating import signed
 from tests.studies.pages.conftest import Visitor
 from tests.studies.pages.made_gallery import SHEETLESS
 
@@ -71,7 +72,7 @@ def test_finalists_and_parents_are_compared_on_held_out_pictures(copied: Path, v
     first = study.outcome.finalists[0]
     text = client.get("/s/small/compare?left=f1&right=A").text
     lead = next(one for one in first.comparisons if one.against == "A")
-    assert f"On held-out pictures Finalist 1 leads A by {lead.mean:+.2f}".replace("-", "\N{MINUS SIGN}") in text
+    assert f"On held-out pictures Finalist 1 leads A by {signed(lead.mean)}" in text
     held_out = [name for name in PICTURE.findall(text) if name.startswith("p-")]
     assert held_out[:2] == [f"p-{first.candidate.key[:20]}.0", f"p-{study.outcome.baselines[0].candidate.key[:20]}.0"]
     assert client.get(f"/s/small/pictures/{held_out[0]}.320.webp").status_code == 200
