@@ -94,9 +94,7 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
     )
 
 
-def shown_finalists(
-    study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]
-) -> tuple[ShownFinalist, ...]:
+def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]) -> tuple[ShownFinalist, ...]:
     """Return the finalists of a proof, the best first."""
     count = len(study.spec.shots.proof)
     return tuple(
