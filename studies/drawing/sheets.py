@@ -63,13 +63,18 @@ def grid(pictures: Sequence[RgbPicture], path: Path) -> None:
     """Write a trial's pictures, unscaled, in a near-square grid."""
     height, width = pictures[0].shape[:2]
     columns = _columns(len(pictures), height, width)
-    rows = math.ceil(len(pictures) / columns)
-    sheet = Image.new("RGB", (columns * (width + 2) + 2, rows * (height + 2) + 2), PAPER)
+    sheet = Image.new("RGB", grid_size(len(pictures), height, width), PAPER)
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
         sheet.paste(Image.fromarray(picture), (2 + column * (width + 2), 2 + row * (height + 2)))
     with replaced(path) as temporary:
         sheet.save(temporary)
+
+
+def grid_size(count: int, height: int, width: int) -> tuple[int, int]:
+    """Width and height of what ``grid`` writes of ``count`` pictures."""
+    columns = _columns(count, height, width)
+    return columns * (width + 2) + 2, math.ceil(count / columns) * (height + 2) + 2
 
 
 def cell(sheet: RgbPicture, index: int, count: int, height: int, width: int) -> RgbPicture:

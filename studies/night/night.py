@@ -154,7 +154,7 @@ class Night:
         """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
         suggester, bounds = self._suggester(store), distributions(self.spec.search.space)
         planned = [stage for stage in STAGES if suggester.trials(stage)]
-        while self._may_go_on(bar):
+        while self._may_go_on():
             with worker.turn():
                 store.reap(worker.others())
                 proposal = store.owed(planned) or suggester.next(store.history())
@@ -170,11 +170,12 @@ class Night:
             else:
                 return
 
-    def _may_go_on(self, bar: Meter) -> bool:
+    def _may_go_on(self) -> bool:
         """Wait while a pause is asked; False when a stop is asked."""
         folder = self.spec.storage.folder
+        if is_asked(folder, "pause"):
+            self._saying("paused as asked")()
         while is_asked(folder, "pause") and not is_asked(folder, "stop"):
-            bar.advance(0, note="paused as asked")
             time.sleep(POLL_S)
         return not is_asked(folder, "stop")
 

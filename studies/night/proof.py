@@ -230,7 +230,14 @@ def _comparison(
     panel: Panel, features: Mapping[str, Features], label: str, rival: str, confidence: float
 ) -> Comparison:
     difference = panel.compare(features[label], features[rival], confidence=confidence)
-    return Comparison(against=rival, mean=difference.mean, low=difference.low, high=difference.high)
+    return Comparison(
+        against=rival,
+        mean=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        pictures_won=difference.won,
+        pictures=difference.pictures,
+    )
 
 
 def draw_sheet(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from studies.errors import StudyError
@@ -27,7 +28,7 @@ def start_process(file: Path, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("wb") as log:
-            subprocess.Popen(
+            night = subprocess.Popen(
                 [sys.executable, "-m", "studies.cli.main", "run", str(file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -38,6 +39,8 @@ def start_process(file: Path, folder: Path) -> None:
         raise StudyError(
             f"cannot be written ({error.strerror})", place=(folder,), remedy="allow writing there"
         ) from error
+    # A process that ended stays listed until it is waited for.
+    threading.Thread(target=night.wait, daemon=True).start()
 
 
 def last_lines(folder: Path) -> tuple[str, ...]:

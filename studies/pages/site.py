@@ -18,12 +18,15 @@ from engine.errors import ProblemError
 from studies.pages.context import Site, View, Visit, form_of
 from studies.pages.events import EventStream
 from studies.pages.library import Library
+from studies.pages.views.compare import compare_page
 from studies.pages.views.exports import download, exports_page, start_export
 from studies.pages.views.finalists import approve, finalists_page, reject_finalist
+from studies.pages.views.gallery import gallery_page
 from studies.pages.views.judge import judge_page, judged_picture, keep_pick, undo_pick
 from studies.pages.views.night import ask_night, night_page, start_night
 from studies.pages.views.pictures import picture_answer
 from studies.pages.views.studies import studies_page
+from studies.pages.views.trial import trial_page
 from studies.store.access import Access
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,6 +34,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 READ: dict[str, View] = {
     "/": studies_page,
     "/s/{study}": night_page,
+    "/s/{study}/trials": gallery_page,
+    "/s/{study}/trials/{number}": trial_page,
+    "/s/{study}/compare": compare_page,
     "/s/{study}/pictures/{picture}.{size}.webp": picture_answer,
     "/s/{study}/judge": judge_page,
     "/s/{study}/judge/{picture}.webp": judged_picture,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,9 @@ _KEYS = {"search_summary": "course"}
 
 COMPARED = ("against", "mean", "low", "high")
 """Keys of a comparison in the file."""
-_COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True))
+COUNTED = ("pictures_won", "pictures")
+"""Keys of a comparison that files of before do not have."""
+_COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True)) | {f"{key}?": int for key in COUNTED}
 _STANDING: Shape = {
     "label": str,
     "recipe": str,
@@ -64,6 +66,10 @@ class Comparison:
     low: float
     """Lower end of the interval, whose level is the outcome's."""
     high: float
+    pictures_won: int = 0
+    """How many pictures are better than the other recipe's at the same prompt and seed."""
+    pictures: int = 0
+    """How many were compared; 0 in files of versions that did not write it."""
 
     @property
     def is_better(self) -> bool:
@@ -250,10 +256,14 @@ def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
             recipe=row["recipe"],
             value=row["value"],
             reasons=tuple(row["reasons"]),
-            comparisons=tuple(Comparison(**{key: one[key] for key in COMPARED}) for one in row["comparisons"]),
+            comparisons=tuple(map(_comparison_of_row, row["comparisons"])),
             numbers=row.get("numbers", {}),
             alarm=row.get("alarm", ""),
             vae=row.get("vae", ""),
         )
         for row in rows
     )
+
+
+def _comparison_of_row(row: Mapping[str, Any]) -> Comparison:
+    return Comparison(**{key: row[key] for key in COMPARED}, **{key: row[key] for key in COUNTED if key in row})

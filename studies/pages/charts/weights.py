@@ -8,8 +8,8 @@ from markupsafe import Markup, escape
 
 from studies.pages.reading.recipe_words import WeightRow
 
-BAR, HEIGHT, FOOT = 22, 96, 34
-"""Width of a block's place, height of a ratio of 1, and room for the names, in units of the drawing."""
+BAR, HEIGHT, FOOT, LEFT = 22, 96, 46, 14
+"""Width of a block's place, height of a ratio of 1, room for the names below and left, in units of the drawing."""
 
 
 def weights_chart(row: WeightRow, beside: WeightRow | None = None) -> Markup:
@@ -25,9 +25,9 @@ def weights_chart(row: WeightRow, beside: WeightRow | None = None) -> Markup:
     )
     half = HEIGHT / 2
     return Markup(
-        '<svg class="weights" viewBox="0 0 {w} {h}" role="img" aria-label="{text}">'
+        '<svg class="weights" viewBox="-{left} 0 {w} {h}" role="img" aria-label="{text}">'
         '<line class="half" x1="0" x2="{w}" y1="{half}" y2="{half}"/>{bars}</svg>'
-    ).format(w=width, h=HEIGHT + FOOT, half=half, text=text, bars=bars)
+    ).format(left=LEFT, w=width + LEFT, h=HEIGHT + FOOT, half=half, text=text, bars=bars)
 
 
 def _bar(place: int, block: str, ratio: float, other: float | None) -> Markup:
@@ -56,7 +56,7 @@ def _bar(place: int, block: str, ratio: float, other: float | None) -> Markup:
         high=max(HEIGHT - top, 1.5),
         mark=mark,
         middle=left + BAR - 10,
-        foot=HEIGHT + 14,
+        foot=HEIGHT + 12,
     )
 
 

@@ -14,6 +14,7 @@ from search.finalists import choose, posterior_means
 from search.history import Point
 from search.plan import FLAT_RATIOS
 from studies.candidate import Candidate
+from studies.pages.reading.likeness import distance
 from studies.pages.reading.snapshot import Snapshot
 
 AGAIN_S = 60.0
@@ -74,7 +75,7 @@ def model_best(study: Snapshot) -> ModelBest | None:
     point = choose(search.space, study.history, 1, search.plan)[0].point
     flats = [search.space.flat(ratio) for ratio in FLAT_RATIOS]
     means = posterior_means(search.space, study.history, [point, *flats], search.plan)
-    nearest = min(scored, key=lambda trial: _distance(study, trial.point, point))
+    nearest = min(scored, key=lambda trial: distance(search.space, trial.point, point))
     return ModelBest(
         candidate=search.candidate(point),
         point=point,
@@ -83,12 +84,3 @@ def model_best(study: Snapshot) -> ModelBest | None:
         nearest=nearest.number,
         after=len(scored),
     )
-
-
-def _distance(study: Snapshot, one: Point, other: Point) -> float:
-    """The sum of squared differences over the knobs, each in shares of its range; words count whole."""
-    total = 0.0
-    for knob in study.spec.search.space.free:
-        away = one.get(knob.name, 0.0) - other.get(knob.name, 0.0)
-        total += float(away != 0) if knob.is_choice else (away / (knob.high - knob.low or 1)) ** 2
-    return total

@@ -12,7 +12,7 @@ from engine.errors import Problems
 from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import INPUTS, SURROUNDINGS
-from studies.night.night import PROVING
+from studies.night.night import PROVED, PROVING
 from studies.night.noise import NOISE, suggester_of
 from studies.pages.reading.snapshot import Snapshot, StudyState
 from studies.pages.reading.trials import shown_trials
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WORKERS_SEEN_S = 2.0
 """Seconds for which it is taken that the same workers are at work."""
-NOTES = (INPUTS, SURROUNDINGS, NOISE, OFF, CALIBRATION, PROVING)
+NOTES = (INPUTS, SURROUNDINGS, NOISE, OFF, CALIBRATION, PROVED, PROVING)
 """The notes of a study that pages read."""
 
 Signature = tuple[tuple[int, int, int], ...]
@@ -125,17 +125,8 @@ class StudyReader:
 
 
 def _files_of(file: Path, folder: Path) -> list[Path]:
-    names = (
-        "journal.log",
-        "outcome.json",
-        "picks.jsonl",
-        "rejections.jsonl",
-        "pins",
-        "exports",
-        "pause-asked",
-        "stop-asked",
-    )
-    return [file, *(folder / name for name in names)]
+    files = ("journal.log", "outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
+    return [file, *(folder / name for name in (*files, "pins", "exports"))]
 
 
 def _signature(paths: list[Path]) -> Signature:
@@ -176,5 +167,7 @@ def _state_at_work(study: Snapshot, folder: Path) -> StudyState:
 
 def _is_proving(study: Snapshot) -> bool:
     """Whether the night says that it proves: it does when no trial is left, which may be before the plan's last one."""
-    begun = study.notes.get(PROVING)
-    return begun is not None and not study.running and begun["trials"] == len(study.trials) and study.outcome is None
+    begun, ended = study.notes.get(PROVING), study.notes.get(PROVED)
+    if begun is None or study.running or begun["trials"] != len(study.trials):
+        return False
+    return ended is None or ended["at"] < begun["at"]

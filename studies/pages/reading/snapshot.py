@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from engine.shots.shot import Shot
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from studies.pages.reading.trials import ShownTrial
 from studies.store.outcome import Outcome
 from studies.store.pins import Pin
+from studies.store.renders import shots_key
 from studies.studyfile.spec import StudySpec
 
 StudyState = Literal[
@@ -61,6 +63,14 @@ class Snapshot:
     def by_number(self) -> Mapping[int, ShownTrial]:
         """The trials by their numbers."""
         return {trial.number: trial for trial in self.trials}
+
+    @cached_property
+    def shot_sets(self) -> Mapping[str, tuple[Shot, ...]]:
+        """Every set of shots that a night renders, by its key: the trials', what its stages draw, the proof's."""
+        shots = self.spec.shots
+        slots = {trial.slots for trial in self.trials}
+        slots |= {fresh for one in slots if (fresh := shots.fresh(one))}
+        return {shots_key(one): one for one in (shots.trials, shots.proof, *map(shots.drawn, sorted(slots)))}
 
     @cached_property
     def scored(self) -> tuple[ShownTrial, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -14,10 +16,14 @@ from studies.pages.reading.pace import pace
 from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
+from studies.store.outcome import Outcome
 from studies.store.requests import ask, withdraw
 
 LATEST = 12
 """The most trials that are shown as they come."""
+TILES = 4
+"""The most held-out pictures of a recipe on the strip."""
+
 _FINDERS: dict[str, BestFinder] = {}
 
 
@@ -45,8 +51,22 @@ def _candidate(study: Snapshot, best: ModelBest | None) -> Candidate | None:
     return best.candidate if best else None
 
 
-def strip(study: Snapshot, best: ModelBest | None) -> tuple[tuple[str, ShownTrial], ...]:
-    """Return the trials whose pictures stand side by side: the one nearest to the best, A, B, the best FLAT."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripColumn:
+    """One recipe of the strip, with pictures at equal prompts and seeds."""
+
+    label: str
+    """`A`, `B`, `FLAT 0.4`; "best" stands for the trial nearest to the best, "finalist" for the first one."""
+    pictures: tuple[str, ...]
+    """Names of pictures; one alone is a contact sheet."""
+    trial: int | None = None
+    """The trial, where it is one."""
+
+
+def strip(study: Snapshot, best: ModelBest | None) -> tuple[StripColumn, ...]:
+    """Return what stands side by side: the best, A, B, the best FLAT; held-out pictures once there are some."""
+    if study.state == "proved" and study.outcome is not None and study.outcome.finalists:
+        return _proved_strip(study, study.outcome)
     shown: list[tuple[str, ShownTrial]] = []
     if best is not None:
         shown.append(("best", study.by_number[best.nearest]))
@@ -55,7 +75,27 @@ def strip(study: Snapshot, best: ModelBest | None) -> tuple[tuple[str, ShownTria
         shown += [(label, trial) for trial in flats if _flat_ratio(study, trial) == ratio][:1]
     middle = [trial for trial in flats if 0.0 < (_flat_ratio(study, trial) or 0.0) < 1.0]
     shown += [(f"FLAT {_flat_ratio(study, trial):g}", trial) for trial in middle[:1]]
-    return tuple(shown)
+    return tuple(
+        StripColumn(label=label, pictures=(f"t{trial.number}",), trial=trial.number)
+        for label, trial in shown
+        if trial.sheet is not None
+    )
+
+
+def _proved_strip(study: Snapshot, outcome: Outcome) -> tuple[StripColumn, ...]:
+    flats = [one for one in outcome.baselines if one.label not in outcome.models and one.value is not None]
+    best_flat = max(flats, key=lambda one: one.value or 0.0, default=None)
+    parents = [one for one in outcome.baselines if one.label in outcome.models]
+    shown = [
+        ("finalist", outcome.finalists[0]),
+        *((one.label, one) for one in (*parents, best_flat) if one is not None),
+    ]
+    count = len(study.spec.shots.proof)
+    places = sorted({place * count // TILES for place in range(TILES)})
+    return tuple(
+        StripColumn(label=label, pictures=tuple(f"p-{one.candidate.key[:20]}.{place}" for place in places))
+        for label, one in shown
+    )
 
 
 def _flat_ratio(study: Snapshot, trial: ShownTrial) -> float | None:

@@ -16,7 +16,7 @@ from studies.errors import StudyError
 from studies.review.show import standings
 from studies.store.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 
-BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6)
+BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6, pictures_won=19, pictures=24)
 TIES = Comparison(against="FLAT_50", mean=0.3, low=-0.2, high=0.8)
 
 
@@ -67,6 +67,15 @@ def test_an_outcome_of_before_there_were_numbers_reads(tmp_path: Path) -> None:
         del row["numbers"], row["alarm"]
     path.write_text(json.dumps(fields))
     assert read_outcome(tmp_path) == outcome(BEATS)
+
+
+def test_an_outcome_of_before_pictures_were_counted_reads(tmp_path: Path) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    fields = json.loads(path.read_text())
+    del fields["finalists"][0]["comparisons"][0]["pictures_won"], fields["finalists"][0]["comparisons"][0]["pictures"]
+    path.write_text(json.dumps(fields))
+    assert read_outcome(tmp_path) == outcome(replace(BEATS, pictures_won=0, pictures=0))
 
 
 def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
