@@ -85,7 +85,7 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
             seed=shot.seed,
             pictures=tuple(
                 SheetPicture(
-                    name=f"p-{one.candidate.key}.{index}", width=shot.picture_size[0], height=shot.picture_size[1]
+                    name=f"p-{one.candidate.key[:20]}.{index}", width=shot.picture_size[0], height=shot.picture_size[1]
                 )
                 for one in columns
             ),
