@@ -94,9 +94,7 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
     )
 
 
-def shown_finalists(
-    study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]
-) -> tuple[ShownFinalist, ...]:
+def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]) -> tuple[ShownFinalist, ...]:
     """Return the finalists of a proof, the best first."""
     count = len(study.spec.shots.proof)
     return tuple(
@@ -118,6 +116,6 @@ def _lead(comparison: Comparison, pictures: int) -> Lead:
         mean=comparison.mean,
         low=comparison.low,
         high=comparison.high,
-        won=getattr(comparison, "pictures_won", None),
-        pictures=getattr(comparison, "pictures", None) or pictures,
+        won=comparison.pictures_won if comparison.pictures else None,
+        pictures=comparison.pictures or pictures,
     )

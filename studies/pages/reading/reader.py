@@ -125,7 +125,16 @@ class StudyReader:
 
 
 def _files_of(file: Path, folder: Path) -> list[Path]:
-    names = ("journal.log", "outcome.json", "picks.jsonl", "rejections.jsonl", "pins", "exports", "pause-asked", "stop-asked")
+    names = (
+        "journal.log",
+        "outcome.json",
+        "picks.jsonl",
+        "rejections.jsonl",
+        "pins",
+        "exports",
+        "pause-asked",
+        "stop-asked",
+    )
     return [file, *(folder / name for name in names)]
 
 
