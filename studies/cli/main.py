@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.modes.registry import MERGE_MODES
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
+from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.plot import plot
@@ -41,52 +41,6 @@ def demo(folder: Path, approve: bool) -> None:
     from studies.cli.demo import run_demo
 
     run_demo(folder, console(), approve=approve)
-
-
-@main.command()
-@click.argument("study", type=click.Path(path_type=Path), default=Path("study.toml"))
-@click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
-@click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
-@click.option("-c", "--model-c", default="", help="Checkpoint C, for the modes that take three.")
-@click.option(
-    "--mode", type=click.Choice(list(MERGE_MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
-)
-@click.option("--references", default="references", show_default=True, help="Folder of pictures of the target look.")
-@click.option("--encoder", default="clip-l", show_default=True, help="Encoder for style and prompts; see scorers list.")
-@click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
-@plain_errors
-def init(
-    study: Path,
-    model_a: str,
-    model_b: str,
-    model_c: str,
-    mode: str | None,
-    references: str,
-    encoder: str,
-    name: str,
-) -> None:
-    """Write a commented study file for your own checkpoints, for SDXL where these are of that family."""
-    from engine.files import user_path
-    from studies.errors import StudyError
-    from studies.studyfile.space import family_of_files
-    from studies.studyfile.template import study_template, write_template
-
-    study = user_path(str(study), StudyError)
-    if mode and not model_c and MERGE_MODES[mode].models == 3:
-        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
-    text = study_template(
-        file=study.name,
-        name=name,
-        a=model_a,
-        b=model_b,
-        c=model_c,
-        mode=mode or "",
-        family=family_of_files([study.parent / path for path in (model_a, model_b)]) or "sd1",
-        references=references,
-        encoder=encoder,
-    )
-    write_template(study, text)
-    click.echo(f"wrote {study}; edit it, then: recipe-search check {study}")
 
 
 @main.command()
@@ -283,6 +237,7 @@ def doctor(folder: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(init)
 main.add_command(pick)
 main.add_command(recipe)
 main.add_command(render)
