@@ -113,6 +113,7 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
+    console.print(f"every number: recipe-search show {typed_path} --details", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None

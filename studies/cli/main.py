@@ -68,12 +68,15 @@ def check(study: Path, *, trust: bool) -> None:
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
 @click.option(
+    "--details", is_flag=True, help="Also what calibration found, and the distances of whole sets (AUC, SNR, CMMD)."
+)
+@click.option(
     "--csv",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write all trials with every parameter and score to this file.",
 )
 @plain_errors
-def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
+def show(study: Path, top: int, pareto: bool, details: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.review.show import overview, write_csv
     from studies.store.opening import open_store
@@ -81,7 +84,7 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     spec = opened(study)
     store = open_store(spec.storage)
     out = console()
-    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto):
+    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto, details=details):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -95,10 +98,20 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
     """Open optuna-dashboard on the study, to look and to write notes."""
+    from engine.errors import ProblemError
+    from studies.night.study_note import renew_study_note
     from studies.store.dashboard_server import dashboard_server
+    from studies.store.journal import is_writable, journal_of
     from studies.store.opening import open_store
 
-    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    spec = opened(study)
+    store = open_store(spec.storage)
+    server = dashboard_server(store, host=host, port=port)
+    if is_writable(journal_of(spec.storage.folder)):
+        try:
+            renew_study_note(spec, store)
+        except ProblemError as error:  # such as references that are gone: the trials can be looked at all the same
+            click.echo(f"note: the study's note is an older one: {error}", err=True)
     click.echo(f"{server.address}  (Ctrl+C to stop)")
     server.serve()
 

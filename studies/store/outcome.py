@@ -26,6 +26,8 @@ _KEYS = {"search_summary": "course"}
 """Keys of the file that have another name than the field of an outcome."""
 
 
+_LABELS = {"the model's best": "best by the search's model", " by value": " by score"}
+"""Parts of labels that earlier versions wrote in other words."""
 COMPARED = ("against", "mean", "low", "high")
 """Keys of a comparison in the file."""
 _COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True))
@@ -236,6 +238,13 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
     )
 
 
+def _label_of_today(label: str) -> str:
+    """A finalist's label, in the words of today."""
+    for before, now in _LABELS.items():
+        label = label.replace(before, now)
+    return label
+
+
 def _check_recipe(text: str, place: Place, remedy: str) -> None:
     try:
         Recipe.parse(text)
@@ -246,7 +255,7 @@ def _check_recipe(text: str, place: Place, remedy: str) -> None:
 def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
-            label=row["label"],
+            label=_label_of_today(row["label"]),
             recipe=row["recipe"],
             value=row["value"],
             reasons=tuple(row["reasons"]),
