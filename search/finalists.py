@@ -26,7 +26,7 @@ class Finalist:
     """One recipe to be rendered again on held-out shots."""
 
     label: str
-    """Why it is here: `best by the search's model`, `mean of the best 10`, `best`, `number 2 by score`, or so."""
+    """Why it is here: `best by the search's model`, `mean of the best 10`, `highest score`, or so."""
     point: Point
     """The full vector: every free knob."""
 
@@ -100,7 +100,7 @@ def _queue(space: Space, history: Sequence[TrialRecord], plan: SearchPlan) -> li
     ranked = top(state.trials.comparable, len(history))
     queue = [
         Finalist(label=BY_MODEL, point=state.start(None)),
-        Finalist(label="best", point=ranked[0].point),
+        Finalist(label="highest score", point=ranked[0].point),
         Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
     ]
     by_value = [Finalist(label=f"number {n} by score", point=one.point) for n, one in enumerate(ranked, start=1)]

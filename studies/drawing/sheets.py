@@ -46,6 +46,8 @@ class SheetColumn:
     """Scores, written under the pictures."""
     warning: str = ""
     """A few words under them, in another colour."""
+    has_prompts: bool = True
+    """Whether the pictures show the prompts of the rows; those of references do not."""
     marked: bool = False
     """Drawn in the accent colour: the recommended recipe."""
 
@@ -119,7 +121,7 @@ def finalists(
 
     Args:
         columns: left to right; each has one picture a row (a shorter column ends early).
-        rows: the prompts, written over each row.
+        rows: the prompts, written over each row where the columns that show them begin.
         path: where to, replaced as a whole.
         title: the sheet's head line.
         notes: sentences under the title, each broken into lines.
@@ -139,8 +141,9 @@ def finalists(
     pen.text((GAP, 12), title, fill=INK, font=font(24, title))
     for number, (line, colour) in enumerate(said):
         pen.text((GAP, 48 + 20 * number), line, fill=colour, font=font(15, line))
+    begin = GAP + (cell[0] + GAP) * next((c for c, column in enumerate(columns) if column.has_prompts), 0)
     for r, prompt in enumerate(rows):
-        pen.text((GAP, first + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
+        pen.text((begin, first + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
     for c, column in enumerate(columns):
         left, top = GAP + c * (cell[0] + GAP), first + label
         colour = ACCENT if column.marked else INK

@@ -24,7 +24,7 @@ from studies.night.proofs import count, number_of
 from studies.night.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.outcome import FIRST_CONFIDENCE, REPORTED, Comparison, Outcome, Standing, write_outcome
+from studies.store.outcome import FIRST_CONFIDENCE, MIDDLE, REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
 from studies.studyfile.spec import Merge, Rendering, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
@@ -201,7 +201,7 @@ def _expectation_lines(
     except SearchError:
         return ()
     mine, theirs = posterior_means(search.space, history, [points[first.label], flat], search.plan)
-    leads = f"promised by the search's model {mine - theirs:+.2f}, proved on held-out pictures {held.mean:+.2f}"
+    leads = f"promised on the search's pictures {mine - theirs:+.2f}, proved on held-out ones {held.mean:+.2f}"
     return (f"Lead of {first.label} over {held.against}: {leads}.",)
 
 
@@ -253,6 +253,7 @@ def draw_sheet(
             title="references",
             pictures=_reference_pictures(target.references, len(rows)),
             lines=["the look,", "not the prompts"],
+            has_prompts=False,
         )
     ]
     for number, standing in enumerate(standings, start=-len(models)):
@@ -262,7 +263,7 @@ def draw_sheet(
             sheets.SheetColumn(
                 title=title,
                 pictures=[kept[row] for row in rows if row < len(kept)],
-                lines=_standing_lines(standing, best_flat, outcome.level),
+                lines=_standing_lines(outcome, standing, best_flat),
                 warning=DRIFTED if standing.alarm else "",
                 marked=outcome.winner is not None and standing.label == outcome.winner.label,
             )
@@ -288,14 +289,16 @@ def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbP
     return [sheets.read_picture(paths[i]) for i in _spread_indices(len(paths), count)]
 
 
-def _standing_lines(standing: Standing, best_flat: str, level: str) -> list[str]:
+def _standing_lines(outcome: Outcome, standing: Standing, best_flat: str) -> list[str]:
     if standing.value is None:
         return ["broken: " + "; ".join(standing.reasons)]
-    lines = [f"from FLAT_50 {standing.value:+.2f}", *([f"VAE {Path(standing.vae).stem}"] if standing.vae else [])]
+    middle = outcome.from_middle(standing)
+    lines = [] if middle is None else [f"from {MIDDLE} {middle:+.2f}"]
+    lines += [f"VAE {Path(standing.vae).stem}"] if standing.vae else []
     for comparison in standing.comparisons:
         if comparison.against == best_flat:
             lines += [
                 f"from {best_flat} {comparison.mean:+.2f}",
-                f"{level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
+                f"{outcome.level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
             ]
     return lines

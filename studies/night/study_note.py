@@ -12,7 +12,7 @@ from search.history import TrialRecord
 from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.store.dashboard import study_picture, write_study_note
-from studies.store.outcome import Outcome, read_outcome
+from studies.store.outcome import MIDDLE, Outcome, read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudySpec, TargetLook
 
@@ -68,9 +68,10 @@ def _finalist_lines(sheet: Path, outcome: Outcome, store: StudyStore) -> Iterato
     yield "## Finalists, on held-out prompts and seeds"
     if sheet.exists():
         yield f"![finalists]({study_picture(store, sheet)})\n"
-    yield f"| | recipe | score | leads, {outcome.level} intervals |\n|---|---|---|---|"
+    yield f"| | recipe | from {MIDDLE} | leads, {outcome.level} intervals |\n|---|---|---|---|"
     for number, one in enumerate(outcome.finalists, start=1):
-        score = "broken" if one.value is None else f"{one.value:+.2f}"
-        yield f"| {number} | {one.label} | {score} | {'; '.join(map(str, one.comparisons))} |"
+        middle = outcome.from_middle(one)
+        value = "broken" if one.value is None else "" if middle is None else f"{middle:+.2f}"
+        yield f"| {number} | {one.label} | {value} | {'; '.join(map(str, one.comparisons))} |"
     yield ""
     yield from (f"{sentence}\n" for sentence in (outcome.sentences()[-1], *outcome.alarms()))

@@ -19,7 +19,7 @@ from studies.errors import StudyError
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
-from studies.store.outcome import REPORTED, Outcome, read_outcome
+from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.store.workers import at_work
@@ -186,13 +186,14 @@ def standings(outcome: Outcome, *, details: bool = False) -> Group:
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
     scores = _proof_table(
         "proof: leads on held-out prompts and seeds",
-        ["from FLAT_50", *(f"vs {rival} ({outcome.level})" for rival in rivals)],
+        [f"from {MIDDLE}", *(f"vs {rival} ({outcome.level})" for rival in rivals)],
     )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
         whose = (str(number) if number > 0 else "", standing.label + decoded)
-        value = "broken" if standing.value is None else f"{standing.value:+.2f}"
+        middle = outcome.from_middle(standing)
+        value = "broken" if standing.value is None else "" if middle is None else f"{middle:+.2f}"
         scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
         numbers = (standing.numbers.get(name) for name in names)
         reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))

@@ -28,6 +28,8 @@ _KEYS = {"search_summary": "course"}
 
 _LABELS = {"the model's best": "best by the search's model", " by value": " by score"}
 """Parts of labels that earlier versions wrote in other words."""
+MIDDLE = "FLAT_50"
+"""The label of the mix from which the results of a proof are counted, as scores are."""
 COMPARED = ("against", "mean", "low", "high")
 """Keys of a comparison in the file."""
 _COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True))
@@ -153,6 +155,14 @@ class Outcome:
             raise StudyError(f"no finalist {number}: this study has finalists 1 to {len(self.finalists)}")
         chosen = self.finalists[number - 1]
         return chosen.label, chosen.candidate
+
+    def from_middle(self, standing: Standing) -> float | None:
+        """A result as a difference from that of FLAT_50 on the same held-out shots; None where one of them is broken.
+
+        Results on held-out shots are not counted from FLAT_50 by themselves: penalties are in them, and other prompts.
+        """
+        middle = next((one.value for one in self.baselines if one.label == MIDDLE), None)
+        return None if middle is None or standing.value is None else standing.value - middle
 
     def sentences(self) -> list[str]:
         """The result in words, with its uncertainty."""

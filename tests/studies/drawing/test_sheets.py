@@ -61,6 +61,17 @@ def test_notes_and_warnings_are_broken_into_lines_and_nothing_is_cut_off(tmp_pat
     assert (drawn(warnings=["Finalist 2: look at it."])[:100] == colour).all(-1).any()
 
 
+def test_prompts_stand_over_what_shows_them(tmp_path: Path) -> None:
+    columns = [
+        SheetColumn(title="", pictures=[plain(70)], has_prompts=False),
+        SheetColumn(title="", pictures=[plain(70)]),
+    ]
+    sheets.finalists(columns, ["a cat"], tmp_path / "sheet.png", title="")
+    pale = (sheets.read_picture(tmp_path / "sheet.png") == np.array(sheets.PALE)).all(-1)
+    assert pale.any()
+    assert not pale[:, : sheets.GAP + sheets.CELL_WIDTH].any()
+
+
 def test_references_of_another_shape_are_fitted(tmp_path: Path) -> None:
     columns = [
         SheetColumn(title="references", pictures=[plain(70, 500, 20)]),

@@ -22,7 +22,7 @@ def test_a_night_ends_with_a_note_of_the_best_the_references_and_the_finalists(f
     assert text.index("## Best by the search's model") < text.index("## References") < text.index("## Finalists")
     assert "0 is FLAT_50, and higher is closer to the look" in text
     for number, one in enumerate(outcome.finalists, start=1):
-        assert f"| {number} | {one.label} | {one.value:+.2f} | " in text
+        assert f"| {number} | {one.label} | {outcome.from_middle(one):+.2f} | " in text
     addresses = re.findall(r"!\[\w+\]\(/artifacts/0/([0-9a-f-]+)\)", text)
     assert [(folder / "artifacts" / f"{one}.png").exists() for one in addresses] == [True, True]
     with store.artifacts.open_reader(addresses[1]) as kept:

@@ -97,6 +97,19 @@ def test_labels_of_before_are_read_in_the_words_of_today(tmp_path: Path) -> None
     assert read_outcome(tmp_path).finalists[0].label == "best by the search's model, simpler"
 
 
+def test_results_of_a_proof_are_differences_from_the_middle() -> None:
+    told = outcome(BEATS)
+    (finalist,) = told.finalists
+    assert told.from_middle(finalist) is None, "this one has no FLAT_50"
+    middle = Standing(label="FLAT_50", recipe=Recipe.flat(0.5).text, value=-0.75)
+    told = replace(told, baselines=(*told.baselines, middle))
+    assert told.from_middle(middle) == 0
+    assert told.from_middle(finalist) == 1.75
+    out = io.StringIO()
+    Console(file=out, width=200).print(standings(told))
+    assert "+1.75" in out.getvalue()
+
+
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:
     assert outcome(BEATS).finalist(1) == ("best", Candidate(recipe=Recipe.flat(0.4)))
     with pytest.raises(StudyError, match="finalists 1 to 1"):
