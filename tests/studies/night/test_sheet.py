@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from studies.drawing import sheets
 from studies.night.proof import draw_sheet
 from studies.store.outcome import read_outcome
 from studies.store.renders import RenderStore
+from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 
 
@@ -22,8 +24,8 @@ class KeptRenders(RenderStore):
         (self.folder,) = (spec.storage.folder / "renders").iterdir()
 
 
-def test_a_drift_is_warned_of_on_the_sheet(finished_once: StudySpec) -> None:
-    spec = finished_once
+def test_a_drift_is_warned_of_on_the_sheet(copied: Path) -> None:
+    spec = read_study_file(copied)
     calm = replace(read_outcome(spec.storage.folder), sheet="calm.png", remarks=())
     quiet = replace(calm, finalists=tuple(replace(one, alarm="") for one in calm.finalists))
     moved = replace(quiet, sheet="moved.png", finalists=(replace(quiet.finalists[0], alarm="its pictures moved"),))
