@@ -4,6 +4,7 @@
 #   make check   style, types, import contracts
 #   make test-capabilities   the tests of merges, with each of the processor's instruction sets that torch can use
 #   make fuzz    a hundred thousand damaged files and texts, read by everything that reads
+#   make test-browser   the pages in a real Chromium, which is installed where apt-get can
 #   make bench   measurements
 # Another Python: `make demo PYTHON=python3.12`. Own options for pip: `make demo PIP_FLAGS=...`.
 
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-capabilities check fuzz bench clean
+.PHONY: demo test test-browser test-capabilities check fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -21,6 +22,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+test-browser: $(VENV)/.installed-dev
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
+	$(BIN)/python -m pytest -m browser
 
 MERGES := arithmetic merging/test_evaluate.py merging/test_exact.py merging/test_reference.py live/test_weights.py
 
@@ -51,7 +56,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable .
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable '.[web]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -244,7 +244,8 @@ class Judge:
         penalty = penalties.mean() if weights is None else np.average(penalties, weights=weights)
         mean = float(self._weighted(means)[0]) - float(penalty)
         freedom = degrees_of_freedom(len(left), weights)
-        return paired_difference(mean, math.nan if error is None else error, freedom, confidence)
+        found = paired_difference(mean, math.nan if error is None else error, freedom, confidence)
+        return replace(found, won=int((self._weighted(differences) - penalties > 0).sum()), pictures=len(left))
 
 
 def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:

@@ -108,6 +108,10 @@ class PairedDifference:
     standard_error: float
     low: float
     high: float
+    won: int = 0
+    """Slots whose picture is better than the other recipe's."""
+    pictures: int = 0
+    """Slots that were compared."""
 
 
 def shares(weights: Values, degree: int) -> Values:

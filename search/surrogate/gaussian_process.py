@@ -214,6 +214,24 @@ class GaussianProcess(_Arrays):
         covariance = self.amplitude * kernel + trend + CONSTANT_VARIANCE
         return self.mean + self.scale * (covariance @ self.weights)
 
+    def posterior_covariance(self, rows: Array, factor: Array) -> Array:
+        """Return the posterior covariance of rows ``(n, columns)``, without noise, ``(n, n)`` (R. and W., eq. 2.24).
+
+        On the average set of shots, for the hyperparameters as they are fitted.
+
+        Args:
+            rows: encoded points.
+            factor: the model's own, which takes longest: see `factor`.
+        """
+        explained = solve_triangular(factor, self.prior_covariance(self.rows, rows), lower=True)
+        return self.scale**2 * (self.prior_covariance(rows, rows) - explained.T @ explained)
+
+    def prior_covariance(self, rows: Array, others: Array) -> Array:
+        """Return the prior covariance of rows with others on the average set of shots, in variances of the values."""
+        kernel, _ = matern(_distances(rows, others, self.inverse_scales))
+        trend = self.trend_variance * np.outer(self.trend_at(rows), self.trend_at(others))
+        return self.amplitude * kernel + trend + CONSTANT_VARIANCE
+
     def posterior_mean_gradient(self, row: Array) -> tuple[float, Array]:
         """Return the posterior mean of one row and its gradient by the columns."""
         kernel, slope = matern(_distances(row[None], self.rows, self.inverse_scales))

@@ -1,30 +1,29 @@
-"""The work of the commands once the study file is read: search, approve."""
+"""The work of the commands once the study file is read: check, repair, search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from engine.errors import Problem, Problems
-from studies.candidate import Candidate
+from engine.errors import Problems
+from search.shots import ObservationNoise
 from studies.errors import StudyError
-from studies.inputs.models import MODELS, swapped_files
-from studies.night.fingerprint import INPUTS, refuse_other_inputs_than_before
+from studies.night.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
+from studies.night.noise import NOISE
+from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
-from studies.progress import bytes_meter
+from studies.preflight.reach import reach_findings
 from studies.review.show import standings
-from studies.sample.former import changed_note
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import Pin, pin_recipe
+from studies.store.outcome import Outcome
 from studies.store.storage import StudyStore
 from studies.store.workers import alone
-from studies.studyfile.spec import Merge, Rendering, Storage, StudySpec
+from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
@@ -39,7 +38,20 @@ def check_study(spec: StudySpec) -> tuple[Finding, ...]:
             refuse_other_inputs_than_before(spec, panel)
 
     found = preflight(spec, opened=compare)
-    return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+    errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+    return errors if is_fatal(errors) else (*errors, *_reach(spec))
+
+
+def _reach(spec: StudySpec) -> Iterator[Finding]:
+    """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
+    store = open_store(spec.storage) if StudyStore.exists(spec.storage.folder) else None
+    known: dict[str, Any] = (store and store.noted(NOISE)) or {}
+    names = ("paired", "common", "between")
+    noise = ObservationNoise(**{name: known[name] for name in names}) if known.keys() >= {*names} else None
+    proofs = len((store and store.noted(PROOFS)) or ())
+    confidence = ProofNumber(number=proofs + 1, known=proofs + 1, key="").confidence
+    drawn = int(known.get("shots", 0))
+    return reach_findings(spec.search, spec.shots, noise, drawn=drawn, confidence=confidence)
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -97,6 +109,7 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
+    console.print(f"every number: recipe-search show {typed_path} --details", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None
@@ -109,77 +122,3 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     )
     console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
-
-
-def refuse_swapped(storage: Storage, merge: Merge, rendering: Rendering, console: Console) -> None:
-    """Compare the models and VAEs with those of the study's beginning, whole, before a recipe of them is approved.
-
-    Raises:
-        StudyError: the study was never run, or one of the files is another one.
-    """
-    inputs: dict[str, str] = open_store(storage).noted(INPUTS) or {}
-    with bytes_meter("reading the models", console) as progress:
-        swapped = swapped_files(merge, rendering, storage, inputs, progress)
-    problems = [Problem(place=(path,), what="is not the file that the study began with") for path in swapped]
-    if problems:
-        remedy = "put it back; a search with the new one is another study, with a name of its own"
-        remedy += changed_note(inputs.values())
-        raise StudyError.of(problem.advised(remedy) for problem in problems)
-
-
-def approve_recipe(
-    storage: Storage,
-    *,
-    finalist: int | None,
-    trial: int | None,
-    note: str,
-    by: str | None,
-    check: Callable[[], None] = lambda: None,
-) -> Pin:
-    """Pin a finalist (by default the first) or a trial.
-
-    Args:
-        storage: of the study.
-        finalist: its number, from 1.
-        trial: number of a trial instead.
-        note: why this one.
-        by: who approves; None: the user's login name.
-        check: called once the recipe is there, before it is pinned; what it raises is raised.
-
-    Raises:
-        StudyError: there is no such finalist or trial.
-    """
-    refuse_other_study(storage.folder, storage.name)
-    outcome = read_outcome(storage.folder, storage.name) if trial is None else None
-    store = open_store(storage)
-    inputs: dict[str, str] = store.noted(INPUTS) or {}
-    if outcome is not None:
-        number = 1 if finalist is None else finalist
-        label, candidate = outcome.finalist(number)
-        source, models = f"finalist {number} ({label})", outcome.models
-    else:
-        source, candidate = f"trial {trial}", _candidate_of_trial(storage, store, trial)
-        models = {name.removeprefix(MODELS): digest for name, digest in inputs.items() if name.startswith(MODELS)}
-    check()
-    return pin_recipe(
-        storage.folder,
-        candidate.recipe,
-        study=storage.name,
-        source=source,
-        models=models,
-        note=note,
-        by=by,
-        vae=candidate.vae,
-        vae_sha256=inputs.get(f"space.vae.{candidate.vae}", ""),
-    )
-
-
-def _candidate_of_trial(storage: Storage, store: StudyStore, number: int | None) -> Candidate:
-    for trial in store.trials():
-        if trial.number == number and "recipe" in trial.user_attrs:
-            return Candidate.of(trial.user_attrs)
-    raise StudyError(
-        f"there is no finished trial {number}",
-        place=(storage.folder,),
-        remedy="`recipe-search show` lists the best ones",
-    )

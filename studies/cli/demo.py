@@ -11,10 +11,11 @@ from rich.console import Console
 from engine.engine import Engine
 from engine.merging.output import Output
 from engine.recipes.recipe import Recipe
-from studies.cli.actions import approve_recipe, refuse_unready, search_study
+from studies.cli.actions import refuse_unready, search_study
 from studies.cli.command import opened
 from studies.cli.trust import allowed
 from studies.progress import bytes_meter
+from studies.review.approval import approve_recipe
 from studies.review.export import ExportedFiles, export_pin, print_export
 from studies.sample.former import refuse_former_world
 from studies.sample.world import NAMES, STUDY, WANTED, write_world

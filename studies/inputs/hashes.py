@@ -67,6 +67,20 @@ def hashes_of(
     return {name: known[identity] for name, identity in identities.items()}
 
 
+def remember_hash(path: Path, sha256: str, memory: Path) -> None:
+    """Keep the hash of a file that was just written, so that nobody reads it again; skipped where it cannot be."""
+    _remember(_known(memory) | {_identity(path): sha256}, memory)
+
+
+def remembered_hash(path: Path, memory: Path) -> str:
+    """Return the SHA-256 of a file as it is, where it is known; else "".
+
+    Raises:
+        CheckpointError: the file is missing or cannot be read.
+    """
+    return _known(memory).get(_identity(path), "")
+
+
 def _remember(known: Mapping[str, str], memory: Path) -> None:
     """Write the memory if possible: without it, files are hashed again the next time."""
     try:

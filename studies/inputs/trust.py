@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import Problem
@@ -16,7 +17,7 @@ from engine.files import readable, write_text
 from scorers.scoring.plugins import TRUST, PluginFile, plugin_files
 from studies.errors import StudyError
 from studies.inputs.hashes import user_folder
-from studies.studyfile.spec import Scoring
+from studies.studyfile.spec import Scoring, StudySpec
 
 Identity = tuple[str, str]
 """Path and SHA-256 of a file."""
@@ -52,7 +53,21 @@ def trust(files: Sequence[PluginFile], memory: Path) -> None:
     write_text(memory, json.dumps(sorted(every), indent=1) + "\n")
 
 
-def refusal(files: Sequence[PluginFile]) -> StudyError:
-    """The error of programs that nobody has allowed to run."""
+def refusal(files: Sequence[PluginFile], remedy: str = TRUST) -> StudyError:
+    """The error of programs that nobody has allowed to run; ``remedy`` is the way to allow them."""
     what = "is a program that the study file names as a scorer, and nobody has allowed it to run here"
-    return StudyError.of(Problem(place=(file.path,), what=what, remedy=TRUST) for file in files)
+    return StudyError.of(Problem(place=(file.path,), what=what, remedy=remedy) for file in files)
+
+
+def trusted_study(spec: StudySpec) -> StudySpec:
+    """The study with the programs that may judge, where all that it names were allowed before.
+
+    Raises:
+        StudyError: one of them was not.
+    """
+    files = programs(spec.scoring)
+    known = trusted_before(trust_memory())
+    if new := [file for file in files if file.identity not in known]:
+        raise refusal(new, f"read it, and if you trust it: recipe-search check {spec.storage.file} --trust")
+    every = frozenset(file.identity for file in files)
+    return replace(spec, scoring=replace(spec.scoring, trusted=every)) if files else spec

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scorers.features import Features
     from scorers.panel.panel import Panel
 
+CALIBRATION = "calibration"
+"""Key of the study's note of what calibration found, a sentence each."""
 OFF = "switched off"
 """Key of the study's note of the scorers that its first calibration switched off; later nights use the same."""
 
@@ -36,7 +38,7 @@ def calibrate(
     refuse_too_few(search, shots)
     fit(merge, search, shots, workshop, store.noted(OFF), console)
     report = report_lines(workshop.panel)
-    store.note("calibration", report)
+    store.note(CALIBRATION, report)
     store.note(OFF, list(workshop.panel.switched_off))
     for line in report:
         console.print(line, highlight=False, markup=False)

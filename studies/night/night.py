@@ -29,6 +29,7 @@ from studies.night.calibration import calibrate
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
+from studies.night.study_note import renew_study_note
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
@@ -36,6 +37,7 @@ from studies.store.dashboard import write_note
 from studies.store.locks import held
 from studies.store.outcome import Outcome
 from studies.store.records import attributes_of
+from studies.store.requests import is_asked, withdraw
 from studies.store.storage import INFEASIBLE, StudyStore
 from studies.store.workers import BusyError, Worker, joined
 from studies.studyfile.spec import StudySpec
@@ -46,6 +48,8 @@ FAILURES_IN_A_ROW = 5
 """Failed trials in a row after which the night gives up."""
 PROVED = "proved"
 """Key of the study's note of when the last proof was made, and after how many trials."""
+PROVING = "proving"
+"""Key of the study's note of when the last proof was begun, and after how many trials."""
 POLL_S = 2.0
 """Seconds between two checks whether trials of other workers have ended."""
 
@@ -93,12 +97,17 @@ class Night:
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            if not worker.others():
+                withdraw(folder, "pause", "stop")  # of an earlier night
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
         with held(folder, "calibration", busy=waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker)
+        if is_asked(folder, "stop"):
+            self._saying("stopped as asked; run the same command again to go on")()
+            return None
         if not self._proof:
             return None
         try:
@@ -112,8 +121,10 @@ class Night:
         trials, last = len(store.trials()), store.noted(PROVED)
         if last and last["trials"] == trials and last["at"] > worker.since:
             _raise_busy()
+        store.note(PROVING, {"at": time.time(), "trials": trials})
         outcome = prove(self.spec, workshop, store, models, self.console)
         store.note(PROVED, {"at": time.time(), "trials": trials})
+        renew_study_note(self.spec, store)
         return outcome
 
     def _saying(self, words: str) -> Callable[[], None]:
@@ -145,7 +156,7 @@ class Night:
         """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
         suggester, bounds = self._suggester(store), distributions(self.spec.search.space)
         planned = [stage for stage in STAGES if suggester.trials(stage)]
-        while True:
+        while self._may_go_on():
             with worker.turn():
                 store.reap(worker.others())
                 proposal = store.owed(planned) or suggester.next(store.history())
@@ -160,6 +171,15 @@ class Night:
                 time.sleep(POLL_S)
             else:
                 return
+
+    def _may_go_on(self) -> bool:
+        """Wait while a pause is asked; False when a stop is asked."""
+        folder = self.spec.storage.folder
+        if is_asked(folder, "pause"):
+            self._saying("paused as asked")()
+        while is_asked(folder, "pause") and not is_asked(folder, "stop"):
+            time.sleep(POLL_S)
+        return not is_asked(folder, "stop")
 
     def _suggester(self, store: StudyStore) -> Suggester:
         return suggester_of(self.spec.search, self.spec.shots, store)

@@ -14,6 +14,7 @@ from engine.files import file_kind, write_text
 from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
+from studies.inputs.hashes import remember_hash
 from studies.inputs.models import model_hashes, vae_hashes
 from studies.sample.former import changed_note
 from studies.store.pins import Pin
@@ -74,11 +75,10 @@ def export_pin(
     if output.vae is None and pin.vae:
         output = replace(output, vae=rendering.vaes.get(pin.vae))
     if out is None:
-        folder = storage.folder / "exports"
-        folder.mkdir(parents=True, exist_ok=True)
-        out = folder / f"{storage.name}-{pin.number}-{pin.recipe_key[:8]}.safetensors"
+        out = export_file(storage, pin)
+        out.parent.mkdir(parents=True, exist_ok=True)
     approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": storage.name, "source": pin.source}
-    return export_recipe(
+    done = export_recipe(
         Recipe.parse(pin.recipe),
         merge.models,
         models,
@@ -89,6 +89,18 @@ def export_pin(
         approval=approval,
         progress=progress,
     )
+    remember_hash(done.checkpoint.path, done.checkpoint.sha256, storage.hashes)
+    return done
+
+
+def export_file(storage: Storage, pin: Pin, suffix: str = ".safetensors") -> Path:
+    """Where a pin is exported to unless something else is asked for: named after study, pin and recipe."""
+    return exports_folder(storage) / f"{storage.name}-{pin.number}-{pin.recipe_key[:8]}{suffix}"
+
+
+def exports_folder(storage: Storage) -> Path:
+    """Where a study's exports lie."""
+    return storage.folder / "exports"
 
 
 def refuse_others(storage: Storage, merge: Merge, rendering: Rendering, pin: Pin, models: Mapping[str, str]) -> None:

@@ -71,12 +71,9 @@ class Gallery:
         self._shots[key] = shots
         for one in candidates[:MOST_RECIPES]:
             contributions = self._contributions_of(one, shots)
-            if contributions is not None and self._can_be_shown(one, shots):
+            if contributions is not None and self._renders.shows(one, shots):
                 self._candidates[one.key] = one
                 self._contributions[key, one.key] = contributions
-
-    def _can_be_shown(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
-        return all(self._renders.picture(candidate, shots, index) is not None for index in range(len(shots)))
 
     def _contributions_of(self, candidate: Candidate, shots: Sequence[Shot]) -> FloatArray | None:
         """``(n, k)``: every scorer's contribution to every picture's score."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,14 +25,17 @@ from studies.night.fingerprint import INPUTS, inputs_of, kept_device, refuse_cha
 from studies.night.workshop import Workshop
 from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
 from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks
+from studies.review.rejections import rejected_keys
 from studies.review.weights_text import weights_line
-from studies.store.opening import not_run, open_store
+from studies.store.opening import not_run, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.storage import SLOTS, complete
 from studies.studyfile.spec import Storage, StudySpec
 
 FEWEST_PICKS = 10
 """The fewest picks from which fitted weights are better than the present ones."""
+FIRST_ASKED = 6
+"""The number of pairs with a rejected finalist that are asked before others."""
 
 
 class Picking:
@@ -55,23 +59,45 @@ class Picking:
         """The picture of the next pair: a name of its own, so that no viewer shows an older one."""
         return self.storage.folder / "picks" / f"pair-{len(self.picks) + 1:04d}.png"
 
+    def read_again(self) -> None:
+        """Take in what another process, or a page, answered meanwhile."""
+        self.picks = read_picks(self.storage.folder)
+
     def next(self) -> Pair | None:
         """Draw the picture of the next pair; None when all pairs were asked."""
+        chosen = self.choose()
+        if chosen is not None:
+            self.pair_file.parent.mkdir(parents=True, exist_ok=True)
+            sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
+        return chosen
+
+    def choose(self) -> Pair | None:
+        """The pair to ask next, the same for the same answers; None when all pairs were asked.
+
+        Pairs with a finalist that a person rejected come first, until it was in ``FIRST_ASKED`` of them.
+        """
         asked = frozenset(pair_of(pick) for pick in self.picks)
         asked |= {sided(p.shots, p.left, p.right, p.index, self.gallery.seed) for p in asked}
         pairs = self.gallery.sample(len(self.picks) + 1, asked)
         if not pairs:
             return None
-        chosen = most_informative(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
-        self.pair_file.parent.mkdir(parents=True, exist_ok=True)
-        sheets.pair(*self.gallery.pictures(chosen), self.pair_file)
-        return chosen
+        pairs = self._of_rejected(pairs) or pairs
+        return most_informative(pairs, self.gallery.differences(pairs)[:, self._columns], self.taste())
 
-    def answer(self, pair: Pair, choice: Answer, broken: BrokenSide = "") -> None:
-        """Keep a person's answer."""
+    def _of_rejected(self, pairs: list[Pair]) -> list[Pair]:
+        """Those with a rejected recipe that was not asked about often yet."""
+        counts = dict.fromkeys(rejected_keys(self.storage.folder), 0)
+        for asked in (pair_of(pick) for pick in self.picks):
+            for key in counts.keys() & {asked.left, asked.right}:
+                counts[key] += 1
+        wanted = {key for key, count in counts.items() if count < FIRST_ASKED}
+        return [pair for pair in pairs if wanted & {pair.left, pair.right}]
+
+    def question(self, pair: Pair) -> Pick:
+        """A pair as it will be kept, all but the answer."""
         shot = self.gallery.shot(pair)
         left, right = self.gallery.candidate(pair.left), self.gallery.candidate(pair.right)
-        pick = Pick(
+        return Pick(
             left=left.recipe.text,
             right=right.recipe.text,
             left_vae=left.vae,
@@ -80,13 +106,13 @@ class Picking:
             index=pair.index,
             prompt=shot.prompt,
             seed=shot.seed,
-            answer=choice,
-            broken=broken,
+            answer="skipped",
             by=self._by,
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        add_pick(self.storage.folder, pick)
-        self.picks.append(pick)
+
+    def answer(self, pair: Pair, choice: Answer, broken: BrokenSide = "") -> None:
+        """Keep a person's answer."""
+        self.picks.append(keep_answer(self.storage.folder, self.question(pair), choice, broken))
 
     def usable(self) -> tuple[list[Pair], FloatArray]:
         """The pairs with an answer and pictures that are still kept, with the share for the left one."""
@@ -123,36 +149,75 @@ class Picking:
         """The result of the picks, line by line."""
         pairs, answers = self.usable()
         broken = sum(pick.answer == "broken" for pick in self.picks)
-        lost = len(self.picks) - broken - len(pairs)
+        skipped = sum(pick.answer == "skipped" for pick in self.picks)
+        lost = len(self.picks) - broken - skipped - len(pairs)
         ties = counted(int((answers == 0.5).sum()), "tie")
-        yield f"{counted(len(self.picks), 'pick')}: {broken} with a broken picture, {ties}" + (
-            f"; {lost} of pictures or features that are not kept any more" if lost else ""
+        yield (
+            f"{counted(len(self.picks), 'pick')}: {broken} with a broken picture, {ties}"
+            + (f", {skipped} skipped" if skipped else "")
+            + (f"; {lost} of pictures or features that are not kept any more" if lost else "")
         )
         if not pairs:
             return
-        differences = self.gallery.differences(pairs)
-        for column, name in enumerate(self.gallery.names):
-            yield f"{name} agrees with you on {agreement(differences[:, column], answers)}"
-        seen = differences[:, self._columns]
-        force = np.array(list(self.weights.values()))
-        yield f"the weights in force agree on {agreement(seen @ force, answers)}"
+        for name, agreed in self.agreements().items():
+            yield f"{name} agrees with you on {agreed}"
+        yield f"the weights in force agree on {self.agreement_in_force()}"
         if len(pairs) >= FEWEST_PICKS:
+            seen = self.gallery.differences(pairs)[:, self._columns]
             held_out = self._held_out_agreement(seen, answers)
             yield f"weights fitted to your picks agree on {held_out}, each pair left out of its own fit"
             yield f"for [scorers]: {weights_line(self.fitted())}"
+
+    def agreements(self) -> dict[str, Agreement]:
+        """How often each scorer by itself agrees with the person."""
+        pairs, answers = self.usable()
+        differences = self.gallery.differences(pairs)
+        return {name: agreement(differences[:, column], answers) for column, name in enumerate(self.gallery.names)}
+
+    def agreement_in_force(self) -> Agreement:
+        """How often all scorers together, by the weights in force, agree with the person."""
+        pairs, answers = self.usable()
+        seen = self.gallery.differences(pairs)[:, self._columns]
+        return agreement(seen @ np.array(list(self.weights.values())), answers)
 
     def _held_out_agreement(self, seen: np.ndarray, answers: FloatArray) -> Agreement:
         return agreement_on_new(self.weights, self.gallery.differences(self._pool)[:, self._columns], seen, answers)
 
 
+def keep_answer(
+    folder: Path, question: Pick, choice: Answer, broken: BrokenSide = "", note: str = "", by: str = ""
+) -> Pick:
+    """Keep a person's answer to a question of ``Picking.question``; it is on the disk when this returns.
+
+    Args:
+        folder: of the study.
+        question: the pair.
+        choice: the answer.
+        broken: which picture is broken, if that is the answer.
+        note: the person's own words.
+        by: who; "": whom the question was made for.
+
+    Raises:
+        StudyError: the note or the name is no text.
+    """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    pick = replace(question, answer=choice, broken=broken, note=note, by=by or question.by, at=at)
+    add_pick(folder, pick)
+    return pick
+
+
 @contextmanager
 def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]:
-    """Open a study's kept pictures for picking; nothing is rendered.
+    """Open a study's kept pictures for picking; nothing is rendered, and no lock of the study is taken.
+
+    Args:
+        spec: the study; its device is what the encoders are opened on.
+        by: who picks; None: the user's login name.
 
     Raises:
         StudyError: the study was never run, or its file or inputs changed since.
     """
-    store = open_store(spec.storage)
+    store = store_for_reading(spec.storage)
     if store.noted(INPUTS) is None:
         raise not_run(spec.storage, "no trial was made yet")
     models = model_hashes(spec.merge, spec.storage)

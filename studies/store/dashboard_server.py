@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import secrets
 import socket
 import socketserver
@@ -17,6 +16,7 @@ from optuna_dashboard import wsgi
 
 from engine.errors import Named
 from studies.errors import StudyError
+from studies.store.access import Access
 from studies.store.guard import Guard
 from studies.store.journal import is_writable
 from studies.store.storage import StudyStore
@@ -39,18 +39,11 @@ def dashboard_server(store: StudyStore, *, host: str, port: int) -> DashboardSer
     try:
         server = DashboardServer(host, port)
     except OSError as error:
-        raise _cannot_listen(error, host, port) from error
+        raise cannot_listen(error, host, port) from error
     journal = store.folder / "journal.log"
-    server.set_app(
-        Guard(
-            inner=app,
-            token=server.token,
-            names=frozenset({"localhost", host.lower(), socket.gethostname().lower()}),
-            cookie=f"recipe-search-{server.server_port}",
-            private=not ipaddress.ip_address(str(server.server_address[0])).is_loopback,
-            unwritable="" if is_writable(journal) else f"{journal} cannot be written, so no note can be kept",
-        )
-    )
+    access = Access.of(server.token, host, (str(server.server_address[0]), server.server_port))
+    unwritable = "" if is_writable(journal) else f"{journal} cannot be written, so no note can be kept"
+    server.set_app(Guard(inner=app, access=access, unwritable=unwritable))
     server.page = f"/dashboard/studies/{store.number}"
     return server
 
@@ -102,7 +95,8 @@ class _QuietHandler(WSGIRequestHandler):
         pass
 
 
-def _cannot_listen(error: OSError, host: str, port: int) -> StudyError:
+def cannot_listen(error: OSError, host: str, port: int) -> StudyError:
+    """Return the error, for people, of an address that cannot be listened at."""
     if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
         return StudyError("is no address of this machine", place=(Named(f"--host {host}"),), remedy="use 127.0.0.1")
     what = {errno.EADDRINUSE: "is in use", errno.EACCES: "is not allowed to this user"}.get(

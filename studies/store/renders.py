@@ -105,11 +105,21 @@ class RenderStore:
         if (alone := _kept_picture(place / f"{index:03d}.png")) is not None:
             return alone
         sheet = _kept_picture(place / SHEET)
-        if sheet is None:
-            return None
-        width, height = shots[index].picture_size
-        picture = cell(sheet, index, len(shots), height, width)
-        return picture if picture.shape == (height, width, 3) else None
+        return None if sheet is None else _cut(sheet, shots, index)
+
+    def shows(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
+        """Whether ``picture`` finds every one of them; the contact sheet is read once at most."""
+        place = self.place(candidate, shots)
+        in_sheet = [i for i in range(len(shots)) if _kept_picture(place / f"{i:03d}.png") is None]
+        sheet = _kept_picture(place / SHEET) if in_sheet else None
+        return not in_sheet or (sheet is not None and all(_cut(sheet, shots, i) is not None for i in in_sheet))
+
+
+def _cut(sheet: RgbPicture, shots: Sequence[Shot], index: int) -> RgbPicture | None:
+    """One picture out of a contact sheet; None where the sheet is too small for it."""
+    width, height = shots[index].picture_size
+    picture = cell(sheet, index, len(shots), height, width)
+    return picture if picture.shape == (height, width, 3) else None
 
 
 def _kept_picture(path: Path) -> RgbPicture | None:

@@ -183,6 +183,19 @@ def test_compare_is_paired_signed_and_agrees_with_the_verdicts(
     assert (none.mean, none.standard_error) == (0, 0)
 
 
+def test_compare_counts_the_pictures_that_are_better(calibrated: Panel, look: Callable[..., Features]) -> None:
+    middle, drawn = look(0.5), look(0.1)
+    one = calibrated.compare(middle, drawn)
+    other = calibrated.compare(drawn, middle)
+    assert one.pictures == other.pictures == 12
+    assert one.won + other.won == 12
+    assert one.won > 6
+    assert (calibrated.compare(middle, middle).won, calibrated.compare(middle, middle).pictures) == (0, 12)
+    rows = calibrated.contributions(middle), calibrated.contributions(drawn)
+    sums = [sum(panel_scale.counts * row[name] for name, panel_scale in calibrated.scales.items()) for row in rows]
+    assert one.won == int((sums[0] > sums[1]).sum())
+
+
 def test_compare_needs_common_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
     features = look(0.5)
     with pytest.raises(ScorerError, match="2 slots"):

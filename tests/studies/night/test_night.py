@@ -23,10 +23,10 @@ from engine.engine import Engine
 from engine.merging.metadata import METADATA_KEY
 from engine.merging.output import ArithmeticName, Output
 from engine.recipes.recipe import Recipe
-from studies.cli.actions import approve_recipe
 from studies.drawing.sheets import read_picture
 from studies.errors import StudyError
 from studies.night.night import Night
+from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
@@ -85,7 +85,7 @@ def test_every_trial_has_its_scores_its_recipe_and_its_sheet(finished: tuple[Stu
         assert set(trial.user_attrs["scores"]) == {"style", "clip", "stats", "lda", "margin"}
         assert Recipe.parse(trial.user_attrs["recipe"]).key == trial.user_attrs["recipe_key"]
         assert spec.search.space.decode(trial.params).key == trial.user_attrs["recipe_key"]
-    kept = list((spec.storage.folder / "artifacts").iterdir())
+    kept = list((spec.storage.folder / "artifacts").glob("*.webp"))
     assert len(kept) == 23
     assert {read_picture(path).shape for path in kept} == {(134, 134, 3)}
 

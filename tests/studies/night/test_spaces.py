@@ -21,12 +21,12 @@ from engine.recipes.blocks import EXTENDED_BLOCKS
 from engine.recipes.recipe import MergeStep, Recipe
 from engine.recipes.steps import Ratio
 from engine.shots.shot import Shot
-from studies.cli.actions import approve_recipe
 from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.night.night import Night
 from studies.preflight.checks import preflight
+from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
 from studies.review.pairs import pair_of
 from studies.review.picking import opened_picking

@@ -16,7 +16,7 @@ from studies.errors import StudyError
 from studies.review.show import standings
 from studies.store.outcome import Comparison, Outcome, Standing, read_outcome, write_outcome
 
-BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6)
+BEATS = Comparison(against="A", mean=1.0, low=0.4, high=1.6, pictures_won=19, pictures=24)
 TIES = Comparison(against="FLAT_50", mean=0.3, low=-0.2, high=0.8)
 
 
@@ -69,6 +69,15 @@ def test_an_outcome_of_before_there_were_numbers_reads(tmp_path: Path) -> None:
     assert read_outcome(tmp_path) == outcome(BEATS)
 
 
+def test_an_outcome_of_before_pictures_were_counted_reads(tmp_path: Path) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    fields = json.loads(path.read_text())
+    del fields["finalists"][0]["comparisons"][0]["pictures_won"], fields["finalists"][0]["comparisons"][0]["pictures"]
+    path.write_text(json.dumps(fields))
+    assert read_outcome(tmp_path) == outcome(replace(BEATS, pictures_won=0, pictures=0))
+
+
 def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
     told = outcome(BEATS)
     (finalist,) = told.finalists
@@ -79,13 +88,35 @@ def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
     assert told.alarms() == []
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(standings(alarmed))
+    assert "CMMD" not in console.export_text(clear=True), "these numbers are details"
+    console.print(standings(alarmed, details=True))
     shown = console.export_text()
     assert "CMMD" in shown
     assert "distance of whole sets" in shown
     assert "0.12" in shown
     assert "-0.01" in shown
-    console.print(standings(told))
+    console.print(standings(told, details=True))
     assert "distance of whole sets" not in console.export_text(), "an outcome of before has no such numbers"
+
+
+def test_labels_of_before_are_read_in_the_words_of_today(tmp_path: Path) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    path.write_text(path.read_text().replace('"best"', '"the model\'s best, simpler"'))
+    assert read_outcome(tmp_path).finalists[0].label == "best by the search's model, simpler"
+
+
+def test_results_of_a_proof_are_differences_from_the_middle() -> None:
+    told = outcome(BEATS)
+    (finalist,) = told.finalists
+    assert told.from_middle(finalist) is None, "this one has no FLAT_50"
+    middle = Standing(label="FLAT_50", recipe=Recipe.flat(0.5).text, value=-0.75)
+    told = replace(told, baselines=(*told.baselines, middle))
+    assert told.from_middle(middle) == 0
+    assert told.from_middle(finalist) == 1.75
+    out = io.StringIO()
+    Console(file=out, width=200).print(standings(told))
+    assert "+1.75" in out.getvalue()
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:

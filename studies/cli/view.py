@@ -1,0 +1,24 @@
+"""`recipe-search view`: the pages of one or more studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from studies.cli.command import OurCommand, plain_errors
+
+
+@click.command(cls=OurCommand)
+@click.argument("studies", type=click.Path(path_type=Path), nargs=-1)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; keep it local.")
+@click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
+@plain_errors
+def view(studies: tuple[Path, ...], host: str, port: int) -> None:
+    """Watch, judge, approve and export on pages in the browser; of study files, or of folders of studies."""
+    from studies.pages.library import Library
+    from studies.pages.server import PageServer
+
+    server = PageServer(Library(studies or (Path(),)), host=host, port=port)
+    click.echo(f"{server.address}  (Ctrl+C to stop)")
+    server.serve()

@@ -1,0 +1,1 @@
+"""What pages read of a study: never written, never locked, read again only when it changed."""

@@ -1,0 +1,87 @@
+"""What lies in a study's folder of exports, and its small texts to download; nothing outside it, and no links."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from studies.inputs.hashes import remembered_hash
+from studies.review.export import export_file, exports_folder
+from studies.store.pins import Pin
+from studies.studyfile.spec import Storage
+
+MOST_FILES = 500
+"""The most files that are listed, the newest first."""
+TEXTS = frozenset({".txt", ".json", ".toml", ".yaml", ".yml", ".md", ".csv", ".mecha"})
+"""Endings of files that can be downloaded."""
+LONGEST_TEXT = 1 << 20
+"""The most bytes of such a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFile:
+    """One file of the exports."""
+
+    name: str
+    size: int
+    """Bytes."""
+    at: datetime
+    """When it was written."""
+    sha256: str
+    """"" where it is not known."""
+    pin: int | None
+    """The number of the pin that it was written of, as its name says."""
+    is_text: bool
+    """Whether it can be downloaded."""
+
+    @property
+    def size_text(self) -> str:
+        """Its size for people."""
+        units = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+        return next((f"{self.size / unit:.1f} {word}" for unit, word in units if self.size >= unit), f"{self.size} B")
+
+
+def exported_files(storage: Storage, pins: Sequence[Pin]) -> tuple[ExportFile, ...]:
+    """Return the files of a study's exports, the newest first; links and hidden files are left out."""
+    found: list[tuple[os.stat_result, Path]] = []
+    for path in exports_folder(storage).glob("*"):
+        try:
+            status = path.lstat()
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and not path.name.startswith("."):
+            found.append((status, path))
+    found.sort(key=lambda one: -one[0].st_mtime_ns)
+    stems = {export_file(storage, pin, "").name: pin.number for pin in pins}
+    return tuple(
+        ExportFile(
+            name=path.name,
+            size=status.st_size,
+            at=datetime.fromtimestamp(status.st_mtime, UTC),
+            sha256=remembered_hash(path, storage.hashes) if path.is_file() else "",
+            pin=next((number for stem, number in stems.items() if path.name.startswith(f"{stem}.")), None),
+            is_text=path.suffix.lower() in TEXTS and status.st_size <= LONGEST_TEXT,
+        )
+        for status, path in found[:MOST_FILES]
+    )
+
+
+def exported_text(storage: Storage, name: str) -> bytes | None:
+    """Return a small text file of a study's exports; None where there is none of that name, or it is a link."""
+    folder = exports_folder(storage)
+    path = folder / name
+    if path.parent != folder or path.name != name or path.suffix.lower() not in TEXTS or folder.is_symlink():
+        return None
+    try:
+        # The last part is opened only if it is no link at that moment.
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError):
+        return None
+    with os.fdopen(number, "rb") as file:
+        is_file = stat.S_ISREG(os.fstat(number).st_mode) and not path.is_symlink()
+        content = file.read(LONGEST_TEXT + 1) if is_file else b""
+    return content if is_file and len(content) <= LONGEST_TEXT else None

@@ -1,0 +1,173 @@
+"""Reads one study for pages: again only when its files changed, without locks, and without writing anything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import Problems
+from search.plan import STAGES
+from studies.night.calibration import CALIBRATION, OFF
+from studies.night.fingerprint import INPUTS, SURROUNDINGS
+from studies.night.night import PROVED, PROVING
+from studies.night.noise import NOISE, suggester_of
+from studies.pages.reading.snapshot import Snapshot, StudyState
+from studies.pages.reading.trials import shown_trials
+from studies.store.journal import journal_of, studies_in
+from studies.store.outcome import Outcome, read_outcome
+from studies.store.pins import Pin, read_pins
+from studies.store.requests import is_asked
+from studies.store.storage import StudyStore
+from studies.store.workers import at_work
+from studies.studyfile.read import read_study_file
+
+if TYPE_CHECKING:
+    from studies.studyfile.spec import StudySpec
+
+WORKERS_SEEN_S = 2.0
+"""Seconds for which it is taken that the same workers are at work."""
+NOTES = (INPUTS, SURROUNDINGS, NOISE, OFF, CALIBRATION, PROVED, PROVING)
+"""The notes of a study that pages read."""
+
+Signature = tuple[tuple[int, int, int], ...]
+"""Of every file that a snapshot is made of: inode, size, time of its last change."""
+
+
+class StudyReader:
+    """One study; may be asked by several threads."""
+
+    def __init__(self, file: Path) -> None:
+        """``file`` is the study file; nothing is read yet."""
+        self.file = file
+        self._lock = threading.Lock()
+        self._spec: tuple[Signature, StudySpec] | None = None
+        self._store: tuple[tuple[int, int], StudyStore] | None = None
+        self._snapshot: tuple[Signature, frozenset[str], Snapshot] | None = None
+        self._workers: tuple[float, frozenset[str]] = (-1.0, frozenset())
+
+    def spec(self) -> StudySpec:
+        """Return the study file's content.
+
+        Raises:
+            StudyError: it has mistakes.
+        """
+        now = _signature([self.file])
+        if self._spec is None or self._spec[0] != now:
+            self._spec = (now, read_study_file(self.file))
+        return self._spec[1]
+
+    def read(self) -> Snapshot:
+        """Return the study as it is now.
+
+        Raises:
+            StudyError: the study file or the journal cannot be read, or is another study's.
+        """
+        with self._lock:
+            spec = self.spec()
+            workers = self._workers_now(spec.storage.folder)
+            now = _signature(_files_of(self.file, spec.storage.folder))
+            if self._snapshot is None or self._snapshot[:2] != (now, workers):
+                self._snapshot = (now, workers, self._made(spec, workers))
+            return self._snapshot[2]
+
+    def signature(self) -> object:
+        """Return what changes whenever a snapshot would."""
+        folder = self.spec().storage.folder
+        return _signature(_files_of(self.file, folder)), self._workers_now(folder)
+
+    def _workers_now(self, folder: Path) -> frozenset[str]:
+        seen, workers = self._workers
+        if time.monotonic() - seen > WORKERS_SEEN_S or seen < 0:
+            workers = at_work(folder)
+            self._workers = (time.monotonic(), workers)
+        return workers
+
+    def _made(self, spec: StudySpec, workers: frozenset[str]) -> Snapshot:
+        folder, name = spec.storage.folder, spec.storage.name
+        problems, outcome, pins = Problems(), None, tuple[Pin, ...]()
+        with problems.collecting():
+            outcome = _outcome(folder, name)
+        with problems.collecting():
+            pins = tuple(read_pins(folder, name))
+        store = self._opened(folder, name)
+        suggester = suggester_of(spec.search, spec.shots, store) if store else spec.search.suggester()
+        snapshot = Snapshot(
+            spec=spec,
+            state="new",
+            trials=shown_trials(store) if store else (),
+            history=tuple(store.history()) if store else (),
+            planned={stage: suggester.trials(stage) for stage in STAGES},
+            workers=tuple(sorted(workers)),
+            notes={key: store.noted(key) for key in NOTES} if store else {},
+            rescored=store.rescored if store else 0,
+            outcome=outcome,
+            pins=pins,
+            problems=tuple(map(str, problems.found)),
+        )
+        return replace(snapshot, state=_state(snapshot))
+
+    def _opened(self, folder: Path, name: str) -> StudyStore | None:
+        """The study's storage, opened once; again where its journal is another file, or a rescoring was sealed."""
+        journal = journal_of(folder)
+        if not journal.exists() or name not in studies_in(folder):
+            return None
+        status = journal.stat()
+        if self._store is not None and self._store[0][0] == status.st_ino and status.st_size >= self._store[0][1]:
+            store = self._store[1]
+            if store.rescored == store.newest_scoring():
+                self._store = ((status.st_ino, status.st_size), store)
+                return store
+        self._store = ((status.st_ino, status.st_size), StudyStore(folder, name))
+        return self._store[1]
+
+
+def _files_of(file: Path, folder: Path) -> list[Path]:
+    files = ("journal.log", "outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
+    return [file, *(folder / name for name in (*files, "pins", "exports"))]
+
+
+def _signature(paths: list[Path]) -> Signature:
+    def one(path: Path) -> tuple[int, int, int]:
+        try:
+            status = path.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+    return tuple(map(one, paths))
+
+
+def _outcome(folder: Path, name: str) -> Outcome | None:
+    return read_outcome(folder, name) if (folder / "outcome.json").exists() else None
+
+
+def _state(study: Snapshot) -> StudyState:
+    folder = study.spec.storage.folder
+    if study.is_at_work:
+        return _state_at_work(study, folder)
+    if study.outcome is not None and not 0 < study.outcome.trials < len(study.scored):
+        return "proved"
+    if not study.trials and not study.notes:
+        return "new"
+    return "stopped" if study.ended < study.total else "unproved"
+
+
+def _state_at_work(study: Snapshot, folder: Path) -> StudyState:
+    if is_asked(folder, "stop"):
+        return "stopping"
+    if is_asked(folder, "pause"):
+        return "paused"
+    if study.notes.get(NOISE) is None:
+        return "calibrating"
+    return "proving" if _is_proving(study) else "searching"
+
+
+def _is_proving(study: Snapshot) -> bool:
+    """Whether the night says that it proves: it does when no trial is left, which may be before the plan's last one."""
+    begun, ended = study.notes.get(PROVING), study.notes.get(PROVED)
+    if begun is None or study.running or begun["trials"] != len(study.trials):
+        return False
+    return ended is None or ended["at"] < begun["at"]

@@ -1,0 +1,86 @@
+"""The server of the pages: uvicorn, on this machine unless one says otherwise."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from contextlib import suppress
+
+import uvicorn
+
+from studies.pages.guard import Guard
+from studies.pages.library import Library
+from studies.pages.site import site
+from studies.store.access import Access
+from studies.store.dashboard_server import cannot_listen
+
+MOST_AT_ONCE = 256
+"""The most requests and open connections that are answered; further ones are told to come again."""
+
+
+class PageServer:
+    """Answers in `serve`, or in a thread of its own.
+
+    Attributes:
+        library: the studies.
+        token: who has it may write.
+        address: of the first page, with the token.
+    """
+
+    def __init__(self, library: Library, *, host: str = "127.0.0.1", port: int = 8090) -> None:
+        """Listen.
+
+        Args:
+            library: the studies to show.
+            host: the address to listen at; one that other machines reach makes reading need the token too.
+            port: 0 takes any that is free.
+
+        Raises:
+            StudyError: the port is in use or not allowed, or the host is no address of this machine.
+        """
+        self.library = library
+        self.token = secrets.token_urlsafe(24)
+        self._socket = _listening(host, port)
+        bound: tuple[str, int] = self._socket.getsockname()[:2]
+        self.port = bound[1]
+        shown = f"[{host}]" if ":" in host else host
+        self.address = f"http://{shown}:{self.port}/?token={self.token}"
+        access = Access.of(self.token, host, bound)
+        config = uvicorn.Config(
+            Guard(site(library, access), access),
+            log_level="warning",
+            access_log=False,  # its lines would show the token
+            server_header=False,
+            limit_concurrency=MOST_AT_ONCE,
+            timeout_keep_alive=10,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+
+    def serve(self) -> None:
+        """Answer until Ctrl+C."""
+        with suppress(KeyboardInterrupt):
+            self._server.run(sockets=[self._socket])
+
+    def start(self) -> threading.Thread:
+        """Answer in a thread, until `stop`."""
+        thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        thread.start()
+        return thread
+
+    def stop(self) -> None:
+        """Let the thread end."""
+        self._server.should_exit = True
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise cannot_listen(error, host, port) from error
+    return listener
