@@ -66,12 +66,11 @@ def test_a_failure_is_told(error: Exception, words: str) -> None:
     assert words in job.problems[0]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_job_that_breaks_is_not_taken_for_one_that_runs() -> None:
     jobs = JobList()
 
     def work(_: JobReport) -> tuple[str, ...]:
-        raise KeyError("nobody foresaw this")
+        raise SystemExit("nobody foresaw this")
 
     jobs.start("one", EXPORT, work, is_wanted=lambda: True)
     assert ended(jobs).state == "failed"
