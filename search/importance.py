@@ -285,7 +285,7 @@ def _course(trials: SearchTrials, model: GaussianProcess, factor: Array) -> list
     found = list[CoursePoint]()
     for count in counts.tolist():
         part = factor[:count, :count]
-        means = prior[:count, :count] @ solve_triangular(part, solved[:count], lower=True, trans="T")
+        means = prior[:count, :count] @ solve_triangular(part, solved[:count], lower=True, trans=1)
         best = int(means.argmax())
         explained = solve_triangular(part, prior[:count, best], lower=True)
         deviation = math.sqrt(max(float(prior[best, best] - explained @ explained), 0.0))

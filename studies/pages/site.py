@@ -22,6 +22,7 @@ from studies.pages.views.compare import compare_page
 from studies.pages.views.exports import download, exports_page, start_export
 from studies.pages.views.finalists import approve, finalists_page, reject_finalist
 from studies.pages.views.gallery import gallery_page
+from studies.pages.views.importance import importance_page
 from studies.pages.views.judge import judge_page, judged_picture, keep_pick, undo_pick
 from studies.pages.views.night import ask_night, night_page, start_night
 from studies.pages.views.pictures import picture_answer
@@ -37,6 +38,7 @@ READ: dict[str, View] = {
     "/s/{study}/trials": gallery_page,
     "/s/{study}/trials/{number}": trial_page,
     "/s/{study}/compare": compare_page,
+    "/s/{study}/importance": importance_page,
     "/s/{study}/pictures/{picture}.{size}.webp": picture_answer,
     "/s/{study}/judge": judge_page,
     "/s/{study}/judge/{picture}.webp": judged_picture,

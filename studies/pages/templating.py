@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.metadata import version
@@ -9,10 +10,18 @@ from importlib.metadata import version
 import jinja2
 from babel.dates import format_datetime, format_time, format_timedelta
 
+from studies.pages.charts.course import course_chart, lowest_shown
+from studies.pages.charts.effects import effects_chart, effects_map
+from studies.pages.charts.slices import slice_chart, slice_range
 from studies.pages.charts.weights import weights_chart
 from studies.pages.languages import LANGUAGES, locale_of, translations
 
 MINUS = "\N{MINUS SIGN}"
+CHARTS: Mapping[str, object] = {
+    chart.__name__: chart
+    for chart in (weights_chart, course_chart, lowest_shown, effects_chart, effects_map, slice_chart, slice_range)
+}
+"""The charts, by the names that templates call them by."""
 TODAY = timedelta(hours=20)
 """Times further away than this are shown with their day."""
 
@@ -41,8 +50,7 @@ def _environment(language: str) -> jinja2.Environment:
         "language": language,
         "languages": LANGUAGES,
         "version": version("sd-recipe-search"),
-        "weights_chart": weights_chart,
-    }
+    } | CHARTS
     environment.filters.update(
         signed=signed,
         plain=plain,

@@ -1,0 +1,164 @@
+"""What mattered in a study, worked out apart once for every number of scores, so that no page waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from engine.errors import ProblemError
+from search.importance import FEWEST_SCORES, MOST_TRIALS, Importance, KnobEffect, importance
+from search.space.knob import SELF, Knob, KnobKind
+from studies.pages.reading.snapshot import Snapshot
+
+AGAIN_S = 60.0
+"""Seconds after which it is worked out again while a night is at work."""
+MOST_SLICES = 6
+"""The most slices that are shown."""
+MOST_BARS = 12
+"""The most knobs of the bars."""
+MOST_ROWS = 32
+"""The most rows of a map."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEffect:
+    """A knob's effect with its name for people."""
+
+    name: str
+    effect: KnobEffect
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatMattered:
+    """What mattered, in parts for pages. Without slots, so that each part is made once."""
+
+    importance: Importance
+    order: tuple[str, ...]
+    """The names of the knobs in the order of the space."""
+    after: int
+    """How many scores it was worked out from."""
+
+    @cached_property
+    def effects(self) -> tuple[NamedEffect, ...]:
+        """Of all knobs, the largest first."""
+        return tuple(NamedEffect(name=knob_name(one.knob), effect=one) for one in self.importance.effects)
+
+    @cached_property
+    def sure(self) -> tuple[NamedEffect, ...]:
+        """Those that are told from nothing."""
+        return tuple(one for one in self.effects if one.effect.is_sure)
+
+    @property
+    def bars(self) -> tuple[NamedEffect, ...]:
+        """Those that are drawn as bars."""
+        return self.effects[:MOST_BARS]
+
+    @cached_property
+    def slices(self) -> tuple[NamedEffect, ...]:
+        """Those that are drawn as slices: the most important that have no words."""
+        return tuple(one for one in self.effects if not one.effect.knob.is_choice)[:MOST_SLICES]
+
+    @cached_property
+    def maps(self) -> Mapping[KnobKind, tuple[NamedEffect, ...]]:
+        """By kind, the knobs of a map, the most important ones in the order of the space."""
+        kinds: tuple[KnobKind, ...] = ("block", "second", "self", "adjust")
+        kept = {kind: [one for one in self.effects if one.effect.knob.kind == kind][:MOST_ROWS] for kind in kinds}
+        return {
+            kind: tuple(sorted(own, key=lambda one: self.order.index(one.effect.knob.name)))
+            for kind, own in kept.items()
+            if own
+        }
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest change of a map."""
+        values = (value for one in self.effects for value in one.effect.values if value.is_within)
+        return max((abs(value.change) for value in values), default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportanceState:
+    """What is known at this moment."""
+
+    found: WhatMattered | None
+    is_working: bool
+    """Whether a newer one is being worked out."""
+    problem: str = ""
+    """Why there is none, for people."""
+
+
+class ImportanceFinder:
+    """Works out what mattered in one study; keeps the newest."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._lock = threading.Lock()
+        self._found: WhatMattered | None = None
+        self._problem = ""
+        self._of: object = None
+        self._begun = -AGAIN_S
+        self._thread: threading.Thread | None = None
+
+    def state(self, study: Snapshot) -> ImportanceState:
+        """Return the newest that is known, and begin to work out a newer one where it is time."""
+        with self._lock:
+            working = self._thread is not None and self._thread.is_alive()
+            due = not study.is_at_work or time.monotonic() - self._begun >= AGAIN_S
+            if not working and due and self._of != _state_of(study) and len(study.scored) >= FEWEST_SCORES:
+                self._of, self._begun = _state_of(study), time.monotonic()
+                self._thread = threading.Thread(target=self._find, args=(study,), daemon=True)
+                self._thread.start()
+                working = True
+            return ImportanceState(found=self._found, is_working=working, problem=self._problem)
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until nothing is being worked out."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _find(self, study: Snapshot) -> None:
+        found, problem = None, ""
+        try:
+            found = what_mattered(study)
+        except ProblemError as error:
+            problem = str(error)
+        with self._lock:
+            self._found, self._problem = found, problem
+
+
+def what_mattered(study: Snapshot, *, most: int = MOST_TRIALS) -> WhatMattered | None:
+    """Work out what mattered; None where too few trials have a score, or all have the same.
+
+    Args:
+        study: as it is now.
+        most: the most trials that the model takes.
+
+    Raises:
+        SearchError: a trial is not of the study's space.
+    """
+    search = study.spec.search
+    found = importance(search.space, study.history, search.plan, most=most)
+    if found is None:
+        return None
+    order = tuple(knob.name for knob in search.space.free)
+    return WhatMattered(importance=found, order=order, after=len(study.scored))
+
+
+def knob_name(knob: Knob) -> str:
+    """Return a knob's name for people: `OUT05`, `OUT05 beta`, `Self OUT05:attn1`, `Adjust CONT`."""
+    match knob.kind:
+        case "second":
+            return f"{knob.name.partition(':')[2]} beta"
+        case "self":
+            return f"Self {knob.name.removeprefix(SELF)}"
+        case "adjust":
+            return f"Adjust {knob.name.partition(':')[2]}"
+        case _:
+            return knob.name
+
+
+def _state_of(study: Snapshot) -> object:
+    return len(study.scored), len(study.history), study.rescored
