@@ -13,6 +13,8 @@ POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 """Content security policy: nothing from elsewhere, no script and no style within a page."""
+REFERRERS = "same-origin"
+"""Referrer policy: with none at all, browsers would send forms with the origin "null", which is refused as foreign."""
 UNINVITED = "open the pages by the address that recipe-search printed, with its token"
 """What is said to a request that lacks the token."""
 
@@ -55,6 +57,7 @@ def _with_headers(send: Send) -> Send:
             headers.setdefault("Cache-Control", "no-store")
             for name, text in HEADERS:
                 headers[name] = text
+            headers["Referrer-Policy"] = REFERRERS
         await send(message)
 
     return start

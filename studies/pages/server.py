@@ -23,6 +23,7 @@ class PageServer:
     """Answers in `serve`, or in a thread of its own.
 
     Attributes:
+        library: the studies.
         token: who has it may write.
         address: of the first page, with the token.
     """
@@ -38,6 +39,7 @@ class PageServer:
         Raises:
             StudyError: the port is in use or not allowed, or the host is no address of this machine.
         """
+        self.library = library
         self.token = secrets.token_urlsafe(24)
         self._socket = _listening(host, port)
         bound: tuple[str, int] = self._socket.getsockname()[:2]

@@ -52,7 +52,6 @@ class JobReport:
         def report(done: int, total: int) -> None:
             self._jobs.change(self._key, step=step, done=done, total=total)
 
-        report(0, 0)
         return report
 
 

@@ -40,10 +40,10 @@ class Lead:
     mean: float
     low: float
     high: float
-    won: int | None
-    """In how many pictures it is better; None where the outcome does not say it."""
+    won: int
+    """In how many pictures it is better."""
     pictures: int
-    """Of how many."""
+    """Of how many; 0 where the outcome does not say it."""
 
     @property
     def is_better(self) -> bool:
@@ -85,7 +85,7 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
             seed=shot.seed,
             pictures=tuple(
                 SheetPicture(
-                    name=f"p-{one.candidate.key}.{index}", width=shot.picture_size[0], height=shot.picture_size[1]
+                    name=f"p-{one.candidate.key[:20]}.{index}", width=shot.picture_size[0], height=shot.picture_size[1]
                 )
                 for one in columns
             ),
@@ -96,12 +96,11 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
 
 def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]) -> tuple[ShownFinalist, ...]:
     """Return the finalists of a proof, the best first."""
-    count = len(study.spec.shots.proof)
     return tuple(
         ShownFinalist(
             number=number,
             standing=one,
-            leads=tuple(_lead(comparison, count) for comparison in one.comparisons),
+            leads=tuple(_lead(comparison) for comparison in one.comparisons),
             words=recipe_words(one.candidate.recipe),
             pins=tuple(pin for pin in study.pins if (pin.recipe, pin.vae) == (one.recipe, one.vae)),
             rejections=tuple(no for no in rejections if (no.recipe, no.vae) == (one.recipe, one.vae)),
@@ -110,12 +109,12 @@ def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Reje
     )
 
 
-def _lead(comparison: Comparison, pictures: int) -> Lead:
+def _lead(comparison: Comparison) -> Lead:
     return Lead(
         against=comparison.against,
         mean=comparison.mean,
         low=comparison.low,
         high=comparison.high,
         won=comparison.pictures_won if comparison.pictures else None,
-        pictures=comparison.pictures or pictures,
+        pictures=comparison.pictures,
     )

@@ -125,17 +125,8 @@ class StudyReader:
 
 
 def _files_of(file: Path, folder: Path) -> list[Path]:
-    names = (
-        "journal.log",
-        "outcome.json",
-        "picks.jsonl",
-        "rejections.jsonl",
-        "pins",
-        "exports",
-        "pause-asked",
-        "stop-asked",
-    )
-    return [file, *(folder / name for name in names)]
+    files = ("journal.log", "outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
+    return [file, *(folder / name for name in (*files, "pins", "exports"))]
 
 
 def _signature(paths: list[Path]) -> Signature:

@@ -44,3 +44,11 @@ def _holds_more(sheet: Path, _stamp: int, few: int, many: int, picture: tuple[in
     # Compression mixes the edges of a place with its neighbours.
     middle = place[height // 4 : height - height // 4, width // 4 : width - width // 4]
     return bool(middle.size) and min(PAPER) - int(middle.min()) > NEAR_PAPER
+
+
+def sheet_size(trial: ShownTrial) -> tuple[int, int] | None:
+    """Return width and height of a trial's contact sheet; None where there is none that can be read."""
+    try:
+        return kept_size(trial.sheet, StudyError) if trial.sheet else None
+    except StudyError:
+        return None

@@ -56,8 +56,7 @@ def start_export(visit: Visit) -> Response:
 
 
 def _exported(spec: StudySpec, pin: Pin, target: ExportTarget, report: JobReport) -> tuple[str, ...]:
-    reading = report.step("read")
-    return target.write(spec, pin, reading, lambda done, total: report.step("write")(done, total))
+    return target.write(spec, pin, report.step("read"), report.step("write"))
 
 
 def download(visit: Visit) -> Response:

@@ -8,14 +8,13 @@ from typing import get_args
 
 from starlette.responses import Response
 
-from scorers.picture_files import kept_size
 from search.plan import STAGES
-from studies.errors import StudyError
 from studies.pages.context import Visit
 from studies.pages.reading.likeness import nearest
 from studies.pages.reading.named_recipes import NamedRecipe, baseline_names, named_recipe
 from studies.pages.reading.scores import contribution
 from studies.pages.reading.snapshot import Snapshot
+from studies.pages.reading.trial_sheets import sheet_size
 from studies.pages.reading.trials import ShownTrial, TrialStatus
 
 A_PAGE = 60
@@ -143,11 +142,3 @@ def _negative(number: float | None) -> float | None:
 
 def _thumbnail(study: Snapshot, trial: ShownTrial, scorer: str) -> Thumbnail:
     return Thumbnail(trial=trial, size=sheet_size(trial), amount=contribution(study, trial, scorer) if scorer else None)
-
-
-def sheet_size(trial: ShownTrial) -> tuple[int, int] | None:
-    """Return width and height of a trial's contact sheet; None where there is none that can be read."""
-    try:
-        return kept_size(trial.sheet, StudyError) if trial.sheet else None
-    except StudyError:
-        return None

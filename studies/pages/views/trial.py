@@ -23,7 +23,7 @@ from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.scores import score_word, scorer_scores
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.start_lines import StartLines, start_lines
-from studies.pages.reading.trial_sheets import sheet_shots
+from studies.pages.reading.trial_sheets import sheet_shots, sheet_size
 from studies.pages.reading.trials import ShownTrial
 
 NEIGHBOURS = 6
@@ -61,6 +61,8 @@ class Neighbour:
     """A similar recipe, and how it differs."""
 
     trial: ShownTrial
+    size: tuple[int, int] | None
+    """Of its contact sheet."""
     difference: RecipeContrast
 
 
@@ -109,9 +111,9 @@ def _named_in(study: Snapshot, text: str) -> tuple[NamedRecipe, ...]:
 
 def _around(study: Snapshot, trial: ShownTrial) -> tuple[ShownTrial | None, ShownTrial | None]:
     """The trials before and after it, by number."""
-    place = study.trials.index(trial)
-    later = study.trials[place + 1 : place + 2]
-    return study.trials[place - 1] if place else None, later[0] if later else None
+    before = max((one for one in study.by_number if one < trial.number), default=-1)
+    after = min((one for one in study.by_number if one > trial.number), default=-1)
+    return study.by_number.get(before), study.by_number.get(after)
 
 
 def shot_rows(study: Snapshot, trial: ShownTrial, beside: tuple[NamedRecipe, ...]) -> tuple[ShotRow, ...]:
@@ -156,7 +158,7 @@ def _neighbours(study: Snapshot, trial: ShownTrial, own: NamedRecipe | None) -> 
         return ()
     near = nearest(study.spec.search.space, trial, study.trials, NEIGHBOURS)
     return tuple(
-        Neighbour(trial=one, difference=contrast(own.candidate.recipe, one.candidate.recipe))
+        Neighbour(trial=one, size=sheet_size(one), difference=contrast(own.candidate.recipe, one.candidate.recipe))
         for one in near
         if one.candidate is not None
     )

@@ -12,6 +12,7 @@ from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
 from studies.store.access import Access
+from tests.studies.pages.made_gallery import write_gallery
 
 TOKEN = "the-token-of-the-tests"
 ADDRESS = "http://127.0.0.1:8090"
@@ -36,3 +37,9 @@ def visitor() -> Generator[Visitor]:
     yield open_pages
     for client in opened:
         client.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a study with 70 made-up trials (`tests.studies.pages.made_gallery`); leave it as it is."""
+    return write_gallery(tmp_path_factory.mktemp("gallery"), 70)

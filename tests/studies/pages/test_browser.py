@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from studies.pages.library import Library
 from studies.pages.server import PageServer
+from studies.review.picks import read_picks
 from tests.studies.sample_study import write_small_study
 
 pytestmark = pytest.mark.browser
@@ -76,3 +77,89 @@ class Visitor:
             if one["impact"] in SERIOUS
             for node in one["nodes"]
         ]
+
+
+@pytest.fixture(scope="module")
+def night(browser: Browser, server: PageServer) -> Visitor:
+    """Somebody who begins a night on the page and watches it to its end, without touching the page again."""
+    visitor = Visitor(browser, server)
+    page = visitor.go("/s/small")
+    assert page.locator("h1").inner_text() == "Nothing was tried yet"
+    page.get_by_role("button", name="Begin the night").click()
+    page.wait_for_selector(".thumbs li >> nth=2", timeout=NIGHT_MS)
+    page.get_by_role("button", name="Stop after this trial").wait_for()
+    page.wait_for_selector("text=Judge and approve", timeout=NIGHT_MS)
+    return visitor
+
+
+def test_a_night_begun_on_a_page_moves_there_by_itself_and_ends_with_its_answer(night: Visitor) -> None:
+    headline = night.page.locator("h1").inner_text()
+    assert headline.startswith(("Found:", "Proved:"))
+    assert night.page.locator(".strip figure").count() >= 4
+    assert not night.complaints
+
+
+def test_pairs_are_judged_by_keyboard_and_an_answer_is_taken_back(night: Visitor, server: PageServer) -> None:
+    page = night.go("/s/small/judge")
+    page.wait_for_selector("[data-judge]", timeout=120_000)
+    picks = next(iter(server.library.studies().values())).spec().storage.folder / "picks.jsonl"
+    for key, answer in (("ArrowLeft", "left"), ("ArrowRight", "right"), ("ArrowDown", "same"), ("s", "skipped")):
+        before = page.locator("input[name=token] >> nth=0").get_attribute("value")
+        page.keyboard.press(key)
+        page.wait_for_function(f"document.querySelector('input[name=token]').value !== {before!r}")
+        assert f'"answer": "{answer}"' in picks.read_text().splitlines()[-1]
+    known = len(read_picks(picks.parent))
+    before = page.locator("input[name=token] >> nth=0").get_attribute("value")
+    page.keyboard.press("u")
+    page.wait_for_function(f"document.querySelector('input[name=token]').value !== {before!r}")
+    assert len(read_picks(picks.parent)) == known - 1
+    page.keyboard.press("Space")
+    assert page.locator(".how-first").count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.wait_for_selector("text=Which picture is broken?")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("text=this one is closer")
+    assert '"broken": "left"' in picks.read_text().splitlines()[-1]
+    assert not night.complaints
+
+
+def test_a_finalist_is_approved_and_exported(night: Visitor, server: PageServer) -> None:
+    page = night.go("/s/small/finalists")
+    first = page.locator("#finalist-1")
+    first.locator("summary", has_text="Approve").click()
+    first.locator("input[name=note]").fill("clean <b>lines</b>")
+    first.locator("form button", has_text="Approve").click()
+    page.wait_for_selector("text=Approved: it is pin 1 now", timeout=60_000)
+    assert page.get_by_text("clean <b>lines</b>").count()
+    night.go("/s/small/exports")
+    page.get_by_role("button", name="Write the checkpoint").click()
+    page.wait_for_selector("text=Pin 1 was exported", timeout=60_000)
+    folder = next(iter(server.library.studies().values())).spec().storage.folder
+    assert list((folder / "exports").glob("*.safetensors"))
+    assert not night.complaints
+
+
+PLACES = ("", "/trials", "/trials/3", "/compare?left=3&right=A", "/importance", "/judge", "/finalists", "/exports")
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
+def test_no_page_has_faults(
+    night: Visitor, browser: Browser, server: PageServer, window: str, scheme: str, locale: str
+) -> None:
+    visitor = Visitor(browser, server, window, color_scheme=scheme, locale=locale)
+    for place in PLACES:
+        page = visitor.go(f"/s/small{place}")
+        page.wait_for_function("!document.querySelector('meta[http-equiv=refresh]')", timeout=120_000)
+        assert page.evaluate("document.documentElement.lang") == locale[:2], place
+        assert page.evaluate("document.documentElement.scrollWidth") <= WINDOWS[window][0], place
+        assert not visitor.faults(), place
+    assert not visitor.complaints
+
+
+def test_every_page_can_be_read_without_scripts(night: Visitor, browser: Browser, server: PageServer) -> None:
+    visitor = Visitor(browser, server, java_script_enabled=False)
+    for place in PLACES:
+        assert visitor.go(f"/s/small{place}").locator("h1").inner_text()

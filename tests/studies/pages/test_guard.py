@@ -74,7 +74,7 @@ def test_every_answer_forbids_what_is_not_ours(copied: Path, visitor: Visitor) -
         assert "unsafe-inline" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin", "forms of ours must say that they are"
 
 
 def test_a_form_that_is_too_long_is_refused(copied: Path, visitor: Visitor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from studies.drawing.sheets import cell, grid, read_picture
 from studies.errors import StudyError
 from studies.review.pairs import Pair, pair_of, sided
 from studies.review.picking import Picking, opened_picking
-from studies.review.picks import FILE, Pick, add_pick, read_picks
+from studies.review.picks import FILE, Pick, add_pick, read_picks, take_back
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 
@@ -52,6 +53,31 @@ def test_an_answer_is_on_the_disk_before_the_next(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("os.fsync", lambda number: synced.append((tmp_path / FILE).read_text()))
     add_pick(tmp_path, PICK)
     assert [json.loads(text)["answer"] for text in synced] == ["left"]
+
+
+def test_answers_are_taken_back_and_the_file_says_it(tmp_path: Path) -> None:
+    other = replace(PICK, index=4, answer="skipped")
+    for pick in (PICK, other):
+        add_pick(tmp_path, pick)
+    take_back(tmp_path, PICK)
+    assert read_picks(tmp_path) == [other]
+    take_back(tmp_path, PICK)
+    assert read_picks(tmp_path) == [other], "nothing is left of that pair to take back"
+    add_pick(tmp_path, PICK)
+    assert read_picks(tmp_path) == [other, PICK]
+    answers = [json.loads(line)["answer"] for line in (tmp_path / FILE).read_text().splitlines()]
+    assert answers == ["left", "skipped", "undone", "undone", "left"], "nothing is ever taken out of the file"
+    assert other.share is None
+
+
+def test_a_note_is_kept_and_left_out_where_there_is_none(tmp_path: Path) -> None:
+    noted = replace(PICK, note="the „left“ one")
+    add_pick(tmp_path, PICK)
+    add_pick(tmp_path, noted)
+    assert read_picks(tmp_path) == [PICK, noted]
+    assert "note" not in json.loads((tmp_path / FILE).read_text().splitlines()[0])
+    with pytest.raises(StudyError, match="no text"):
+        add_pick(tmp_path, replace(PICK, note="half a letter \udc80"))
 
 
 def test_lines_that_are_no_picks_are_named(tmp_path: Path) -> None:
