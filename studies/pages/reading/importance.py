@@ -161,4 +161,4 @@ def knob_name(knob: Knob) -> str:
 
 
 def _state_of(study: Snapshot) -> object:
-    return len(study.scored), len(study.history), study.rescored
+    return len(study.scored), len(study.history), study.rescored, study.spec.search.space

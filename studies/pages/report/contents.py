@@ -97,7 +97,8 @@ def gathered(study: Snapshot, shelf: PictureShelf, *, quick: bool = False) -> Re
     """
     outcome = study.outcome
     columns = sheet_columns(outcome, tuple(study.spec.merge.models)) if outcome and outcome.finalists else ()
-    best = None if columns else _best(study)
+    most = QUICK_TRIALS if quick else MOST_TRIALS
+    best = None if columns else _best(study, most)
     return ReportContents(
         study=study,
         made=datetime.now().astimezone(),
@@ -109,7 +110,7 @@ def gathered(study: Snapshot, shelf: PictureShelf, *, quick: bool = False) -> Re
         finalists=_finalists(study),
         best=best,
         words=recipe_words(best.candidate.recipe) if best else None,
-        found=_mattered(study, QUICK_TRIALS if quick else MOST_TRIALS),
+        found=_mattered(study, most),
         split=time_split(study),
         agreement=pick_agreement(study, _picks(study)),
         inputs=study.notes.get(INPUTS) or {},
@@ -124,6 +125,8 @@ def shown_trials(study: Snapshot, shelf: PictureShelf) -> tuple[ReportTrial, ...
     for trial in study.scored:
         if shelf.is_full:
             break
+        if trial.sheet is None:
+            continue
         candidate = trial.candidate
         words = recipe_words(candidate.recipe) if candidate else None
         beside = 500 + sum(len(text) for run in words.runs for _, text in run.lines) if words else 500
@@ -165,9 +168,9 @@ def _finalists(study: Snapshot) -> tuple[ShownFinalist, ...]:
     return shown_finalists(study, study.outcome, rejections)
 
 
-def _best(study: Snapshot) -> ModelBest | None:
+def _best(study: Snapshot, most: int) -> ModelBest | None:
     try:
-        return model_best(study)
+        return model_best(study, most=most)
     except ProblemError:  # trials of another space: the report says what it can
         return None
 
