@@ -15,6 +15,8 @@ from search.trials import SearchTrials
 
 MEAN_OF = 10
 """How many of the best recipes the mean of the best is taken over."""
+BY_MODEL = "best by the search's model"
+"""The label of the surrogate's optimum."""
 BEST = 5
 """How many of the best recipes come before the best of every stage."""
 
@@ -24,7 +26,7 @@ class Finalist:
     """One recipe to be rendered again on held-out shots."""
 
     label: str
-    """Why it is here: `the model's best`, `mean of the best 10`, `best`, `number 2 by value`, `best of groups`."""
+    """Why it is here: `best by the search's model`, `mean of the best 10`, `highest score`, or so."""
     point: Point
     """The full vector: every free knob."""
 
@@ -97,11 +99,11 @@ def _queue(space: Space, history: Sequence[TrialRecord], plan: SearchPlan) -> li
     state = SearchState(space, plan, history)
     ranked = top(state.trials.comparable, len(history))
     queue = [
-        Finalist(label="the model's best", point=state.start(None)),
-        Finalist(label="best", point=ranked[0].point),
+        Finalist(label=BY_MODEL, point=state.start(None)),
+        Finalist(label="highest score", point=ranked[0].point),
         Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
     ]
-    by_value = [Finalist(label=f"number {n} by value", point=one.point) for n, one in enumerate(ranked, start=1)]
+    by_value = [Finalist(label=f"number {n} by score", point=one.point) for n, one in enumerate(ranked, start=1)]
     queue += by_value[:BEST]
     queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _stage_winners(ranked)]
     return queue + by_value[BEST:]

@@ -44,7 +44,7 @@ def _heavy_after(code: str) -> list[str]:
         "import engine.modes.pair, engine.modes.registry",
         "import search, search.space.space, search.suggester, search.plan, search.finalists",
         "import engine.recipes.recipe, engine.recipes.file, engine.shots.infotext, engine.architecture.layout",
-        "import studies.studyfile.read, studies.studyfile.template, studies.preflight.name_clash",
+        "import studies.studyfile.read, studies.new_study.template, studies.preflight.name_clash",
         "import scorers.catalogue.lookup, scorers.catalogue.sources, scorers.catalogue.downloads",
         "from engine import Recipe, MergeStep, SelfStep, AdjustStep, Shot, Hires, read_recipe_file, EngineError",
         "from scorers import EncoderFiles, ScorerError",

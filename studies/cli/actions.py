@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from engine.errors import Problems
+from search.shots import ObservationNoise
 from studies.errors import StudyError
 from studies.night.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
+from studies.night.noise import NOISE
+from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
+from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
-from studies.store.opening import not_run
+from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
+from studies.store.storage import StudyStore
 from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -32,7 +38,20 @@ def check_study(spec: StudySpec) -> tuple[Finding, ...]:
             refuse_other_inputs_than_before(spec, panel)
 
     found = preflight(spec, opened=compare)
-    return (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+    errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
+    return errors if is_fatal(errors) else (*errors, *_reach(spec))
+
+
+def _reach(spec: StudySpec) -> Iterator[Finding]:
+    """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
+    store = open_store(spec.storage) if StudyStore.exists(spec.storage.folder) else None
+    known: dict[str, Any] = (store and store.noted(NOISE)) or {}
+    names = ("paired", "common", "between")
+    noise = ObservationNoise(**{name: known[name] for name in names}) if known.keys() >= {*names} else None
+    proofs = len((store and store.noted(PROOFS)) or ())
+    confidence = ProofNumber(number=proofs + 1, known=proofs + 1, key="").confidence
+    drawn = int(known.get("shots", 0))
+    return reach_findings(spec.search, spec.shots, noise, drawn=drawn, confidence=confidence)
 
 
 def refuse_unready(spec: StudySpec, console: Console) -> None:
@@ -90,6 +109,7 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     for sentence in (*outcome.sentences(), *outcome.alarms()):
         console.print(sentence, highlight=False, markup=False)
     console.print(f"contact sheet: {spec.storage.folder / outcome.sheet}", highlight=False, markup=False)
+    console.print(f"every number: recipe-search show {typed_path} --details", highlight=False, markup=False)
     console.print(
         "look at it, then approve the one you want and export it:"
         if outcome.winner is not None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.modes.registry import MERGE_MODES
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
+from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.plot import plot
@@ -46,52 +46,6 @@ def demo(folder: Path, approve: bool) -> None:
 
 
 @main.command()
-@click.argument("study", type=click.Path(path_type=Path), default=Path("study.toml"))
-@click.option("-a", "--model-a", default="models/a.safetensors", show_default=True, help="Checkpoint A.")
-@click.option("-b", "--model-b", default="models/b.safetensors", show_default=True, help="Checkpoint B.")
-@click.option("-c", "--model-c", default="", help="Checkpoint C, for the modes that take three.")
-@click.option(
-    "--mode", type=click.Choice(list(MERGE_MODES)), help="Merge mode; default: Weight sum, with a third Add difference."
-)
-@click.option("--references", default="references", show_default=True, help="Folder of pictures of the target look.")
-@click.option("--encoder", default="clip-l", show_default=True, help="Encoder for style and prompts; see scorers list.")
-@click.option("--name", default="my-mix", show_default=True, help="Name of the study.")
-@plain_errors
-def init(
-    study: Path,
-    model_a: str,
-    model_b: str,
-    model_c: str,
-    mode: str | None,
-    references: str,
-    encoder: str,
-    name: str,
-) -> None:
-    """Write a commented study file for your own checkpoints, for SDXL where these are of that family."""
-    from engine.files import user_path
-    from studies.errors import StudyError
-    from studies.studyfile.space import family_of_files
-    from studies.studyfile.template import study_template, write_template
-
-    study = user_path(str(study), StudyError)
-    if mode and not model_c and MERGE_MODES[mode].models == 3:
-        raise click.UsageError(f"{mode} takes three models: name the third with -c, such as -c models/c.safetensors")
-    text = study_template(
-        file=study.name,
-        name=name,
-        a=model_a,
-        b=model_b,
-        c=model_c,
-        mode=mode or "",
-        family=family_of_files([study.parent / path for path in (model_a, model_b)]) or "sd1",
-        references=references,
-        encoder=encoder,
-    )
-    write_template(study, text)
-    click.echo(f"wrote {study}; edit it, then: recipe-search check {study}")
-
-
-@main.command()
 @study_argument
 @trust_option
 @plain_errors
@@ -116,12 +70,15 @@ def check(study: Path, *, trust: bool) -> None:
     "--pareto", is_flag=True, help="Only the trials that no other beats in style, fidelity and aesthetics at once."
 )
 @click.option(
+    "--details", is_flag=True, help="Also what calibration found, and the distances of whole sets (AUC, SNR, CMMD)."
+)
+@click.option(
     "--csv",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write all trials with every parameter and score to this file.",
 )
 @plain_errors
-def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
+def show(study: Path, top: int, pareto: bool, details: bool, csv: Path | None) -> None:
     """Show the best trials, the finalists and what is approved."""
     from studies.review.show import overview, write_csv
     from studies.store.opening import open_store
@@ -129,7 +86,7 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
     spec = opened(study)
     store = open_store(spec.storage)
     out = console()
-    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto):
+    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto, details=details):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -143,10 +100,20 @@ def show(study: Path, top: int, pareto: bool, csv: Path | None) -> None:
 @plain_errors
 def dashboard(study: Path, host: str, port: int) -> None:
     """Open optuna-dashboard on the study, to look and to write notes."""
+    from engine.errors import ProblemError
+    from studies.night.study_note import renew_study_note
     from studies.store.dashboard_server import dashboard_server
+    from studies.store.journal import is_writable, journal_of
     from studies.store.opening import open_store
 
-    server = dashboard_server(open_store(opened(study).storage), host=host, port=port)
+    spec = opened(study)
+    store = open_store(spec.storage)
+    server = dashboard_server(store, host=host, port=port)
+    if is_writable(journal_of(spec.storage.folder)):
+        try:
+            renew_study_note(spec, store)
+        except ProblemError as error:  # such as references that are gone: the trials can be looked at all the same
+            click.echo(f"note: the study's note is an older one: {error}", err=True)
     click.echo(f"{server.address}  (Ctrl+C to stop)")
     server.serve()
 
@@ -287,6 +254,7 @@ def doctor(folder: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(init)
 main.add_command(pick)
 main.add_command(recipe)
 main.add_command(render)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ CELL_WIDTH = 192
 """Width in pixels at which a picture is shown on the finalists' sheet."""
 GAP = 8
 INK, PALE, PAPER, ACCENT = (24, 24, 28), (110, 110, 118), (255, 255, 255), (20, 110, 60)
+WARNING = (170, 50, 20)
+TITLE_LINES = 2
+"""The most lines of a column's title."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,10 @@ class SheetColumn:
     pictures: Sequence[RgbPicture]
     lines: Sequence[str] = ()
     """Scores, written under the pictures."""
+    warning: str = ""
+    """A few words under them, in another colour."""
+    has_prompts: bool = True
+    """Whether the pictures show the prompts of the rows; those of references do not."""
     marked: bool = False
     """Drawn in the accent colour: the recommended recipe."""
 
@@ -77,6 +84,18 @@ def grid_size(count: int, height: int, width: int) -> tuple[int, int]:
     return columns * (width + 2) + 2, math.ceil(count / columns) * (height + 2) + 2
 
 
+def thumbnails(pictures: Sequence[RgbPicture], path: Path, side: int) -> None:
+    """Write pictures of any sizes in a near-square grid, each fitted into a square of so many pixels."""
+    columns = _columns(len(pictures), side, side)
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * (side + GAP) + GAP, rows * (side + GAP) + GAP), PAPER)
+    for index, picture in enumerate(pictures):
+        row, column = divmod(index, columns)
+        sheet.paste(_scaled(picture, (side, side)), (GAP + column * (side + GAP), GAP + row * (side + GAP)))
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+
+
 def cell(sheet: RgbPicture, index: int, count: int, height: int, width: int) -> RgbPicture:
     """One picture out of what ``grid`` wrote of ``count`` of them, as far as the file's compression kept it."""
     row, column = divmod(index, _columns(count, height, width))
@@ -95,44 +114,79 @@ def pair(left: RgbPicture, right: RgbPicture, path: Path) -> None:
 
 
 def finalists(
-    columns: Sequence[SheetColumn], rows: Sequence[str], path: Path, *, title: str, caption: str = ""
+    columns: Sequence[SheetColumn],
+    rows: Sequence[str],
+    path: Path,
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write the finalists' sheet.
 
     Args:
         columns: left to right; each has one picture a row (a shorter column ends early).
-        rows: the prompts, written over each row.
+        rows: the prompts, written over each row where the columns that show them begin.
         path: where to, replaced as a whole.
         title: the sheet's head line.
-        caption: a line under the title.
+        notes: sentences under the title, each broken into lines.
+        warnings: more of them, in another colour.
     """
     font = Lettering().font
     cell = _cell_size(columns)
-    text_lines = max(len(column.lines) for column in columns)
-    head, label, foot = 74 if caption else 52, 24, 24 + 20 * text_lines
     width = GAP + len(columns) * (cell[0] + GAP)
-    height = head + 30 + len(rows) * (cell[1] + label) + foot
+    said = list(_said(notes, warnings, font, width - 2 * GAP))
+    titles = [_wrapped(column.title, font(17, column.title), cell[0])[:TITLE_LINES] for column in columns]
+    text_lines = max(len(column.lines) + bool(column.warning) for column in columns)
+    head, label, foot = 52 + 20 * len(said), 24, 24 + 20 * text_lines
+    first = head + 8 + 22 * max(map(len, titles))
+    height = first + len(rows) * (cell[1] + label) + foot
     sheet = Image.new("RGB", (width, height), PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP, 12), title, fill=INK, font=font(24, title))
-    pen.text((GAP, 46), caption, fill=PALE, font=font(15, caption))
+    for number, (line, colour) in enumerate(said):
+        pen.text((GAP, 48 + 20 * number), line, fill=colour, font=font(15, line))
+    begin = GAP + (cell[0] + GAP) * next((c for c, column in enumerate(columns) if column.has_prompts), 0)
     for r, prompt in enumerate(rows):
-        pen.text((GAP, head + 30 + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
+        pen.text((begin, first + r * (cell[1] + label) + 1), prompt, fill=PALE, font=font(15, prompt))
     for c, column in enumerate(columns):
-        left, top = GAP + c * (cell[0] + GAP), head + 30 + label
+        left, top = GAP + c * (cell[0] + GAP), first + label
         colour = ACCENT if column.marked else INK
-        large = font(17, column.title)
-        pen.text((left, head + 4), _fitted(column.title, large, cell[0]), fill=colour, font=large)
+        for number, line in enumerate(titles[c]):
+            large = font(17, line)
+            pen.text((left, head + 4 + 22 * number), _fitted(line, large, cell[0]), fill=colour, font=large)
         for r, picture in enumerate(column.pictures[: len(rows)]):
             sheet.paste(_scaled(picture, cell), (left, top + r * (cell[1] + label)))
         end = top + len(rows) * (cell[1] + label) - label
         if column.marked:
             pen.rectangle((left - 4, head, left + cell[0] + 3, height - 4), outline=ACCENT, width=3)
-        for i, line in enumerate(column.lines):
+        below = [(line, colour) for line in column.lines] + [(column.warning, WARNING)] * bool(column.warning)
+        for i, (line, ink) in enumerate(below):
             small = font(13, line)
-            pen.text((left, end + 8 + 20 * i), _fitted(line, small, cell[0]), fill=colour, font=small)
+            pen.text((left, end + 8 + 20 * i), _fitted(line, small, cell[0]), fill=ink, font=small)
     with replaced(path) as temporary:
         sheet.save(temporary)
+
+
+def _said(
+    notes: Sequence[str], warnings: Sequence[str], font: Callable[[int, str], FreeTypeFont], width: int
+) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """The lines under the title, with their colours."""
+    sentences = [(text, PALE) for text in notes] + [(f"Warning: {text}", WARNING) for text in warnings]
+    for text, colour in sentences:
+        yield from ((line, colour) for line in _wrapped(text, font(15, text), width))
+
+
+def _wrapped(text: str, font: FreeTypeFont, width: int) -> list[str]:
+    """The text in lines of at most this width, broken between words."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _cell_size(columns: Sequence[SheetColumn]) -> tuple[int, int]:

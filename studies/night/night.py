@@ -29,6 +29,7 @@ from studies.night.calibration import calibrate
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
+from studies.night.study_note import renew_study_note
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
@@ -123,6 +124,7 @@ class Night:
         store.note(PROVING, {"at": time.time(), "trials": trials})
         outcome = prove(self.spec, workshop, store, models, self.console)
         store.note(PROVED, {"at": time.time(), "trials": trials})
+        renew_study_note(self.spec, store)
         return outcome
 
     def _saying(self, words: str) -> Callable[[], None]:

@@ -24,7 +24,7 @@ from studies.night.proofs import count, number_of
 from studies.night.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.outcome import FIRST_CONFIDENCE, REPORTED, Comparison, Outcome, Standing, write_outcome
+from studies.store.outcome import FIRST_CONFIDENCE, MIDDLE, REPORTED, Comparison, Outcome, Standing, write_outcome
 from studies.store.storage import StudyStore, complete
 from studies.studyfile.spec import Merge, Rendering, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
@@ -38,6 +38,13 @@ SHEET = "finalists.png"
 """Name of the finalists' sheet."""
 SHEET_ROWS = 6
 """The most prompts on the finalists' sheet."""
+SHEET_NOTE = (
+    "The references show the look that is wanted, not the prompts. Numbers are differences, with pictures of the same "
+    "prompts and seeds: from FLAT_50, and from the best FLAT mix with an interval. Higher is closer to the look."
+)
+"""What a stranger needs to know to read the sheet."""
+DRIFTED = "contents may differ"
+"""The warning under a recipe whose pictures moved aside; the whole sentence stands above."""
 
 
 def prove(
@@ -176,7 +183,7 @@ def _search_lines(
     lines = [str(ending) for ending in suggester_of(search, shots, store).statuses(history)] + list(doubts(store))
     excess = optimism(search.space, history, search.plan)
     if excess is not None:
-        lines.append(f"The best trial's score is {excess:+.2f} above what the model of all trials expects of it.")
+        lines.append(f"The highest score of a trial is {excess:+.2f} above what the search's model expects there.")
     return tuple(lines)
 
 
@@ -194,8 +201,8 @@ def _expectation_lines(
     except SearchError:
         return ()
     mine, theirs = posterior_means(search.space, history, [points[first.label], flat], search.plan)
-    leads = f"the search expects a lead of {mine - theirs:+.2f}, the held-out pictures show {held.mean:+.2f}"
-    return (f"{first.label} against {held.against}: {leads}.",)
+    leads = f"promised on the search's pictures {mine - theirs:+.2f}, proved on held-out ones {held.mean:+.2f}"
+    return (f"Lead of {first.label} over {held.against}: {leads}.",)
 
 
 def _standing(panel: Panel, label: str, candidate: Candidate, own: Features, likeness: ReferenceDistance) -> Standing:
@@ -252,7 +259,8 @@ def draw_sheet(
         sheets.SheetColumn(
             title="references",
             pictures=_reference_pictures(target.references, len(rows)),
-            lines=["the target look"],
+            lines=["the look,", "not the prompts"],
+            has_prompts=False,
         )
     ]
     for number, standing in enumerate(standings, start=-len(models)):
@@ -262,7 +270,8 @@ def draw_sheet(
             sheets.SheetColumn(
                 title=title,
                 pictures=[kept[row] for row in rows if row < len(kept)],
-                lines=_standing_lines(standing, best_flat, outcome.level),
+                lines=_standing_lines(outcome, standing, best_flat),
+                warning=DRIFTED if standing.alarm else "",
                 marked=outcome.winner is not None and standing.label == outcome.winner.label,
             )
         )
@@ -272,7 +281,8 @@ def draw_sheet(
         storage.folder / outcome.sheet,
         title=f"{storage.name}: finalists on held-out prompts and seeds"
         + (f", proof {outcome.proof} of {outcome.proofs}" if outcome.proofs > 1 else ""),
-        caption=outcome.sentences()[-1],
+        notes=[outcome.sentences()[-1], SHEET_NOTE],
+        warnings=outcome.alarms(),
     )
 
 
@@ -286,14 +296,16 @@ def _reference_pictures(paths: tuple[Path, ...], count: int) -> list[sheets.RgbP
     return [sheets.read_picture(paths[i]) for i in _spread_indices(len(paths), count)]
 
 
-def _standing_lines(standing: Standing, best_flat: str, level: str) -> list[str]:
+def _standing_lines(outcome: Outcome, standing: Standing, best_flat: str) -> list[str]:
     if standing.value is None:
         return ["broken: " + "; ".join(standing.reasons)]
-    lines = [f"score {standing.value:+.2f}", *([f"VAE {Path(standing.vae).stem}"] if standing.vae else [])]
+    middle = outcome.from_middle(standing)
+    lines = [] if middle is None else [f"from {MIDDLE} {middle:+.2f}"]
+    lines += [f"VAE {Path(standing.vae).stem}"] if standing.vae else []
     for comparison in standing.comparisons:
         if comparison.against == best_flat:
             lines += [
-                f"vs {best_flat} {comparison.mean:+.2f}",
-                f"{level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
+                f"from {best_flat} {comparison.mean:+.2f}",
+                f"{outcome.level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
             ]
     return lines

@@ -20,11 +20,19 @@ from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
-from studies.store.outcome import REPORTED, Outcome, read_outcome
+from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.store.workers import at_work
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots
+
+CALIBRATION = "calibration"
+"""Key of the study's note of what calibration found."""
+SCORE = (
+    "score: how close a trial's pictures of the search come to the look; higher is closer, 0 is FLAT_50, ± is its "
+    "standard error. A score is a promise; the proof, on held-out pictures, is what counts."
+)
+"""What a score is, for people."""
 
 
 def overview(
@@ -35,8 +43,11 @@ def overview(
     *,
     top: int = 10,
     pareto: bool = False,
+    details: bool = False,
 ) -> Iterator[Any]:
     """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
+
+    With ``details`` also what calibration found, and the distances of whole sets of pictures.
 
     Raises:
         StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.
@@ -52,13 +63,16 @@ def overview(
         yield f"switched off, since noise hides the differences between recipes: {', '.join(off)}"
     if text := shots.weights_text:
         yield f"weights of prompts: {text}"
+    if details:
+        yield from store.noted(CALIBRATION) or ()
+    yield SCORE
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]
     for trial in failed[-5:]:
         yield f"trial {trial.number} has no value: {trial.user_attrs.get('reason', 'no reason recorded')}"
     problems = Problems()
     with problems.collecting():
-        yield from _outcome_lines(storage, len(best))
+        yield from _outcome_lines(storage, len(best), details=details)
     with problems.collecting():
         for pin in read_pins(storage.folder, storage.name):
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
@@ -69,12 +83,12 @@ def overview(
     problems.raise_as(StudyError)
 
 
-def _outcome_lines(storage: Storage, trials: int) -> Iterator[Any]:
+def _outcome_lines(storage: Storage, trials: int, *, details: bool) -> Iterator[Any]:
     """The proof, where there is one."""
     if not (storage.folder / "outcome.json").exists():
         return
     outcome = read_outcome(storage.folder, storage.name)
-    yield standings(outcome)
+    yield standings(outcome, details=details)
     yield from outcome.sentences()
     yield from outcome.alarms()
     if trials < outcome.trials:
@@ -100,11 +114,11 @@ def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
 def _best_trials(trials: list[FrozenTrial]) -> Table:
     # Few rules and no column that is empty: a terminal of 80 characters must not cut numbers off.
     table = Table(
-        title="best trials on the search's own shots (the top ones are overestimated)", box=SIMPLE_HEAD, padding=0
+        title="promise: the highest scores, on the search's pictures (lucky ones in part)", box=SIMPLE_HEAD, padding=0
     )
     names = sorted({name for trial in trials for name in trial.user_attrs.get("scores", {})})
     penalties = ["taken for"] if any(map(_penalties, trials)) else []
-    for heading in ("trial", "stage", "score", "± 1 se", *names, "recipe", *penalties):
+    for heading in ("trial", "stage", "score", "±", *names, "recipe", *penalties):
         words = heading in ("stage", "recipe", "taken for")
         table.add_column(heading, justify="left" if words else "right", min_width=0 if words else 5)
     for trial in trials:
@@ -170,22 +184,24 @@ def _csv_columns(trial: FrozenTrial) -> dict[str, float | None]:
     return columns | {f"taken for {name}": taken for name, taken in attributes.get("penalties", {}).items()}
 
 
-def standings(outcome: Outcome) -> Group:
-    """Parents, FLAT mixes and finalists on the held-out shots: scores, and the numbers that are only reported."""
+def standings(outcome: Outcome, *, details: bool = False) -> Group:
+    """Parents, FLAT mixes and finalists on the held-out shots; with ``details`` also the numbers only reported."""
     rivals = [c.against for c in outcome.finalists[0].comparisons] if outcome.finalists else []
     names = [name for name in REPORTED if any(name in standing.numbers for standing in outcome.finalists)]
     scores = _proof_table(
-        "held-out prompts and seeds", ["score", *(f"vs {rival} ({outcome.level})" for rival in rivals)]
+        "proof: leads on held-out prompts and seeds",
+        [f"from {MIDDLE}", *(f"vs {rival} ({outcome.level})" for rival in rivals)],
     )
     reports = _proof_table("distance of whole sets from the references, and drift; never searched", names)
     for number, standing in enumerate((*outcome.baselines, *outcome.finalists), start=1 - len(outcome.baselines)):
         decoded = f", VAE {standing.vae}" if standing.vae and number > 0 else ""
         whose = (str(number) if number > 0 else "", standing.label + decoded)
-        value = "broken" if standing.value is None else f"{standing.value:+.2f}"
+        middle = outcome.from_middle(standing)
+        value = "broken" if standing.value is None else "" if middle is None else f"{middle:+.2f}"
         scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
         numbers = (standing.numbers.get(name) for name in names)
         reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))
-    return Group(scores, *([reports] if names else []))
+    return Group(scores, *([reports] if names and details else []))
 
 
 def _proof_table(title: str, headings: Sequence[str]) -> Table:

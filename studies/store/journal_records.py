@@ -38,9 +38,11 @@ NOTES: Mapping[str, Shape] = {
     "proofs": [str],
     "proved": {"at": float, "trials": int},
     "whole": bool,
+    "dashboard artifacts": TEXTS,
 }
 """The shapes of the notes about a study, by key."""
 ATTRIBUTES: Mapping[str, Shape] = {
+    "name": str,
     "stage": str,
     "slots": [int],
     "worker": str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.files import remove_left_behind
 
-FOLDERS = ("exports", "pins", "picks")
+FOLDERS = ("artifacts", "exports", "pins", "picks")
 """Folders of a study, beside its own, in which commands other than a search write."""
 
 

@@ -26,6 +26,10 @@ _KEYS = {"search_summary": "course"}
 """Keys of the file that have another name than the field of an outcome."""
 
 
+_LABELS = {"the model's best": "best by the search's model", " by value": " by score"}
+"""Parts of labels that earlier versions wrote in other words."""
+MIDDLE = "FLAT_50"
+"""The label of the mix from which the results of a proof are counted, as scores are."""
 COMPARED = ("against", "mean", "low", "high")
 """Keys of a comparison in the file."""
 COUNTED = ("pictures_won", "pictures")
@@ -158,6 +162,14 @@ class Outcome:
         chosen = self.finalists[number - 1]
         return chosen.label, chosen.candidate
 
+    def from_middle(self, standing: Standing) -> float | None:
+        """A result as a difference from that of FLAT_50 on the same held-out shots; None where one of them is broken.
+
+        Results on held-out shots are not counted from FLAT_50 by themselves: penalties are in them, and other prompts.
+        """
+        middle = next((one.value for one in self.baselines if one.label == MIDDLE), None)
+        return None if middle is None or standing.value is None else standing.value - middle
+
     def sentences(self) -> list[str]:
         """The result in words, with its uncertainty."""
         if not self.finalists:
@@ -242,6 +254,13 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
     )
 
 
+def _label_of_today(label: str) -> str:
+    """A finalist's label, in the words of today."""
+    for before, now in _LABELS.items():
+        label = label.replace(before, now)
+    return label
+
+
 def _check_recipe(text: str, place: Place, remedy: str) -> None:
     try:
         Recipe.parse(text)
@@ -252,7 +271,7 @@ def _check_recipe(text: str, place: Place, remedy: str) -> None:
 def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
-            label=row["label"],
+            label=_label_of_today(row["label"]),
             recipe=row["recipe"],
             value=row["value"],
             reasons=tuple(row["reasons"]),

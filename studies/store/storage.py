@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -22,6 +24,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
+from studies.store.artifact_files import ArtifactFiles
 from studies.store.journal import JournalLock, journal_of, refuse_damage, refuse_other_study
 from studies.store.records import INTERRUPTED, UNREADABLE
 
@@ -38,6 +41,8 @@ GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed
 INFEASIBLE = "infeasible: "
 """How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
 
+NAME = "name"
+"""Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
 SLOTS = "slots"
 """Key of a trial's record of the shots it draws, by their places; none: all of the study."""
 WHOLE = "whole"
@@ -73,7 +78,7 @@ class StudyStore:
         self.name = name
         artifacts = folder / ARTIFACTS
         artifacts.mkdir(parents=True, exist_ok=True)
-        self.artifacts = FileSystemArtifactStore(artifacts)
+        self.artifacts = ArtifactFiles(artifacts)
         journal = journal_of(folder)
         self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
@@ -208,38 +213,47 @@ class StudyStore:
             if _candidate(trial) not in taken:
                 attributes = trial.user_attrs
                 stage, slots = cast("Stage", attributes["stage"]), tuple(attributes.get(SLOTS, ()))
-                return Proposal(stage=stage, point=dict(trial.params), slots=slots)
+                name = attributes.get(NAME, "")
+                return Proposal(stage=stage, point=dict(trial.params), label=name, slots=slots)
         return None
 
     def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution], worker: str = "") -> Trial:
         """Take a proposal into work as a trial of a worker: all of it in one write, and only in one's turn."""
+        name = proposal.label or f"{proposal.stage} {self._of_stage(proposal.stage) + 1}"
         trial = optuna.create_trial(
             state=TrialState.RUNNING,
             params={name: proposal.point[name] for name in distributions},
             distributions=dict(distributions),
-            user_attrs={"stage": proposal.stage, SLOTS: list(proposal.slots), WORKER: worker},
+            user_attrs={NAME: name, "stage": proposal.stage, SLOTS: list(proposal.slots), WORKER: worker},
         )
         return Trial(self.study, self.storage.create_new_trial(self.number, trial))
+
+    def _of_stage(self, stage: Stage) -> int:
+        """How many trials of a stage were begun."""
+        return sum(one.user_attrs.get("stage") == stage for one in self.study.get_trials(deepcopy=False))
 
     def fail(self, trial: Trial, reason: str) -> None:
         """End a trial without a value, for a reason that is kept with it."""
         trial.set_user_attr("reason", reason)
         self.study.tell(trial, state=TrialState.FAIL)
 
-    def attach(self, trial: Trial, picture: Path) -> str:
-        """Store a picture as an artifact of a trial in work; returns the artifact's id."""
+    def attach(self, owner: Trial | optuna.Study, picture: Path) -> str:
+        """Store a picture as an artifact of a trial in work, or of the study; returns the artifact's id."""
         return upload_artifact(
             artifact_store=self.artifacts,
             file_path=str(picture),
-            study_or_trial=trial,
+            study_or_trial=owner,
             mimetype=f"image/{picture.suffix.lstrip('.')}",
         )
 
     def sheets(self, trial: FrozenTrial) -> list[Path]:
         """The files of a trial's pictures, as `attach` stored them; those that are gone are left out."""
         kept = (json.loads(text) for key, text in trial.system_attrs.items() if key.startswith(ARTIFACT))
-        paths = (self.folder / ARTIFACTS / Path(str(one["artifact_id"])).name for one in kept)
-        return [path for path in paths if path.is_file()]
+        paths = list[Path]()
+        for one in kept:
+            with suppress(ArtifactNotFound):
+                paths.append(self.artifacts.path(str(one["artifact_id"])))
+        return paths
 
     def note(self, key: str, value: Any) -> None:
         """Store a fact about the whole study, as JSON."""

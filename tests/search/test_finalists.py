@@ -29,7 +29,7 @@ HISTORY = (
 
 def test_the_best_and_the_mean_come_first_and_all_recipes_differ() -> None:
     finalists = choose(SPACE, HISTORY, 20)
-    assert [one.label for one in finalists[:3]] == ["the model's best", "best", "mean of the best 5"]
+    assert [one.label for one in finalists[:3]] == ["best by the search's model", "highest score", "mean of the best 5"]
     assert 0.2 <= min(finalists[0].point[name] for name in UNET_BLOCKS) <= 0.45
     assert finalists[1].point == SPACE.flat(0.3)
     assert finalists[2].point == pytest.approx(SPACE.flat(0.4), abs=1e-3)
@@ -39,7 +39,7 @@ def test_the_best_and_the_mean_come_first_and_all_recipes_differ() -> None:
 
 def test_every_stage_has_a_finalist_and_no_failed_trial_is_one() -> None:
     finalists = choose(SPACE, HISTORY, 20)
-    assert {"best", "number 2 by value", "number 3 by value"} <= {one.label for one in finalists}
+    assert {"highest score", "number 2 by score", "number 3 by score"} <= {one.label for one in finalists}
     ratios = {one.point["OUT05"] for one in finalists[1:]}
     assert ratios == {0.0, 0.2, 0.3, 0.4, 0.5, 1.0}  # 0.4 is the mean, not the failed trial
     crowd = [trial(10 + n, "blocks", 0.3 + n / 100, 3.0 + n) for n in range(6)]

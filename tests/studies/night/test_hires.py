@@ -14,6 +14,7 @@ from engine.shots.hires import Hires
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.new_study.template import study_template
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
 from studies.preflight import estimate
@@ -22,7 +23,6 @@ from studies.preflight.estimate import picture_seconds
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from studies.studyfile.template import study_template
 from tests.engine.rendering.test_upscale import esrgan
 from tests.studies.night.test_embeddings import write_embeddings
 from tests.studies.sample_study import write_small_study

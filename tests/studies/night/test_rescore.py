@@ -98,7 +98,7 @@ def test_pictures_notes_and_moves_are_kept(copied: Path) -> None:
     store = StudyStore(spec.storage.folder, spec.storage.name)
     for trial in store.study.get_trials():
         pictures = [key for key in trial.system_attrs if key.startswith("artifacts:")]
-        assert (spec.storage.folder / "artifacts" / pictures[0].removeprefix("artifacts:")).exists()
+        assert (spec.storage.folder / "artifacts" / f"{pictures[0].removeprefix('artifacts:')}.webp").exists()
         assert trial.user_attrs["value before"] == before[trial.number]
         notes = store.storage.get_study_system_attrs(store.number)
         assert any(f":{trial._trial_id}:" in key for key in notes if key.startswith("dashboard:"))

@@ -114,7 +114,7 @@ def test_recipes_to_begin_with_are_tried_in_flat(rotated: StudySpec) -> None:
 def test_what_the_search_promised_stands_beside_what_was_found(rotated: StudySpec) -> None:
     course = read_outcome(rotated.storage.folder).search_summary
     assert course[0].startswith("flat: 11 trials")
-    assert "the search expects a lead of" in course[-1]
+    assert "promised on the search's pictures" in course[-1]
 
 
 def test_every_set_of_shots_hangs_where_pictures_are_picked_from(

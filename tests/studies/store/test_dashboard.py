@@ -7,17 +7,20 @@ import json
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.distributions import FloatDistribution
+from optuna_dashboard import get_note, save_note
 
 from engine.recipes.recipe import Recipe
 from search.suggester import Proposal
 from studies.drawing import sheets
 from studies.errors import StudyError
-from studies.store.dashboard import write_note
+from studies.store.dashboard import write_note, write_study_note
 from studies.store.dashboard_server import DashboardServer, dashboard_server
 from studies.store.storage import StudyStore
 from tests.studies.read_only import read_only
@@ -94,6 +97,50 @@ def test_the_dashboard_shows_every_trials_sheet_recipe_and_scores(server: Dashbo
     assert "Access-Control-Allow-Origin" not in headers
 
 
+def test_artifacts_end_as_what_they_are_and_those_of_before_are_found(
+    store: StudyStore, server: DashboardServer
+) -> None:
+    (path,) = (store.folder / "artifacts").iterdir()
+    assert path.suffix == ".webp"
+    kept = path.read_bytes()
+    path.rename(path.with_suffix(""))
+    link = str(note_of(server)["body"]).split("![contact sheet](")[1].split(")")[0]
+    assert asked(server, link)[:2] == (200, kept)
+    store.artifacts.write("ab", BytesIO(b"neither"))
+    with store.artifacts.open_reader("ab") as kept_file:
+        assert kept_file.read() == b"neither"
+    store.artifacts.remove("ab")
+    with pytest.raises(ArtifactNotFound):
+        store.artifacts.open_reader("../journal.log")
+
+
+def test_trials_have_names(store: StudyStore, server: DashboardServer) -> None:
+    bounds = {"OUT05": FloatDistribution(0, 1)}
+    for label in ("FLAT_50", ""):
+        store.begin(Proposal(stage="flat", point={"OUT05": 0.5}, label=label), bounds)
+    names = [trial.user_attrs["name"] for trial in store.study.get_trials()]
+    assert names == ["flat 1", "FLAT_50", "flat 3"]
+    assert str(note_of(server)["body"]).startswith("**flat 1**, stage flat")
+    store.interrupt("")
+    owed = store.owed()
+    assert owed is not None
+    assert owed.label == "FLAT_50"
+
+
+def test_a_person_s_words_stay_below_ours(store: StudyStore) -> None:
+    save_note(store.study, "mine")
+    write_study_note(store, "ours")
+    assert get_note(store.study).endswith("\n---\nmine")
+    save_note(store.study, f"{get_note(store.study)}, and more\n---\nof mine")
+    write_study_note(store, "newer")
+    text = get_note(store.study)
+    assert text.startswith("# What the search says\n\nnewer\n")
+    assert text.endswith("\n---\nmine, and more\n---\nof mine")
+    journal = (store.folder / "journal.log").read_bytes()
+    write_study_note(store, "newer")
+    assert (store.folder / "journal.log").read_bytes() == journal
+
+
 def test_the_pages_and_scripts_of_the_dashboard_come_through(server: DashboardServer) -> None:
     for path in ("/dashboard/studies/0", "/static/bundle.js", "/csv/0", "/favicon.ico"):
         assert asked(server, path)[0] == 200, path
@@ -128,13 +175,13 @@ def test_nothing_is_deleted_for_pages_of_others_or_without_the_token(
 def test_studies_trials_and_pictures_are_not_changed_even_with_the_token(
     store: StudyStore, server: DashboardServer, method: str, path: str, body: object
 ) -> None:
-    (artifact,) = [path.name for path in (store.folder / "artifacts").iterdir()]
+    (artifact,) = [path.stem for path in (store.folder / "artifacts").iterdir()]
     journal = (store.folder / "journal.log").read_bytes()
     status, answer, _ = asked(server, path.replace("{artifact}", artifact), method, body, Cookie=cookie_of(server))
     assert status == 403
     assert "only notes are written here" in json.loads(answer)["reason"]
     assert (store.folder / "journal.log").read_bytes() == journal
-    assert [path.name for path in (store.folder / "artifacts").iterdir()] == [artifact]
+    assert [path.stem for path in (store.folder / "artifacts").iterdir()] == [artifact]
 
 
 @pytest.mark.parametrize("headers", [FORGED, {"Host": "evil.example:8080"}, {"Origin": "https://evil.example"}])

@@ -88,13 +88,35 @@ def test_alarms_and_numbers_are_shown(tmp_path: Path) -> None:
     assert told.alarms() == []
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(standings(alarmed))
+    assert "CMMD" not in console.export_text(clear=True), "these numbers are details"
+    console.print(standings(alarmed, details=True))
     shown = console.export_text()
     assert "CMMD" in shown
     assert "distance of whole sets" in shown
     assert "0.12" in shown
     assert "-0.01" in shown
-    console.print(standings(told))
+    console.print(standings(told, details=True))
     assert "distance of whole sets" not in console.export_text(), "an outcome of before has no such numbers"
+
+
+def test_labels_of_before_are_read_in_the_words_of_today(tmp_path: Path) -> None:
+    write_outcome(tmp_path, outcome(BEATS))
+    path = tmp_path / "outcome.json"
+    path.write_text(path.read_text().replace('"best"', '"the model\'s best, simpler"'))
+    assert read_outcome(tmp_path).finalists[0].label == "best by the search's model, simpler"
+
+
+def test_results_of_a_proof_are_differences_from_the_middle() -> None:
+    told = outcome(BEATS)
+    (finalist,) = told.finalists
+    assert told.from_middle(finalist) is None, "this one has no FLAT_50"
+    middle = Standing(label="FLAT_50", recipe=Recipe.flat(0.5).text, value=-0.75)
+    told = replace(told, baselines=(*told.baselines, middle))
+    assert told.from_middle(middle) == 0
+    assert told.from_middle(finalist) == 1.75
+    out = io.StringIO()
+    Console(file=out, width=200).print(standings(told))
+    assert "+1.75" in out.getvalue()
 
 
 def test_finalists_are_counted_from_one(tmp_path: Path) -> None:

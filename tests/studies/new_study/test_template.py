@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from studies.cli.main import main
 from studies.errors import StudyError
+from studies.new_study.template import study_template, write_template
 from studies.studyfile.read import read_study_file
-from studies.studyfile.template import study_template, write_template
 
 
 def test_the_template_is_a_right_study_file(tmp_path: Path) -> None:
@@ -21,8 +21,8 @@ def test_the_template_is_a_right_study_file(tmp_path: Path) -> None:
     spec = read_study_file(path)
     assert spec.storage.name == "night"
     assert spec.merge.models == {"A": tmp_path / "x/a.safetensors", "B": tmp_path / 'b "2".safetensors'}
-    assert len(spec.shots.trials) == 6
-    assert len(spec.shots.proof) == 6
+    assert len(spec.shots.trials) == 16
+    assert len(spec.shots.proof) == 24
     assert spec.scoring.encoder == "clip-l"
 
 

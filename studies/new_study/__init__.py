@@ -1,0 +1,1 @@
+"""A new study: its file written from what a person gives, and the answers of `recipe-search init` checked."""
