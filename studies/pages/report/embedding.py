@@ -67,9 +67,8 @@ class PictureShelf:
 
 
 def _size_of(content: bytes) -> tuple[int, int]:
-    import io
+    from PIL import ImageFile
 
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        return image.size
+    parser = ImageFile.Parser()
+    parser.feed(content)
+    return parser.close().size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from engine.files import write_text
+from engine.files import read_text, write_text
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
 from studies.pages.report.contents import ReportContents, ReportTrial, gathered, shown_trials
@@ -94,4 +94,4 @@ def _rendered(name: str, contents: ReportContents, language: str, **values: obje
 def _style() -> Markup:
     """The style of the pages and the report's own."""
     folder = Path(__file__).parents[1] / "static"
-    return Markup("\n".join((folder / name).read_text(encoding="utf-8") for name in STYLES))  # noqa: S704 - our own
+    return Markup("\n".join(read_text(folder / name, StudyError) for name in STYLES))  # noqa: S704 - our own
