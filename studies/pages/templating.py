@@ -49,12 +49,12 @@ def _environment(language: str) -> jinja2.Environment:
     environment.install_gettext_callables(  # pyright: ignore[reportAttributeAccessIssue] - the extension adds it
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
-    environment.globals |= {
+    own: Mapping[str, Any] = {
         "language": language,
         "languages": LANGUAGES,
         "version": version("sd-recipe-search"),
     }
-    environment.globals |= CHARTS
+    environment.globals.update({**own, **CHARTS})
     environment.filters.update(
         signed=signed,
         plain=plain,
