@@ -148,7 +148,7 @@ def importance(
         most: the most trials that the model takes.
 
     Returns:
-        None with fewer values than `FEWEST_SCORES`, or where all are equal.
+        None with fewer values than `FEWEST_SCORES`, where all are equal, and where no knob is free.
 
     Raises:
         SearchError: a point is not one of the space.
@@ -157,7 +157,9 @@ def importance(
     state = SearchState(space, plan, chosen)
     scores = {trial.number: trial.value or 0.0 for trial in state.trials.comparable}
     observations = state.trials.observations()
-    if observations is None or len(scores) < FEWEST_SCORES or len(set(observations.values)) < 2:
+    if observations is None or not space.free:
+        return None
+    if len(scores) < FEWEST_SCORES or len(set(observations.values)) < 2:
         return None
     import numpy as np
 

@@ -13,6 +13,7 @@ from engine.merging.output import Output
 from engine.recipes.recipe import Recipe
 from studies.cli.actions import refuse_unready, search_study
 from studies.cli.command import opened
+from studies.cli.night_report import report_at_the_end
 from studies.cli.trust import allowed
 from studies.progress import bytes_meter
 from studies.review.approval import approve_recipe
@@ -47,9 +48,14 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
         shutil.copyfile(STUDY, study)
     spec = allowed(opened(study), trust=False)  # the demo's own names no program; a file that was there may
     refuse_unready(spec, console)
-    search_study(spec, str(study), console)
-    if approve:
-        _approve_and_export(spec.storage, spec.merge, spec.rendering, spec.shots, console)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False)
+
+    with report_at_the_end(spec.storage, str(study), say):
+        search_study(spec, str(study), console)
+        if approve:
+            _approve_and_export(spec.storage, spec.merge, spec.rendering, spec.shots, console)
     console.print(f"demo done in {time.monotonic() - started:.0f} s", highlight=False)
 
 

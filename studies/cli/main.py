@@ -15,6 +15,7 @@ from studies.cli.output_options import DTYPES, output_options
 from studies.cli.plot import plot
 from studies.cli.recipe import recipe
 from studies.cli.render import render
+from studies.cli.report import report
 from studies.cli.run import run
 from studies.cli.scorers import scorers
 from studies.cli.trust import allowed, trust_option
@@ -258,6 +259,7 @@ main.add_command(pick)
 main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)
+main.add_command(report)
 main.add_command(rescore)
 main.add_command(run)
 main.add_command(scorers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,19 +76,23 @@ def run(
     console = lasting_console()
     if not checked:
         refuse_unready(spec, console)
-    if workers is None:
-        search_study(spec, str(study), console, proof=not no_proof)
-        return
-    from studies.night.team import run_team
+    from studies.cli.night_report import report_at_the_end
 
-    flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
-    options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
-    if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
-        raise click.exceptions.Exit(1)
+    # One of several leaves the report to the command that began them all.
+    with nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say):
+        if workers is None:
+            search_study(spec, str(study), console, proof=not no_proof)
+            return
+        from studies.night.team import run_team
+
+        flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
+        options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
+        if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
+            raise click.exceptions.Exit(1)
 
 
 def _say(line: str) -> None:
-    """Print a worker's line; where nobody reads any more, the workers go on all the same."""
+    """Print a line; where nobody reads any more, what goes on goes on all the same."""
     try:
         click.echo(line)
     except BrokenPipeError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
 from importlib.metadata import version
+from typing import Any
 
 import jinja2
 from babel.dates import format_datetime, format_time, format_timedelta
@@ -17,7 +20,7 @@ from studies.pages.charts.weights import weights_chart
 from studies.pages.languages import LANGUAGES, locale_of, translations
 
 MINUS = "\N{MINUS SIGN}"
-CHARTS: Mapping[str, object] = {
+CHARTS: Mapping[str, Any] = {
     chart.__name__: chart
     for chart in (weights_chart, course_chart, lowest_shown, effects_chart, effects_map, slice_chart, slice_range)
 }
@@ -36,7 +39,7 @@ def template(language: str, name: str) -> jinja2.Template:
 def _environment(language: str) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("studies.pages"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(disabled_extensions=["md"], default=True, default_for_string=True),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -46,17 +49,22 @@ def _environment(language: str) -> jinja2.Environment:
     environment.install_gettext_callables(  # pyright: ignore[reportAttributeAccessIssue] - the extension adds it
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
-    environment.globals |= {
+    own: Mapping[str, Any] = {
         "language": language,
         "languages": LANGUAGES,
         "version": version("sd-recipe-search"),
-    } | CHARTS
+    }
+    environment.globals.update({**own, **CHARTS})
     environment.filters.update(
         signed=signed,
         plain=plain,
         clock=partial(clock, language=language),
         ago=partial(ago, language=language),
         moment=partial(moment, language=language),
+        whole_time=partial(whole_time, language=language),
+        span=partial(span, language=language),
+        md=markdown,
+        unescaped=html.unescape,
     )
     return environment
 
@@ -92,3 +100,20 @@ def ago(moment: datetime, *, language: str = "en") -> str:
     return format_timedelta(
         moment.astimezone() - datetime.now().astimezone(), add_direction=True, locale=locale_of(language)
     )
+
+
+def whole_time(moment: datetime, *, language: str = "en") -> str:
+    """Return a local time with its day, for what is read later."""
+    local = moment.astimezone()
+    return format_datetime(local, "medium", locale=locale_of(language), tzinfo=local.tzinfo)
+
+
+def span(duration: timedelta, *, language: str = "en") -> str:
+    """Return a length of time."""
+    return format_timedelta(duration, threshold=1.5, locale=locale_of(language))
+
+
+def markdown(text: str) -> str:
+    """Return a text with everything escaped that Markdown or HTML would obey, on one line."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", line)

@@ -26,6 +26,7 @@ from engine.prompts.embedding_file import read_embedding
 from engine.prompts.schedule import resolved_texts
 from engine.recipes.file import read_recipe_file
 from engine.recipes.presets import read_presets
+from engine.recipes.recipe import Recipe
 from engine.shots.infotext import read_fields, shot_settings, unfollowed
 from engine.shots.shot import Shot
 from scorers.catalogue.tensor_files import read_tensors
@@ -38,6 +39,7 @@ from studies.pictures.settings import read_seeds
 from studies.recipes.inputs import InputOptions, read_input
 from studies.recipes.plots import parse_axis
 from studies.review.picks import Pick, read_picks
+from studies.review.rejections import Rejection, read_rejections
 from studies.store.journal import refuse_damage, repair
 from studies.store.outcome import read_outcome
 from studies.store.pins import read_pins
@@ -116,8 +118,15 @@ def _study_targets() -> Iterable[Target]:
     yield _file("outcome", "outcome.json", [outcome], lambda path: read_outcome(path.parent))
     pin = (GOLDEN / "study_0_1" / "001-aa8fff82.json").read_text()
     yield _file("pins", "pins/001-aa8fff82.json", [pin], lambda path: read_pins(path.parent.parent))
-    pick = asdict(Pick(left="a", right="b", shots="c", index=0, prompt="a cat", seed=1, answer="left", at="2026-01-01"))
-    yield _file("picks", "picks.jsonl", [json.dumps(pick) + "\n"], lambda path: read_picks(path.parent))
+    one, other = Recipe.flat(0.25).text, Recipe.flat(0.75).text
+    pick = asdict(
+        Pick(left=one, right=other, shots="c", index=0, prompt="a cat", seed=1, answer="left", at="2026-01-01")
+    )
+    lines = [pick, pick | {"answer": "undone"}, pick | {"answer": "skipped", "note": "odd"}]
+    picks = "".join(json.dumps(line) + "\n" for line in lines)
+    yield _file("picks", "picks.jsonl", [picks], lambda path: read_picks(path.parent))
+    no = asdict(Rejection(label="best", recipe=one, reason="other", text="odd", by="me", at="2026"))
+    yield _file("rejections", "rejections.jsonl", [json.dumps(no) + "\n"], lambda path: read_rejections(path.parent))
     journal = gzip.decompress((GOLDEN / "study_0_1" / "done.jsonl.gz").read_bytes())
     yield Target(name="journal", file="journal.log", seeds=(journal,), read=_damage)
     yield Target(name="journal to mend", file="journal.log", seeds=(journal,), read=_mended)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from studies.cli.main import main
+from studies.review.rejections import reject
 from studies.store.outcome import read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
@@ -40,6 +41,7 @@ READERS = {
     "journal.log": (SHOW, EXPORT, APPROVE_TRIAL, RESCORE),
     "outcome.json": (SHOW, APPROVE),
     "picks.jsonl": (SHOW,),
+    "rejections.jsonl": (SHOW,),
     "hashes.json": (EXPORT,),
     "pins": (SHOW, EXPORT, APPROVE),
 }
@@ -48,6 +50,7 @@ SLOW_READERS = {
     "journal.log": (CHECK, PICK),
     "outcome.json": (PICK,),
     "picks.jsonl": (PICK,),
+    "rejections.jsonl": (PICK,),
     "renders": (PICK, RESCORE),
 }
 """Further ones, which open the scorers."""
@@ -71,6 +74,9 @@ def whole(finished_once: StudySpec, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(finished_once.storage.file.parent, folder)
     for arguments in (["approve", "{}", "--note", "x"], ["export", "{}"], ["pick", "{}", "--count", "1", "--no-view"]):
         assert call(arguments, folder / "study.toml").exit_code == 0
+    storage = read_study_file(folder / "study.toml").storage
+    label, candidate = read_outcome(storage.folder).finalist(2)
+    reject(storage.folder, label, candidate, reason="looks wrong", by="tester")
     return folder
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from search.finalists import choose, posterior_means
 from search.history import Point
+from search.importance import MOST_TRIALS, newest_of_each_stage
 from search.plan import FLAT_RATIOS
 from studies.candidate import Candidate
 from studies.pages.reading.likeness import distance
@@ -67,14 +68,21 @@ class BestFinder:
             self._best = found
 
 
-def model_best(study: Snapshot) -> ModelBest | None:
-    """Work out the best recipe by the search's model; None where too few trials have a score."""
-    search, scored = study.spec.search, study.scored
+def model_best(study: Snapshot, *, most: int = MOST_TRIALS) -> ModelBest | None:
+    """Work out the best recipe by the search's model; None where too few trials have a score.
+
+    Args:
+        study: as it is now.
+        most: the most trials that the model takes: of every stage the newest.
+    """
+    search, scored, history = study.spec.search, study.scored, study.history
     if len(scored) < FEWEST:
         return None
-    point = choose(search.space, study.history, 1, search.plan)[0].point
+    if len(history) > most:
+        history = newest_of_each_stage(history, most)
+    point = choose(search.space, history, 1, search.plan)[0].point
     flats = [search.space.flat(ratio) for ratio in FLAT_RATIOS]
-    means = posterior_means(search.space, study.history, [point, *flats], search.plan)
+    means = posterior_means(search.space, history, [point, *flats], search.plan)
     nearest = min(scored, key=lambda trial: distance(search.space, trial.point, point))
     return ModelBest(
         candidate=search.candidate(point),

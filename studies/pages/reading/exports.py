@@ -81,7 +81,9 @@ def exported_text(storage: Storage, name: str) -> bytes | None:
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except (OSError, ValueError):
         return None
+    if not stat.S_ISREG(os.fstat(number).st_mode) or path.is_symlink():
+        os.close(number)
+        return None
     with os.fdopen(number, "rb") as file:
-        is_file = stat.S_ISREG(os.fstat(number).st_mode) and not path.is_symlink()
-        content = file.read(LONGEST_TEXT + 1) if is_file else b""
-    return content if is_file and len(content) <= LONGEST_TEXT else None
+        content = file.read(LONGEST_TEXT + 1)
+    return content if len(content) <= LONGEST_TEXT else None

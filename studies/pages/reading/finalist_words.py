@@ -115,6 +115,6 @@ def _lead(comparison: Comparison) -> Lead:
         mean=comparison.mean,
         low=comparison.low,
         high=comparison.high,
-        won=comparison.pictures_won if comparison.pictures else None,
+        won=comparison.pictures_won,
         pictures=comparison.pictures,
     )

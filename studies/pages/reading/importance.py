@@ -62,7 +62,7 @@ class WhatMattered:
         return tuple(one for one in self.effects if not one.effect.knob.is_choice)[:MOST_SLICES]
 
     @cached_property
-    def maps(self) -> Mapping[KnobKind, tuple[NamedEffect, ...]]:
+    def maps(self) -> Mapping[str, tuple[NamedEffect, ...]]:
         """By kind, the knobs of a map, the most important ones in the order of the space."""
         kinds: tuple[KnobKind, ...] = ("block", "second", "self", "adjust")
         kept = {kind: [one for one in self.effects if one.effect.knob.kind == kind][:MOST_ROWS] for kind in kinds}
@@ -161,4 +161,4 @@ def knob_name(knob: Knob) -> str:
 
 
 def _state_of(study: Snapshot) -> object:
-    return len(study.scored), len(study.history), study.rescored
+    return len(study.scored), len(study.history), study.rescored, study.spec.search.space

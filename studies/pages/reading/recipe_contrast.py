@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from engine.recipes.blocks import blocks_of
 from engine.recipes.recipe import Recipe
-from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep
+from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep, Step
 from studies.recipes.diff import RecipeDifference, differences
 
 SLIGHT = 0.005
@@ -92,24 +93,25 @@ NumberPlace = tuple[NumberKind, int, str]
 
 
 def _numbers(recipe: Recipe) -> Iterator[tuple[NumberPlace, float]]:
-    merges = selves = adjusts = 0
+    steps = Counter[NumberKind]()
     for step in recipe.steps:
-        if isinstance(step, MergeStep):
-            merges += 1
-            for block, ratio in _by_block(step.alpha, recipe):
-                yield ("alpha", merges, block), ratio
-            if "beta" not in step.unused:
-                for block, ratio in _by_block(step.beta, recipe):
-                    yield ("beta", merges, block), ratio
-        elif isinstance(step, SelfStep):
-            selves += 1
-            for site, factor in step.factors:
-                yield ("self", selves, str(site)), factor
-        values = step.values if isinstance(step, AdjustStep) else step.adjust if isinstance(step, MergeStep) else ()
-        if any(values):
-            adjusts += 1
-            for field, value in zip(recipe.rules.adjust_fields, values, strict=False):
-                yield ("adjust", adjusts, field), value
+        for kind, row in _rows_of_numbers(step, recipe):
+            steps[kind] += 1
+            for name, value in row:
+                yield (kind, steps[kind], name), value
+
+
+def _rows_of_numbers(step: Step, recipe: Recipe) -> Iterator[tuple[NumberKind, Iterable[tuple[str, float]]]]:
+    if isinstance(step, SelfStep):
+        yield "self", [(str(site), factor) for site, factor in step.factors]
+        return
+    if isinstance(step, MergeStep):
+        yield "alpha", _by_block(step.alpha, recipe)
+        if "beta" not in step.unused:
+            yield "beta", _by_block(step.beta, recipe)
+    values = step.values if isinstance(step, AdjustStep) else step.adjust
+    if any(values):
+        yield "adjust", zip(recipe.rules.adjust_fields, values, strict=False)
 
 
 def _by_block(ratio: Ratio, recipe: Recipe) -> Iterator[tuple[str, float]]:

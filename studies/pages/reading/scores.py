@@ -55,7 +55,7 @@ def score_word(interval: Interval | None) -> ScoreWord:
 
 def scorer_scores(study: Snapshot, trial: ShownTrial) -> tuple[ScorerScore, ...]:
     """Return what every scorer says, those that count most first."""
-    off: frozenset[str] = frozenset(study.notes.get(OFF) or ())
+    off = switched_off(study)
     parts: Mapping[str, Mapping[str, Any]] = trial.attributes.get("scores", {})
     factor = half_width(trial)
     rates = {known.name: known.rates for known in SCORERS}
@@ -63,7 +63,7 @@ def scorer_scores(study: Snapshot, trial: ShownTrial) -> tuple[ScorerScore, ...]
         ScorerScore(
             name=name,
             rates=rates.get(name, ""),
-            weight=0.0 if name in off else weight_of(study, name),
+            weight=weight_of(study, name),
             is_off=name in off,
             scaled=part["scaled"],
             raw=part["raw"],
@@ -75,9 +75,14 @@ def scorer_scores(study: Snapshot, trial: ShownTrial) -> tuple[ScorerScore, ...]
     return tuple(sorted(found, key=lambda one: -one.weight))
 
 
+def switched_off(study: Snapshot) -> frozenset[str]:
+    """Return the scorers that do not count, since noise hides what recipes differ by."""
+    return frozenset(study.notes.get(OFF) or ())
+
+
 def weight_of(study: Snapshot, scorer: str) -> float:
-    """Return the weight of a scorer, as the study file has it; 0 for one that is only reported."""
-    return study.spec.scoring.weights.get(scorer, 0.0)
+    """Return the weight of a scorer, as the study file has it; 0 for one that does not count."""
+    return 0.0 if scorer in switched_off(study) else study.spec.scoring.weights.get(scorer, 0.0)
 
 
 def half_width(trial: ShownTrial) -> float | None:
@@ -95,7 +100,7 @@ def _interval(value: float, error: float | None, factor: float | None) -> Interv
 
 
 def contribution(study: Snapshot, trial: ShownTrial, scorer: str) -> float | None:
-    """Return what a scorer adds to a trial's score; of one that is only reported, what it says."""
+    """Return what a scorer adds to a trial's score; of one that does not count, what it says."""
     part = trial.attributes.get("scores", {}).get(scorer)
     return None if part is None else (weight_of(study, scorer) or 1.0) * float(part["scaled"])
 

@@ -62,6 +62,7 @@ document.addEventListener("change", (event) => {
 // An element with data-key is pressed by that key, unless one is writing or a picture is large.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  if (event.key.startsWith("Arrow") && event.target.closest("[tabindex='0']")) return;  // it scrolls what has the focus
   if (event.key === " " && event.target.closest("button, summary")) return;  // it presses what has the focus
   for (const element of document.querySelectorAll("[data-key]")) {
     if (element.dataset.key.split(" ").includes(event.key === " " ? "Space" : event.key)) {

@@ -43,13 +43,14 @@ class GalleryChoice:
     def of(cls, visit: Visit, scorers: Sequence[str]) -> GalleryChoice:
         """Read the address."""
         like = visit.study.by_number.get(visit.number("like", -1, -1))
+        like = like if like is not None and like.point else None
         orders = ([*ORDERS] if like is None else ["alike", *ORDERS]) + [BY + name for name in scorers]
         order, stage, status = visit.asked("sort"), visit.asked("stage"), visit.asked("status")
         return cls(
             order=order if order in orders else orders[0],
             stage=stage if stage in STAGES else "",
             status=status if status in STATUSES else "",
-            like=like if like is not None and like.point else None,
+            like=like,
         )
 
 

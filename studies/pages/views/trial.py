@@ -80,7 +80,8 @@ def trial_page(visit: Visit) -> Response:
         before=before,
         after=after,
         beside=beside,
-        can_stand_beside=[*baseline_names(study), *finalist_names(study)],
+        others=[*baseline_names(study), *finalist_names(study)],
+        can_stand_beside=_with_shared_pictures(study, trial),
         rows=shot_rows(study, trial, beside),
         scores=scorer_scores(study, trial),
         word=score_word(trial.interval),
@@ -134,6 +135,15 @@ def shot_rows(study: Snapshot, trial: ShownTrial, beside: tuple[NamedRecipe, ...
         )
         for index, shot in enumerate(sheet_shots(study, trial))
     )
+
+
+def _with_shared_pictures(study: Snapshot, trial: ShownTrial) -> tuple[str, ...]:
+    """The names of the models, FLAT mixes and finalists that have a picture of a prompt and seed of the trial's."""
+    if trial.sheet is None:
+        return ()
+    own = {shot.key for shot in sheet_shots(study, trial)}
+    named = (named_recipe(study, name) for name in (*baseline_names(study), *finalist_names(study)))
+    return tuple(one.name for one in named if one is not None and not own.isdisjoint(pictures_of(study, one)))
 
 
 def _first_row(recipe: NamedRecipe | None):

@@ -66,12 +66,13 @@ def test_a_failure_is_told(error: Exception, words: str) -> None:
     assert words in job.problems[0]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_job_that_breaks_is_not_taken_for_one_that_runs() -> None:
-    jobs = JobList()
+def test_a_job_that_breaks_is_not_taken_for_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs, seen = JobList(), threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: seen.set())
 
     def work(_: JobReport) -> tuple[str, ...]:
         raise KeyError("nobody foresaw this")
 
     jobs.start("one", EXPORT, work, is_wanted=lambda: True)
     assert ended(jobs).state == "failed"
+    assert seen.wait(20), "the terminal says more"

@@ -76,7 +76,7 @@ def test_finalists_and_parents_are_compared_on_held_out_pictures(copied: Path, v
     held_out = [name for name in PICTURE.findall(text) if name.startswith("p-")]
     assert held_out[:2] == [f"p-{first.candidate.key[:20]}.0", f"p-{study.outcome.baselines[0].candidate.key[:20]}.0"]
     assert client.get(f"/s/small/pictures/{held_out[0]}.320.webp").status_code == 200
-    assert "on held-out pictures" not in client.get("/s/small/compare?left=3&right=A").text
+    assert "On held-out pictures" not in client.get("/s/small/compare?left=3&right=A").text
 
 
 @pytest.mark.parametrize("query", ["left=999&right=A", "left=A&right=f9", "left=<script>&right=A", "left=A&right=%00"])
