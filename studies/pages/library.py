@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.files import file_kind
+from engine.files import file_kind, readable
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
 
@@ -57,7 +57,7 @@ def _files(place: Path) -> list[Path]:
 
 def _is_study(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with readable(path).open("rb") as file:
             tables = {match.group().strip() for match in _TABLES.finditer(file.read(1 << 16))}
     except OSError:
         return False

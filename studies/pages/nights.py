@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from engine.files import readable
 from studies.errors import StudyError
 
 LOG = "night.log"
@@ -46,7 +47,7 @@ def start_process(file: Path, folder: Path) -> None:
 def last_lines(folder: Path) -> tuple[str, ...]:
     """Return the end of what the newest night printed that a page began; nothing where none did."""
     try:
-        text = (folder / LOG).read_bytes()[-(1 << 14) :].decode("utf-8", "replace")
+        text = readable(folder / LOG).read_bytes()[-(1 << 14) :].decode("utf-8", "replace")
     except OSError:
         return ()
     return tuple(line for line in text.splitlines() if line.strip())[-LINES:]

@@ -49,11 +49,7 @@ def _environment(language: str) -> jinja2.Environment:
     environment.install_gettext_callables(  # pyright: ignore[reportAttributeAccessIssue] - the extension adds it
         catalogue.gettext, catalogue.ngettext, newstyle=True
     )
-    own: Mapping[str, Any] = {
-        "language": language,
-        "languages": LANGUAGES,
-        "version": version("sd-recipe-search"),
-    }
+    own: dict[str, Any] = {"language": language, "languages": LANGUAGES, "version": version("sd-recipe-search")}
     environment.globals.update({**own, **CHARTS})
     environment.filters.update(
         signed=signed,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.files import replaced
+from engine.files import readable, replaced
 from engine.shots.shot import Shot
 from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.errors import StudyError
@@ -161,7 +161,7 @@ def small(study: Snapshot, picture: KeptPicture, size: str) -> bytes:
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     path = folder / FOLDER / f"{picture.name}-{digest}.{size}.webp"
     if path.is_file():
-        return path.read_bytes()
+        return readable(path).read_bytes()
     with _AT_ONCE:
         content = _webp(picture.read(), size)
     _keep(path, content)
