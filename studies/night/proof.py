@@ -304,8 +304,7 @@ def _standing_lines(outcome: Outcome, standing: Standing, best_flat: str) -> lis
     lines += [f"VAE {Path(standing.vae).stem}"] if standing.vae else []
     for comparison in standing.comparisons:
         if comparison.against == best_flat:
-            lines += [
-                f"from {best_flat} {comparison.mean:+.2f}",
-                f"{outcome.level}: {comparison.low:+.2f} to {comparison.high:+.2f}",
-            ]
+            # Where the best FLAT mix is the middle one, its difference stands there already.
+            lines += [f"from {best_flat} {comparison.mean:+.2f}"] if best_flat != MIDDLE or middle is None else []
+            lines.append(f"{outcome.level}: {comparison.low:+.2f} to {comparison.high:+.2f}")
     return lines

@@ -6,7 +6,7 @@ One task looks at each study that is watched, however many pages watch it, by th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -38,7 +38,7 @@ class EventStream:
         self._ending = asyncio.Event()
 
     @asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         """End all streams when the server ends."""
         self._ending = asyncio.Event()
         yield

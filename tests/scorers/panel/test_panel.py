@@ -192,8 +192,9 @@ def test_compare_counts_the_pictures_that_are_better(calibrated: Panel, look: Ca
     assert one.won > 6
     assert (calibrated.compare(middle, middle).won, calibrated.compare(middle, middle).pictures) == (0, 12)
     rows = calibrated.contributions(middle), calibrated.contributions(drawn)
-    sums = [sum(panel_scale.counts * row[name] for name, panel_scale in calibrated.scales.items()) for row in rows]
-    assert one.won == int((sums[0] > sums[1]).sum())
+    counts = {name: scale.counts for name, scale in calibrated.scales.items()}
+    sums = [np.sum([counts[name] * row[name] for name in counts], axis=0) for row in rows]
+    assert one.won == np.count_nonzero(sums[0] > sums[1])
 
 
 def test_compare_needs_common_slots(calibrated: Panel, look: Callable[..., Features]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from babel.messages.catalog import Message
@@ -18,10 +19,15 @@ METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract"
 GAP = re.compile(r"%\((\w+)\)[sd]")
 
 
-def sentences() -> set[str | tuple[str, ...]]:
-    """The sentences of templates and modules."""
+def sentences() -> set[tuple[str, ...]]:
+    """The sentences of templates and modules, each with its plural if it has one."""
     found = extract_from_dir(PAGES, METHODS, keywords={"_": None, "gettext": None, "ngettext": (1, 2)})
-    return {message[2] for message in found}
+    return {forms(message[2]) for message in found}
+
+
+def forms(text: object) -> tuple[str, ...]:
+    """A sentence with its plural if it has one."""
+    return (text,) if isinstance(text, str) else tuple(map(str, cast("tuple[object, ...]", text)))
 
 
 def translated(language: str) -> Iterator[Message]:
@@ -31,7 +37,7 @@ def translated(language: str) -> Iterator[Message]:
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
 def test_every_sentence_is_translated_and_no_other(language: str) -> None:
-    known = {message.id for message in translated(language)}
+    known = {forms(message.id) for message in translated(language)}
     assert sentences() - known == set()
     assert known - sentences() == set()
 
@@ -39,8 +45,7 @@ def test_every_sentence_is_translated_and_no_other(language: str) -> None:
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
 def test_translations_are_there_and_have_the_same_gaps(language: str) -> None:
     for message in translated(language):
-        texts = [message.string] if isinstance(message.string, str) else list(message.string)
-        ids = [message.id] if isinstance(message.id, str) else list(message.id)
+        texts, ids = forms(message.string), forms(message.id)
         for text in texts:
             assert text, message.id
             assert not message.fuzzy, message.id
