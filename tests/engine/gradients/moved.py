@@ -55,4 +55,4 @@ def central_differences(value: Callable[[Recipe], float], names: Mapping[str, fl
     }
 
 
-STEPS = {"IN05": 0.02, "factor": 0.05, "CONT": 0.1}
+STEPS = {"IN05": 0.02, "factor": 0.02, "CONT": 0.02}

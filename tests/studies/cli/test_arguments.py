@@ -79,8 +79,8 @@ def test_show_prints_every_finalist_to_paste(copied: Path) -> None:
     outcome = read_outcome(copied.parent / "runs" / "small")
     assert outcome.finalists
     for number, standing in enumerate(outcome.finalists, start=1):
-        beginning = f"finalist {number} in SuperMerger, Weight sum, normal:\n"
-        lines = shown.partition(beginning)[2].splitlines()
+        beginning = rf"finalist {number}(, run 1 of \d)? in SuperMerger, Weight sum, normal:\n"
+        lines = re.split(beginning, shown)[-1].splitlines()
         row = lines[0].removeprefix("  weights: ")
         recipe = standing.candidate.recipe
         step = recipe.steps[0]

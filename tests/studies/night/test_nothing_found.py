@@ -50,7 +50,7 @@ def night_of(study: Path) -> tuple[StudySpec, Outcome]:
 def test_twins_alone_are_refused_before_a_trial_is_made(tmp_path: Path) -> None:
     study = study_of(tmp_path, (NO_KNOBS, ""))
     shutil.copyfile(tmp_path / "closeups.safetensors", tmp_path / "lamplight.safetensors")
-    with pytest.raises(StudyError, match=r"all 9 calibration recipes make the same pictures: A \(illust"):
+    with pytest.raises(StudyError, match=r"all 9 calibration recipes make the same pictures: A \(closeups"):
         night_of(study)
     assert StudyStore(read_study_file(study).storage.folder, "small").trials() == []
 

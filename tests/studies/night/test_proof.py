@@ -78,7 +78,7 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
     spec, panel, middle = parts.spec, parts.workshop.panel, parts.spec.search.space.flat(0.5)
     baselines = proof.baselines_of(spec.search, spec.rendering)
     looks = {label: parts.workshop.make(one, spec.shots.proof).features for label, one in baselines.items()}
-    looks |= {"pale": parts.look({**middle, "adjust:CONT": -3.0}), "best": parts.look(middle)}
+    looks |= {"pale": parts.look(spec.search.space.flat(0.0)), "best": parts.look(middle)}
     lead = panel.compare(looks["best"], looks["pale"])
     assert lead.low > 0
     against = Comparison(against="pale", mean=lead.mean, low=lead.low, high=lead.high)
@@ -159,7 +159,7 @@ def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_o
     }
     points = {"best": spec.search.space.flat(0.5)}
     (line,) = proof._expectation_lines(spec.search, history, points, first, baselines)
-    assert line.startswith("best against FLAT_75: ")
+    assert line.startswith("Lead of best over FLAT_75: promised")
     assert line.endswith("the held-out pictures show +0.50.")
     copied.write_text(copied.read_text().replace("[space.self]", "[space.blocks]\nhigh = 0.7\n\n[space.self]"))
     narrow = read_study_file(copied)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,7 +70,7 @@ def study(world: Path, folder: Path, lines: str, *, bare: bool = False) -> Study
     text = (world / "study.toml").read_text().replace("[render]\n", f"[render]\n{lines}\n")
     text = text.replace('name = "small"', f'name = "small"\nfolder = "{folder}"')
     if bare:
-        text = text.replace('n.safetensors"', 'n-bare.safetensors"').replace('o.safetensors"', 'o-bare.safetensors"')
+        text = re.sub(r'"(closeups|lamplight)\.safetensors"', r'"\1-bare.safetensors"', text)
     path = world / f"of-{folder.name}.toml"
     path.write_text(text)
     return read_study_file(path)

@@ -54,7 +54,7 @@ def test_a_checkpoint_is_written_once(pinned: Path, visitor: Visitor) -> None:
 
 def test_models_that_changed_are_not_exported(pinned: Path, visitor: Visitor) -> None:
     client = visitor(pinned, writes=True)
-    with (pinned.parent / "photo.safetensors").open("ab") as file:
+    with (pinned.parent / "lamplight.safetensors").open("ab") as file:
         file.write(b"more")
     client.post("/s/small/export", data={"pin": "1", "target": "checkpoint"})
     assert "SHA-256 differs" in text_after_work(client, EXPORTS)

@@ -81,7 +81,7 @@ def test_a_trial_is_approved_too(copied: Path, visitor: Visitor) -> None:
 
 def test_other_model_files_are_not_approved(copied: Path, visitor: Visitor) -> None:
     client = visitor(copied, writes=True)
-    with (copied.parent / "photo.safetensors").open("ab") as file:
+    with (copied.parent / "lamplight.safetensors").open("ab") as file:
         file.write(b"more")
     client.post("/s/small/approve", data={"finalist": "1", "after": "0", "note": "this one"})
     text = text_after_work(client)
