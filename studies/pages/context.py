@@ -12,10 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from studies.pages.background.finders import FinderList
 from studies.pages.background.jobs import JobList
 from studies.pages.background.judging import JudgingList
 from studies.pages.languages import COOKIE, language_for
 from studies.pages.library import Library
+from studies.pages.reading.best import ModelBest, model_best
+from studies.pages.reading.importance import WhatMattered, what_mattered
 from studies.pages.reading.reader import StudyReader
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.templating import template
@@ -33,6 +36,8 @@ class Site:
     access: Access
     judging: JudgingList = field(default_factory=JudgingList)
     jobs: JobList = field(default_factory=JobList)
+    best: FinderList[ModelBest] = field(default_factory=lambda: FinderList(model_best))
+    mattered: FinderList[WhatMattered] = field(default_factory=lambda: FinderList(what_mattered))
 
 
 @dataclass(frozen=True, kw_only=True)

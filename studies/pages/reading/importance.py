@@ -1,20 +1,15 @@
-"""What mattered in a study, worked out apart once for every number of scores, so that no page waits for it."""
+"""What mattered in a study, in parts for pages and the report."""
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from engine.errors import ProblemError
-from search.importance import FEWEST_SCORES, MOST_TRIALS, Importance, KnobEffect, importance
+from search.importance import MOST_TRIALS, Importance, KnobEffect, importance
 from search.space.knob import SELF, Knob, KnobKind
 from studies.pages.reading.snapshot import Snapshot
 
-AGAIN_S = 60.0
-"""Seconds after which it is worked out again while a night is at work."""
 MOST_SLICES = 6
 """The most slices that are shown."""
 MOST_BARS = 12
@@ -79,56 +74,6 @@ class WhatMattered:
         return max((abs(value.change) for value in values), default=0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportanceState:
-    """What is known at this moment."""
-
-    found: WhatMattered | None
-    is_working: bool
-    """Whether a newer one is being worked out."""
-    problem: str = ""
-    """Why there is none, for people."""
-
-
-class ImportanceFinder:
-    """Works out what mattered in one study; keeps the newest."""
-
-    def __init__(self) -> None:
-        """Nothing is known yet."""
-        self._lock = threading.Lock()
-        self._found: WhatMattered | None = None
-        self._problem = ""
-        self._of: object = None
-        self._begun = -AGAIN_S
-        self._thread: threading.Thread | None = None
-
-    def state(self, study: Snapshot) -> ImportanceState:
-        """Return the newest that is known, and begin to work out a newer one where it is time."""
-        with self._lock:
-            working = self._thread is not None and self._thread.is_alive()
-            due = not study.is_at_work or time.monotonic() - self._begun >= AGAIN_S
-            if not working and due and self._of != _state_of(study) and len(study.scored) >= FEWEST_SCORES:
-                self._of, self._begun = _state_of(study), time.monotonic()
-                self._thread = threading.Thread(target=self._find, args=(study,), daemon=True)
-                self._thread.start()
-                working = True
-            return ImportanceState(found=self._found, is_working=working, problem=self._problem)
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until nothing is being worked out."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def _find(self, study: Snapshot) -> None:
-        found, problem = None, ""
-        try:
-            found = what_mattered(study)
-        except ProblemError as error:
-            problem = str(error)
-        with self._lock:
-            self._found, self._problem = found, problem
-
-
 def what_mattered(study: Snapshot, *, most: int = MOST_TRIALS) -> WhatMattered | None:
     """Work out what mattered; None where too few trials have a score, or all have the same.
 
@@ -158,7 +103,3 @@ def knob_name(knob: Knob) -> str:
             return f"Adjust {knob.name.partition(':')[2]}"
         case _:
             return knob.name
-
-
-def _state_of(study: Snapshot) -> object:
-    return len(study.scored), len(study.history), study.rescored, study.spec.search.space

@@ -11,7 +11,7 @@ from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.pages.context import Visit
 from studies.pages.nights import last_lines, start_process
-from studies.pages.reading.best import BestFinder, ModelBest
+from studies.pages.reading.best import ModelBest
 from studies.pages.reading.pace import pace
 from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.snapshot import Snapshot
@@ -24,13 +24,11 @@ LATEST = 12
 TILES = 4
 """The most held-out pictures of a recipe on the strip."""
 
-_FINDERS: dict[str, BestFinder] = {}
-
 
 def night_page(visit: Visit) -> Response:
     """Show the night; with ``?part=live`` only what changes."""
     study = visit.study
-    best = _FINDERS.setdefault(str(visit.reader.file), BestFinder()).best(study)
+    best = visit.site.best.of(str(visit.reader.file)).state(study).found
     recipe = _candidate(study, best)
     return visit.page(
         "night_live.html" if visit.asked("part") == "live" else "night.html",

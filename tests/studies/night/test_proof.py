@@ -160,7 +160,7 @@ def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_o
     points = {"best": spec.search.space.flat(0.5)}
     (line,) = proof._expectation_lines(spec.search, history, points, first, baselines)
     assert line.startswith("Lead of best over FLAT_75: promised")
-    assert line.endswith("the held-out pictures show +0.50.")
+    assert line.endswith("proved on held-out ones +0.50.")
     copied.write_text(copied.read_text().replace("[space.self]", "[space.blocks]\nhigh = 0.7\n\n[space.self]"))
     narrow = read_study_file(copied)
     assert proof._expectation_lines(narrow.search, history, points, first, baselines) == ()

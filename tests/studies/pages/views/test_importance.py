@@ -10,8 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from search.errors import SearchError
+from studies.pages.background.finders import Finder
 from studies.pages.reading import importance as reading
-from studies.pages.reading.importance import ImportanceFinder, what_mattered
+from studies.pages.reading.importance import what_mattered
 from studies.pages.reading.reader import StudyReader
 from tests.studies.pages.conftest import Visitor
 from tests.studies.sample_study import write_small_study
@@ -50,7 +51,7 @@ def test_a_study_without_trials_says_so(tmp_path: Path, visitor: Visitor) -> Non
 
 
 def test_it_is_worked_out_once_for_every_state(copied: Path) -> None:
-    study, finder = StudyReader(copied).read(), ImportanceFinder()
+    study, finder = StudyReader(copied).read(), Finder(what_mattered)
     assert finder.state(study).found is None
     assert finder.state(study).is_working
     finder.wait(120)
@@ -67,7 +68,7 @@ def test_what_keeps_it_from_being_worked_out_is_said(copied: Path, monkeypatch: 
         raise SearchError("a point of another space")
 
     monkeypatch.setattr(reading, "importance", refused)
-    finder, study = ImportanceFinder(), StudyReader(copied).read()
+    finder, study = Finder(what_mattered), StudyReader(copied).read()
     finder.state(study)
     finder.wait(60)
     assert "a point of another space" in finder.state(study).problem

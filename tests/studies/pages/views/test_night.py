@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.recipes.recipe import Recipe
+from search.importance import FEWEST_SCORES
 from studies.candidate import Candidate
 from studies.pages.charts.weights import weights_chart
-from studies.pages.reading.best import FEWEST, model_best
+from studies.pages.reading.best import model_best
 from studies.pages.reading.pace import pace
 from studies.pages.reading.reader import StudyReader
 from studies.pages.reading.recipe_words import recipe_words
@@ -76,7 +77,7 @@ def test_the_models_best_is_no_lucky_trial(copied: Path) -> None:
     study = StudyReader(copied).read()
     best = model_best(study)
     assert best is not None
-    assert best.after == len(study.scored) >= FEWEST
+    assert best.after == len(study.scored) >= FEWEST_SCORES
     assert best.nearest in study.by_number
     assert isinstance(best.candidate, Candidate)
 
