@@ -33,7 +33,7 @@ class Guard:
             await self.inner(scope, receive, send)
             return
         answer = self._refusal(scope) if scope["type"] == "http" else PlainTextResponse("no", status_code=403)
-        await (answer or self.inner)(scope, receive, _with_headers(send))
+        await (answer or self.inner)(scope, receive, _with_headers(send, scope.get("path", "")))
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to a request that the pages must not see; None where they may."""
@@ -49,12 +49,15 @@ class Guard:
         return None
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, path: str) -> Send:
+    # Scripts and styles may be kept, if the server is asked whether they changed; pages may not.
+    keeping = "no-cache" if path.startswith("/static/") else "no-store"
+
     async def start(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.setdefault("Content-Security-Policy", POLICY)
-            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cache-Control", keeping)
             for name, text in HEADERS:
                 headers[name] = text
             headers["Referrer-Policy"] = REFERRERS

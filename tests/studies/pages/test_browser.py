@@ -99,25 +99,33 @@ def test_a_night_begun_on_a_page_moves_there_by_itself_and_ends_with_its_answer(
     assert not night.complaints
 
 
+def next_pair(page: Page, before: str | None) -> None:
+    """Wait until another pair than that of a token is shown, and its scripts run."""
+    page.wait_for_selector(f"form.answers input[name=token]:not([value='{before}'])", state="attached")
+    page.wait_for_load_state()
+
+
 def test_pairs_are_judged_by_keyboard_and_an_answer_is_taken_back(night: Visitor, server: PageServer) -> None:
     page = night.go("/s/small/judge")
     page.wait_for_selector("[data-judge]", timeout=120_000)
+    page.wait_for_load_state()  # the page before it loaded itself again
     picks = next(iter(server.library.studies().values())).spec().storage.folder / "picks.jsonl"
     for key, answer in (("ArrowLeft", "left"), ("ArrowRight", "right"), ("ArrowDown", "same"), ("s", "skipped")):
         before = page.locator("input[name=token] >> nth=0").get_attribute("value")
         page.keyboard.press(key)
-        page.wait_for_function(f"document.querySelector('input[name=token]').value !== {before!r}")
+        next_pair(page, before)
         assert f'"answer": "{answer}"' in picks.read_text().splitlines()[-1]
     known = len(read_picks(picks.parent))
     before = page.locator("input[name=token] >> nth=0").get_attribute("value")
     page.keyboard.press("u")
-    page.wait_for_function(f"document.querySelector('input[name=token]').value !== {before!r}")
+    next_pair(page, before)
     assert len(read_picks(picks.parent)) == known - 1
     page.keyboard.press("Space")
     assert page.locator(".how-first").count() == 1
     page.keyboard.press("Escape")
     page.keyboard.press("b")
     page.wait_for_selector("text=Which picture is broken?")
+    page.wait_for_load_state()
     page.keyboard.press("ArrowLeft")
     page.wait_for_selector("text=this one is closer")
     assert '"broken": "left"' in picks.read_text().splitlines()[-1]
@@ -152,7 +160,7 @@ def test_no_page_has_faults(
     visitor = Visitor(browser, server, window, color_scheme=scheme, locale=locale)
     for place in PLACES:
         page = visitor.go(f"/s/small{place}")
-        page.wait_for_function("!document.querySelector('meta[http-equiv=refresh]')", timeout=120_000)
+        page.wait_for_selector("meta[http-equiv=refresh]", state="detached", timeout=120_000)
         assert page.evaluate("document.documentElement.lang") == locale[:2], place
         assert page.evaluate("document.documentElement.scrollWidth") <= WINDOWS[window][0], place
         assert not visitor.faults(), place

@@ -77,6 +77,14 @@ def test_every_answer_forbids_what_is_not_ours(copied: Path, visitor: Visitor) -
         assert headers["referrer-policy"] == "same-origin", "forms of ours must say that they are"
 
 
+def test_scripts_and_styles_are_sent_once_and_pages_are_never_kept(copied: Path, visitor: Visitor) -> None:
+    client = visitor(copied)
+    style = client.get("/static/pages.css")
+    assert style.headers["cache-control"] == "no-cache"
+    assert client.get("/static/pages.css", headers={"If-None-Match": style.headers["etag"]}).status_code == 304
+    assert client.get("/s/small").headers["cache-control"] == "no-store"
+
+
 def test_a_form_that_is_too_long_is_refused(copied: Path, visitor: Visitor) -> None:
     client = visitor(copied, writes=True)
     answer = client.post("/s/small/ask", data={"what": "stop", "note": "x" * LONGEST_FORM})
