@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from engine.recipes.recipe import Recipe
+from engine.recipes.steps import MergeStep
 from studies.cli.demo import run_demo
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
@@ -25,7 +27,10 @@ pytestmark = pytest.mark.benchmark
 
 
 def flat_line(folder: Path) -> list[str]:
-    """A line for each FLAT ratio 0, 0.1, ... 1: its score, and the winner's lead with its 95 % interval."""
+    """A line for each FLAT ratio 0, 0.1, ... 1: its score, and the leads of the winner and of its block weights alone.
+
+    Leads have 95 % intervals.
+    """
     spec = read_study_file(folder / "study.toml")
     outcome = read_outcome(spec.storage.folder)
     workshop = Workshop.open(spec, model_hashes(spec.merge, spec.storage))
@@ -38,13 +43,17 @@ def flat_line(folder: Path) -> list[str]:
         Console(quiet=True),
     )
     winner = workshop.make(outcome.finalists[0].candidate, spec.shots.proof).features
+    recipe = outcome.finalists[0].candidate.recipe
+    merges = tuple(step for step in recipe.steps if isinstance(step, MergeStep))
+    weights = workshop.make(spec.rendering.baseline(replace(recipe, steps=merges)), spec.shots.proof).features
     lines = [f"winner: {workshop.panel.judge(winner).value:+.2f} ({outcome.finalists[0].label})"]
     for tenth in range(11):
         look = workshop.make(spec.rendering.baseline(Recipe.flat(tenth / 10)), spec.shots.proof).features
-        lead = workshop.panel.compare(winner, look)
+        lead, alone = workshop.panel.compare(winner, look), workshop.panel.compare(weights, look)
         value = workshop.panel.judge(look).value
         lines.append(
             f"FLAT {tenth / 10:.1f}: {value:+.2f}, winner leads by {lead.mean:+.2f} [{lead.low:+.2f}, {lead.high:+.2f}]"
+            f", its block weights alone by {alone.mean:+.2f} [{alone.low:+.2f}, {alone.high:+.2f}]"
         )
     workshop.close()
     return lines
