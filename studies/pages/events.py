@@ -21,6 +21,8 @@ from studies.pages.reading.reader import StudyReader
 
 LOOK_S = 1.0
 """Seconds between two looks at a study."""
+GAP_S = 3.0
+"""Seconds between two events that a page is sent; what changes in between is sent after them, never dropped."""
 ALIVE_S = 20.0
 """Seconds after which a line without meaning is sent, so that nothing in between closes the connection."""
 MOST_PAGES = 64
@@ -58,19 +60,22 @@ class EventStream:
         self._pages += 1
         watch = self._watched.setdefault(name, _Watch(reader))
         watch.pages += 1
+        # A browser that connects again says which event came last; a new page says what it shows.
+        seen = request.headers.get("last-event-id") or request.query_params.get("seen")
+        quiet = GAP_S
         try:
             yield "retry: 5000\n\n"
-            seen, waited = watch.changes, 0.0
             while not self._ending.is_set() and not await request.is_disconnected():
-                await watch.look()
-                if watch.changes != seen:
-                    seen, waited = watch.changes, 0.0
-                    yield f"event: changed\ndata: {seen}\n\n"
-                elif waited >= ALIVE_S:
-                    waited = 0.0
+                mark = await watch.look()
+                seen = seen or mark
+                if mark != seen and quiet >= GAP_S:
+                    seen, quiet = mark, 0.0
+                    yield f"id: {mark}\nevent: changed\ndata: {mark}\n\n"
+                elif quiet >= ALIVE_S:
+                    quiet = GAP_S
                     yield ": still here\n\n"
                 await asyncio.sleep(LOOK_S)
-                waited += LOOK_S
+                quiet += LOOK_S
         finally:
             self._pages -= 1
             watch.pages -= 1
@@ -84,23 +89,19 @@ class _Watch:
     def __init__(self, reader: StudyReader) -> None:
         self.reader = reader
         self.pages = 0
-        self.changes = 0
-        self._signature: object = None
+        self._mark = ""
         self._looked = -LOOK_S
 
-    async def look(self) -> None:
-        """Look, unless another page did a moment ago."""
+    async def look(self) -> str:
+        """Return the study's mark: looked up, unless another page did a moment ago."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked < LOOK_S / 2:
-            return
-        self._looked = now
-        signature = await run_in_threadpool(self._now)
-        if self._signature is not None and signature != self._signature:
-            self.changes += 1
-        self._signature = signature
+        if now - self._looked >= LOOK_S / 2:
+            self._looked = now
+            self._mark = await run_in_threadpool(self._now)
+        return self._mark
 
-    def _now(self) -> object:
+    def _now(self) -> str:
         try:
-            return self.reader.signature()
-        except ProblemError as error:
-            return str(error)
+            return self.reader.mark()
+        except ProblemError:
+            return "unreadable"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from dataclasses import replace
@@ -70,13 +71,17 @@ class StudyReader:
             workers = self._workers_now(spec.storage.folder)
             now = _signature(_files_of(self.file, spec.storage.folder))
             if self._snapshot is None or self._snapshot[:2] != (now, workers):
-                self._snapshot = (now, workers, self._made(spec, workers))
+                self._snapshot = (now, workers, replace(self._made(spec, workers), mark=_mark(now, workers)))
             return self._snapshot[2]
 
-    def signature(self) -> object:
-        """Return what changes whenever a snapshot would."""
+    def mark(self) -> str:
+        """Return a short text that changes whenever a snapshot would; a snapshot carries its own.
+
+        Raises:
+            StudyError: the study file has mistakes.
+        """
         folder = self.spec().storage.folder
-        return _signature(_files_of(self.file, folder)), self._workers_now(folder)
+        return _mark(_signature(_files_of(self.file, folder)), self._workers_now(folder))
 
     def _workers_now(self, folder: Path) -> frozenset[str]:
         seen, workers = self._workers
@@ -138,6 +143,10 @@ def _signature(paths: list[Path]) -> Signature:
         return (status.st_ino, status.st_size, status.st_mtime_ns)
 
     return tuple(map(one, paths))
+
+
+def _mark(signature: Signature, workers: frozenset[str]) -> str:
+    return hashlib.sha256(repr((signature, sorted(workers))).encode()).hexdigest()[:16]
 
 
 def _outcome(folder: Path, name: str) -> Outcome | None:

@@ -58,6 +58,8 @@ class Snapshot:
     pins: tuple[Pin, ...]
     problems: tuple[str, ...] = ()
     """What of the study cannot be read, for people."""
+    mark: str = ""
+    """Changes with whatever the snapshot was made of."""
 
     @cached_property
     def by_number(self) -> Mapping[int, ShownTrial]:

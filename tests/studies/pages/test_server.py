@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import http.client
+import re
 import resource
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -95,14 +98,39 @@ def test_pages_that_wait_for_changes_are_told_and_limited(copied: Path) -> None:
         assert asked(server, "/s/small/events")[0] == 503
         time.sleep(1.5)
         (folder / "outcome.json").touch()
-        lines = [watching[0].readline() for _ in range(3)]
+        lines = [watching[0].readline() for _ in range(4)]
         assert b"event: changed\n" in lines
 
 
+def test_no_change_is_lost_to_a_page(copied: Path) -> None:
+    """Neither before it waits, nor right after it was told of another, nor while its connection is broken."""
+    outcome = read_study_file(copied).storage.folder / "outcome.json"
+    with served(copied) as server:
+        address = re.search(r'sse-connect="([^"]+)"', asked(server, "/s/small")[1].decode())
+        assert address is not None
+        outcome.touch()
+        with _watching(server, html.unescape(address[1])) as page:
+            first = _next_id(page)
+            outcome.touch()
+            second = _next_id(page)
+        assert first != second
+        outcome.touch()
+        with _watching(server, html.unescape(address[1]), {"Last-Event-ID": second}) as page:
+            assert _next_id(page) not in (first, second)
+
+
+def _next_id(page: http.client.HTTPResponse) -> str:
+    while not (line := page.readline()).startswith(b"id: "):
+        assert line
+    return line.decode()[4:].strip()
+
+
 @contextmanager
-def _watching(server: PageServer) -> Generator[http.client.HTTPResponse]:
+def _watching(
+    server: PageServer, address: str = "/s/small/events", headers: Mapping[str, str] = MappingProxyType({})
+) -> Generator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", "/s/small/events")
+    connection.request("GET", address, headers=dict(headers))
     answer = connection.getresponse()
     assert answer.status == 200
     try:
