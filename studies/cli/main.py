@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
+from studies.cli.export import export, export_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
@@ -150,53 +151,6 @@ def approve(study: Path, finalist: int | None, trial: int | None, note: str, by:
 
 
 @main.command()
-@study_argument
-@click.option("--pin", type=int, help="Number of the pin; default: the newest.")
-@click.option("--out", type=click.Path(path_type=Path), help="The new checkpoint; default: in the study's folder.")
-@click.option("--dtype", type=click.Choice(DTYPES), help="Default: what the search rounded to.")
-@output_options
-@plain_errors
-def export(
-    study: Path,
-    pin: int | None,
-    out: Path | None,
-    dtype: str | None,
-    output: Output,
-    with_recipe: bool,
-    overwrite: bool,
-) -> None:
-    """Write the pinned recipe as a checkpoint, bit for bit as SuperMerger would, and as text for SuperMerger."""
-    from studies.inputs.models import model_hashes
-    from studies.progress import bytes_meter
-    from studies.review.export import export_pin, print_export, vae_note
-    from studies.store.journal import refuse_other_study
-    from studies.store.pins import latest_pin
-
-    spec = opened(study)
-    refuse_other_study(spec.storage.folder, spec.storage.name)
-    chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
-    with bytes_meter("reading the models", console()) as progress:
-        models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
-    with bytes_meter("writing the checkpoint", console()) as progress:
-        done = export_pin(
-            spec.storage,
-            spec.merge,
-            spec.rendering,
-            chosen,
-            out,
-            output=output,
-            dtype=dtype,
-            with_recipe=with_recipe,
-            overwrite=overwrite,
-            models=models,
-            progress=progress,
-        )
-    print_export(done, console())
-    if note := vae_note(spec.rendering, output, done):
-        click.echo(f"note: {note}")
-
-
-@main.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -254,8 +208,10 @@ def doctor(folder: Path | None) -> None:
         raise click.exceptions.Exit(1)
 
 
+main.add_command(export)
 main.add_command(init)
 main.add_command(pick)
+recipe.add_command(export_recipe)
 main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)

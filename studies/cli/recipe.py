@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from studies.cli.command import OurGroup, plain_errors
+from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipe_options import (
     DIALECTS,
     RANDOM_OPTIONS,
@@ -49,7 +49,7 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
 
     found = read_input(file, input_options(**how))
     if supermerger:
-        _show_notes(found)
+        show_notes(found)
         click.echo(_instructions(found), nl=False)
         return
     from studies.recipes.show import overview
@@ -68,7 +68,7 @@ def show(file: str, supermerger: bool, **how: Any) -> None:
 @click.option("--to", type=click.Choice(_TO), help="Format of the output; default: by its name.")
 @click.option("--dialect", type=click.Choice(DIALECTS), help="Translate to this dialect; it makes the same model.")
 @click.option("--accept-differences", is_flag=True, help="Translate even where the model would not be the same.")
-@click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
+@MODEL_OPTION
 @click.option("--run", type=int, help="Which run of SuperMerger a single text is of.")
 @click.option("--name", default="", help="Of a preset, or of the result in the history.")
 @click.option("--as-supermerger", is_flag=True, help="Give metadata SuperMerger's own type instead of ours.")
@@ -94,11 +94,11 @@ def convert(
 
     kind = to or (None if output != STDIN else "toml")
     form = TextOptions(kind=kind, run=run, name=name, metadata_type=SUPERMERGER if as_supermerger else OWN)
-    found = _with_paths(read_input(source, input_options(**how)), models)
-    _show_notes(found)
+    found = with_paths(read_input(source, input_options(**how)), models)
+    show_notes(found)
     if dialect is not None:
         found = _translated(found, dialect, accept=accept_differences)
-    text = text_of(found, output, form, lambda names: _hashes(found, names))
+    text = text_of(found, output, form, lambda names: sha256_of_models(found, names))
     if output == STDIN:
         click.echo(text, nl=False)
         return
@@ -164,7 +164,7 @@ def axis(files: tuple[str, ...], **how: Any) -> None:
 @click.option("-y", "y", metavar="KIND=VALUES", help="The second axis.")
 @click.option("-z", "z", metavar="KIND=VALUES", help="The third axis.")
 @with_options(SOURCE_OPTIONS)
-@click.option("-m", "--model", "models", multiple=True, metavar="NAME=PATH", help="Where a model is; several times.")
+@MODEL_OPTION
 @click.option("--run", type=int, default=1, show_default=True, help="Which step the plot is of.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @plain_errors
@@ -185,7 +185,7 @@ def cells(
     from studies.recipes.plots import cells as cells_of
     from studies.recipes.plots import parse_axis, write_cells
 
-    found = _with_paths(read_input(file, input_options(**how)), models)
+    found = with_paths(read_input(file, input_options(**how)), models)
     axes = [parse_axis(text) for text in (x, y, z) if text is not None]
     made = cells_of(found, run, axes)
     for note in dict.fromkeys(note for one in made for note in unmet_notes(one)):
@@ -195,28 +195,6 @@ def cells(
 
 
 # ------------------------------------------------------------------------------------------------------ their parts
-
-
-def _with_paths(found: RecipeInput, models: tuple[str, ...]) -> RecipeInput:
-    """The recipe with the paths that are given for its models."""
-    from dataclasses import replace
-
-    from engine.errors import Named
-    from engine.files import user_path
-    from studies.errors import StudyError
-
-    paths: dict[str, Path] = {}
-    for entry in models:
-        name, equals, path = entry.partition("=")
-        if not equals or name not in found.recipe.models:
-            names = ", ".join(found.recipe.models)
-            raise StudyError(f"the recipe takes {names}", place=(Named(f"--model {entry}"),), remedy="write NAME=PATH")
-        paths[name] = user_path(path, StudyError)
-    return replace(
-        found,
-        models={**found.models, **paths},
-        hashes={name: sha for name, sha in found.hashes.items() if name not in paths},
-    )
 
 
 def _translated(found: RecipeInput, dialect: str, *, accept: bool) -> RecipeInput:
@@ -237,24 +215,10 @@ def _translated(found: RecipeInput, dialect: str, *, accept: bool) -> RecipeInpu
     return replace(found, recipe=done.recipe)
 
 
-def _hashes(found: RecipeInput, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the models: as the input says, or of their files."""
-    from studies.inputs.hashes import hashes_of, user_memory
-
-    files = {name: found.models[name] for name in names if name in found.models and name not in found.hashes}
-    return {**found.hashes, **hashes_of(files, user_memory())}
-
-
 def _instructions(found: RecipeInput) -> str:
     from studies.recipes.outputs import TextOptions, text_of
 
     return text_of(found, "-", TextOptions(kind="instructions"), lambda _: {})
-
-
-def _show_notes(found: RecipeInput) -> None:
-    """Write the notes on the input to standard error, apart from the output."""
-    for note in found.notes:
-        click.echo(f"note: {note}", err=True)
 
 
 def _warn_of_guessed_paths(found: RecipeInput, output: str, form: Any) -> None:

@@ -1,0 +1,1 @@
+"""A recipe in the forms that other tools read: one module a target, over the folded rows of the recipe."""

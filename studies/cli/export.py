@@ -1,0 +1,163 @@
+"""``recipe-search export`` and ``recipe-search recipe export``: a recipe in the form that another tool reads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.exports.registry import TARGETS
+from studies.cli.command import opened, plain_errors, study_argument
+from studies.cli.output_options import DTYPES, output_options
+from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
+from studies.cli.recipe_options import RANDOM_OPTIONS, SETTING_OPTIONS, SOURCE_OPTIONS, input_options, with_options
+from studies.terminal import console
+
+if TYPE_CHECKING:
+    from engine.exports.target import ExportOptions
+    from engine.merging.output import Output
+    from studies.store.pins import Pin
+    from studies.studyfile.spec import StudySpec
+
+_FORMS = "\b\nForms:\n" + "\n".join(f"  {name:<12} {entry.summary}" for name, entry in TARGETS.items())
+_FORM_OPTIONS = (
+    click.option("--rank", type=click.IntRange(1, 1280), default=64, show_default=True, help="Of a LoRA, at most."),
+    click.option("--linked", is_flag=True, help="ComfyUI: ratios beyond 0 to 1 through linked primitives."),
+)
+_TO = click.option("--to", type=click.Choice(tuple(TARGETS)), default="checkpoint", show_default=True, help="The form.")
+
+
+@click.command(epilog=_FORMS)
+@study_argument
+@click.option("--pin", type=int, help="Number of the pin; default: the newest.")
+@_TO
+@click.option("--out", type=click.Path(path_type=Path), help="The new file; default: in the study's folder.")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Default: what the search rounded to.")
+@with_options(_FORM_OPTIONS)
+@output_options
+@plain_errors
+def export(
+    study: Path,
+    pin: int | None,
+    to: str,
+    out: Path | None,
+    dtype: str | None,
+    rank: int,
+    linked: bool,
+    output: Output,
+    with_recipe: bool,
+    overwrite: bool,
+) -> None:
+    """Write the pinned recipe: as a checkpoint, bit for bit as SuperMerger would, or in the form of another tool."""
+    from engine.exports.target import ExportOptions
+    from studies.inputs.models import model_hashes
+    from studies.progress import bytes_meter
+    from studies.store.journal import refuse_other_study
+    from studies.store.pins import latest_pin
+
+    spec = opened(study)
+    refuse_other_study(spec.storage.folder, spec.storage.name)
+    chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
+    with bytes_meter("reading the models", console()) as progress:
+        models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
+    output = replace(output, dtype=dtype or spec.merge.export_dtype)
+    options = ExportOptions(output=output, overwrite=overwrite, with_recipe=with_recipe, rank=rank, linked=linked)
+    if to == "checkpoint":
+        _write_checkpoint(spec, chosen, out, options, models)
+    else:
+        _write_form(spec, chosen, to, out, options, models)
+
+
+def _write_checkpoint(
+    spec: StudySpec, pin: Pin, out: Path | None, options: ExportOptions, models: dict[str, str]
+) -> None:
+    from studies.progress import bytes_meter
+    from studies.review.export import export_pin, print_export, vae_note
+
+    with bytes_meter("writing the checkpoint", console()) as progress:
+        done = export_pin(
+            spec.storage,
+            spec.merge,
+            spec.rendering,
+            pin,
+            out,
+            output=options.output,
+            dtype=options.output.dtype,
+            with_recipe=options.with_recipe,
+            overwrite=options.overwrite,
+            models=models,
+            progress=progress,
+        )
+    print_export(done, console())
+    if note := vae_note(spec.rendering, options.output, done):
+        click.echo(f"note: {note}")
+
+
+def _write_form(
+    spec: StudySpec, pin: Pin, to: str, out: Path | None, options: ExportOptions, models: dict[str, str]
+) -> None:
+    from studies.progress import bytes_meter
+    from studies.review.export_forms import export_form, print_written
+
+    with bytes_meter("writing", console()) as progress:
+        done = export_form(spec, pin, to, out, options=replace(options, progress=progress), models=models)
+    print_written(done, console())
+
+
+@click.command("export", epilog=_FORMS)
+@click.argument("source", metavar="INPUT")
+@with_options(SOURCE_OPTIONS)
+@with_options(SETTING_OPTIONS)
+@with_options(RANDOM_OPTIONS)
+@MODEL_OPTION
+@_TO
+@click.option("--out", type=click.Path(path_type=Path), help="The new file; default: named after INPUT.")
+@click.option("--dtype", type=click.Choice(DTYPES), default="fp16", show_default=True, help="Of the tensors.")
+@with_options(_FORM_OPTIONS)
+@output_options
+@plain_errors
+def export_recipe(
+    source: str,
+    models: tuple[str, ...],
+    to: str,
+    out: Path | None,
+    dtype: str,
+    rank: int,
+    linked: bool,
+    output: Output,
+    with_recipe: bool,
+    overwrite: bool,
+    **how: Any,
+) -> None:
+    """Export INPUT, anything that `recipe show` reads, as a checkpoint or in the form of another tool."""
+    from engine.exports.content import ExportContent
+    from engine.exports.registry import export as write
+    from engine.exports.target import ExportOptions
+    from engine.files import file_kind
+    from studies.progress import bytes_meter
+    from studies.recipes.inputs import read_input
+    from studies.review.export_forms import print_written
+
+    found = with_paths(read_input(source, input_options(**how)), models)
+    show_notes(found)
+    title = Path(source).stem if file_kind(Path(source)) else "recipe"
+    content = ExportContent(
+        recipe=found.recipe,
+        title=title,
+        models=found.models,
+        names=found.names,
+        hashes=sha256_of_models(found, found.recipe.models),
+    )
+    with bytes_meter("writing", console()) as progress:
+        options = ExportOptions(
+            output=replace(output, dtype=dtype),
+            overwrite=overwrite,
+            with_recipe=with_recipe,
+            rank=rank,
+            linked=linked,
+            progress=progress,
+        )
+        done = write(to, content, out or Path(f"{title}{TARGETS[to].suffix}"), options)
+    print_written(done, console())

@@ -1,0 +1,50 @@
+"""The registry of targets: every entry has its module, refuses with a way out, and the checkpoint holds everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import CheckpointError, RecipeError
+from engine.exports.content import ExportContent
+from engine.exports.registry import TARGETS, export, target_of
+from engine.exports.target import ExportOptions, Refusal, refused, write_files
+from tests.engine.exports.recipes import NONLINEAR, SD1, SDXL, drawn
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_every_entry_has_its_module(name: str) -> None:
+    assert target_of(name).write
+
+
+def test_another_name_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(RecipeError, match="did you mean mecha"):
+        target_of("meca")
+
+
+def test_what_is_refused_is_named_with_its_keys_and_the_nearest_target() -> None:
+    found = refused("kohya", [Refusal(what="it takes one ratio", keys=tuple("abcdef"))], "supermerger")
+    assert str(found) == "kohya: it takes one ratio: a, b, c, d and 2 more; export it to supermerger instead"
+
+
+def test_files_are_written_all_or_none(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("there")
+    with pytest.raises(CheckpointError, match="already exists"):
+        write_files({tmp_path / "a": "x", tmp_path / "b": b"y"}, overwrite=False)
+    assert not (tmp_path / "a").exists()
+    write_files({tmp_path / "a": "x\r\n", tmp_path / "b": b"y"}, overwrite=True)
+    assert ((tmp_path / "a").read_bytes(), (tmp_path / "b").read_bytes()) == (b"x\r\n", b"y")
+
+
+def test_a_recipe_without_files_of_its_models_says_how_to_name_them(tmp_path: Path) -> None:
+    content = ExportContent(recipe=SD1["worked"], title="mine")
+    with pytest.raises(RecipeError, match="that of A, B is not known; name each with --model NAME=PATH"):
+        export("checkpoint", content, tmp_path / "x.safetensors", ExportOptions())
+
+
+def test_the_recipes_of_the_tests_are_what_they_say() -> None:
+    assert all(recipe.family == "sdxl" for recipe in SDXL.values())
+    assert len({recipe.key for recipe in (*SD1.values(), *SDXL.values(), *NONLINEAR.values(), *drawn(50))}) == 50 + len(
+        SD1
+    ) + len(SDXL) + len(NONLINEAR)
