@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ENCODERS = {"conditioner.embedders.1.model.": "clip_g", "cond_stage_model.model.": "clip_h"}
 _POSITIONS = "positional_embedding"
+_DIGITS = 12  # so that equal tensors cancel
 TEXT_PATCH = "text_encoders."
 """How the names of the tensors begin that change a text encoder."""
 
@@ -49,8 +50,8 @@ def _difference(content: ExportContent, models: Sequence[str], key: str, cell: C
     row = content.plan.rows[key]
     total = torch.zeros(content.plan.shapes[key], dtype=torch.float64)
     for name, wanted, made in zip(models, weights_of(content, models, key), cell.product, strict=True):
-        if wanted != made:
-            total += content.checkpoints[name].read(key).double().reshape(total.shape) * (wanted - made)
+        if weight := round(wanted - made, _DIGITS):
+            total += content.checkpoints[name].read(key).double().reshape(total.shape) * weight
     if row.shift:
         total += torch.tensor(row.shift, dtype=torch.float64).reshape(total.shape)
     return total.float()

@@ -48,9 +48,7 @@ DEFINITIONS: dict[str, Definition] = {
     "CLIPMergeAdd": _pair("CLIP"),
     "UNetSelfAttentionMultiply": _ATTENTION,
     "UNetCrossAttentionMultiply": _ATTENTION,
-    "LoraLoaderModelOnly": Definition(
-        {"model": "MODEL", "lora_name": "TEXT", "strength_model": STRENGTH}, ("MODEL",)
-    ),
+    "LoraLoaderModelOnly": Definition({"model": "MODEL", "lora_name": "TEXT", "strength_model": STRENGTH}, ("MODEL",)),
     "LoraLoader": Definition(
         {"model": "MODEL", "clip": "CLIP", "lora_name": "TEXT", "strength_model": STRENGTH, "strength_clip": STRENGTH},
         ("MODEL", "CLIP"),

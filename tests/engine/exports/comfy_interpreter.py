@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -29,11 +30,11 @@ class Interpreter:
 
     def saved(self, api: dict) -> dict[str, Part]:
         """Evaluate what CheckpointSave is given: by "model", "clip" and "vae", the tensors under the names of files."""
-        made: dict[tuple[str, int], Part] = {}
+        made: dict[tuple[str, int], Any] = {}
         (save,) = [node for node in api.values() if node["class_type"] == "CheckpointSave"]
         return {name: self._value(api, save["inputs"][name], made) for name in ("model", "clip", "vae")}
 
-    def _value(self, api: dict, value: object, made: dict) -> object:
+    def _value(self, api: dict, value: Any, made: dict) -> Any:
         if not isinstance(value, list):
             return value
         source, slot = value
@@ -45,26 +46,19 @@ class Interpreter:
         return made[source, slot]
 
     def _run(self, kind: str, inputs: dict) -> tuple:
-        if kind == "CheckpointLoaderSimple":
-            return self._loaded(inputs["ckpt_name"])
-        if kind == "VAELoader":
-            return (self._read(inputs["vae_name"]),)
-        if kind == "PrimitiveFloat":
-            return (inputs["value"],)
-        if kind.startswith("LoraLoader"):
-            return self._with_lora(**inputs)
-        if kind.endswith("AttentionMultiply"):
-            return (_attention(**inputs, name="attn1" if "Self" in kind else "attn2"),)
-        first, second, *_ = inputs.values()
-        if kind.endswith("Subtract"):
-            return (_both(first, second, lambda _, a, b: (a - b) * inputs["multiplier"]),)
-        if kind.endswith("Add"):
-            return (_both(first, second, lambda _, a, b: a + b),)
-        ratios = {name: value for name, value in inputs.items() if isinstance(value, float | int)}
-        return (_both(first, second, lambda key, a, b: _merged(_ratio(ratios, key), a, b)),)
+        runs: dict[str, Callable[..., tuple]] = {
+            "CheckpointLoaderSimple": self._loaded,
+            "VAELoader": lambda vae_name: (self._read(vae_name),),
+            "PrimitiveFloat": lambda value: (value,),
+            "LoraLoader": self._with_lora,
+            "LoraLoaderModelOnly": self._with_lora,
+            "UNetSelfAttentionMultiply": lambda model, **factors: (_attention(model, "attn1", factors),),
+            "UNetCrossAttentionMultiply": lambda model, **factors: (_attention(model, "attn2", factors),),
+        }
+        return runs[kind](**inputs) if kind in runs else (_two_models(kind, **inputs),)
 
-    def _loaded(self, name: str) -> tuple[Part, ...]:
-        content = self._read(name)
+    def _loaded(self, ckpt_name: str) -> tuple[Part, ...]:
+        content = self._read(ckpt_name)
         return tuple(
             {key: value for key, value in content.items() if key.startswith(prefix)} for prefix in (UNET, CLIP, VAE)
         )
@@ -107,16 +101,22 @@ def _ratio(ratios: dict[str, float], key: str) -> float:
     return ratios[max(fitting, key=len)] if fitting else next(iter(ratios.values()))
 
 
-def _merged(ratio: float, first: Tensor, second: Tensor) -> Tensor:
-    return ratio * first + (1 - ratio) * second
+def _two_models(kind: str, **inputs: Any) -> Part:
+    first, second, *numbers = inputs.values()
+    if kind.endswith("Subtract"):
+        return _both(first, second, lambda _, a, b: (a - b) * numbers[0])
+    if kind.endswith("Add"):
+        return _both(first, second, lambda _, a, b: a + b)
+    ratios = dict([*inputs.items()][2:])
+    return _both(first, second, lambda key, a, b: _ratio(ratios, key) * a + (1 - _ratio(ratios, key)) * b)
 
 
-def _both(first: Part, second: Part, formula: Callable[[str, Tensor, Tensor], Tensor]) -> Part:
+def _both(first: Any, second: Any, formula: Callable[[str, Tensor, Tensor], Tensor]) -> Part:
     kept = (".position_ids", ".logit_scale")
     return {key: one if key.endswith(kept) else formula(key, one, second[key]) for key, one in first.items()}
 
 
-def _attention(model: Part, name: str, **factors: float) -> Part:
+def _attention(model: Part, name: str, factors: dict[str, float]) -> Part:
     found = dict(model)
     for tensor, factor in factors.items():
         ends = tuple(f"{name}.to_{tensor}{'.0' if tensor == 'out' else ''}.{kind}" for kind in ("weight", "bias"))
