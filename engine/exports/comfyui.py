@@ -8,11 +8,11 @@ and the file that is asked for is the API form. What no node does to a few tenso
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.exports.comfy.patches import patch_file, patch_tensors
+from engine.exports.comfy.patches import TEXT_PATCH, patch_file, patch_tensors
 from engine.exports.comfy.texts import about, notes_of, page_note, usage_of
 from engine.exports.comfy.ui_form import ui_form
 from engine.exports.comfy.workflow import add_save, refusals_of, workflow_of
@@ -31,7 +31,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     stem = out.name.removesuffix(".json").removesuffix(_UI)
     lora = out.with_name(stem + _LORA) if tensors else None
     warning = add_save(workflow, content, options, lora.name if lora else "", tuple(tensors))
-    tricks = (*workflow.tricks, *(_differences(lora.name, len(tensors)) if lora else ()))
+    tricks = (*workflow.tricks, *(_differences(lora.name, tensors) if lora else ()))
     notes = tuple(notes_of(content, warning, workflow.graph.evaluations(), has_lora=lora is not None))
     facts = about(content, options)
     api = _text(workflow.graph.api(facts))
@@ -48,8 +48,16 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     )
 
 
-def _differences(name: str, count: int) -> tuple[str]:
-    return (f"{name} adds to {count} tensors what they differ from the merge (Adjust; projections of text encoders)",)
+def _differences(name: str, tensors: Iterable[str]) -> tuple[str]:
+    """What the file of differences is for."""
+    in_text = sum(one.startswith(TEXT_PATCH) for one in tensors)
+    in_unet = sum(not one.startswith(TEXT_PATCH) for one in tensors)
+    kinds = {
+        f"what Adjust does to {in_unet} of the UNet": in_unet,
+        f"the projection and the positions ({in_text}) of the text encoder, which the recipe leaves as they are and "
+        "ComfyUI merges": in_text,
+    }
+    return (f"{name} adds to single tensors what no node gives: {' and '.join(one for one in kinds if kinds[one])}",)
 
 
 def _lora_file(path: Path | None, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> dict[Path, bytes]:

@@ -75,7 +75,8 @@ def _twins(content: ExportContent) -> list[Refusal]:
     """Models that ComfyUI, which knows files by their names alone, would take for each other."""
     files: dict[str, set[str]] = {}
     for name in content.plan.models:
-        files.setdefault(content.file_name(name).casefold(), set()).add(content.hashes.get(name, name))
+        known = content.hashes.get(name) or str(content.models.get(name, name))
+        files.setdefault(content.file_name(name).casefold(), set()).add(known)
     return [
         Refusal(what=f"it finds models by file name, and two of these are called {file}: rename one")
         for file, hashes in files.items()

@@ -356,3 +356,16 @@ def test_nodes_stand_in_columns_and_none_hides_another(parents: Path, name: str)
             assert beside or below
     assert all(node["title"] for node in nodes.values())
     assert page["last_node_id"] == max(nodes)
+
+
+def test_adjust_alone_is_the_file_of_differences_alone(parents: Path) -> None:
+    done, api = written(parents, SD1["adjust"])
+    kinds = [node["class_type"] for node in api.values()]
+    assert kinds == ["CheckpointLoaderSimple", "LoraLoaderModelOnly", "CheckpointSave"]
+    assert done.tricks[0].endswith("what no node gives: what Adjust does to 6 of the UNet")
+
+
+def test_long_workflows_say_how_long_they_are(parents: Path) -> None:
+    short, long = (written(parents, recipe)[0].notes for recipe in (SD1["worked"], SD1["triple sum"]))
+    assert not any("wherever it is used again" in note for note in short)
+    assert any("wherever it is used again" in note for note in long)
