@@ -61,7 +61,7 @@ def notes_of(content: ExportContent, warning: str, evaluations: int, *, has_lora
     if has_lora:
         yield "the file of differences is made of these very models and fits no others"
     if evaluations > _MANY:
-        yield f"ComfyUI makes a model again wherever it is used again, here {evaluations} times over: merging takes long"
+        yield f"ComfyUI makes a model again wherever it is used again, {evaluations} times here: merging takes long"
 
 
 def usage_of(page: Path | None, api: Path, lora: Path | None, content: ExportContent) -> Iterator[str]:

@@ -366,6 +366,6 @@ def test_adjust_alone_is_the_file_of_differences_alone(parents: Path) -> None:
 
 
 def test_long_workflows_say_how_long_they_are(parents: Path) -> None:
-    short, long = (written(parents, recipe)[0].notes for recipe in (SD1["worked"], SD1["triple sum"]))
+    short, long = (written(parents, recipe)[0].notes for recipe in (SD1["blocks"], SD1["triple sum"]))
     assert not any("wherever it is used again" in note for note in short)
     assert any("wherever it is used again" in note for note in long)
