@@ -44,7 +44,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
         files=write_files({**files, **_lora_file(lora, tensors, facts)}, overwrite=options.overwrite),
         tricks=tricks,
         notes=notes,
-        usage=tuple(usage_of(page, [*files][-1], lora, content)),
+        usage=tuple(usage_of(page, [*files][-1], lora, options.output.vae, content)),
     )
 
 

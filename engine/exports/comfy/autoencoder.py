@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.architecture.layout import VAE
 from engine.exports.comfy.cells import part_keys
 from engine.exports.content import ExportContent
+from engine.exports.equal_tensors import EqualTensors
 
+_CLOSE = 1e-9
 _TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")
 
 
@@ -64,10 +67,9 @@ def _is_same_everywhere(content: ExportContent, keys: list[str]) -> bool:
     """Whether all models that go in have the same VAE, so that any weights of 1 in all give it."""
     if set(content.nonlinear).intersection(keys):
         return False
-    for key in keys:
-        weights = content.weights(key)
-        first, *others = (content.checkpoints[name].read(key).float() for name in weights)
-        same = all(first.equal(other.reshape(first.shape)) for other in others)
-        if abs(sum(weights.values()) - 1) > 1e-9 or not same:
-            return False
-    return True
+    equal = EqualTensors(content.checkpoints)
+    return all(_is_one(equal.joined(key, content.weights(key))) for key in keys)
+
+
+def _is_one(weights: Mapping[str, float]) -> bool:
+    return len(weights) == 1 and abs(sum(weights.values()) - 1) < _CLOSE

@@ -64,17 +64,22 @@ def notes_of(content: ExportContent, warning: str, evaluations: int, *, has_lora
         yield f"ComfyUI makes a model again wherever it is used again, {evaluations} times here: merging takes long"
 
 
-def usage_of(page: Path | None, api: Path, lora: Path | None, content: ExportContent) -> Iterator[str]:
+def usage_of(
+    page: Path | None, api: Path, lora: Path | None, vae: Path | None, content: ExportContent
+) -> Iterator[str]:
     """Yield how to use the files, a line each.
 
     Args:
         page: the UI form; None where there is none.
         api: the API form.
         lora: the file of differences, if any.
+        vae: the file of a VAE, if one is named.
         content: the recipe.
     """
     if lora:
         yield f"copy {lora.name} to ComfyUI/models/loras"
+    if vae:
+        yield f"copy {vae.name} to ComfyUI/models/vae"
     if page:
         yield f"drag {page.name} into ComfyUI's page and run it"
         yield f"or, the same for scripts: post {api.name} to /prompt as the value of prompt"

@@ -268,6 +268,7 @@ def test_equal_vaes_are_not_warned_of(parents: Path, tmp_path: Path, interpreter
 def test_a_vae_of_its_own_is_loaded(parents: Path) -> None:
     done, api = written(parents, SD1["blocks"], ExportOptions(output=Output(vae=Path("kl-f8.safetensors"))))
     assert _vae_of(api) == "kl-f8.safetensors 0"
+    assert "copy kl-f8.safetensors to ComfyUI/models/vae" in done.usage
     assert problems(api) == []
     assert not [note for note in done.notes if "which no node does" in note]
 
