@@ -255,7 +255,7 @@ def test_the_vae_is_one_models_and_the_rest_is_warned_of(
     assert all(f"{1 - base:.4g} of A, {base:g} of B" in note for note in warnings)
 
 
-def test_equal_vaes_are_not_warned_of(parents: Path, tmp_path: Path, interpreter: Interpreter) -> None:
+def test_equal_vaes_are_not_warned_of(parents: Path, tmp_path: Path) -> None:
     content = content_of(parents, SD1["blocks"])
     first, second = (load_file(content.models[name]) for name in "AB")
     same = {key: value for key, value in first.items() if key.startswith("first_stage_model")}
