@@ -45,8 +45,14 @@ def _reason(
         return f"{tool} merges {' and '.join(fit.form.models)} in one run, without {', '.join(sorted(strange))}"
     if key not in fit.slots:
         return f"{tool} never merges {_called(key) or 'these'}: what {fit.form.models[0]} has stays"
-    others = sorted({name for other, slot in fit.slots.items() if slot == fit.slots[key] and (name := _called(other))})
-    return f"{tool} has one ratio for {fit.slots[key]}" + (f", {' and '.join(others)} among it" if others else "")
+    slot = fit.slots[key]
+    return f"{tool} has one ratio for {slot}{_company(slot, fit) if len(fit.ratios) > 1 else ''}"
+
+
+def _company(slot: str, fit: Fit) -> str:
+    """What else belongs to a slot than its name says."""
+    others = sorted({name for key, other in fit.slots.items() if other == slot and (name := _called(key))})
+    return f", {' and '.join(others)} among it" if others else ""
 
 
 def _called(key: str) -> str | None:
