@@ -193,6 +193,7 @@ def chattiori(text: str) -> Tensors:
     for name in ("--save_half", "--save_safetensors"):
         parser.add_argument(name, action="store_true")
     made: dict[str, Tensors] = {}
+    result: Tensors = {}
 
     def read(folder: str, name: str) -> Tensors:
         path = str(Path(folder) / name)
