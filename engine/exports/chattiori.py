@@ -21,7 +21,6 @@ from engine.exports.tool_text import beside, commented, dtype_notes, head_lines,
 from engine.recipes.blocks import blocks_of
 
 _TOOL = "Chattiori-Model-Merger"
-_SUFFIX = ".chattiori.txt"
 
 
 def _rules(content: ExportContent) -> ToolRules:
@@ -74,7 +73,7 @@ def _program(mode: str, first: Path) -> list[str]:
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit, adjusted = _fit(content, options)
-    result = beside(out, _SUFFIX, "").name
+    result = beside(out, "chattiori", "").name
     usage = tuple(line for words in _commands(content, options, fit, adjusted, result) for line in command_lines(words))
     tricks = ("Adjust is a second command, on the result of the first",) if adjusted.values else ()
     notes = (

@@ -15,7 +15,6 @@ from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenE
 from engine.exports.tool_text import beside, commented, head_lines, text_of, vae_notes
 
 _TOOL = "kohya's merge_models.py"
-_SUFFIX = ".kohya.txt"
 _SLOT = "all tensors"
 _UNET_SLOT = "the whole UNet"
 _REST = (VAE, "cond_stage_model", "conditioner.")
@@ -80,7 +79,7 @@ def _command(content: ExportContent, options: ExportOptions, fit: Fit, rules: To
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit, rules = _fit(content, options)
-    usage = command_lines(_command(content, options, fit, rules, beside(out, _SUFFIX, ".safetensors")))
+    usage = command_lines(_command(content, options, fit, rules, beside(out, "kohya", ".safetensors")))
     notes = (
         "run it in the folder of sd-scripts, with PYTHONPATH set to that; the result names neither recipe nor models",
         *vae_notes(options),

@@ -13,7 +13,6 @@ from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenE
 from engine.exports.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
 
 _RULES = mbw_rules("meh")
-_SUFFIX = ".meh.txt"
 _LETTERS = ("-a", "-b", "-c")
 
 
@@ -53,7 +52,7 @@ def command_of(content: ExportContent, options: ExportOptions, fit: Fit, result:
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit = mbw_fit(content, options, _RULES, add_difference=True)
-    usage = command_lines(command_of(content, options, fit, beside(out, _SUFFIX, ".safetensors")))
+    usage = command_lines(command_of(content, options, fit, beside(out, "meh", ".safetensors")))
     notes = (
         *dtype_notes("meh"),
         "run it in the folder of meh; it writes position_ids as 0 to 76, whatever the models have",

@@ -19,7 +19,6 @@ from engine.exports.tool_text import beside, head_lines, preset_name, text_of, v
 from engine.recipes.adjust import ADJUSTED
 
 _TOOL = "Model Mixer"
-_SUFFIX = ".model-mixer.txt"
 _HEADER = "preset_name\tpreset_weights"
 _USUAL_SLOTS = 3  # as many models as its settings allow at first, beside A
 _CLOSE = 1e-9
@@ -127,7 +126,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     line = pasted_line(content, staged, adjusted)
     files = {out: text_of([*head_lines(content, options, _TOOL), "", *tricks, *notes, *usage, "", line])}
     if presets:
-        files[beside(out, _SUFFIX, ".model-mixer.tsv")] = text_of([_HEADER, *presets])
+        files[beside(out, "model-mixer", ".model-mixer.tsv")] = text_of([_HEADER, *presets])
     written = write_files(files, overwrite=options.overwrite)
     return WrittenExport(files=written, tricks=tricks, notes=notes, usage=usage)
 

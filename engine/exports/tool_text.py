@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.exports.content import ExportContent
+from engine.exports.registry import TARGETS
 from engine.exports.target import ExportOptions
 
 _ARITHMETIC = {
@@ -68,15 +69,15 @@ def preset_name(title: str) -> str:
     return one_line(title).translate(str.maketrans(":,", "__")).strip() or "recipe"
 
 
-def beside(path: Path, suffix: str, ending: str) -> Path:
+def beside(path: Path, target: str, ending: str) -> Path:
     """Return the path of a file beside an export.
 
     Args:
         path: of the export.
-        suffix: of the target, which is taken off the name.
+        target: whose usual ending is taken off the name.
         ending: put in its place.
     """
-    return path.with_name(path.name.removesuffix(suffix) + ending)
+    return path.with_name(path.name.removesuffix(TARGETS[target].suffix) + ending)
 
 
 def commented(lines: Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ from engine.supermerger.runs import joined_runs
 from tests.engine.exports.recipes import NONLINEAR, RISING, RISING_XL, SD1, SDXL, drawn
 
 OPTIONS = ExportOptions()
+SUFFIX = TARGETS["supermerger"].suffix
 
 
 def content_of(recipe: Recipe, title: str = "混ぜ: mine, 1") -> ExportContent:
@@ -31,7 +32,7 @@ def content_of(recipe: Recipe, title: str = "混ぜ: mine, 1") -> ExportContent:
 
 
 def written(content: ExportContent, folder: Path, options: ExportOptions = OPTIONS) -> tuple[WrittenExport, str]:
-    done = export("supermerger", content, folder / "混ぜ 1.supermerger.txt", options)
+    done = export("supermerger", content, folder / f"混ぜ 1{SUFFIX}", options)
     return done, done.files[0].read_text("utf-8")
 
 
@@ -49,7 +50,7 @@ def test_every_run_is_told_with_dialect_models_and_hashes(tmp_path: Path) -> Non
     ):  # fmt: skip
         assert part in text
     assert [path.name for path in done.files] == [
-        "混ぜ 1.supermerger.txt", "混ぜ 1.history.csv", "混ぜ 1.presets.txt"
+        f"混ぜ 1{SUFFIX}", "混ぜ 1.history.csv", "混ぜ 1.presets.txt"
     ]  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def test_runs_without_known_hashes_have_no_row_and_a_note(tmp_path: Path) -> Non
     assert "no history row for run 3, 4" in text
     unknown = replace(content_of(SD1["one ratio"]), hashes={})
     done, text = written(unknown, tmp_path / "2")
-    assert [path.name for path in done.files] == ["混ぜ 1.supermerger.txt"]
+    assert [path.name for path in done.files] == [f"混ぜ 1{SUFFIX}"]
     assert "sha256 " not in text
 
 
@@ -96,7 +97,7 @@ def test_another_vae_is_noted_and_hashes_can_be_left_out(tmp_path: Path) -> None
     done, text = written(content_of(SD1["blocks"]), tmp_path, options)
     assert any("my vae.safetensors" in note for note in done.notes)
     assert "sha256 " not in text
-    assert [path.name for path in done.files] == ["混ぜ 1.supermerger.txt", "混ぜ 1.presets.txt"]
+    assert [path.name for path in done.files] == [f"混ぜ 1{SUFFIX}", "混ぜ 1.presets.txt"]
 
 
 def test_what_is_for_the_webuis_own_merger_is_refused(tmp_path: Path) -> None:

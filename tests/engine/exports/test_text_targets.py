@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
+from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
 from engine.exports.content import ExportContent
 from engine.exports.registry import TARGETS, export, target_of
@@ -85,6 +86,7 @@ EXACT = [
     *(("bbc-mc", "sd1", HEAD[name]) for name in ("blocks", "beyond 0 and 1", "one ratio, UNet alone")),
     *(("model-mixer", "one vae", SD1[name]) for name in SD1 if name != "one ratio"),
     ("model-mixer", "sd1", SD1["one ratio, UNet alone"]),
+    ("model-mixer", "one vae", Recipe(steps=(MergeStep(alpha=RISING, elemental="OUT11:output_blocks:0.1"),))),
     ("model-mixer", "sdxl", XL_SITES),
     *(("a1111", "sd1", recipe) for recipe in (SD1["one ratio"], ONE_ADD)),
     ("a1111", "sdxl", Recipe(steps=(MergeStep(alpha=0.4),), dialect="head", family="sdxl")),
@@ -203,7 +205,10 @@ def test_the_adjust_of_the_recipe_keeps_its_own_numbers(worlds: Mapping[str, Mod
     assert done.tricks
 
 
-def test_seven_fields_become_eight(worlds: Mapping[str, Models], tmp_path: Path) -> None:
-    recipe = Recipe(steps=(MergeStep(alpha=0.4, adjust=(1.0, 0.0, 0.0, -1.0, 1.0, 1.0, 1.0)),), dialect="2023")
-    content = content_of(recipe, worlds["one vae"])
+@pytest.mark.parametrize(("family", "world"), [("sd1", "one vae"), ("sdxl", "sdxl")])
+def test_seven_fields_become_eight(
+    family: FamilyName, world: str, worlds: Mapping[str, Models], tmp_path: Path
+) -> None:
+    step = MergeStep(alpha=0.4, adjust=(1.0, 0.5, 1 / 3, -1.0, 1.0, 2.0, 1.5))
+    content = content_of(Recipe(steps=(step,), dialect="2023", family=family), worlds[world])
     assert largest_difference(run("chattiori", content, tmp_path), folded(content)) <= TOLERANCE
