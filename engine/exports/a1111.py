@@ -55,15 +55,31 @@ def _settings(content: ExportContent, options: ExportOptions) -> tuple[str, ...]
     )
 
 
+def _tricks(fit: Fit) -> tuple[str, ...]:
+    """What a multiplier needs that its slider does not reach."""
+    if 0 <= fit.ratios[_SLOT][0] <= 1:
+        return ()
+    file = "ui-config.json (modelmerger/Multiplier)"
+    return (f"the slider ends at 0 and 1: give its minimum and maximum in {file} other numbers",)
+
+
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     own = content.recipe.rules.webui
     arithmetic = "exact" if own else "folded"
     titles = {name: webui_title(content, name) for name in content.recipe.models}
     usage = tuple(instructions(content.recipe, titles).split("\n")) if own else _settings(content, options)
+    tricks = () if own else _tricks(_fit(content, options))
     notes = (*(() if own else dtype_notes(_TOOL)), *vae_notes(options))
-    text = text_of([*head_lines(content, options, _TOOL, arithmetic), "", *usage, *(["", *notes] if notes else [])])
+    text = text_of(
+        [
+            *head_lines(content, options, _TOOL, arithmetic),
+            "",
+            *usage,
+            *(["", *tricks, *notes] if tricks or notes else []),
+        ]
+    )
     files = write_files({out: text}, overwrite=options.overwrite)
-    return WrittenExport(files=files, arithmetic=arithmetic, notes=notes, usage=usage)
+    return WrittenExport(files=files, arithmetic=arithmetic, tricks=tricks, notes=notes, usage=usage)
 
 
 TARGET = ExportTarget(refusals=_refusals, write=_write)

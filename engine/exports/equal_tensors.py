@@ -39,7 +39,8 @@ class EqualTensors:
         for name, checkpoint in self._checkpoints.items():
             if key not in checkpoint.shapes:
                 continue
-            tensor = checkpoint.read(key)
-            equals = (other for other in {*found.values()} if torch.equal(tensor, self._checkpoints[other].read(key)))
+            tensor = checkpoint.read(key).double()  # a file of another dtype may hold the same numbers
+            firsts = dict.fromkeys(found.values())
+            equals = (other for other in firsts if torch.equal(tensor, self._checkpoints[other].read(key).double()))
             found[name] = next(equals, name)
         return found

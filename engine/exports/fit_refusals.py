@@ -40,7 +40,7 @@ def _reason(
     if ours is None or theirs is None:
         return f"{tool} {'adds' if ours is None else 'leaves out'} what only one of the models has"
     if ours.shift or abs(total(ours.weights) - total(theirs)) > _CLOSE:
-        return _factor_reason(key, ours, tool, adjust=adjust)
+        return _factor_reason(key, tool, adjust=adjust)
     if strange := ours.weights.keys() - {*fit.form.models}:
         return f"{tool} merges {' and '.join(fit.form.models)} in one run, without {', '.join(sorted(strange))}"
     if key not in fit.slots:
@@ -59,9 +59,7 @@ def _called(key: str) -> str | None:
     return next((name for part, name in _PARTS if part in key), None)
 
 
-def _factor_reason(key: str, ours: LinearTensor, tool: str, *, adjust: bool) -> str:
+def _factor_reason(key: str, tool: str, *, adjust: bool) -> str:
     if key in ADJUSTED:
         return f"{tool} has {'Adjust as the last step alone' if adjust else 'no Adjust'}"
-    if ours.shift:
-        return f"{tool} adds nothing to a tensor"
     return f"{tool} cannot multiply tensors by factors of their own (Self)"

@@ -82,6 +82,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     usage = command_lines(_command(content, options, fit, rules, beside(out, "kohya", ".safetensors")))
     notes = (
         "run it in the folder of sd-scripts, with PYTHONPATH set to that; the result names neither recipe nor models",
+        "it writes position_ids as floating point numbers",
         *vae_notes(options),
     )
     lines = [*commented(head_lines(content, options, _TOOL)), *commented(notes), "", *usage]

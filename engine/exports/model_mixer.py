@@ -111,7 +111,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     )
     notes = (
         "its option Merge Extra Elements must be on, as it is at first, and Use old Adjust method off",
-        "Add-Diff, Self and Adjust are computed in the dtype of the files: with fp16 ones the last bit of some is off",
+        "it rounds to the dtype of the files after every slot and Adjust: with fp16 ones some last bits are off",
         *(
             [f"set Maximum Merge models to {len(staged.stages)} in its settings first"]
             if len(staged.stages) > _USUAL_SLOTS

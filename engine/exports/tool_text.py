@@ -12,7 +12,7 @@ from engine.exports.target import ExportOptions
 
 _ARITHMETIC = {
     "folded": "every tensor is one weighted sum of the models, rounded once",
-    "exact": "step by step, rounded after every step, as SuperMerger does",
+    "exact": "step by step, rounded after every step, as it does itself",
 }
 _SHORT = 10  # digits of a SHA-256 that the WebUI shows
 

@@ -44,7 +44,8 @@ def test_every_run_is_told_with_dialect_models_and_hashes(tmp_path: Path) -> Non
     done, text = written(content_of(SD1["worked"]), tmp_path)
     assert done.arithmetic == "exact"
     for part in (
-        "dialect classic (sd1)", "exact: step by step", f"A = Aの 親.safetensors  sha256 {'a' * 64}", "commit c60e6f3",
+        "dialect classic (sd1)", "exact: step by step, rounded after every step, as it does itself",
+        f"A = Aの 親.safetensors  sha256 {'a' * 64}", "commit c60e6f3",
         f"weights (BASE first): {','.join(map(str, RISING))}", "calculation mode: self", "OUT05 OUT08:attn1:0.88",
         "Adjust: 0,0,0,-1,7,1,1,0", "Model A: A, Aの 親.safetensors",
     ):  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from engine.architecture.widths import FamilyName
@@ -212,3 +213,16 @@ def test_seven_fields_become_eight(
     step = MergeStep(alpha=0.4, adjust=(1.0, 0.5, 1 / 3, -1.0, 1.0, 2.0, 1.5))
     content = content_of(Recipe(steps=(step,), dialect="2023", family=family), worlds[world])
     assert largest_difference(run("chattiori", content, tmp_path), folded(content)) <= TOLERANCE
+
+
+def test_a_multiplier_beyond_the_slider_says_how(worlds: Mapping[str, Models], tmp_path: Path) -> None:
+    done = export("a1111", content_of(ONE_ADD, worlds["sd1"]), tmp_path / "x.a1111.txt", OPTIONS)
+    assert "ui-config.json" in done.tricks[0]
+    assert done.tricks[0] in done.files[0].read_text("utf-8")
+
+
+def test_the_same_vae_in_another_dtype_is_the_same(worlds: Mapping[str, Models], tmp_path: Path) -> None:
+    wide = tmp_path / "B.safetensors"
+    save_file({key: value.float() for key, value in load_file(worlds["one vae"]["B"]).items()}, wide)
+    content = content_of(SD1["blocks"], {**worlds["one vae"], "B": wide})
+    assert not target_of("chattiori").refusals(content, OPTIONS)
