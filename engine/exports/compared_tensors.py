@@ -34,7 +34,7 @@ def nonlinear_refusals(content: ExportContent, options: ExportOptions, tool: str
         tool: that has nothing but weighted sums.
     """
     keys = tuple(key for key in content.nonlinear if _is_compared(key, options))
-    what = f"{tool} has weighted sums alone, and calculation modes of SuperMerger make these"
+    what = f"{tool} has weighted sums alone; calculation modes, or the inputs of an inpainting model, make these"
     return (Refusal(what=what, keys=keys),) if keys else ()
 
 

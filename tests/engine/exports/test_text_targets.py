@@ -125,7 +125,7 @@ REFUSED = [
     ("chattiori", "one vae", SD1["self"], r"by factors of their own \(Self\)", "attn1"),
     ("chattiori", "one vae", SD1["chain"], "merges A and B in one run, without C", "model.diffusion_model."),
     ("chattiori", "sdxl", SDXL["twenty"], "never merges label_emb|never merges time_embed", "_emb"),
-    ("chattiori", "one vae", NONLINEAR["cosine"], "calculation modes of SuperMerger", "model.diffusion_model."),
+    ("chattiori", "one vae", NONLINEAR["cosine"], "calculation modes", "model.diffusion_model."),
     ("meh", "sd1", SD1["blocks"], "one ratio for IN00, time_embed among it", "input_blocks.0."),
     ("meh", "sd1", SD1["include"], "one ratio for BASE, the VAE among it", "cond_stage_model."),
     ("meh", "sd1", HEAD["elements"], "one ratio for IN04", "input_blocks.4."),
