@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fit_refusals import refusals_of_fit
-from engine.exports.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.merge_forms import AddDifference, pair_forms
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.merge_forms import AddDifference, pair_forms
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import dtype_notes, head_lines, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import dtype_notes, head_lines, text_of, vae_notes, webui_title
 from engine.recipes.blocks import takes_part
 from engine.recipes.dialects import WEBUI_DIALECT, dialect_of
 from engine.supermerger.instructions import instructions

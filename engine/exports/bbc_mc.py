@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.exports.content import ExportContent
-from engine.exports.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, dtype_notes, head_lines, preset_name, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import beside, dtype_notes, head_lines, preset_name, text_of, vae_notes, webui_title
 
 _TOOL = "Merge Block Weighted"
 _RULES = mbw_rules(_TOOL)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exports.block_slots import VAE
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fit_refusals import refusals_of_fit
-from engine.exports.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.merge_forms import FreeSum, MergeForm
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.ratio_tools.block_slots import VAE
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.merge_forms import FreeSum, MergeForm
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, commented, head_lines, text_of, vae_notes
+from engine.exports.texts.shell_words import command_lines, plain_number
+from engine.exports.texts.tool_text import beside, commented, head_lines, text_of, vae_notes
 
 _TOOL = "kohya's merge_models.py"
 _SLOT = "all tensors"

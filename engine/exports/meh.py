@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import Fit
-from engine.exports.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
-from engine.exports.merge_forms import AddDifference
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.ratio_tools.fitted_ratios import Fit
+from engine.exports.ratio_tools.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
+from engine.exports.ratio_tools.merge_forms import AddDifference
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
+from engine.exports.texts.shell_words import command_lines, plain_number
+from engine.exports.texts.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
 
 _RULES = mbw_rules("meh")
 _LETTERS = ("-a", "-b", "-c")

@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.exports.adjust_of_rows import Adjusted, without_adjust
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import LinearTensor
-from engine.exports.merge_forms import total
-from engine.exports.model_mixer_stages import EXTRA, SELF_SKIPS, Stage, Stages, mixer_slot, stages_of
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.adjust_of_rows import Adjusted, without_adjust
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.merge_forms import total
+from engine.exports.ratio_tools.model_mixer_stages import EXTRA, SELF_SKIPS, Stage, Stages, mixer_slot, stages_of
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, head_lines, preset_name, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import beside, head_lines, preset_name, text_of, vae_notes, webui_title
 from engine.recipes.adjust import ADJUSTED
 
 _TOOL = "Model Mixer"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.exports.content import ExportContent
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, head_lines, preset_name, text_of, vae_notes
+from engine.exports.texts.tool_text import beside, head_lines, preset_name, text_of, vae_notes
 from engine.recipes.presets import preset_line
 from engine.supermerger.history import header_line, history_line
 from engine.supermerger.instructions import instructions

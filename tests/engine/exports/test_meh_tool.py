@@ -21,11 +21,9 @@ from tests.engine.exports.tools import run_tool, tool_program
 pytestmark = pytest.mark.tools
 
 _MERGE_MODELS = """
-import logging, sys
-import torch
+import sys
 import sd_meh.merge as merge
 from sd_meh.utils import weights_and_bases
-merge.log_vram = lambda text="": None  # it asks CUDA, which need not be there
 words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 models = {f"model_{letter}": words[f"-{letter}"] for letter in "abc" if f"-{letter}" in words}
 mode, weights, base = words["-m"], words["-wa"], float(words["-ba"])

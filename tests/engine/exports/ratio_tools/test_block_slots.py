@@ -9,8 +9,8 @@ import pytest
 
 from engine.architecture.layout import shapes
 from engine.architecture.widths import REAL, FamilyName
-from engine.exports.block_slots import POSITIONS, chattiori_slot, mbw_slot
-from engine.exports.model_mixer_stages import EXTRA, mixer_slot
+from engine.exports.ratio_tools.block_slots import POSITIONS, chattiori_slot, mbw_slot
+from engine.exports.ratio_tools.model_mixer_stages import EXTRA, mixer_slot
 
 UNET = "model.diffusion_model."
 SD1_COUNTS = {

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.texts.shell_words import command_lines, plain_number
 
 WORDS = (
     "plain.safetensors", "two words", "日本語 の名前", "it's", "$HOME and `ls`", "!history", 'double "quotes"', "",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from engine.exports.fitted_ratios import Fit, LinearTensor, ToolRules
-from engine.exports.merge_forms import Weights, total
+from engine.exports.ratio_tools.fitted_ratios import Fit, LinearTensor, ToolRules
+from engine.exports.ratio_tools.merge_forms import Weights, total
 from engine.exports.target import Refusal
 from engine.recipes.adjust import ADJUSTED
 

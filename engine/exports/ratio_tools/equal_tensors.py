@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from engine.exports.merge_forms import Weights
+from engine.exports.ratio_tools.merge_forms import Weights
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.checkpoints.checkpoint import is_kept
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.fitted_ratios import LinearTensor
 from engine.exports.target import ExportOptions, Refusal
 
 _VAE = "first_stage_model."
