@@ -27,7 +27,7 @@ def test_a_posix_shell_sees_the_words() -> None:
 def test_most_commands_are_one_text_for_all_shells() -> None:
     words = [
         "python",
-        "merge.py",
+        "m.py",
         "-a",
         "/models/Aの 親.safetensors",
         "-wa",
