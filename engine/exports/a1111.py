@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fit_refusals import refusals_of_fit
-from engine.exports.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.merge_forms import AddDifference, pair_forms
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.merge_forms import AddDifference, pair_forms
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import dtype_notes, head_lines, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import dtype_notes, head_lines, text_of, vae_notes, webui_title
 from engine.recipes.blocks import takes_part
 from engine.recipes.dialects import WEBUI_DIALECT, dialect_of
 from engine.supermerger.instructions import instructions
@@ -55,15 +55,31 @@ def _settings(content: ExportContent, options: ExportOptions) -> tuple[str, ...]
     )
 
 
+def _tricks(fit: Fit) -> tuple[str, ...]:
+    """What a multiplier needs that its slider does not reach."""
+    if 0 <= fit.ratios[_SLOT][0] <= 1:
+        return ()
+    file = "ui-config.json (modelmerger/Multiplier)"
+    return (f"the slider ends at 0 and 1: give its minimum and maximum in {file} other numbers",)
+
+
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     own = content.recipe.rules.webui
     arithmetic = "exact" if own else "folded"
     titles = {name: webui_title(content, name) for name in content.recipe.models}
     usage = tuple(instructions(content.recipe, titles).split("\n")) if own else _settings(content, options)
+    tricks = () if own else _tricks(_fit(content, options))
     notes = (*(() if own else dtype_notes(_TOOL)), *vae_notes(options))
-    text = text_of([*head_lines(content, options, _TOOL, arithmetic), "", *usage, *(["", *notes] if notes else [])])
+    text = text_of(
+        [
+            *head_lines(content, options, _TOOL, arithmetic),
+            "",
+            *usage,
+            *(["", *tricks, *notes] if tricks or notes else []),
+        ]
+    )
     files = write_files({out: text}, overwrite=options.overwrite)
-    return WrittenExport(files=files, arithmetic=arithmetic, notes=notes, usage=usage)
+    return WrittenExport(files=files, arithmetic=arithmetic, tricks=tricks, notes=notes, usage=usage)
 
 
 TARGET = ExportTarget(refusals=_refusals, write=_write)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.exports.content import ExportContent
-from engine.exports.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, dtype_notes, head_lines, preset_name, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import beside, dtype_notes, head_lines, preset_name, text_of, vae_notes, webui_title
 
 _TOOL = "Merge Block Weighted"
 _RULES = mbw_rules(_TOOL)
-_SUFFIX = ".bbc-mc.tsv"
 _HEADER = "preset_name\tpreset_weights"
 
 
@@ -40,7 +39,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     )
     usage = (f"put the line of {out.name} into csv/preset.tsv of the extension, and set:", *settings)
     text = text_of([*head_lines(content, options, _TOOL), "", *usage, "", *notes])
-    files = {out: text_of([_HEADER, f"{name}\t{weights}"]), beside(out, _SUFFIX, ".bbc-mc.txt"): text}
+    files = {out: text_of([_HEADER, f"{name}\t{weights}"]), beside(out, "bbc-mc", ".bbc-mc.txt"): text}
     return WrittenExport(files=write_files(files, overwrite=options.overwrite), notes=notes, usage=usage)
 
 

@@ -8,20 +8,19 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from engine.exports.adjust_of_rows import Adjusted, without_adjust
-from engine.exports.block_slots import chattiori_slot
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fit_refusals import refusals_of_fit
-from engine.exports.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.merge_forms import AddDifference, pair_forms
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.ratio_tools.adjust_of_rows import Adjusted, without_adjust
+from engine.exports.ratio_tools.block_slots import chattiori_slot
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.merge_forms import AddDifference, pair_forms
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
+from engine.exports.texts.shell_words import command_lines, plain_number
+from engine.exports.texts.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
 from engine.recipes.blocks import blocks_of
 
 _TOOL = "Chattiori-Model-Merger"
-_SUFFIX = ".chattiori.txt"
 
 
 def _rules(content: ExportContent) -> ToolRules:
@@ -74,7 +73,7 @@ def _program(mode: str, first: Path) -> list[str]:
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit, adjusted = _fit(content, options)
-    result = beside(out, _SUFFIX, "").name
+    result = beside(out, "chattiori", "").name
     usage = tuple(line for words in _commands(content, options, fit, adjusted, result) for line in command_lines(words))
     tricks = ("Adjust is a second command, on the result of the first",) if adjusted.values else ()
     notes = (

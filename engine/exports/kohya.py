@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exports.block_slots import VAE
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fit_refusals import refusals_of_fit
-from engine.exports.fitted_ratios import Fit, ToolRules, fitted
-from engine.exports.merge_forms import FreeSum, MergeForm
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.ratio_tools.block_slots import VAE
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fit_refusals import refusals_of_fit
+from engine.exports.ratio_tools.fitted_ratios import Fit, ToolRules, fitted
+from engine.exports.ratio_tools.merge_forms import FreeSum, MergeForm
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, commented, head_lines, text_of, vae_notes
+from engine.exports.texts.shell_words import command_lines, plain_number
+from engine.exports.texts.tool_text import beside, commented, head_lines, text_of, vae_notes
 
 _TOOL = "kohya's merge_models.py"
-_SUFFIX = ".kohya.txt"
 _SLOT = "all tensors"
 _UNET_SLOT = "the whole UNet"
 _REST = (VAE, "cond_stage_model", "conditioner.")
@@ -67,7 +66,12 @@ def _command(content: ExportContent, options: ExportOptions, fit: Fit, rules: To
     unet_only = ["--unet_only"] if rules is _UNET_ONLY else []
     saved = _SAVED.get(options.output.dtype, "fp16")
     return [
-        *("python", "tools/merge_models.py", "--models", *(str(content.models[name].absolute()) for name in fit.form.models)),
+        *(
+            "python",
+            "tools/merge_models.py",
+            "--models",
+            *(str(content.models[name].absolute()) for name in fit.form.models),
+        ),
         *("--ratios", *map(plain_number, ratio), *unet_only),
         *("--precision", "float", "--saving_precision", saved, "--output", str(result.absolute())),
     ]
@@ -75,9 +79,10 @@ def _command(content: ExportContent, options: ExportOptions, fit: Fit, rules: To
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit, rules = _fit(content, options)
-    usage = command_lines(_command(content, options, fit, rules, beside(out, _SUFFIX, ".safetensors")))
+    usage = command_lines(_command(content, options, fit, rules, beside(out, "kohya", ".safetensors")))
     notes = (
         "run it in the folder of sd-scripts, with PYTHONPATH set to that; the result names neither recipe nor models",
+        "it writes position_ids as floating point numbers",
         *vae_notes(options),
     )
     lines = [*commented(head_lines(content, options, _TOOL)), *commented(notes), "", *usage]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import Fit
-from engine.exports.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
-from engine.exports.merge_forms import AddDifference
-from engine.exports.shell_words import command_lines, plain_number
+from engine.exports.ratio_tools.fitted_ratios import Fit
+from engine.exports.ratio_tools.mbw_tools import mbw_fit, mbw_refusals, mbw_rules, unet_weights, weight_of, xl_notes
+from engine.exports.ratio_tools.merge_forms import AddDifference
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
+from engine.exports.texts.shell_words import command_lines, plain_number
+from engine.exports.texts.tool_text import beside, commented, dtype_notes, head_lines, text_of, vae_notes
 
 _RULES = mbw_rules("meh")
-_SUFFIX = ".meh.txt"
 _LETTERS = ("-a", "-b", "-c")
 
 
@@ -36,12 +35,24 @@ def command_of(content: ExportContent, options: ExportOptions, fit: Fit, result:
         words += [letter, str(content.models[name].absolute())]
     words += ["-m", method, "-wa", unet_weights(fit), "-ba", plain_number(weight_of(fit, "BASE"))]
     precision = "16" if options.output.dtype == "fp16" else "32"
-    return [*words, "-p", precision, "-d", "cpu", "-j", "1", "-f", "safetensors", "-o", str(result.absolute().with_suffix(""))]
+    return [
+        *words,
+        "-p",
+        precision,
+        "-d",
+        "cpu",
+        "-j",
+        "1",
+        "-f",
+        "safetensors",
+        "-o",
+        str(result.absolute().with_suffix("")),
+    ]
 
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     fit = mbw_fit(content, options, _RULES, add_difference=True)
-    usage = command_lines(command_of(content, options, fit, beside(out, _SUFFIX, ".safetensors")))
+    usage = command_lines(command_of(content, options, fit, beside(out, "meh", ".safetensors")))
     notes = (
         *dtype_notes("meh"),
         "run it in the folder of meh; it writes position_ids as 0 to 76, whatever the models have",

@@ -7,19 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.exports.adjust_of_rows import Adjusted, without_adjust
-from engine.exports.compared_tensors import linear_tensors, nonlinear_refusals
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import LinearTensor
-from engine.exports.merge_forms import total
-from engine.exports.model_mixer_stages import EXTRA, SELF_SKIPS, Stage, Stages, mixer_slot, stages_of
-from engine.exports.shell_words import plain_number
+from engine.exports.ratio_tools.adjust_of_rows import Adjusted, without_adjust
+from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.merge_forms import total
+from engine.exports.ratio_tools.model_mixer_stages import EXTRA, SELF_SKIPS, Stage, Stages, mixer_slot, stages_of
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, head_lines, preset_name, text_of, vae_notes, webui_title
+from engine.exports.texts.shell_words import plain_number
+from engine.exports.texts.tool_text import beside, head_lines, preset_name, text_of, vae_notes, webui_title
 from engine.recipes.adjust import ADJUSTED
 
 _TOOL = "Model Mixer"
-_SUFFIX = ".model-mixer.txt"
 _HEADER = "preset_name\tpreset_weights"
 _USUAL_SLOTS = 3  # as many models as its settings allow at first, beside A
 _CLOSE = 1e-9
@@ -112,7 +111,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     )
     notes = (
         "its option Merge Extra Elements must be on, as it is at first, and Use old Adjust method off",
-        "Add-Diff, Self and Adjust are computed in the dtype of the files: with fp16 ones the last bit of some is off",
+        "it rounds to the dtype of the files after every slot and Adjust: with fp16 ones some last bits are off",
         *(
             [f"set Maximum Merge models to {len(staged.stages)} in its settings first"]
             if len(staged.stages) > _USUAL_SLOTS
@@ -127,7 +126,7 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
     line = pasted_line(content, staged, adjusted)
     files = {out: text_of([*head_lines(content, options, _TOOL), "", *tricks, *notes, *usage, "", line])}
     if presets:
-        files[beside(out, _SUFFIX, ".model-mixer.tsv")] = text_of([_HEADER, *presets])
+        files[beside(out, "model-mixer", ".model-mixer.tsv")] = text_of([_HEADER, *presets])
     written = write_files(files, overwrite=options.overwrite)
     return WrittenExport(files=written, tricks=tricks, notes=notes, usage=usage)
 

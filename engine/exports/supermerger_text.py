@@ -8,13 +8,12 @@ from pathlib import Path
 
 from engine.exports.content import ExportContent
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
-from engine.exports.tool_text import beside, head_lines, preset_name, text_of, vae_notes
+from engine.exports.texts.tool_text import beside, head_lines, preset_name, text_of, vae_notes
 from engine.recipes.presets import preset_line
 from engine.supermerger.history import header_line, history_line
 from engine.supermerger.instructions import instructions
 from engine.supermerger.runs import Run, joined_runs
 
-_SUFFIX = "-supermerger.txt"
 _PRESET_HEADER = "preset_name\tpreset_weights"
 _SHORT_PRESET = 26
 
@@ -88,9 +87,9 @@ def _write(content: ExportContent, out: Path, options: ExportOptions) -> Written
         lines += ["", "presets, for mbwpresets.txt and for the values of an X/Y/Z plot:", *presets]
     files = {out: text_of(lines)}
     if history:
-        files[beside(out, _SUFFIX, ".history.csv")] = history
+        files[beside(out, "supermerger", ".history.csv")] = history
     if presets:
-        files[beside(out, _SUFFIX, ".presets.txt")] = text_of([_PRESET_HEADER, *presets])
+        files[beside(out, "supermerger", ".presets.txt")] = text_of([_PRESET_HEADER, *presets])
     written = write_files(files, overwrite=options.overwrite)
     usage = (
         f"set in SuperMerger what {out.name} says, run by run ({len(runs)})",

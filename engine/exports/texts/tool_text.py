@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from engine.exports.content import ExportContent
+from engine.exports.registry import TARGETS
 from engine.exports.target import ExportOptions
 
 _ARITHMETIC = {
     "folded": "every tensor is one weighted sum of the models, rounded once",
-    "exact": "step by step, rounded after every step, as SuperMerger does",
+    "exact": "step by step, rounded after every step, as it does itself",
 }
 _SHORT = 10  # digits of a SHA-256 that the WebUI shows
 
@@ -68,15 +69,15 @@ def preset_name(title: str) -> str:
     return one_line(title).translate(str.maketrans(":,", "__")).strip() or "recipe"
 
 
-def beside(path: Path, suffix: str, ending: str) -> Path:
+def beside(path: Path, target: str, ending: str) -> Path:
     """Return the path of a file beside an export.
 
     Args:
         path: of the export.
-        suffix: of the target, which is taken off the name.
+        target: whose usual ending is taken off the name.
         ending: put in its place.
     """
-    return path.with_name(path.name.removesuffix(suffix) + ending)
+    return path.with_name(path.name.removesuffix(TARGETS[target].suffix) + ending)
 
 
 def commented(lines: Sequence[str]) -> list[str]:

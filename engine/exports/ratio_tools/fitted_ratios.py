@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.checkpoints.checkpoint import is_kept
-from engine.exports.equal_tensors import EqualTensors
-from engine.exports.merge_forms import MergeForm, Ratio, WeightedSum, Weights, same_weights
+from engine.exports.ratio_tools.equal_tensors import EqualTensors
+from engine.exports.ratio_tools.merge_forms import MergeForm, Ratio, WeightedSum, Weights, same_weights
 
 if TYPE_CHECKING:
     from engine.exports.content import ExportContent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from engine.exports.fitted_ratios import Fit, LinearTensor, ToolRules
-from engine.exports.merge_forms import Weights, total
+from engine.exports.ratio_tools.fitted_ratios import Fit, LinearTensor, ToolRules
+from engine.exports.ratio_tools.merge_forms import Weights, total
 from engine.exports.target import Refusal
 from engine.recipes.adjust import ADJUSTED
 
@@ -40,22 +40,26 @@ def _reason(
     if ours is None or theirs is None:
         return f"{tool} {'adds' if ours is None else 'leaves out'} what only one of the models has"
     if ours.shift or abs(total(ours.weights) - total(theirs)) > _CLOSE:
-        return _factor_reason(key, ours, tool, adjust=adjust)
+        return _factor_reason(key, tool, adjust=adjust)
     if strange := ours.weights.keys() - {*fit.form.models}:
         return f"{tool} merges {' and '.join(fit.form.models)} in one run, without {', '.join(sorted(strange))}"
     if key not in fit.slots:
         return f"{tool} never merges {_called(key) or 'these'}: what {fit.form.models[0]} has stays"
-    others = sorted({name for other, slot in fit.slots.items() if slot == fit.slots[key] and (name := _called(other))})
-    return f"{tool} has one ratio for {fit.slots[key]}" + (f", {' and '.join(others)} among it" if others else "")
+    slot = fit.slots[key]
+    return f"{tool} has one ratio for {slot}{_company(slot, fit) if len(fit.ratios) > 1 else ''}"
+
+
+def _company(slot: str, fit: Fit) -> str:
+    """What else belongs to a slot than its name says."""
+    others = sorted({name for key, other in fit.slots.items() if other == slot and (name := _called(key))})
+    return f", {' and '.join(others)} among it" if others else ""
 
 
 def _called(key: str) -> str | None:
     return next((name for part, name in _PARTS if part in key), None)
 
 
-def _factor_reason(key: str, ours: LinearTensor, tool: str, *, adjust: bool) -> str:
+def _factor_reason(key: str, tool: str, *, adjust: bool) -> str:
     if key in ADJUSTED:
         return f"{tool} has {'Adjust as the last step alone' if adjust else 'no Adjust'}"
-    if ours.shift:
-        return f"{tool} adds nothing to a tensor"
     return f"{tool} cannot multiply tensors by factors of their own (Self)"

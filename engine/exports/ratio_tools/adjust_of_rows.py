@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.architecture.widths import FamilyName
-from engine.exports.fitted_ratios import LinearTensor
-from engine.exports.merge_forms import rounded, total
+from engine.exports.ratio_tools.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.merge_forms import rounded, total
 from engine.recipes.adjust import SCALED, SHIFTED, UNIT, factor, shift, to_eight
 from engine.recipes.dialects import EIGHT_FIELDS
 from engine.recipes.recipe import Recipe

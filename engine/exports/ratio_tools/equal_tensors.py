@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from engine.exports.merge_forms import Weights
+from engine.exports.ratio_tools.merge_forms import Weights
 
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
@@ -39,7 +39,8 @@ class EqualTensors:
         for name, checkpoint in self._checkpoints.items():
             if key not in checkpoint.shapes:
                 continue
-            tensor = checkpoint.read(key)
-            equals = (other for other in {*found.values()} if torch.equal(tensor, self._checkpoints[other].read(key)))
+            tensor = checkpoint.read(key).double()  # a file of another dtype may hold the same numbers
+            firsts = dict.fromkeys(found.values())
+            equals = (other for other in firsts if torch.equal(tensor, self._checkpoints[other].read(key).double()))
             found[name] = next(equals, name)
         return found

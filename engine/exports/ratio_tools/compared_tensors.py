@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.checkpoints.checkpoint import is_kept
 from engine.exports.content import ExportContent
-from engine.exports.fitted_ratios import LinearTensor
+from engine.exports.ratio_tools.fitted_ratios import LinearTensor
 from engine.exports.target import ExportOptions, Refusal
 
 _VAE = "first_stage_model."
@@ -34,7 +34,7 @@ def nonlinear_refusals(content: ExportContent, options: ExportOptions, tool: str
         tool: that has nothing but weighted sums.
     """
     keys = tuple(key for key in content.nonlinear if _is_compared(key, options))
-    what = f"{tool} has weighted sums alone, and calculation modes of SuperMerger make these"
+    what = f"{tool} has weighted sums alone; calculation modes, or the inputs of an inpainting model, make these"
     return (Refusal(what=what, keys=keys),) if keys else ()
 
 

@@ -1,0 +1,1 @@
+"""How tools that take ratios share them out, and the ratios that come nearest to a recipe."""
