@@ -28,7 +28,7 @@ _MODEL = (
     r"(?P<file>[^\s\"'`=:*,][^\n\"`]{0,400}?)[\"'`]?,?[ \t]{1,8}[Ss][Hh][Aa]-?256 `?(?P<sha>[0-9a-f]{64})\b"
 )
 CARRIED = "read from the recipe that this project wrote into the file; recipe-search verify compares it with the rest"
-"""That what the other tool would do was not looked at."""
+"""The note on such a recipe: what the other tool would do was not looked at."""
 
 
 def own_in_text(text: str) -> Origin | None:
