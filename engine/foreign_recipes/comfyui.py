@@ -6,6 +6,7 @@ ModelMergeSDXL, and CLIPMergeSimple or the text encoder of one of both. Its rati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
@@ -30,6 +31,16 @@ _FAMILIES: Final[dict[str, FamilyName | None]] = {
 _PRIMITIVES: Final = ("PrimitiveFloat", "FloatConstant", "PrimitiveNode")
 _VALUES: Final = ("value", "float")
 _SLOTS: Final = {"model": 0, "clip": 1, "vae": 2}
+_ENDS: Final = r"(?:time_embed|label_emb|out)\."
+_BLOCKS: Final = r"(?:(?:input|output)_blocks|middle_block)\.\d{1,2}"
+_DECLARED: Final = {
+    "ModelMergeBlocks": re.compile(r"input|middle|out"),
+    "ModelMergeSD1": re.compile(rf"{_ENDS}|{_BLOCKS}\."),
+    "ModelMergeSD2": re.compile(rf"{_ENDS}|{_BLOCKS}\."),
+    "ModelMergeSDXL": re.compile(rf"{_ENDS}|{_BLOCKS}"),
+}
+"""The inputs that the nodes declare; ComfyUI drops a constant of any other name, and takes one that is linked."""
+_PART: Final = re.compile(r"(?:(?:input|output)_blocks|middle_block)\.\d{1,2}\..*|[a-z]+(?:_blocks?)?\.?")
 _MOST_NODES: Final = 10_000
 _DECIMALS: Final = 10  # 1 - 0.98 is 0.02, not 0.020000000000000018
 _ONLY: Final = "read is a merge of two checkpoints by one node"
@@ -225,6 +236,16 @@ def _weights(graph: _Graph, merge: dict[str, Any], kind: str, family: FamilyName
     )
 
 
+def _check_reach(name: str) -> None:
+    """Refuse an input that nothing declares and that reaches a part of what has no block."""
+    if not _PART.fullmatch(name):
+        raise RecipeError(
+            f"the linked input {name!r:.60} is not read",
+            place=(Named("the graph"),),
+            remedy="read are inputs of blocks, and of parts of blocks",
+        )
+
+
 def _key_of(block: str) -> str:
     """How the names of a block's tensors begin; of M00, those of its middle."""
     if block == "M00":
@@ -242,6 +263,8 @@ def _ratios(graph: _Graph, merge: dict[str, Any], kind: str) -> Iterator[tuple[s
             if name == "ratio":
                 yield "", graph.number(value, f"{kind}: ratio")
             continue
-        if name.count(".") > 2 and _linked(value) is None:
-            continue
+        if not _DECLARED[kind].fullmatch(name):
+            if _linked(value) is None:
+                continue
+            _check_reach(name)
         yield name, graph.number(value, f"{kind}: {name:.60}")
