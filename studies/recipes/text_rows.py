@@ -15,6 +15,7 @@ from engine.foreign_recipes.mergekit import parsed_yaml
 from engine.foreign_recipes.values import as_list, as_number, as_object
 from engine.merging.folded import plan_for
 from engine.recipes.recipe import Recipe
+from studies.recipes.foreign_inputs import mecha_module
 from studies.recipes.verify import DifferentTensor
 
 _CLOSE = 1e-9
@@ -129,9 +130,38 @@ def mergekit_rows(text: str, keys: Sequence[str], files: Sequence[str], beside: 
         elif file_kind(beside / name) == "file":
             shifts |= {key: values for key, values in _vectors(beside / name) if _number_of(filters, key) == 1}
         else:
-            notes.append(f"{name} is no model of the recipe and does not lie beside the file: it was not looked at")
+            notes.append(_unseen(name))
     rows = {key: KeyRow(weights=weights[key], shift=shifts.get(key, ())) for key in keys}
     return TextRows(rows=rows, notes=tuple(notes))
+
+
+def mecha_rows(text: str, keys: Sequence[str], files: Sequence[str], beside: Path) -> TextRows:
+    """Return what the instructions of a .mecha text give every tensor; see ``mergekit_rows`` for the arguments.
+
+    Raises:
+        RecipeError: it cannot be read, or an instruction is no sum.
+    """
+    graph = mecha_module("graph_file")
+    evaluation = graph.Evaluation(graph.read_instructions(text))
+    rows: dict[str, KeyRow] = {}
+    others: set[str] = set()
+    vectors: dict[str, dict[str, tuple[float, ...]]] = {}
+    for key in keys:
+        found: Mapping[str, float] = evaluation.weights(key) or {}
+        named = [(file_name(path), weight) for path, weight in found.items()]
+        weights = {name: sum(w for other, w in named if other == name) for name, _ in named if name in files}
+        shift: tuple[float, ...] = ()
+        for name in {name for name, weight in named if name not in files and weight}:
+            if name not in vectors and file_kind(beside / name) == "file":
+                vectors[name] = dict(_vectors(beside / name))
+            others |= {name} - vectors.keys()
+            shift = vectors.get(name, {}).get(key, shift)
+        rows[key] = KeyRow(weights=weights, shift=shift)
+    return TextRows(rows=rows, notes=tuple(_unseen(name) for name in sorted(others)))
+
+
+def _unseen(name: str) -> str:
+    return f"{name} is no model of the recipe and does not lie beside the file: it was not looked at"
 
 
 def file_name(path: str) -> str:

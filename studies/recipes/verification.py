@@ -11,10 +11,17 @@ from engine.errors import Named, ProblemError, RecipeError
 from engine.files import file_kind, read_text
 from engine.foreign_recipes.own import own_in_text
 from studies.errors import StudyError
-from studies.recipes.foreign_inputs import mecha_recipe
 from studies.recipes.inputs import InputOptions, RecipeInput, read_input
 from studies.recipes.parents import GivenParents, given_parents, parents_of
-from studies.recipes.text_rows import TextRows, different_rows, file_name, layout_of, mergekit_rows, rows_of
+from studies.recipes.text_rows import (
+    TextRows,
+    different_rows,
+    file_name,
+    layout_of,
+    mecha_rows,
+    mergekit_rows,
+    rows_of,
+)
 from studies.recipes.verify import Verification, verify_checkpoint
 
 _KINDS = "a merged checkpoint (.safetensors), .mecha, mergekit's .yaml, SuperMerger's .csv and ComfyUI's API .json"
@@ -136,7 +143,7 @@ def _body(kind: str, text: str, export: Path, keys: Sequence[str], files: Mappin
     """What the text itself says, without the recipe that it carries."""
     try:
         if kind == ".mecha":
-            return RecipeInput(recipe=mecha_recipe(text))
+            return mecha_rows(text, keys, [*files.values()], export.parent)
         if kind in {".yaml", ".yml"}:
             return mergekit_rows(text, keys, [*files.values()], export.parent)
         if kind in _READ:

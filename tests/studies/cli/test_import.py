@@ -61,7 +61,6 @@ def test_parents_by_hash_and_by_path() -> None:
     ("name", "text"),
     [
         ("mix.card.json", json.dumps({"sd_recipe_search": {"recipe": SD1["worked"].text, "models": {}}})),
-        ("mix.mecha", f"version 0.1.0\n#| {SD1['worked'].text.replace(chr(10), chr(10) + '#| ')}"),
         ("mix.mergekit.yaml", f"# {SD1['worked'].text.replace(chr(10), chr(10) + '# ')}\nmerge_method: linear\n"),
         ("mix.py", f'"""A script.\n\n{SD1["worked"].text}\n"""\nimport torch\n'),
         ("README.md", f"# mix\n\n    {SD1['worked'].text.replace(chr(10), chr(10) + '    ')}\n\nend\n"),
