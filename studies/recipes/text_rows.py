@@ -20,6 +20,8 @@ from studies.recipes.verify import DifferentTensor
 
 _CLOSE = 1e-9
 """Weights that differ by less are the same: exports write 12 digits."""
+_CLOSE_SHIFT = 1e-6
+"""Numbers of a shift that differ by less are the same: files of shifts hold float32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def _difference(key: str, there: KeyRow, made: KeyRow) -> DifferentTensor | None
     length = max(len(there.shift), len(made.shift))
     first, second = (one.shift or (0.0,) * length for one in (there, made))
     shifted = [abs(a - b) for a, b in zip(first, second, strict=False)] if len(first) == len(second) else [1.0]
-    if max((*apart, 0.0)) <= _CLOSE and max((*shifted, 0.0)) <= _CLOSE:
+    if max((*apart, 0.0)) <= _CLOSE and max((*shifted, 0.0)) <= _CLOSE_SHIFT:
         return None
     what = f"it says {_words(there)}, the recipe {_words(made)}"
     return DifferentTensor(name=key, what=what, largest=max(*apart, *shifted, 0.0))

@@ -24,7 +24,7 @@ CARRIERS = [name for name in _NAMES if find_spec(f"engine.exports.{TARGETS[name]
 @pytest.fixture(scope="module")
 def parents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("parents")
-    return {name: write_tiny(folder / f"夜 {name} 'x'.safetensors", seed) for seed, name in enumerate("ABC")}
+    return {name: write_tiny(folder / f"夜_{name}-x.safetensors", seed) for seed, name in enumerate("ABC")}
 
 
 def content(recipe: Recipe, parents: dict[str, Path]) -> ExportContent:
