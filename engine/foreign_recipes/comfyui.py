@@ -6,6 +6,7 @@ ModelMergeSDXL, and CLIPMergeSimple or the text encoder of one of both. Its rati
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
@@ -30,6 +31,16 @@ _FAMILIES: Final[dict[str, FamilyName | None]] = {
 _PRIMITIVES: Final = ("PrimitiveFloat", "FloatConstant", "PrimitiveNode")
 _VALUES: Final = ("value", "float")
 _SLOTS: Final = {"model": 0, "clip": 1, "vae": 2}
+_ENDS: Final = r"(?:time_embed|label_emb|out)\."
+_BLOCKS: Final = r"(?:(?:input|output)_blocks|middle_block)\.\d{1,2}"
+_DECLARED: Final = {
+    "ModelMergeBlocks": re.compile(r"input|middle|out"),
+    "ModelMergeSD1": re.compile(rf"{_ENDS}|{_BLOCKS}\."),
+    "ModelMergeSD2": re.compile(rf"{_ENDS}|{_BLOCKS}\."),
+    "ModelMergeSDXL": re.compile(rf"{_ENDS}|{_BLOCKS}"),
+}
+"""The inputs that the nodes declare; ComfyUI drops a constant of any other name, and takes one that is linked."""
+_PART: Final = re.compile(r"(?:(?:input|output)_blocks|middle_block)\.\d{1,2}\..*|[a-z]+(?:_blocks?)?\.?")
 _MOST_NODES: Final = 10_000
 _DECIMALS: Final = 10  # 1 - 0.98 is 0.02, not 0.020000000000000018
 _ONLY: Final = "read is a merge of two checkpoints by one node"
@@ -56,7 +67,7 @@ def comfyui_recipe(content: Object, family: FamilyName | None) -> Reading:
     graph = _Graph(content)
     result = graph.result()
     merge = graph.node(result["model"])
-    kind = str(merge["class_type"])
+    kind = _kind(merge)
     if kind not in _FAMILIES:
         raise graph.unread(result["model"])
     known = _FAMILIES[kind]
@@ -104,24 +115,24 @@ class _Graph:
 
     def result(self) -> dict[str, str]:
         """The nodes that model, clip and vae of the result come from."""
-        savers = [one for one in self.content if self.node(one).get("class_type") == "CheckpointSave"]
+        savers = [one for one in self.content if _kind(self.node(one)) == "CheckpointSave"]
         if len(savers) > 1:
             raise RecipeError(f"the graph saves {len(savers)} checkpoints", remedy="keep one node CheckpointSave")
         if savers:
             return {name: self.link(self.node(savers[0]), name) for name in _SLOTS}
-        merges = [one for one in self.content if self.node(one).get("class_type") in _FAMILIES]
+        merges = [one for one in self.content if _kind(self.node(one)) in _FAMILIES]
         if len(merges) != 1:
             raise RecipeError(
                 f"the graph has {len(merges)} nodes that merge models and none that saves a checkpoint", remedy=_ONLY
             )
-        clips = [one for one in self.content if self.node(one).get("class_type") == "CLIPMergeSimple"]
+        clips = [one for one in self.content if _kind(self.node(one)) == "CLIPMergeSimple"]
         return {"model": merges[0], **({"clip": clips[0]} if len(clips) == 1 else {})}
 
     def loaded(self, node: dict[str, Any], name: str) -> str:
         """The file that an input is loaded from."""
         number = self.link(node, name)
         loader = self.node(number)
-        if loader.get("class_type") not in _LOADERS:
+        if _kind(loader) not in _LOADERS:
             raise self.unread(number)
         return str(self.inputs(loader).get("ckpt_name") or "unknown")
 
@@ -131,17 +142,22 @@ class _Graph:
         if linked is None:
             return as_number(value, where)
         node = self.node(linked)
-        if node.get("class_type") not in _PRIMITIVES:
+        if _kind(node) not in _PRIMITIVES:
             raise self.unread(linked)
         inputs = self.inputs(node)
         return as_number(next((inputs[name] for name in _VALUES if name in inputs), None), where)
 
     def unread(self, number: str) -> RecipeError:
         """The error for a node that has no words in a recipe."""
-        kind = str(self.node(number).get("class_type"))
+        kind = _kind(self.node(number))
         return RecipeError(
             f"node {number} is {kind!r:.60}, which is not read", place=(Named("the graph"),), remedy=_ONLY
         )
+
+
+def _kind(node: Object) -> str:
+    """What a node does."""
+    return str(node.get("class_type"))
 
 
 def _linked(value: object) -> str | None:
@@ -160,7 +176,7 @@ def _share(graph: _Graph, number: str | None, models: dict[str, str]) -> float:
     if number is None:
         return 0.0
     node = graph.node(number)
-    if node.get("class_type") == "CLIPMergeSimple":
+    if _kind(node) == "CLIPMergeSimple":
         first, second = graph.loaded(node, "clip1"), graph.loaded(node, "clip2")
         ratio = graph.number(graph.inputs(node).get("ratio"), "CLIPMergeSimple: ratio")
         if (first, second) == (models["A"], models["B"]):
@@ -174,7 +190,7 @@ def _share(graph: _Graph, number: str | None, models: dict[str, str]) -> float:
 def _side(graph: _Graph, number: str, models: dict[str, str], what: str) -> float:
     """0 where something is A's, 1 where it is B's."""
     node = graph.node(number)
-    name = str(graph.inputs(node).get("ckpt_name")) if node.get("class_type") in _LOADERS else None
+    name = str(graph.inputs(node).get("ckpt_name")) if _kind(node) in _LOADERS else None
     if name is None:
         raise graph.unread(number)
     if name not in models.values():
@@ -186,7 +202,7 @@ def _vae(graph: _Graph, number: str | None, models: dict[str, str]) -> tuple[flo
     """The weight of the VAE, None where it stays A's, and what is to be said of it."""
     if number is None:
         return None, ["the graph saves no checkpoint; its VAE is taken to be model 1's, a guess"]
-    if graph.node(number).get("class_type") == "VAELoader":
+    if _kind(graph.node(number)) == "VAELoader":
         name = graph.inputs(graph.node(number)).get("vae_name")
         return None, [f"the VAE was replaced by {name!r:.80}; recipes have no step for that, bake it in with --vae"]
     return (1.0, []) if _side(graph, number, models, "VAE") else (None, [])
@@ -220,6 +236,16 @@ def _weights(graph: _Graph, merge: dict[str, Any], kind: str, family: FamilyName
     )
 
 
+def _check_reach(name: str) -> None:
+    """Refuse an input that nothing declares and that reaches a part of what has no block."""
+    if not _PART.fullmatch(name):
+        raise RecipeError(
+            f"the linked input {name!r:.60} is not read",
+            place=(Named("the graph"),),
+            remedy="read are inputs of blocks, and of parts of blocks",
+        )
+
+
 def _key_of(block: str) -> str:
     """How the names of a block's tensors begin; of M00, those of its middle."""
     if block == "M00":
@@ -237,6 +263,8 @@ def _ratios(graph: _Graph, merge: dict[str, Any], kind: str) -> Iterator[tuple[s
             if name == "ratio":
                 yield "", graph.number(value, f"{kind}: ratio")
             continue
-        if name.count(".") > 2 and _linked(value) is None:
-            continue
+        if not _DECLARED[kind].fullmatch(name):
+            if _linked(value) is None:
+                continue
+            _check_reach(name)
         yield name, graph.number(value, f"{kind}: {name:.60}")

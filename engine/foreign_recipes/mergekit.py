@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from engine.architecture.widths import FamilyName
-from engine.errors import Named, RecipeError
+from engine.errors import Named, RecipeError, first_line
 from engine.foreign_recipes.values import Object, as_list, as_number, as_object
 from engine.recipes.recipe import MergeStep, Recipe, Step
 from engine.recipes.steps import PREVIOUS
@@ -37,8 +37,8 @@ def parsed_yaml(text: str, where: str) -> object:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError, TypeError, AttributeError) as error:
-        first = str(error).replace("\n", " ")
-        raise RecipeError(f"this is not YAML ({first:.120})", place=(Named(where),), remedy="fetch it again") from None
+        what = f"this is not YAML ({first_line(error):.120})"
+        raise RecipeError(what, place=(Named(where),), remedy="fetch it again") from None
 
 
 def mergekit_recipe(text: str, family: FamilyName | None) -> Reading:

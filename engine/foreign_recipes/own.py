@@ -1,6 +1,8 @@
-"""This project's own recipe, carried by files of other tools: in JSON under a key, in texts in a comment line.
+"""This project's own recipe, carried by files of other tools: in JSON under a key, in texts in comments.
 
-The line is ``# sd_recipe_search: {...}``, with the entry that merged checkpoints have in their header.
+A text has the lines of the recipe, each behind the same mark (``#| ``, four spaces, nothing), and a line for each model
+with its file and SHA-256; or one line ``# sd_recipe_search: {...}`` with the entry that merged checkpoints have in
+their header.
 """
 
 from __future__ import annotations
@@ -12,13 +14,21 @@ from typing import Any, cast
 from engine.errors import Named, RecipeError
 from engine.foreign_recipes.values import as_object, parsed_json
 from engine.merging.metadata import METADATA_KEY, Origin, origin_in
+from engine.recipes.recipe import Recipe
 
 COMMENT = f"# {METADATA_KEY}:"
 """How the line of a text begins that carries the recipe."""
 
 _LINE = re.compile(rf"^[ \t]*(?:#|//|<!--)[ \t]*{METADATA_KEY}:[ \t]*(?P<json>.+?)[ \t]*(?:-->)?[ \t]*$", re.MULTILINE)
+_FIRST = re.compile(r"^(?P<mark>[ \t]*(?:#\|?|//)?[ \t]*)format = \d+[ \t]*$", re.MULTILINE)
+_OF_RECIPE = re.compile(r"\[\[steps\]\]|[a-z_]+ = .*|")
+_MARKS = r"[^\w\n]{0,8}"
+_MODEL = (
+    rf"^{_MARKS}(?:model )?{_MARKS}%s{_MARKS}(?:is)?{_MARKS}"
+    r"(?P<file>[^\s\"'`=:*,][^\n\"`]{0,400}?)[\"'`]?,?[ \t]{1,8}[Ss][Hh][Aa]-?256 `?(?P<sha>[0-9a-f]{64})\b"
+)
 CARRIED = "read from the recipe that this project wrote into the file; recipe-search verify compares it with the rest"
-"""That what the other tool would do was not looked at."""
+"""The note on such a recipe: what the other tool would do was not looked at."""
 
 
 def own_in_text(text: str) -> Origin | None:
@@ -30,7 +40,38 @@ def own_in_text(text: str) -> Origin | None:
     found = [match["json"] for match in _LINE.finditer(text)]
     if len(found) > 1:
         raise RecipeError(f"there are {len(found)} lines {COMMENT}", remedy="keep the one that belongs to this file")
-    return own_in_json({METADATA_KEY: found[0]}) if found else None
+    return own_in_json({METADATA_KEY: found[0]}) if found else _own_in_lines(text)
+
+
+def _own_in_lines(text: str) -> Origin | None:
+    """The recipe whose lines stand in a text, with the models that it names."""
+    blocks = {block for match in _FIRST.finditer(text) if "[[steps]]" in (block := _block(text, match))}
+    if len(blocks) > 1:
+        raise RecipeError(f"there are {len(blocks)} recipes in it", remedy="keep the one that belongs to this file")
+    if not blocks:
+        return None
+    recipe = Recipe.parse(blocks.pop())
+    lines = {name: re.search(_MODEL % re.escape(name), text, re.MULTILINE) for name in recipe.models}
+    found = {name: match for name, match in lines.items() if match}
+    return Origin(
+        recipe=recipe,
+        models={name: match["sha"] for name, match in found.items()},
+        names={name: match["file"] for name, match in found.items()},
+    )
+
+
+def _block(text: str, first: re.Match[str]) -> str:
+    """The lines behind the same mark, as long as they can be a recipe's."""
+    mark, found = first["mark"], list[str]()
+    for line in text[first.start() :].split("\n"):
+        blank = line.strip() in {"", mark.strip()}
+        if not blank and not line.startswith(mark):
+            break
+        content = "" if blank else line[len(mark) :].rstrip()
+        if not _OF_RECIPE.fullmatch(content):
+            break
+        found.append(content)
+    return "\n".join(found).strip()
 
 
 def own_in_json(content: object) -> Origin | None:
@@ -41,9 +82,11 @@ def own_in_json(content: object) -> Origin | None:
     Raises:
         RecipeError: it cannot be read.
     """
-    if not isinstance(content, dict) or METADATA_KEY not in content:
+    if not isinstance(content, dict):
         return None
     whole = cast("dict[str, Any]", content)
+    if METADATA_KEY not in whole:
+        return own_in_json(whole["extra"]) if isinstance(whole.get("extra"), dict) and "nodes" in whole else None
     value = whole[METADATA_KEY]
     if isinstance(value, str) and not value.lstrip().startswith(("{", '"')):
         value = {"recipe": value}

@@ -88,10 +88,12 @@ def _rules(weights: PlaceWeights, family: FamilyName) -> list[str]:
         ]
         return [*found, *([] if weights.vae is None else [f"VAE::{number(weights.vae)}"])]
     of_block = dict(zip(BLOCKS, weights.blocks, strict=True))
-    places = {("OUT11", "time_embed"): weights.time_embed, ("OUT11", ".out."): weights.out, **weights.parts}
+    places = {("OUT11", "time_embed"): weights.time_embed, ("OUT11", ".out."): weights.out}
     if weights.vae is not None:
         places["BASE", "first_stage_model"] = weights.vae
-    return [f"{block}:{part}:{number(ratio)}" for (block, part), ratio in places.items() if ratio != of_block[block]]
+    needed = {place: ratio for place, ratio in places.items() if ratio != of_block[place[0]]}
+    every = {**needed, **weights.parts}  # of parts, one that is its block's again may follow on a wider one
+    return [f"{block}:{part}:{number(ratio)}" for (block, part), ratio in every.items()]
 
 
 def _extended_row(weights: PlaceWeights) -> tuple[float, ...]:

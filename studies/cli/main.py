@@ -10,6 +10,7 @@ import click
 
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.export import export, export_recipe
+from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
@@ -20,6 +21,7 @@ from studies.cli.report import report
 from studies.cli.run import run
 from studies.cli.scorers import scorers
 from studies.cli.trust import allowed, trust_option
+from studies.cli.verify import verify
 from studies.cli.view import view
 from studies.terminal import console
 
@@ -212,6 +214,7 @@ main.add_command(export)
 main.add_command(init)
 main.add_command(pick)
 recipe.add_command(export_recipe)
+recipe.add_command(import_recipe)
 main.add_command(recipe)
 main.add_command(render)
 main.add_command(plot)
@@ -219,6 +222,7 @@ main.add_command(report)
 main.add_command(rescore)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(verify)
 main.add_command(view)
 
 

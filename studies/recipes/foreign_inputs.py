@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from engine.architecture.widths import FamilyName
 from engine.errors import RecipeError
@@ -14,17 +15,17 @@ from engine.foreign_recipes.mergekit import mergekit_recipe
 from engine.foreign_recipes.own import own_in_json, own_in_text
 from engine.foreign_recipes.values import as_object, parsed_json
 from engine.merging.metadata import Origin
-from engine.recipes.recipe import Recipe
 from engine.supermerger.fields import Reading
 
 KINDS = ("mecha", "comfyui", "mergekit", "card")
 """The kinds of text that are read here."""
 BY_SUFFIX = {".mecha": "mecha", ".yaml": "mergekit", ".yml": "mergekit", ".md": "card"}
 """The kind of a file by its ending; of JSON, what is in it says the kind."""
-CARRIERS = (".mecha", ".yaml", ".yml", ".md", ".py", ".txt", ".tsv", ".csv", ".html")
+CARRIERS = (".yaml", ".yml", ".md", ".py", ".txt", ".tsv", ".csv", ".html")
 """Files that may carry our own recipe in a comment line."""
 
-_MECHA_READER = "engine.exports.mecha_reader"
+_MECHA = "engine.exports.mecha"
+_STALE = "the recipe in its comments is not what its instructions do; the instructions were read"
 
 
 def carried(text: str, source: str) -> Origin | None:
@@ -49,7 +50,7 @@ def read_foreign(kind: str, text: str, family: FamilyName | None) -> Reading | O
     """
     match kind:
         case "mecha":
-            return Reading(recipe=mecha_recipe(text), sources={}, notes=())
+            return _of_mecha(text)
         case "mergekit":
             return mergekit_recipe(text, family)
         case "comfyui":
@@ -81,12 +82,23 @@ def read_json(text: str, family: FamilyName | None) -> Reading | Origin | None:
     return None
 
 
-def mecha_recipe(text: str) -> Recipe:
-    """Return the recipe of a .mecha text.
+def _of_mecha(text: str) -> Reading | Origin:
+    """The recipe of a .mecha text, by its instructions; with the parents' hashes, where its comments say the same."""
+    recipe, files = mecha_module("reader").recipe_of_mecha(text)
+    own = own_in_text(text)
+    if own is not None and own.recipe == recipe:
+        return own
+    notes = (_STALE,) if own is not None else ()
+    sources = {name: file.replace("\\", "/").rpartition("/")[2] for name, file in files.items()}
+    return Reading(recipe=recipe, sources=sources, notes=notes)
+
+
+def mecha_module(name: str) -> Any:
+    """Return a module that reads .mecha texts.
 
     Raises:
-        RecipeError: it cannot be read.
+        RecipeError: this version has none.
     """
-    if find_spec(_MECHA_READER) is None:
+    if find_spec(_MECHA) is None:
         raise RecipeError("texts of sd-mecha are not read", remedy="give the recipe file that it was made from")
-    return import_module(_MECHA_READER).recipe_of_mecha(text)
+    return import_module(f"{_MECHA}.{name}")

@@ -225,7 +225,7 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
         return _from_origin(origin)
     family = options.family or _family_in(header, path)
     if MECHA_KEY in header.metadata and RECIPE_KEY not in header.metadata:
-        return RecipeInput(recipe=foreign_inputs.mecha_recipe(header.metadata[MECHA_KEY]))
+        return _found(foreign_inputs.read_foreign("mecha", header.metadata[MECHA_KEY], family))
     try:
         return _with_hashes(_read_metadata(header.metadata, options, family))
     except RecipeError as error:

@@ -38,6 +38,7 @@ from studies.pictures.plot_kinds import AXIS_KINDS
 from studies.pictures.settings import read_seeds
 from studies.recipes.inputs import InputOptions, read_input
 from studies.recipes.plots import parse_axis
+from studies.recipes.verification import verify_export
 from studies.review.picks import Pick, read_picks
 from studies.review.rejections import Rejection, read_rejections
 from studies.store.journal import refuse_damage, repair
@@ -45,6 +46,7 @@ from studies.store.outcome import read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
+from tests.fuzz.foreign import CARDS, CARRIED, CARRIED_JSON, GRAPHS, MERGEKIT, TOOL_METADATA, VERIFIED
 from tests.fuzz.samples import ELEMENTAL, HISTORY, INFOTEXT, METADATA, PROMPTS, RECIPE, STUDY, WEIGHTS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -76,6 +78,13 @@ def _recipe_targets() -> Iterable[Target]:
     yield _file("recipe file", "recipe.toml", RECIPE, read_recipe_file)
     for kind, texts in (("history", HISTORY), ("metadata", METADATA), ("weights", WEIGHTS), ("elemental", ELEMENTAL)):
         yield _file(f"{kind} text", f"input.{kind}.txt", texts, _reading(kind))
+    foreign = (("mergekit", MERGEKIT), ("comfyui", GRAPHS), ("card", CARDS))
+    for kind, texts in foreign:
+        yield _file(f"{kind} text", f"input.{kind}.txt", texts, _reading(kind))
+    yield _file("tools' metadata", "tools.metadata.txt", TOOL_METADATA, _reading("metadata"))
+    yield _file("our recipe in a text", "ours.py", CARRIED, _reading(None))
+    yield _file("our recipe in JSON", "ours.json", CARRIED_JSON, _reading(None))
+    yield _file("text to verify", "mix.mergekit.yaml", VERIFIED, lambda path: verify_export(path, (), None))
     yield _file("adjust text", "adjust.txt", ["0,0,0,-1,1,1,1", "0,0,0,0,0,0,0,7"], _reading("adjust"))
     presets = ["preset_name\tpreset_weights\nGRAD_V\t" + ",".join(["0.5"] * 26) + "\nMINE:" + ",".join(["1"] * 20)]
     yield _file("preset file", "presets.txt", presets, read_presets)
@@ -83,7 +92,7 @@ def _recipe_targets() -> Iterable[Target]:
     yield _text("SuperMerger's axis", axes, parse_axis)
 
 
-def _reading(kind: str) -> Callable[[Path], object]:
+def _reading(kind: str | None) -> Callable[[Path], object]:
     return lambda path: read_input(str(path), InputOptions(kind=kind))
 
 

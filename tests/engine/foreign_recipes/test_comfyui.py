@@ -94,6 +94,19 @@ def test_linked_ratios_of_single_tensors() -> None:
     assert undeclared == pytest.approx(1 - sd1_ratios()["output_blocks.6."]), "ComfyUI drops undeclared constants"
 
 
+def test_of_two_linked_inputs_the_longer_counts() -> None:
+    part = "output_blocks.5.1.transformer_blocks."
+    numbers = {str(place): loader("PrimitiveFloat", value=value) for place, value in ((8, 0.1), (9, 0.2), (10, 0.3))}
+    links = {f"{part}0.attn1.": ["8", 0], part: ["9", 0], "input_blocks.": ["10", 0]}
+    given = shares(comfyui_recipe(graph(ratios={**links, "input_blocks.4.": 0.9, "out.": 1.0}, **numbers), None).recipe)
+    assert given[f"{UNET}{part}0.attn1.to_q.weight"]["B"] == pytest.approx(0.9)
+    assert given[f"{UNET}{part}0.attn2.to_q.weight"]["B"] == pytest.approx(0.8)
+    assert given[f"{UNET}input_blocks.4.0.in_layers.2.weight"]["B"] == pytest.approx(0.1)
+    assert given[f"{UNET}input_blocks.5.0.in_layers.2.weight"]["B"] == pytest.approx(0.7)
+    with pytest.raises(RecipeError, match=r"the linked input 'out\.2\.' is not read"):
+        comfyui_recipe(graph(ratios={"out.": 1.0, "out.2.": ["8", 0]}, **numbers), None)
+
+
 def test_a_text_encoder_of_one_model_and_a_graph_that_saves_nothing() -> None:
     content = graph()
     content["5"]["inputs"]["clip"] = ["2", 1]

@@ -73,3 +73,39 @@ def test_what_is_not_ours() -> None:
 def test_damage_is_told_in_a_sentence(text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         own_in_text(text)
+
+
+_MODELS = {
+    "#| ": '# model "{}" is "{}", SHA-256 {}',
+    "": "{}: {}, SHA-256 {}",
+    "    ": "* {}: `{}`, SHA-256 `{}`",
+    "# ": "- **{}** `{}`, SHA-256 `{}`",
+}
+"""How exports name a model, by the mark of the recipe's lines."""
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("mark", _MODELS)
+def test_the_lines_of_a_recipe_are_the_recipe_again(name: str, mark: str) -> None:
+    recipe = EVERY[name]
+    files = {model: f"dir of {model}/夜 モデル.safetensors" for model in recipe.models}
+    heads = [_MODELS[mark].format(model, files[model], model.lower() * 64) for model in recipe.models]
+    body = "\n".join(f"{mark}{line}".rstrip() for line in recipe.text.split("\n"))
+    found = own_in_text("\n".join(["version 0.1.0", *heads, "The recipe:", body, '"""', "models: 1"]))
+    assert found is not None
+    assert found.recipe == recipe
+    assert found.names == files
+    assert found.models == {model: model.lower() * 64 for model in recipe.models}
+
+
+def test_two_recipes_are_refused_and_one_that_is_there_twice_is_not() -> None:
+    one, other = SD1["worked"].text, SD1["blocks"].text
+    assert own_in_text(f"{one}\nand\n{one}") == own_in_text(one)
+    with pytest.raises(RecipeError, match="there are 2 recipes in it"):
+        own_in_text(f"{one}\nand\n{other}")
+
+
+def test_a_workflow_of_comfyui_carries_it_among_its_extras() -> None:
+    found = own_in_json({"nodes": [], "links": [], "extra": {METADATA_KEY: entry(SD1["worked"])}})
+    assert found is not None
+    assert found.recipe == SD1["worked"]

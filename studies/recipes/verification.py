@@ -1,0 +1,169 @@
+"""What an export is compared with, by its kind: a checkpoint with its parents, a text with the rows of its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from engine.architecture.widths import Shape
+from engine.errors import Named, ProblemError, RecipeError
+from engine.files import file_kind, read_text
+from engine.foreign_recipes.own import own_in_text
+from studies.errors import StudyError
+from studies.recipes.inputs import InputOptions, RecipeInput, read_input
+from studies.recipes.parents import GivenParents, given_parents, parents_of
+from studies.recipes.text_rows import (
+    TextRows,
+    different_rows,
+    file_name,
+    layout_of,
+    mecha_rows,
+    mergekit_rows,
+    rows_of,
+)
+from studies.recipes.verify import Verification, verify_checkpoint
+
+_KINDS = "a merged checkpoint (.safetensors), .mecha, mergekit's .yaml, SuperMerger's .csv and ComfyUI's API .json"
+_READ = (".csv", ".json", ".toml")
+
+
+def verify_export(
+    export: Path, parents: Sequence[str], recipe: Path | None, progress: Callable[[int, int], None] | None = None
+) -> Verification:
+    """Compare an export with what its recipe makes.
+
+    Args:
+        export: the file.
+        parents: ``A=path`` and folders, where its parents are.
+        recipe: the recipe that it should be; None: the one that it carries.
+        progress: called with (bytes compared, bytes in all).
+
+    Raises:
+        StudyError: it is of a kind that is not compared, or a parent is not found.
+        RecipeError: it carries no recipe, or one that cannot be read.
+        CheckpointError: a file cannot be used.
+    """
+    kind = file_kind(export)
+    if kind != "file":
+        what = "folders are not compared" if kind == "folder" else "there is no such file"
+        raise StudyError(what, place=(export,), remedy=f"compared are {_KINDS}")
+    given = read_input(str(recipe), InputOptions()) if recipe else None
+    where = given_parents(parents)
+    if export.suffix.lower() == ".safetensors":
+        return _checkpoint(export, given, where, progress)
+    return _text(export, given, where)
+
+
+def _checkpoint(
+    export: Path, given: RecipeInput | None, where: GivenParents, progress: Callable[[int, int], None] | None
+) -> Verification:
+    embedded = _embedded(export, needed=given is None)
+    found = given or embedded
+    if found is None:
+        raise RecipeError("it carries no recipe", place=(export,), remedy="give it with --recipe FILE")
+    names = {**found.names, **{name: path.name for name, path in found.models.items()}}
+    hashes = embedded.hashes if given is None and embedded else found.hashes
+    folders = (*where.folders, *dict.fromkeys(path.parent for path in found.models.values()))
+    files = {**{name: path for name, path in found.models.items() if path.is_file()}, **where.files}
+    whole = GivenParents(files=files, folders=folders)
+    paths = parents_of(found.recipe.models, hashes, names, export.parent, whole)
+    done = verify_checkpoint(export, found, paths, vae_folders=(export.parent, *folders), progress=progress)
+    return _with_notes(done, _other_recipe(embedded, given))
+
+
+def _embedded(export: Path, *, needed: bool) -> RecipeInput | None:
+    """The recipe that a checkpoint carries; None where it has none and another was given."""
+    if needed:
+        return read_input(str(export), InputOptions(kind="metadata"))
+    with suppress(ProblemError):
+        return read_input(str(export), InputOptions(kind="metadata"))
+    return None
+
+
+def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None) -> tuple[str, ...]:
+    if given is None or embedded is None or embedded.recipe == given.recipe:
+        return ()
+    return (
+        "the file carries another recipe than the one that it was compared with; recipe diff shows how they differ",
+    )
+
+
+def _with_notes(done: Verification, notes: tuple[str, ...]) -> Verification:
+    from dataclasses import replace
+
+    return replace(done, notes=(*done.notes, *notes))
+
+
+# ------------------------------------------------------------------------------------------------------------ texts
+
+
+def _text(export: Path, given: RecipeInput | None, where: GivenParents) -> Verification:
+    """The rows of a text, and those of the recipe that it carries or that was given."""
+    text = read_text(export, StudyError)
+    kind = export.suffix.lower()
+    own = own_in_text(text)
+    if given is None and own is None:
+        raise RecipeError("it carries no recipe of this project", place=(export,), remedy="give it with --recipe FILE")
+    recipe = given.recipe if given else own.recipe if own else None
+    assert recipe is not None  # noqa: S101 - one of both is there
+    names = given.names if given else own.names if own else {}
+    if given:
+        names = {**(own.names if own else {}), **names, **{name: path.name for name, path in given.models.items()}}
+    files = {name: file_name(file) for name, file in names.items() if name in recipe.models and file}
+    layouts = _layouts(recipe.models, where, layout_of(recipe))
+    keys = tuple(next(iter(layouts.values())))
+    body = _body(kind, text, export, keys, files)
+    if isinstance(body, TextRows):
+        there, notes = dict(body.rows), body.notes
+        made = rows_of(recipe, layouts, files)
+    else:
+        renamed, notes = _renamed(body, recipe.models)
+        there = rows_of(body.recipe, {name: layouts[renamed[name]] for name in body.recipe.models}, renamed)
+        made = rows_of(recipe, layouts, {})
+    different = different_rows(there, made)
+    return Verification(
+        subject=f"{export.name}: read again and compared with the recipe's weights, tensor by tensor",
+        equal=len([key for key in made if key in there]) - len(different),
+        different=different,
+        missing=tuple(key for key in made if key not in there),
+        extra=tuple(key for key in there if key not in made),
+        notes=notes,
+    )
+
+
+def _layouts(models: Sequence[str], where: GivenParents, usual: Mapping[str, Shape]) -> dict[str, Mapping[str, Shape]]:
+    """Keys and shapes of the models: of the files that were given, else of a model of ordinary size."""
+    from engine.checkpoints.checkpoint import open_checkpoint
+
+    return {name: open_checkpoint(where.files[name]).shapes if name in where.files else usual for name in models}
+
+
+def _body(kind: str, text: str, export: Path, keys: Sequence[str], files: Mapping[str, str]) -> TextRows | RecipeInput:
+    """What the text itself says, without the recipe that it carries."""
+    try:
+        if kind == ".mecha":
+            return mecha_rows(text, keys, [*files.values()], export.parent)
+        if kind in {".yaml", ".yml"}:
+            return mergekit_rows(text, keys, [*files.values()], export.parent)
+        if kind in _READ:
+            return read_input(str(export), InputOptions(kind=None))
+    except RecipeError as error:
+        raise error.under(export) from error
+    raise StudyError(
+        "it is of a kind that is not compared", place=(Named(export.name),), remedy=f"compared are {_KINDS}"
+    )
+
+
+def _renamed(body: RecipeInput, models: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The names that models of the text have in the recipe; by their order where they are called otherwise."""
+    there = body.recipe.models
+    if {*there} <= {*models}:
+        return {name: name for name in there}, ()
+    if len(there) != len(models):
+        raise RecipeError(
+            f"the text merges {len(there)} models ({', '.join(there)}), the recipe {len(models)} ({', '.join(models)})"
+        )
+    pairs = dict(zip(there, models, strict=True))
+    words = ", ".join(f"{name} as {other}" for name, other in pairs.items())
+    return pairs, (f"the text's models are taken in their order: {words}",)
