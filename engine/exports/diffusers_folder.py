@@ -16,8 +16,8 @@ from engine.architecture.families import no_pictures, read_widths
 from engine.architecture.keymap import fills
 from engine.architecture.layout import shapes
 from engine.architecture.prediction import V_MARK, ZERO_TERMINAL_MARK, mixed_marks, other_prediction
-from engine.checkpoints.checkpoint import file_sha256, is_kept
 from engine.architecture.widths import same_shape
+from engine.checkpoints.checkpoint import file_sha256, is_kept
 from engine.checkpoints.vae import read_vae
 from engine.errors import CheckpointError
 from engine.exports.checkpoint import header_of

@@ -208,3 +208,15 @@ def test_factors_are_the_nearest_of_their_rank(shape: tuple[int, ...]) -> None:
     deficient = weight.clone()
     deficient[1:] = deficient[0]
     assert factors_of(deficient, 3, 3, torch.float16).error < 1e-3
+
+
+@pytest.mark.parametrize("shape", [(600, 700), (700, 150, 2, 2)])
+def test_few_vectors_of_many_are_nearly_the_nearest(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    strengths = torch.linalg.svdvals(weight.flatten(1).double()).square()
+    found = factors_of(weight, 20, 20, torch.float32)
+    nearest = float(strengths[20:].sum() / strengths.sum()) ** 0.5
+    assert nearest * (1 - 1e-6) <= found.error < nearest * 1.01
+    gained = 1 - found.error**2
+    assert gained > 0.9 * (1 - nearest**2)
+    assert torch.equal(found.down, factors_of(weight, 20, 20, torch.float32).down)
