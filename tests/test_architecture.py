@@ -246,6 +246,7 @@ OWN_FILES = {
     "engine/files.py": "where files are opened",
     "engine/exports/script_text/parts/new_file.py": "writes a checkpoint",
     "engine/exports/diffusers_parts/weights.py": "writes files of weights",
+    "engine/exports/lora.py": "writes a LoRA",
     "engine/merging/write.py": "writes a checkpoint",
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.checkpoints.checkpoint import file_sha256
 from engine.exports.content import ExportContent
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport
 from engine.merging.metadata import Parent, merge_metadata
@@ -34,7 +35,10 @@ def merged_checkpoint(content: ExportContent, out: Path, options: ExportOptions)
 def header_of(content: ExportContent, options: ExportOptions) -> dict[str, str]:
     """Return the metadata of a file that is merged from these models."""
     output = options.output
-    parents = {name: Parent(path=content.models[name], sha256=content.hashes[name]) for name in content.recipe.models}
+    parents = {
+        name: Parent(path=content.models[name], sha256=content.hashes.get(name) or file_sha256(content.models[name]))
+        for name in content.recipe.models
+    }
     facts = {
         "dtype": output.dtype,
         "arithmetic": output.arithmetic,

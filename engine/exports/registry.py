@@ -140,11 +140,12 @@ def export(name: str, content: ExportContent, out: Path, options: ExportOptions)
         RecipeError: the target cannot hold the recipe: each thing with its keys, and the nearest target that can.
         CheckpointError: a model cannot be used, or a file cannot be written.
     """
-    from engine.exports.target import check_free, refused
+    from engine.exports.target import check_free, check_no_model, refused
 
     target = target_of(name)
     if found := target.refusals(content, options):
         raise refused(name, found, nearest(name, content, options))
+    check_no_model(out, content)
     if not TARGETS[name].is_folder:
         check_free([out], overwrite=options.overwrite)
     return target.write(content, out, options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.checkpoints.checkpoint import file_sha256
 from engine.exports.checkpoint import header_of
 from engine.exports.content import ExportContent
-from engine.exports.script_text.steps import step_tables
+from engine.exports.script_text.steps import FURTHER_MODES, step_tables
 from engine.exports.script_text.tables import by_beginning
 from engine.exports.script_text.text import Comment, ScriptText
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
@@ -18,12 +18,17 @@ from engine.recipes.blocks import place_of
 
 
 def _refusals(content: ExportContent, options: ExportOptions) -> Sequence[Refusal]:
-    modes = [run.calculation for run in content.recipe.runs if not run.pair.calculation.linear]
+    used = (run.pair.calculation for run in content.recipe.runs)
+    modes = [mode.name for mode in used if not mode.linear and mode.name not in FURTHER_MODES]
     if modes:
         names = ", ".join(dict.fromkeys(modes))
-        return [Refusal(what=f"it has the weighted sums and no arithmetic of {names}", keys=content.nonlinear)]
+        return [Refusal(what=f"it has no arithmetic of {names}", keys=content.nonlinear)]
     if options.output.arithmetic == "folded" and content.nonlinear:
-        return [Refusal(what="as one sum it cannot hold what --folded leaves out does", keys=content.nonlinear)]
+        return [
+            Refusal(
+                what="these tensors are no weighted sums, as --folded makes them: leave it out", keys=content.nonlinear
+            )
+        ]
     return []
 
 

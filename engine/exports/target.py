@@ -131,6 +131,19 @@ def check_free(paths: Mapping[Path, object] | Sequence[Path], *, overwrite: bool
         raise CheckpointError.of(problems)
 
 
+def check_no_model(path: Path, content: ExportContent) -> None:
+    """Refuse the path of a model of the recipe, which is never replaced.
+
+    Raises:
+        CheckpointError: it is one.
+    """
+    for name, model in content.models.items():
+        if file_kind(path) and file_kind(model) and path.samefile(model):
+            raise CheckpointError(
+                f"is the file of the model {name}, which is never replaced", place=(path,), remedy="choose another name"
+            )
+
+
 def refused(name: str, refusals: Sequence[Refusal], nearest: str | None) -> RecipeError:
     """Return the error that says what a target cannot hold, and which other can."""
     remedy = f"export it to {nearest} instead" if nearest else ""

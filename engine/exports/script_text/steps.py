@@ -11,10 +11,13 @@ from engine.merging.compatibility import is_subtracted
 from engine.merging.exact import Replayed, replayed_runs
 from engine.modes.self_factor import SELF
 from engine.modes.sums import ADD_DIFFERENCE, SUM_TWICE, TRIPLE_SUM, WEIGHT_SUM
+from engine.modes.train_difference import TRAIN_DIFFERENCE
 from engine.recipes.adjust import ADJUSTED, SCALED, SHIFTED, factor, shift
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 
+FURTHER_MODES = (TRAIN_DIFFERENCE.name,)
+"""The calculation modes that scripts have beside the linear ones."""
 _LEFT_ALONE = "None"
 _BASES = {
     WEIGHT_SUM.name: "weight_sum",
@@ -57,7 +60,7 @@ class StepTable:
 
 
 def step_tables(content: ExportContent) -> list[StepTable]:
-    """Return the steps of a recipe of linear modes; see ``replayed_runs`` for what it raises."""
+    """Return the steps of a recipe of linear modes and ``FURTHER_MODES``; see ``replayed_runs`` for what it raises."""
     recipe = content.recipe
     results = replayed_runs(recipe, content.checkpoints)
     made = {**content.checkpoints, **{f"step{number}": result for number, result in enumerate(results, start=1)}}
@@ -122,6 +125,8 @@ def _formula(recipe: Recipe, run: MergeStep) -> str:
     rules = recipe.rules
     if run.calculation == SELF.name:
         return "multiplied"
+    if run.calculation == TRAIN_DIFFERENCE.name:
+        return "train_difference"
     name, own_dtype = _BASES[run.mode], rules.native_dtype or run.old_arithmetic
     if run.mode == WEIGHT_SUM.name and rules.webui:
         return "weight_sum_of_any_ratio"
@@ -139,5 +144,6 @@ def _text(run: MergeStep) -> str:
     elif run.models[0] == run.models[1] and run.adjust:
         what = f"Adjust of {run.models[0]}"
     else:
-        what = f"{run.mode} of {', '.join(run.models)}"
+        mode = run.mode if run.pair.calculation.linear else run.calculation
+        what = f"{mode} of {', '.join(run.models)}"
     return f"{what}, with Adjust" if run.adjust and "Adjust" not in what else what

@@ -225,6 +225,8 @@ def test_other_folders_are_never_replaced(models: dict[FamilyName, dict[str, Pat
     with pytest.raises(CheckpointError, match="lies in it"):
         export("diffusers", replace(content, models={"A": inside}), folder, options)
     with pytest.raises(CheckpointError, match="is a file"):
+        export("diffusers", content, tmp_path / "home" / "letter", options)
+    with pytest.raises(CheckpointError, match="is the file of the model A"):
         export("diffusers", content, models["sd1"]["A"], options)
     with pytest.raises(CheckpointError, match="make it first"):
         export("diffusers", content, tmp_path / "none" / "a", options)

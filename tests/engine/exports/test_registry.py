@@ -9,7 +9,7 @@ import pytest
 from engine.errors import CheckpointError, RecipeError
 from engine.exports.content import ExportContent
 from engine.exports.registry import TARGETS, export, target_of
-from engine.exports.target import ExportOptions, Refusal, refused, write_files
+from engine.exports.target import ExportOptions, Refusal, check_no_model, refused, write_files
 from tests.engine.exports.recipes import NONLINEAR, SD1, SDXL, drawn
 
 
@@ -48,3 +48,12 @@ def test_the_recipes_of_the_tests_are_what_they_say() -> None:
     assert len({recipe.key for recipe in (*SD1.values(), *SDXL.values(), *NONLINEAR.values(), *drawn(50))}) == 50 + len(
         SD1
     ) + len(SDXL) + len(NONLINEAR)
+
+
+def test_no_target_replaces_a_model_of_the_recipe(tmp_path: Path) -> None:
+    model = tmp_path / "a.py"
+    model.write_bytes(b"x")
+    content = ExportContent(recipe=SD1["self"], title="mine", models={"A": model})
+    with pytest.raises(CheckpointError, match="is the file of the model A, which is never replaced"):
+        check_no_model(tmp_path / "." / "a.py", content)
+    check_no_model(tmp_path / "b.py", content)

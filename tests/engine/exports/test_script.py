@@ -54,7 +54,10 @@ _MODES = {
     "sum Twice": ("previous", "B", "C"),
 }
 _TRIPLE = MergeStep(models=("A", "B", "C"), alpha=0.4, beta=-0.4, mode="Triple sum", adjust=(1, 2, 3, 4, 5, 6, 7, 8))
-_ELSEWHERE = ("one ratio", "blocks", "triple sum", "sum twice", "twenty")
+_ELSEWHERE = (
+    *("one ratio", "one ratio, UNet alone", "blocks", "self", "adjust", "blocks and all adjust", "add difference"),
+    *("triple sum", "sum twice", "twenty"),
+)
 """Recipes that others have in them."""
 _SUM = Output(arithmetic="folded")
 
@@ -96,17 +99,21 @@ def _cases() -> Iterator[tuple[str, Case]]:
         yield f"drawn {number}", Case(recipe=recipe, output=_SUM if number % 2 else Output())
     yield from _dialects()
     worked = SD1["worked"]
-    for dtype in ("bf16", "fp32", "computed"):
+    for dtype in ("bf16", "computed"):
         yield f"exact, {dtype}", Case(recipe=worked, output=Output(dtype=dtype), models=("W", "B", "C"))
-    for dtype in ("bf16", "fp32"):
-        folded = Output(dtype=dtype, arithmetic="folded")
-        yield f"folded, {dtype}", Case(recipe=SD1["chain"], output=folded, models=("W", "B", "C"))
-    yield "pruned, positions reset", Case(recipe=worked, output=Output(prune=True, reset_clip_ids=True))
-    yield "without metadata", Case(recipe=worked, with_recipe=False)
+    folded = Output(dtype="fp32", arithmetic="folded")
+    yield "folded, fp32", Case(recipe=SD1["chain"], output=folded, models=("W", "B", "C"))
+    pruned = Output(prune=True, reset_clip_ids=True)
+    yield "pruned, positions reset, without metadata", Case(recipe=worked, output=pruned, with_recipe=False)
     yield "total of 0", Case(recipe=Recipe(steps=(_TRIPLE,)))
     yield "an inpainting model", Case(recipe=SD1["blocks"], models=("I", "B"))
     yield "more keys in B and C, old names", Case(recipe=SD1["add difference"], models=("O", "M", "C"))
     yield "more keys in B and C, folded", Case(recipe=SD1["add difference"], models=("O", "M", "C"), output=_SUM)
+    yield "trainDifference", Case(recipe=NONLINEAR["trainDifference"], models=("A", "B", "M"))
+    equal = MergeStep(models=("A", "B", "B"), alpha=0.7, calculation="trainDifference", adjust=(1, 2, 3, 4, 5, 6, 7, 8))
+    yield "trainDifference of equal models", Case(recipe=Recipe(steps=(equal, *SD1["worked"].steps[1:])))
+    half = MergeStep(models=("A", "B", "C"), alpha=RISING, calculation="trainDifference", adjust=equal.adjust)
+    yield "trainDifference, adjusted", Case(recipe=Recipe(steps=(half, MergeStep(models=("previous", "B"), alpha=0.3))))
     yield "random ratios", Case(recipe=Recipe(steps=(MergeStep(alpha=RISING, elemental="::R", seed=7),)))
 
 
@@ -226,11 +233,13 @@ def test_what_a_person_reads_stands_at_the_top(folder: Path) -> None:
     assert "engine" not in functions(["main", "run_steps", "WeightedSums", "sum_twice", "halved"])
 
 
-@pytest.mark.parametrize("name", NONLINEAR)
-def test_other_calculation_modes_are_refused_with_their_keys(folder: Path, name: str) -> None:
-    content = _content(folder, Case(recipe=NONLINEAR[name]), name)
-    with pytest.raises(RecipeError, match=r"no arithmetic of .*: cond_stage_model.* more; export it to checkpoint"):
+def test_other_calculation_modes_are_refused_with_their_keys(folder: Path) -> None:
+    content = _content(folder, Case(recipe=NONLINEAR["cosine"]), "cosine")
+    with pytest.raises(RecipeError, match=r"no arithmetic of cosineA: cond_stage.* more; export it to checkpoint"):
         export("script", content, folder / "no.py", ExportOptions())
+    content = _content(folder, Case(recipe=NONLINEAR["trainDifference"]), "train")
+    with pytest.raises(RecipeError, match=r"no weighted sums, as --folded makes them.*: cond_stage_model.* more"):
+        export("script", content, folder / "no.py", ExportOptions(output=_SUM))
 
 
 def test_the_wider_input_of_an_inpainting_model_is_no_sum(folder: Path) -> None:

@@ -108,6 +108,17 @@ def multiplied(a: Tensor, alpha: float) -> Tensor:
     return times(alpha, a)
 
 
+def train_difference(a: Tensor, b: Tensor, c: Tensor, alpha: float) -> Tensor | None:
+    """A and B - C, more of it where B differs much from A, in float32; None where B and C are equal."""
+    a, b, c = a.float(), b.float(), c.float()
+    if torch.equal(b, c):
+        return None
+    difference, other = b - c, (b - a).abs()
+    total = difference.abs() + other
+    scale = torch.where(total != 0, other / total, torch.zeros(()))
+    return a + torch.sign(difference) * scale * difference.abs() * (alpha * 1.8)
+
+
 def halved(a: Tensor, _alpha: float) -> Tensor:
     """A, float32 rounded to float16."""
     return a.half() if a.dtype == torch.float32 else a

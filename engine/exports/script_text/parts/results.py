@@ -57,7 +57,7 @@ def usual_name(name: str) -> str:
 class StepResult:
     """What a step makes of its models, or of what earlier steps made; computed as it is read."""
 
-    def __init__(self, models: Sequence[Any], formulas: Mapping[str, Callable[..., Tensor]], step: Mapping[str, Any]):
+    def __init__(self, models: Sequence[Any], formulas: Mapping[str, Callable[..., Any]], step: Mapping[str, Any]):
         self.a, self.b = models[:2]
         self.c = models[-1]
         self.step, self.formulas = step, formulas
@@ -76,7 +76,7 @@ class StepResult:
         return self.last[1]
 
     def computed(self, key: str) -> Tensor:
-        """The tensor of A where the table has None, that of B where it has B, else what the formula gives."""
+        """The tensor of A where the table or the formula has None, that of B where it has B, else the formula's."""
         ratio = look_up(self.step["ratios"], key)
         if ratio is None:
             return self.a.read(key)
@@ -91,6 +91,8 @@ class StepResult:
             found[:, :count] = formula(a[:, :count], *others, *ratios)
         else:
             found = formula(a, *(other.reshape(a.shape) for other in others), *ratios)
+        if found is None:
+            return self.a.read(key)
         found = self.adjusted(key, found)
         return found.half() if self.step.get("rounds to float16") and found.dtype == torch.float32 else found
 
@@ -123,7 +125,7 @@ class SavedAsHalf:
 def run_steps(
     models: Mapping[str, Any],
     steps: Sequence[Mapping[str, Any]],
-    formulas: Mapping[str, Callable[..., Tensor]],
+    formulas: Mapping[str, Callable[..., Any]],
     *,
     saved_as_half: bool,
 ) -> Any:
