@@ -97,7 +97,7 @@ class MergedTensors:
             if output.arithmetic == "exact"
             else _FoldedValues(self._plan, models, DTYPES[output.dtype])
         )
-        self._first = models[_root(recipe)]
+        self._first = models[root_model(recipe)]
         self._vae = read_vae(output.vae) if output.vae else {}
         infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
         self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
@@ -181,7 +181,7 @@ class MergedTensors:
         return self._origin(key).read(key)
 
 
-def _root(recipe: Recipe) -> str:
+def root_model(recipe: Recipe) -> str:
     """The model whose keys the result has: A of the last run, A of what that was made by, and so on."""
     runs = {f"step{number}": run for number, run in enumerate(recipe.runs, start=1)}
     name = recipe.runs[-1].models[0]

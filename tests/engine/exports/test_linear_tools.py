@@ -1,0 +1,104 @@
+"""The files for sd-mecha and mergekit, executed by the tools' own code: every tensor is that of the folded result."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from engine.recipes.recipe import Recipe
+from tests.engine.exports.executed import WrittenCase, folded, largest_difference, write_parents, written_case
+from tests.engine.exports.recipes import SD1, SDXL, drawn
+from tests.engine.exports.tools import run_tool, tool_program
+
+pytestmark = pytest.mark.tools
+
+RECIPES: dict[str, Recipe] = {
+    **SD1,
+    **{f"XL {name}": recipe for name, recipe in SDXL.items()},
+    **{f"drawn {number}": recipe for number, recipe in enumerate(drawn(50))},
+}
+TOLERANCE = 1e-6
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def parents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Path]]:
+    folder = tmp_path_factory.mktemp("a folder's") / "parents"
+    folder.mkdir()
+    return write_parents(folder)
+
+
+def _beside(parents: dict[str, dict[str, Path]]) -> Path:
+    """The folder with a space in its name that all is in."""
+    return parents["sd1"]["A"].parents[1]
+
+
+def _cases(target: str, parents: dict[str, dict[str, Path]]) -> dict[str, WrittenCase]:
+    folder = _beside(parents) / target
+    return {
+        name: written_case(target, recipe, parents[recipe.family], folder / f"{name} 混合")
+        for name, recipe in RECIPES.items()
+    }
+
+
+def _command(case: WrittenCase) -> str:
+    return next(line for line in case.done.usage if line.startswith("mergekit-pytorch"))
+
+
+def _folder(case: WrittenCase) -> Path:
+    """Where the command must be run."""
+    return Path(next(shlex.split(line)[1] for line in case.done.usage if line.startswith("cd ")))
+
+
+def _check(cases: dict[str, WrittenCase], results: dict[str, Path], folder: Path, *, lost: set[str]) -> None:
+    largest = {
+        name: largest_difference(
+            {key: value for key, value in folded(case, _own(folder / name)).items() if key not in lost},
+            load_file(results[name]),
+        )
+        for name, case in cases.items()
+    }
+    worst = max(largest, key=lambda name: largest[name])
+    print(f"{len(largest)} recipes, largest difference {largest[worst]:.2g} ({worst})")
+    assert not {name: value for name, value in largest.items() if value > TOLERANCE}
+
+
+def _own(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _job_file(folder: Path, jobs: list[list[str]]) -> Path:
+    path = folder / "jobs.json"
+    path.write_text(json.dumps(jobs), encoding="utf-8")
+    return path
+
+
+def test_sd_mecha_makes_the_folded_result_of_every_recipe(parents: dict[str, dict[str, Path]], tmp_path: Path) -> None:
+    python = tool_program("mecha")
+    cases = _cases("mecha", parents)
+    jobs = [[line for line in case.done.usage if not line.startswith("#")] for case in cases.values()]
+    run_tool([python, HERE / "run_mecha.py", _job_file(tmp_path, jobs)], folder=tmp_path)
+    results = {name: case.done.files[0].with_suffix(".safetensors") for name, case in cases.items()}
+    _check(cases, results, tmp_path, lost=set())
+
+
+def test_mergekit_makes_the_folded_result_of_every_recipe(parents: dict[str, dict[str, Path]], tmp_path: Path) -> None:
+    python = tool_program("mergekit")
+    cases = _cases("mergekit", parents)
+    jobs = [[str(_folder(case)), *shlex.split(_command(case))] for case in cases.values()]
+    run_tool([python, HERE / "run_mergekit.py", _job_file(tmp_path, jobs)], folder=tmp_path)
+    results = {name: Path(words[3]) / "model.safetensors" for name, words in zip(cases, jobs, strict=True)}
+    _check(cases, results, tmp_path, lost=set())
+
+
+def test_the_command_for_mergekit_works_as_it_is_printed(parents: dict[str, dict[str, Path]], tmp_path: Path) -> None:
+    case = written_case("mergekit", SD1["worked"], parents["sd1"], tmp_path / 'it\'s "one" $HOME 混合')
+    words = shlex.split(_command(case))
+    run_tool([tool_program("mergekit", words[0]), *words[1:]], folder=_folder(case))
+    found = load_file(Path(words[2]) / "model.safetensors")
+    assert largest_difference(folded(case, tmp_path), found) < TOLERANCE
