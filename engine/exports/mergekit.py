@@ -210,7 +210,7 @@ def _usage(out: Path, base: Path | None) -> Iterator[str]:
         yield _command(["cd", str(base)])
     yield _command(words)
     yield f"the merged model is {folder / 'model.safetensors'}"
-    yield "python -m mergekit.scripts.merge_raw_pytorch does nothing, without an error: take the command mergekit-pytorch"
+    yield "python -m mergekit.scripts.merge_raw_pytorch does nothing and says so nowhere: take mergekit-pytorch"
 
 
 def _command(words: Sequence[str]) -> str:

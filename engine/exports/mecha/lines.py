@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 VERSION = "version 0.1.0"
 """The first line; nothing may stand before it."""
+SHIFT_FILE = "-shifts.safetensors"
+"""What the name of a file of shifts ends with; of all keys it has the one that Adjust adds to."""
 
 
 def quoted(text: str) -> str:

@@ -20,7 +20,7 @@ from engine.exports.linear import (
 )
 from engine.exports.mecha.config import CONFIGS
 from engine.exports.mecha.graph import MechaGraph
-from engine.exports.mecha.lines import VERSION
+from engine.exports.mecha.lines import SHIFT_FILE, VERSION
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
 
 MECHA = "1.1.8"
@@ -65,7 +65,7 @@ def _names(content: ExportContent) -> dict[str, str]:
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:
     graph = MechaGraph(content)
-    beside = out.with_name(f"{out.name.replace('=', '-')}-shifts.safetensors")
+    beside = out.with_name(f"{out.name.replace('=', '-')}{SHIFT_FILE}")
     lines = graph.instructions(_names(content), beside.name)
     text = "\n".join((VERSION, *heading(content, options), *lines.lines))  # sd-mecha stops at an empty last line
     files: dict[Path, str | bytes] = {out: text}
@@ -101,7 +101,7 @@ def _notes(content: ExportContent, graph: MechaGraph, options: ExportOptions) ->
 
 def _usage(content: ExportContent, out: Path, options: ExportOptions) -> Iterator[str]:
     folders = dict.fromkeys(
-        str(path.absolute().parent) for path in (*(content.models[name] for name in content.recipe.models), out)
+        str(path.absolute().parent) for path in (out, *(content.models[name] for name in content.recipe.models))
     )
     result = out.absolute().with_suffix(".safetensors")
     yield f"# in Python, after: pip install sd-mecha=={MECHA}"

@@ -47,11 +47,13 @@ def write_parents(folder: Path, *, whole: bool = False) -> dict[str, dict[str, P
 def written_case(
     target: str, recipe: Recipe, models: Mapping[str, Path], folder: Path, options: ExportOptions = FOLDED
 ) -> WrittenCase:
-    """Export a recipe into a folder of its own."""
+    """Export a recipe into a folder of its own, under the folder's name: tools that run many take files by name."""
     taken = {name: models[name] for name in recipe.models}
     content = ExportContent(recipe=recipe, title=folder.name, models=taken)
     return WrittenCase(
-        recipe=recipe, models=taken, done=export(target, content, folder / f"x{TARGETS[target].suffix}", options)
+        recipe=recipe,
+        models=taken,
+        done=export(target, content, folder / f"{folder.name}{TARGETS[target].suffix}", options),
     )
 
 
