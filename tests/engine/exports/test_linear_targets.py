@@ -261,7 +261,7 @@ def test_models_of_one_name_are_named_by_their_whole_paths(tmp_path: Path) -> No
 
 
 def test_filters_give_every_name_its_number_where_one_name_is_inside_another() -> None:
-    values = {"a.b": 0.1, "x.a.b": 0.2, "x.a.b.c": 0.3, "x.a.d": 0.2, "model.a": 0.4, "stage_model.a": 0.5}
+    values = {"model.a": 0.4, "model.b": 0.4, "stage_model.a.c": 0.5, "stage_model.b": 0.5, "z": 0.5}
     *rules, (_, default) = filters_of(values)
     assert {name: number_of(dict(rules), name, default) for name in values} == values
 
