@@ -60,6 +60,11 @@ def test_light_modules_load_nothing_heavy(code: str) -> None:
     assert _heavy_after(code) == []
 
 
+def test_pages_are_served_without_torch() -> None:
+    """It holds half a gigabyte, beside a night that may need it."""
+    assert not {"torch", "diffusers", "transformers"} & set(_heavy_after("import studies.pages.server"))
+
+
 def test_the_light_check_can_fail() -> None:
     assert _heavy_after("import optuna, PIL") == ["optuna", "PIL"]
 
@@ -239,6 +244,8 @@ LOADERS = {"torch", "np", "jit"}
 """Modules whose `load` does."""
 OWN_FILES = {
     "engine/files.py": "where files are opened",
+    "engine/exports/script_text/parts/new_file.py": "writes a checkpoint",
+    "engine/exports/diffusers_parts/weights.py": "writes files of weights",
     "engine/merging/write.py": "writes a checkpoint",
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from engine.architecture.families import read_widths
 from engine.architecture.layout import shapes
-from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths
+from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths, same_shape
 from engine.checkpoints.checkpoint import named
 from engine.checkpoints.header import read_header
-from engine.checkpoints.tensors import all_finite, same_shape
+from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.weight_file import load_pickle
 from engine.errors import CheckpointError
 from engine.files import DAMAGED_TENSORS, readable
@@ -22,7 +22,7 @@ from engine.files import DAMAGED_TENSORS, readable
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
 _LATENTS = f"{VAE}decoder.conv_in.weight"
-_TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
+TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
 
 
 def read_vae(path: Path | str) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
     Raises:
         CheckpointError: as ``read_vae``; or the VAE is of another architecture, not whole, or holds NaN.
     """
-    found = {key: value for key, value in read_vae(path).items() if not key.startswith(_TRAINING)}
+    found = {key: value for key, value in read_vae(path).items() if not key.startswith(TRAINING)}
     _check_channels(path, found)
     expected = widths or read_widths(_shapes(found))
     _check_whole(path, found, {key: shape for key, shape in shapes(expected).items() if key.startswith(VAE)})

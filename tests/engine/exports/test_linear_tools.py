@@ -128,8 +128,8 @@ def _odd_parents(folder: Path, *, old: bool, whole: bool = False) -> dict[str, P
         a[NORM.replace("text_model.", "")] = a.pop(NORM)
     folder.mkdir()
     for name, tensors in zip("ABC", (a, b, c), strict=True):
-        save_file(tensors, folder / f"{name}.safetensors")
-    return {name: folder / f"{name}.safetensors" for name in "ABC"}
+        save_file(tensors, folder / f"{folder.name}-{name}.safetensors")
+    return {name: folder / f"{folder.name}-{name}.safetensors" for name in "ABC"}
 
 
 ODD = ("worked", "blocks and all adjust", "add difference", "chain")
