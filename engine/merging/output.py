@@ -103,7 +103,7 @@ class MergedTensors:
             if output.arithmetic == "exact"
             else _FoldedValues(self._plan, models, DTYPES[output.dtype])
         )
-        self.root = _root(recipe)
+        self.root = root_model(recipe)
         self._first = models[self.root]
         infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
         self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
@@ -208,7 +208,7 @@ def _with_vae(plan: MergePlan, vae: Mapping[str, Tensor]) -> MergePlan:
     return replace(plan, rows=plan.rows | dict.fromkeys(shapes, TensorRow(())), shapes={**plan.shapes, **shapes})
 
 
-def _root(recipe: Recipe) -> str:
+def root_model(recipe: Recipe) -> str:
     """The model whose keys the result has: A of the last run, A of what that was made by, and so on."""
     runs = {f"step{number}": run for number, run in enumerate(recipe.runs, start=1)}
     name = recipe.runs[-1].models[0]

@@ -1,4 +1,4 @@
-"""The other tools, in environments of their own that ``make tools`` makes: where they are, and how a test starts one."""
+"""The other tools, in environments of their own that ``make tools`` makes, and how a test starts one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tool_program(tool: Tool, program: str = "python") -> Path:
     return place
 
 
-def run_tool(command: Sequence[str | Path], *, folder: Path, seconds: float = 240) -> str:
+def run_tool(command: Sequence[str | Path], *, folder: Path, seconds: float = 560) -> str:
     """Run a tool in a folder, without the paths of ours, and return what it printed.
 
     Raises:
