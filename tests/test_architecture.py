@@ -60,6 +60,11 @@ def test_light_modules_load_nothing_heavy(code: str) -> None:
     assert _heavy_after(code) == []
 
 
+def test_pages_are_served_without_torch() -> None:
+    """It holds half a gigabyte, beside a night that may need it."""
+    assert not {"torch", "diffusers", "transformers"} & set(_heavy_after("import studies.pages.server"))
+
+
 def test_the_light_check_can_fail() -> None:
     assert _heavy_after("import optuna, PIL") == ["optuna", "PIL"]
 

@@ -172,3 +172,14 @@ REAL: dict[FamilyName, Widths] = {"sd1": SD1, "sd2": SD2, "sdxl": SDXL}
 
 def _comma_separated(widths: tuple[int, ...]) -> str:
     return ",".join(str(width) for width in widths)
+
+
+def same_shape(first: Shape, second: Shape) -> bool:
+    """Return whether shapes are equal but for trailing ones: some tools store 1x1 convolutions as matrices."""
+    return _trimmed(first) == _trimmed(second)
+
+
+def _trimmed(shape: Shape) -> Shape:
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape

@@ -15,9 +15,8 @@ from engine.architecture.families import family_of, foreign, no_pictures, read_w
 from engine.architecture.keymap import unused
 from engine.architecture.layout import TEXT, VAE, Widths, shapes
 from engine.architecture.prediction import PREDICTION_KEYS, other_prediction
-from engine.architecture.widths import FamilyName, Shape
+from engine.architecture.widths import FamilyName, Shape, same_shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
-from engine.checkpoints.tensors import same_shape
 from engine.errors import CheckpointError
 from engine.files import readable
 from engine.recipes.blocks import is_merged

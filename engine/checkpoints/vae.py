@@ -11,10 +11,10 @@ from torch import Tensor
 
 from engine.architecture.families import read_widths
 from engine.architecture.layout import shapes
-from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths
+from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths, same_shape
 from engine.checkpoints.checkpoint import named
 from engine.checkpoints.header import read_header
-from engine.checkpoints.tensors import all_finite, same_shape
+from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.weight_file import load_pickle
 from engine.errors import CheckpointError
 from engine.files import DAMAGED_TENSORS, readable

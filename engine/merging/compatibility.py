@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from engine.architecture.widths import LATENT_CHANNELS, TEXT, Shape
-from engine.checkpoints.tensors import same_shape
+from engine.architecture.widths import LATENT_CHANNELS, TEXT, Shape, same_shape
 from engine.errors import RecipeError
 from engine.modes.record import Operands
 from engine.recipes.blocks import is_merged, takes_part

@@ -14,9 +14,10 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from engine.architecture.widths import same_shape
 from engine.checkpoints.checkpoint import FLOATS, Checkpoint, is_kept
 from engine.checkpoints.header import SIZES, TensorInfo
-from engine.checkpoints.tensors import all_finite, same_shape
+from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.vae import read_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.merging.evaluate import DTYPES, Arithmetic, known_of

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from engine.errors import ProblemError
 from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
@@ -60,11 +61,13 @@ class PageServer:
 
     def serve(self) -> None:
         """Answer until Ctrl+C."""
+        self._read_ahead()
         with suppress(KeyboardInterrupt):
             self._server.run(sockets=[self._socket])
 
     def start(self) -> threading.Thread:
         """Answer in a thread, until `stop`."""
+        self._read_ahead()
         thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         thread.start()
         return thread
@@ -73,9 +76,21 @@ class PageServer:
         """Let the thread end."""
         self._server.should_exit = True
 
+    def _read_ahead(self) -> None:
+        """Read every study beside the answers, for a large journal takes seconds the first time."""
+
+        def read() -> None:
+            for reader in self.library.studies().values():
+                with suppress(ProblemError):  # whoever asks for its page is told
+                    reader.read()
+
+        threading.Thread(target=read, daemon=True).start()
+
 
 def _listening(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # With the protocol named, asyncio sends small answers at once; else each would wait 40 ms for the one before.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import ProblemError
-from studies.inputs.trust import trusted_study
 
 if TYPE_CHECKING:
     from studies.review.picking import Picking
@@ -61,6 +60,7 @@ class Sitting:
         self._thread.join()
 
     def _run(self) -> None:
+        from studies.inputs.trust import trusted_study  # both bring torch, which takes half a gigabyte
         from studies.review.picking import opened_picking
 
         self.problems = ("the kept pictures could not be opened; the terminal says more",)
