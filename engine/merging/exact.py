@@ -17,7 +17,7 @@ from engine.architecture.widths import FamilyName, Shape
 from engine.arithmetic.rounding import times
 from engine.errors import RecipeError
 from engine.merging.compatibility import appended, check_shapes, input_channels, is_subtracted
-from engine.merging.ratios import RunSettings
+from engine.merging.ratios import Ratios, RunSettings
 from engine.merging.sources import SavedAsHalf, Scratch, TensorSource, as_shape
 from engine.modes.record import Operands, PrepassKey, Rounding
 from engine.modes.sums import difference
@@ -31,14 +31,19 @@ PIECE = 1 << 17  # elements of one piece of elementwise arithmetic: its temporar
 
 
 def replay(recipe: Recipe, models: Mapping[str, TensorSource]) -> Replayed:
-    """The model that SuperMerger would make.
+    """The model that SuperMerger would make: the result of the last step, see ``replayed_runs``."""
+    return replayed_runs(recipe, models)[-1]
+
+
+def replayed_runs(recipe: Recipe, models: Mapping[str, TensorSource]) -> list[Replayed]:
+    """The models that SuperMerger would make, run after run.
 
     Args:
         recipe: what to merge.
         models: by the names that the recipe uses.
 
     Returns:
-        The result of the last step, as computed: round it to the dtype that it is saved in.
+        The result of every run, as computed: the last is rounded to the dtype that it is saved in.
 
     Raises:
         RecipeError: a model is missing, models do not fit, or SuperMerger would stop with an error.
@@ -52,7 +57,7 @@ def replay(recipe: Recipe, models: Mapping[str, TensorSource]) -> Replayed:
         sources = [made[name] for name in run.models]
         results.append(Replayed(run, sources, recipe.family, recipe.rules, halves=halves and recipe.rules.webui))
         made[f"step{number}"] = SavedAsHalf(results[-1]) if halves and not recipe.rules.webui else results[-1]
-    return results[-1]
+    return results
 
 
 class Replayed:
@@ -108,13 +113,27 @@ class Replayed:
             self._last = (key, self._value(key) if key in self._a.shapes else self._second(key))
         return self._last[1]
 
+    def ratios(self, key: str) -> Ratios | None:
+        """Alpha and beta of a key of A; None where it stays A's, without Adjust."""
+        return self._settings.ratios(key) if self._is_computed(key) else None
+
+    @property
+    def appended(self) -> list[str]:
+        """The keys that only B has and the result gets."""
+        return [key for key in self.shapes if key not in self._a.shapes]
+
+    @property
+    def only_rounds(self) -> bool:
+        """Whether the run interpolates nothing and may only round every tensor: the WebUI's, with one model twice."""
+        return self._dialect.webui and self._a is self._b and self._run.alpha == 0
+
     # ------------------------------------------------------------------------------------------------ one key
 
     def _value(self, key: str) -> Tensor:
         a = self._a.read(key)
-        if self._dialect.webui and self._a is self._b and self._run.alpha == 0:
+        if self.only_rounds:
             return self._halved(a)
-        ratios = self._settings.ratios(key) if self._is_computed(key) else None
+        ratios = self.ratios(key)
         if ratios is None:
             return a
         b = self._second(key)

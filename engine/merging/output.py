@@ -82,6 +82,7 @@ class MergedTensors:
     Attributes:
         layout: name in the file to shape and dtype, in the order in which the safetensors library writes: so equal
             recipes give equal AutoV3 hashes.
+        root: the model whose keys the result has, under its names.
 
     Raises:
         CheckpointError: the VAE does not fit.
@@ -98,7 +99,8 @@ class MergedTensors:
             if output.arithmetic == "exact"
             else _FoldedValues(self._plan, models, DTYPES[output.dtype])
         )
-        self._first = models[_root(recipe)]
+        self.root = _root(recipe)
+        self._first = models[self.root]
         self._vae = read_vae(output.vae) if output.vae else {}
         infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
         self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
@@ -119,6 +121,16 @@ class MergedTensors:
             if self._is_weight(key) and not all_finite(value):
                 raise self._not_finite(key, STORED[value.dtype])
             yield value
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """Where the tensor of each key comes from, in order: ``merged``, ``vae``, ``positions`` or ``copy of A``."""
+        return {key: self._origin_name(key) for key in self._order}
+
+    def _origin_name(self, key: str) -> str:
+        if self._is_made(key):
+            return "vae" if key in self._vae else "merged"
+        return "positions" if self._resets(key) else f"copy of {self._origin_model(key)}"
 
     def _kept(self, key: str) -> bool:
         return not self._output.prune or is_kept(key)
@@ -168,12 +180,15 @@ class MergedTensors:
         return self._output.reset_clip_ids and key.endswith(_POSITIONS)
 
     def _origin(self, key: str) -> Checkpoint:
+        return self._models[self._origin_model(key)]
+
+    def _origin_model(self, key: str) -> str:
         source = self._plan.rows[key].source
         if source is None and self._webui:
-            return self._first
+            return self.root
         if source is None:
             raise RecipeError(f"{key}: the recipe computes with a tensor that is no float; write another dialect")
-        return self._models[source]
+        return source
 
     def _copied(self, key: str) -> Tensor:
         if self._resets(key):
