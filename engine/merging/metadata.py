@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ METADATA_KEY = "sd_recipe_search"
 FORMAT = 2
 
 _LEGACY_PLACE, _LEGACY_LENGTH, _LEGACY_DIGITS = 0x100000, 0x10000, 8
+_OF_ORIGIN = ("format", "recipe", "recipe_key", "models")
 _DEPTH = 4  # how often a JSON text may be packed into another one: some tools do it twice
 
 
@@ -106,11 +107,13 @@ class Origin:
         recipe: what was merged.
         models: SHA-256 by name.
         names: file names by name.
+        facts: what else the entry says, such as the dtype.
     """
 
     recipe: Recipe
     models: dict[str, str]
     names: dict[str, str]
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 def origin_of(header: Header) -> Origin | None:
@@ -119,15 +122,24 @@ def origin_of(header: Header) -> Origin | None:
     Raises:
         RecipeError: its recipe cannot be read.
     """
-    own = unpacked(header.metadata.get(METADATA_KEY))
-    if not isinstance(own, dict) or "recipe" not in own:
+    return origin_in(unpacked(header.metadata.get(METADATA_KEY)))
+
+
+def origin_in(entry: object) -> Origin | None:
+    """The recipe of our own entry, wherever it was written; None where it is none.
+
+    Raises:
+        RecipeError: its recipe cannot be read.
+    """
+    if not isinstance(entry, dict) or "recipe" not in entry:
         return None
-    content = cast("dict[str, Any]", own)
+    content = cast("dict[str, Any]", entry)
     models = _own_models(content.get("models", {}))
     return Origin(
         recipe=Recipe.parse(str(content["recipe"])),
         models={name: str(model.get("sha256", "")) for name, model in models.items()},
         names={name: str(model.get("name", "")) for name, model in models.items()},
+        facts={name: value for name, value in content.items() if name not in _OF_ORIGIN},
     )
 
 

@@ -152,8 +152,8 @@ def recipe_of_metadata(
             f"there is no {RECIPE_KEY} in the metadata ({', '.join(metadata) or 'which is empty'}): the tool that "
             "merged it wrote none"
         )
-    content = _json_object(metadata[RECIPE_KEY], RECIPE_KEY)
-    names = _model_names(metadata.get(MODELS_KEY, "{}"))
+    content = json_object(metadata[RECIPE_KEY], RECIPE_KEY)
+    names = model_names(metadata.get(MODELS_KEY, "{}"))
     match content.get("type"):
         case "sd-webui-supermerger" | "sd-recipe-search":
             found = _from_supermerger(content, names, dialect, family, seed=seed, extended=extended)
@@ -162,15 +162,20 @@ def recipe_of_metadata(
         case other:
             raise RecipeError(
                 f"{RECIPE_KEY} is of type {other!r}",
-                remedy=f"read are {SUPERMERGER} and {WEBUI} (A1111's checkpoint merger)",
+                remedy=f"read are {SUPERMERGER}, {WEBUI} (A1111's checkpoint merger), sd-webui-model-mixer and "
+                "merge-models-chattiori",
             )
     if family is None:
         found = replace(found, notes=(family_note(found.recipe.family, "the metadata do"), *found.notes))
     return found
 
 
-def _json_object(text: str, where: str) -> dict[str, Any]:
-    """JSON, and JSON in JSON."""
+def json_object(text: str, where: str) -> dict[str, Any]:
+    """JSON, and JSON in JSON.
+
+    Raises:
+        RecipeError: it is none, or no object.
+    """
     found: object = text
     for _ in range(4):
         if not isinstance(found, str):
@@ -184,10 +189,10 @@ def _json_object(text: str, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", found)
 
 
-def _model_names(text: str) -> dict[str, str]:
-    """File names by SHA-256."""
+def model_names(text: str) -> dict[str, str]:
+    """File names by SHA-256, of ``sd_merge_models``; none where it cannot be read."""
     try:
-        content = _json_object(text, MODELS_KEY)
+        content = json_object(text, MODELS_KEY)
     except RecipeError:
         return {}
     entries = {sha: cast("dict[str, Any]", entry) for sha, entry in content.items() if isinstance(entry, dict)}

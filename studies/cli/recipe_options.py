@@ -12,7 +12,19 @@ import click
 if TYPE_CHECKING:
     from studies.recipes.inputs import InputOptions
 
-_FROM = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
+_FROM = (
+    "toml",
+    "weights",
+    "elemental",
+    "adjust",
+    "preset",
+    "history",
+    "metadata",
+    "mecha",
+    "comfyui",
+    "mergekit",
+    "card",
+)
 DIALECTS = ("2023", "classic", "head", "head_patched")
 """The dialects of SuperMerger, as they are named on the command line."""
 SOURCE_OPTIONS = (

@@ -1,4 +1,4 @@
-"""Reading recipes: from recipe files, merged checkpoints, SuperMerger's history and single texts."""
+"""Reading recipes: from recipe files, merged checkpoints, SuperMerger's history and texts, files of other tools."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from engine.architecture.widths import FamilyName
 from engine.checkpoints.header import Header, read_header
 from engine.errors import Named, Problems, RecipeError, did_you_mean
 from engine.files import decoded, file_kind, read_text
+from engine.foreign_recipes.header import MECHA_KEY, recipe_of_header
+from engine.foreign_recipes.own import CARRIED
+from engine.merging.metadata import Origin
 from engine.recipes.adjust import parse_adjust
 from engine.recipes.blocks import blocks_of
 from engine.recipes.dialects import DEFAULT_DIALECT, Dialect, dialect_of
@@ -23,17 +26,24 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.toml_text import parse_toml
 from engine.supermerger.fields import Reading, RunFields, step_of
 from engine.supermerger.history import parse_history, recipe_of_row, row_of
-from engine.supermerger.metadata import RECIPE_KEY, recipe_of_metadata
+from engine.supermerger.metadata import RECIPE_KEY
 from engine.supermerger.notes import notes_on, unmet_notes
 from engine.supermerger.weights import weights_line
 from studies.errors import StudyError
+from studies.recipes import foreign_inputs
 
-KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata")
+KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata", *foreign_inputs.KINDS)
 """The kinds of text that a recipe is read from."""
 STDIN = "-"
 """The name that stands for the standard input or output in place of a file."""
 
-_BY_SUFFIX = {".toml": "toml", ".csv": "history", ".safetensors": "metadata", ".json": "metadata"}
+_BY_SUFFIX = {
+    ".toml": "toml",
+    ".csv": "history",
+    ".safetensors": "metadata",
+    ".json": "metadata",
+    **foreign_inputs.BY_SUFFIX,
+}
 _STUDY_TABLES = {"study", "target", "prompts", "proof"}
 _LONGEST_TEXT = 8192  # a text in place of a file; a path could not be longer
 
@@ -100,6 +110,8 @@ def read_input(source: str, options: InputOptions) -> RecipeInput:
 
 
 def _read_kind(source: str, options: InputOptions) -> RecipeInput:
+    if options.kind is None and (own := _carried(source)) is not None:
+        return own
     kind = options.kind or _BY_SUFFIX.get(Path(source).suffix.lower())
     if kind is None:
         there = source == STDIN or _is_file(source)
@@ -115,6 +127,8 @@ def _read_kind(source: str, options: InputOptions) -> RecipeInput:
     if kind == "metadata" and not _is_text(source):
         return _from_checkpoint(Path(source), options)
     text = _text_of(source)
+    if kind in foreign_inputs.KINDS:
+        return _found(foreign_inputs.read_foreign(kind, text, options.family))
     if kind == "metadata":
         return _from_metadata(text, options)
     return _from_history(text, source, options) if kind == "history" else _from_single_text(kind, text, source, options)
@@ -208,13 +222,10 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
 
     header = read_header(path)
     if (origin := origin_of(header)) is not None:
-        return RecipeInput(
-            recipe=origin.recipe,
-            names=origin.names,
-            hashes=origin.models,
-            sources={name: f"{origin.names[name]} sha256 {sha}" for name, sha in origin.models.items()},
-        )
+        return _from_origin(origin)
     family = options.family or _family_in(header, path)
+    if MECHA_KEY in header.metadata and RECIPE_KEY not in header.metadata:
+        return RecipeInput(recipe=foreign_inputs.mecha_recipe(header.metadata[MECHA_KEY]))
     try:
         return _with_hashes(_read_metadata(header.metadata, options, family))
     except RecipeError as error:
@@ -240,8 +251,37 @@ def _with_hashes(reading: Reading) -> RecipeInput:
     return RecipeInput(recipe=reading.recipe, sources=reading.sources, notes=reading.notes, hashes=hashes, names=names)
 
 
+def _carried(source: str) -> RecipeInput | None:
+    """Our own recipe, where a file of another tool carries it."""
+    if not _is_file(source) or Path(source).suffix.lower() not in foreign_inputs.CARRIERS:
+        return None
+    try:
+        origin = foreign_inputs.carried(read_text(Path(source), StudyError), source)
+    except RecipeError as error:
+        raise error.under(Path(source)) from error
+    return None if origin is None else replace(_from_origin(origin), notes=(CARRIED,))
+
+
+def _from_origin(origin: Origin) -> RecipeInput:
+    names = {name: file for name, file in origin.names.items() if file}
+    hashes = {name: sha for name, sha in origin.models.items() if sha}
+    described = {name: f"{origin.names.get(name, '')} sha256 {sha}".strip() for name, sha in hashes.items()}
+    return RecipeInput(recipe=origin.recipe, names=names, hashes=hashes, sources={**names, **described})
+
+
+def _found(found: Reading | Origin) -> RecipeInput:
+    """What a reader of other tools returned, with file names where it knows models by nothing else."""
+    if isinstance(found, Origin):
+        return replace(_from_origin(found), notes=(CARRIED,))
+    known = _with_hashes(found)
+    files = {name: text for name, text in found.sources.items() if name not in known.hashes and text != "unknown"}
+    return replace(known, names={**files, **known.names})
+
+
 def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
-    """The header's metadata as JSON, or the recipe in it alone."""
+    """The header's metadata as JSON, or the recipe in it alone; or JSON of another kind, which its keys say."""
+    if (known := foreign_inputs.read_json(text, options.family)) is not None:
+        return _found(known)
     try:
         content: object = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -255,7 +295,7 @@ def _from_metadata(text: str, options: InputOptions) -> RecipeInput:
 
 def _read_metadata(metadata: Mapping[str, str], options: InputOptions, family: FamilyName | None) -> Reading:
     given = options.settings
-    return recipe_of_metadata(metadata, _asked_dialect(options), family, seed=given.seed, extended=given.extended)
+    return recipe_of_header(metadata, _asked_dialect(options), family, seed=given.seed, extended=given.extended)
 
 
 def _from_history(text: str, source: str, options: InputOptions) -> RecipeInput:

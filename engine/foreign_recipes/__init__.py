@@ -1,0 +1,1 @@
+"""Recipes that other tools write, read into recipes of a dialect: headers, node graphs, model cards, YAML."""

@@ -1,0 +1,77 @@
+"""This project's own recipe, carried by files of other tools: in JSON under a key, in texts in a comment line.
+
+The line is ``# sd_recipe_search: {...}``, with the entry that merged checkpoints have in their header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from engine.errors import Named, RecipeError
+from engine.foreign_recipes.values import as_object, parsed_json
+from engine.merging.metadata import METADATA_KEY, Origin, origin_in
+
+COMMENT = f"# {METADATA_KEY}:"
+"""How the line of a text begins that carries the recipe."""
+
+_LINE = re.compile(rf"^[ \t]*(?:#|//|<!--)[ \t]*{METADATA_KEY}:[ \t]*(?P<json>.+?)[ \t]*(?:-->)?[ \t]*$", re.MULTILINE)
+CARRIED = "read from the recipe that this project wrote into the file; recipe-search verify compares it with the rest"
+"""That what the other tool would do was not looked at."""
+
+
+def own_in_text(text: str) -> Origin | None:
+    """Return the recipe in a comment line; None where there is no such line.
+
+    Raises:
+        RecipeError: there are several lines, or one cannot be read.
+    """
+    found = [match["json"] for match in _LINE.finditer(text)]
+    if len(found) > 1:
+        raise RecipeError(f"there are {len(found)} lines {COMMENT}", remedy="keep the one that belongs to this file")
+    return own_in_json({METADATA_KEY: found[0]}) if found else None
+
+
+def own_in_json(content: object) -> Origin | None:
+    """Return the recipe that a JSON object carries under our key; None where it has none.
+
+    Its value is the entry of a checkpoint's header, or the recipe's text with ``models`` beside it.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    if not isinstance(content, dict) or METADATA_KEY not in content:
+        return None
+    whole = cast("dict[str, Any]", content)
+    value = whole[METADATA_KEY]
+    if isinstance(value, str) and not value.lstrip().startswith(("{", '"')):
+        value = {"recipe": value}
+    given = as_object(parsed_json(value, METADATA_KEY) if isinstance(value, str) else value, METADATA_KEY)
+    entry = {"models": whole.get("models", {}), **given}
+    entry["models"] = _by_name(entry["models"])
+    if not isinstance(entry.get("recipe"), str):
+        raise RecipeError("there is no recipe in it", place=(Named(METADATA_KEY),), remedy="export the recipe again")
+    found = origin_in(entry)
+    if found is None or entry.get("recipe_key", found.recipe.key) != found.recipe.key:
+        raise RecipeError(
+            "the recipe was changed by hand: its key is another one",
+            place=(Named(METADATA_KEY),),
+            remedy="take the recipe out into a file of its own and change it there",
+        )
+    return found
+
+
+def _by_name(models: object) -> Mapping[str, Any]:
+    """Models by name; where they are a list, every entry says its name under ``model``, ``letter`` or ``name``."""
+    if not isinstance(models, list):
+        return cast("Mapping[str, Any]", models)
+    entries = [as_object(one, "models") for one in cast("list[Any]", models)]
+    found: dict[str, Any] = {}
+    for one in entries:
+        key = next((name for name in ("model", "letter", "name") if name in one), None)
+        if key is None:
+            raise RecipeError("a model has no name", place=(Named("models"),), remedy="write it under name")
+        file = next((one[name] for name in ("file", "name", "path") if name in one and name != key), "")
+        found[str(one[key])] = {"name": file, "sha256": one.get("sha256") or ""}
+    return found

@@ -1,0 +1,75 @@
+"""Our own recipe in files of other tools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.errors import RecipeError
+from engine.foreign_recipes.own import own_in_json, own_in_text
+from engine.merging.metadata import METADATA_KEY
+from engine.recipes.recipe import Recipe
+from tests.engine.exports.recipes import NONLINEAR, SD1, SDXL
+
+EVERY = {**SD1, **SDXL, **NONLINEAR}
+
+
+def entry(recipe: Recipe) -> dict[str, Any]:
+    models = {name: {"name": f"{name} モデル.safetensors", "sha256": name[0].lower() * 64} for name in recipe.models}
+    return {"format": 2, "recipe": recipe.text, "recipe_key": recipe.key, "models": models, "dtype": "fp16"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("mark", ["# {}", "// {}", "<!-- {} -->"])
+def test_a_comment_line_is_the_recipe_again(name: str, mark: str) -> None:
+    recipe = EVERY[name]
+    line = mark.format(f"{METADATA_KEY}: {json.dumps(entry(recipe), ensure_ascii=False)}")
+    found = own_in_text(f"version 0.1.0\n{line}\nmodels: 1")
+    assert found is not None
+    assert found.recipe == recipe
+    assert found.names["A"] == "A モデル.safetensors"
+    assert found.models["A"] == "a" * 64
+    assert found.facts["dtype"] == "fp16"
+
+
+def test_json_as_an_entry_as_a_text_and_with_a_list_of_models() -> None:
+    recipe = SD1["worked"]
+    whole = own_in_json({METADATA_KEY: entry(recipe), "other": 1})
+    packed = own_in_json({METADATA_KEY: json.dumps(entry(recipe))})
+    models = [{"name": "A", "file": "a.safetensors", "sha256": "a" * 64}, {"model": "B", "name": "b.safetensors"}]
+    beside = own_in_json({METADATA_KEY: recipe.text, "models": models})
+    assert whole is not None
+    assert packed == whole
+    assert beside is not None
+    assert beside.recipe == recipe
+    assert beside.names == {"A": "a.safetensors", "B": "b.safetensors"}
+    assert beside.models == {"A": "a" * 64, "B": ""}
+
+
+def test_what_is_not_ours() -> None:
+    assert own_in_text("# sd_recipe: 1\nprint(1)  # a comment") is None
+    assert own_in_json({"type": "webui"}) is None
+    assert own_in_json([METADATA_KEY]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"# {METADATA_KEY}: {{}}", f"{METADATA_KEY}: there is no recipe in it"),
+        (f"# {METADATA_KEY}: {{", f"{METADATA_KEY}: this is not JSON"),
+        (f"# {METADATA_KEY}: {{}}\n# {METADATA_KEY}: {{}}", "there are 2 lines # sd_recipe_search:"),
+        (
+            f"# {METADATA_KEY}: " + "[" * 100_000,
+            "there are problems|not JSON|no recipe|not TOML|expected|Invalid|invalid",
+        ),
+        (f"# {METADATA_KEY}: {json.dumps(entry(SD1['worked']) | {'models': 3})}", "models in sd_recipe_search is 3"),
+        (f"# {METADATA_KEY}: {json.dumps(entry(SD1['worked']) | {'models': [{}]})}", "a model has no name"),
+        (f"# {METADATA_KEY}: {json.dumps(entry(SD1['worked']) | {'recipe_key': '0'})}", "was changed by hand"),
+        (f"# {METADATA_KEY}: {json.dumps(entry(SD1['worked']) | {'recipe': 'x'})}", "x"),
+    ],
+)
+def test_damage_is_told_in_a_sentence(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        own_in_text(text)
