@@ -5,6 +5,7 @@
 #   make test-capabilities   the tests of merges, with each of the processor's instruction sets that torch can use
 #   make fuzz    a hundred thousand damaged files and texts, read by everything that reads
 #   make test-browser   the pages in a real Chromium, which is installed where apt-get can
+#   make test-tools   exports, run by the tools that they are for, which are installed into .venv-tools
 #   make bench   measurements
 # Another Python: `make demo PYTHON=python3.12`. Own options for pip: `make demo PIP_FLAGS=...`.
 
@@ -12,9 +13,10 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .venv-tools
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-browser test-capabilities check fuzz bench clean
+.PHONY: demo test test-browser test-tools tools test-capabilities check fuzz bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -26,6 +28,11 @@ test: $(VENV)/.installed-dev
 test-browser: $(VENV)/.installed-dev
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
 	$(BIN)/python -m pytest -m browser
+
+test-tools: $(VENV)/.installed-dev tools
+	$(BIN)/python -m pytest -m tools
+
+tools: $(TOOLS)/mecha/.installed $(TOOLS)/mergekit/.installed $(TOOLS)/meh/.installed
 
 MERGES := arithmetic merging/test_evaluate.py merging/test_exact.py merging/test_reference.py live/test_weights.py
 
@@ -47,7 +54,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m benchmark -s -o python_files='bench_*.py' tests/benchmarks
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A stamp file says which pyproject.toml the environment was made for: installed again only when that changes.
 $(BIN)/python:
@@ -62,3 +69,16 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed
+
+# Each tool has an environment of its own, so that nothing of it comes into ours; torch and what else is ours it takes
+# from there, by a file that adds our site-packages behind its own.
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
+$(TOOLS)/mecha/.installed: NEEDS := sd-mecha==1.1.8
+$(TOOLS)/mergekit/.installed: NEEDS := mergekit==0.1.5
+$(TOOLS)/meh/.installed: NEEDS := sd-meh==0.9.5 tensordict
+
+$(TOOLS)/%/.installed: $(VENV)/.installed-dev
+	$(BIN)/python -m venv --clear --without-pip $(TOOLS)/$*
+	$(BIN)/python -c '$(SITE)' > "$$($(TOOLS)/$*/bin/python -c '$(SITE)')/ours.pth"
+	$(BIN)/python -m pip --python $(TOOLS)/$*/bin/python install --quiet $(PIP_FLAGS) $(NEEDS)
+	@touch $@
