@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -14,7 +13,7 @@ from studies.cards import words
 from studies.cards.bars import draw_bars
 from studies.cards.canvas import ACCENT, BODY, INNER, MARGIN, PALE, SMALL, TITLE, WARNING, Canvas
 from studies.cards.card import CardPictures, RecipeCard
-from studies.cards.record import recipe_entry
+from studies.cards.record import entry_text
 from studies.drawing.paragraphs import cut
 from studies.drawing.sheets import RgbPicture
 from studies.recipes.recipe_words import RecipeWords, WeightRow, recipe_words
@@ -41,7 +40,7 @@ def drawn_card(card: RecipeCard, stem: str) -> bytes:
     _draw_parents(canvas, card)
     _draw_foot(canvas, card, f"{stem}.md")
     info, content = PngInfo(), io.BytesIO()
-    info.add_itxt(METADATA_KEY, json.dumps(recipe_entry(card), ensure_ascii=False))
+    info.add_itxt(METADATA_KEY, entry_text(card))
     canvas.finished().save(content, "PNG", pnginfo=info)
     return content.getvalue()
 

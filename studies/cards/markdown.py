@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from engine.merging.metadata import METADATA_KEY
 from engine.recipes.steps import number
 from studies.cards import words
 from studies.cards.card import CardParent, RecipeCard
+from studies.cards.record import entry_text
 from studies.recipes.recipe_words import RecipeWords, WeightRow, recipe_words
+
+_GREATER = r"\u003e"
+"""How JSON may write the character that ends a comment."""
 
 
 def markdown_escaped(text: str) -> str:
@@ -149,6 +154,9 @@ def _rebuild(card: RecipeCard, stem: str) -> Iterator[str]:
     yield "With the tool that the recipe is written for:"
     yield ""
     yield from _fenced(words.supermerger_text(card))
+    yield ""
+    # A comment ends at its first "-->", which a name of a file might hold.
+    yield f"<!-- {METADATA_KEY}: {entry_text(card).replace('>', _GREATER)} -->"
 
 
 def _fenced(text: str) -> Iterator[str]:

@@ -22,6 +22,11 @@ def recipe_entry(card: RecipeCard) -> dict[str, Any]:
     }
 
 
+def entry_text(card: RecipeCard) -> str:
+    """Return the recipe and its parents as one line of JSON."""
+    return json.dumps(recipe_entry(card), ensure_ascii=False)
+
+
 def json_text(card: RecipeCard, stem: str) -> str:
     """Return a card, whose files are called ``stem``, as JSON, which `recipe-search recipe` reads as the recipe."""
     return (
