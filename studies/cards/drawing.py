@@ -8,17 +8,19 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engine.merging.metadata import METADATA_KEY
-from engine.recipes.steps import number
+from engine.recipes.steps import MergeStep, number
 from studies.cards import words
 from studies.cards.bars import draw_bars
 from studies.cards.canvas import ACCENT, BODY, INNER, MARGIN, PALE, SMALL, TITLE, WARNING, Canvas
 from studies.cards.card import CardPictures, RecipeCard
 from studies.cards.record import entry_text
-from studies.drawing.paragraphs import cut
+from studies.drawing.paragraphs import ELLIPSIS, cut
 from studies.drawing.sheets import RgbPicture
-from studies.recipes.recipe_words import RecipeWords, WeightRow, recipe_words
+from studies.recipes.recipe_words import WeightRow, recipe_words
 
 GAP = 8
+LONGEST_NAME = 40
+"""Characters of a file's name in the head of a card; the whole name stands further down."""
 STEPS = 4
 """The most steps whose weights are drawn."""
 
@@ -35,7 +37,7 @@ def drawn_card(card: RecipeCard, stem: str) -> bytes:
     if card.pictures is not None:
         _draw_pictures(canvas, card.pictures)
     _draw_result(canvas, card)
-    _draw_weights(canvas, recipe_words(card.recipe))
+    _draw_weights(canvas, card)
     _draw_settings(canvas, card)
     _draw_parents(canvas, card)
     _draw_foot(canvas, card, f"{stem}.md")
@@ -48,7 +50,9 @@ def drawn_card(card: RecipeCard, stem: str) -> bytes:
 def _draw_head(canvas: Canvas, card: RecipeCard) -> None:
     canvas.text(card.title, TITLE, most=3)
     canvas.y += 6
-    canvas.text("A merge of " + ", ".join(parent.file or parent.letter for parent in card.parents), most=4)
+    names = [parent.file or parent.letter for parent in card.parents]
+    shown = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + ELLIPSIS for name in names]
+    canvas.text(f"A merge of {', '.join(shown)}", most=4)
     canvas.text(words.about_recipe(card), SMALL, PALE)
     canvas.y += 16
 
@@ -68,6 +72,8 @@ def _draw_pictures(canvas: Canvas, pictures: CardPictures) -> None:
             left = MARGIN + place * (wide + GAP)
             if picture is not None:
                 canvas.sheet.paste(_scaled(picture, wide, high), (left, canvas.y))
+            else:
+                canvas.pen.text((left, canvas.y), "not kept", fill=PALE, font=canvas.font(SMALL, "not kept"))
             if not place:
                 canvas.pen.rectangle(
                     (left - 4, canvas.y - 4, left + wide + 3, canvas.y + high + 3), outline=ACCENT, width=4
@@ -101,7 +107,8 @@ def _draw_result(canvas: Canvas, card: RecipeCard) -> None:
         canvas.text(words.UNITS, SMALL, PALE)
 
 
-def _draw_weights(canvas: Canvas, recipe: RecipeWords) -> None:
+def _draw_weights(canvas: Canvas, card: RecipeCard) -> None:
+    recipe = recipe_words(card.recipe)
     canvas.heading("Weights by block")
     for place, row in enumerate(recipe.rows[:STEPS], start=1):
         step = f"Step {place}: " if len(recipe.rows) > 1 else ""
@@ -115,9 +122,9 @@ def _draw_weights(canvas: Canvas, recipe: RecipeWords) -> None:
         canvas.pair("Self", ", ".join(texts), left=130)
     if recipe.adjust:
         canvas.pair("Adjust", ", ".join(f"{field} {number(value)}" for field, value in recipe.adjust), left=130)
-    for field, text in (line for run in recipe.runs for line in run.lines):
-        if field == "elemental":
-            canvas.pair("Elements", text, left=130, most=3)
+    for step in card.recipe.steps:
+        if isinstance(step, MergeStep) and step.elemental:
+            canvas.pair("Elements", step.elemental, left=130, most=3)
 
 
 def _row_title(row: WeightRow) -> str:

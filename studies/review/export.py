@@ -74,7 +74,6 @@ def export_pin(
     refuse_others(storage, merge, rendering, pin, models)
     if output.vae is None and pin.vae:
         output = replace(output, vae=rendering.vaes.get(pin.vae))
-    is_ours = out is None
     if out is None:
         out = export_file(storage, pin)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,6 @@ def export_pin(
         output=replace(output, dtype=dtype or merge.export_dtype),
         with_recipe=with_recipe,
         overwrite=overwrite,
-        keeps_text=is_ours,
         approval=approval,
         progress=progress,
     )
@@ -141,7 +139,6 @@ def export_recipe(
     output: Output,
     with_recipe: bool = True,
     overwrite: bool = False,
-    keeps_text: bool = False,
     approval: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExportedFiles:
@@ -155,7 +152,6 @@ def export_recipe(
         output: form of the file.
         with_recipe: whether the file names its parents and recipe, with a text beside it.
         overwrite: replace files that exist.
-        keeps_text: leave a text that is there already as it is: by its name it is of this recipe.
         approval: who approved it, when and why.
         progress: called with (bytes written, bytes in all).
 
@@ -166,8 +162,7 @@ def export_recipe(
     from engine.supermerger.instructions import instructions
 
     text = out.with_suffix(".supermerger.txt")
-    is_kept = keeps_text and with_recipe and not overwrite and file_kind(text) == "file"
-    if file_kind(text) and not overwrite and not is_kept:
+    if file_kind(text) and not overwrite:
         raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
     if file_kind(text) == "folder":
         raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
@@ -192,8 +187,7 @@ def export_recipe(
         overwrite=overwrite,
     )
     if with_recipe:
-        if not is_kept:
-            write_text(text, words)
+        write_text(text, words)
     else:
         text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
     return ExportedFiles(checkpoint=checkpoint, supermerger=text if with_recipe else None)

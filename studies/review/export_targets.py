@@ -11,7 +11,6 @@ from engine.exports.registry import TARGETS, TargetEntry
 
 CHECKPOINT, CARD = "checkpoint", "card"
 """Those that are written with what only a study knows."""
-_SUPERMERGER = "supermerger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +24,11 @@ class ExportForm:
     suffix: str
     """What the name of its file or folder ends with."""
     is_renewed: bool = False
-    """Whether pages write it again where it is there already, since what it says may be more by then."""
+    """Whether pages write it again where it is there already: what it says changes."""
 
 
 def _form_of_target(name: str, entry: TargetEntry) -> ExportForm:
-    # The export of a checkpoint leaves a shorter text under the same name.
-    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix, is_renewed=name == _SUPERMERGER)
+    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix)
 
 
 _CARD = ExportForm(
