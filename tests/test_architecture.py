@@ -244,6 +244,8 @@ LOADERS = {"torch", "np", "jit"}
 """Modules whose `load` does."""
 OWN_FILES = {
     "engine/files.py": "where files are opened",
+    "engine/exports/script_text/parts/new_file.py": "writes a checkpoint",
+    "engine/exports/diffusers_parts/weights.py": "writes files of weights",
     "engine/merging/write.py": "writes a checkpoint",
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",

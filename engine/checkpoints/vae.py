@@ -22,7 +22,7 @@ from engine.files import DAMAGED_TENSORS, readable
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
 _LATENTS = f"{VAE}decoder.conv_in.weight"
-_TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
+TRAINING = (f"{VAE}loss.", f"{VAE}model_ema.")  # the WebUI leaves them out too
 
 
 def read_vae(path: Path | str) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
     Raises:
         CheckpointError: as ``read_vae``; or the VAE is of another architecture, not whole, or holds NaN.
     """
-    found = {key: value for key, value in read_vae(path).items() if not key.startswith(_TRAINING)}
+    found = {key: value for key, value in read_vae(path).items() if not key.startswith(TRAINING)}
     _check_channels(path, found)
     expected = widths or read_widths(_shapes(found))
     _check_whole(path, found, {key: shape for key, shape in shapes(expected).items() if key.startswith(VAE)})

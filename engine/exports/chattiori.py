@@ -46,7 +46,7 @@ def _commands(
 ) -> list[list[str]]:
     """The words of one or two commands; the result goes into the folder of the first model."""
     merges = len({*fit.form.models}) > 1
-    first = content.models[fit.form.models[0]].resolve()
+    first = content.models[fit.form.models[0]].absolute()
     half = ["--save_half"] if options.output.dtype == "fp16" else []
     found: list[list[str]] = []
     if merges:
@@ -61,7 +61,7 @@ def _commands(
 
 
 def _merge_words(content: ExportContent, fit: Fit) -> list[str]:
-    a, b, *c = (content.models[name].resolve() for name in fit.form.models)
+    a, b, *c = (content.models[name].absolute() for name in fit.form.models)
     weights = [fit.ratios[slot][0] if slot in fit.ratios else 0.0 for slot in blocks_of(content.recipe.family)]
     third = [f"--model_2={c[0]}"] if c else []
     mode = "AD" if isinstance(fit.form, AddDifference) else "WS"

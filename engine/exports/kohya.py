@@ -67,9 +67,9 @@ def _command(content: ExportContent, options: ExportOptions, fit: Fit, rules: To
     unet_only = ["--unet_only"] if rules is _UNET_ONLY else []
     saved = _SAVED.get(options.output.dtype, "fp16")
     return [
-        *("python", "tools/merge_models.py", "--models", *(str(content.models[name]) for name in fit.form.models)),
+        *("python", "tools/merge_models.py", "--models", *(str(content.models[name].absolute()) for name in fit.form.models)),
         *("--ratios", *map(plain_number, ratio), *unet_only),
-        *("--precision", "float", "--saving_precision", saved, "--output", str(result)),
+        *("--precision", "float", "--saving_precision", saved, "--output", str(result.absolute())),
     ]
 
 

@@ -33,10 +33,10 @@ def command_of(content: ExportContent, options: ExportOptions, fit: Fit, result:
     method = "add_difference" if isinstance(fit.form, AddDifference) else "weighted_sum"
     words = ["python", "merge_models.py"]
     for letter, name in zip(_LETTERS, fit.form.models, strict=False):
-        words += [letter, str(content.models[name])]
+        words += [letter, str(content.models[name].absolute())]
     words += ["-m", method, "-wa", unet_weights(fit), "-ba", plain_number(weight_of(fit, "BASE"))]
     precision = "16" if options.output.dtype == "fp16" else "32"
-    return [*words, "-p", precision, "-d", "cpu", "-j", "1", "-f", "safetensors", "-o", str(result.with_suffix(""))]
+    return [*words, "-p", precision, "-d", "cpu", "-j", "1", "-f", "safetensors", "-o", str(result.absolute().with_suffix(""))]
 
 
 def _write(content: ExportContent, out: Path, options: ExportOptions) -> WrittenExport:

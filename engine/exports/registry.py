@@ -53,7 +53,7 @@ TARGETS: dict[str, TargetEntry] = {
     "supermerger": TargetEntry(
         summary="SuperMerger: weights, rules and settings, run by run; a history row; a preset",
         module="supermerger_text",
-        suffix=".supermerger.txt",
+        suffix="-supermerger.txt",
         near=("mecha", "mergekit"),
         needs_models=False,
     ),

@@ -14,7 +14,7 @@ from engine.supermerger.history import header_line, history_line
 from engine.supermerger.instructions import instructions
 from engine.supermerger.runs import Run, joined_runs
 
-_SUFFIX = ".supermerger.txt"
+_SUFFIX = "-supermerger.txt"
 _PRESET_HEADER = "preset_name\tpreset_weights"
 _SHORT_PRESET = 26
 

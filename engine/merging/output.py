@@ -7,23 +7,24 @@ as the search does. Nothing is kept but the tensor at hand.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from engine.architecture.widths import same_shape
+from engine.architecture.widths import VAE, same_shape
 from engine.checkpoints.checkpoint import FLOATS, Checkpoint, is_kept
 from engine.checkpoints.header import SIZES, TensorInfo
 from engine.checkpoints.tensors import all_finite
-from engine.checkpoints.vae import read_vae
+from engine.checkpoints.vae import TRAINING, read_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.merging.evaluate import DTYPES, Arithmetic, known_of
 from engine.merging.exact import replay
 from engine.merging.folded import MergePlan, plan_for
 from engine.merging.sources import Scratch
+from engine.modes.rows import TensorRow
 from engine.recipes.recipe import Recipe
 
 ArithmeticName = Literal["exact", "folded"]
@@ -51,7 +52,7 @@ class Output:
             ``computed``: each tensor as exact replay gives it, which SuperMerger saves without its fp16.
         arithmetic: exact (SuperMerger's arithmetic and rounding) or folded (the search's, one rounding).
         prune: leave out all but UNet, VAE and text encoders: EMA weights, training buffers.
-        vae: a VAE file whose tensors take the place of the merged ones.
+        vae: a VAE file whose tensors take the place of the merged ones, or are added where the models have no VAE.
         reset_clip_ids: write the text encoder's position numbers as 0 to 76 where they are there.
     """
 
@@ -93,7 +94,10 @@ class MergedTensors:
         self._models, self._output = models, output
         self._dtype = DTYPES.get(output.dtype)  # None: as computed
         self._webui, self._halves = recipe.rules.webui, recipe.rules.webui and recipe.save == "fp16"
-        self._plan = plan_for(recipe, {name: checkpoint.shapes for name, checkpoint in models.items()})
+        self._vae = read_vae(output.vae) if output.vae else {}
+        self._plan = _with_vae(
+            plan_for(recipe, {name: checkpoint.shapes for name, checkpoint in models.items()}), self._vae
+        )
         self._values: _Values = (
             replay(recipe, models)
             if output.arithmetic == "exact"
@@ -101,7 +105,6 @@ class MergedTensors:
         )
         self.root = _root(recipe)
         self._first = models[self.root]
-        self._vae = read_vae(output.vae) if output.vae else {}
         infos = {key: self._info(key) for key in self._plan.rows if self._kept(key)}
         self._order = sorted(infos, key=lambda key: (_KINDS.index(infos[key].dtype), self._name(key)))
         self.layout = {self._name(key): infos[key] for key in self._order}
@@ -197,6 +200,14 @@ class MergedTensors:
         return self._origin(key).read(key)
 
 
+def _with_vae(plan: MergePlan, vae: Mapping[str, Tensor]) -> MergePlan:
+    """The plan with the tensors of a VAE among its keys, where it has none of its own; their rows stay empty."""
+    if not vae or any(key.startswith(VAE) for key in plan.rows):
+        return plan
+    shapes = {key: tuple(value.shape) for key, value in vae.items() if not key.startswith(TRAINING)}
+    return replace(plan, rows=plan.rows | dict.fromkeys(shapes, TensorRow(())), shapes={**plan.shapes, **shapes})
+
+
 def _root(recipe: Recipe) -> str:
     """The model whose keys the result has: A of the last run, A of what that was made by, and so on."""
     runs = {f"step{number}": run for number, run in enumerate(recipe.runs, start=1)}
@@ -228,7 +239,7 @@ class _FoldedValues:
 
 
 def _check_vae(vae: Mapping[str, Tensor], infos: Mapping[str, TensorInfo], path: Path | None) -> None:
-    """Refuse a VAE without any tensor of the file, or with other shapes."""
+    """Refuse a VAE without any tensor of the file, where that has a VAE, or with other shapes."""
     fitting = [key for key in vae if key in infos]
     if path and not fitting:
         raise CheckpointError(f"{path}: has no tensor that this checkpoint's VAE has; name the file of a VAE")

@@ -54,20 +54,30 @@ def words_of(ids: Sequence[int]) -> str:
 
 
 @cache
-def _tokenizer() -> Tokenizer:
+def vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Return CLIP's tokens with their ids, and its merges in their order.
+
+    Raises:
+        EngineError: open_clip's file is missing or damaged.
+    """
     lines = gzip.decompress(_vocabulary_file().read_bytes()).decode().split("\n")[_MERGES]
     merges = [(first, second) for first, second in (line.split() for line in lines)]
     letters = list(_letters_of_bytes().values())
     names = [*letters, *(f"{letter}</w>" for letter in letters), *(first + second for first, second in merges)]
-    vocabulary = {name: number for number, name in enumerate([*names, "<|startoftext|>", "<|endoftext|>"])}
-    if len(vocabulary) != VOCABULARY:
+    tokens = {name: number for number, name in enumerate([*names, "<|startoftext|>", "<|endoftext|>"])}
+    if len(tokens) != VOCABULARY:
         raise EngineError(
-            f"{len(vocabulary)} different tokens, but CLIP has {VOCABULARY}: the file is not "
-            "CLIP's vocabulary, or damaged",
+            f"{len(tokens)} different tokens, but CLIP has {VOCABULARY}: the file is not CLIP's vocabulary, or damaged",
             place=(_vocabulary_file(),),
             remedy="install open_clip_torch again",
         )
-    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=merges, end_of_word_suffix="</w>"))
+    return tokens, merges
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    tokens, merges = vocabulary()
+    tokenizer = Tokenizer(BPE(vocab=tokens, merges=merges, end_of_word_suffix="</w>"))
     split = Split(Regex(_WORDS), behavior="removed", invert=True)
     tokenizer.pre_tokenizer = InTurn([split, ByteLevel(add_prefix_space=False, use_regex=False)])
     return tokenizer

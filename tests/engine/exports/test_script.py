@@ -21,8 +21,8 @@ from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import RecipeError
 from engine.exports.content import ExportContent
 from engine.exports.registry import export
-from engine.exports.script.source import functions
-from engine.exports.script.tables import by_beginning
+from engine.exports.script_text.source import functions
+from engine.exports.script_text.tables import by_beginning
 from engine.exports.target import ExportOptions
 from engine.merging.output import Output
 from engine.recipes.recipe import MergeStep, Recipe

@@ -1,4 +1,4 @@
-"""The source of the functions that a script needs, out of ``engine.exports.script.parts``."""
+"""The source of the functions that a script needs, out of ``engine.exports.script_text.parts``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _pieces() -> dict[str, str]:
     """The source of everything that a part defines, by name; a constant with its docstring."""
     found: dict[str, str] = {}
     for part in _PARTS:
-        text = getsource(import_module(f"engine.exports.script.parts.{part}"))
+        text = getsource(import_module(f"engine.exports.script_text.parts.{part}"))
         lines, last = text.splitlines(keepends=True), ""
         for node in ast.parse(text).body:
             piece = "".join(lines[node.lineno - 1 : node.end_lineno])

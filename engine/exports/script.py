@@ -9,9 +9,9 @@ from pathlib import Path
 from engine.checkpoints.checkpoint import file_sha256
 from engine.exports.checkpoint import header_of
 from engine.exports.content import ExportContent
-from engine.exports.script.steps import step_tables
-from engine.exports.script.tables import by_beginning
-from engine.exports.script.text import Comment, ScriptText
+from engine.exports.script_text.steps import step_tables
+from engine.exports.script_text.tables import by_beginning
+from engine.exports.script_text.text import Comment, ScriptText
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport, write_files
 from engine.merging.output import MergedTensors
 from engine.recipes.blocks import place_of

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.exports.script.parts.formulas import ScriptError
-from engine.exports.script.parts.results import Model, look_up
+from engine.exports.script_text.parts.formulas import ScriptError
+from engine.exports.script_text.parts.results import Model, look_up
 
 SIZES = {
     "U64": 8, "I64": 8, "F64": 8, "F32": 4, "U32": 4, "I32": 4, "BF16": 2, "F16": 2, "U16": 2, "I16": 2,

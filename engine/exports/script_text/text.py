@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pprint import pformat
 from typing import Any
 
-from engine.exports.script.source import functions, imports
-from engine.exports.script.steps import StepTable
+from engine.exports.script_text.source import functions, imports
+from engine.exports.script_text.steps import StepTable
 
 _WIDTH = 110
 Comment = Callable[[str], str]

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.exports.script.parts.formulas import ScriptError
-from engine.exports.script.parts.new_file import SIZES, Output, write
-from engine.exports.script.parts.results import Model, readable, vae_tensors
+from engine.exports.script_text.parts.formulas import ScriptError
+from engine.exports.script_text.parts.new_file import SIZES, Output, write
+from engine.exports.script_text.parts.results import Model, readable, vae_tensors
 
 
 def sha256_of(path: Path) -> str:

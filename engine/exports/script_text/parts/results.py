@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from engine.exports.script.parts.formulas import ScriptError, times
+from engine.exports.script_text.parts.formulas import ScriptError, times
 
 
 def look_up(table: Mapping[str, Any], key: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from engine.exports.content import ExportContent
-from engine.exports.script.tables import by_beginning
+from engine.exports.script_text.tables import by_beginning
 from engine.merging.compatibility import is_subtracted
 from engine.merging.exact import Replayed, replayed_runs
 from engine.modes.self_factor import SELF
@@ -31,7 +31,7 @@ class StepTable:
     Attributes:
         what: the step for people.
         models: by name.
-        formula: a function of ``engine.exports.script.parts.formulas``.
+        formula: a function of ``engine.exports.script_text.parts.formulas``.
         inputs: what the formula is given: A, B, C or B - C.
         difference: the function that makes B - C; "" where none is needed.
         ratios: source text of ratios, by the beginnings of names.

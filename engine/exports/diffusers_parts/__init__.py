@@ -1,0 +1,1 @@
+"""What a model folder for diffusers consists of: weights, configurations, tokenizers, a model card."""
