@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import ProblemError
-from engine.exports.content import ExportContent
 from engine.exports.registry import TARGETS, export, nearest, refusals_of
 from engine.files import file_kind
 from engine.recipes.recipe import Recipe
@@ -22,6 +21,7 @@ from studies.store.pins import Pin
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from engine.exports.content import ExportContent
     from engine.exports.target import ExportOptions, WrittenExport
     from studies.inputs.hashes import BytesProgress
     from studies.studyfile.spec import Storage, StudySpec
@@ -35,6 +35,8 @@ def content_of_pin(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> Expo
         pin: what was approved.
         models: SHA-256 of every model file, by letter.
     """
+    from engine.exports.content import ExportContent
+
     recipe = Recipe.parse(pin.recipe)
     approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": spec.storage.name, "source": pin.source}
     return ExportContent(
