@@ -9,7 +9,6 @@ from studies.cards.card import RecipeCard
 from studies.cards.drawing import drawn_card
 from studies.cards.markdown import markdown_text
 from studies.cards.record import json_text
-from studies.cards.words import NOT_STATED
 
 SUFFIXES = (".md", ".json", ".png")
 """Endings of a card's files, the text first."""
@@ -43,5 +42,5 @@ def write_card(card: RecipeCard, out: Path, *, overwrite: bool = False) -> Writt
         overwrite=overwrite,
     )
     open_licences = [parent.letter for parent in card.parents if not parent.licence]
-    notes = [f'the licence of {", ".join(open_licences)} is "{NOT_STATED}"; state it with --licence A=TEXT']
+    notes = [f"the licence of {', '.join(open_licences)} is not stated"]
     return WrittenExport(files=files, arithmetic="exact", notes=tuple(notes if open_licences else ()))
