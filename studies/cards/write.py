@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exports.target import WrittenExport, check_free, write_files
+from engine.exports.target import WrittenExport, write_files
 from studies.cards.card import RecipeCard
 from studies.cards.drawing import drawn_card
 from studies.cards.markdown import markdown_text
@@ -32,7 +32,6 @@ def write_card(card: RecipeCard, out: Path, *, overwrite: bool = False) -> Writt
         CheckpointError: a file exists, or cannot be written.
     """
     text, record, picture = card_files(out)
-    check_free([text, record, picture], overwrite=overwrite)
     files = write_files(
         {
             text: markdown_text(card, text.stem),

@@ -19,10 +19,11 @@ TEXTS = (
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_line_fits_and_nothing_is_lost(text: str) -> None:
     font = Lettering().font(20, text)
-    lines = lines_of(text, font, 180)
-    assert all(font.getlength(line) <= 180 for line in lines)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert not any(line[0] in "、。」" for line in lines if line)
+    for width in range(80, 300, 10):
+        lines = lines_of(text, font, width)
+        assert all(font.getlength(line) <= width for line in lines)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        assert not any(line[0] in "、。」" for line in lines if line)
     assert lines_of(text, font, 5000) == [text]
 
 
