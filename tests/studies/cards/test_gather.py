@@ -27,10 +27,9 @@ def spec(copied: Path) -> StudySpec:
     return read_study_file(copied)
 
 
-def card(spec: StudySpec, **which: int) -> RecipeCard:
+def card(spec: StudySpec, *, finalist: int | None = None, trial: int | None = None) -> RecipeCard:
     """The card of what is approved just now."""
-    chosen = {"finalist": None, "trial": None, **which}
-    pin = approve_recipe(spec.storage, **chosen, note="for the tests", by="tester")
+    pin = approve_recipe(spec.storage, finalist=finalist, trial=trial, note="for the tests", by="tester")
     return card_of_pin(spec, pin, "the title", licences={"A": "CC0"})
 
 
