@@ -259,8 +259,13 @@ def broken_extras(checkpoint: Checkpoint, dtype: str) -> list[str]:
     return [key for key in extras if not all_finite(checkpoint.read(key).to(stored))]
 
 
-def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
+def file_sha256(path: Path | str, progress: BytesRead | None = None, *, start: int = 0) -> str:
     """SHA-256 of a whole file, 64 hex digits; the first ten are the WebUI's short hash (AutoV2).
+
+    Args:
+        path: the file.
+        progress: called with (bytes read, bytes in all).
+        start: the first byte that counts; that of the data of a safetensors file gives AutoV3, its first 12 digits.
 
     Raises:
         CheckpointError: the file cannot be read.
@@ -269,6 +274,7 @@ def file_sha256(path: Path | str, progress: BytesRead | None = None) -> str:
     try:
         total = readable(path).stat().st_size
         with readable(path).open("rb") as file:
+            file.seek(start)
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 done += len(chunk)

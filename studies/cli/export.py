@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.exports.registry import TARGETS
 from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipe_options import RANDOM_OPTIONS, SETTING_OPTIONS, SOURCE_OPTIONS, input_options, with_options
+from studies.review.export_targets import CARD, EXPORT_FORMS
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from studies.store.pins import Pin
     from studies.studyfile.spec import StudySpec
 
-_FORMS = "\b\nForms:\n" + "\n".join(f"  {name:<12} {entry.summary}" for name, entry in TARGETS.items())
+_FORMS = "\b\nForms:\n" + "\n".join(f"  {name:<12} {form.summary}" for name, form in EXPORT_FORMS.items())
 _FORM_OPTIONS = (
     click.option("--rank", type=click.IntRange(1, 1280), default=64, show_default=True, help="Of a LoRA, at most."),
     click.option("--linked", is_flag=True, help="ComfyUI: ratios beyond 0 to 1 through linked primitives."),
+    click.option(
+        "--licence", "licences", multiple=True, metavar="A=TEXT", help="Card: the licence of a model; once for each."
+    ),
 )
-_TO = click.option("--to", type=click.Choice(tuple(TARGETS)), default="checkpoint", show_default=True, help="The form.")
+_TO = click.option(
+    "--to", type=click.Choice(tuple(EXPORT_FORMS)), default="checkpoint", show_default=True, help="The form."
+)
 
 
 @click.command(epilog=_FORMS)
@@ -46,11 +51,13 @@ def export(
     dtype: str | None,
     rank: int,
     linked: bool,
+    licences: tuple[str, ...],
     output: Output,
     with_recipe: bool,
     overwrite: bool,
 ) -> None:
     """Write the pinned recipe: as a checkpoint, bit for bit as SuperMerger would, or in the form of another tool."""
+    _refuse_licences(to, licences)
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
@@ -67,7 +74,7 @@ def export(
     if to == "checkpoint":
         _write_checkpoint(spec, chosen, out, options, models)
     else:
-        _write_form(spec, chosen, to, out, options, models)
+        _write_form(spec, chosen, to, out, options, models, licences)
 
 
 def _write_checkpoint(
@@ -96,14 +103,27 @@ def _write_checkpoint(
 
 
 def _write_form(
-    spec: StudySpec, pin: Pin, to: str, out: Path | None, options: ExportOptions, models: dict[str, str]
+    spec: StudySpec,
+    pin: Pin,
+    to: str,
+    out: Path | None,
+    options: ExportOptions,
+    models: dict[str, str],
+    licences: tuple[str, ...],
 ) -> None:
     from studies.progress import bytes_meter
     from studies.review.export_forms import export_form, print_written
 
     with bytes_meter("writing", console()) as progress:
-        done = export_form(spec, pin, to, out, options=replace(options, progress=progress), models=models)
+        done = export_form(
+            spec, pin, to, out, options=replace(options, progress=progress), models=models, licences=licences
+        )
     print_written(done, console())
+
+
+def _refuse_licences(to: str, licences: tuple[str, ...]) -> None:
+    if licences and to != CARD:
+        raise click.UsageError(f"--licence is for --to {CARD}: no other form has a place for it")
 
 
 @click.command("export", epilog=_FORMS)
@@ -126,19 +146,20 @@ def export_recipe(
     dtype: str,
     rank: int,
     linked: bool,
+    licences: tuple[str, ...],
     output: Output,
     with_recipe: bool,
     overwrite: bool,
     **how: Any,
 ) -> None:
     """Export INPUT, anything that `recipe show` reads, as a checkpoint or in the form of another tool."""
+    _refuse_licences(to, licences)
     from engine.exports.content import ExportContent
-    from engine.exports.registry import export as write
     from engine.exports.target import ExportOptions
     from engine.files import file_kind
     from studies.progress import bytes_meter
     from studies.recipes.inputs import read_input
-    from studies.review.export_forms import print_written
+    from studies.review.export_forms import export_content, print_written
 
     found = with_paths(read_input(source, input_options(**how)), models)
     show_notes(found)
@@ -159,5 +180,5 @@ def export_recipe(
             linked=linked,
             progress=progress,
         )
-        done = write(to, content, out or Path(f"{title}{TARGETS[to].suffix}"), options)
+        done = export_content(to, content, out or Path(f"{title}{EXPORT_FORMS[to].suffix}"), options, licences)
     print_written(done, console())

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from studies.pages.background.finders import FinderList
 from studies.pages.background.jobs import JobList
 from studies.pages.background.judging import JudgingList
+from studies.pages.background.refusals import RefusalFinder
 from studies.pages.languages import COOKIE, language_for
 from studies.pages.library import Library
 from studies.pages.reading.best import ModelBest, model_best
@@ -36,6 +37,7 @@ class Site:
     access: Access
     judging: JudgingList = field(default_factory=JudgingList)
     jobs: JobList = field(default_factory=JobList)
+    refusals: RefusalFinder = field(default_factory=RefusalFinder)
     best: FinderList[ModelBest] = field(default_factory=lambda: FinderList(model_best))
     mattered: FinderList[WhatMattered] = field(default_factory=lambda: FinderList(what_mattered))
 

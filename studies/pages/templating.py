@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -13,6 +12,7 @@ from typing import Any
 import jinja2
 from babel.dates import format_datetime, format_time, format_timedelta
 
+from studies.cards.markdown import markdown_escaped
 from studies.pages.charts.course import course_chart, lowest_shown
 from studies.pages.charts.effects import effects_chart, effects_map
 from studies.pages.charts.slices import slice_chart, slice_range
@@ -59,7 +59,7 @@ def _environment(language: str) -> jinja2.Environment:
         moment=partial(moment, language=language),
         whole_time=partial(whole_time, language=language),
         span=partial(span, language=language),
-        md=markdown,
+        md=markdown_escaped,
         unescaped=html.unescape,
     )
     return environment
@@ -107,9 +107,3 @@ def whole_time(moment: datetime, *, language: str = "en") -> str:
 def span(duration: timedelta, *, language: str = "en") -> str:
     """Return a length of time."""
     return format_timedelta(duration, threshold=1.5, locale=locale_of(language))
-
-
-def markdown(text: str) -> str:
-    """Return a text with everything escaped that Markdown or HTML would obey, on one line."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", line)

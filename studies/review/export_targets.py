@@ -1,53 +1,46 @@
-"""What a pin can be exported to, an entry each; pages offer all of them."""
+"""What a recipe can be exported to, by name: the forms of other tools, and the recipe card.
+
+The command line and the pages offer all of these; it is read without torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from studies.inputs.models import model_hashes
-from studies.review.export import export_file, export_pin, vae_note
-from studies.store.journal import refuse_other_study
-from studies.store.pins import Pin
-from studies.studyfile.spec import Storage, StudySpec
+from engine.exports.registry import TARGETS, TargetEntry
 
-if TYPE_CHECKING:
-    from studies.inputs.hashes import BytesProgress
-
-ExportWriter = Callable[[StudySpec, Pin, "BytesProgress", "BytesProgress"], tuple[str, ...]]
-"""Writes a pin: given the study, the pin, and what is called with (bytes done, bytes in all) as the models are read and
-as the file is written. Returns what was written, a line each."""
+CHECKPOINT, CARD = "checkpoint", "card"
+"""Those that are written with what only a study knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportTarget:
-    """One form in which a pin can be written."""
+class ExportForm:
+    """One form in which a recipe can be written."""
 
     name: str
-    """In addresses and forms."""
-    file: Callable[[Storage, Pin], Path]
-    """Where it is written; what is there already is not written again."""
-    write: ExportWriter
+    """On the command line, in addresses and forms."""
+    summary: str
+    """What it is, for people."""
+    suffix: str
+    """What the name of its file or folder ends with."""
+    is_renewed: bool = False
+    """Whether pages write it again where it is there already: what it says changes."""
 
 
-def _write_checkpoint(spec: StudySpec, pin: Pin, reading: BytesProgress, writing: BytesProgress) -> tuple[str, ...]:
-    """Write the checkpoint as `recipe-search export` does where nothing else is asked for.
-
-    Raises:
-        StudyError, CheckpointError: as `export_pin`.
-    """
-    from engine.merging.output import Output
-
-    refuse_other_study(spec.storage.folder, spec.storage.name)
-    models, output = model_hashes(spec.merge, spec.storage, reading, afresh=True), Output()
-    done = export_pin(spec.storage, spec.merge, spec.rendering, pin, output=output, models=models, progress=writing)
-    note = vae_note(spec.rendering, output, done)
-    return (done.checkpoint.path.name, f"sha256 {done.checkpoint.sha256}", *([note] if note else []))
+def _form_of_target(name: str, entry: TargetEntry) -> ExportForm:
+    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix)
 
 
-EXPORT_TARGETS = {
-    one.name: one for one in (ExportTarget(name="checkpoint", file=export_file, write=_write_checkpoint),)
+_CARD = ExportForm(
+    name=CARD,
+    summary="a recipe card to show and share: a picture, Markdown and JSON",
+    suffix=".card.md",
+    is_renewed=True,
+)
+
+EXPORT_FORMS: dict[str, ExportForm] = {
+    CHECKPOINT: _form_of_target(CHECKPOINT, TARGETS[CHECKPOINT]),
+    CARD: _CARD,
+    **{name: _form_of_target(name, entry) for name, entry in TARGETS.items() if name != CHECKPOINT},
 }
-"""All of them, by name."""
+"""All of them, in the order in which people are shown them."""

@@ -35,6 +35,20 @@ def shots_key(shots: Sequence[Shot]) -> str:
     return hashlib.sha256("\n".join(shot.key for shot in shots).encode()).hexdigest()[:12]
 
 
+def kept_folder(folder: Path, key: str, shots: str, file: str) -> Path | None:
+    """Return the folder of a candidate's renders that holds a file: the newest, since sets differ by what made them.
+
+    Args:
+        folder: of the study.
+        key: of the candidate.
+        shots: key of the set of shots.
+        file: name of the file; None is returned where no folder has it.
+    """
+    places = [path / shots / key[:20] for path in (folder / "renders").glob("*")]
+    known = [place for place in places if (place / file).is_file()]
+    return max(known, key=lambda place: (place / file).stat().st_mtime, default=None)
+
+
 class RenderStore:
     """The study's ``renders`` folder."""
 

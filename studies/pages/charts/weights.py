@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from studies.pages.reading.recipe_words import WeightRow
+from studies.recipes.recipe_words import WeightRow
 
 BAR, HEIGHT, FOOT, LEFT = 22, 96, 46, 14
 """Width of a block's place, height of a ratio of 1, room for the names below and left, in units of the drawing."""

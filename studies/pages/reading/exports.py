@@ -1,10 +1,10 @@
-"""What lies in a study's folder of exports, and its small texts to download; nothing outside it, and no links."""
+"""What lies in a study's folder of exports, its small texts to download, its pictures; nothing outside it, no links."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,13 @@ from studies.studyfile.spec import Storage
 
 MOST_FILES = 500
 """The most files that are listed, the newest first."""
-TEXTS = frozenset({".txt", ".json", ".toml", ".yaml", ".yml", ".md", ".csv", ".mecha"})
+TEXTS = frozenset({".txt", ".json", ".toml", ".yaml", ".yml", ".md", ".csv", ".tsv", ".mecha", ".py"})
 """Endings of files that can be downloaded."""
 LONGEST_TEXT = 1 << 20
+"""The most bytes of such a file."""
+PICTURES = frozenset({".png"})
+"""Endings of files that are shown."""
+LARGEST_PICTURE = 32 << 20
 """The most bytes of such a file."""
 
 
@@ -37,6 +41,8 @@ class ExportFile:
     """The number of the pin that it was written of, as its name says."""
     is_text: bool
     """Whether it can be downloaded."""
+    is_picture: bool
+    """Whether it can be shown."""
 
     @property
     def size_text(self) -> str:
@@ -63,18 +69,35 @@ def exported_files(storage: Storage, pins: Sequence[Pin]) -> tuple[ExportFile, .
             size=status.st_size,
             at=datetime.fromtimestamp(status.st_mtime, UTC),
             sha256=remembered_hash(path, storage.hashes) if path.is_file() else "",
-            pin=next((number for stem, number in stems.items() if path.name.startswith(f"{stem}.")), None),
-            is_text=path.suffix.lower() in TEXTS and status.st_size <= LONGEST_TEXT,
+            pin=next(
+                (number for stem, number in stems.items() if path.name.startswith((f"{stem}.", f"{stem}-"))), None
+            ),
+            is_text=is_text_name(path.name) and status.st_size <= LONGEST_TEXT,
+            is_picture=path.suffix.lower() in PICTURES and status.st_size <= LARGEST_PICTURE,
         )
         for status, path in found[:MOST_FILES]
     )
 
 
+def is_text_name(name: str) -> bool:
+    """Return whether a file of this name can be downloaded, if it is small."""
+    return Path(name).suffix.lower() in TEXTS
+
+
 def exported_text(storage: Storage, name: str) -> bytes | None:
     """Return a small text file of a study's exports; None where there is none of that name, or it is a link."""
+    return _small_file(storage, name, TEXTS, LONGEST_TEXT)
+
+
+def exported_picture(storage: Storage, name: str) -> bytes | None:
+    """Return a picture of a study's exports; None where there is none of that name, or it is a link."""
+    return _small_file(storage, name, PICTURES, LARGEST_PICTURE)
+
+
+def _small_file(storage: Storage, name: str, endings: Collection[str], most: int) -> bytes | None:
     folder = exports_folder(storage)
     path = folder / name
-    if path.parent != folder or path.name != name or path.suffix.lower() not in TEXTS or folder.is_symlink():
+    if path.parent != folder or path.name != name or path.suffix.lower() not in endings or folder.is_symlink():
         return None
     try:
         # The last part is opened only if it is no link at that moment.
@@ -85,5 +108,5 @@ def exported_text(storage: Storage, name: str) -> bytes | None:
         os.close(number)
         return None
     with os.fdopen(number, "rb") as file:
-        content = file.read(LONGEST_TEXT + 1)
-    return content if len(content) <= LONGEST_TEXT else None
+        content = file.read(most + 1)
+    return content if len(content) <= most else None

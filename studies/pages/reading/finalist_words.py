@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studies.pages.reading.recipe_words import RecipeWords, recipe_words
 from studies.pages.reading.snapshot import Snapshot
+from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.rejections import Rejection
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.pins import Pin

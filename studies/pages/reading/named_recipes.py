@@ -12,12 +12,11 @@ from typing import Literal
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.night.proof import baselines_of
-from studies.pages.reading.pictures import rendered
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.pages.reading.trials import ShownTrial
 from studies.store.outcome import Standing
-from studies.store.renders import SHEET, shots_key
+from studies.store.renders import SHEET, kept_folder, shots_key
 
 RecipeKind = Literal["trial", "baseline", "finalist"]
 
@@ -113,8 +112,8 @@ def pictures_of(study: Snapshot, recipe: NamedRecipe) -> Mapping[str, ShotPictur
             add(f"t{trial.number}", sheet_shots(study, trial))
     key, proof = recipe.candidate.key, shots_key(study.spec.shots.proof)
     for shots, of_set in study.shot_sets.items():
-        if shots != proof and rendered(study, key, shots, SHEET):
+        if shots != proof and kept_folder(study.spec.storage.folder, key, shots, SHEET):
             add(f"k-{key[:20]}-{shots}", of_set)
-    if rendered(study, key, proof, "000.png"):
+    if kept_folder(study.spec.storage.folder, key, proof, "000.png"):
         add(f"p-{key[:20]}", study.spec.shots.proof, held_out=True)
     return found

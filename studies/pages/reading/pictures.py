@@ -24,7 +24,7 @@ from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.errors import StudyError
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
-from studies.store.renders import SHEET, shots_key
+from studies.store.renders import SHEET, kept_folder, shots_key
 
 SIZES = ("160", "320", "640", "full")
 """Widths in pixels at most; nothing is made larger than it is."""
@@ -102,28 +102,14 @@ def _on_sheet(sheet: Path, shots: Sequence[Shot], index: int, name: str) -> Kept
 
 
 def _of_proof(study: Snapshot, key: str, index: int, name: str) -> KeptPicture | None:
-    folder = rendered(study, key, shots_key(study.spec.shots.proof), f"{index:03d}.png")
+    folder = kept_folder(study.spec.storage.folder, key, shots_key(study.spec.shots.proof), f"{index:03d}.png")
     return None if folder is None else _whole(folder / f"{index:03d}.png", name)
 
 
 def _of_set(study: Snapshot, key: str, shots: str, index: int, name: str) -> KeptPicture | None:
     known = study.shot_sets.get(shots)
-    folder = rendered(study, key, shots, SHEET) if known else None
+    folder = kept_folder(study.spec.storage.folder, key, shots, SHEET) if known else None
     return _on_sheet(folder / SHEET, known, index, name) if folder and known else None
-
-
-def rendered(study: Snapshot, key: str, shots: str, file: str) -> Path | None:
-    """Return the folder of a candidate's renders that holds a file: the newest, since sets differ by what made them.
-
-    Args:
-        study: whose renders they are.
-        key: of the candidate.
-        shots: key of the set of shots.
-        file: name of the file; None is returned where no folder has it.
-    """
-    places = [path / shots / key[:20] for path in (study.spec.storage.folder / "renders").glob("*")]
-    known = [place for place in places if (place / file).is_file()]
-    return max(known, key=lambda place: (place / file).stat().st_mtime, default=None)
 
 
 def _whole(file: Path, name: str) -> KeptPicture:

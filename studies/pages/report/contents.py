@@ -14,12 +14,12 @@ from studies.night.fingerprint import INPUTS, SURROUNDINGS
 from studies.pages.reading.best import ModelBest, model_best
 from studies.pages.reading.finalist_words import ShownFinalist, sheet_columns, shown_finalists
 from studies.pages.reading.importance import WhatMattered, what_mattered
-from studies.pages.reading.recipe_words import RecipeWords, recipe_words
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
 from studies.pages.report.embedding import EmbeddedPicture, PictureShelf
 from studies.pages.report.facts import PickAgreement, TimeSplit, pick_agreement, time_split
 from studies.pages.views.night import strip
+from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.picks import Pick, read_picks
 from studies.review.rejections import read_rejections
 from studies.store.outcome import Standing

@@ -19,9 +19,9 @@ from studies.pages.reading.named_recipes import (
 )
 from studies.pages.reading.pictures import AMPLIFIED
 from studies.pages.reading.recipe_contrast import contrast
-from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.scores import score_lead
 from studies.pages.reading.snapshot import Snapshot
+from studies.recipes.recipe_words import recipe_words
 from studies.store.outcome import Comparison
 
 MOST_SHOTS = 120

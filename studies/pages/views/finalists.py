@@ -14,7 +14,7 @@ from studies.errors import StudyError
 from studies.pages.background.jobs import Job, JobReport
 from studies.pages.context import Visit
 from studies.pages.reading.finalist_words import sheet_columns, sheet_rows, shown_finalists
-from studies.pages.reading.recipe_words import recipe_words
+from studies.recipes.recipe_words import recipe_words
 from studies.review.approval import approve_recipe, refuse_swapped
 from studies.review.picks import read_picks
 from studies.review.rejections import REASONS, read_rejections, reject

@@ -13,9 +13,9 @@ from studies.pages.context import Visit
 from studies.pages.nights import last_lines, start_process
 from studies.pages.reading.best import ModelBest
 from studies.pages.reading.pace import pace
-from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
+from studies.recipes.recipe_words import recipe_words
 from studies.store.outcome import Outcome
 from studies.store.requests import ask, withdraw
 

@@ -19,12 +19,12 @@ from studies.pages.reading.named_recipes import (
     pictures_of,
 )
 from studies.pages.reading.recipe_contrast import RecipeContrast, contrast
-from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.reading.scores import score_word, scorer_scores
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.start_lines import StartLines, start_lines
 from studies.pages.reading.trial_sheets import sheet_shots, sheet_size
 from studies.pages.reading.trials import ShownTrial
+from studies.recipes.recipe_words import recipe_words
 
 NEIGHBOURS = 6
 """How many of the most similar recipes are shown."""

@@ -13,6 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 from studies.pages.languages import CATALOGUES, LANGUAGES, language_for
+from studies.review.export_targets import EXPORT_FORMS
 
 PAGES = CATALOGUES.parent
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2.ext.babel_extract")]
@@ -20,9 +21,9 @@ GAP = re.compile(r"%\((\w+)\)[sd]")
 
 
 def sentences() -> set[tuple[str, ...]]:
-    """The sentences of templates and modules, each with its plural if it has one."""
+    """The sentences of templates and modules, each with its plural if it has one, and what the forms of exports are."""
     found = extract_from_dir(PAGES, METHODS, keywords={"_": None, "gettext": None, "ngettext": (1, 2)})
-    return {forms(message[2]) for message in found}
+    return {forms(message[2]) for message in found} | {(form.summary,) for form in EXPORT_FORMS.values()}
 
 
 def forms(text: object) -> tuple[str, ...]:

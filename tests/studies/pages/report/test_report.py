@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from studies.cards.markdown import markdown_escaped
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.report import write as writing
 from studies.pages.report.embedding import PictureShelf
 from studies.pages.report.facts import pick_agreement, time_split
 from studies.pages.report.write import write_report
-from studies.pages.templating import markdown, span
+from studies.pages.templating import span
+from studies.recipes.recipe_words import recipe_words
 from studies.review.picks import Pick
 from studies.store.outcome import Standing
 from studies.store.renders import shots_key
@@ -138,7 +139,7 @@ def test_picks_agree_where_the_picked_recipe_has_the_higher_score(copied: Path) 
 
 
 def test_markdown_obeys_nothing() -> None:
-    assert markdown("a_b *c*\n# d <e> [f](g)|`h`") == r"a\_b \*c\* \# d \<e\> \[f\](g)\|\`h\`"
+    assert markdown_escaped("a_b *c*\n# d <e> [f](g)|`h`") == r"a\_b \*c\* \# d \<e\> \[f\](g)\|\`h\`"
 
 
 def test_lengths_of_time_are_words() -> None:

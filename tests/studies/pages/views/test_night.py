@@ -17,8 +17,8 @@ from studies.pages.charts.weights import weights_chart
 from studies.pages.reading.best import model_best
 from studies.pages.reading.pace import pace
 from studies.pages.reading.reader import StudyReader
-from studies.pages.reading.recipe_words import recipe_words
 from studies.pages.views.night import strip
+from studies.recipes.recipe_words import recipe_words
 from studies.store.requests import is_asked
 from studies.store.workers import joined
 from studies.studyfile.read import read_study_file

@@ -1,11 +1,11 @@
-"""A recipe as pages say it: rows of block weights, which blocks lean where, Self and Adjust, lines to paste."""
+"""A recipe as pages and cards say it: rows of block weights, which blocks lean where, Self, Adjust, lines to paste."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from engine.recipes.recipe import Recipe
-from engine.recipes.steps import FORMS, AdjustStep, MergeStep, SelfStep
+from engine.recipes.steps import FORMS, AdjustStep, MergeStep, Ratio, SelfStep
 from engine.supermerger.fields import fields_of
 from engine.supermerger.runs import joined_runs
 
@@ -23,6 +23,8 @@ class WeightRow:
     mode: str
     alpha: tuple[tuple[str, float], ...]
     """Ratio by block, BASE first."""
+    beta: tuple[tuple[str, float], ...] = ()
+    """The same of the second ratio; empty where the mode takes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +81,15 @@ def recipe_words(recipe: Recipe) -> RecipeWords:
 
 
 def _row(step: MergeStep, recipe: Recipe) -> WeightRow:
-    if isinstance(step.alpha, tuple):
-        alpha = tuple(zip(FORMS[len(step.alpha)], step.alpha, strict=True))
-    else:
-        blocks = next(form for size, form in FORMS.items() if size == (20 if recipe.family == "sdxl" else 26))
-        alpha = tuple((block, step.alpha) for block in blocks)
-    return WeightRow(models=step.models, mode=step.mode, alpha=alpha)
+    beta = _by_block(step.beta, recipe) if "beta" not in step.unused else ()
+    return WeightRow(models=step.models, mode=step.mode, alpha=_by_block(step.alpha, recipe), beta=beta)
+
+
+def _by_block(ratio: Ratio, recipe: Recipe) -> tuple[tuple[str, float], ...]:
+    if isinstance(ratio, tuple):
+        return tuple(zip(FORMS[len(ratio)], ratio, strict=True))
+    blocks = next(form for size, form in FORMS.items() if size == (20 if recipe.family == "sdxl" else 26))
+    return tuple((block, ratio) for block in blocks)
 
 
 def _leans(row: WeightRow) -> tuple[Lean, ...]:

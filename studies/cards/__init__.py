@@ -1,0 +1,1 @@
+"""Recipe cards: what is known of one recipe, as Markdown, as JSON and as a picture."""
