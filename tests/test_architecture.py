@@ -83,7 +83,12 @@ def test_import_contracts_hold() -> None:
         ("search", "import engine.checkpoints.checkpoint", "search sees only the words of engine"),
         ("search", "import engine.files", "search sees only the words of engine"),
         ("search", "import torch", "search never reaches torch"),
-        ("engine/supermerger", "import torch", "SuperMerger's texts are read and written without torch"),
+        (
+            "engine/supermerger",
+            "import torch",
+            "the texts of SuperMerger and of other tools are read and written without",
+        ),
+        ("engine/foreign_recipes", "import torch", "the texts of SuperMerger and of other tools are read and written"),
         ("search", "import optuna", "only search.samplers imports optuna"),
         ("scorers", "import studies.errors", "studies > search | scorers > engine"),
         ("scorers", "import engine.devices", "scorers see nothing of engine but its errors and its whole files"),

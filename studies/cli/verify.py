@@ -50,7 +50,7 @@ def verify(export: Path, parents: tuple[str, ...], recipe: Path | None) -> None:
 @plain_errors
 def _verified(export: Path, parents: tuple[str, ...], recipe: Path | None) -> Verification:
     from studies.progress import bytes_meter
-    from studies.recipes.verification import verify_export
+    from studies.review.verification import verify_export
 
     with bytes_meter("comparing", console()) as progress:
         return verify_export(export, parents, recipe, progress)

@@ -38,7 +38,7 @@ def parents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studies.recipes.parents.user_memory", lambda: tmp_path / "hashes.json")
+    monkeypatch.setattr("studies.review.parents.user_memory", lambda: tmp_path / "hashes.json")
 
 
 def verify(*words: object, status: int = 0) -> str:

@@ -12,7 +12,6 @@ from engine.files import file_kind, read_text
 from engine.foreign_recipes.own import own_in_text
 from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, RecipeInput, read_input
-from studies.recipes.parents import GivenParents, given_parents, parents_of
 from studies.recipes.text_rows import (
     TextRows,
     different_rows,
@@ -23,6 +22,7 @@ from studies.recipes.text_rows import (
     rows_of,
 )
 from studies.recipes.verify import Verification, verify_checkpoint
+from studies.review.parents import GivenParents, given_parents, parents_of
 
 _KINDS = "a merged checkpoint (.safetensors), .mecha, mergekit's .yaml, SuperMerger's .csv and ComfyUI's API .json"
 _READ = (".csv", ".json", ".toml")
