@@ -65,11 +65,11 @@ def _is_study(path: Path) -> bool:
 
 
 def _slug(reader: StudyReader) -> str:
-    """The study's name for an address; that of its file where it has mistakes."""
+    """The study's name for an address; where its file has mistakes, the last one, or else that of the file."""
     try:
         name = reader.spec().storage.name
     except StudyError:
-        name = reader.file.parent.name if reader.file.name == "study.toml" else reader.file.stem
+        name = reader.last_name or (reader.file.parent.name if reader.file.name == "study.toml" else reader.file.stem)
     return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "study"
 
 

@@ -16,8 +16,21 @@ LINES = 12
 """The most lines of it that a page shows."""
 
 
+_BEGUN: dict[Path, subprocess.Popen[bytes]] = {}
+"""The newest night that was begun here, by the study's folder."""
+_BEGINNING = threading.Lock()
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether the process of a night that was begun here is there, though it may still read the models."""
+    night = _BEGUN.get(folder.resolve())
+    return night is not None and night.poll() is None
+
+
 def start_process(file: Path, folder: Path) -> None:
-    """Begin, or go on with, the search of a study, as `recipe-search run` does.
+    """Begin, or go on with, the search of a study, as `recipe-search run` does; nothing where one runs already.
+
+    A night needs a while until it is seen at work, and a second one would need the memory of the device twice.
 
     Args:
         file: the study file.
@@ -26,6 +39,12 @@ def start_process(file: Path, folder: Path) -> None:
     Raises:
         StudyError: the folder cannot be written.
     """
+    with _BEGINNING:
+        if not is_running(folder):
+            _BEGUN[folder.resolve()] = _started(file, folder)
+
+
+def _started(file: Path, folder: Path) -> subprocess.Popen[bytes]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("wb") as log:
@@ -42,6 +61,7 @@ def start_process(file: Path, folder: Path) -> None:
         ) from error
     # A process that ended stays listed until it is waited for.
     threading.Thread(target=night.wait, daemon=True).start()
+    return night
 
 
 def last_lines(folder: Path) -> tuple[str, ...]:

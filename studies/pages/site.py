@@ -87,7 +87,7 @@ def _answered(view: View, visit: Visit) -> Response:
         return view(visit)
     except ProblemError as error:
         problems = [str(problem) for problem in error.problems]
-        return visit.page("problem.html", 409 if visit.form else 500, problems=problems)
+        return visit.page("problem.html", 409 if visit.request.method == "POST" else 500, problems=problems)
 
 
 def _not_here(shared: Site) -> Callable[[Request, Exception], Response]:

@@ -48,7 +48,7 @@ class Access:
         """Return why a request is not meant for this server, or comes from another server's page; "" if neither."""
         if not self._is_ours(host):
             return f"this server is not called {host!r}"
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and not _is_of(origin, host):
             return f"a page of {origin!r} may not ask this server"
         return ""
 
@@ -85,6 +85,14 @@ class Access:
     def token_cookie(self) -> str:
         """The header that makes a browser keep the token."""
         return f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+
+
+def _is_of(origin: str, host: str) -> bool:
+    """Whether a page's origin is the server that is asked; a text that is no origin is of none."""
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def given_token(query: str) -> str | None:

@@ -60,6 +60,11 @@ class StudyReader:
             self._spec = (now, read_study_file(self.file))
         return self._spec[1]
 
+    @property
+    def last_name(self) -> str:
+        """The study's name when its file was last without mistakes; "" where it never was."""
+        return self._spec[1].storage.name if self._spec else ""
+
     def read(self) -> Snapshot:
         """Return the study as it is now.
 

@@ -8,7 +8,7 @@ function wire(root) {
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("button[data-copy]");
   if (copy) {
-    await navigator.clipboard.writeText(copy.dataset.copy);
+    if (!await copied(copy.dataset.copy)) return;
     const words = copy.textContent;
     copy.textContent = "✓";
     setTimeout(() => { copy.textContent = words; }, 1200);
@@ -25,6 +25,22 @@ document.addEventListener("click", async (event) => {
     zoom(link);
   }
 });
+
+// A page that another machine is shown without encryption has no clipboard: there the old way is taken.
+async function copied(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return true;
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hidden";
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
 
 function zoom(link) {
   const dialog = document.createElement("dialog");
@@ -60,8 +76,9 @@ document.addEventListener("change", (event) => {
 });
 
 // An element with data-key is pressed by that key, unless one is writing or a picture is large.
+// A key that is held presses once: else it would answer one pair after the other.
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
   if (event.key.startsWith("Arrow") && event.target.closest("[tabindex='0']")) return;  // it scrolls what has the focus
   if (event.key === " " && event.target.closest("button, summary")) return;  // it presses what has the focus
   for (const element of document.querySelectorAll("[data-key]")) {

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.pages.context import Visit
-from studies.pages.nights import last_lines, start_process
+from studies.pages.nights import is_running, last_lines, start_process
 from studies.pages.reading.best import ModelBest
 from studies.pages.reading.pace import pace
 from studies.pages.reading.snapshot import Snapshot
@@ -38,6 +38,7 @@ def night_page(visit: Visit) -> Response:
         strip=strip(study, best),
         latest=[t for t in reversed(study.trials) if t.sheet is not None][:LATEST],
         pace=pace(study),
+        begins=not study.is_at_work and is_running(study.spec.storage.folder),
         night_lines=last_lines(study.spec.storage.folder) if not study.is_at_work else (),
     )
 

@@ -53,7 +53,7 @@ def test_a_forged_host_is_refused(copied: Path, visitor: Visitor, host: str) -> 
 
 
 @pytest.mark.parametrize("address", sorted(WRITE))
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:9999", "null", "http://["])
 def test_a_page_of_another_server_writes_nothing(copied: Path, visitor: Visitor, address: str, origin: str) -> None:
     client = visitor(copied, writes=True)
     answer = client.post(address.replace("{study}", "small"), headers={"Origin": origin}, data={"what": "stop"})

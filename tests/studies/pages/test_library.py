@@ -40,3 +40,11 @@ def test_a_study_file_with_mistakes_keeps_its_place(tmp_path: Path) -> None:
 def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="does not exist"):
         Library([tmp_path / "nowhere"])
+
+
+def test_a_study_keeps_its_address_while_its_file_has_mistakes(tmp_path: Path) -> None:
+    file = write_small_study(tmp_path)
+    library = Library([file])
+    assert list(library.studies()) == ["small"]
+    file.write_text(file.read_text() + "\n[mistake\n")
+    assert list(library.studies()) == ["small"]
