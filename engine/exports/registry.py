@@ -58,7 +58,7 @@ TARGETS: dict[str, TargetEntry] = {
         needs_models=False,
     ),
     "mecha": TargetEntry(
-        summary="sd-mecha and comfy-mecha: a .mecha recipe", module="mecha", suffix=".mecha", near=("mergekit",)
+        summary="sd-mecha and comfy-mecha: a .mecha recipe", module="mecha.target", suffix=".mecha", near=("mergekit",)
     ),
     "comfyui": TargetEntry(
         summary="ComfyUI: a workflow of built-in nodes, as API and as UI file",
