@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from engine.errors import ProblemError
+from studies.errors import disk_problem
 from studies.pages.context import Site, View, Visit, form_of
 from studies.pages.events import EventStream
 from studies.pages.library import Library
@@ -87,7 +88,11 @@ def _answered(view: View, visit: Visit) -> Response:
         return view(visit)
     except ProblemError as error:
         problems = [str(problem) for problem in error.problems]
-        return visit.page("problem.html", 409 if visit.request.method == "POST" else 500, problems=problems)
+    except OSError as error:
+        if (full := disk_problem(error)) is None:
+            raise
+        problems = [str(full)]
+    return visit.page("problem.html", 409 if visit.request.method == "POST" else 500, problems=problems)
 
 
 def _not_here(shared: Site) -> Callable[[Request, Exception], Response]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +28,7 @@ from studies.review.rejections import rejected_keys
 from studies.review.weights_text import weights_line
 from studies.store.opening import not_run, store_for_reading
 from studies.store.outcome import read_outcome
+from studies.store.person import user_name
 from studies.store.storage import SLOTS, complete
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -233,7 +233,7 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
             gallery.hang([Candidate.of(trial.user_attrs) for trial in own], spec.shots.drawn(slots))
         gallery.hang(_proved_candidates(spec.storage), spec.shots.proof)
         weights = {name: scale.counts for name, scale in workshop.panel.scales.items() if scale.counts}
-        yield Picking(spec.storage, gallery, spec.scoring.weights, weights, by or getpass.getuser())
+        yield Picking(spec.storage, gallery, spec.scoring.weights, weights, by or user_name())
     finally:
         workshop.close()
 

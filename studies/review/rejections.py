@@ -7,7 +7,6 @@ answers say how far the scorers are wrong about it.
 
 from __future__ import annotations
 
-import getpass
 import json
 from dataclasses import asdict, dataclass
 from dataclasses import fields as dataclass_fields
@@ -21,6 +20,7 @@ from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.review.picks import append_line, lines_of
+from studies.store.person import user_name
 from studies.store.shapes import Shape, misfit, parsed
 
 FILE = "rejections.jsonl"
@@ -91,7 +91,7 @@ def reject(
         vae=candidate.vae,
         reason=reason,
         text=text.strip(),
-        by=by or getpass.getuser(),
+        by=by or user_name(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     append_line(folder / FILE, json.dumps(asdict(made), ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from engine.errors import Problems
 from engine.files import is_text, write_new_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
+from studies.store.person import user_name
 from studies.store.shapes import Shape, read_json
 
 LATER = ("vae", "vae_sha256", "study")
@@ -109,7 +109,7 @@ def pin_recipe(
         recipe=recipe.text,
         recipe_key=recipe.key,
         models=dict(sorted(models.items())),
-        by=by or getpass.getuser(),
+        by=by or user_name(),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         note=note,
         vae=vae,

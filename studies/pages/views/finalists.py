@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import threading
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from studies.recipes.recipe_words import recipe_words
 from studies.review.approval import approve_recipe, refuse_swapped
 from studies.review.picks import read_picks
 from studies.review.rejections import REASONS, read_rejections, reject
+from studies.store.person import user_name
 from studies.studyfile.spec import StudySpec
 
 LONGEST_WORDS = 2000
@@ -50,7 +50,7 @@ def finalists_page(visit: Visit) -> Response:
         reasons=REASONS,
         picks=len(read_picks(folder)),
         tally=visit.site.judging.of(str(visit.reader.file)).tally,
-        user=getpass.getuser(),
+        user=user_name(),
     )
 
 

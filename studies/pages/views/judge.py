@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import cast
 
 from starlette.exceptions import HTTPException
@@ -11,6 +10,7 @@ from starlette.responses import Response
 from studies.pages.background.judging import Judging, Tally
 from studies.pages.context import Visit
 from studies.review.picks import Answer, BrokenSide
+from studies.store.person import user_name
 
 ENOUGH = 20
 """Answers from which the page says how far the scorers agree with the person."""
@@ -86,7 +86,7 @@ def keep_pick(visit: Visit) -> Response:
         cast("Answer", answer),
         broken=cast("BrokenSide", broken),
         note=note,
-        by=getpass.getuser(),
+        by=user_name(),
     )
     return visit.go("judge") if kept else visit.go("judge", late=1)
 

@@ -96,6 +96,7 @@ def test_a_night_begun_on_a_page_moves_there_by_itself_and_ends_with_its_answer(
     headline = night.page.locator("h1").inner_text()
     assert headline.startswith(("Found:", "Proved:"))
     assert night.page.locator(".strip figure").count() >= 4
+    assert night.page.locator("#state").inner_text() == "proved"
     assert not night.complaints
 
 

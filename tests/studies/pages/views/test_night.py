@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,30 @@ def test_the_answer_comes_first_after_the_proof(copied: Path, visitor: Visitor) 
 def test_buttons_are_for_those_who_may_write(copied: Path, visitor: Visitor) -> None:
     assert "<button" not in visitor(copied).get("/s/small").text.partition("actions")[2]
     assert "Go on searching" in visitor(copied, writes=True).get("/s/small").text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a POSIX matter")
+def test_a_full_disk_is_said_on_a_page_with_the_way_back(copied: Path, visitor: Visitor) -> None:
+    import resource
+
+    folder, client = read_study_file(copied).storage.folder, visitor(copied, writes=True)
+    with joined(folder, lambda: None):
+        time.sleep(2.1)  # as below
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            answer = client.post("/s/small/ask", data={"what": "pause"})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer.status_code == 409
+    assert "the disk is full" in answer.text
+    assert '<a href="/s/small">Back to the study</a>' in answer.text
+
+
+def test_the_state_beside_the_name_goes_on_with_the_page(copied: Path, visitor: Visitor) -> None:
+    client = visitor(copied)
+    assert client.get("/s/small").text.count('id="state"') == 1
+    assert re.search(r'<span id="state" hx-swap-oob="true">.*proved', client.get("/s/small?part=live").text)
 
 
 def test_a_night_is_paused_and_stopped_by_a_page(copied: Path, visitor: Visitor) -> None:
