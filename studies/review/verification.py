@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.architecture.widths import Shape
+from engine.checkpoints.header import read_header
 from engine.errors import Named, ProblemError, RecipeError
 from engine.files import file_kind, read_text
-from engine.foreign_recipes.own import own_in_text
+from engine.foreign_recipes.own import own_in_json, own_in_text
+from engine.foreign_recipes.values import parsed_json
 from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, RecipeInput, read_input
 from studies.recipes.text_rows import (
@@ -26,6 +28,8 @@ from studies.review.parents import GivenParents, given_parents, parents_of
 
 _KINDS = "a merged checkpoint (.safetensors), .mecha, mergekit's .yaml, SuperMerger's .csv and ComfyUI's API .json"
 _READ = (".csv", ".json", ".toml")
+_OF_LORA = ".lora_down.weight"
+_TEXTS = (".mecha", ".yaml", ".yml", *_READ)
 
 
 def verify_export(
@@ -48,9 +52,12 @@ def verify_export(
     if kind != "file":
         what = "folders are not compared" if kind == "folder" else "there is no such file"
         raise StudyError(what, place=(export,), remedy=f"compared are {_KINDS}")
+    checkpoint = export.suffix.lower() == ".safetensors"
+    if export.suffix.lower() not in _TEXTS and not checkpoint:
+        raise _not_compared(Named(export.name))
     given = read_input(str(recipe), InputOptions()) if recipe else None
     where = given_parents(parents)
-    if export.suffix.lower() == ".safetensors":
+    if checkpoint:
         return _checkpoint(export, given, where, progress)
     return _text(export, given, where)
 
@@ -58,6 +65,8 @@ def verify_export(
 def _checkpoint(
     export: Path, given: RecipeInput | None, where: GivenParents, progress: Callable[[int, int], None] | None
 ) -> Verification:
+    if any(name.endswith(_OF_LORA) for name in read_header(export).tensors):
+        raise _not_compared(export)
     embedded = _embedded(export, needed=given is None)
     found = given or embedded
     if found is None:
@@ -102,6 +111,8 @@ def _text(export: Path, given: RecipeInput | None, where: GivenParents) -> Verif
     """The rows of a text, and those of the recipe that it carries or that was given."""
     text = read_text(export, StudyError)
     kind = export.suffix.lower()
+    if kind == ".json" and own_in_json(parsed_json(text, export.name)) is not None:
+        raise _not_compared(export)  # all that is read of such a file is the recipe that it carries
     own = own_in_text(text)
     if given is None and own is None:
         raise RecipeError("it carries no recipe of this project", place=(export,), remedy="give it with --recipe FILE")
@@ -146,13 +157,14 @@ def _body(kind: str, text: str, export: Path, keys: Sequence[str], files: Mappin
             return mecha_rows(text, keys, [*files.values()], export.parent)
         if kind in {".yaml", ".yml"}:
             return mergekit_rows(text, keys, [*files.values()], export.parent)
-        if kind in _READ:
-            return read_input(str(export), InputOptions(kind=None))
+        return read_input(str(export), InputOptions(kind=None))
     except RecipeError as error:
         raise error.under(export) from error
-    raise StudyError(
-        "it is of a kind that is not compared", place=(Named(export.name),), remedy=f"compared are {_KINDS}"
-    )
+
+
+def _not_compared(export: Path | Named) -> StudyError:
+    """The error for files whose weights are not read again."""
+    return StudyError("it is of a kind that is not compared", place=(export,), remedy=f"compared are {_KINDS}")
 
 
 def _renamed(body: RecipeInput, models: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:

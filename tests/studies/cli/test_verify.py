@@ -163,6 +163,25 @@ def test_what_is_not_compared(name: str) -> None:
     ) in said
 
 
+@pytest.mark.parametrize("name", ["mix.comfyui.json", "mix.card.json"])
+def test_a_file_of_which_only_its_own_recipe_is_read_is_not_compared(name: str) -> None:
+    """Its weights are not read, so that nothing could differ."""
+    carried = {"sd_recipe_search": {"recipe": SD1["blocks"].text, "models": {}}}
+    workflow = {"nodes": [], "links": [], "extra": carried}
+    Path(name).write_text(json.dumps(workflow if "comfyui" in name else carried), encoding="utf-8")
+    Path("mix.toml").write_text(SD1["blocks"].text, encoding="utf-8")
+    for words in ((), ("--recipe", "mix.toml")):
+        assert "a kind that is not compared" in verify(name, *words, status=2)
+
+
+def test_a_lora_is_not_compared(parents: Path) -> None:
+    out = exported(parents, Output())
+    with safe_open(str(out), framework="pt") as file:
+        metadata = file.metadata()
+    save_file({"lora_unet_mid_block_proj_in.lora_down.weight": torch.ones(1, 4)}, out, metadata)
+    assert "a kind that is not compared" in verify(out, "--parents", parents, status=2)
+
+
 # ------------------------------------------------------------------------------------------------------------ texts
 
 
