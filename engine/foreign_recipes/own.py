@@ -86,7 +86,8 @@ def own_in_json(content: object) -> Origin | None:
         return None
     whole = cast("dict[str, Any]", content)
     if METADATA_KEY not in whole:
-        return own_in_json(whole["extra"]) if isinstance(whole.get("extra"), dict) and "nodes" in whole else None
+        inner = _inside(whole)
+        return None if inner is None else own_in_json(inner)
     value = whole[METADATA_KEY]
     if isinstance(value, str) and not value.lstrip().startswith(("{", '"')):
         value = {"recipe": value}
@@ -103,6 +104,15 @@ def own_in_json(content: object) -> Origin | None:
             remedy="take the recipe out into a file of its own and change it there",
         )
     return found
+
+
+def _inside(whole: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What carries our key in a page of ComfyUI, or is the entry itself (recipe.json in a folder for diffusers)."""
+    if isinstance(whole.get("recipe_key"), str) and "models" in whole:
+        return {METADATA_KEY: whole}
+    if isinstance(whole.get("extra"), dict) and "nodes" in whole:
+        return cast("Mapping[str, Any]", whole["extra"])
+    return None
 
 
 def _by_name(models: object) -> Mapping[str, Any]:

@@ -109,3 +109,13 @@ def test_a_workflow_of_comfyui_carries_it_among_its_extras() -> None:
     found = own_in_json({"nodes": [], "links": [], "extra": {METADATA_KEY: entry(SD1["worked"])}})
     assert found is not None
     assert found.recipe == SD1["worked"]
+
+
+def test_the_entry_alone_is_read_from_a_model_folder() -> None:
+    """As ``recipe.json`` of a folder for diffusers has it."""
+    recipe = SD1["worked"]
+    models = {name: {"name": f"{name}.safetensors", "sha256": "a" * 64} for name in recipe.models}
+    found = own_in_json({"format": 2, "recipe": recipe.text, "recipe_key": recipe.key, "models": models})
+    assert found is not None
+    assert found.recipe == recipe
+    assert found.names == {name: f"{name}.safetensors" for name in recipe.models}
