@@ -47,16 +47,16 @@ class ExportContent:
 
         Raises:
             RecipeError: the path of one is not known.
-            CheckpointError: one cannot be used.
+            CheckpointError: one cannot be used, or is of another family than the recipe.
         """
-        from engine.checkpoints.checkpoint import open_checkpoint
+        from engine.merging.write import open_parents
 
         if missing := [name for name in self.recipe.models if name not in self.models]:
             raise RecipeError(
                 f"the files of the models are needed, and that of {', '.join(missing)} is not known",
                 remedy="name each with --model NAME=PATH",
             )
-        return {name: open_checkpoint(self.models[name]) for name in self.recipe.models}
+        return open_parents(self.recipe, self.models)
 
     @cached_property
     def plan(self) -> MergePlan:

@@ -65,6 +65,7 @@ def export(
     from studies.store.pins import latest_pin
 
     spec = opened(study)
+    _refuse_source(out, study)
     refuse_other_study(spec.storage.folder, spec.storage.name)
     chosen = latest_pin(spec.storage.folder, pin, spec.storage.name)
     with bytes_meter("reading the models", console()) as progress:
@@ -126,6 +127,17 @@ def _refuse_licences(to: str, licences: tuple[str, ...]) -> None:
         raise click.UsageError(f"--licence is for --to {CARD}: no other form has a place for it")
 
 
+def _refuse_source(out: Path | None, source: Path) -> None:
+    """Keep the file that is exported, which people wrote by hand, from being replaced by its export."""
+    from engine.errors import CheckpointError
+    from engine.files import file_kind
+
+    if out and file_kind(out) == "file" and file_kind(source) == "file" and out.samefile(source):
+        raise CheckpointError(
+            "is the file that is exported, which is never replaced", place=(out,), remedy="choose another name"
+        )
+
+
 @click.command("export", epilog=_FORMS)
 @click.argument("source", metavar="INPUT")
 @with_options(SOURCE_OPTIONS)
@@ -164,6 +176,8 @@ def export_recipe(
     found = with_paths(read_input(source, input_options(**how)), models)
     show_notes(found)
     title = Path(source).stem if file_kind(Path(source)) else "recipe"
+    out = out or Path(f"{title}{EXPORT_FORMS[to].suffix}")
+    _refuse_source(out, Path(source))
     content = ExportContent(
         recipe=found.recipe,
         title=title,
@@ -180,5 +194,5 @@ def export_recipe(
             linked=linked,
             progress=progress,
         )
-        done = export_content(to, content, out or Path(f"{title}{EXPORT_FORMS[to].suffix}"), options, licences)
+        done = export_content(to, content, out, options, licences)
     print_written(done, console())

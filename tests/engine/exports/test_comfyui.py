@@ -57,6 +57,18 @@ def written(
     return done, api
 
 
+def test_a_file_is_of_the_form_that_its_name_says(parents: Path, tmp_path: Path) -> None:
+    content = content_of(parents, SD1["worked"])
+    done = export("comfyui", content, tmp_path / "x.comfyui-api.json", PLAIN)
+    names = ["x.comfyui-api.json", "x.comfyui.json", "x.comfyui-lora.safetensors"]
+    assert [path.name for path in done.files] == names
+    api, page = (json.loads(path.read_text(encoding="utf-8")) for path in done.files[:2])
+    assert {"nodes", "links"} <= page.keys()
+    assert all("class_type" in node for name, node in api.items() if name.isdigit())
+    assert any("drag x.comfyui.json into" in line for line in done.usage)
+    assert any("post x.comfyui-api.json to" in line for line in done.usage)
+
+
 def folded(parents: Path, recipe: Recipe) -> Iterator[tuple[str, torch.Tensor]]:
     content = content_of(parents, recipe)
     models = {name: open_checkpoint(content.models[name]) for name in recipe.models}

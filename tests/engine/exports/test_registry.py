@@ -10,7 +10,9 @@ from engine.errors import CheckpointError, RecipeError
 from engine.exports.content import ExportContent
 from engine.exports.registry import TARGETS, export, target_of
 from engine.exports.target import ExportOptions, Refusal, check_no_model, refused, write_files
+from engine.recipes.recipe import MergeStep, Recipe
 from tests.engine.exports.recipes import NONLINEAR, SD1, SDXL, drawn
+from tests.engine.models.tiny import write_tiny
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -41,6 +43,16 @@ def test_a_recipe_without_files_of_its_models_says_how_to_name_them(tmp_path: Pa
     content = ExportContent(recipe=SD1["worked"], title="mine")
     with pytest.raises(RecipeError, match="that of A, B is not known; name each with --model NAME=PATH"):
         export("checkpoint", content, tmp_path / "x.safetensors", ExportOptions())
+
+
+@pytest.mark.parametrize("name", ["script", "lora", "mecha", "comfyui", "kohya"])
+def test_models_of_another_family_than_the_recipe_are_refused(name: str, tmp_path: Path) -> None:
+    models = {letter: write_tiny(tmp_path / f"{letter}.safetensors", seed) for seed, letter in enumerate("AB")}
+    recipe = Recipe(steps=(MergeStep(alpha=0.4),), dialect="head", family="sdxl")
+    content = ExportContent(recipe=recipe, title="mine", models=models)
+    with pytest.raises(CheckpointError, match="a model of the family sd1, and the recipe is for sdxl"):
+        export(name, content, tmp_path / f"x{TARGETS[name].suffix}", ExportOptions())
+    assert {path.stem for path in tmp_path.iterdir()} == {"A", "B"}
 
 
 def test_the_recipes_of_the_tests_are_what_they_say() -> None:

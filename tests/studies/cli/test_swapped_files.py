@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from engine.recipes.recipe import Recipe
 from studies.cli.main import main
 
 
@@ -44,6 +45,18 @@ def test_it_is_not_exported(copied: Path) -> None:
     assert "these files are not the ones that the recipe was approved with (SHA-256 differs):" in refused.output
     assert f"B: {copied.parent / 'lamplight.safetensors'}" in refused.output
     assert not list((copied.parent / "runs/small").glob("exports/*"))
+
+
+def test_an_export_never_replaces_the_study_or_the_recipe_file(copied: Path, tmp_path: Path) -> None:
+    assert called("approve", copied, "--note", "x").exit_code == 0
+    recipe = tmp_path / "mix.toml"
+    recipe.write_text(Recipe.flat(0.4).text, encoding="utf-8")
+    for words in (("export", copied), ("recipe", "export", recipe)):
+        before = words[-1].read_bytes()
+        refused = called(*words, "--to", "supermerger", "--out", words[-1], "--overwrite")
+        assert refused.exit_code == 1
+        assert "is the file that is exported, which is never replaced" in refused.output
+        assert words[-1].read_bytes() == before
 
 
 def test_a_model_that_is_elsewhere_now_keeps_nobody_from_approving(copied: Path) -> None:
