@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.architecture.widths import UNET
 from engine.exports.content import ExportContent
 from engine.exports.ratio_tools.adjust_of_rows import Adjusted, without_adjust
 from engine.exports.ratio_tools.compared_tensors import linear_tensors, nonlinear_refusals
+from engine.exports.ratio_tools.equal_tensors import EqualTensors
 from engine.exports.ratio_tools.fitted_ratios import LinearTensor
 from engine.exports.ratio_tools.merge_forms import total
 from engine.exports.ratio_tools.model_mixer_stages import EXTRA, SELF_SKIPS, Stage, Stages, mixer_slot, stages_of
@@ -22,6 +24,7 @@ _TOOL = "Model Mixer"
 _HEADER = "preset_name\tpreset_weights"
 _USUAL_SLOTS = 3  # as many models as its settings allow at first, beside A
 _CLOSE = 1e-9
+_LABEL = f"{UNET}label_emb."
 
 
 def _staged(content: ExportContent, options: ExportOptions) -> tuple[Stages, Adjusted]:
@@ -36,7 +39,20 @@ def _refusals(content: ExportContent, options: ExportOptions) -> tuple[Refusal, 
     groups: dict[str, list[str]] = defaultdict(list)
     for key in staged.wrong:
         groups[_reason(content, key, adjusted.tensors[key])].append(key)
+    if unsure := _unsure(content, staged, adjusted):
+        groups[f"versions of {_TOOL} differ in label_emb: some merge it with the last weight, others keep A's"] = unsure
     return tuple(Refusal(what=what, keys=tuple(keys)) for what, keys in groups.items())
+
+
+def _unsure(content: ExportContent, staged: Stages, adjusted: Adjusted) -> list[str]:
+    """The tensors of ``label_emb`` that are not A's."""
+    equal = EqualTensors(content.checkpoints)
+    found = {key: tensor for key, tensor in adjusted.tensors.items() if key.startswith(_LABEL)}
+    return [
+        key
+        for key, tensor in found.items()
+        if key not in staged.wrong and equal.joined(key, tensor.weights) != equal.joined(key, {staged.first: 1.0})
+    ]
 
 
 def _reason(content: ExportContent, key: str, tensor: LinearTensor) -> str:

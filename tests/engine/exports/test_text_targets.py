@@ -77,6 +77,10 @@ XL_SITES = Recipe(
     family="sdxl",
 )
 """IN00, which head gives time_embed and label_emb to, and the last block have one weight, so that Model Mixer can."""
+XL_ENDS_AT_A = Recipe(
+    steps=(MergeStep(alpha=(0.2, *RISING_XL[1:-1], 0.0)), *XL_SITES.steps[1:]), dialect="classic", family="sdxl"
+)
+"""In classic label_emb stays A's, as in every version of Model Mixer where the last weight is 0."""
 
 EXACT = [
     *(("chattiori", "one vae", SD1[name]) for name in ("blocks", "beyond 0 and 1", "add difference", "adjust")),
@@ -88,7 +92,7 @@ EXACT = [
     *(("model-mixer", "one vae", SD1[name]) for name in SD1 if name != "one ratio"),
     ("model-mixer", "sd1", SD1["one ratio, UNet alone"]),
     ("model-mixer", "one vae", Recipe(steps=(MergeStep(alpha=RISING, elemental="OUT11:output_blocks:0.1"),))),
-    ("model-mixer", "sdxl", XL_SITES),
+    ("model-mixer", "sdxl", XL_ENDS_AT_A),
     *(("a1111", "sd1", recipe) for recipe in (SD1["one ratio"], ONE_ADD)),
     ("a1111", "sdxl", Recipe(steps=(MergeStep(alpha=0.4),), dialect="head", family="sdxl")),
     ("a1111", "sd1", Recipe(steps=(MergeStep(alpha=0.4),), dialect="webui", save="computed")),
@@ -139,6 +143,7 @@ REFUSED = [
     ("bbc-mc", "sd1", HEAD["adjust"], "no Adjust", "out.2.bias"),
     ("model-mixer", "sd1", SD1["blocks"], "never merges the VAE", "first_stage_model."),
     ("model-mixer", "one vae", HEAD["blocks"], "but the last weight", "time_embed|out"),
+    ("model-mixer", "sdxl", XL_SITES, "versions of Model Mixer differ in label_emb", "label_emb"),
     ("model-mixer", "one vae", NONLINEAR["cosine"], "calculation modes", "model.diffusion_model."),
     (
         "model-mixer",
