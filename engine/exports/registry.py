@@ -27,6 +27,7 @@ class TargetEntry:
         suffix: what the name of its file or folder ends with.
         near: the targets whose users are nearest, tried first where it refuses.
         needs_models: whether the models' files must be at hand.
+        takes: the options that make a difference to it, as the command line calls them without their dashes.
     """
 
     summary: str
@@ -34,6 +35,7 @@ class TargetEntry:
     suffix: str
     near: tuple[str, ...] = ()
     needs_models: bool = True
+    takes: frozenset[str] = frozenset()
 
     @property
     def is_folder(self) -> bool:
@@ -41,14 +43,23 @@ class TargetEntry:
         return "." not in self.suffix
 
 
+_FILE = frozenset({"dtype", "folded", "prune", "vae", "reset-clip-ids", "no-recipe"})
+_FOLDED = frozenset({"folded", "vae", "no-recipe"})
 _BLOCK_TOOLS = ("supermerger", "mecha", "comfyui", "mergekit")
 
 TARGETS: dict[str, TargetEntry] = {
     "checkpoint": TargetEntry(
-        summary="a merged checkpoint, one .safetensors file", module="checkpoint", suffix=".safetensors"
+        summary="a merged checkpoint, one .safetensors file",
+        module="checkpoint",
+        suffix=".safetensors",
+        takes=_FILE,
     ),
     "diffusers": TargetEntry(
-        summary="a model folder for diffusers", module="diffusers_folder", suffix="-diffusers", near=("checkpoint",)
+        summary="a model folder for diffusers",
+        module="diffusers_folder",
+        suffix="-diffusers",
+        near=("checkpoint",),
+        takes=_FILE - {"reset-clip-ids"},
     ),
     "supermerger": TargetEntry(
         summary="SuperMerger: weights, rules and settings, run by run; a history row; a preset",
@@ -56,49 +67,84 @@ TARGETS: dict[str, TargetEntry] = {
         suffix="-supermerger.txt",
         near=("mecha", "mergekit"),
         needs_models=False,
+        takes=frozenset({"vae", "no-recipe"}),
     ),
     "mecha": TargetEntry(
-        summary="sd-mecha and comfy-mecha: a .mecha recipe", module="mecha.target", suffix=".mecha", near=("mergekit",)
+        summary="sd-mecha and comfy-mecha: a .mecha recipe",
+        module="mecha.target",
+        suffix=".mecha",
+        near=("mergekit",),
+        takes=_FOLDED | {"dtype"},
     ),
     "comfyui": TargetEntry(
         summary="ComfyUI: a workflow of built-in nodes, as API and as UI file",
         module="comfyui",
         suffix=".comfyui.json",
         near=("mecha", "mergekit"),
+        takes=_FOLDED | {"linked"},
     ),
     "mergekit": TargetEntry(
-        summary="mergekit-pytorch: a YAML file", module="mergekit", suffix=".mergekit.yaml", near=("mecha",)
+        summary="mergekit-pytorch: a YAML file",
+        module="mergekit",
+        suffix=".mergekit.yaml",
+        near=("mecha",),
+        takes=_FOLDED | {"dtype"},
     ),
     "chattiori": TargetEntry(
-        summary="Chattiori-Model-Merger: a command line", module="chattiori", suffix=".chattiori.txt", near=_BLOCK_TOOLS
+        summary="Chattiori-Model-Merger: a command line",
+        module="chattiori",
+        suffix=".chattiori.txt",
+        near=_BLOCK_TOOLS,
+        takes=_FOLDED | {"dtype"},
     ),
-    "meh": TargetEntry(summary="meh (sd-meh): a command line", module="meh", suffix=".meh.txt", near=_BLOCK_TOOLS),
+    "meh": TargetEntry(
+        summary="meh (sd-meh): a command line",
+        module="meh",
+        suffix=".meh.txt",
+        near=_BLOCK_TOOLS,
+        takes=_FOLDED | {"dtype"},
+    ),
     "bbc-mc": TargetEntry(
-        summary="Merge Block Weighted (bbc-mc): a preset", module="bbc_mc", suffix=".bbc-mc.tsv", near=_BLOCK_TOOLS
+        summary="Merge Block Weighted (bbc-mc): a preset",
+        module="bbc_mc",
+        suffix=".bbc-mc.tsv",
+        near=_BLOCK_TOOLS,
+        takes=_FOLDED | {"dtype"},
     ),
     "model-mixer": TargetEntry(
         summary="Model Mixer: settings to paste, and a preset",
         module="model_mixer",
         suffix=".model-mixer.txt",
         near=_BLOCK_TOOLS,
+        takes=_FOLDED,
     ),
     "a1111": TargetEntry(
-        summary="AUTOMATIC1111's Checkpoint Merger: what to set", module="a1111", suffix=".a1111.txt", near=_BLOCK_TOOLS
+        summary="AUTOMATIC1111's Checkpoint Merger: what to set",
+        module="a1111",
+        suffix=".a1111.txt",
+        near=_BLOCK_TOOLS,
+        takes=_FOLDED | {"dtype"},
     ),
     "kohya": TargetEntry(
-        summary="kohya's merge_models.py: a command line", module="kohya", suffix=".kohya.txt", near=_BLOCK_TOOLS
+        summary="kohya's merge_models.py: a command line",
+        module="kohya",
+        suffix=".kohya.txt",
+        near=_BLOCK_TOOLS,
+        takes=_FOLDED | {"dtype"},
     ),
     "script": TargetEntry(
         summary="a Python file that builds the checkpoint with torch, numpy and safetensors alone",
         module="script",
         suffix=".py",
         near=("checkpoint",),
+        takes=_FILE,
     ),
     "lora": TargetEntry(
         summary="the difference to A as a LoRA, near to the recipe but not equal",
         module="lora",
         suffix="-lora.safetensors",
         near=("checkpoint",),
+        takes=frozenset({"dtype", "folded", "no-recipe", "rank"}),
     ),
 }
 """By name, in the order in which people are shown them."""

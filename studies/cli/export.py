@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
 from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
 from studies.cli.recipe_options import RANDOM_OPTIONS, SETTING_OPTIONS, SOURCE_OPTIONS, input_options, with_options
-from studies.review.export_targets import CARD, EXPORT_FORMS
+from studies.review.export_targets import EXPORT_FORMS
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def export(
     overwrite: bool,
 ) -> None:
     """Write the pinned recipe: as a checkpoint, bit for bit as SuperMerger would, or in the form of another tool."""
-    _refuse_licences(to, licences)
+    _refuse_idle_options(to)
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
@@ -122,9 +123,24 @@ def _write_form(
     print_written(done, console())
 
 
-def _refuse_licences(to: str, licences: tuple[str, ...]) -> None:
-    if licences and to != CARD:
-        raise click.UsageError(f"--licence is for --to {CARD}: no other form has a place for it")
+def _refuse_idle_options(to: str) -> None:
+    """Refuse options that were given and make no difference to the form."""
+    context = click.get_current_context()
+    known = {option for form in EXPORT_FORMS.values() for option in form.takes}
+    names = {parameter.name or "": parameter.opts[0].removeprefix("--") for parameter in context.command.params}
+    given = [
+        option
+        for name, option in names.items()
+        if option in known - EXPORT_FORMS[to].takes
+        and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError("\n".join(map(_whose, given)))
+
+
+def _whose(option: str) -> str:
+    forms = ", ".join(name for name, form in EXPORT_FORMS.items() if option in form.takes)
+    return f"--{option} is for --to {forms}: no other form has a place for it"
 
 
 def _refuse_source(out: Path | None, source: Path) -> None:
@@ -165,7 +181,7 @@ def export_recipe(
     **how: Any,
 ) -> None:
     """Export INPUT, anything that `recipe show` reads, as a checkpoint or in the form of another tool."""
-    _refuse_licences(to, licences)
+    _refuse_idle_options(to)
     from engine.exports.content import ExportContent
     from engine.exports.target import ExportOptions
     from engine.files import file_kind

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from engine.architecture.widths import VAE
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError
+from engine.exports.content import ExportContent
 from engine.files import file_kind, write_text
-from engine.merging.metadata import Parent, merge_metadata
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.hashes import remember_hash
@@ -158,7 +158,8 @@ def export_recipe(
     Raises:
         CheckpointError: the file cannot be written, or its text file exists already.
     """
-    from engine.merging.write import write_checkpoint
+    from engine.exports.checkpoint import merged_checkpoint
+    from engine.exports.target import ExportOptions
     from engine.supermerger.instructions import instructions
 
     text = out.with_suffix(".supermerger.txt")
@@ -166,25 +167,15 @@ def export_recipe(
         raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
     if file_kind(text) == "folder":
         raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
-    parents = {name: Parent(path=models[name], sha256=hashes[name]) for name in recipe.models}
-    facts = {
-        "dtype": output.dtype,
-        "arithmetic": output.arithmetic,
-        "pruned": output.prune,
-        "vae": output.vae.name if output.vae else None,
-    }
-    more = facts | ({"approval": dict(approval)} if approval else {})
-    named = "".join(f"model {name}: {one.path.name}  sha256 {one.sha256}\n" for name, one in parents.items())
+    used = {name: models[name] for name in recipe.models}
+    named = "".join(f"model {name}: {path.name}  sha256 {hashes[name]}\n" for name, path in used.items())
     baked = f"  bake in VAE: {output.vae.name}\n" if output.vae else ""
     words = f"{named}\n{instructions(recipe)}\n{baked}"
-    checkpoint = write_checkpoint(
-        recipe,
-        models,
+    facts = {"approval": dict(approval)} if approval else {}
+    checkpoint = merged_checkpoint(
+        ExportContent(recipe=recipe, title=out.stem, models=used, hashes=hashes, facts=facts),
         out,
-        output=output,
-        metadata=merge_metadata(recipe, parents, more) if with_recipe else {},
-        progress=progress,
-        overwrite=overwrite,
+        ExportOptions(output=output, overwrite=overwrite, with_recipe=with_recipe, progress=progress),
     )
     if with_recipe:
         write_text(text, words)

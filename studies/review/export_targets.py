@@ -23,18 +23,21 @@ class ExportForm:
     """What it is, for people."""
     suffix: str
     """What the name of its file or folder ends with."""
+    takes: frozenset[str] = frozenset()
+    """The options that make a difference to it, as the command line calls them without their dashes."""
     is_renewed: bool = False
     """Whether pages write it again where it is there already: what it says changes."""
 
 
 def _form_of_target(name: str, entry: TargetEntry) -> ExportForm:
-    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix)
+    return ExportForm(name=name, summary=entry.summary, suffix=entry.suffix, takes=entry.takes)
 
 
 _CARD = ExportForm(
     name=CARD,
     summary="a recipe card to show and share: a picture, Markdown and JSON",
     suffix=".card.md",
+    takes=frozenset({"dtype", "licence", "vae"}),
     is_renewed=True,
 )
 
