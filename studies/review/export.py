@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from engine.architecture.widths import VAE
 from engine.checkpoints.header import read_header
 from engine.errors import CheckpointError
-from engine.exports.content import ExportContent
 from engine.files import file_kind, write_text
 from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
@@ -159,6 +158,7 @@ def export_recipe(
         CheckpointError: the file cannot be written, or its text file exists already.
     """
     from engine.exports.checkpoint import merged_checkpoint
+    from engine.exports.content import ExportContent
     from engine.exports.target import ExportOptions
     from engine.supermerger.instructions import instructions
 
