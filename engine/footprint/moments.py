@@ -25,6 +25,8 @@ VAE_PIXELS = 2**20
 """Pixels of all pictures that the VAE works on at once at most."""
 TILE_SIDE = 512
 """The side in pixels of a tile that the VAE works on."""
+WORKING = "working memory"
+"""Name of what networks make and drop while they work."""
 CUDA, LIBRARIES, GAPS = "CUDA", "libraries", "gaps"
 """Names of what is assumed and not counted."""
 ASSUMED = frozenset({CUDA, LIBRARIES, GAPS})
@@ -61,7 +63,7 @@ def moments_of(
     }
     for name, (present, memory) in working.items():
         there = {part: size for part, size in can_wait.items() if not form.waits or part in present}
-        yield name, always | there | {"working memory": memory, GAPS: int(memory * SPARE_SHARE)}
+        yield name, always | there | {WORKING: memory, GAPS: int(memory * SPARE_SHARE)}
 
 
 def _decoding(demand: Demand, form: Form, batch: int, decoded: int) -> int:

@@ -83,10 +83,7 @@ class MemoryPlan:
         """What lies in main memory beside a GPU, in bytes by name; on a CPU all lies there, as ``moments`` has it."""
         if not self.room.is_gpu:
             return {}
-        live = live_of(self.demand)
-        waiting = live.text + live.vae + self.demand.scorers if self.form.waits else 0
-        passing = STREAM_BYTES * self.demand.parent_count
-        return {"libraries": LIBRARY_BYTES, "parents": self.on_host, "waiting": waiting, "scratch": passing}
+        return {"parents": self.on_host} | _beside_parents(self.demand, self.form)
 
     @property
     def fits(self) -> bool:
@@ -127,20 +124,27 @@ def choose(demand: Demand, room: Room) -> MemoryPlan:
 
 def _plan(demand: Demand, room: Room, form: Form, left: int) -> MemoryPlan:
     """The plan for one picture at once, where the device has some bytes left for parents."""
-    near, on_host, in_files = _parents(demand, room, left)
+    spare = room.ram - RAM_SPARE - sum(_beside_parents(demand, form).values())
+    near, on_host, in_files = _parents(demand, room, left, max(spare, 0))
     return MemoryPlan(
         demand=demand, room=room, form=form, batch=1, decoded=1, on_device=near, on_host=on_host, in_files=in_files
     )
 
 
-def _parents(demand: Demand, room: Room, left: int) -> tuple[int, int, int]:
-    """The bytes of parents on the device, in main memory beside it, and in the files."""
+def _beside_parents(demand: Demand, form: Form) -> dict[str, int]:
+    """What lies in main memory beside a GPU, but for the parents."""
+    live = live_of(demand)
+    waiting = live.text + live.vae + demand.scorers if form.waits else 0
+    return {"libraries": LIBRARY_BYTES, "waiting": waiting, "scratch": STREAM_BYTES * demand.parent_count}
+
+
+def _parents(demand: Demand, room: Room, left: int, spare: int) -> tuple[int, int, int]:
+    """The bytes of parents on the device, in main memory beside it, and in the files, where there is so much room."""
     whole, asked = demand.parents.total, demand.asked.parents
     if not room.is_gpu and asked == "host":  # its main memory is the device
         return whole, 0, 0
     near = min(max(left, 0), whole) if asked in (AUTO, "device") else 0
-    spare = max(room.ram - RAM_SPARE - LIBRARY_BYTES, 0) if room.is_gpu and asked != "disk" else 0
-    on_host = min(whole - near, spare)
+    on_host = min(whole - near, spare) if room.is_gpu and asked != "disk" else 0
     return near, on_host, whole - near - on_host
 
 
