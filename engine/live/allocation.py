@@ -27,10 +27,12 @@ class Memory:
 
     Attributes:
         device: whose.
+        separate: whether the device has memory of its own, apart from the machine's.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self.separate = device.type != "cpu"
         self._pins = device.type == "cuda"
 
     def on_device(self, elements: int, dtype: torch.dtype) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import cast
 
 import torch
 
@@ -15,7 +14,7 @@ from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import Region, memory_order
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
-from engine.live.residence import RENDERING_ROOM, RESIDENCES, Residence, residence_for
+from engine.live.residence import RENDERING_ROOM, RESIDENCES, residence_for
 
 
 class FirstReading:
@@ -64,7 +63,7 @@ def make_room_for(
     free = memory.free_on_device()
     regions = _regions(live, dtype, memory)
     room = RENDERING_ROOM[live.family.name] if parents == "auto" else None
-    first = cast("Residence", parents) if parents in RESIDENCES else RESIDENCES[0]
+    first = parents if parents in RESIDENCES else RESIDENCES[0]
     kept = Parents.of(checkpoints, live.shapes, memory, first, room)
     for region in regions if with_vae else regions[:-1]:
         kept.add(region)

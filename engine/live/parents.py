@@ -145,7 +145,7 @@ class Parents:
     def is_near(self, key: str) -> bool:
         """Whether the parents of a key can be computed with where they lie."""
         home = self.homes[key]
-        return home.residence == "device" or (home.residence == "host" and self.memory.device.type == "cpu")
+        return home.residence == "device" or (home.residence == "host" and not self.memory.separate)
 
     def tensor(self, name: str, key: str) -> Tensor:
         """Return a model's tensor on the device, in the shape of its file; a view where it lies there.
@@ -206,8 +206,12 @@ class Parents:
             return
         home = Home(residence=tensors[0], dtypes=first.dtypes, start=first.start, tensors=tensors[1])
         stored = replace(home, residence="disk", tensors=())
-        for number, tensor in enumerate(home.tensors):
-            self.streamer.fill(first.region, stored, number, tensor)
+        try:
+            for number, tensor in enumerate(home.tensors):
+                self.streamer.fill(first.region, stored, number, tensor)
+        except OUT_OF_MEMORY:  # not even for the way there
+            self._step_down(home.residence)
+            return
         self.homes |= {key: home for segment in stretch for key in segment.keys}
 
     def _allocated(self, elements: int, dtypes: tuple[torch.dtype, ...]) -> tuple[Residence, tuple[Tensor, ...]] | None:
@@ -235,7 +239,7 @@ class Parents:
         """From now on, nothing more goes where there is no room."""
         if self.residence != residence:
             return
-        step = 2 if residence == "device" and self.memory.device.type == "cpu" else 1  # its main memory is the same
+        step = 2 if residence == "device" and not self.memory.separate else 1
         self.residence = RESIDENCES[min(RESIDENCES.index(residence) + step, len(RESIDENCES) - 1)]
         log.warning(
             'the parents do not all fit with parents = "%s": the rest is kept as with "%s"', residence, self.residence

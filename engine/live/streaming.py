@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,9 +15,9 @@ from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import ALIGNMENT, Region
 
 CPU_PIECE = 1 << 18
-"""Elements of a piece on a CPU: those of two models stay in the cache of a core."""
+"""Elements of a piece that is read from a file and used where it lies: those of two models stay in a core's cache."""
 GPU_PIECE = 1 << 23
-"""Elements of a piece on a GPU: 16 MB in fp16, which a copy needs to be quick."""
+"""Elements of a piece that is copied to a device: 16 MB in fp16, which a copy needs to be quick."""
 LEAST_PIECE = 16 * ALIGNMENT
 """Elements of the smallest piece that is tried where memory is short."""
 SLOTS = 2
@@ -74,19 +74,14 @@ class Streamer:
         memory: where the scratch comes from.
         files: what pieces are read from.
         widest: for each file, the bytes of its largest number.
-        ahead: how many pieces are on their way while one is used; None: one on a GPU, none on a CPU.
     """
 
-    def __init__(
-        self, memory: Memory, files: Sequence[Checkpoint], widest: Sequence[int], *, ahead: int | None = None
-    ) -> None:
+    def __init__(self, memory: Memory, files: Sequence[Checkpoint], widest: Sequence[int]) -> None:
         self._memory, self._files, self._widest = memory, files, widest
-        self._on_gpu = memory.device.type == "cuda"
-        self._ahead = int(self._on_gpu) if ahead is None else ahead
-        self.piece = GPU_PIECE if self._on_gpu else CPU_PIECE
+        self.piece = GPU_PIECE if memory.separate else CPU_PIECE
         self._on_device: list[list[Tensor]] = []
         self._on_host: list[list[Tensor]] = []
-        self._traffic = _Traffic(memory.device) if self._on_gpu else None
+        self._traffic = _Traffic(memory.device) if memory.device.type == "cuda" else None
 
     @property
     def scratch(self) -> int:
@@ -120,7 +115,7 @@ class Streamer:
         for number, piece in enumerate(pieces):
             slot = number % len(self._on_device)
             waiting.append((piece, slot, self._send(piece, slot)))
-            if len(waiting) > self._ahead:
+            if len(waiting) == len(self._on_device):
                 self._use(*waiting.pop(0), use)
         for entry in waiting:
             self._use(*entry, use)
@@ -162,13 +157,13 @@ class Streamer:
 
     def _send(self, piece: Piece, slot: int) -> dict[int, Tensor]:
         """Start the way of a piece; returns where it will lie."""
-        if self._traffic is None:  # parents in the main memory of a CPU are used where they lie
+        if not self._memory.separate:  # what is in main memory is used where it lies, so it never comes here
             return {number: self._read(piece, number, self._on_device[slot][number]) for number in piece.files}
-        if not piece.source.tensors:
+        if self._traffic and not piece.source.tensors:
             self._traffic.wait_for_staging(slot)
         staged = {number: self._staged(piece, number, slot) for number in piece.files}
         found: dict[int, Tensor] = {}
-        with self._traffic.copying(slot):
+        with self._traffic.copying(slot) if self._traffic else nullcontext():
             for number, tensor in staged.items():
                 found[number] = _as(self._on_device[slot][number], tensor.dtype, len(tensor))
                 found[number].copy_(tensor, non_blocking=True)
@@ -200,9 +195,9 @@ class Streamer:
 
     def _slots(self) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         sizes = [self.piece * size for size in self._widest]
-        slots = range(SLOTS if self._ahead else 1)
+        slots = range(SLOTS if self._memory.separate else 1)
         device = [[self._memory.on_device(size, torch.uint8) for size in sizes] for _ in slots]
-        if not self._on_gpu:
+        if not self._memory.separate:
             return device, []
         return device, [[self._memory.on_host(size, torch.uint8) for size in sizes] for _ in slots]
 
