@@ -49,6 +49,11 @@ class Arithmetic:
         self._other = torch.empty_like(self._sum)
         self._rounded = torch.empty(self._piece, dtype=round_to, device=device)
 
+    @property
+    def scratch(self) -> int:
+        """Bytes of its scratch memory."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (self._sum, self._other, self._rounded))
+
     @torch.no_grad()
     def evaluate(self, row: TensorRow, read: Read, out: Tensor) -> None:
         """Write a plain row, or one with a shift, into ``out``, rounded.
