@@ -1,4 +1,4 @@
-"""Every measurement of a GPU in one run of under ten minutes: ``make bench-gpu``, or ``python -m tests.benchmarks.gpu``.
+"""Every measurement of a GPU in one run of under ten minutes: ``make bench-gpu``.
 
 Each section is a process of its own, with a limit of time: one that runs out of memory, hangs or fails says so, and the
 next goes on. ``--tiny`` runs all of it on the models of the sample world, on a CPU too, to see that the script works.

@@ -1,4 +1,4 @@
-"""The sections of ``make bench-gpu``, each a process: ``python -m tests.benchmarks.gpu.sections NAME FOLDER DEVICE``."""
+"""The sections of ``make bench-gpu``, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def limit(bench: Bench, gigabytes: int) -> None:
         with bench.opened("sdxl", parents) as engine:
             for ratio in (0.2, 0.4, 0.6):
                 engine.build(bench.flat("sdxl", ratio))
-            build = median_seconds(lambda n: engine.build(bench.flat("sdxl", 0.3 + n / 50)), bench.device, 3)  # noqa: B023
+            build = median_seconds(lambda n: engine.build(bench.flat("sdxl", 0.3 + n / 50)), bench.device, 3)
             engine.render([shot(bench, 0)])
             print(f"{gigabytes} GB, parents {parents}: {engine.parents}, {engine.memory()}")
             print(f"  full build {build * 1e3:.0f} ms, peak {peak_gb(bench.device):.2f} GB")
@@ -133,7 +133,7 @@ def host(bench: Bench) -> None:
             for ratio in (0.2, 0.4, 0.6, 0.3):
                 engine.build(bench.flat("sdxl", ratio))
             kept[parents] = digests(engine)
-            seconds = median_seconds(lambda n: engine.build(bench.flat("sdxl", 0.3 + n / 50)), bench.device, 3)  # noqa: B023
+            seconds = median_seconds(lambda n: engine.build(bench.flat("sdxl", 0.3 + n / 50)), bench.device, 3)
             wait(bench.device)
         print(f"parents {parents}: a full build takes {seconds * 1e3:.0f} ms")
     if any(one != kept["device"] for one in kept.values()):
