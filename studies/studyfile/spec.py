@@ -50,6 +50,11 @@ class Storage:
         """The file where the hashes of the study's model files are remembered."""
         return self.folder / "hashes.json"
 
+    @property
+    def reference_features(self) -> Path:
+        """The folder where the features of the reference pictures are kept."""
+        return self.folder / "reference_features"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
@@ -298,7 +303,8 @@ class StudySpec:
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
-        return self.scoring.panel_settings(self.target, self.shots)
+        settings = self.scoring.panel_settings(self.target, self.shots)
+        return replace(settings, kept=self.storage.reference_features)
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
