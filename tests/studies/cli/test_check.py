@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from studies.cli.main import main
-from tests.studies.sample_study import small_study
+from tests.studies.sample_study import write_small_study
 
 
 def check(study: Path, *options: str) -> Result:
@@ -18,7 +18,7 @@ def check(study: Path, *options: str) -> Result:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_study(tmp_path_factory.mktemp("check")).storage.file
+    return write_small_study(tmp_path_factory.mktemp("check"))
 
 
 def line_of(result: Result, start: str) -> str:
