@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from engine.devices import device_of, worker_devices
 from engine.errors import Named
-from engine.footprint.demand import Demand, Room
+from engine.footprint.demand import Room
 from engine.footprint.machine import available_ram, free_memory, total_memory, total_ram
 from engine.footprint.moments import CONTEXT_BYTES
 from engine.footprint.plan import choose
-from engine.prompts.parts import prompt_parts
-from engine.shots.shot import Shot
+from studies.inputs.demand import demand_of
 from studies.preflight.estimate import size_text
 from studies.preflight.findings import Finding
 from studies.preflight.memory_text import holdings_text, plan_text, ways_out
-from studies.preflight.moved import moved_parents
 from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
@@ -109,61 +107,3 @@ def machine_of(spec: StudySpec, around: Surroundings) -> Machine:
     free = min(free_memory(device) + CONTEXT_BYTES, total)  # this process has a context there too
     rooms = [Room(device=one // sharing, ram=other, is_gpu=True) for one, other in zip((free, total), ram, strict=True)]
     return Machine(free=rooms[0], whole=rooms[1], name=str(device), sharing=sharing)
-
-
-def demand_of(spec: StudySpec, models: Mapping[str, Checkpoint], settings: PanelSettings, *, is_gpu: bool) -> Demand:
-    """Return what a study asks of memory.
-
-    Args:
-        spec: the study.
-        models: by letter, opened.
-        settings: of the panel, whose encoders take memory.
-        is_gpu: whether the device is a GPU.
-    """
-    rendering, shots = spec.rendering, spec.shots
-    width, height = max((_size(shot) for shot in shots.every), key=lambda size: size[0] * size[1])
-    automatic = "fp16" if is_gpu else "fp32"
-    drawn = min(spec.search.shots_per_trial or len(shots.trials), len(shots.trials))
-    files = {model.path.resolve() for model in models.values()}
-    return Demand(
-        widths=models["A"].widths,
-        precision=automatic if rendering.precision == "auto" else rendering.precision,
-        width=width,
-        height=height,
-        pictures=min(drawn, _most_at_once(width * height, is_gpu=is_gpu)),
-        rows=max(_rows(shot) for shot in shots.passes),
-        parents=moved_parents(spec.search.space, models, vae=rendering.merges_vae),
-        parent_count=len(files),
-        scorers=encoder_bytes(settings),
-        asked=rendering.memory,
-    )
-
-
-def _size(shot: Shot) -> tuple[int, int]:
-    """Width and height of the largest of a shot's passes, and of its picture."""
-    sizes = [(one.width, one.height) for one in shot.passes]
-    return max([*sizes, shot.picture_size], key=lambda size: size[0] * size[1])
-
-
-def _rows(shot: Shot) -> int:
-    """Rows of the UNet's batch for a shot: one for each part of its prompt, and one for the negative."""
-    return len(prompt_parts(shot.prompt)) + 1
-
-
-def _most_at_once(pixels: int, *, is_gpu: bool) -> int:
-    import torch
-
-    from engine.rendering.batches import most_at_once
-
-    return most_at_once(pixels, torch.device("cuda" if is_gpu else "cpu"))
-
-
-def encoder_bytes(settings: PanelSettings) -> int:
-    """Return the bytes of all encoders of a panel that are known, in float32, as they are held."""
-    from engine.files import file_kind
-    from scorers.catalogue import lookup as catalogue
-    from scorers.panel.registry import sources_of
-
-    names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
-    files = [one.weights for one in sources_of(settings, names).encoders.values() if file_kind(one.weights) == "file"]
-    return sum(path.stat().st_size for path in files)

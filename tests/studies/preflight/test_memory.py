@@ -13,9 +13,10 @@ from engine.architecture.widths import FamilyName
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.footprint.options import MemoryOptions
 from engine.shots.hires import Hires
+from studies.inputs.demand import demand_of
 from studies.preflight import memory
 from studies.preflight.findings import Finding
-from studies.preflight.memory import Surroundings, demand_of, machine_of, memory_findings
+from studies.preflight.memory import Surroundings, machine_of, memory_findings
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.engine.sparse_files import sparse_checkpoint
@@ -55,7 +56,9 @@ def test_the_plan_of_a_card_that_is_not_here(tmp_path: Path) -> None:
     assert re.search(r"about 1\d GB; 13 GB are free; most while decoding: .*UNet 5\.1 GB", total.problem.what)
     assert plan.where == "memory plan"
     said = plan.problem.what
-    assert re.match(r'parents = "host" \(\d+ MB on the device, [\d.]+ GB in main memory\); text encoders, VAE and ', said)
+    assert re.match(
+        r'parents = "host" \(\d+ MB on the device, [\d.]+ GB in main memory\); text encoders, VAE and ', said
+    )
     assert "3 pictures at once" in said
     assert re.search(r"a trial moves [\d.]+ GB at most, about [\d.]+ s at 12 GB/s over PCIe$", said)
 

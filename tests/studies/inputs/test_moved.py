@@ -13,7 +13,7 @@ from engine.recipes.blocks import block_of
 from search.space.build import build_space
 from search.space.frame import RecipeFrame
 from search.space.space import Space
-from studies.preflight.moved import moved_keys, moved_parents
+from studies.inputs.moved import moved_keys, moved_parents
 from tests.engine.sparse_files import sparse_checkpoint
 
 
