@@ -58,5 +58,5 @@ class Form:
     """Whether encoders and VAE wait in main memory while others are at work."""
     vae: str
     """The VAE's number format."""
-    tiled: bool
-    """Whether the VAE works in tiles."""
+    strips: bool
+    """Whether the VAE works strip by strip."""

@@ -23,8 +23,6 @@ SCORING_BYTES = 300_000_000
 """Working memory of the scorers' encoders, which look at 16 pictures at a time."""
 VAE_PIXELS = 2**20
 """Pixels of all pictures that the VAE works on at once at most."""
-TILE_SIDE = 512
-"""The side in pixels of a tile that the VAE works on."""
 WORKING = "working memory"
 """Name of what networks make and drop while they work."""
 CUDA, LIBRARIES, GAPS = "CUDA", "libraries", "gaps"
@@ -58,7 +56,7 @@ def moments_of(
     working: dict[str, tuple[tuple[str, ...], int]] = {
         "building": (("text encoders", "VAE"), 0),
         "rendering": ((), unet),
-        "decoding": (("VAE",), _decoding(demand, form, batch, decoded)),
+        "decoding": (() if form.strips else ("VAE",), _decoding(demand, form, batch, decoded)),
         "scoring": (("scorers",), SCORING_BYTES if demand.scorers else 0),
     }
     for name, (present, memory) in working.items():
@@ -67,13 +65,10 @@ def moments_of(
 
 
 def _decoding(demand: Demand, form: Form, batch: int, decoded: int) -> int:
-    """The VAE's working memory, with its weights in half precision where it works in that, and the pictures."""
+    """The VAE's working memory, and the pictures that it makes."""
     width, height = demand.width, demand.height
     pictures = 3 * FLOAT_BYTES["fp32"] * width * height * batch
-    if form.tiled:
-        width, height = min(width, TILE_SIDE), min(height, TILE_SIDE)
-    weights = 0 if form.vae == "fp32" else live_of(demand).vae // 2
-    return decode_bytes(demand.widths, form.vae, width, height, decoded) + weights + pictures
+    return decode_bytes(demand.widths, form.vae, width, height, decoded, strips=form.strips) + pictures
 
 
 def decoded_at_once(width: int, height: int, pictures: int) -> int:

@@ -45,7 +45,7 @@ class TableWords:
     families: Mapping[FamilyName, str]
     near: str
     """That some of the parents lie on the card; has places for `residence`, `near` and `all`."""
-    tiles: str
+    strips: str
     stay: str
     """That text encoders, VAE and the scorers' encoders are always on the card."""
     wait: str
@@ -57,7 +57,7 @@ ENGLISH = TableWords(
     columns=("card", "model, pictures", "`parents`", "at once", "VAE", "encoders", "a trial moves at most"),
     families={"sd1": "SD1.5, 512 x 768", "sdxl": "SDXL, 1024 x 1024"},
     near="`{residence}`, {near} of {all} on the card",
-    tiles=", in tiles",
+    strips=" in strips",
     stay="on the card",
     wait="wait in main memory",
     nothing="nothing",
@@ -74,7 +74,7 @@ JAPANESE = TableWords(
     ),
     families={"sd1": "SD1.5、512 x 768", "sdxl": "SDXL、1024 x 1024"},
     near="`{residence}`、{all} のうち {near} を GPU に",
-    tiles="、タイル分割",
+    strips="、帯ごとに分割",
     stay="GPU に常駐",
     wait="使わない間はメインメモリ",
     nothing="なし",
@@ -114,7 +114,7 @@ def _rows(words: TableWords) -> Iterator[tuple[str, ...]]:
             near, whole = _gigabytes(plan.on_device), _gigabytes(plan.demand.parents.total)
             told = words.near.format(residence=plan.residence, near=near, all=whole)
             parents = f"`{plan.residence}`" if plan.residence == "device" else told
-            vae = plan.form.vae + words.tiles * plan.form.tiled
+            vae = plan.form.vae + words.strips * plan.form.strips
             moves = f"{_gigabytes(plan.bus_bytes)}, {plan.seconds:.1f} s" if plan.bus_bytes else words.nothing
             encoders = words.wait if plan.form.waits else words.stay
             yield f"{card} GB", name, parents, str(plan.batch), vae, encoders, moves

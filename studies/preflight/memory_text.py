@@ -35,7 +35,7 @@ def _parents_text(plan: MemoryPlan) -> str:
 
 def _form_text(plan: MemoryPlan) -> str:
     waiting = "text encoders, VAE and scorers wait in main memory" if plan.form.waits else ""
-    vae = f"VAE in {plan.form.vae}{', in tiles' if plan.form.tiled else ''}"
+    vae = f"VAE in {plan.form.vae}{' in strips' if plan.form.strips else ''}"
     return "; ".join(filter(None, (waiting, vae)))
 
 
@@ -64,30 +64,39 @@ def ways_out(demand: Demand, plan: MemoryPlan, *, enlarged: bool) -> str:
         plan: its plan, which does not fit.
         enlarged: whether hires fix makes the pictures larger than the study file has them.
     """
-
-    def fits(changed: Demand) -> bool:
-        return choose(changed, plan.room).fits
-
-    ways: list[str] = []
-    if demand.asked != ANYTHING and fits(replace(demand, asked=ANYTHING)):
-        ways.append("leave parents, encoders, vae_precision and vae_tiles under [device] at auto")
-    if plan.room.is_gpu and demand.precision == "fp32" and fits(replace(demand, precision="fp16")):
-        ways.append('write [device] precision = "fp16"')
-    smaller = (replace(demand, width=width, height=height) for width, height in _smaller_sizes(demand))
-    if one := next((one for one in smaller if fits(one)), None):
-        size = f"pictures of {one.width} x {one.height}" if enlarged else f"width = {one.width}, height = {one.height}"
-        ways.append(f"{'make' if enlarged else 'write [render]'} {size} at most")
-    if demand.scorers and fits(replace(demand, scorers=0)):
-        ways.append("choose smaller encoders under [scorers]")
-    if ways:
-        return "; or ".join(ways)
+    room, texts = plan.room, list[str]()
+    single = [text for text, changed in _changes(demand, is_gpu=room.is_gpu) if choose(changed, room).fits]
+    single += _smaller(demand, plan, enlarged=enlarged)
+    if single:
+        return "; or ".join(single)
+    while step := next(_changes(demand, is_gpu=room.is_gpu), None):
+        text, demand = step
+        texts.append(text)
+        if choose(demand, room).fits:
+            return f"{', and '.join(texts)}, together"
+        if smaller := _smaller(demand, plan, enlarged=enlarged):
+            return f"{', and '.join([*texts, *smaller])}, together"
     standing = sum(size for name, size in plan.moments[plan.tightest].items() if name != WORKING)
     return f"models and encoders alone take {size_text(standing)}: take a device with more memory"
 
 
-def _smaller_sizes(demand: Demand) -> Iterator[tuple[int, int]]:
-    """Smaller pictures of about the same proportions, the largest first."""
+def _changes(demand: Demand, *, is_gpu: bool) -> Iterator[tuple[str, Demand]]:
+    """What a user can change beside the pictures, in words, and the demand then."""
+    if demand.asked != ANYTHING:
+        text = "leave parents, encoders and vae_precision under [device] at auto"
+        yield text, replace(demand, asked=ANYTHING)
+    if is_gpu and demand.precision == "fp32":
+        yield 'write [device] precision = "fp16"', replace(demand, precision="fp16")
+    if demand.scorers:
+        yield "choose smaller encoders under [scorers]", replace(demand, scorers=0)
+
+
+def _smaller(demand: Demand, plan: MemoryPlan, *, enlarged: bool) -> list[str]:
+    """The largest pictures of about the same proportions that fit, in words; empty where none do."""
     short = min(demand.width, demand.height)
     for side in range(short - SIDE_STEP, LEAST_SIDE - 1, -SIDE_STEP):
         width, height = (round(one * side / short / SIDE_STEP) * SIDE_STEP for one in (demand.width, demand.height))
-        yield width, height
+        if choose(replace(demand, width=width, height=height), plan.room).fits:
+            size = f"pictures of {width} x {height}" if enlarged else f"width = {width}, height = {height}"
+            return [f"{'make' if enlarged else 'write [render]'} {size} at most"]
+    return []

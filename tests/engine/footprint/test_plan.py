@@ -57,7 +57,7 @@ def test_every_moment_counts_what_lies_there() -> None:
 def test_the_smaller_the_card_the_more_leaves_it() -> None:
     cards = [on_card(size) for size in (8, 10, 12, 16, 24)]
     assert all(plan.fits for plan in cards)
-    assert [plan.form.tiled for plan in cards] == [True, False, False, False, False]
+    assert [plan.form.strips for plan in cards] == [True, True, False, False, False]
     assert [plan.form.waits for plan in cards] == [True, True, True, False, False]
     near = [plan.on_device for plan in cards]
     assert near[-1] == STUDY.parents.total
@@ -85,9 +85,8 @@ def test_what_was_asked_for_is_kept() -> None:
     assert on_card(24, parents="host").on_device == 0
     disk = on_card(24, parents="disk")
     assert (disk.residence, disk.in_files) == ("disk", STUDY.parents.total)
-    assert on_card(24, encoders="host").form == Form(waits=True, vae="fp32", tiled=False)
-    assert on_card(24, vae_precision="bf16", vae_tiles="on").form == Form(waits=False, vae="bf16", tiled=True)
-    assert not on_card(8, vae_tiles="off", vae_precision="fp32").fits
+    assert on_card(24, encoders="host").form == Form(waits=True, vae="fp32", strips=False)
+    assert on_card(24, vae_precision="bf16").form == Form(waits=False, vae="bf16", strips=True)
     assert not on_card(8, encoders="device").fits
 
 
@@ -126,5 +125,5 @@ def test_a_cpu_has_main_memory_alone() -> None:
 def test_where_nothing_fits_the_smallest_plan_is_told() -> None:
     plan = on_card(4)
     assert not plan.fits
-    assert plan.form == Form(waits=True, vae="fp16", tiled=True)
+    assert plan.form == Form(waits=True, vae="fp16", strips=True)
     assert plan.batch == 1

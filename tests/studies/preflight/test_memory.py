@@ -69,7 +69,7 @@ def test_a_large_card_moves_nothing_and_a_small_one_nearly_everything(tmp_path: 
         'parents = "device" (10 GB on the device); VAE in fp32; 3 pictures at once; a trial moves nothing'
     )
     small = found(spec, models, vram=8)[1].problem.what
-    assert "text encoders, VAE and scorers wait in main memory; VAE in fp16" in small
+    assert "text encoders, VAE and scorers wait in main memory; VAE in fp32 in strips; 3 pictures" in small
     disk = replace(spec, rendering=replace(spec.rendering, memory=MemoryOptions(parents="disk")))
     assert 'parents = "disk" (10 GB in their files)' in found(disk, models, vram=48)[1].problem.what
 
@@ -90,12 +90,16 @@ def test_what_does_not_fit_is_an_error_with_ways_out_that_fit(tmp_path: Path) ->
     (error,) = found(spec, models, vram=8)
     assert error.level == "error"
     assert re.fullmatch(r"about \d+ GB, and the GPU has 8\.6 GB", error.problem.what)
-    assert error.problem.remedy.startswith("models and encoders alone take")
-    half, models = study(tmp_path, "sdxl", 2048, vae_tiles="off", precision="fp16")
-    (error,) = found(half, models, vram=8)
-    assert error.problem.remedy.startswith(
-        "leave parents, encoders, vae_precision and vae_tiles under [device] at auto"
+    assert re.fullmatch(
+        r"leave parents, encoders and vae_precision under \[device\] at auto, and write \[device\] precision = "
+        r'"fp16", and write \[render\] width = (\d+), height = \1 at most, together',
+        error.problem.remedy,
     )
+    (hopeless,) = found(spec, models, vram=4)
+    assert re.fullmatch(r"models and encoders alone take \d+ GB: take a .*", hopeless.problem.remedy)
+    half, models = study(tmp_path, "sdxl", 1024, encoders="device", precision="fp16")
+    (error,) = found(half, models, vram=8)
+    assert error.problem.remedy.startswith("leave parents, encoders and vae_precision under [device] at auto")
     width, height = (int(number) for number in re.findall(r"(?:width|height) = (\d+)", error.problem.remedy))
     render = [replace(shot, width=width, height=height) for shot in half.shots.trials]
     shots = replace(half.shots, trials=tuple(render), proof=tuple(render))
@@ -135,7 +139,7 @@ def test_the_largest_pass_counts_and_hires_fix_is_named_as_what_it_is(tmp_path: 
     settings = spec.scoring.panel_settings(spec.target, spec.shots)
     demand = demand_of(large, models, settings, is_gpu=True)
     assert (demand.width, demand.height, demand.precision, demand.rows) == (2048, 2048, "fp16", 2)
-    asked = MemoryOptions(vae_tiles="off", vae_precision="fp32")
+    asked = MemoryOptions(encoders="device")
     tight = replace(large, rendering=replace(large.rendering, memory=asked))
     (error,) = found(tight, models, vram=6)
     assert re.search(r"make pictures of (\d+) x \1 at most", error.problem.remedy)
