@@ -1,13 +1,14 @@
 """The live weights: parents resident, the merged model in place, rewritten only where a recipe changes.
 
 Parents and live model lie in the regions of ``engine.live.memory``. Parameters are views of the live buffers, so
-building a recipe is a few passes over contiguous segments and no address ever changes.
+building a recipe is a few passes over contiguous segments. No address of the UNet ever changes; text encoders and VAE
+move as a whole when they are parked on the host.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -15,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.architecture.layout import VAE
-from engine.architecture.widths import Shape
+from engine.architecture.widths import UNET, Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, RecipeError
 from engine.live.memory import Region, load_parents, memory_order
 from engine.live.model import LiveModel
+from engine.live.parking import TEXT, VAE_PART, Parking
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
 from engine.modes.rows import TensorRow
@@ -65,6 +67,7 @@ class LiveWeights:
         # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
         self._places = {key: live.places(key) for key in self.keys}
         self._addresses = {key: _addresses(places) for key, places in self._places.items()}
+        self._parking = Parking({TEXT: regions[0], VAE_PART: regions[-1]}, live.bind, self._note_addresses)
 
     @classmethod
     def load(
@@ -91,9 +94,11 @@ class LiveWeights:
         """
         keys = memory_order(live.shapes)
         last = [key for key in keys if key.startswith(VAE)]
-        rest = [key for key in keys if not key.startswith(VAE)]
-        regions = [_region(live, part, kind, device) for part, kind in ((rest, dtype), (last, torch.float32))]
-        load_parents(regions if vae is None else regions[:1], checkpoints, progress)
+        unet = [key for key in keys if key.startswith(UNET)]
+        text = [key for key in keys if not key.startswith((VAE, UNET))]
+        parts = ((text, dtype), (unet, dtype), (last, torch.float32))
+        regions = [_region(live, part, kind, device) for part, kind in parts]
+        load_parents(regions if vae is None else regions[:-1], checkpoints, progress)
         for region in regions:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
@@ -119,7 +124,7 @@ class LiveWeights:
         self._check(plan)
         started = time.perf_counter()
         stale = self._update_prepasses(plan)
-        regions = self._regions if self._vae_is_merged else self._regions[:1]
+        regions = self._regions if self._vae_is_merged else self._regions[:-1]
         rows = {key: plan.rows[key] for region in regions for key in region.sizes}
         changed = {key: row for key, row in rows.items() if self._built.get(key) != row or (stale and row.runs & stale)}
         segments = elements = 0
@@ -147,6 +152,7 @@ class LiveWeights:
         if vae is None:
             self._merge_vae(region)
             return
+        self._parking.prepare(region)
         for key in region.sizes:
             self._built.pop(key, None)
             region.view(key, region.live).copy_(vae[key].reshape(-1))
@@ -175,6 +181,25 @@ class LiveWeights:
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.live).view(self.live.shapes[key])
 
+    def park(self, part: str) -> bool:
+        """Move a part, "text" or "vae", to the host until it is fetched; return whether the device has more memory."""
+        return self._parking.park(part)
+
+    def fetch(self, part: str) -> None:
+        """Bring a parked part, "text" or "vae", back to the device; its parameters have new addresses.
+
+        Raises:
+            torch.OutOfMemoryError: It does not fit.
+        """
+        self._parking.fetch(part)
+
+    def make_room(self) -> bool:
+        """Give up memory of the device that rendering can do without; return whether there was any."""
+        return False
+
+    def _note_addresses(self, keys: Iterable[str]) -> None:
+        self._addresses.update({key: _addresses(self._places[key]) for key in keys})
+
     def _update_prepasses(self, plan: MergePlan) -> frozenset[int]:
         """Do the pre-passes that have not been done yet, over the files; return the numbers of those runs."""
         stale: set[int] = set()
@@ -201,6 +226,7 @@ class LiveWeights:
         return region.view(key, region.parents[name]).view(self._shapes[name][key])
 
     def _rebuild(self, region: Region, row: TensorRow, run: list[str]) -> int:
+        self._parking.prepare(region)
         span = region.span(run)
         for key in run:  # unknown until it is done, so that an interrupted build is repeated
             self._built.pop(key, None)
