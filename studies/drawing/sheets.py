@@ -71,8 +71,8 @@ def _columns(count: int, height: int, width: int) -> int:
 def grid(pictures: Sequence[RgbPicture], path: Path) -> None:
     """Write a trial's pictures, unscaled, in a near-square grid; a WebP file with little effort.
 
-    Four pictures of 512 x 768 take a third of the processor time that Pillow's usual effort takes (45 to 72 ms for 137 to
-    199), at the same quality (PSNR 0.1 to 0.2 dB higher) in a file that is 10 to 30 % larger.
+    Four pictures of 512 x 768 take a third of the processor time that Pillow's usual effort takes (36 to 72 ms for 137
+    to 199), at the same quality (PSNR 0.1 to 0.2 dB higher) in a file that is 10 to 30 % larger.
     """
     height, width = pictures[0].shape[:2]
     columns = _columns(len(pictures), height, width)

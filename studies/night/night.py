@@ -1,8 +1,8 @@
 """One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
 
 The order of a trial is: pictures and features, then the record, then Optuna's value. They are written beside the
-rendering of the next trial, whose own are written only after them. So whatever ends the night loses at most the trial in
-flight and the one that is written, and the next night makes both again, from their renders where these were kept.
+rendering of the next trial, whose own are written only after them. So whatever ends the night loses at most the trial
+in flight and the one that is written; the next night makes both again, from their renders where these were kept.
 """
 
 from __future__ import annotations

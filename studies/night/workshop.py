@@ -173,10 +173,11 @@ class Workshop:
     def _write(self, place: Path, job: Callable[[], None]) -> None:
         """Do what writes to a folder: beside the next rendering, after everything that came before it is written."""
         if self._writer is None:
-            return job()
-        self.settle()
-        self._writer.submit(job)
-        self._in_writing = place
+            job()
+        else:
+            self.settle()
+            self._writer.submit(job)
+            self._in_writing = place
 
     def settle(self) -> None:
         """Wait until everything that was made is written.

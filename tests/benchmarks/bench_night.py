@@ -1,6 +1,6 @@
 """What a trial costs beside its rendering: a night with the real store, panel and sheets, and a renderer that pretends.
 
-By hand: ``python -m tests.benchmarks.bench_night [--pictures tiny] [--at 100 1000 5000]``, or with ``make bench``, which
+By hand: ``python -m tests.benchmarks.bench_night [--pictures tiny] [--at 100 1000]``, or with ``make bench``, which
 runs a small part. The pretended engine builds nothing and returns pictures of a pool in no time, or after ``--sleep``
 seconds, as a GPU would that leaves the processor alone. Counted is what keeps it waiting: the time between the end of
 one rendering and the beginning of the next, in processor seconds of the night's own thread and by the clock; and the
