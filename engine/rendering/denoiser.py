@@ -16,6 +16,7 @@ from engine.architecture.configs import ModelFamily
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import sizes_of
 from engine.rendering.guidance import Guidance
+from engine.rendering.noise_memory import NoiseMemory
 from engine.sampling.lcm import consistent
 from engine.sampling.schedules import levels_for
 from engine.sampling.sigmas import NoiseLevels, levels_of
@@ -45,12 +46,14 @@ class Denoiser:
     Attributes:
         levels: The noise levels the model was trained on.
         device: Where the UNet lives.
+        noise: The noise of the shots rendered so far.
     """
 
     def __init__(self, model: UnetModel, family: ModelFamily, levels: NoiseLevels, conditioner: Conditioner) -> None:
         self.levels = levels
         self._half_levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr, half=True)
         self._model, self._family, self._conditioner = model, family, conditioner
+        self.noise = NoiseMemory()
         first = next(model.unet.parameters())
         self.device, self._dtype = first.device, first.dtype
 

@@ -112,7 +112,9 @@ class Renderer:
 
     def _latents(self, shots: Sequence[Shot]) -> Tensor:
         """The final latents of shots that take the same steps."""
-        latents = first_pass(shots, self.denoiser.of(shots), self.denoiser.levels_of(shots[0]), self.denoiser.device)
+        denoiser = self.denoiser
+        levels = denoiser.levels_of(shots[0])
+        latents = first_pass(shots, denoiser.of(shots), levels, denoiser.device, denoiser.noise)
         refuse_broken(shots, latents, "the UNet", "latents")
         if shots[0].hires:
             latents = self._second.over(shots, latents)

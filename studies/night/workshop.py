@@ -17,6 +17,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
 from studies.night.writer import Writer
+from studies.store.locks import held
 from studies.store.renders import SHEET, RenderStore
 from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots, StudySpec
 
@@ -97,7 +98,8 @@ class Workshop:
                 upscalers=rendering.upscalers,
             )
         device = engine.device if engine is not None else device_of(rendering.device)
-        panel = Panel.open(spec.panel_settings(), device=str(device))
+        with held(spec.storage.folder, "references"):  # so that other workers find their features kept
+            panel = Panel.open(spec.panel_settings(), device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
         )

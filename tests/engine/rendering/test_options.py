@@ -13,7 +13,8 @@ from torch import Tensor
 from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.rendering.first_pass import groups_of
 from engine.rendering.guidance import Guidance
-from engine.rendering.noise import NoiseSource, stream_of
+from engine.rendering.noise import NoiseSource
+from engine.rendering.noise_memory import stream_of
 from engine.rendering.renderer import Renderer
 from engine.sampling.schedules import sigmas_for
 from engine.sampling.sigmas import sd1_levels

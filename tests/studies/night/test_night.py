@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -285,3 +286,16 @@ def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudyS
         images, [s.prompt for s in spec.shots.trials], [s.seed for s in spec.shots.trials]
     )
     np.testing.assert_array_equal(load_file(features)["embedding:clip"].numpy(), fresh.embedding("clip"))
+
+
+def test_references_are_looked_at_once(finished: tuple[StudySpec, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, _ = finished
+    kept = list(spec.storage.reference_features.glob("*/*.safetensors"))
+    assert len(kept) == len(spec.target.references)
+    from scorers.panel.panel import Panel
+
+    plain = Panel.open(replace(spec.panel_settings(), kept=None))
+    monkeypatch.setattr("scorers.panel.references.load_picture", lambda path: pytest.fail(f"{path} is read again"))
+    again = Panel.open(spec.panel_settings())
+    assert again.version == plain.version
+    np.testing.assert_array_equal(again.references.embedding("clip"), plain.references.embedding("clip"))
