@@ -1,8 +1,8 @@
 """The live weights: the merged model in place, rewritten only where a recipe changes.
 
 The live model lies in the regions of ``engine.live.memory``, and its parents where ``engine.live.parents`` keeps them.
-Parameters are views of the live buffers, so building a recipe is a few passes over contiguous runs and no address ever
-changes.
+Parameters are views of the live buffers, so building a recipe is a few passes over contiguous runs. No address of the
+UNet ever changes; text encoders and VAE move as a whole when they are parked on the host.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from engine.live.loading import FirstReading, make_room_for
 from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
+from engine.live.parking import TEXT, VAE_PART, Parking
 from engine.live.residence import MemoryReport, Residence
 from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
@@ -74,6 +75,9 @@ class LiveWeights:
         self._vae_is_merged = True
         self._prepasses: dict[int, tuple[RunPrepass, object]] = {}
         self._addresses = Addresses({key: live.places(key) for key in self.keys})
+        self._parking = Parking(
+            {TEXT: regions[0], VAE_PART: regions[-1]}, live.bind, self._addresses.note, parents.memory
+        )
         self._reading = FirstReading(progress, parents.sizes()) if progress else None
 
     @classmethod
@@ -124,12 +128,27 @@ class LiveWeights:
 
     def memory(self) -> MemoryReport:
         """Return what lies where."""
+        sizes = {region: region.live.numel() * region.live.element_size() for region in self._regions}
+        parked = sum(sizes[region] for region in self._parking.parked())
         return MemoryReport(
-            live=sum(region.live.numel() * region.live.element_size() for region in self._regions),
+            live=sum(sizes.values()) - parked,
+            live_on_host=parked,
             parents_on_device=self._parents.bytes_at("device"),
             parents_on_host=self._parents.bytes_at("host"),
             scratch=self._arithmetic.scratch + self._parents.streamer.scratch,
         )
+
+    def park(self, part: str) -> bool:
+        """Move a part, "text" or "vae", to the host until it is fetched; return whether the device has more memory."""
+        return self._parking.park(part)
+
+    def fetch(self, part: str) -> None:
+        """Bring a parked part, "text" or "vae", back to the device; its parameters have new addresses.
+
+        Raises:
+            torch.OutOfMemoryError: It does not fit.
+        """
+        self._parking.fetch(part)
 
     def make_room(self) -> bool:
         """Take parents from the device, for a rendering that needs the memory; return whether there were any.
@@ -190,6 +209,7 @@ class LiveWeights:
         if vae is None:
             self._merge_vae(region)
             return
+        self._parking.prepare(region)
         for key in region.sizes:
             self._built.pop(key, None)
             region.view(key, region.live).copy_(vae[key].reshape(-1))
@@ -239,6 +259,9 @@ class LiveWeights:
     def _rewrite(self, changed: Mapping[str, TensorRow], done: RunDone) -> None:
         """Rewrite keys; where memory runs out, parents go from the device, and some keys are left for another time."""
         try:
+            for region in self._regions:
+                if not region.sizes.keys().isdisjoint(changed):
+                    self._parking.prepare(region)
             self._rewriter.rewrite(changed, self._known, done)
         except OUT_OF_MEMORY as error:
             short: BaseException = error.with_traceback(None)  # whose frames would hold memory
