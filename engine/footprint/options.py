@@ -18,7 +18,8 @@ ENCODERS: Final = (AUTO, "device", "host")
 VAE_PRECISIONS: Final = (AUTO, "fp32", "fp16", "bf16")
 """In which number format a VAE can be asked to work; `auto` is fp32, and fp16 where not even that in strips fits."""
 SPEEDS: Final = (AUTO, "eager", "compile")
-"""Whether the UNet can be asked to be compiled."""
+"""How the UNet can be called: as it is, or with compiled blocks, which on CUDA are recorded as CUDA graphs too; `auto`
+is `eager`, whose pictures are those of every earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.footprint.demand import Demand, Form, Room
-from engine.footprint.moments import ASSUMED, LIBRARY_BYTES, STREAM_BYTES, decoded_at_once, live_of, moments_of
+from engine.footprint.demand import USUAL_BATCH, Demand, Form, Room
+from engine.footprint.moments import (
+    ALWAYS,
+    ASSUMED,
+    CAN_WAIT,
+    LIBRARY_BYTES,
+    PARENTS,
+    STREAM_BYTES,
+    decoded_at_once,
+    live_of,
+    moments_of,
+)
 from engine.footprint.options import AUTO, Residence
 
 RAM_SPARE = 2_000_000_000
 """Main memory that is left free for everything else that runs."""
-USUAL_BATCH = 4
-"""Pictures at once for which memory is kept free, where a study has as many."""
 BUS_RATE = 12e9
 """Bytes a second from main memory to a GPU: PCIe 3.0 with 16 lanes, or 4.0 with 8. Assumed."""
 DISK_RATE = 2e9
@@ -57,10 +65,23 @@ class MemoryPlan:
         return "host" if self.on_host else "device"
 
     @property
+    def first(self) -> Residence:
+        """Where parents go first; what finds no room there goes on to the next."""
+        if self.on_device or not self.demand.parents.total:
+            return "device"
+        return "host" if self.on_host else "disk"
+
+    @property
+    def spare(self) -> int:
+        """Bytes of the device that have to stay free beside parents and all that is always there."""
+        there = ALWAYS if self.form.waits else ALWAYS | CAN_WAIT
+        return self.peak - sum(size for name, size in self.moments["building"].items() if name in there)
+
+    @property
     def moments(self) -> dict[str, dict[str, int]]:
         """What lies on the device, in bytes by name, at each moment of a trial, by the name of the moment."""
         named = moments_of(self.demand, self.form, is_gpu=self.room.is_gpu, batch=self.batch, decoded=self.decoded)
-        return {name: lying | {"parents": self.on_device} for name, lying in named}
+        return {name: lying | {PARENTS: self.on_device} for name, lying in named}
 
     @property
     def tightest(self) -> str:

@@ -11,9 +11,10 @@ import mmap
 import weakref
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
+
+from engine.footprint.machine import available_ram, total_memory
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +75,13 @@ class Memory:
         held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
         return int(torch.cuda.mem_get_info(self.device)[0]) + held
 
+    def total_on_device(self) -> int:
+        """Return the bytes that the device has, used or free."""
+        return total_memory(self.device)
+
     def free_on_host(self) -> int:
-        """Return the bytes of main memory that can be had without swapping."""
-        return int(psutil.virtual_memory().available)
+        """Return the bytes of main memory that can be had without swapping, within this process's container."""
+        return available_ram()
 
     def give_back(self) -> None:
         """Let others have what torch holds ready on the device."""

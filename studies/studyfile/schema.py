@@ -295,7 +295,7 @@ class DeviceTable(StudyFileTable):
     )
     """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 if memory is too short for that."""
     speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
-    """`eager`: the UNet as it is; `compile`: compiled first; `auto`: what is known to be right and quicker."""
+    """How the UNet is called: `eager`, as it is; `compile`, compiled, on a GPU recorded too; `auto` is `eager`."""
 
 
 class StudyTables(StudyFileTable):
