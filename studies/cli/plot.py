@@ -83,6 +83,8 @@ def plot(
     vae: Path | None,
     device: str,
     precision: str,
+    parents: str,
+    speed: str,
     prediction: str,
     ztsnr: str,
     **settings: Any,
@@ -137,7 +139,8 @@ def plot(
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, **folders}
+    ways = {"device": device, "precision": precision, "parents": parents, "speed": speed}
+    how = {"prediction": prediction, "ztsnr": chosen, **ways, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

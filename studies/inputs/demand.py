@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from engine.devices import device_of
+from engine.errors import CheckpointError
 from engine.files import file_kind
 from engine.footprint.demand import Demand
 from engine.prompts.parts import prompt_parts
@@ -15,6 +17,22 @@ from studies.studyfile.spec import StudySpec
 if TYPE_CHECKING:
     from engine.checkpoints.checkpoint import Checkpoint
     from scorers.panel.settings import PanelSettings
+
+
+def expected(spec: StudySpec) -> Demand | None:
+    """Return what a study asks of memory on its device; None where a model cannot be opened, as its engine will say.
+
+    Raises:
+        ScorerError: a scorer is unknown.
+    """
+    from engine.checkpoints.checkpoint import open_checkpoint
+
+    try:
+        models = {letter: open_checkpoint(path) for letter, path in spec.merge.models.items()}
+    except CheckpointError:
+        return None
+    settings = spec.scoring.panel_settings(spec.target, spec.shots)
+    return demand_of(spec, models, settings, is_gpu=device_of(spec.rendering.device).type == "cuda")
 
 
 def demand_of(spec: StudySpec, models: Mapping[str, Checkpoint], settings: PanelSettings, *, is_gpu: bool) -> Demand:
@@ -42,6 +60,8 @@ def demand_of(spec: StudySpec, models: Mapping[str, Checkpoint], settings: Panel
         parent_count=len(files),
         scorers=encoder_bytes(settings),
         asked=rendering.memory,
+        device_sharers=rendering.device_sharers,
+        ram_sharers=rendering.ram_sharers,
     )
 
 

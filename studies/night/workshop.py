@@ -15,6 +15,7 @@ from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.inputs.demand import expected
 from studies.inputs.models import vae_hashes
 from studies.night.writer import Writer
 from studies.store.locks import held
@@ -88,14 +89,10 @@ class Workshop:
         if not kept_on:
             engine = Engine.open(
                 spec.merge.models,
-                device=rendering.device,
-                precision=rendering.precision,
                 round_to=spec.merge.export_dtype,
-                embeddings=rendering.embeddings,
-                prediction=rendering.prediction,
-                ztsnr=rendering.ztsnr,
                 vae=rendering.vae or next(iter(rendering.vaes.values()), None),
-                upscalers=rendering.upscalers,
+                expects=expected(spec),
+                **rendering.engine_options(),
             )
         device = engine.device if engine is not None else device_of(rendering.device)
         with held(spec.storage.folder, "references"):  # so that other workers find their features kept
@@ -219,6 +216,7 @@ def _stamp(
             *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
             *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
+            *([f"vae {precision}"] if (precision := rendering.memory.vae_precision) != "auto" else []),
             *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,
