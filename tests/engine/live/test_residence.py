@@ -11,10 +11,12 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.errors import CheckpointError, EngineError
+from engine.footprint.moments import rendering_room
+from engine.footprint.options import RESIDENCES
+from engine.footprint.plan import RAM_SPARE
 from engine.live import streaming
 from engine.live.allocation import Memory
 from engine.live.model import LiveModel
-from engine.live.residence import HOST_ROOM, RENDERING_ROOM, RESIDENCES, residence_for
 from engine.live.weights import LiveWeights
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
@@ -277,29 +279,22 @@ def test_rendering_can_have_the_parents_memory(files: dict[str, Checkpoint]) -> 
     assert same(values(weights), values(fresh))
 
 
-@pytest.mark.parametrize(
-    ("device", "host", "expected"),
-    [(11, 0, "device"), (9, 12, "host"), (9, 11, "disk"), (0, 0, "disk")],
-)
-def test_auto_leaves_room_for_rendering(device: int, host: int, expected: str) -> None:
-    """Parents of 8 GB, 3 GB for rendering, and what is free in GB."""
-    giga, room = 1_000_000_000, RENDERING_ROOM["sdxl"]
-    assert HOST_ROOM < room == 3 * giga
-    found = residence_for(
-        parents=8 * giga, device_free=device * giga, host_free=host * giga - giga - (room - HOST_ROOM), room=room
-    )
-    assert found == expected
-
-
-def test_auto_asks_again_when_parents_come_close(files: dict[str, Checkpoint]) -> None:
-    memory = LimitedMemory()
+def test_auto_leaves_room_for_rendering_and_everything_else(
+    files: dict[str, Checkpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.live.parents.STRETCH", 1 << 18)
+    live, parents = needed_on_device(files)
+    room = rendering_room(files["A"].widths, "fp16", 512, 768, 1)
+    memory = LimitedMemory(device=live + room + parents // 2, host=RAM_SPARE + parents // 4)
     weights = loaded(files, "auto", memory)
     assert weights.residence == "device"
-    build(weights, Recipe.flat(0.3))
-    memory.device_limit = memory.on["device"] + RENDERING_ROOM["sd1"]  # a rendering has taken what was free
-    build(weights, Recipe.flat(0.4))
-    assert weights.residence == "host"
-    assert weights.memory().parents_on_device == 0
+    for ratio in (0.3, 0.4):
+        build(weights, Recipe.flat(ratio, base=ratio))
+    assert weights.residence == "disk"
+    assert memory.free_on_device() >= room
+    assert memory.free_on_host() >= RAM_SPARE
+    assert parents // 4 < weights.memory().parents_on_device <= parents // 2
+    assert 0 < weights.memory().parents_on_host <= parents // 4
 
 
 # ------------------------------------------------------------------------------------------------ many builds
