@@ -19,6 +19,7 @@ from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
+from engine.live.residence import PARENTS, MemoryReport, Residence
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
@@ -36,7 +37,7 @@ CLOSED = "the engine is closed"
 
 
 class Engine:
-    """One live model on one device, its parents resident beside it.
+    """One live model on one device, and its parents, close by where there is room.
 
     Use it as a context manager, or call ``close``. ``build`` comes before ``render``.
 
@@ -75,9 +76,12 @@ class Engine:
         prediction: str = "auto",
         ztsnr: str = "auto",
         vae: Path | None = None,
+        parents: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
+
+        The files are read when recipes are built, and must stay as they are until the engine is closed.
 
         Args:
             models: Checkpoint files by the names recipes use for them, such as A and B.
@@ -92,19 +96,24 @@ class Engine:
             ztsnr: Whether the noise levels end in pure noise (zero terminal SNR): "on", "off", or "auto": where the
                 first file is marked so.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
-            progress: Called with (bytes read, bytes in all).
+            parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
+                memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
+                rendering. Where memory runs out later, the next is taken.
+            progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr`` or a folder is unknown or
-                missing, or the models are marked for different predictions.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``parents`` or a folder is
+                unknown or missing, the models are marked for different predictions, or the device has too little
+                memory for the live model.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
         _check_choice("round_to", round_to, tuple(DTYPES))
         _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
         _check_choice("ztsnr", ztsnr, ZTSNR)
+        _check_choice("parents", parents, PARENTS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
@@ -121,6 +130,7 @@ class Engine:
             dtype=DTYPES[chosen],
             round_to=round_to,
             vae=tensors,
+            parents=parents,
             progress=progress,
         )
         return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers)
@@ -129,7 +139,8 @@ class Engine:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
 
         Raises:
-            EngineError: The engine is closed.
+            CheckpointError: A parent's file cannot be read any more, or was changed.
+            EngineError: The engine is closed, or memory ran out and nothing could be moved from the device.
             RecipeError: The recipe uses a model that was not opened, or is for another family.
         """
         weights = self.weights
@@ -194,6 +205,25 @@ class Engine:
         if self._weights is None:
             raise EngineError(CLOSED, remedy="open a new one")
         return self._weights
+
+    @property
+    def parents(self) -> Residence:
+        """Where the parts of the parents go that recipes change again and again: "device", "host" or "disk".
+
+        It can change to the next of these when memory runs out.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.residence
+
+    def memory(self) -> MemoryReport:
+        """Return what lies where, in bytes.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.memory()
 
     @property
     def zero_terminal(self) -> bool:

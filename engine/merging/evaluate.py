@@ -54,6 +54,11 @@ class Arithmetic:
         self._may_compile = compiled and device.type == "cpu"
         self._compiled: CompiledSums | None = None
 
+    @property
+    def scratch(self) -> int:
+        """Bytes of its scratch memory."""
+        return self._plain.scratch
+
     @torch.no_grad()
     def evaluate(self, row: TensorRow, read: Read, out: Tensor) -> None:
         """Write a plain row, or one with a shift, into ``out``, rounded.
