@@ -61,7 +61,8 @@ def make_room_for(
         checkpoints: by the names that recipes use.
         dtype: of UNet and text encoders.
         memory: where memory comes from.
-        parents: one of ``PARENTS``.
+        parents: one of ``engine.footprint.options.PARENTS``; "auto": on the device as much as leaves room for
+            rendering a picture of the family's usual size, then in main memory as much as there is.
         with_vae: whether the VAE is merged of the parents'.
         expects: what will be rendered; None: pictures of the family's usual size.
 

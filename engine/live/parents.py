@@ -244,12 +244,9 @@ class Parents:
             return
         step = 2 if residence == "device" and not self.memory.separate else 1
         self.residence = RESIDENCES[min(RESIDENCES.index(residence) + step, len(RESIDENCES) - 1)]
-        log.log(
-            logging.WARNING if self.room is None else logging.INFO,  # "auto" promises no place
-            'the parents do not all fit with parents = "%s": the rest is kept as with "%s"',
-            residence,
-            self.residence,
-        )
+        level = logging.WARNING if self.room is None else logging.INFO
+        text = 'the parents do not all fit with parents = "%s": the rest is kept as with "%s"'
+        log.log(level, text, residence, self.residence)
 
     # ------------------------------------------------------------------------------------------------ segments
 

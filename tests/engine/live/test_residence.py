@@ -14,6 +14,7 @@ from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.errors import CheckpointError, EngineError
 from engine.footprint.moments import CONTEXT_BYTES
 from engine.footprint.options import RESIDENCES
+from engine.footprint.plan import RAM_SPARE
 from engine.live import streaming
 from engine.live.allocation import Memory
 from engine.live.model import LiveModel
@@ -307,6 +308,26 @@ def test_auto_asks_again_when_parents_come_close(files: dict[str, Checkpoint]) -
     build(weights, Recipe.flat(0.4))
     assert weights.residence == "host"
     assert weights.memory().parents_on_device == 0
+
+
+def test_auto_leaves_room_for_rendering_and_everything_else(
+    files: dict[str, Checkpoint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.live.parents.STRETCH", 1 << 18)
+    live, parents = needed_on_device(files)
+    memory = LimitedMemory()
+    weights = loaded(files, "auto", memory)
+    assert weights.residence == "device"
+    assert weights.planned is not None
+    room = weights.planned.spare
+    memory.device_limit, memory.host_limit = live + room + parents // 2, RAM_SPARE + parents // 4
+    for ratio in (0.3, 0.4):
+        build(weights, Recipe.flat(ratio, base=ratio))
+    assert weights.residence == "disk"
+    assert memory.free_on_device() >= room
+    assert memory.free_on_host() >= RAM_SPARE
+    assert parents // 4 < weights.memory().parents_on_device <= parents // 2
+    assert 0 < weights.memory().parents_on_host <= parents // 4
 
 
 def test_larger_pictures_leave_less_room_for_parents(files: dict[str, Checkpoint]) -> None:

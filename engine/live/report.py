@@ -1,4 +1,4 @@
-"""What lies where, in bytes."""
+"""What lies where in memory."""
 
 from __future__ import annotations
 
