@@ -85,10 +85,11 @@ def _most_at_once(pixels: int, *, is_gpu: bool) -> int:
 
 
 def encoder_bytes(settings: PanelSettings) -> int:
-    """Return the bytes of all encoders of a panel that are known, in float32, as they are held."""
+    """Return the bytes of all encoders of a panel that are known, whose files are taken to be in float32."""
     from scorers.catalogue import lookup as catalogue
     from scorers.panel.registry import sources_of
 
     names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
     files = [one.weights for one in sources_of(settings, names).encoders.values() if file_kind(one.weights) == "file"]
-    return sum(path.stat().st_size for path in files)
+    whole = sum(path.stat().st_size for path in files)
+    return whole if settings.precision == "float32" else whole // 2

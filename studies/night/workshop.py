@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -96,8 +96,10 @@ class Workshop:
                 **rendering.engine_options(),
             )
         device = engine.device if engine is not None else device_of(rendering.device)
+        planned = engine.planned if engine is not None else None
+        settings = replace(spec.panel_settings(), wait_on_host=planned is not None and planned.form.waits)
         with held(spec.storage.folder, "references"):  # so that other workers find their features kept
-            panel = Panel.open(spec.panel_settings(), device=str(device))
+            panel = Panel.open(settings, device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
         )
