@@ -18,7 +18,7 @@ DECODE_ELEMENTS = 1216.2
 """Numbers at the largest moment of the VAE's decoder, for each pixel of the pictures."""
 STRIP_ELEMENTS = 400.0
 """The same of the decoder strip by strip, beside what one strip takes."""
-STRIP_BYTES = 270_000_000
+STRIP_BYTES = 160_000_000
 """What a strip and the weights of its layer take besides, at most."""
 ENCODE_ELEMENTS = 771.0
 """Numbers at the largest moment of the VAE's encoder, for each pixel of the pictures."""

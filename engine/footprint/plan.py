@@ -1,9 +1,9 @@
 """What lies where while a study runs, and how much of it fits: worked out from counted bytes, without a device.
 
 A trial has moments: the model is built, the UNet works, the VAE works, scorers look. At each of them other things lie
-on the device. What can wait elsewhere does so in the order that changes least: first parents lie in main memory in part
-or whole, then text encoders, VAE and the scorers' encoders wait there while others are at work. Then the VAE works in
-strips, which gives the same pictures up to rounding, then in half precision.
+on the device. What is short of room leaves it in the order that changes least: first parents lie in main memory in part
+or whole; then the VAE works in strips, which gives the same pictures up to rounding; then text encoders, VAE and the
+scorers' encoders wait in main memory while others are at work; then the VAE works in half precision.
 """
 
 from __future__ import annotations
@@ -174,14 +174,13 @@ def _forms(demand: Demand, room: Room) -> Iterator[Form]:
     asked = demand.asked
     waits = (False, True) if asked.encoders == AUTO else (asked.encoders == "host",)
     waits = waits if room.is_gpu else (False,)
-    formats = ("fp32", "fp16") if asked.vae_precision == AUTO else (asked.vae_precision,)
-    halves = formats[0] != "fp32"  # they are always in strips
+    first = "fp32" if asked.vae_precision == AUTO else asked.vae_precision
+    if first == "fp32" and not waits[0]:
+        yield Form(waits=False, vae=first, strips=False)
     for one in waits:
-        yield Form(waits=one, vae=formats[0], strips=halves)
-    if not halves:
-        yield Form(waits=waits[-1], vae=formats[0], strips=True)
-    for vae in formats[1:]:
-        yield Form(waits=waits[-1], vae=vae, strips=True)
+        yield Form(waits=one, vae=first, strips=True)  # as always where the VAE waits, or in half precision
+    if asked.vae_precision == AUTO:
+        yield Form(waits=waits[-1], vae="fp16", strips=True)
 
 
 def _with_largest_batch(plan: MemoryPlan, most: int) -> MemoryPlan:

@@ -57,8 +57,8 @@ def test_every_moment_counts_what_lies_there() -> None:
 def test_the_smaller_the_card_the_more_leaves_it() -> None:
     cards = [on_card(size) for size in (8, 10, 12, 16, 24)]
     assert all(plan.fits for plan in cards)
-    assert [plan.form.strips for plan in cards] == [True, True, False, False, False]
-    assert [plan.form.waits for plan in cards] == [True, True, True, False, False]
+    assert [plan.form.strips for plan in cards] == [True, True, True, False, False]
+    assert [plan.form.waits for plan in cards] == [True, True, False, False, False]
     near = [plan.on_device for plan in cards]
     assert near[-1] == STUDY.parents.total
     assert near[-2] < near[-1]
@@ -85,7 +85,7 @@ def test_what_was_asked_for_is_kept() -> None:
     assert on_card(24, parents="host").on_device == 0
     disk = on_card(24, parents="disk")
     assert (disk.residence, disk.in_files) == ("disk", STUDY.parents.total)
-    assert on_card(24, encoders="host").form == Form(waits=True, vae="fp32", strips=False)
+    assert on_card(24, encoders="host").form == Form(waits=True, vae="fp32", strips=True)
     assert on_card(24, vae_precision="bf16").form == Form(waits=False, vae="bf16", strips=True)
     assert not on_card(8, encoders="device").fits
 
