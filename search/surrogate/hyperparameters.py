@@ -65,7 +65,8 @@ class HyperparameterDensity(ObservationArrays):
         trends = np.outer(self.trend, self.trend)
         weight = amplitude + self.set_variance * self._same_sets
         covariance = weight * kernel + trend * trends + self._constants
-        covariance[np.diag_indices_from(covariance)] += noise + JITTER
+        own = 1.0 if self.noise_factors is None else self.noise_factors
+        covariance[np.diag_indices_from(covariance)] += noise * own + JITTER
         factor = cho_factor(covariance, lower=True)
         weights = cho_solve(factor, self.values)
         pull = cho_solve(factor, np.eye(len(weights))) - np.outer(weights, weights)
@@ -73,7 +74,7 @@ class HyperparameterDensity(ObservationArrays):
         bent = pull * slope * weight
         by_scales = scales * (bent.sum(1) @ self.rows**2 - (self.rows * (bent @ self.rows)).sum(0))
         by_others = 0.5 * np.array(
-            [amplitude * (pull * kernel).sum(), noise * np.trace(pull), trend * (pull * trends).sum()]
+            [amplitude * (pull * kernel).sum(), noise * np.trace(pull * own), trend * (pull * trends).sum()]
         )
         cost, prior_gradient = self._negative_log_prior(theta)
         return float(value + cost), np.concatenate([by_others, by_scales]) + prior_gradient
