@@ -17,10 +17,12 @@ from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
-from engine.footprint.options import PARENTS, Residence
+from engine.footprint.demand import Demand
+from engine.footprint.options import PARENTS, SPEEDS, Residence
+from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
@@ -56,12 +58,15 @@ class Engine:
         precision: str,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
+        speed: str = "auto",
     ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._renderer = Renderer(
+            weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers, speed=speed
+        )
         self._ready = False
 
     @classmethod
@@ -78,6 +83,8 @@ class Engine:
         ztsnr: str = "auto",
         vae: Path | None = None,
         parents: str = "auto",
+        speed: str = "auto",
+        expects: Demand | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
@@ -100,6 +107,10 @@ class Engine:
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
+            speed: How the UNet is called: "eager", as it is, or "compile", compiled, and on a GPU recorded too; "auto"
+                is "eager".
+            expects: What will be rendered, for what is left to the memory there is; None: some pictures of the family's
+                usual size.
             progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
@@ -115,6 +126,7 @@ class Engine:
         _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
         _check_choice("ztsnr", ztsnr, ZTSNR)
         _check_choice("parents", parents, PARENTS)
+        _check_choice("speed", speed, SPEEDS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
@@ -132,9 +144,10 @@ class Engine:
             round_to=round_to,
             vae=tensors,
             parents=parents,
+            expects=expects,
             progress=progress,
         )
-        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers)
+        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers, speed=speed)
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
@@ -217,6 +230,15 @@ class Engine:
             EngineError: The engine is closed.
         """
         return self.weights.residence
+
+    @property
+    def planned(self) -> MemoryPlan | None:
+        """What was planned to lie where when the engine was opened.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.planned
 
     def memory(self) -> MemoryReport:
         """Return what lies where, in bytes.
