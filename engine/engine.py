@@ -107,8 +107,9 @@ class Engine:
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
-            speed: How the UNet is called: "eager", as it is, or "compile", compiled, and on a GPU recorded too; "auto"
-                is "eager".
+            speed: How the UNet is called: "eager", as it is; "compile", with compiled blocks and, on CUDA, recorded
+                as CUDA graphs, which is checked against the plain UNet and given up where it fails (``speed_note``);
+                or "auto", which is "eager".
             expects: What will be rendered, for what is left to the memory there is; None: some pictures of the family's
                 usual size.
             progress: Called with (bytes read, bytes in all) while the first build reads the parents.
@@ -116,9 +117,9 @@ class Engine:
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``parents`` or a folder is
-                unknown or missing, the models are marked for different predictions, or the device has too little
-                memory for the live model.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``parents``, ``speed`` or a
+                folder is unknown or missing, the models are marked for different predictions, or the device has too
+                little memory for the live model.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
@@ -167,6 +168,7 @@ class Engine:
         report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
+        self._renderer.denoiser.calls.weights_changed()
         self._ready = True
         return report
 
@@ -256,6 +258,19 @@ class Engine:
             EngineError: The engine is closed.
         """
         return self.weights.live.family.zero_terminal_snr
+
+    @property
+    def speed_note(self) -> str:
+        """One sentence on why the UNet is not compiled although ``speed`` asked for it; empty where there is none.
+
+        The check is made while the first pictures of the first two builds are rendered.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        if self._weights is None:
+            raise EngineError(CLOSED, remedy="open a new one")
+        return self._renderer.denoiser.calls.note
 
     @property
     def denoiser(self) -> Denoiser:

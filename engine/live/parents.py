@@ -177,8 +177,8 @@ class Parents:
         self._changed_once.update(keys)
         if self.residence == "disk":
             return
-        segments = {id(found): found for found in map(self._segments.__getitem__, again) if self._is_far(found)}
-        for stretch in _stretches(self._segments.values(), set(segments)):
+        far = {id(segment) for segment in map(self._segments.__getitem__, again) if self._is_far(segment)}
+        for stretch in _stretches(self._segments.values(), far) if far else ():
             self._bring(stretch)
 
     def make_room(self) -> bool:
