@@ -124,7 +124,6 @@ class Rendering:
             "render.prediction": self.prediction,
             "render.ztsnr": self.ztsnr,
             "device.vae_precision": self.memory.vae_precision,
-            "device.vae_tiles": self.memory.vae_tiles,
         }
         return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
