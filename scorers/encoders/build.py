@@ -49,7 +49,8 @@ def built(
     check_weights(file.path, config.name, _shapes(file, origins), whole, used)
     part, cut = (model, 0) if text else (model.visual, len(VISUAL))
     weights = {name: file.take(origins[name], dtype if whole[name].dim() else torch.float32) for name in used}
-    refuse_broken(file.path, [name for name, weight in weights.items() if not _is_finite(weight)])
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
+    refuse_broken(file.path, broken, half=dtype != torch.float32)
     part.load_state_dict({name[cut:]: weight for name, weight in weights.items()}, strict=True, assign=True)
     _fill_buffers(part, config.name)
     return part

@@ -24,6 +24,12 @@ from tests.scorers.tiny_encoders import embedded, transformers_clip
 Files = tuple[Path, Path]
 
 
+@pytest.fixture
+def images_of_noise() -> Tensor:
+    """Two pictures."""
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
 def test_embeddings_are_unit_and_free_of_batch_and_order(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
     images = paint(1, 12, 0.5).repeat(2, 1, 1, 1)[:20]
     together = embedded(encoder, images)
@@ -178,3 +184,32 @@ def test_parts_that_cannot_be_joined_are_refused(tmp_path: Path, clip_config: di
     config.write_text(json.dumps(clip_config))
     save_file({key: value.contiguous() for key, value in state.items()}, path)
     assert "its tensors do not fit together" in refused(config, path)
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("fp16", 2e-3), ("bf16", 2e-2)])
+def test_half_precision_is_near_and_another_version(
+    clip_files: Files, encoder: Encoder, paint: Callable[..., Tensor], precision: str, apart: float
+) -> None:
+    half = Encoder.open(*clip_files, precision=precision)
+    images = paint(1, 6, 0.5)
+    difference = (embedded(half, images) - embedded(encoder, images)).norm(dim=1).max()
+    assert 1e-5 < difference < apart
+    assert (half.embed_texts(["a cat"]) - encoder.embed_texts(["a cat"])).norm() < apart
+    assert embedded(half, images).dtype == torch.float32
+    assert half.version != encoder.version
+    assert half.logit_scale == encoder.logit_scale
+    assert sum(p.nbytes for p in half._visual.parameters()) * 2 == sum(p.nbytes for p in encoder._visual.parameters())
+
+
+def test_numbers_too_large_for_half_precision_are_named(
+    clip_files: Files, images_of_noise: Tensor, tmp_path: Path
+) -> None:
+    for name, sentence in (("conv1", "too large ones for half precision"), ("ln_pre", "not finite in fp16")):
+        factor = 1e7 if name == "conv1" else 5e4
+        path = tmp_path / f"{name}.safetensors"
+        state = load_file(clip_files[1])
+        state[f"visual.{name}.weight"] *= factor
+        save_file(state, path)
+        assert embedded(Encoder.open(clip_files[0], path), images_of_noise).isfinite().all()
+        with pytest.raises(ScorerError, match=sentence):
+            embedded(Encoder.open(clip_files[0], path, precision="fp16"), images_of_noise)
