@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.devices import device_of
+from engine.errors import RenderError
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing import sheets
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from scorers.features import Features
     from scorers.panel.panel import Panel
+
+log = logging.getLogger(__name__)
 
 
 class NotKeptError(StudyError):
@@ -204,10 +208,22 @@ class Workshop:
         self._decode_with(candidate.vae)
         return time.perf_counter() - started
 
+    def _rendered(self, shots: Sequence[Shot]) -> torch.Tensor:
+        """Pictures of the recipe built last; where memory runs out, the scorers' encoders leave the device for good."""
+        import torch
+
+        try:
+            return self.engine.render(shots)
+        except RenderError as error:
+            if not isinstance(error.__cause__, torch.OutOfMemoryError) or not self.panel.wait_on_host():
+                raise
+        log.info("the device is too full to render; from now on the scorers' encoders wait in main memory")
+        return self.engine.render(shots)
+
     def _drawn(self, shots: Sequence[Shot]) -> DrawnPictures:
         """Pictures of the recipe built last, and their features."""
         started = time.perf_counter()
-        images = self.engine.render(shots)
+        images = self._rendered(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
