@@ -124,7 +124,8 @@ class LiveWeights:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to]), kept, progress)
+        elements = sum(region.length for region in regions)
+        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to], elements=elements), kept, progress)
         weights.use_vae(vae)
         return weights
 
