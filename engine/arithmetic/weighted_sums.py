@@ -48,6 +48,12 @@ class PlainSums:
         self._sum, self._base, self._part = (torch.empty(0, dtype=torch.float32, device=device) for _ in range(3))
         self._rounded = torch.empty(0, dtype=round_to, device=device)
 
+    @property
+    def scratch(self) -> int:
+        """Bytes of the scratch memory."""
+        held = (self._sum, self._base, self._part, self._rounded)
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
     def write(self, terms: Sequence[Term], out: Tensor, shift: Tensor | None = None) -> None:
         """Write ``base * total + sum of weight * (tensor - base)``, exact where one term is all there is.
 

@@ -30,6 +30,14 @@ class Addresses:
         self._parameters = list(map(getitem, self._owners, self._names))
         self._addresses = list(map(Tensor.data_ptr, self._parameters))
 
+    def note(self, keys: Iterable[str]) -> None:
+        """Take what keys have now as right: they were bound anew."""
+        chosen = set(keys)
+        for number, key in enumerate(self._keys):
+            if key in chosen:
+                self._parameters[number] = self._owners[number][self._names[number]]
+                self._addresses[number] = self._parameters[number].data_ptr()
+
     def moved(self) -> list[str]:
         """Return the keys of the parameters that were replaced, cast or moved since."""
         now = list(map(getitem, self._owners, self._names))

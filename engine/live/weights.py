@@ -1,8 +1,8 @@
 """The live weights: the merged model in place, rewritten only where a recipe changes.
 
 The live model lies in the regions of ``engine.live.memory``, and its parents where ``engine.live.parents`` keeps them.
-Parameters are views of the live buffers, so building a recipe is a few passes over contiguous runs and no address ever
-changes.
+Parameters are views of the live buffers, so building a recipe is a few passes over contiguous runs. No address of the
+UNet ever changes; text encoders and VAE move as a whole when they are parked on the host.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from torch import Tensor
 from engine.architecture.widths import Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, EngineError, RecipeError
+from engine.footprint.options import Residence
 from engine.live.addresses import Addresses
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.loading import FirstReading, make_room_for
 from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
-from engine.live.residence import MemoryReport, Residence
+from engine.live.parking import TEXT, VAE_PART, Parking
+from engine.live.report import MemoryReport
 from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
@@ -74,6 +76,9 @@ class LiveWeights:
         self._vae_is_merged = True
         self._prepasses: dict[int, tuple[RunPrepass, object]] = {}
         self._addresses = Addresses({key: live.places(key) for key in self.keys})
+        self._parking = Parking(
+            {TEXT: regions[0], VAE_PART: regions[-1]}, live.bind, self._addresses.note, parents.memory
+        )
         self._reading = FirstReading(progress, parents.sizes()) if progress else None
 
     @classmethod
@@ -99,7 +104,8 @@ class LiveWeights:
             dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             vae: what ``use_vae`` takes; None: the merged one.
-            parents: where parents that change again and again lie; one of ``PARENTS``.
+            parents: where parents that change again and again lie; one of
+                ``engine.footprint.options.PARENTS``.
             progress: called with (bytes read, bytes in all) while the first build reads the parents.
             memory: where memory comes from; None: the device's own.
 
@@ -124,12 +130,27 @@ class LiveWeights:
 
     def memory(self) -> MemoryReport:
         """Return what lies where."""
+        sizes = {region: region.live.numel() * region.live.element_size() for region in self._regions}
+        parked = sum(sizes[region] for region in self._parking.parked())
         return MemoryReport(
-            live=sum(region.live.numel() * region.live.element_size() for region in self._regions),
+            live=sum(sizes.values()) - parked,
+            live_on_host=parked,
             parents_on_device=self._parents.bytes_at("device"),
             parents_on_host=self._parents.bytes_at("host"),
             scratch=self._arithmetic.scratch + self._parents.streamer.scratch,
         )
+
+    def park(self, part: str) -> bool:
+        """Move a part, "text" or "vae", to the host until it is fetched; return whether the device has more memory."""
+        return self._parking.park(part)
+
+    def fetch(self, part: str) -> None:
+        """Bring a parked part, "text" or "vae", back to the device; its parameters have new addresses.
+
+        Raises:
+            torch.OutOfMemoryError: It does not fit.
+        """
+        self._parking.fetch(part)
 
     def make_room(self) -> bool:
         """Take parents from the device, for a rendering that needs the memory; return whether there were any.
@@ -190,6 +211,7 @@ class LiveWeights:
         if vae is None:
             self._merge_vae(region)
             return
+        self._parking.prepare(region)
         for key in region.sizes:
             self._built.pop(key, None)
             region.view(key, region.live).copy_(vae[key].reshape(-1))
@@ -239,6 +261,9 @@ class LiveWeights:
     def _rewrite(self, changed: Mapping[str, TensorRow], done: RunDone) -> None:
         """Rewrite keys; where memory runs out, parents go from the device, and some keys are left for another time."""
         try:
+            for region in self._regions:
+                if not region.sizes.keys().isdisjoint(changed):
+                    self._parking.prepare(region)
             self._rewriter.rewrite(changed, self._known, done)
         except OUT_OF_MEMORY as error:
             short: BaseException = error.with_traceback(None)  # whose frames would hold memory

@@ -57,7 +57,7 @@ class Arithmetic:
     @property
     def scratch(self) -> int:
         """Bytes of its scratch memory."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in (self._sum, self._other, self._rounded))
+        return self._plain.scratch
 
     @torch.no_grad()
     def evaluate(self, row: TensorRow, read: Read, out: Tensor) -> None:

@@ -44,6 +44,7 @@ class Renderer:
         family: What the model is and what its UNet predicts; None: an SD1 model that predicts noise.
         embeddings: What prompts and negatives may name beside words.
         upscalers: The model files that second passes may enlarge with.
+        speed: How the UNet is called, one of ``engine.rendering.speed.unet_calls.SPEEDS``.
 
     Attributes:
         denoiser: The model's guided denoiser.
@@ -56,18 +57,19 @@ class Renderer:
         *,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
+        speed: str = "auto",
     ) -> None:
         family = family or ModelFamily(widths=SD1)
-        self._conditioner = Conditioner(towers_of(model, family), embeddings)
+        conditioner = Conditioner(towers_of(model, family), embeddings)
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
-        self.denoiser = Denoiser(model, family, levels, self._conditioner)
+        self.denoiser = Denoiser(model, family, levels, conditioner, speed=speed)
         self._codec = Codec(model)
         self._second = SecondPass(self.denoiser, self._codec, upscalers)
         self._shots_at_once = MOST_SHOTS
 
     def forget_text(self) -> None:
         """Drop the remembered conditioning: the text encoder's weights have changed."""
-        self._conditioner.forget()
+        self.denoiser.forget_text()
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
         """Make the pictures.
