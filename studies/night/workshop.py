@@ -143,8 +143,7 @@ class Workshop:
             OSError: what was rendered before could not be written.
         """
         place = self.renders.place(candidate, shots)
-        if self._in_writing in (place, self.renders.place(candidate, among)):
-            self.settle()
+        self._wait_for(place, self.renders.place(candidate, among))
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and self._has_pictures(candidate, shots, single=pictures):
             return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
@@ -181,7 +180,8 @@ class Workshop:
             OSError: as ``make``.
         """
         ends = (*looks, len(shots))
-        self.settle()
+        pieces = [[shots[place] for place in sorted(order[:count])] for count in ends]
+        self._wait_for(*(self.renders.place(candidate, piece) for piece in pieces))
         for count in reversed(ends):
             places = tuple(sorted(order[:count]))
             some = [shots[place] for place in places]
@@ -260,6 +260,11 @@ class Workshop:
             self.settle()
             self._writer.submit(job)
             self._in_writing = place
+
+    def _wait_for(self, *places: Path) -> None:
+        """Wait until what is being written is there, where it is in one of some folders."""
+        if self._in_writing in places:
+            self.settle()
 
     def settle(self) -> None:
         """Wait until everything that was made is written.
