@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -156,6 +157,19 @@ def test_what_was_worked_out_before_changes_no_bit(told: list[TrialRecord]) -> N
         forget()
         assert SUGGESTER.next(told[:count][::-1]) == proposal
         assert weights(told[:count]).tolist() == before.tolist()
+
+
+@pytest.mark.usefixtures("cold")
+def test_a_proposal_is_the_same_while_others_are_prepared(told: list[TrialRecord]) -> None:
+    proposal = SUGGESTER.next(told[:505])
+    forget()
+    others = [Thread(target=SUGGESTER.prepare, args=(told[:count],)) for count in (504, 505)]
+    for other in others:
+        other.start()
+    assert SUGGESTER.next(told[:505]) == proposal
+    for other in others:
+        other.join()
+    assert SUGGESTER.next(told[:505]) == proposal
 
 
 def weights(history: Sequence[TrialRecord]) -> Array:
