@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.shots.shot import Shot
 from studies.sample.world import write_world
+from tests.benchmarks.gpu.render import render
 from tests.benchmarks.gpu.timing import median_seconds, peak_gb, wait
 from tests.benchmarks.real_size import write_real_size
 
@@ -48,7 +50,7 @@ class Bench:
 
     def flat(self, family: FamilyName, ratio: float) -> Recipe:
         """Return a FLAT mix of the family that the models are of."""
-        return Recipe.flat(ratio, family="sd1" if self.tiny else family)
+        return replace(Recipe.flat(ratio), family="sd1" if self.tiny else family)
 
 
 def builds(bench: Bench, family: FamilyName) -> None:
@@ -146,6 +148,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "builds sd1": lambda bench: builds(bench, "sd1"),
     "builds sdxl": lambda bench: builds(bench, "sdxl"),
     "bits": bits,
+    "render": render,
     "limit 8": lambda bench: limit(bench, 8),
     "limit 12": lambda bench: limit(bench, 12),
     "host": host,
