@@ -17,9 +17,10 @@ from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
+from engine.footprint.options import PARENTS, Residence
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.residence import PARENTS, MemoryReport, Residence
+from engine.live.report import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
