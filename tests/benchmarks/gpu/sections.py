@@ -17,6 +17,7 @@ from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.shots.shot import Shot
 from studies.sample.world import write_world
+from tests.benchmarks.gpu.render import render
 from tests.benchmarks.gpu.timing import median_seconds, peak_gb, wait
 from tests.benchmarks.real_size import write_real_size
 
@@ -148,6 +149,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "builds sd1": lambda bench: builds(bench, "sd1"),
     "builds sdxl": lambda bench: builds(bench, "sdxl"),
     "bits": bits,
+    "render": render,
     "limit 8": lambda bench: limit(bench, 8),
     "limit 12": lambda bench: limit(bench, 12),
     "host": host,
