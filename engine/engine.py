@@ -22,7 +22,7 @@ from engine.footprint.options import PARENTS, SPEEDS, Residence
 from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.footprint.machine import available_ram, free_memory, total_memory
+from engine.footprint.machine import available_ram, total_memory
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Memory:
         if self.device.type != "cuda":
             return self.free_on_host()
         held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return free_memory(self.device) + held
+        return int(torch.cuda.mem_get_info(self.device)[0]) + held
 
     def total_on_device(self) -> int:
         """Return the bytes that the device has, used or free."""

@@ -61,8 +61,7 @@ def make_room_for(
         checkpoints: by the names that recipes use.
         dtype: of UNet and text encoders.
         memory: where memory comes from.
-        parents: one of ``engine.footprint.options.PARENTS``; "auto": on the device as much as leaves room for
-            rendering a picture of the family's usual size, then in main memory as much as there is.
+        parents: one of ``PARENTS``.
         with_vae: whether the VAE is merged of the parents'.
         expects: what will be rendered; None: pictures of the family's usual size.
 
@@ -95,7 +94,7 @@ def _room(memory: Memory, expects: Demand | None) -> Room:
 
 def _demand(live: LiveModel, dtype: torch.dtype, kept: Parents, parents: str, expects: Demand | None) -> Demand:
     """What this engine asks of memory: as expected, or usual pictures and a UNet that moves."""
-    widths, precision = live.family.widths, next(name for name, one in DTYPES.items() if one == dtype)
+    widths, precision = live.family.widths, next((name for name, one in DTYPES.items() if one == dtype), "fp32")
     moved = part_bytes((key, size) for key, size in kept.sizes().items() if key.startswith(UNET))
     demand = replace(expects, widths=widths, precision=precision) if expects else usual_demand(widths, precision, moved)
     return replace(demand, parent_count=len(kept.files), asked=replace(demand.asked, parents=parents))

@@ -177,8 +177,8 @@ class Parents:
         self._changed_once.update(keys)
         if self.residence == "disk":
             return
-        segments = {id(found): found for found in map(self._segments.__getitem__, again) if self._is_far(found)}
-        for stretch in _stretches(self._segments.values(), set(segments)):
+        far = {id(segment) for segment in map(self._segments.__getitem__, again) if self._is_far(segment)}
+        for stretch in _stretches(self._segments.values(), far) if far else ():
             self._bring(stretch)
 
     def make_room(self) -> bool:
@@ -244,9 +244,12 @@ class Parents:
             return
         step = 2 if residence == "device" and not self.memory.separate else 1
         self.residence = RESIDENCES[min(RESIDENCES.index(residence) + step, len(RESIDENCES) - 1)]
-        level = logging.WARNING if self.room is None else logging.INFO
-        text = 'the parents do not all fit with parents = "%s": the rest is kept as with "%s"'
-        log.log(level, text, residence, self.residence)
+        log.log(
+            logging.WARNING if self.room is None else logging.INFO,  # "auto" promises no place
+            'the parents do not all fit with parents = "%s": the rest is kept as with "%s"',
+            residence,
+            self.residence,
+        )
 
     # ------------------------------------------------------------------------------------------------ segments
 

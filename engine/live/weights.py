@@ -27,7 +27,7 @@ from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
 from engine.live.parking import TEXT, VAE_PART, Parking
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
@@ -107,8 +107,7 @@ class LiveWeights:
             dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             vae: what ``use_vae`` takes; None: the merged one.
-            parents: where parents that change again and again lie; one of
-                ``engine.footprint.options.PARENTS``.
+            parents: where parents that change again and again lie; one of ``PARENTS``.
             expects: what will be rendered, for what is left to the memory there is; None: usual pictures.
             progress: called with (bytes read, bytes in all) while the first build reads the parents.
             memory: where memory comes from; None: the device's own.
@@ -125,7 +124,8 @@ class LiveWeights:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to]), kept, progress)
+        elements = sum(region.length for region in regions)
+        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to], elements=elements), kept, progress)
         weights.use_vae(vae)
         return weights
 

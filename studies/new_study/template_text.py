@@ -127,6 +127,7 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # Scorers: @SCORERS@;
 # a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class". It is stopped after time_limit seconds:
 # time_limit = @TIME_LIMIT@
+# precision = "fp32"          # what encoders run in: fp16 and bf16 take half of the memory, and change scores a little
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]

@@ -165,6 +165,7 @@ def _scoring(table: ScorersTable, here: Path) -> Scoring:
         folder=path_from(here, table.folder),
         files={name: path_from(here, text) for name, text in table.files.items()},
         here=here,
+        precision=table.precision,
         time_limit_s=table.time_limit,
     )
 

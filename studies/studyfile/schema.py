@@ -35,6 +35,7 @@ from studies.studyfile.validators import (
 )
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+ENCODER_PRECISIONS = PRECISIONS[1:]
 """The number formats in which pictures can be computed; `auto` leaves it to the device."""
 PREDICTIONS = ("auto", "epsilon", "v")
 """What a UNet can predict: noise (`epsilon`) or `v`; `auto` leaves it to the checkpoint."""
@@ -275,6 +276,10 @@ class ScorersTable(StudyFileTable):
     """Scorers that calibration may not switch off."""
     files: dict[FileOwner, FilePath] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
+    precision: Annotated[str, AfterValidator(checks.one_of(ENCODER_PRECISIONS, "precision"))] = Field(
+        default="fp32", examples=["fp16"]
+    )
+    """What encoders run in: `fp32`, `fp16` or `bf16`. It changes scores a little, so it stays for all of a study."""
     time_limit: float = Field(default=TIME_LIMIT_S, ge=0, le=86400, examples=[60])
     """Seconds that a scorer of your own may take for the pictures of a recipe before it is stopped; 0: no limit."""
 

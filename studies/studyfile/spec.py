@@ -277,6 +277,8 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    precision: str = "fp32"
+    """The number format that encoders run in."""
     time_limit_s: float
     """Seconds that one call of a plug-in may take; 0: as long as it likes."""
     trusted: frozenset[tuple[str, str]] | None = None
@@ -300,6 +302,7 @@ class Scoring:
             files=self.files,
             here=self.here,
             trusted=self.trusted,
+            precision=self.precision,
             time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
             picture_weights=shots.picture_weights,
@@ -322,7 +325,8 @@ class StudySpec:
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
         settings = self.scoring.panel_settings(self.target, self.shots)
-        return replace(settings, kept=self.storage.reference_features)
+        waiting = self.rendering.memory.encoders == "host"
+        return replace(settings, kept=self.storage.reference_features, wait_on_host=waiting)
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.
