@@ -243,7 +243,7 @@ def test_arithmetic_that_runs_out_takes_the_parents_memory(
     weights = loaded(files, "device", LimitedMemory())
     for ratio in (0.3, 0.4):
         build(weights, Recipe.flat(ratio, base=ratio))
-    evaluate, calls = weights._arithmetic.evaluate, 0
+    evaluate, calls = weights._arithmetic.evaluate_all, 0
 
     def runs_out(*given: object) -> None:
         nonlocal calls
@@ -252,7 +252,7 @@ def test_arithmetic_that_runs_out_takes_the_parents_memory(
             raise torch.OutOfMemoryError("simulated")
         evaluate(*given)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(weights._arithmetic, "evaluate", runs_out)
+    monkeypatch.setattr(weights._arithmetic, "evaluate_all", runs_out)
     report = weights.build(weights.plan(Recipe.flat(0.6, base=0.6)))
     assert weights.residence == "host"
     assert weights.memory().parents_on_device == 0
