@@ -24,9 +24,11 @@ from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
-from engine.rendering.renderer import Renderer
+from engine.rendering.presence import PLACES
+from engine.rendering.renderer import ALL_AUTO, MemorySettings, Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import PicturesDone
+from engine.rendering.vae_forms import PRECISIONS
 from engine.shots.shot import Shot
 
 TEXT_BLOCK = BLOCKS[0]
@@ -42,7 +44,8 @@ class Engine:
 
     Attributes:
         device: Where the model lives and the pictures come out.
-        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE is always fp32.
+        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE's weights are fp32; in which format
+            it works, ``vae_form`` says.
         models: The parents' names, as recipes use them.
     """
 
@@ -54,12 +57,20 @@ class Engine:
         precision: str,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
+        memory: MemorySettings = ALL_AUTO,
     ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
-        self._renderer = Renderer(weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers)
+        self._renderer = Renderer(
+            weights.live,
+            weights.live.family,
+            embeddings=embeddings,
+            upscalers=upscalers,
+            residence=weights,
+            settings=memory,
+        )
         self._ready = False
 
     @classmethod
@@ -75,6 +86,8 @@ class Engine:
         prediction: str = "auto",
         ztsnr: str = "auto",
         vae: Path | None = None,
+        vae_precision: str = "auto",
+        encoders: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
@@ -92,19 +105,26 @@ class Engine:
             ztsnr: Whether the noise levels end in pure noise (zero terminal SNR): "on", "off", or "auto": where the
                 first file is marked so.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
+            vae_precision: In which number format the VAE works: "fp32", "bf16", "fp16", or "auto": fp32; in strips when
+                memory is short; fp16 when that is not enough. Where numbers overflow in fp16 or bf16, the next wider
+                format takes over.
+            encoders: Where text encoders and VAE wait while others work: on the "device", on the "host", or "auto": on
+                the host as soon as memory has run out once.
             progress: Called with (bytes read, bytes in all).
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr`` or a folder is unknown or
-                missing, or the models are marked for different predictions.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, a setting of memory or a
+                folder is unknown or missing, or the models are marked for different predictions.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
         _check_choice("round_to", round_to, tuple(DTYPES))
         _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
         _check_choice("ztsnr", ztsnr, ZTSNR)
+        _check_choice("vae_precision", vae_precision, PRECISIONS)
+        _check_choice("encoders", encoders, PLACES)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
@@ -123,7 +143,8 @@ class Engine:
             vae=tensors,
             progress=progress,
         )
-        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers)
+        memory = MemorySettings(vae_precision=vae_precision, encoders=encoders)
+        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers, memory=memory)
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
@@ -142,6 +163,7 @@ class Engine:
         report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
+            self._renderer.forget_vae()
         self._ready = True
         return report
 
@@ -165,6 +187,7 @@ class Engine:
         except CheckpointError:
             self._ready = ready
             raise
+        self._renderer.forget_vae()
         self._ready = ready
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
@@ -203,6 +226,16 @@ class Engine:
             EngineError: The engine is closed.
         """
         return self.weights.live.family.zero_terminal_snr
+
+    @property
+    def vae_form(self) -> str:
+        """In which form the VAE worked last, such as ``fp32`` or ``fp16 in strips``.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: No recipe was built.
+        """
+        return self._built_renderer().vae_form
 
     @property
     def denoiser(self) -> Denoiser:

@@ -1,0 +1,96 @@
+"""In which number format a VAE works, and whether in strips: as asked, or as memory and the VAE's numbers allow.
+
+A VAE whose numbers overflow in a narrow format gives NaN; then a wider one takes over until the VAE changes, as
+AUTOMATIC1111's WebUI 1.10 does with "Automatically revert VAE to 32-bit floats" (``decode_latent_batch`` in its
+modules/processing.py) and "Automatically convert VAE to bfloat16".
+"""
+
+from __future__ import annotations
+
+import torch
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+"""In which number format a VAE may be asked to work."""
+
+FROM: dict[str, tuple[torch.dtype, ...]] = {
+    "fp32": (torch.float32,),
+    "bf16": (torch.bfloat16, torch.float32),
+    "fp16": (torch.float16, torch.bfloat16, torch.float32),
+}
+"""The formats that are tried for each that is asked for, the first first."""
+NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
+"""What the formats are called."""
+DECODE_VALUES = 768
+"""How many numbers for each pixel lie in memory at the peak of decoding: thrice the 256 channels of the last level."""
+STRIP_DECODE_VALUES = 384
+"""The same of decoding in strips: the 256 channels that the last level reads, and the 128 that it makes."""
+
+
+class VaeForms:
+    """The form in which one VAE works now.
+
+    Args:
+        precision: One of ``PRECISIONS``; "auto": fp32 until memory is short, then in strips, then fp16.
+        device: Where the VAE works.
+
+    Attributes:
+        in_strips: Whether it works strip by strip; fp16 and bf16 always do.
+    """
+
+    def __init__(self, precision: str, device: torch.device) -> None:
+        self._precision = precision
+        self._lacking = frozenset() if knows_bf16(device) else frozenset({torch.bfloat16})
+        self._too_narrow: frozenset[torch.dtype] = frozenset()
+        self._halves = precision in {"fp16", "bf16"}
+        self.in_strips = self._halves
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format."""
+        return self._formats[0]
+
+    @property
+    def is_widest(self) -> bool:
+        """Whether no wider format can take over."""
+        return len(self._formats) == 1
+
+    @property
+    def bytes_of_pixel(self) -> int:
+        """About how many bytes decoding takes at its peak, for each pixel, beside the weights."""
+        return (STRIP_DECODE_VALUES if self.in_strips else DECODE_VALUES) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        """Such as ``fp32``, ``fp32 in strips`` or ``fp16 in strips``."""
+        return NAMES[self.dtype] + (" in strips" if self.in_strips else "")
+
+    def widen(self) -> bool:
+        """Leave the format, in which numbers overflowed, until ``forget``; return whether there is a wider one."""
+        if self.is_widest:
+            return False
+        self._too_narrow |= {self.dtype}
+        return True
+
+    def shrink(self) -> bool:
+        """Take less memory from now on; return whether that was possible."""
+        if not self.in_strips:
+            self.in_strips = True
+        elif self._precision == "auto" and not self._halves:
+            self._halves = True
+        else:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Try narrow formats again: the VAE has changed."""
+        self._too_narrow = frozenset()
+
+    @property
+    def _formats(self) -> list[torch.dtype]:
+        """The formats that are left to try; the last is always float32."""
+        asked = self._precision if self._precision != "auto" else "fp16" if self._halves else "fp32"
+        return [one for one in FROM[asked] if one not in self._lacking | self._too_narrow]
+
+
+def knows_bf16(device: torch.device) -> bool:
+    """Return whether a device computes in bfloat16 itself; torch only imitates it on GPUs before NVIDIA's Ampere."""
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
