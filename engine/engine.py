@@ -19,6 +19,7 @@ from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
+from engine.live.residence import PARENTS, MemoryReport, Residence
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
@@ -38,7 +39,7 @@ CLOSED = "the engine is closed"
 
 
 class Engine:
-    """One live model on one device, its parents resident beside it.
+    """One live model on one device, and its parents, close by where there is room.
 
     Use it as a context manager, or call ``close``. ``build`` comes before ``render``.
 
@@ -88,9 +89,12 @@ class Engine:
         vae: Path | None = None,
         vae_precision: str = "auto",
         encoders: str = "auto",
+        parents: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
+
+        The files are read when recipes are built, and must stay as they are until the engine is closed.
 
         Args:
             models: Checkpoint files by the names recipes use for them, such as A and B.
@@ -110,13 +114,17 @@ class Engine:
                 format takes over.
             encoders: Where text encoders and VAE wait while others work: on the "device", on the "host", or "auto": on
                 the host as soon as memory has run out once.
-            progress: Called with (bytes read, bytes in all).
+            parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
+                memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
+                rendering. Where memory runs out later, the next is taken.
+            progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, a setting of memory or a
-                folder is unknown or missing, or the models are marked for different predictions.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``vae_precision``,
+                ``encoders``, ``parents`` or a folder is unknown or missing, the models are marked for different
+                predictions, or the device has too little memory for the live model.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
@@ -125,6 +133,7 @@ class Engine:
         _check_choice("ztsnr", ztsnr, ZTSNR)
         _check_choice("vae_precision", vae_precision, PRECISIONS)
         _check_choice("encoders", encoders, PLACES)
+        _check_choice("parents", parents, PARENTS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
@@ -141,6 +150,7 @@ class Engine:
             dtype=DTYPES[chosen],
             round_to=round_to,
             vae=tensors,
+            parents=parents,
             progress=progress,
         )
         memory = MemorySettings(vae_precision=vae_precision, encoders=encoders)
@@ -150,7 +160,8 @@ class Engine:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
 
         Raises:
-            EngineError: The engine is closed.
+            CheckpointError: A parent's file cannot be read any more, or was changed.
+            EngineError: The engine is closed, or memory ran out and nothing could be moved from the device.
             RecipeError: The recipe uses a model that was not opened, or is for another family.
         """
         weights = self.weights
@@ -217,6 +228,25 @@ class Engine:
         if self._weights is None:
             raise EngineError(CLOSED, remedy="open a new one")
         return self._weights
+
+    @property
+    def parents(self) -> Residence:
+        """Where the parts of the parents go that recipes change again and again: "device", "host" or "disk".
+
+        It can change to the next of these when memory runs out.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.residence
+
+    def memory(self) -> MemoryReport:
+        """Return what lies where, in bytes.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.memory()
 
     @property
     def zero_terminal(self) -> bool:

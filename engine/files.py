@@ -14,6 +14,7 @@ import platform
 import re
 import stat
 import struct
+import sys
 import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -93,6 +94,21 @@ def _kind(path: Path) -> str:
     except ValueError:  # a zero byte, or half a letter
         raise OSError(errno.EINVAL, "no file can have this name", str(path)) from None
     return _KINDS.get(stat.S_IFMT(mode), "device")
+
+
+def user_folder(variable: str, usual: str) -> Path:
+    """The folder in which the programs of this system keep what belongs to the user.
+
+    Args:
+        variable: of the environment, which names it on Linux and the like (XDG base directories).
+        usual: the folder there, within the user's home, where the variable is not set.
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
+    if sys.platform.startswith("win"):
+        return Path(os.environ.get("APPDATA", home))
+    if sys.platform == "darwin":
+        return Path(home, "Library", "Application Support")
+    return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
 def user_path(text: str, kind: type[ProblemError]) -> Path:

@@ -26,10 +26,11 @@ from search.plan import STAGES, SearchPlan
 from search.space.knob import TOLERANCE, Knob
 from search.space.space import Space
 from search.state import SearchState
-from search.trials import SearchTrials, stage_of
+from search.trials import SearchTrials, newest_of_each, stage_of
 
 if TYPE_CHECKING:
-    from search.surrogate.gaussian_process import Array, GaussianProcess
+    from search.surrogate.covariance import Array
+    from search.surrogate.gaussian_process import GaussianProcess
 
 MOST_TRIALS = 400
 """The most trials that the model takes, as many as its hyperparameters are fitted to: of every stage the newest."""
@@ -189,14 +190,8 @@ def newest_of_each_stage(history: Sequence[TrialRecord], most: int) -> tuple[Tri
     A stage with fewer than its share leaves the rest to the others.
     """
     known = [trial for trial in in_order(history) if trial.value is not None or trial.infeasible]
-    by_stage = {stage: [trial for trial in known if stage_of(trial) == stage] for stage in STAGES}
-    chosen, left = list[TrialRecord](), most
-    stages = sorted(by_stage.values(), key=len)
-    for place, trials in enumerate(stages):
-        share = min(len(trials), left // (len(stages) - place))
-        chosen += trials[len(trials) - share :]
-        left -= share
-    return in_order(chosen)
+    by_stage = [[trial for trial in known if stage_of(trial) == stage] for stage in STAGES]
+    return in_order(newest_of_each(by_stage, most))
 
 
 class _Slices:
@@ -248,7 +243,7 @@ class _Slices:
         """The trials near the slice, each compared with the recipe of the slice that has the same value of the knob."""
         import numpy as np
 
-        from search.surrogate.gaussian_process import matern
+        from search.surrogate.covariance import matern
 
         encoding = self._trials.encoding
         first = encoding.first_columns[knob.name]

@@ -148,16 +148,13 @@ class SearchState:
         """
         if checked < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(self.axes(stage))) or stage == "refine":
             return False
-        import numpy as np
-
-        from search.surrogate.evidence import is_unexplained
+        from search.surrogate.evidence import has_no_effect
 
         observations = self.trials.observations(stage, checked)
         if observations is None:
             return False
-        of_stage = np.array([trial.stage == stage for trial, _ in self.trials.observed(stage, checked)])
-        moved = self.subspace(stage).differs_from_fixed(np.array(observations.rows))
-        return is_unexplained(observations, moved | of_stage)
+        of_stage = tuple(trial.stage == stage for trial, _ in self.trials.observed(stage, checked))
+        return has_no_effect(observations, self.subspace(stage), of_stage)
 
     def _is_converged(self, stage: Stage, checked: int) -> bool:
         """Whether the last trials made the recommended point no better, as the model now sees both."""

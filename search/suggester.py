@@ -65,6 +65,25 @@ class Suggester:
         proposals = (self._proposal(stage, state) for stage in STAGES)
         return next((proposal for proposal in proposals if proposal is not None), None)
 
+    def prepare(self, history: Sequence[TrialRecord]) -> None:
+        """Work out in advance, in another thread, what takes longest of the proposals that come next.
+
+        What `next` proposes is the same whether or not this was called, has ended, or was given an older history.
+        While pictures are drawn it fits the hyperparameters that are used some trials later; before the first trial of
+        a night it does all that the first proposal needs. Where there is nothing to do it takes as long as `next`.
+
+        Args:
+            history: every trial of the study so far, in any order, those that still run too.
+
+        Raises:
+            SearchError: a point of the history does not belong to this space.
+        """
+        self.next(history)
+        if to_come := self._state(history).trials.observations_to_come():
+            from search.surrogate.gaussian_process import settle
+
+            settle(to_come)
+
     def statuses(self, history: Sequence[TrialRecord]) -> tuple[StageStatus, ...]:
         """Return how every stage stands, and why those that are over ended."""
         state = self._state(history)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from statistics import stdev
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
 from search.plan import STAGES, SearchPlan, Stage
 from search.space.space import Space
-from search.surrogate.encoding import EncodedPoint, PointEncoding
+from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
+from search.surrogate.observations import Observations, settled_count, settled_next
 
-if TYPE_CHECKING:
-    from search.surrogate.gaussian_process import Observations
+Trial = TypeVar("Trial")
 
 CENTRE_OF = 3
 """How many of the best FLAT mixes have the mean that is the centre of the surrogate's trend."""
@@ -22,6 +23,9 @@ CONSTANT = 1e-9
 """Values count as constant where they differ by less than this share of their size."""
 CONSTANT_IN_FLAT = 1e-4
 """Share of what all values of stage `flat` differ by that FLAT mixes may differ by as well and still be constant."""
+MOST_SETTLED = 2000
+"""Most settled trials that a model takes, so that time and memory stay bounded in very long searches."""
+_PLACES = {stage: n for n, stage in enumerate(STAGES)}
 
 
 class SearchTrials:
@@ -41,7 +45,9 @@ class SearchTrials:
         self.space, self.plan = space, plan
         self.encoding = PointEncoding.of(space)
         self.records = in_order(history)
-        self.points = [space.checked(record.point) for record in self.records]
+        self._known = known_points(space).of([record.point for record in self.records])
+        self._stages = [_PLACES.get(record.stage, len(STAGES) - 1) for record in self.records]
+        self._counts = Counter(record.stage for record in self.records)
         self._observations: dict[tuple[Stage, int | None], Observations | None] = {}
 
     def __len__(self) -> int:
@@ -50,11 +56,11 @@ class SearchTrials:
     @cached_property
     def rows(self) -> list[EncodedPoint]:
         """The encoded points of all trials."""
-        return [self.encoding.row(point) for point in self.points]
+        return [known.row for known in self._known]
 
     def count(self, stage: Stage) -> int:
         """Return how many trials a stage has had, failed ones too."""
-        return sum(trial.stage == stage for trial in self.records)
+        return self._counts[stage]
 
     def is_tried(self, point: Point, slots: Slots) -> bool:
         """Whether some trial, ended or not, has the same recipe on the same shots."""
@@ -62,21 +68,14 @@ class SearchTrials:
 
     @cached_property
     def _tried(self) -> frozenset[tuple[tuple[float, ...], Slots]]:
-        trials = zip(self.points, self.records, strict=True)
-        return frozenset((self.space.mark(point), trial.slots) for point, trial in trials)
+        return frozenset((known.mark, one.slots) for known, one in zip(self._known, self.records, strict=True))
 
     @cached_property
     def flat_mixes(self) -> list[TrialRecord]:
         """The FLAT mixes, and the recipes to begin with; not those that only calibrate, which move every knob."""
         marks = {self.space.mark(recipe.point) for recipe in self.plan.initial_recipes}
-        trials = zip(self.records, self.points, strict=True)
-        flat = ((trial, point) for trial, point in trials if trial.stage == "flat")
-        return [trial for trial, point in flat if self._is_flat(point) or self.space.mark(point) in marks]
-
-    def _is_flat(self, point: Mapping[str, float]) -> bool:
-        blocks = [point[knob.name] for knob in self.space.of_kind("block")]
-        flat = (self.space.flat(ratio) for ratio in {min(blocks), max(blocks)}) if blocks else (self.space.neutral,)
-        return any(self.space.mark(point) == self.space.mark(other) for other in flat)
+        flat = zip(self.records, self._known, strict=True)
+        return [one for one, known in flat if one.stage == "flat" and (known.is_flat or known.mark in marks)]
 
     @cached_property
     def _flat_values(self) -> list[float]:
@@ -112,33 +111,56 @@ class SearchTrials:
             most: how many trials of that stage are counted.
         """
         if (last, most) not in self._observations:
-            self._observations[last, most] = self._observations_of(self.observed(last, most))
+            self._observations[last, most] = self._observations_of(self._seen(last, most))
         return self._observations[last, most]
 
     def observed(self, last: Stage = "refine", most: int | None = None) -> list[tuple[TrialRecord, EncodedPoint]]:
         """Return the trials behind `observations`, with their encoded points."""
-        chosen, counted = list[tuple[TrialRecord, EncodedPoint]](), 0
-        for trial, row in zip(self.records, self.rows, strict=True):
+        chosen, _ = self._chosen(self._seen(last, most))
+        return [(self.records[n], self._known[n].row) for n in chosen]
+
+    def observations_to_come(self) -> Observations | None:
+        """Return observations whose settled trials are those that the next trials will need; None: not known yet."""
+        seen = self._seen("refine", None)
+        ahead = settled_next(len(seen))
+        return None if ahead is None else self._observations_of(seen, ahead)
+
+    def _seen(self, last: Stage, most: int | None) -> list[int]:
+        """Return the places of all trials of a stage, or its first ones, and those before it, that say something."""
+        place, counted, seen = STAGES.index(last), 0, list[int]()
+        for n, (trial, stage) in enumerate(zip(self.records, self._stages, strict=True)):
             counted += trial.stage == last
-            late = STAGES.index(stage_of(trial)) > STAGES.index(last)
             beyond = trial.stage == last and most is not None and counted > most
-            if not late and not beyond and (trial.value is not None or trial.infeasible):
-                chosen.append((trial, row))
-        return chosen
+            if stage <= place and not beyond and (trial.value is not None or trial.infeasible):
+                seen.append(n)
+        return seen
 
-    def _observations_of(self, observed: Sequence[tuple[TrialRecord, EncodedPoint]]) -> Observations | None:
-        from search.surrogate.gaussian_process import Observations
+    def _chosen(self, seen: list[int], settled: int | None = None) -> tuple[list[int], int]:
+        """Return the places of those that the model takes, and how many of them are settled.
 
-        values = [trial.value for trial, _ in observed if trial.value is not None]
+        All newer ones; where very many are settled, of every stage the newest.
+        """
+        settled = settled_count(len(seen)) if settled is None else settled
+        older = seen[:settled]
+        if settled > MOST_SETTLED:
+            by_stage = [[n for n in older if self._stages[n] == place] for place in range(len(STAGES))]
+            older = sorted(newest_of_each(by_stage, MOST_SETTLED))
+        return older + seen[settled:], len(older)
+
+    def _observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
+        chosen, settled = self._chosen(seen, settled)
+        values = [value for n in seen if (value := self.records[n].value) is not None]
         if not values:
             return None
-        worst, sets = min(values), sorted({trial.slots for trial, _ in observed})
+        worst, trials = min(values), [self.records[n] for n in chosen]
+        sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
         return Observations(
-            rows=tuple(row for _, row in observed),
-            values=tuple(worst if trial.value is None else trial.value for trial, _ in observed),
-            shot_sets=tuple(sets.index(trial.slots) for trial, _ in observed),
+            rows=tuple(self._known[n].row for n in chosen),
+            values=tuple(worst if trial.value is None else trial.value for trial in trials),
+            shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
             standard_error=self._standard_error,
+            settled=settled,
         )
 
     @cached_property
@@ -151,7 +173,7 @@ class SearchTrials:
 
         sets = sorted({trial.slots for trial, _ in self.observed()})
         offsets = dict(zip(sets, model_of(observations).set_offsets, strict=True))
-        return tuple(replace(trial, value=(trial.value or 0.0) - offsets[trial.slots]) for trial in trials)
+        return tuple(replace(one, value=(one.value or 0.0) - offsets.get(one.slots, 0.0)) for one in trials)
 
     @cached_property
     def is_constant(self) -> bool:
@@ -168,9 +190,32 @@ class SearchTrials:
     @cached_property
     def moved(self) -> frozenset[str]:
         """The names of the knobs that the stages between `flat` and `refine` did not leave in one place."""
-        trials = zip(self.points, self.records, strict=True)
-        points = [point for point, one in trials if one.value is not None and one.stage not in ("flat", "refine")]
-        return frozenset(knob.name for knob in self.space.free if len({point[knob.name] for point in points}) > 1)
+        between = (
+            known.point
+            for known, one in zip(self._known, self.records, strict=True)
+            if one.value is not None and one.stage not in ("flat", "refine")
+        )
+        first = next(between, None)
+        still = {knob.name for knob in self.space.free}
+        if first is not None:
+            for point in between:
+                still -= {name for name in still if point[name] != first[name]}
+                if not still:
+                    break
+        return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+def newest_of_each(groups: Sequence[Sequence[Trial]], most: int) -> list[Trial]:
+    """Return the newest trials of every group, at most so many, in shares as equal as can be.
+
+    A group with fewer than its share leaves the rest to the others.
+    """
+    chosen, left = list[Trial](), most
+    for place, trials in enumerate(sorted(groups, key=len)):
+        share = min(len(trials), left // (len(groups) - place))
+        chosen += trials[len(trials) - share :]
+        left -= share
+    return chosen
 
 
 def stage_of(trial: TrialRecord) -> Stage:

@@ -24,6 +24,8 @@ from engine.recipes.blocks import is_merged
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.checkpoints.tensor_file import TensorFile
+
 BytesRead = Callable[[int, int], None]
 """``progress(done, total)``: called with the bytes read so far, and all of them."""
 
@@ -31,6 +33,8 @@ FLOATS = ("F16", "BF16", "F32")
 """The dtypes of the tensors that can be merged, as safetensors names them."""
 PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.", "conditioner.")
 """How the names of the tensors of UNet, VAE and text encoders begin."""
+_TORCH_NAMES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
+"""What torch calls the dtypes of ``FLOATS``."""
 _OLD_TEXT = "cond_stage_model.transformer."
 _OLD_PARTS = tuple(_OLD_TEXT + part for part in ("embeddings.", "encoder.", "final_layer_norm."))
 _CHUNK = 1 << 22
@@ -54,6 +58,7 @@ class Checkpoint:
         self.family: FamilyName = family
         self._stored = {usual_name(name): name for name in header.tensors}
         self.tensors: dict[str, TensorInfo] = {key: header.tensors[name] for key, name in self._stored.items()}
+        self._offsets = header.offsets
         self.metadata = header.metadata
         self.shapes: dict[str, Shape] = shapes_of(self.tensors)
         self.widths: Widths = read_widths(self.shapes)
@@ -68,6 +73,55 @@ class Checkpoint:
     def read(self, key: str) -> Tensor:
         """Return a tensor as stored: a view of the mapped file, on the CPU; do not write to it."""
         return self._file.get_tensor(self._stored[key])
+
+    def read_into(self, key: str, out: Tensor, start: int = 0) -> None:
+        """Fill memory with a part of a tensor; unlike ``read`` it leaves no page of the file in memory.
+
+        Args:
+            key: of the tensor.
+            out: flat and contiguous, on the CPU; in the tensor's own dtype, or in another that it is converted to.
+            start: the first element that is read.
+
+        Raises:
+            CheckpointError: the file is damaged, cannot be read, or was changed since it was read first.
+        """
+        info = self.tensors[key]
+        if str(out.dtype) == f"torch.{_TORCH_NAMES.get(info.dtype)}":
+            self._contents.read(self._offsets[self._stored[key]] + start * SIZES[info.dtype], out)
+        else:
+            out.copy_(self.read(key).reshape(-1)[start : start + out.numel()])
+
+    def copy(self, key: str) -> Tensor:
+        """Return a tensor as stored, on the CPU, in memory of its own; the file leaves no page in memory.
+
+        Raises:
+            CheckpointError: as ``read_into``.
+        """
+        import torch  # not everyone needs it
+
+        info = self.tensors[key]
+        if info.dtype not in FLOATS:
+            return self.read(key).clone()
+        out = torch.empty(info.elements, dtype=getattr(torch, _TORCH_NAMES[info.dtype]))
+        self.read_into(key, out)
+        return out.reshape(info.shape)
+
+    def check_readable(self) -> None:
+        """Check the places of all tensors and open the file, to which it stays open.
+
+        Raises:
+            CheckpointError: the file is damaged or cannot be read.
+        """
+        _ = self._contents
+
+    @cached_property
+    def _contents(self) -> TensorFile:
+        from engine.checkpoints.tensor_file import TensorFile  # brings torch, which not everyone needs
+
+        _ = self._file  # the library checks that the places of all tensors fit their shapes
+        found = TensorFile(self.path)
+        found.open()
+        return found
 
     @cached_property
     def _file(self) -> Any:

@@ -48,11 +48,19 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """A file's header: its tensors by name, its metadata, and where the data starts, in bytes."""
+    """A file's header: its tensors by name, its metadata, and where things are in the file, in bytes.
+
+    Attributes:
+        tensors: shape and dtype by name, in the order of the header.
+        metadata: the file's own, by name.
+        start: where the data starts.
+        offsets: where each tensor starts, by name, from the beginning of the file.
+    """
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
     start: int
+    offsets: dict[str, int]
 
 
 def read_header(path: Path) -> Header:
@@ -97,14 +105,15 @@ def _parsed(path: Path, raw: bytes, size: int) -> Header:
             name: TensorInfo(shape=tuple(map(_side, info["shape"])), dtype=str(info["dtype"]))
             for name, info in content.items()
         }
-        ends = [int(info["data_offsets"][1]) for info in content.values()]
+        places = {name: tuple(map(int, info["data_offsets"])) for name, info in content.items()}
+        offsets = {name: start + begin for name, (begin, _) in places.items()}
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"the safetensors header is damaged ({error})", place=(path,), remedy="fetch the file again"
         ) from error
-    if (end := start + max(ends, default=0)) > size:
+    if (end := start + max((end for _, end in places.values()), default=0)) > size:
         raise _cut(path, end, size)
-    return Header(tensors=tensors, metadata=metadata, start=start)
+    return Header(tensors=tensors, metadata=metadata, start=start, offsets=offsets)
 
 
 def _side(number: object) -> int:

@@ -1,1 +1,1 @@
-"""The live model: parents resident in memory, the merged weights in place."""
+"""The live model: the merged weights in place, their parents close by or in their files."""

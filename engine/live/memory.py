@@ -1,21 +1,24 @@
-"""Regions of memory: a live buffer and one for each parent, all in the same order, by block, then element.
+"""Regions of memory: the live buffers, in the order of blocks, then elements, and how their keys lie in them.
 
-Each key starts at a multiple of 128 elements (256 bytes in fp16), so that neighbours are one contiguous segment.
+Each key starts at a multiple of 1,024 elements, so that neighbours are one contiguous run, and any piece of a buffer
+that begins at such a multiple and is as long belongs to one key.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import BytesRead, Checkpoint
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.live.allocation import Memory
 from engine.modes.rows import TensorRow
 from engine.recipes.blocks import BLOCKS, ELEMENTS, block_of
 
-ALIGNMENT = 128
+ALIGNMENT = 1024
 """Keys start at multiples of so many elements."""
 
 
@@ -39,72 +42,87 @@ def offsets_of(sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
     return starts, end
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Neighbouring keys of a region that get the same row, which one pass can rewrite; one key, if it is not plain.
+
+    Attributes:
+        row: what they get.
+        keys: in memory order.
+        start, end: the elements of the region, with the gaps between the keys.
+    """
+
+    row: TensorRow
+    keys: tuple[str, ...]
+    start: int
+    end: int
+
+
 class Region:
     """Some keys with one live dtype.
 
     Attributes:
         sizes: elements by key, in memory order.
         starts: the first element of each key.
-        length: elements of every buffer.
-        live: the live buffer.
-        parents: a buffer for each parent, by the parent's name; empty until they are loaded.
+        length: elements of the live buffer.
+        live: the live buffer. Its content is unknown at first.
     """
 
-    def __init__(self, sizes: dict[str, int], dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, sizes: dict[str, int], dtype: torch.dtype, memory: Memory) -> None:
         self.sizes = sizes
         self.starts, self.length = offsets_of(sizes)
-        self.live = torch.zeros(self.length, dtype=dtype, device=device)
-        self.parents: dict[str, Tensor] = {}
+        self.live = memory.on_device(self.length, dtype)
+        self._order = list(sizes)
+        self._begins = list(self.starts.values())
 
     def view(self, key: str, buffer: Tensor) -> Tensor:
-        """Return a key's part of a buffer, flat."""
+        """Return a key's part of a buffer that is as long as the live one, flat."""
         return buffer[self.starts[key] : self.starts[key] + self.sizes[key]]
 
-    def load(self, checkpoint: Checkpoint, dtype: torch.dtype) -> Iterator[tuple[Tensor, int]]:
-        """Fill a new parent buffer key by key; yields it and the bytes read so far."""
-        buffer = torch.zeros(self.length, dtype=dtype, device=self.live.device)
-        done = 0
-        for key in self.sizes:
-            self.view(key, buffer).copy_(checkpoint.read(key).reshape(-1))
-            done += checkpoint.tensors[key].size
-            yield buffer, done
+    def runs(self, changed: Mapping[str, TensorRow], homes: Mapping[str, object]) -> Iterator[Run]:
+        """Yield the changed keys in runs.
 
-    def runs(self, changed: Mapping[str, TensorRow]) -> Iterator[tuple[TensorRow, list[str]]]:
-        """Yield runs of neighbouring changed keys with equal plain rows, which one pass can rewrite."""
+        Args:
+            changed: the new row of every key that gets one.
+            homes: by key, what is the same object for keys whose parents lie together.
+        """
         run: list[str] = []
-        for key in self.sizes:
-            if run and (changed.get(key) != changed[run[0]] or not changed[key].is_plain):
-                yield changed[run[0]], run
+        for key in self._order:
+            row = changed.get(key)
+            if run and (row is None or not self._go_on(run[0], key, changed, homes)):
+                yield self._run(changed[run[0]], run)
                 run = []
-            if key in changed:
+            if row is not None:
                 run.append(key)
         if run:
-            yield changed[run[0]], run
+            yield self._run(changed[run[0]], run)
 
-    def span(self, run: Sequence[str]) -> slice:
-        """Return the elements of neighbouring keys, with the gaps between them."""
-        return slice(self.starts[run[0]], self.starts[run[-1]] + self.sizes[run[-1]])
+    @staticmethod
+    def _go_on(first: str, key: str, changed: Mapping[str, TensorRow], homes: Mapping[str, object]) -> bool:
+        """Whether a key can be rewritten together with the first of a run."""
+        before, row = changed[first], changed[key]
+        return homes[first] is homes[key] and (before is row or before == row) and row.is_plain
 
+    def _run(self, row: TensorRow, keys: Sequence[str]) -> Run:
+        last = keys[-1]
+        return Run(row=row, keys=tuple(keys), start=self.starts[keys[0]], end=self.starts[last] + self.sizes[last])
 
-def load_parents(regions: list[Region], checkpoints: Mapping[str, Checkpoint], progress: BytesRead | None) -> None:
-    """Read the parents into one buffer for each file and region; two names of one file share it."""
-    loaded: dict[tuple[Path, int], Tensor] = {}
-    files = {checkpoint.path.resolve(): checkpoint for checkpoint in checkpoints.values()}
-    total = sum(c.tensors[key].size for c in files.values() for region in regions for key in region.sizes)
-    before = 0
-    for path, checkpoint in files.items():
-        for number, region in enumerate(regions):
-            done = 0
-            for buffer, done in region.load(checkpoint, _parent_dtype(region, files.values())):
-                loaded[path, number] = buffer
-                if progress:
-                    progress(before + done, total)
-            before += done
-    for number, region in enumerate(regions):
-        region.parents = {name: loaded[c.path.resolve(), number] for name, c in checkpoints.items()}
+    def read(self, checkpoint: Checkpoint, start: int, out: Tensor) -> None:
+        """Fill a piece of main memory with what a file has for the elements from a start on; gaps are left as they are.
 
+        Args:
+            checkpoint: the file.
+            start: an element of the region.
+            out: flat, on the CPU; in the dtype of the file, or in another that it is converted to.
 
-def _parent_dtype(region: Region, checkpoints: Iterable[Checkpoint]) -> torch.dtype:
-    """fp16 where all parents have only that, else float32, which holds all other dtypes exactly."""
-    half = all(checkpoint.tensors[key].dtype == "F16" for checkpoint in checkpoints for key in region.sizes)
-    return torch.float16 if half else torch.float32
+        Raises:
+            CheckpointError: the file cannot be read, or was changed.
+        """
+        end = start + len(out)
+        number = bisect_right(self._begins, start) - 1
+        for key, begin in zip(self._order[number:], self._begins[number:], strict=True):
+            if begin >= end:
+                break
+            first, last = max(start, begin), min(end, begin + self.sizes[key])
+            if first < last:
+                checkpoint.read_into(key, out[first - start : last - start], first - begin)

@@ -1,6 +1,6 @@
 """Regions that leave the device while they are not at work: those of the text encoders and of the VAE.
 
-A parked region lies in host memory, pinned where there is CUDA, and its parameters are views of it there. The region of
+A parked region lies in host memory, and its parameters are views of it there. The region of
 the UNet never moves, so that no address of it ever changes.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-import torch
 from torch import Tensor
 
+from engine.live.allocation import Memory
 from engine.live.memory import Region
 
 TEXT = "text"
@@ -31,11 +31,11 @@ class Parking:
         parts: The regions that may move, by the names of their parts.
         bind: As ``LiveModel.bind``.
         rebound: Called after each move.
+        memory: Where the memory comes from.
     """
 
-    def __init__(self, parts: Mapping[str, Region], bind: Bind, rebound: Rebound) -> None:
-        self._parts, self._bind, self._rebound = dict(parts), bind, rebound
-        self._devices = {part: region.live.device for part, region in parts.items()}
+    def __init__(self, parts: Mapping[str, Region], bind: Bind, rebound: Rebound, memory: Memory) -> None:
+        self._parts, self._bind, self._rebound, self._memory = dict(parts), bind, rebound, memory
         self._hosts: dict[str, Tensor] = {}
         self._parked: set[str] = set()
         self._stale = set(parts)
@@ -44,14 +44,21 @@ class Parking:
         """Return whether a part lies on the host."""
         return part in self._parked
 
+    def parked(self) -> list[Region]:
+        """Return the regions that lie on the host."""
+        return [self._parts[part] for part in sorted(self._parked)]
+
     def park(self, part: str) -> bool:
-        """Move a part to the host; return whether the device has more memory now."""
+        """Move a part to the host, if that has room; return whether the device has more memory now."""
         region = self._parts[part]
         if part in self._parked or not region.length:
             return False
         host = self._hosts.get(part)
         if host is None:
-            host = self._hosts[part] = host_buffer(region.live)
+            try:
+                host = self._hosts[part] = self._memory.on_host(region.length, region.live.dtype)
+            except MemoryError:
+                return False
         if part in self._stale:  # else nothing was written since it came from there
             host.copy_(region.live)
             self._stale.discard(part)
@@ -68,7 +75,7 @@ class Parking:
         if part not in self._parked:
             return
         region = self._parts[part]
-        memory = torch.empty(region.length, dtype=region.live.dtype, device=self._devices[part])
+        memory = self._memory.on_device(region.length, region.live.dtype)
         self._move(part, memory.copy_(region.live, non_blocking=True))
         self._parked.discard(part)
 
@@ -85,13 +92,3 @@ class Parking:
         for key in region.sizes:
             self._bind(key, region.view(key, memory))
         self._rebound(region.sizes)
-
-
-def host_buffer(like: Tensor) -> Tensor:
-    """Return flat host memory for a tensor's values: pinned where the tensor lies on CUDA and the system grants it."""
-    if like.is_cuda:
-        try:
-            return torch.empty(like.numel(), dtype=like.dtype, pin_memory=True)
-        except RuntimeError:  # the system pins no more memory; copies are slower then and no less right
-            pass
-    return torch.frombuffer(bytearray(like.nbytes), dtype=like.dtype)

@@ -1,27 +1,31 @@
-"""The live weights: parents resident, the merged model in place, rewritten only where a recipe changes.
+"""The live weights: the merged model in place, rewritten only where a recipe changes.
 
-Parents and live model lie in the regions of ``engine.live.memory``. Parameters are views of the live buffers, so
-building a recipe is a few passes over contiguous segments. No address of the UNet ever changes; text encoders and VAE
-move as a whole when they are parked on the host.
+The live model lies in the regions of ``engine.live.memory``, and its parents where ``engine.live.parents`` keeps them.
+Parameters are views of the live buffers, so building a recipe is a few passes over contiguous runs. No address of the
+UNet ever changes; text encoders and VAE move as a whole when they are parked on the host.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.architecture.layout import VAE
-from engine.architecture.widths import UNET, Shape
+from engine.architecture.widths import Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
-from engine.errors import CheckpointError, RecipeError
-from engine.live.memory import Region, load_parents, memory_order
+from engine.errors import CheckpointError, EngineError, RecipeError
+from engine.live.addresses import Addresses
+from engine.live.allocation import OUT_OF_MEMORY, Memory
+from engine.live.loading import FirstReading, make_room_for
+from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
+from engine.live.parents import Parents
 from engine.live.parking import TEXT, VAE_PART, Parking
+from engine.live.residence import MemoryReport, Residence
+from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
 from engine.modes.rows import TensorRow
@@ -43,6 +47,8 @@ class LiveWeights:
     """Owns the memory of a live model and of its parents.
 
     Attributes:
+        live: the modules.
+        names: of the models, as recipes use them.
         keys: every live LDM key, in memory order.
     """
 
@@ -51,23 +57,28 @@ class LiveWeights:
         live: LiveModel,
         regions: list[Region],
         arithmetic: Arithmetic,
-        checkpoints: Mapping[str, Checkpoint],
+        parents: Parents,
+        progress: BytesRead | None = None,
     ) -> None:
         self.live = live
-        self.names: tuple[str, ...] = tuple(checkpoints)
-        self._checkpoints = dict(checkpoints)
-        self._shapes = _shared({name: checkpoint.shapes for name, checkpoint in checkpoints.items()})
+        self._checkpoints = parents.checkpoints
+        self.names: tuple[str, ...] = tuple(self._checkpoints)
+        self._shapes = _shared({name: checkpoint.shapes for name, checkpoint in self._checkpoints.items()})
         self.keys: tuple[str, ...] = tuple(key for region in regions for key in region.sizes)
         self._regions = regions
-        self._arithmetic = arithmetic
+        self._region_of = {key: region for region in regions for key in region.sizes}
+        self._without_vae = tuple(key for region in regions[:-1] for key in region.sizes)
+        self._arithmetic, self._parents = arithmetic, parents
+        self._rewriter = Rewriter(regions, parents, arithmetic, self._shapes[self.names[0]])
         self._built: dict[str, TensorRow] = {}
         self._plan: MergePlan | None = None
         self._vae_is_merged = True
         self._prepasses: dict[int, tuple[RunPrepass, object]] = {}
-        # Each parameter's module and attribute, looked up once: by name it would cost more than the build.
-        self._places = {key: live.places(key) for key in self.keys}
-        self._addresses = {key: _addresses(places) for key, places in self._places.items()}
-        self._parking = Parking({TEXT: regions[0], VAE_PART: regions[-1]}, live.bind, self._note_addresses)
+        self._addresses = Addresses({key: live.places(key) for key in self.keys})
+        self._parking = Parking(
+            {TEXT: regions[0], VAE_PART: regions[-1]}, live.bind, self._addresses.note, parents.memory
+        )
+        self._reading = FirstReading(progress, parents.sizes()) if progress else None
 
     @classmethod
     def load(
@@ -79,9 +90,11 @@ class LiveWeights:
         dtype: torch.dtype,
         round_to: str = "fp16",
         vae: Mapping[str, Tensor] | None = None,
+        parents: str = "auto",
         progress: BytesRead | None = None,
+        memory: Memory | None = None,
     ) -> LiveWeights:
-        """Read the parents into memory and make the parameters of ``live`` views of the live buffers.
+        """Make the parameters of ``live`` views of live buffers; the parents stay in their files until they are needed.
 
         Args:
             live: from ``LiveModel.empty``; usable after the first ``build``.
@@ -90,25 +103,62 @@ class LiveWeights:
             dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             vae: what ``use_vae`` takes; None: the merged one.
-            progress: called with (bytes read, bytes in all).
+            parents: where parents that change again and again lie; one of ``PARENTS``.
+            progress: called with (bytes read, bytes in all) while the first build reads the parents.
+            memory: where memory comes from; None: the device's own.
+
+        Raises:
+            CheckpointError: a file cannot be read.
+            EngineError: the device has too little memory for the live model.
         """
-        keys = memory_order(live.shapes)
-        last = [key for key in keys if key.startswith(VAE)]
-        unet = [key for key in keys if key.startswith(UNET)]
-        text = [key for key in keys if not key.startswith((VAE, UNET))]
-        parts = ((text, dtype), (unet, dtype), (last, torch.float32))
-        regions = [_region(live, part, kind, device) for part, kind in parts]
-        load_parents(regions if vae is None else regions[:-1], checkpoints, progress)
+        memory = memory or Memory(device)
+        regions, kept = make_room_for(live, checkpoints, dtype, memory, parents=parents, with_vae=vae is None)
         for region in regions:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to]), checkpoints)
+        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to]), kept, progress)
         weights.use_vae(vae)
         return weights
 
+    @property
+    def residence(self) -> Residence:
+        """Where parents are brought that change again and again; less near than at first, once memory ran out."""
+        return self._parents.residence
+
+    def memory(self) -> MemoryReport:
+        """Return what lies where."""
+        sizes = {region: region.live.numel() * region.live.element_size() for region in self._regions}
+        parked = sum(sizes[region] for region in self._parking.parked())
+        return MemoryReport(
+            live=sum(sizes.values()) - parked,
+            live_on_host=parked,
+            parents_on_device=self._parents.bytes_at("device"),
+            parents_on_host=self._parents.bytes_at("host"),
+            scratch=self._arithmetic.scratch + self._parents.streamer.scratch,
+        )
+
+    def park(self, part: str) -> bool:
+        """Move a part, "text" or "vae", to the host until it is fetched; return whether the device has more memory."""
+        return self._parking.park(part)
+
+    def fetch(self, part: str) -> None:
+        """Bring a parked part, "text" or "vae", back to the device; its parameters have new addresses.
+
+        Raises:
+            torch.OutOfMemoryError: It does not fit.
+        """
+        self._parking.fetch(part)
+
+    def make_room(self) -> bool:
+        """Take parents from the device, for a rendering that needs the memory; return whether there were any.
+
+        They go where there is more memory, from the next build on that changes them; the live model stays as it is.
+        """
+        return self._parents.make_room()
+
     def plan(self, recipe: Recipe) -> MergePlan:
-        """Return the plan of a recipe for the parents in memory.
+        """Return the plan of a recipe for the parents at hand.
 
         Raises:
             RecipeError: the recipe uses a model that was not loaded, or blocks that these models lack.
@@ -120,22 +170,29 @@ class LiveWeights:
 
         Raises:
             RecipeError: the plan uses a model that was not loaded.
+            CheckpointError: a parent's file cannot be read, or was changed.
+            EngineError: memory ran out, and there are no parents whose memory could be taken.
         """
         self._check(plan)
         started = time.perf_counter()
-        stale = self._update_prepasses(plan)
-        regions = self._regions if self._vae_is_merged else self._regions[:-1]
-        rows = {key: plan.rows[key] for region in regions for key in region.sizes}
-        changed = {key: row for key, row in rows.items() if self._built.get(key) != row or (stale and row.runs & stale)}
-        segments = elements = 0
-        for region in regions:
-            for row, run in region.runs(changed):
-                elements += self._rebuild(region, row, run)
-                segments += 1
+        self._update_prepasses(plan)
+        changed = self._changed(plan)
+        self._parents.note_changes(changed)
+        blocks, segments, elements = frozenset(map(block_of, changed)), 0, 0
+
+        def done(region: Region, run: Run) -> None:
+            nonlocal segments, elements
+            segments, elements = segments + 1, elements + sum(region.sizes[key] for key in run.keys)
+            self._built.update(dict.fromkeys(run.keys, run.row))
+            if self._reading:
+                self._reading.count(run.keys)
+
+        while changed:
+            self._rewrite(changed, done)
+            changed = self._changed(plan)
         if self._regions[0].live.is_cuda:
             torch.cuda.synchronize(self._regions[0].live.device)
         self._plan = plan
-        blocks = frozenset(block_of(key) for key in changed)
         seconds = time.perf_counter() - started
         return BuildReport(segments=segments, elements=elements, blocks=blocks, seconds=seconds)
 
@@ -159,7 +216,7 @@ class LiveWeights:
         self._vae_is_merged = False
 
     def _merge_vae(self, region: Region) -> None:
-        """Build the VAE from the parents', which are read now if they were not needed before."""
+        """Build the VAE from the parents', which may not have been asked for before."""
         if self._vae_is_merged:
             return
         lacking = [name for name, checkpoint in self._checkpoints.items() if not self._holds_vae(checkpoint)]
@@ -167,8 +224,7 @@ class LiveWeights:
             raise CheckpointError(
                 f"there is no VAE in {', '.join(lacking)}, so none can be merged", remedy="give a VAE file"
             )
-        if not region.parents:
-            load_parents([region], self._checkpoints, None)
+        self._parents.add(region)
         self._vae_is_merged = True
         if self._plan:
             self.build(self._plan)
@@ -181,35 +237,53 @@ class LiveWeights:
         region = next(region for region in self._regions if key in region.sizes)
         return region.view(key, region.live).view(self.live.shapes[key])
 
-    def park(self, part: str) -> bool:
-        """Move a part, "text" or "vae", to the host until it is fetched; return whether the device has more memory."""
-        return self._parking.park(part)
-
-    def fetch(self, part: str) -> None:
-        """Bring a parked part, "text" or "vae", back to the device; its parameters have new addresses.
+    def parent(self, name: str, key: str) -> Tensor:
+        """Return a parent's tensor on the device, in the dtype and shape of its file.
 
         Raises:
-            torch.OutOfMemoryError: It does not fit.
+            CheckpointError: it lies in its file, which cannot be read or was changed.
         """
-        self._parking.fetch(part)
+        return self._parents.tensor(name, key)
 
-    def make_room(self) -> bool:
-        """Give up memory of the device that rendering can do without; return whether there was any."""
-        return False
+    # ------------------------------------------------------------------------------------------------ building
 
-    def _note_addresses(self, keys: Iterable[str]) -> None:
-        self._addresses.update({key: _addresses(self._places[key]) for key in keys})
+    def _changed(self, plan: MergePlan) -> dict[str, TensorRow]:
+        """The rows of keys that the live model does not have yet; equal rows are mostly one object."""
+        built, rows = self._built.get, plan.rows
+        keys = self.keys if self._vae_is_merged else self._without_vae
+        changed = {key: row for key in keys if built(key) is not (row := rows[key]) and built(key) != row}
+        for key in changed:  # unknown until it is done, so that an interrupted build is repeated
+            self._built.pop(key, None)
+        return changed
 
-    def _update_prepasses(self, plan: MergePlan) -> frozenset[int]:
-        """Do the pre-passes that have not been done yet, over the files; return the numbers of those runs."""
+    def _rewrite(self, changed: Mapping[str, TensorRow], done: RunDone) -> None:
+        """Rewrite keys; where memory runs out, parents go from the device, and some keys are left for another time."""
+        try:
+            for region in self._regions:
+                if not region.sizes.keys().isdisjoint(changed):
+                    self._parking.prepare(region)
+            self._rewriter.rewrite(changed, self._known, done)
+        except OUT_OF_MEMORY as error:
+            short: BaseException = error.with_traceback(None)  # whose frames would hold memory
+        else:
+            return
+        if not self._parents.make_room():
+            raise EngineError(
+                "there is too little memory to build a recipe",
+                remedy='close other programs that use the device, choose precision "fp16", or another device',
+            ) from short
+
+    def _update_prepasses(self, plan: MergePlan) -> None:
+        """Do the pre-passes that have not been done yet, over the files; what depends on them is built again."""
         stale: set[int] = set()
         for number in sorted(plan.prepasses):
             needed, known = plan.prepasses[number], self._prepasses.pop(number, None)
             if known is None or known[0] != needed or needed.runs & stale:
+                for key in [key for key, row in self._built.items() if number in row.runs]:
+                    del self._built[key]
                 known = needed, do_prepass(needed, self._stored, plan.shapes, self._known)
                 stale.add(number)
             self._prepasses[number] = known
-        return frozenset(stale)
 
     @property
     def _known(self) -> Known:
@@ -218,29 +292,7 @@ class LiveWeights:
 
     def _stored(self, name: str, key: str) -> Tensor:
         """A tensor of a parent's file."""
-        return self._checkpoints[name].read(key)
-
-    def parent(self, name: str, key: str) -> Tensor:
-        """Return a parent's tensor in the shape of its file."""
-        region = next(region for region in self._regions if key in region.sizes)
-        return region.view(key, region.parents[name]).view(self._shapes[name][key])
-
-    def _rebuild(self, region: Region, row: TensorRow, run: list[str]) -> int:
-        self._parking.prepare(region)
-        span = region.span(run)
-        for key in run:  # unknown until it is done, so that an interrupted build is repeated
-            self._built.pop(key, None)
-        if row.is_plain:
-            self._arithmetic.evaluate(row, lambda name: region.parents[name][span], region.live[span])
-        else:
-            self._rebuild_key(region, row, run[0])
-        self._built.update(dict.fromkeys(run, row))
-        return sum(region.sizes[key] for key in run)
-
-    def _rebuild_key(self, region: Region, row: TensorRow, key: str) -> None:
-        read = lambda name: self.parent(name, key)  # noqa: E731
-        shape = self._shapes[self.names[0]][key]
-        self._arithmetic.evaluate_key(key, row, read, shape, region.view(key, region.live), self._known)
+        return self._checkpoints[name].copy(key)
 
     def _check(self, plan: MergePlan) -> None:
         unknown = sorted({*plan.models} - {*self.names})
@@ -248,15 +300,10 @@ class LiveWeights:
             raise RecipeError(
                 f"the recipe takes {', '.join(unknown)}", remedy=f"the models at hand are {', '.join(self.names)}"
             )
-        moved = [key for key, places in self._places.items() if _addresses(places) != self._addresses[key]]
-        if moved:
+        if moved := self._addresses.moved():
             raise RuntimeError(
                 f"{len(moved)} parameters left their memory, such as {moved[0]}: was the model moved or cast?"
             )
-
-
-def _addresses(places: list[tuple[nn.Module, str]]) -> list[int]:
-    return [getattr(*place).data_ptr() for place in places]
 
 
 def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str, Shape]]:
@@ -265,7 +312,3 @@ def _shared(shapes: Mapping[str, Mapping[str, Shape]]) -> dict[str, Mapping[str,
     for name, mapping in shapes.items():
         shared[name] = next((known for known in shared.values() if known == mapping), mapping)
     return shared
-
-
-def _region(live: LiveModel, keys: list[str], dtype: torch.dtype, device: torch.device) -> Region:
-    return Region({key: prod(live.shapes[key]) for key in keys}, dtype, device)

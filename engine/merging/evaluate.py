@@ -1,8 +1,7 @@
 """The arithmetic of rows, bit for bit the same on every device and for every cut into pieces.
 
-Each operation of a weighted sum is its own elementwise step in float32 (``torch.lerp`` would fuse some, differently per
-processor), and the result is rounded once to the export dtype. So a candidate in memory is exactly the exported file.
-The sum starts from the term with the largest weight and adds what the others differ from it: equal models stay equal.
+Each operation of a weighted sum is its own elementwise step in float32, and the result is rounded once to the export
+dtype (``engine.arithmetic.weighted_sums``). So a candidate in memory is exactly the exported file.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor
 
 from engine.architecture.widths import Shape
+from engine.arithmetic.weighted_sums import PlainSums, base_first
+from engine.kernels.compiled import COMPILED_FROM, CompiledSums, compiled_sums
 from engine.merging.folded import RunPrepass
 from engine.merging.sources import as_shape
 from engine.modes.record import Operands, PrepassKey
 from engine.modes.rows import Calculated, TensorRow
 
 DTYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-CPU_PIECE = 1 << 17  # elements; the scratch of a piece stays in the cache of a core
-GPU_PIECE = 1 << 24
 _CPU = torch.device("cpu")
 
 Read = Callable[[str], Tensor]
@@ -38,16 +37,27 @@ NOTHING: Known = MappingProxyType({})
 class Arithmetic:
     """Evaluates rows on one device, with scratch memory of its own.
 
+    On the CPU, large tensors are summed in one pass where a C compiler is at hand (``engine.kernels.compiled``).
+
     Attributes:
         round_to: the dtype every result is rounded to, whatever dtype it is stored in.
+
+    Args:
+        device: of all tensors.
+        round_to: see above.
+        compiled: whether to look for a compiler.
     """
 
-    def __init__(self, device: torch.device, round_to: torch.dtype) -> None:
+    def __init__(self, device: torch.device, round_to: torch.dtype, *, compiled: bool = True) -> None:
         self.round_to = round_to
-        self._piece = CPU_PIECE if device.type == "cpu" else GPU_PIECE
-        self._sum = torch.empty(self._piece, dtype=torch.float32, device=device)
-        self._other = torch.empty_like(self._sum)
-        self._rounded = torch.empty(self._piece, dtype=round_to, device=device)
+        self._plain = PlainSums(device, round_to)
+        self._may_compile = compiled and device.type == "cpu"
+        self._compiled: CompiledSums | None = None
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of its scratch memory."""
+        return self._plain.scratch
 
     @torch.no_grad()
     def evaluate(self, row: TensorRow, read: Read, out: Tensor) -> None:
@@ -55,17 +65,18 @@ class Arithmetic:
 
         Args:
             row: its terms are models.
-            read: gives flat tensors as long as ``out``.
+            read: gives flat tensors as long as ``out``, of any dtypes.
             out: flat.
         """
         terms = [(read(str(term)), weight) for term, weight in row.terms]
-        for start in range(0, out.numel(), self._piece):
-            end = min(start + self._piece, out.numel())
-            value = self._sum[: end - start]
-            self._weighted([(tensor[start:end], weight) for tensor, weight in terms], value)
-            if row.shift:
-                value.add_(torch.tensor(row.shift[start:end], dtype=torch.float32, device=value.device))
-            out[start:end].copy_(self._rounded[: end - start].copy_(value))
+        ordered = base_first(terms) if terms else []
+        if self._may_compile and out.numel() >= COMPILED_FROM:
+            self._may_compile, self._compiled = False, compiled_sums()
+        if self._compiled and not row.shift and self._compiled.takes(ordered, out):
+            self._compiled.write(ordered, self.round_to, out)
+            return
+        shift = torch.tensor(row.shift, dtype=torch.float32, device=out.device) if row.shift else None
+        self._plain.write(ordered, out, shift)
 
     @torch.no_grad()
     def evaluate_key(
@@ -86,33 +97,6 @@ class Arithmetic:
             return
         value = _Evaluation(key, read, shape, known, out.device).row(row)
         out.copy_(value.reshape(-1).to(self.round_to))
-
-    def _weighted(self, terms: list[tuple[Tensor, float]], value: Tensor) -> None:
-        """Into ``value``: ``total * base + sum of weight * (tensor - base)``, exact where one term is all there is."""
-        if not terms:
-            value.zero_()
-            return
-        base, total, rest = _parted(terms)
-        other = self._other[: value.numel()]
-        for number, (tensor, weight) in enumerate(rest):
-            part = other if number else value
-            part.copy_(tensor).sub_(base.float()).mul_(weight)
-            if number:
-                value.add_(part)
-        last = other if rest else value
-        last.copy_(base)
-        if total != 1:
-            last.mul_(total)
-        if rest:
-            value.add_(last)
-
-
-def _parted(terms: list[tuple[Tensor, float]]) -> tuple[Tensor, float, list[tuple[Tensor, float]]]:
-    """The tensor with the largest weight (the last of equal ones), the sum of all weights, and the other terms."""
-    place = max(range(len(terms)), key=lambda number: (abs(terms[number][1]), number))
-    total = sum(weight for _, weight in terms)
-    rest = [term for number, term in enumerate(terms) if number != place]
-    return terms[place][0], 1.0 if abs(total - 1) < 1e-12 else total, rest
 
 
 def known_of(plans: Mapping[int, RunPrepass], read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Known:
@@ -186,7 +170,7 @@ class _Evaluation:
         terms = [(self._term(term), weight) for term, weight in row.terms]
         if not terms:
             return torch.zeros(self._shape, device=self._device)
-        base, total, rest = _parted(terms)
+        (base, total), *rest = base_first(terms)
         value = base if total == 1 else base * total
         for tensor, weight in rest:
             value = value + (tensor - base) * weight

@@ -65,10 +65,10 @@ def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None], 
     return limit
 
 
-def _memory_failure(piece: list[int], work: Callable[[list[int]], None]) -> torch.OutOfMemoryError | None:
+def _memory_failure(piece: list[int], work: Callable[[list[int]], None]) -> BaseException | None:
     """Do the work; return why there was too little memory, without the frames that hold the failed call's tensors."""
     try:
         work(piece)
-    except torch.OutOfMemoryError as error:
+    except (torch.OutOfMemoryError, MemoryError) as error:  # on a GPU, and in main memory
         return error.with_traceback(None)
     return None

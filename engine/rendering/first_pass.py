@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.errors import RenderError
 from engine.rendering.guidance import is_guided
 from engine.rendering.noise import NoiseSource
+from engine.rendering.noise_memory import NoiseMemory
 from engine.sampling.sample import sample
 from engine.sampling.schedules import sigmas_for, start_of
 from engine.sampling.sigmas import NoiseLevels
@@ -19,7 +20,13 @@ from engine.sampling.stepping import STILL, Churn, Denoise
 from engine.shots.shot import Shot
 
 
-def first_pass(shots: Sequence[Shot], denoise: Denoise, levels: NoiseLevels, device: torch.device) -> Tensor:
+def first_pass(
+    shots: Sequence[Shot],
+    denoise: Denoise,
+    levels: NoiseLevels,
+    device: torch.device,
+    memory: NoiseMemory | None = None,
+) -> Tensor:
     """Sample the latents of shots that take the same steps.
 
     Args:
@@ -27,13 +34,14 @@ def first_pass(shots: Sequence[Shot], denoise: Denoise, levels: NoiseLevels, dev
         denoise: The guided denoiser of these shots.
         levels: The noise levels the model was trained on.
         device: Where the latents are made.
+        memory: Keeps the shots' noise for the next time; None: it is drawn anew.
 
     Returns:
         ``(n, 4, h, w)`` float32, in the order of the shots.
     """
     first = shots[0]
     sigmas = sigmas_for(first.sampler, first.schedule, first.steps, levels)
-    source = NoiseSource(shots, device)
+    source = NoiseSource(shots, device, memory)
     unit = source.first()
     noise = source.after(sigmas)
     eta, s_noise, churn = first.noise_share, first.noise_factor, churn_of(first)

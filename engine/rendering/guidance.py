@@ -1,15 +1,14 @@
 """Classifier-free guidance: the conditionings of each UNet call, and one prediction for each shot from its outputs.
 
 As in AUTOMATIC1111's WebUI, every part of a composed prompt moves the prediction away from the negative's, by its
-weight times the guidance scale: ``negative + sum(weight * cfg * (part - negative))``. Conditionings of one length go
-through the UNet in one batch, those of other lengths in calls of their own; none is padded to the length of another
-shot's, so that a picture does not depend on the batch it is rendered in.
+weight times the guidance scale: ``negative + sum(weight * cfg * (part - negative))``. No conditioning is filled up with
+tokens that the UNet sees, so that a picture does not depend on the batch it is rendered in.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,14 +16,14 @@ from torch import Tensor
 
 from engine.prompts.conditioner import Conditioner, ConditioningRequest, Timeline
 from engine.prompts.parts import negative_text, prompt_parts
+from engine.rendering.conditioning_rows import ConditioningRow, Packing, Predict, RowBatches
+from engine.rendering.transfer import numbers_on
 from engine.shots.options import PictureOptions
 from engine.shots.samplers import SAMPLERS
 from engine.shots.shot import Shot
 
-Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""``predict(shots, contexts, pooled)``: the UNet's output ``(rows, 4, h, w)`` float32 for the numbers of shots
-``(rows,)``, contexts ``(rows, tokens, width)`` and pooled texts ``(rows, width)``, None for models without."""
-
+SEPARATE = Packing()
+"""Batches of one length each, without hidden tokens."""
 CFGPP = "DDIM CFG++"
 """The sampler that goes to the guided latent along the noise of the negative."""
 CFGPP_RANGE = 12.5
@@ -47,54 +46,32 @@ def scale_of(shot: Shot) -> float:
     return shot.cfg * (1 / CFGPP_RANGE) if shot.sampler == CFGPP else shot.cfg
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditioningRow:
-    """One conditioning of one shot: one row of a UNet batch.
-
-    Attributes:
-        shot: The shot's number.
-        timeline: The conditioning over the calls.
-        tokens: How many tokens the UNet gets; the last one is repeated to that number, and those beyond it are cut off.
-        scale: How far the shot's prediction moves from its negative's towards this one's.
-        weight: The part of it that its prompt says.
-        zeroed: Whether it is all zeros, as the WebUI has it for an empty negative of a model with pooled texts.
-    """
-
-    shot: int
-    timeline: Timeline
-    tokens: int
-    scale: float = 1.0
-    weight: float = 1.0
-    zeroed: bool = False
-
-    def context(self, number: int) -> Tensor:
-        """One of the timeline's contexts, ``(tokens, width)``."""
-        context = self.timeline.contexts[number]
-        filled = torch.cat((context[: self.tokens], context[-1:].expand(max(self.tokens - len(context), 0), -1)))
-        return torch.zeros_like(filled) if self.zeroed else filled
-
-    def pooled(self, number: int) -> Tensor | None:
-        """One of the timeline's pooled texts, ``(width,)``."""
-        if self.timeline.pooled is None:
-            return None
-        pooled = self.timeline.pooled[number]
-        return torch.zeros_like(pooled) if self.zeroed else pooled
-
-
 class Guidance:
-    """The guidance of some shots, of which all or none are guided; made for one run through their steps.
+    """The guidance of some shots, of which all or none are guided; it may be used for several runs through their steps.
 
-    ``base_calls``: in a second pass, over how many calls the schedules of the first ran.
+    Args:
+        shots: The shots.
+        conditioner: Encodes their prompts.
+        device: Where the UNet lives.
+        base_calls: In a second pass, over how many calls the schedules of the first ran.
+        packing: How rows of several lengths go through the UNet.
     """
 
     def __init__(
-        self, shots: Sequence[Shot], conditioner: Conditioner, device: torch.device, *, base_calls: int | None = None
+        self,
+        shots: Sequence[Shot],
+        conditioner: Conditioner,
+        device: torch.device,
+        *,
+        base_calls: int | None = None,
+        packing: Packing = SEPARATE,
     ) -> None:
         self._guided, self._both = is_guided(shots[0]), shots[0].sampler == CFGPP
-        self._rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
-        self._layers = [_Layer.of(self._rows, layer, device) for layer in layers]
-        self._all = _Batches(self._rows, range(len(self._rows)), device)
-        self._prompts = _Batches(self._rows, range(len(shots), len(self._rows)), device) if self._guided else self._all
+        rows, layers = _rows_and_layers(shots, conditioner, guided=self._guided, base_calls=base_calls)
+        first = len(shots) if self._guided else 0
+        self._layers = [_Layer.of(rows, layer, device, first) for layer in layers]
+        self._all = RowBatches(rows, range(len(rows)), device, packing)
+        self._prompts = RowBatches(rows, range(first, len(rows)), device, packing) if self._guided else self._all
         self._shots = len(shots)
         self._skip = _Skip(options=shots[0].options, calls=calls_of(shots[0].sampler, shots[0].steps))
 
@@ -116,16 +93,16 @@ class Guidance:
             return without
         noise = without.clone()
         for layer in self._layers:
-            noise[layer.shots] += (answers[layer.rows] - without[layer.shots]) * layer.scales
+            noise[layer.shots] += (answers[self._shots :][layer.rows] - without[layer.shots]) * layer.scales
         return torch.stack((noise, without)) if self._both else noise
 
     def _without_negatives(self, call: int, predict: Predict) -> Tensor:
         """The prediction without guidance: the first part of a prompt takes the place of the negative."""
         answers = self._prompts.answers(call, predict)
-        first = answers[self._layers[0].rows - self._shots]
+        first = answers[self._layers[0].rows]
         noise = first.clone()
         for layer in self._layers:
-            noise[layer.shots] += (answers[layer.rows - self._shots] - first[layer.shots]) * layer.weights
+            noise[layer.shots] += (answers[layer.rows] - first[layer.shots]) * layer.weights
         return torch.stack((noise, first)) if self._both else noise
 
 
@@ -146,58 +123,37 @@ class _Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """At most one part of every shot's prompt; layers are added in order, so that sums always round the same."""
+    """At most one part of every shot's prompt; layers are added in order, so that sums always round the same.
 
-    shots: Tensor
-    rows: Tensor
+    Attributes:
+        shots: The numbers of the shots.
+        rows: The numbers of the rows among those of prompts.
+        scales: How far each part moves its shot's prediction, ``(rows, 1, 1, 1)``.
+        weights: The same without the guidance scale.
+    """
+
+    shots: Tensor | slice
+    rows: Tensor | slice
     scales: Tensor
     weights: Tensor
 
     @classmethod
-    def of(cls, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> _Layer:
-        """Return the layer of the rows with these numbers, its tensors on the device."""
-        scales = torch.tensor([rows[number].scale for number in numbers], device=device)
-        weights = torch.tensor([rows[number].weight for number in numbers], device=device)
+    def of(cls, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device, first: int) -> _Layer:
+        """Return the layer of the rows with these numbers; ``first`` is the number of the first prompt's row."""
+        scales = numbers_on(device, [float(rows[number].scale) for number in numbers])
+        weights = numbers_on(device, [float(rows[number].weight) for number in numbers])
         return cls(
-            shots=torch.tensor([rows[number].shot for number in numbers], device=device),
-            rows=torch.tensor(list(numbers), device=device),
+            shots=_places([rows[number].shot for number in numbers], device),
+            rows=_places([number - first for number in numbers], device),
             scales=scales[:, None, None, None],
             weights=weights[:, None, None, None],
         )
 
 
-class _Batches:
-    """Some of the rows, in batches of one length."""
-
-    def __init__(self, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> None:
-        self._batches = [_Batch(rows, group, device) for group in _by_length(rows, numbers)]
-        order = [number for batch in self._batches for number in batch.numbers]
-        self._sorted = torch.tensor(order, device=device).argsort()
-
-    def answers(self, call: int, predict: Predict) -> Tensor:
-        """The UNet's outputs ``(rows, 4, h, w)`` for the rows in their order."""
-        return torch.cat([predict(batch.shots, *batch.conditioning(call)) for batch in self._batches])[self._sorted]
-
-
-class _Batch:
-    """Rows of one length, which go through the UNet in one batch."""
-
-    def __init__(self, rows: Sequence[ConditioningRow], numbers: Sequence[int], device: torch.device) -> None:
-        self.numbers = numbers
-        self.shots = torch.tensor([rows[number].shot for number in numbers], device=device)
-        self._rows = [rows[number] for number in numbers]
-        self._state: tuple[int, ...] = ()
-        self._current: tuple[Tensor, Tensor | None] | None = None
-
-    def conditioning(self, call: int) -> tuple[Tensor, Tensor | None]:
-        """Contexts and pooled texts of the rows, kept until a schedule moves on."""
-        state = tuple(row.timeline.number_at(call) for row in self._rows)
-        if self._current is None or state != self._state:
-            numbered = list(zip(self._rows, state, strict=True))
-            pooled = [value for row, number in numbered if (value := row.pooled(number)) is not None]
-            contexts = torch.stack([row.context(number) for row, number in numbered])
-            self._state, self._current = state, (contexts, torch.stack(pooled) if pooled else None)
-        return self._current
+def _places(numbers: Sequence[int], device: torch.device) -> Tensor | slice:
+    """An index of these places: a slice where they follow each other, which needs no copy."""
+    start, end = numbers[0], numbers[-1] + 1
+    return slice(start, end) if list(numbers) == list(range(start, end)) else numbers_on(device, numbers)
 
 
 def _rows_and_layers(
@@ -238,11 +194,3 @@ def _rows_and_layers(
 def _negative_row(shot: int, timeline: Timeline, text: str) -> ConditioningRow:
     zeroed = timeline.pooled is not None and not text
     return ConditioningRow(shot=shot, timeline=timeline, tokens=timeline.tokens, zeroed=zeroed)
-
-
-def _by_length(rows: Sequence[ConditioningRow], numbers: Sequence[int]) -> list[list[int]]:
-    """Numbers of rows by their length."""
-    groups: dict[int, list[int]] = {}
-    for number in numbers:
-        groups.setdefault(rows[number].tokens, []).append(number)
-    return list(groups.values())

@@ -7,88 +7,91 @@ a Brownian path of the picture's seed. "CPU" is torch's generator on the CPU, "N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.architecture.widths import LATENT_CHANNELS
+from engine.rendering.noise_memory import KeptStream, NoiseMemory, stream_of
+from engine.rendering.transfer import sent
 from engine.sampling.brownian import BrownianPath
-from engine.sampling.philox import PhiloxStream
 from engine.sampling.stepping import StepNoise
 from engine.shots.limits import LATENT_STEP
 from engine.shots.samplers import SAMPLERS, Fresh
 from engine.shots.shot import Shot
-
-NoiseStream = Callable[[tuple[int, ...]], Tensor]
-"""``stream(shape)``: the next unit noise of a generator, float32, on the CPU."""
-
-
-def stream_of(rng: str, seed: int) -> NoiseStream:
-    """Start a generator, "CPU" or "NV", and return its stream."""
-    if rng == "NV":
-        philox = PhiloxStream(seed)
-        return lambda shape: torch.from_numpy(philox.normal(shape))
-    return partial(torch.randn, generator=torch.Generator("cpu").manual_seed(seed))
-
 
 ALIKE = 0.9995
 """From this mean cosine on, two noises count as one."""
 
 
 class NoiseSource:
-    """The noise of shots of one size."""
+    """The noise of shots of one size, made for one run; ``memory`` keeps it for the next."""
 
-    def __init__(self, shots: Sequence[Shot], device: torch.device) -> None:
+    def __init__(self, shots: Sequence[Shot], device: torch.device, memory: NoiseMemory | None = None) -> None:
         self._shots, self._device = shots, device
         self._shape = (LATENT_CHANNELS, shots[0].height // LATENT_STEP, shots[0].width // LATENT_STEP)
-        self._streams = [stream_of(shot.rng, shot.seed) for shot in shots]
+        self._memory = memory or NoiseMemory(0)
+        self._memory.new_run()
+        self._streams = [self._stream(shot.rng, shot.seed) for shot in shots]
 
     def first(self) -> Tensor:
         """Draw the noise that pictures start from: ``(n, 4, h, w)`` float32. Call it once, before ``after``."""
         firsts = [self._first(shot, stream) for shot, stream in zip(self._shots, self._streams, strict=True)]
-        unit = torch.stack(firsts).to(self._device)
         for number, shot in enumerate(self._shots):
             if shot.ensd:
-                self._streams[number] = stream_of(shot.rng, shot.seed + shot.ensd)
-        return unit
+                self._streams[number] = self._stream(shot.rng, shot.seed + shot.ensd)
+        return sent(torch.stack(firsts), self._device)
 
     def after(self, sigmas: Sequence[float]) -> StepNoise:
         """Return the noise that the shots' sampler adds on its way down these levels."""
         if SAMPLERS[self._shots[0].sampler].fresh is Fresh.TREE:
             return self._along_paths(sigmas)
-        return lambda sigma, target: self._draw()
+        return lambda sigma, target: self._drawn()
 
-    def _first(self, shot: Shot, stream: NoiseStream) -> Tensor:
+    def _first(self, shot: Shot, stream: KeptStream) -> Tensor:
         """One picture's first noise: its stream's, or that of another size, turned towards that of another seed."""
         options, shape = shot.options, self._shape
         if options.seed_resize != (0, 0):
             width, height = options.seed_resize
             shape = (LATENT_CHANNELS, height // LATENT_STEP, width // LATENT_STEP)
-        noise = stream(shape) if shape == self._shape else stream_of(shot.rng, shot.seed)(shape)
+        noise = stream.draw() if shape == self._shape else self._stream(shot.rng, shot.seed, shape).draw()
         if options.variation_strength:
-            other = stream_of(shot.rng, options.variation_seed)(shape)
+            other = self._stream(shot.rng, options.variation_seed, shape).draw()
             noise = turned(noise, other, options.variation_strength)
-        return noise if shape == self._shape else centred(noise, stream(self._shape))
+        return noise if shape == self._shape else centred(noise, stream.draw())
 
-    def _draw(self) -> Tensor:
-        return torch.stack([stream(self._shape) for stream in self._streams]).to(self._device)
+    def _drawn(self) -> Tensor:
+        return sent(torch.stack([stream.draw() for stream in self._streams]), self._device)
 
     def _along_paths(self, sigmas: Sequence[float]) -> StepNoise:
         """Increments of each shot's Brownian path over sigma, scaled to unit variance; all levels are float32."""
         low, high = min(sigma for sigma in sigmas if sigma > 0), sigmas[0]
-        paths = [BrownianPath(low, high, shot.seed, self._seeded(shot.rng)) for shot in self._shots]
+        paths = [_UnitPath(shot, self._shape, low, high, self._memory) for shot in self._shots]
 
         def noise(sigma: float, target: float) -> Tensor:
-            increments = torch.stack([path.increment(target, sigma) for path in paths])
-            return (increments / -float(np.sqrt(np.float32(sigma) - np.float32(target)))).to(self._device)
+            return sent(torch.stack([path.noise(sigma, target) for path in paths]), self._device)
 
         return noise
 
-    def _seeded(self, rng: str) -> Callable[[int], Tensor]:
-        return lambda seed: stream_of(rng, seed)(self._shape)
+    def _stream(self, rng: str, seed: int, shape: tuple[int, ...] | None = None) -> KeptStream:
+        return KeptStream(self._memory, rng, seed, shape or self._shape)
+
+
+class _UnitPath:
+    """The Brownian path of one shot between two levels; its increments are scaled to unit variance."""
+
+    def __init__(self, shot: Shot, shape: tuple[int, ...], low: float, high: float, memory: NoiseMemory) -> None:
+        self._path = BrownianPath(low, high, shot.seed, lambda seed: stream_of(shot.rng, seed)(shape))
+        self._sequence, self._memory = (shot.rng, shot.seed, shape, low, high), memory
+
+    def noise(self, sigma: float, target: float) -> Tensor:
+        """The noise of a step, from the memory where it was drawn before; it must not be changed."""
+        return self._memory.noise(self._sequence, (sigma, target), lambda: self._drawn(sigma, target))
+
+    def _drawn(self, sigma: float, target: float) -> Tensor:
+        return self._path.increment(target, sigma) / -float(np.sqrt(np.float32(sigma) - np.float32(target)))
 
 
 def turned(noise: Tensor, other: Tensor, share: float) -> Tensor:

@@ -67,6 +67,7 @@ class Renderer:
         upscalers: The model files that second passes may enlarge with.
         residence: Moves parts of the model off the device; None: they stay.
         settings: How memory is used.
+        speed: How the UNet is called, one of ``engine.rendering.speed.unet_calls.SPEEDS``.
 
     Attributes:
         denoiser: The model's guided denoiser.
@@ -81,13 +82,14 @@ class Renderer:
         upscalers: UpscalerFolder | None = None,
         residence: Residence | None = None,
         settings: MemorySettings = ALL_AUTO,
+        speed: str = "auto",
     ) -> None:
         family = family or ModelFamily(widths=SD1)
         self._presence = Presence(residence, settings.encoders)
         at_work = partial(self._presence.at_work, "text")
-        self._conditioner = Conditioner(towers_of(model, family), embeddings, at_work)
+        conditioner = Conditioner(towers_of(model, family), embeddings, at_work)
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
-        self.denoiser = Denoiser(model, family, levels, self._conditioner)
+        self.denoiser = Denoiser(model, family, levels, conditioner, speed=speed)
         self._forms = VaeForms(settings.vae_precision, self.denoiser.device)
         self._codec = Codec(model, self._forms, self._presence.make_room)
         self._second = SecondPass(self.denoiser, self._codec, upscalers)
@@ -95,7 +97,7 @@ class Renderer:
 
     def forget_text(self) -> None:
         """Drop the remembered conditioning: the text encoder's weights have changed."""
-        self._conditioner.forget()
+        self.denoiser.forget_text()
 
     def forget_vae(self) -> None:
         """Try number formats again in which the VAE overflowed: its weights have changed."""
@@ -159,7 +161,9 @@ class Renderer:
 
     def _latents(self, shots: Sequence[Shot]) -> Tensor:
         """The final latents of shots that take the same steps."""
-        latents = first_pass(shots, self.denoiser.of(shots), self.denoiser.levels_of(shots[0]), self.denoiser.device)
+        denoiser = self.denoiser
+        levels = denoiser.levels_of(shots[0])
+        latents = first_pass(shots, denoiser.of(shots), levels, denoiser.device, denoiser.noise)
         refuse_broken(shots, latents, "the UNet", "latents")
         if shots[0].hires:
             latents = self._second.over(shots, latents)

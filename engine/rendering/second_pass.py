@@ -61,7 +61,7 @@ class SecondPass:
         levels = second_pass_levels(
             second.sampler, second.schedule, second.steps, hires.planned(second.steps), self._denoiser.levels_of(first)
         )
-        source = NoiseSource(seconds, self._denoiser.device)
+        source = NoiseSource(seconds, self._denoiser.device, self._denoiser.noise)
         unit = source.first()
         denoise = self._denoiser.of(
             seconds,

@@ -9,9 +9,10 @@ either generator, and torchsde's comes from torch's.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -24,7 +25,7 @@ REMEMBERED = 64
 """How many halved intervals are cached: about two paths from the whole interval to a leaf."""
 
 Draw = Callable[[int], Tensor]
-"""``draw(seed)``: the first unit noise of a generator with this seed, float32."""
+"""``draw(seed)``: the first unit noise of a generator with this seed, float32, in memory that may be changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,21 +54,21 @@ class BrownianPath:
         self._ends = round(low, PLACE_DECIMALS), round(high, PLACE_DECIMALS)
         self._variance = high - low  # torchsde scales the whole by the ends as given
         self._seed, self._draw = seed, draw
-        self._halves = lru_cache(REMEMBERED)(self._bridge)
+        self._halved: OrderedDict[_Node, tuple[_Node, _Node]] = OrderedDict()
 
     def increment(self, low: float, high: float) -> Tensor:
         """Return the increment between two places of the interval; places beyond its ends count as the ends."""
         first, last = self._ends
         low, high = (min(max(round(place, PLACE_DECIMALS), first), last) for place in (low, high))
-        pieces = self._pieces(self._whole, low, high)
-        total = pieces[0]
-        for piece in pieces[1:]:
-            total = total + piece
+        first_piece, *pieces = self._pieces(self._whole, low, high)
+        total = first_piece.clone()
+        for piece in pieces:
+            total += piece
         return total
 
     @cached_property
     def _whole(self) -> _Node:
-        increment = self._draw(self._seed_of()) * math.sqrt(self._variance)
+        increment = self._draw(self._seed_of()).mul_(math.sqrt(self._variance))
         return _Node(depth=0, number=0, start=self._ends[0], end=self._ends[1], increment=increment)
 
     def _pieces(self, node: _Node, low: float, high: float) -> list[Tensor]:
@@ -78,13 +79,24 @@ class BrownianPath:
         pieces = self._pieces(left, low, min(high, left.end)) if low < left.end else []
         return pieces + (self._pieces(right, max(low, right.start), high) if high > right.start else [])
 
+    def _halves(self, node: _Node) -> tuple[_Node, _Node]:
+        """Both halves of a node; those used last are cached, in a dictionary that goes with the path."""
+        if node in self._halved:
+            self._halved.move_to_end(node)
+        else:
+            self._halved[node] = self._bridge(node)
+            if len(self._halved) > REMEMBERED:
+                self._halved.popitem(last=False)
+        return self._halved[node]
+
     def _bridge(self, node: _Node) -> tuple[_Node, _Node]:
         """Both halves of a node: the path's middle is normal around the mean of its ends."""
         middle = round((node.start + node.end) / 2, PLACE_DECIMALS)
         before, after = middle - node.start, node.end - middle
         per_length = 1 / (node.end - node.start)
         noise = self._draw(self._seed_of(node.number, node.depth))
-        first = before * node.increment * per_length + math.sqrt(before * after * per_length) * noise
+        first = node.increment * before
+        first.mul_(per_length).add_(noise.mul_(math.sqrt(before * after * per_length)))
         depth, number = node.depth + 1, 2 * node.number
         left = _Node(depth=depth, number=number, start=node.start, end=middle, increment=first)
         second = node.increment - first

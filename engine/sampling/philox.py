@@ -23,8 +23,14 @@ WORD_RANGE = 2**32
 """How many values a word has."""
 TURN = float(np.float32(2 * math.pi / WORD_RANGE))
 """The angle of one unit of a word, rounded to float32 as CUDA's constant is."""
+PIECE = 2**14
+"""How many numbers are computed at once: the steps between the words and the numbers stay in the processor's cache."""
+
+_LOW_WORD, _WORD_BITS = np.uint64(WORD_RANGE - 1), np.uint64(32)
 
 Words = npt.NDArray[np.uint32]
+LongWords = npt.NDArray[np.uint64]
+"""Words in 64 bits, so that their products fit."""
 
 
 def philox(counter: Words, seed: int) -> Words:
@@ -37,19 +43,21 @@ def philox(counter: Words, seed: int) -> Words:
     Returns:
         ``(4, n)`` words.
     """
-    a, b, c, d = counter
+    a, b, c, d = _rounds(*counter.astype(np.uint64), seed=seed)
+    return np.stack((a, b, c, d)).astype(np.uint32)
+
+
+def _rounds(
+    a: LongWords, b: LongWords, c: LongWords, d: LongWords, *, seed: int
+) -> tuple[LongWords, LongWords, LongWords, LongWords]:
+    """All rounds; words that are the same in all counters may be arrays of one."""
     low, high = seed % WORD_RANGE, seed // WORD_RANGE % WORD_RANGE
     for number in range(ROUNDS):
-        keys = [np.uint32((word + number * step) % WORD_RANGE) for word, step in zip((low, high), WEYL, strict=True)]
-        (top_a, rest_a), (top_c, rest_c) = _product(a, MULTIPLIERS[0]), _product(c, MULTIPLIERS[1])
-        a, b, c, d = top_c ^ b ^ keys[0], rest_c, top_a ^ d ^ keys[1], rest_a
-    return np.stack((a, b, c, d))
-
-
-def _product(words: Words, factor: np.uint64) -> tuple[Words, Words]:
-    """The high and the low word of each product."""
-    product = words.astype(np.uint64) * factor
-    return (product >> np.uint64(32)).astype(np.uint32), product.astype(np.uint32)
+        keys = [np.uint64((word + number * step) % WORD_RANGE) for word, step in zip((low, high), WEYL, strict=True)]
+        first, second = a * MULTIPLIERS[0], c * MULTIPLIERS[1]
+        a, b = (second >> _WORD_BITS) ^ (b ^ keys[0]), second & _LOW_WORD
+        c, d = (first >> _WORD_BITS) ^ (d ^ keys[1]), first & _LOW_WORD
+    return a, b, c, d
 
 
 class PhiloxStream:
@@ -61,10 +69,17 @@ class PhiloxStream:
 
     def normal(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """Return the next draw."""
-        counter = np.zeros((4, math.prod(shape)), np.uint32)
-        counter[0] = self._draws
-        counter[2] = np.arange(counter.shape[1], dtype=np.uint32)
+        count = math.prod(shape)
+        numbers = np.empty(count, np.float32)
+        for start in range(0, count, PIECE):
+            end = min(start + PIECE, count)
+            numbers[start:end] = self._normal(start, end)
         self._draws += 1
-        first, second, *_ = philox(counter, self._seed)
+        return numbers.reshape(shape)
+
+    def _normal(self, start: int, end: int) -> npt.NDArray[np.float64]:
+        """Some numbers of the draw."""
+        draw, none = np.array([self._draws], np.uint64), np.zeros(1, np.uint64)
+        first, second, *_ = _rounds(draw, none, np.arange(start, end, dtype=np.uint64), none, seed=self._seed)
         radius = np.sqrt(-2 * np.log((first + 0.5) / WORD_RANGE))
-        return (radius * np.sin((second + 0.5) * TURN)).astype(np.float32).reshape(shape)
+        return radius * np.sin((second + 0.5) * TURN)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +29,14 @@ SPANNING = frozenset({"DPM fast", "DPM adaptive"})
 BETA_SHAPE = 0.6
 """Both parameters of the beta distribution of the schedule "Beta", the WebUI's default."""
 
+REMEMBERED = 64
+"""How many schedules are remembered: every trial asks for the same ones."""
+
 ScheduleFunction = Callable[[NoiseLevels, int], tuple[float, ...]]
 """``schedule(levels, steps)``: falling noise levels."""
 
 
+@lru_cache(REMEMBERED)
 def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> tuple[float, ...]:
     """Return the noise levels a sampler visits, falling, from the first step's to that of the final latent.
 
@@ -54,6 +59,7 @@ def sigmas_for(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> 
     return _scheduled(sampler, schedule, steps, levels)
 
 
+@lru_cache(REMEMBERED)
 def start_of(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> float:
     """Return the level of the first noise: the first one visited.
 
@@ -64,6 +70,7 @@ def start_of(sampler: str, schedule: str, steps: int, levels: NoiseLevels) -> fl
     return planned(sampler, schedule, steps, levels)[0]
 
 
+@lru_cache(REMEMBERED)
 def levels_for(sampler: str, levels: NoiseLevels) -> NoiseLevels:
     """The levels that a sampler knows of all that a model was trained on."""
     return levels.consistent() if sampler == "LCM" else levels
@@ -97,6 +104,7 @@ class SecondPassLevels:
     planned: tuple[float, ...]
 
 
+@lru_cache(REMEMBERED)
 def second_pass_levels(sampler: str, schedule: str, steps: int, planned: int, levels: NoiseLevels) -> SecondPassLevels:
     """Return the levels of a second pass, as in ``sample_img2img`` of WebUI 1.10's samplers.
 

@@ -20,10 +20,15 @@ from scorers.features import EMBEDDING
 
 
 class Encoders:
-    """Opened encoders by name."""
+    """Opened encoders by name.
 
-    def __init__(self, opened: Mapping[str, Encoder]) -> None:
+    Attributes:
+        device: where they run.
+    """
+
+    def __init__(self, opened: Mapping[str, Encoder], device: str | torch.device = "cpu") -> None:
         self._opened = dict(opened)
+        self.device = torch.device(device)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,7 +59,7 @@ class Encoders:
             with problems.collecting(Named(f"encoder {name}")):
                 opened[name] = Encoder.open(one.config, one.weights, device, text=text)
         problems.raise_as(ScorerError)
-        return cls(opened)
+        return cls(opened, device)
 
     def embed(self, images: Tensor, embeddings: Iterable[str]) -> dict[str, npt.NDArray[np.float32]]:
         """The named embeddings of finite pictures ``[n, 3, h, w]`` in 0..1, each ``(n, d)`` float32."""
@@ -75,6 +80,10 @@ class Encoders:
     def versions(self, embeddings: Iterable[str]) -> dict[str, str]:
         """The version of the encoder of each embedding, as in ``Features.versions``."""
         return {EMBEDDING + name: self[name].version for name in embeddings}
+
+    def widths(self, embeddings: Iterable[str]) -> dict[str, int]:
+        """The number of dimensions of each embedding, by name."""
+        return {name: self[name].width(name.partition("/")[2]) for name in embeddings}
 
     def __getitem__(self, name: str) -> Encoder:
         """One encoder, by its name or by that of one of its embeddings.

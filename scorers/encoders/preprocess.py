@@ -97,12 +97,12 @@ def load_picture(path: Path) -> Tensor:
         ScorerError: the file is missing, is not a picture, is cut short, or is too large.
     """
     image = read_image(path, ScorerError)
+    planes = np.empty((3, image.height, image.width), dtype=np.float32)
     if image.mode == "RGB":
-        pixels = np.asarray(image, dtype=np.float32) / 255
+        np.divide(np.asarray(image).transpose(2, 0, 1), 255, out=planes, dtype=np.float32)
     else:  # grey of 16 bits
-        grey = np.asarray(image, dtype=np.float32) / 65535
-        pixels = np.repeat(grey.clip(0, 1)[..., None], 3, axis=2)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        planes[:] = (np.asarray(image, dtype=np.float32) / 65535).clip(0, 1)
+    return torch.from_numpy(planes)
 
 
 def load_pictures(paths: Iterable[Path]) -> list[Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from scorers.errors import ScorerError, ScorerWarning
 from scorers.extraction import dhash, guards
 from scorers.extraction.statistics import VERSION as STATISTICS_VERSION
 from scorers.extraction.statistics import measure
-from scorers.features import READING, STATISTICS, Features
+from scorers.features import EMBEDDING, READING, STATISTICS, Features
 
 _Number = TypeVar("_Number", np.float32, np.float64)
 
@@ -29,6 +29,8 @@ class Observer:
     Attributes:
         size: short side at which statistics are measured, in pixels.
         versions: the version of whatever computes each embedding, each reading and the statistics, by name.
+        widths: the number of dimensions of each embedding, by name.
+        device: where the encoders run.
     """
 
     def __init__(
@@ -44,6 +46,18 @@ class Observer:
             **{READING + scorer.name: scorer.version for scorer in self._image_scorers},
             STATISTICS: f"{STATISTICS_VERSION}, {size} px, hash {dhash.VERSION}",
         }
+        self.widths: Mapping[str, int] = encoders.widths(self._embeddings)
+        self.device = encoders.device
+
+    def only(self, names: Collection[str]) -> Observer:
+        """Return an observer of the statistics, and of those embeddings and readings that ``names`` has.
+
+        Args:
+            names: as in ``versions``.
+        """
+        embeddings = [name for name in self._embeddings if EMBEDDING + name in names]
+        image_scorers = [scorer for scorer in self._image_scorers if READING + scorer.name in names]
+        return Observer(self._encoders, embeddings, image_scorers, self.size)
 
     def see(
         self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int], limits: guards.Limits | None = None

@@ -47,6 +47,8 @@ BLUR = 1.5
 """Standard deviation, in pixels, of the Gaussian that ``hf_ratio`` measures detail against."""
 CELL = 8
 """Pixels of a picture per latent pixel: the size of the pattern or of the random cells of a failing decoder."""
+STRIP = 1 << 20
+"""The most pixels that a CPU convolves at once: it takes 64 bytes for each, in strips of rows for the same bits."""
 CHUNK = 8
 """Pictures measured at a time; it bounds memory, and torch.quantile takes at most 16 million values."""
 EDGE = 0.4
@@ -175,8 +177,11 @@ def _cells(own: Tensor) -> dict[str, Tensor]:
 def _moving_average(y: Tensor) -> Tensor:
     """Moving average over one cell's side, in which a pattern that repeats every cell vanishes."""
     weights = torch.tensor([0.5, *[1.0] * (CELL - 1), 0.5], dtype=y.dtype, device=y.device) / CELL
+    height, rows = y.shape[-2], max(CELL, STRIP // (len(y) * y.shape[-1])) if y.is_cpu else y.shape[-2]
     y = F.pad(y, (CELL // 2,) * 4, mode="reflect")
-    return F.conv2d(F.conv2d(y, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
+    strips = (y[..., top : min(top + rows, height) + CELL, :] for top in range(0, height, rows))
+    averages = [F.conv2d(F.conv2d(x, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1)) for x in strips]
+    return averages[0] if len(averages) == 1 else torch.cat(averages, -2)
 
 
 def _blurred(y: Tensor) -> Tensor:

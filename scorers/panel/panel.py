@@ -6,26 +6,24 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import Problems
 from scorers.base import Calibration, ImageScorer, Scorer
-from scorers.catalogue.tensor_files import sha256_of
-from scorers.encoders.preprocess import load_picture, short_sides
+from scorers.encoders.preprocess import short_sides
 from scorers.errors import ScorerError
 from scorers.extraction import guards
 from scorers.extraction.observer import Observer
 from scorers.extraction.statistics import working_size
-from scorers.features import Features, Slot, Values, joined
+from scorers.features import Features, Slot, Values
 from scorers.panel.calibration import Scale, measure_scale, on_common_slots, too_noisy
 from scorers.panel.judge import Judge
 from scorers.panel.penalties import VERSION as PENALTIES_VERSION
 from scorers.panel.penalties import Collapse, picture_penalties, statistic_penalties
+from scorers.panel.references import References
 from scorers.panel.registry import embeddings_of, open_scorers, report_embeddings
 from scorers.panel.settings import FEWEST_REFERENCES, PanelSettings, check_settings
 from scorers.panel.verdict import CONFIDENCE, PairedDifference, Verdict
@@ -56,7 +54,8 @@ class Panel:
         self._direction: ReferenceDirection | None = None
         self.remarks: tuple[str, ...] = ()
         self.observer = observer
-        self.references = _features_of(observer, settings.references)
+        opened = References.open(observer, settings.references, settings.kept)
+        self.references, self._reference_hashes = opened.features, opened.hashes
         self.limits = guards.Limits.around(self.references.statistics)
 
     @classmethod
@@ -94,7 +93,7 @@ class Panel:
             "sees": dict(self.observer.versions),
             "scorers": {scorer.name: scorer.version for scorer in self.scorers},
             "weights": {name: float(weight) for name, weight in self._settings.weights.items()},
-            "references": sorted(sha256_of(path) for path in self._settings.references),
+            "references": sorted(self._reference_hashes),
             "words": [self._settings.like, self._settings.unlike] if self._settings.like else [],
             **({"prompt weights": dict(self._settings.prompt_weights)} if self._settings.prompt_weights else {}),
         }
@@ -270,24 +269,3 @@ class Panel:
         """
         embedding = self._embeddings.content if self._embeddings else None
         return reference_distances(recipes, self.references, baselines, embedding, self._direction)
-
-
-def _features_of(observer: Observer, paths: Sequence[Path]) -> Features:
-    """Features of the references, whose pictures may have any sizes; one at a time is in memory.
-
-    Raises:
-        ScorerError: pictures that cannot be read or show nothing; all are named.
-    """
-    parts: list[Features] = []
-    problems = Problems()
-    for number, path in enumerate(paths):
-        picture: Tensor | None = None
-        with problems.collecting():
-            picture = load_picture(path)
-        if picture is None:
-            continue
-        parts.append(observer.see(picture[None], [""], [number]))
-        if parts[-1].broken[0]:
-            problems.add((path,), f"shows nothing: {parts[-1].broken[0]}")
-    problems.raise_as(ScorerError, "the references")
-    return joined(parts)

@@ -47,6 +47,8 @@ class PanelSettings:
         here: the folder that paths of plug-ins are relative to.
         trusted: files of plug-ins that may run, as ``scorers.scoring.plugins.open_plugin`` takes them; None: all.
         time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
+        kept: the folder in which the references' features are kept for the next start, made where the folder above it
+            is there; None: nowhere.
         render_size: short side of the renders in pixels, where it may be less than the references'.
         picture_weights: how much the pictures of a prompt and seed count, above 0, 1 where none is given; empty: all
             count alike.
@@ -65,6 +67,7 @@ class PanelSettings:
     here: Path = Path()
     trusted: frozenset[tuple[str, str]] | None = None
     time_limit_s: float = TIME_LIMIT_S
+    kept: Path | None = None
     render_size: int | None = None
     picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
     prompt_weights: Mapping[str, float] = field(default_factory=dict[str, float])

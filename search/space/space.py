@@ -61,6 +61,12 @@ class Space:
         """
         return {knob.name: knob.clip(ratio) if knob.kind == "block" else knob.rest for knob in self.free}
 
+    def is_flat(self, point: Point) -> bool:
+        """Whether a point is one ratio on every free block, as far as bounds allow, with all other knobs at rest."""
+        blocks = [point[knob.name] for knob in self.of_kind("block")]
+        mixes = (self.flat(ratio) for ratio in {min(blocks), max(blocks)}) if blocks else (self.neutral,)
+        return any(self.mark(point) == self.mark(mix) for mix in mixes)
+
     @property
     def groups(self) -> dict[str, tuple[Knob, ...]]:
         """Free ratios by group, in the order of the space; a ratio in no group stands under its own name."""

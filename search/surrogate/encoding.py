@@ -1,8 +1,11 @@
-"""Points encoded as rows of numbers from 0 to 1: one column for every free knob, one for every word of a choice."""
+"""Points encoded as rows of numbers from 0 to 1: one column for every free knob, one for every word of a choice.
+
+A history comes again for every question, with one trial more each time, so what follows from a point is remembered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -14,8 +17,10 @@ EncodedPoint = tuple[float, ...]
 """A point as the surrogate model sees it, one number for every column."""
 ONE_HOT = 0.5
 """The number in the column of the chosen word; two words lie as far apart as 0.7 of a knob's range."""
-ROWS_SHARED = 8192
-"""Most rows that are kept as one object each."""
+SPACES_KEPT = 4
+"""For how many spaces the points of the last history are remembered."""
+FEWEST_KEPT = 1024
+"""So many points are remembered at least, and twice as many as the last history has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +52,51 @@ class PointEncoding:
                 row += [ONE_HOT * (n == round(value)) for n in range(len(knob.options))]
             else:
                 row.append(knob.unit(value))
-        return _shared(tuple(row))
+        return tuple(row)
 
 
-@lru_cache(maxsize=ROWS_SHARED)
-def _shared(row: EncodedPoint) -> EncodedPoint:
-    """Return the one object for equal rows: every question encodes all trials anew, and answers remember the rows."""
-    return row
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPoint:
+    """A point of a history, and what follows from it."""
+
+    point: Point
+    """As `Space.checked` returns it."""
+    row: EncodedPoint
+    mark: tuple[float, ...]
+    """As `Space.mark` returns it."""
+    is_flat: bool
+    """Whether it is a FLAT mix."""
+
+
+class KnownPoints:
+    """The points of a space that were asked for lately."""
+
+    def __init__(self, space: Space) -> None:
+        """Remember nothing so far."""
+        self._space, self._encoding = space, PointEncoding.of(space)
+        self._kept: dict[tuple[tuple[str, ...], tuple[float, ...]], KnownPoint] = {}
+
+    def of(self, points: Sequence[Point]) -> list[KnownPoint]:
+        """Return what follows from each point of a history; equal points give the same object.
+
+        Raises:
+            SearchError: a point is not one of the space.
+        """
+        kept = self._kept
+        keys = [(tuple(point), tuple(point.values())) for point in points]
+        found = [kept.get(key) or self._add(key, point) for key, point in zip(keys, points, strict=True)]
+        if len(kept) > 2 * len(points) + FEWEST_KEPT:
+            self._kept = dict(zip(keys, found, strict=True))
+        return found
+
+    def _add(self, key: tuple[tuple[str, ...], tuple[float, ...]], given: Point) -> KnownPoint:
+        point = self._space.checked(given)
+        row, mark = self._encoding.row(point), self._space.mark(point)
+        known = KnownPoint(point=point, row=row, mark=mark, is_flat=self._space.is_flat(point))
+        return self._kept.setdefault(key, known)
+
+
+@lru_cache(maxsize=SPACES_KEPT)
+def known_points(space: Space) -> KnownPoints:
+    """Return the points of a space that are remembered: nothing but time depends on which they are."""
+    return KnownPoints(space)

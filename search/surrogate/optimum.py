@@ -7,7 +7,9 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import minimize
 
-from search.surrogate.gaussian_process import Array, GaussianProcess, Observations, model_of
+from search.surrogate.covariance import Array
+from search.surrogate.gaussian_process import GaussianProcess, model_of
+from search.surrogate.observations import Observations
 from search.surrogate.subspace import ChosenWords, Location, Subspace
 
 CLOSEST = 20
@@ -30,7 +32,7 @@ def optimum(observations: Observations, subspace: Subspace, *, within: bool = Tr
         within: whether to stay where the best trials are; a recommendation does, a trial may go beyond.
     """
     model = model_of(observations)
-    best = model.rows[np.argsort(-model.posterior_mean(model.rows), kind="stable")]
+    best = model.rows[np.argsort(-model.own_means, kind="stable")]
     close, axes = subspace.positions(best[:CLOSEST]), len(subspace.axes)
     low, high = (close.min(0), close.max(0)) if within else (np.zeros(axes), np.ones(axes))
     starts = np.clip(np.stack([close[0], close[:STARTS].mean(0)]), low, high)
@@ -49,7 +51,8 @@ def mean_at(observations: Observations, subspace: Subspace, location: Location) 
     return float(model_of(observations).posterior_mean(row)[0])
 
 
-def effects(observations: Observations, subspace: Subspace) -> list[float]:
+@lru_cache(maxsize=8)
+def effects(observations: Observations, subspace: Subspace) -> tuple[float, ...]:
     """Return by how much a quarter of each axis changes the posterior mean at most, in standard errors of a trial."""
     model, found = model_of(observations), list[float]()
     start = subspace.start
@@ -58,7 +61,7 @@ def effects(observations: Observations, subspace: Subspace) -> list[float]:
         positions[1:, n] = np.clip(start[n] + np.array([-0.25, 0.25]), 0.0, 1.0)
         value, *moved = model.posterior_mean(subspace.rows(positions))
         found.append(float(max(abs(np.array(moved) - value)) / model.standard_error))
-    return found
+    return tuple(found)
 
 
 def _local_optimum(

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import hadamard
 
 from search.plan import Stage
-from search.surrogate.gaussian_process import Observations
+from search.surrogate.observations import Observations
 from search.surrogate.optimum import optimum
 from search.surrogate.subspace import Location, Subspace
 

@@ -21,7 +21,8 @@ from studies.store.journal import journal_of
 from studies.store.opening import store_for_reading
 from studies.store.outcome import Outcome, Standing, read_outcome
 from studies.store.pins import Pin
-from studies.store.storage import SLOTS, complete
+from studies.store.records import SLOTS
+from studies.store.storage import complete
 from studies.studyfile.spec import Rendering, Storage, StudySpec
 
 OWN_COLUMN = ""

@@ -45,8 +45,10 @@ def import_recipe(
 
 def _tell(found: RecipeInput) -> None:
     """Say what was read, what is a guess, and which models are needed."""
+    from engine.errors import counted
+
     recipe = found.recipe
-    click.echo(f"read: {len(recipe.steps)} steps, dialect {recipe.dialect}, family {recipe.family}")
+    click.echo(f"read: {counted(len(recipe.steps), 'step')}, dialect {recipe.dialect}, family {recipe.family}")
     for note in found.notes:
         click.echo(note if note.startswith("a guess") else f"note: {note}")
     for name in recipe.models:

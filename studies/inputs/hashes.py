@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import cast
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.errors import CheckpointError
-from engine.files import readable, replaced
+from engine.files import readable, replaced, user_folder
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 """What a hash looks like."""
@@ -25,21 +23,6 @@ log = logging.getLogger(__name__)
 def user_memory() -> Path:
     """The file where hashes are remembered outside any study, in the user's own folder for this program."""
     return user_folder("XDG_CONFIG_HOME", ".config") / "sd-recipe-search" / "hashes.json"
-
-
-def user_folder(variable: str, usual: str) -> Path:
-    """The folder in which the programs of this system keep what belongs to the user.
-
-    Args:
-        variable: of the environment, which names it on Linux and the like (XDG base directories).
-        usual: the folder there, within the user's home, where the variable is not set.
-    """
-    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
-    if sys.platform.startswith("win"):
-        return Path(os.environ.get("APPDATA", home))
-    if sys.platform == "darwin":
-        return Path(home, "Library", "Application Support")
-    return Path(os.environ.get(variable, f"{home}/{usual}"))
 
 
 def hashes_of(

@@ -13,10 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import Problem
-from engine.files import readable, write_text
+from engine.files import readable, user_folder, write_text
 from scorers.scoring.plugins import TRUST, PluginFile, plugin_files
 from studies.errors import StudyError
-from studies.inputs.hashes import user_folder
 from studies.studyfile.spec import Scoring, StudySpec
 
 Identity = tuple[str, str]

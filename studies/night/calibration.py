@@ -71,6 +71,7 @@ def fit(
         for label, candidate in recipes.items():
             features[label] = workshop.make(candidate, shots.trials).features
             bar.advance(note=label)
+        workshop.settle()
     _refuse_sameness(merge, list(features.values()))
     workshop.panel.calibrate(features, off)
 

@@ -1,7 +1,8 @@
 """One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
 
-The order of a trial is: pictures and features, then the record, then Optuna's value. Whatever ends the night between
-two of these loses at most the trial in flight, and the next night finds its renders kept.
+The order of a trial is: pictures and features, then the record, then Optuna's value. They are written beside the
+rendering of the next trial, whose own are written only after them. So whatever ends the night loses at most the trial
+in flight and the one that is written; the next night makes both again, from their renders where these were kept.
 """
 
 from __future__ import annotations
@@ -15,30 +16,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from optuna.trial import Trial
 from rich.console import Console
 
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
-from search.suggester import Proposal, Suggester
+from search.suggester import Suggester
 from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
+from studies.night.claims import Claim, Claims
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
+from studies.night.recording import ending_of, record_candidate, record_verdict
 from studies.night.study_note import renew_study_note
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
+from studies.night.writer import Writer
 from studies.progress import Meter, meter
-from studies.store.dashboard import write_note
+from studies.store.ledger import Ending
 from studies.store.locks import held
 from studies.store.outcome import Outcome
-from studies.store.records import attributes_of
 from studies.store.requests import is_asked, withdraw
-from studies.store.storage import INFEASIBLE, StudyStore
+from studies.store.storage import StudyStore
 from studies.store.workers import BusyError, Worker, joined
 from studies.studyfile.spec import StudySpec
 
@@ -83,16 +85,21 @@ class Night:
         folder = self.spec.storage.folder
         folder.mkdir(parents=True, exist_ok=True)
         waiting = self._saying("another command has this study for itself; waiting for it")
-        with termination_as_interrupt(), disk_errors_named(folder), joined(folder, waiting) as worker:
+        with (
+            termination_as_interrupt(),
+            disk_errors_named(folder),
+            joined(folder, waiting) as worker,
+            Writer() as writer,
+        ):
             with held(folder, "hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
-            workshop = Workshop.open(self.spec, models)
+            workshop = Workshop.open(self.spec, models, writer=writer)
             try:
-                return self._search(workshop, models, worker)
+                return self._search(workshop, models, worker, writer)
             finally:
                 workshop.close()
 
-    def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker) -> Outcome | None:
+    def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker, writer: Writer) -> Outcome | None:
         folder = self.spec.storage.folder
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
@@ -104,7 +111,7 @@ class Night:
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
         with held(folder, "calibration", busy=waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
-        self._try_all(workshop, store, worker)
+        self._try_all(workshop, store, worker, writer)
         if is_asked(folder, "stop"):
             self._saying("stopped as asked; run the same command again to go on")()
             return None
@@ -130,47 +137,51 @@ class Night:
     def _saying(self, words: str) -> Callable[[], None]:
         return lambda: self.console.print(words, highlight=False, markup=False)
 
-    def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker) -> None:
+    def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker, writer: Writer) -> None:
         try:
             with meter("searching", self._suggester(store).total, self.console) as bar:
-                self._try_each(workshop, store, worker, bar)
+                self._try_each(workshop, store, worker, writer, bar)
+                writer.settle()
         except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
+            writer.finish()
             try:
                 store.interrupt(worker.name)
             except OSError as full:
                 log.warning("the trial in work is marked by the next night, or by another worker (%s)", full.strerror)
             raise
 
-    def _try_each(self, workshop: Workshop, store: StudyStore, worker: Worker, bar: Meter) -> None:
+    def _try_each(self, workshop: Workshop, store: StudyStore, worker: Worker, writer: Writer, bar: Meter) -> None:
         failures = 0
-        for proposal, trial in self._asked(store, worker, bar):
-            failures = 0 if self._trial(workshop, store, trial, proposal, bar) else failures + 1
+        for claim in self._claimed(store, worker, writer, bar):
+            reason = self._trial(workshop, store, claim, writer, bar)
+            failures = failures + 1 if reason else 0
             if failures >= FAILURES_IN_A_ROW:
                 raise StudyError(
-                    f"{failures} trials in a row failed, the last one with: {trial.user_attrs.get('reason')}",
+                    f"{failures} trials in a row failed, the last one with: {reason}",
                     place=(Named(self.spec.storage.name),),
                     remedy="fix that and run the same command again",
                 )
 
-    def _asked(self, store: StudyStore, worker: Worker, bar: Meter) -> Generator[tuple[Proposal, Trial]]:
+    def _claimed(self, store: StudyStore, worker: Worker, writer: Writer, bar: Meter) -> Generator[Claim]:
         """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
-        suggester, bounds = self._suggester(store), distributions(self.spec.search.space)
+        suggester = self._suggester(store)
         planned = [stage for stage in STAGES if suggester.trials(stage)]
+        bounds = distributions(self.spec.search.space)
+        claims = Claims(store=store, worker=worker, suggester=suggester, bounds=bounds, stages=planned)
         while self._may_go_on():
-            with worker.turn():
-                store.reap(worker.others())
-                proposal = store.owed(planned) or suggester.next(store.history())
-                trial = None if proposal is None else store.begin(proposal, bounds, worker.name)
-                elsewhere = len(store.in_work()) - (trial is not None)
-            if more := sum(trial.user_attrs["stage"] in planned for trial in store.trials()) - bar.done:
+            if store.owed(planned):  # it may have ended its worker: nothing else is in flight beside it
+                writer.settle()
+            claim = claims.take()
+            if more := store.ledger.made(planned) - bar.done:
                 bar.advance(more, note="trials made before, or by other workers")
-            if proposal is not None and trial is not None:
-                yield proposal, trial
-            elif elsewhere:
-                bar.advance(0, note="waiting for trials of other workers")
-                time.sleep(POLL_S)
-            else:
+            if claim is not None:
+                yield claim
+                continue
+            writer.settle()
+            if not store.in_work():
                 return
+            bar.advance(0, note="waiting for trials of other workers")
+            time.sleep(POLL_S)
 
     def _may_go_on(self) -> bool:
         """Wait while a pause is asked; False when a stop is asked."""
@@ -184,33 +195,32 @@ class Night:
     def _suggester(self, store: StudyStore) -> Suggester:
         return suggester_of(self.spec.search, self.spec.shots, store)
 
-    def _trial(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
-        """Run one trial to its end; False if it failed."""
+    def _trial(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> str:
+        """Run one trial to its verdict; returns why it failed, or ""."""
+        trial = claim.trial
         try:
-            return self._work(workshop, store, trial, proposal, bar)
+            self._work(workshop, store, claim, writer, bar)
         except (EngineError, ScorerError) as error:
-            store.fail(trial, str(error))
-            bar.advance(note=f"trial {trial.number} failed: {error}")
-            return False
+            reason = str(error)
+            store.expect(trial, Ending(value=None))
+            writer.submit(lambda: store.fail(trial, reason))
+            bar.advance(note=f"trial {trial.number} failed: {reason}")
+            return reason
+        return ""
 
-    def _work(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
-        started = time.perf_counter()
+    def _work(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> None:
+        started, trial, proposal = time.perf_counter(), claim.trial, claim.proposal
         candidate = self.spec.search.candidate(proposal.point)
-        for name, text in candidate.attributes.items():
-            trial.set_user_attr(name, text)
+        writer.submit(lambda: record_candidate(store, trial, candidate))
         work, verdict = tried(self.spec.search, self.spec.shots, workshop, candidate, proposal.slots)
-        for name, value in attributes_of(verdict).items():
-            trial.set_user_attr(name, value)
-        trial.set_user_attr("seconds", {**work.seconds, "whole": time.perf_counter() - started})
-        write_note(trial, store.attach(trial, work.sheet))
-        if verdict.value is None:
-            store.fail(trial, INFEASIBLE + "; ".join(verdict.reasons))
+        seconds = {**work.seconds, "whole": time.perf_counter() - started}
+        store.expect(trial, ending_of(verdict))
+        writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds))
+        best, value = store.ledger.best, verdict.value
+        if best is None or value is None:
             bar.advance(note=f"trial {trial.number} infeasible")
-            return True
-        store.study.tell(trial, verdict.value)
-        best = max((one.value for one in store.history() if one.value is not None), default=verdict.value)
-        bar.advance(note=f"{proposal.stage}: {verdict.value:+.2f}, best {best:+.2f}")
-        return True
+        else:
+            bar.advance(note=f"{proposal.stage}: {value:+.2f}, best {best:+.2f}")
 
 
 def _raise_busy() -> None:

@@ -89,6 +89,7 @@ def prove(
     if outcome.winner is not None:
         point = points[outcome.winner.label]
         outcome = _simpler(search, spec.rendering, spec.shots, workshop, history, outcome, features, point, console)
+    workshop.settle()
     draw_sheet(spec.storage, spec.merge, spec.target, spec.shots, workshop, outcome)
     count(store, number)
     write_outcome(spec.storage.folder, outcome)

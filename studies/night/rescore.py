@@ -45,9 +45,9 @@ from studies.progress import meter
 from studies.store.dashboard import write_note
 from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
 from studies.store.opening import not_run
-from studies.store.records import VERDICT, attributes_of
+from studies.store.records import INFEASIBLE, SLOTS, VERDICT, attributes_of
 from studies.store.renders import NOTHING
-from studies.store.storage import ARTIFACT, INFEASIBLE, SLOTS, StudyStore
+from studies.store.storage import ARTIFACT, StudyStore
 from studies.store.workers import alone
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpec
 

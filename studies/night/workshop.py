@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,6 +16,8 @@ from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
+from studies.night.writer import Writer
+from studies.store.locks import held
 from studies.store.renders import SHEET, RenderStore
 from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots, StudySpec
 
@@ -37,7 +39,7 @@ class RenderResult:
 
     features: Features
     sheet: Path
-    """Contact sheet of the pictures."""
+    """Contact sheet of the pictures; where the workshop has a writer, it is there when the writer's next job begins."""
     seconds: dict[str, float]
     """Seconds of ``build``, ``render`` and ``look`` (features); empty if everything was kept from before."""
 
@@ -52,6 +54,7 @@ class Workshop:
         device: torch.device,
         engine: Engine | None,
         vaes: Mapping[str, Path | None] | None = None,
+        writer: Writer | None = None,
     ) -> None:
         """Use ``open`` instead, unless the parts are open already; ``vaes`` as in ``Rendering``, the engine's first."""
         self.panel = panel
@@ -60,15 +63,18 @@ class Workshop:
         self._engine = engine
         self._vaes = dict(vaes or {})
         self._decoder = next(iter(self._vaes), "")
+        self._writer = writer
+        self._in_writing: Path | None = None
 
     @classmethod
-    def open(cls, spec: StudySpec, models: dict[str, str], *, kept_on: str = "") -> Self:
+    def open(cls, spec: StudySpec, models: dict[str, str], *, kept_on: str = "", writer: Writer | None = None) -> Self:
         """Load the parents and the encoders; or, for renders that are kept, the encoders alone.
 
         Args:
             spec: the study.
             models: SHA-256 of every model file, by letter.
             kept_on: kind of device ("cpu", "cuda") that the kept renders were made on; nothing can be rendered then.
+            writer: writes pictures and features while the next ones are rendered; None: they are written at once.
 
         Raises:
             EngineError: a checkpoint or the VAE cannot be used.
@@ -92,11 +98,12 @@ class Workshop:
                 upscalers=rendering.upscalers,
             )
         device = engine.device if engine is not None else device_of(rendering.device)
-        panel = Panel.open(spec.panel_settings(), device=str(device))
+        with held(spec.storage.folder, "references"):  # so that other workers find their features kept
+            panel = Panel.open(spec.panel_settings(), device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
         )
-        return cls(panel, renders, device, engine, rendering.vaes)
+        return cls(panel, renders, device, engine, rendering.vaes, writer)
 
     @property
     def can_render(self) -> bool:
@@ -128,8 +135,11 @@ class Workshop:
         Raises:
             RenderError: a picture came out as NaN or infinity.
             NotKeptError: it has to be rendered, and this workshop was opened for renders that are kept.
+            OSError: what was rendered before could not be written.
         """
         place = self.renders.place(candidate, shots)
+        if self._in_writing in (place, self.renders.place(candidate, among)):
+            self.settle()
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and self._has_pictures(candidate, shots, single=pictures):
             return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
@@ -146,17 +156,40 @@ class Workshop:
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         measured = time.perf_counter()
-        place.mkdir(parents=True, exist_ok=True)
         small = as_bytes(images)
-        sheets.grid(small, place / SHEET)
-        if pictures:
-            self.renders.keep_pictures(candidate, shots, small)
-        self.renders.keep(candidate, shots, features)  # last: what is kept is complete
+
+        def keep() -> None:
+            place.mkdir(parents=True, exist_ok=True)
+            sheets.grid(small, place / SHEET)
+            if pictures:
+                self.renders.keep_pictures(candidate, shots, small)
+            self.renders.keep(candidate, shots, features)  # last: what is kept is complete
+
+        self._write(place, keep)
         return RenderResult(
             features=features,
             sheet=place / SHEET,
             seconds={"build": built - started, "render": rendered - built, "look": measured - rendered},
         )
+
+    def _write(self, place: Path, job: Callable[[], None]) -> None:
+        """Do what writes to a folder: beside the next rendering, after everything that came before it is written."""
+        if self._writer is None:
+            job()
+        else:
+            self.settle()
+            self._writer.submit(job)
+            self._in_writing = place
+
+    def settle(self) -> None:
+        """Wait until everything that was made is written.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        if self._writer is not None:
+            self._writer.settle()
+        self._in_writing = None
 
     def _has_pictures(self, candidate: Candidate, shots: Sequence[Shot], *, single: bool) -> bool:
         """Whether the pictures of kept features are whole, or need not be, since nothing can be rendered."""

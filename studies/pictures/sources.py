@@ -156,11 +156,10 @@ def _recipe_in_header(path: Path, header: Header, family: FamilyName) -> tuple[R
 
 
 def open_engine(models: Mapping[str, Path], round_to: str, **how: Any) -> Engine:
-    """The engine, with a bar while it reads; ``how`` are other values that ``Engine.open`` takes."""
+    """The engine of some models; ``how`` are other values that ``Engine.open`` takes."""
     from engine.engine import Engine
 
-    with bytes_meter("reading the models", console()) as progress:
-        return Engine.open(models, round_to=round_to, progress=progress, **how)
+    return Engine.open(models, round_to=round_to, **how)
 
 
 def vae_digits(vae: Path | None) -> str:

@@ -44,7 +44,8 @@ DEVICE = ("device", "device")
 def preflight(spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: None) -> tuple[Finding, ...]:
     """Check everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
 
-    Nothing is written but a temporary file to try the study's folder, and that is removed again.
+    Nothing is written but a temporary file to try the study's folder, and that is removed again; and features of new
+    references, once the study has its folder.
 
     Args:
         spec: the study.

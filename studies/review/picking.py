@@ -29,7 +29,8 @@ from studies.review.weights_text import weights_line
 from studies.store.opening import not_run, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.person import user_name
-from studies.store.storage import SLOTS, complete
+from studies.store.records import SLOTS
+from studies.store.storage import complete
 from studies.studyfile.spec import Storage, StudySpec
 
 FEWEST_PICKS = 10

@@ -7,10 +7,14 @@ import logging
 import os
 import re
 import shutil
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from optuna.storages.journal import JournalFileOpenLock
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from engine.errors import counted
 from engine.files import file_kind, replaced
@@ -55,6 +59,41 @@ class JournalLock(JournalFileOpenLock):
     def release(self) -> None:
         """Let others append."""
         self._lock.release()
+
+
+class JournalFile(JournalFileBackend):
+    """The journal's file, as Optuna's storage reads and writes it; a thread can have many records written at once."""
+
+    def __init__(self, journal: Path) -> None:
+        """``journal`` is the file, which is made where it is not there."""
+        super().__init__(str(journal), lock_obj=JournalLock(journal))
+        self._gathered = threading.local()
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write records and wait until they are on the disk, or gather them for the end of `one_write`."""
+        gathered: list[dict[str, Any]] | None = getattr(self._gathered, "records", None)
+        if gathered is None:
+            super().append_logs(logs)
+        else:
+            gathered.extend(logs)
+
+    @contextmanager
+    def one_write(self) -> Generator[None]:
+        """Gather this thread's records in the block, and write them at its end; none where the block fails.
+
+        They are read, by this thread too, only when they are written. What a kill or a full disk leaves of them is a
+        beginning, in order. A block within a block belongs to the outer one.
+        """
+        if getattr(self._gathered, "records", None) is not None:
+            yield
+            return
+        records = self._gathered.records = list[dict[str, Any]]()
+        try:
+            yield
+        finally:
+            self._gathered.records = None
+        if records:
+            super().append_logs(records)
 
 
 def _cut_tail(journal: Path) -> None:

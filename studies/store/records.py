@@ -11,6 +11,10 @@ INTERRUPTED = "interrupted"
 """Reason of a trial whose night ended under it; its candidate is tried again."""
 UNREADABLE = "its record in the journal was damaged"
 """Reason of a trial that stands where a damaged record was, so that all others keep their numbers; it has no point."""
+INFEASIBLE = "infeasible: "
+"""How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
+SLOTS = "slots"
+"""Key of a trial's record of the shots it draws, by their places; none: all of the study."""
 
 VERDICT = ("standard_error", "interval", "scores", "aspects", "penalties", "remarks")
 """Names of the attributes that keep the panel's verdict."""

@@ -8,8 +8,8 @@ and its candidate is taken up again before anything else is proposed.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Container, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,15 +18,15 @@ from optuna.artifacts import upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.distributions import BaseDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
 from studies.store.artifact_files import ArtifactFiles
-from studies.store.journal import JournalLock, journal_of, refuse_damage, refuse_other_study
-from studies.store.records import INTERRUPTED, UNREADABLE
+from studies.store.journal import JournalFile, journal_of, refuse_damage, refuse_other_study
+from studies.store.ledger import Ending, Ledger, have_one_candidate, slots_of, stage_of
+from studies.store.records import INTERRUPTED, SLOTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
 
@@ -38,13 +38,8 @@ WORKER = "worker"
 """Key of a trial's worker."""
 GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
 """Reason of a trial whose candidate was lost too often."""
-INFEASIBLE = "infeasible: "
-"""How the reason of a trial begins whose pictures are broken: the suggester keeps away from there."""
-
 NAME = "name"
 """Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
-SLOTS = "slots"
-"""Key of a trial's record of the shots it draws, by their places; none: all of the study."""
 WHOLE = "whole"
 """Key of the note that a rescored study holds all its trials."""
 ARTIFACTS = "artifacts"
@@ -79,8 +74,9 @@ class StudyStore:
         artifacts = folder / ARTIFACTS
         artifacts.mkdir(parents=True, exist_ok=True)
         self.artifacts = ArtifactFiles(artifacts)
-        journal = journal_of(folder)
-        self.storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalLock(journal)))
+        self._journal = JournalFile(journal_of(folder))
+        self._ledger = Ledger()
+        self.storage = JournalStorage(self._journal)
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = self.storage.get_all_studies()  # reading must not write
         self.rescored = self.newest_scoring() if rescored is None else rescored
@@ -144,6 +140,15 @@ class StudyStore:
         """Whether a study was ever started in the folder."""
         return journal_of(folder).exists()
 
+    @property
+    def ledger(self) -> Ledger:
+        """What is known of the trials, as of now."""
+        return self._ledger.read(self.study.get_trials(deepcopy=False))
+
+    def expect(self, trial: Trial, ending: Ending) -> None:
+        """Let `history` tell already how a trial in work will end, which is written later."""
+        self._ledger.endings[trial.number] = ending
+
     def reap(self, alive: Container[str] = ()) -> int:
         """Fail the trials in work whose workers are gone; returns how many. Only in one's turn.
 
@@ -152,12 +157,11 @@ class StudyStore:
         Args:
             alive: names of the workers whose trials are left alone; none: nobody else is at work.
         """
-        stale = [trial for trial in self.in_work() if trial.user_attrs.get(WORKER, "") not in alive]
+        ledger = self.ledger
+        stale = [trial for trial in ledger.in_work() if trial.user_attrs.get(WORKER, "") not in alive]
+        lost = [one for one in ledger.trials if one.state.is_finished() and LOST in one.user_attrs] if stale else []
         for trial in stale:
-            before = [
-                other for other in self._ended() if LOST in other.user_attrs and _candidate(other) == _candidate(trial)
-            ]
-            times = len(before) + 1
+            times = sum(have_one_candidate(one, trial) for one in lost) + 1
             self._end(trial, INTERRUPTED if times < ATTEMPTS else GIVEN_UP, {LOST: times})
         return len(stale)
 
@@ -169,57 +173,37 @@ class StudyStore:
 
     def _end(self, trial: FrozenTrial, reason: str, attributes: Mapping[str, Any]) -> None:
         number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
+        self._ledger.endings.pop(trial.number, None)
         for key, value in {**attributes, "reason": reason}.items():
             self.storage.set_trial_user_attr(number, key, value)
         self.storage.set_trial_state_values(number, TrialState.FAIL)
 
     def in_work(self) -> list[FrozenTrial]:
         """Every trial that was begun and has not ended, in order."""
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
-
-    def _ended(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+        return self.ledger.in_work()
 
     def trials(self) -> list[FrozenTrial]:
         """Every trial that ended and was not interrupted, in order."""
-        return [trial for trial in self._ended() if not _is_interrupted(trial)]
+        return self.ledger.ended()
 
     def history(self) -> list[TrialRecord]:
         """The suggester's input: ``trials()`` and those in work; failed and infeasible ones have no value.
 
-        Those in work appear as failed ones, so that no other worker tries the same.
+        Those in work appear as failed ones, so that no other worker tries the same, unless they were `expect`ed.
         """
-        known = [trial for trial in self.study.get_trials(deepcopy=False) if not _is_interrupted(trial)]
-        return [
-            TrialRecord(
-                number=index,
-                stage=str(trial.user_attrs["stage"]),
-                point=dict(trial.params),
-                value=trial.value if trial.state is TrialState.COMPLETE else None,
-                standard_error=trial.user_attrs.get("standard_error"),
-                infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
-                slots=tuple(trial.user_attrs.get(SLOTS, ())),
-            )
-            for index, trial in enumerate(known)
-        ]
+        return self.ledger.history()
 
     def owed(self, stages: Container[str] = STAGES) -> Proposal | None:
         """The first candidate of some stages whose trial was cut short and that none took up since, if there is one."""
-        trials = self.study.get_trials(deepcopy=False)
-        cut = [trial for trial in trials if _is_interrupted(trial) and trial.params]
-        cut = [trial for trial in cut if trial.user_attrs["stage"] in stages]
-        taken = {_candidate(trial) for trial in trials if not _is_interrupted(trial)} if cut else ()
-        for trial in cut:
-            if _candidate(trial) not in taken:
-                attributes = trial.user_attrs
-                stage, slots = cast("Stage", attributes["stage"]), tuple(attributes.get(SLOTS, ()))
-                name = attributes.get(NAME, "")
-                return Proposal(stage=stage, point=dict(trial.params), label=name, slots=slots)
+        for trial in self.ledger.cut_short():
+            if stage_of(trial) in stages:
+                stage, name = cast("Stage", stage_of(trial)), trial.user_attrs.get(NAME, "")
+                return Proposal(stage=stage, point=dict(trial.params), label=name, slots=slots_of(trial))
         return None
 
     def begin(self, proposal: Proposal, distributions: Mapping[str, BaseDistribution], worker: str = "") -> Trial:
         """Take a proposal into work as a trial of a worker: all of it in one write, and only in one's turn."""
-        name = proposal.label or f"{proposal.stage} {self._of_stage(proposal.stage) + 1}"
+        name = proposal.label or f"{proposal.stage} {self.ledger.begun(proposal.stage) + 1}"
         trial = optuna.create_trial(
             state=TrialState.RUNNING,
             params={name: proposal.point[name] for name in distributions},
@@ -228,14 +212,17 @@ class StudyStore:
         )
         return Trial(self.study, self.storage.create_new_trial(self.number, trial))
 
-    def _of_stage(self, stage: Stage) -> int:
-        """How many trials of a stage were begun."""
-        return sum(one.user_attrs.get("stage") == stage for one in self.study.get_trials(deepcopy=False))
+    @contextmanager
+    def one_write(self) -> Generator[None]:
+        """Write all that this thread says of trials in the block at once, at its end: all of it, or none."""
+        with self._journal.one_write():
+            yield
 
     def fail(self, trial: Trial, reason: str) -> None:
         """End a trial without a value, for a reason that is kept with it."""
-        trial.set_user_attr("reason", reason)
-        self.study.tell(trial, state=TrialState.FAIL)
+        with self.one_write():
+            trial.set_user_attr("reason", reason)
+            self.study.tell(trial, state=TrialState.FAIL)
 
     def attach(self, owner: Trial | optuna.Study, picture: Path) -> str:
         """Store a picture as an artifact of a trial in work, or of the study; returns the artifact's id."""
@@ -262,16 +249,6 @@ class StudyStore:
     def noted(self, key: str) -> Any:
         """A fact stored by ``note``, or None."""
         return self.study.user_attrs.get(key)
-
-
-def _is_interrupted(trial: FrozenTrial) -> bool:
-    """Whether a trial does not count as tried: it was cut short, or its record was damaged."""
-    return trial.state is TrialState.FAIL and trial.user_attrs.get("reason") in (INTERRUPTED, UNREADABLE)
-
-
-def _candidate(trial: FrozenTrial) -> tuple[Any, ...]:
-    """Identifies what a trial tries: its parameters and its shots."""
-    return (*sorted(trial.params.items()), *trial.user_attrs.get(SLOTS, ()))
 
 
 def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import Problems, did_you_mean
 from engine.files import file_kind, read_text, user_path
+from engine.footprint.options import MemoryOptions
 from engine.recipes.toml_text import parse_toml
 from scorers.catalogue.sources import EncoderFiles
 from search.plan import SearchPlan
@@ -142,6 +143,13 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
         upscalers=_path_or_none(here, render.upscalers),
         device=device.device,
         precision=device.precision,
+        memory=MemoryOptions(
+            parents=device.parents,
+            encoders=device.encoders,
+            vae_precision=device.vae_precision,
+            vae_tiles=device.vae_tiles,
+        ),
+        speed=device.speed,
     )
 
 

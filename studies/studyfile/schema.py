@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.architecture.prediction import ZTSNR
+from engine.footprint.options import AUTO, ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS, VAE_TILES
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
@@ -277,7 +278,7 @@ class ScorersTable(StudyFileTable):
 
 
 class DeviceTable(StudyFileTable):
-    """`[device]`: where the pictures are made, and in which number format."""
+    """`[device]`: where the pictures are made, and how memory is used."""
 
     device: Annotated[str, AfterValidator(checks.device)] = Field(default="auto", examples=["auto"])
     """`auto`, `cpu`, `cuda` or `cuda:1`; `auto` takes CUDA where it is there."""
@@ -285,6 +286,18 @@ class DeviceTable(StudyFileTable):
         default="auto", examples=["auto"]
     )
     """`fp32`, `fp16`, `bf16`, or `auto`: fp16 on CUDA, fp32 on a CPU."""
+    parents: Annotated[str, AfterValidator(checks.one_of(PARENTS, "place"))] = Field(default=AUTO, examples=[AUTO])
+    """Where the parents lie: `device`, `host` (main memory), `disk` (their files), or `auto`, the nearest with room."""
+    encoders: Annotated[str, AfterValidator(checks.one_of(ENCODERS, "place"))] = Field(default=AUTO, examples=[AUTO])
+    """Where encoders and VAE wait while others work: `device`, `host`, or `auto`, on the device if they fit."""
+    vae_precision: Annotated[str, AfterValidator(checks.one_of(VAE_PRECISIONS, "precision"))] = Field(
+        default=AUTO, examples=[AUTO]
+    )
+    """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 once memory is short."""
+    vae_tiles: Annotated[str, AfterValidator(checks.one_of(VAE_TILES, "choice"))] = Field(default=AUTO, examples=[AUTO])
+    """Whether the VAE decodes in tiles: `on`, `off`, or `auto`: once memory is still short."""
+    speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
+    """`eager`: the UNet as it is; `compile`: compiled first; `auto`: what is known to be right and quicker."""
 
 
 class StudyTables(StudyFileTable):
@@ -311,4 +324,4 @@ class StudyTables(StudyFileTable):
     scorers: ScorersTable = Field(default=ScorersTable())
     """What judges the pictures, and how much each scorer counts."""
     device: DeviceTable = Field(default=DeviceTable())
-    """Where pictures are made, and in which number format."""
+    """Where pictures are made, in which number format, and what lies where meanwhile."""

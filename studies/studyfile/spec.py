@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import Problem, value_text
+from engine.footprint.options import ANYTHING, MemoryOptions
 from engine.recipes.recipe import Recipe
 from engine.shots.limits import SEED
 from engine.shots.shot import Shot
@@ -49,6 +50,11 @@ class Storage:
         """The file where the hashes of the study's model files are remembered."""
         return self.folder / "hashes.json"
 
+    @property
+    def reference_features(self) -> Path:
+        """The folder where the features of the reference pictures are kept."""
+        return self.folder / "reference_features"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
@@ -82,7 +88,7 @@ class TargetLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendering:
-    """What every picture is made with, beside the merged model and the shots: files, device, precision."""
+    """What every picture is made with, beside the merged model and the shots: files, device, precision, memory."""
 
     vae: Path | None = None
     """The VAE file that decodes in place of the merged VAE; exports do not hold it."""
@@ -98,6 +104,10 @@ class Rendering:
     """The folder of upscaler models that hires fix may name."""
     device: str = "auto"
     precision: str = "auto"
+    memory: MemoryOptions = ANYTHING
+    """What lies where while pictures are made."""
+    speed: str = "auto"
+    """Whether the UNet is compiled: auto, eager or compile."""
 
     @property
     def merges_vae(self) -> bool:
@@ -110,7 +120,12 @@ class Rendering:
 
     def fingerprint(self) -> dict[str, str]:
         """Return what makes trials comparable; the hashes of VAEs, embeddings and upscalers are added by the night."""
-        chosen = {"render.prediction": self.prediction, "render.ztsnr": self.ztsnr}
+        chosen = {
+            "render.prediction": self.prediction,
+            "render.ztsnr": self.ztsnr,
+            "device.vae_precision": self.memory.vae_precision,
+            "device.vae_tiles": self.memory.vae_tiles,
+        }
         return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
 
@@ -288,7 +303,8 @@ class StudySpec:
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
-        return self.scoring.panel_settings(self.target, self.shots)
+        settings = self.scoring.panel_settings(self.target, self.shots)
+        return replace(settings, kept=self.storage.reference_features)
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.

@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from optuna.trial import Trial
 from rich.console import Console
 
-from search.suggester import Proposal
+from studies.night.claims import Claim
 from studies.night.night import Night
 from studies.night.workshop import Workshop
+from studies.night.writer import Writer
 from studies.progress import Meter
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
@@ -41,13 +41,13 @@ class MeasuredNight(Night):
         self.memory: dict[int, float] = {}
         """MB of anonymous memory, by the number of trials so far."""
 
-    def _trial(self, workshop: Workshop, store: StudyStore, trial: Trial, proposal: Proposal, bar: Meter) -> bool:
-        well = super()._trial(workshop, store, trial, proposal, bar)
-        if trial.number and not trial.number % EVERY:
-            self.memory[trial.number] = anonymous_mb()
+    def _trial(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> str:
+        reason, number = super()._trial(workshop, store, claim, writer, bar), claim.trial.number
+        if number and not number % EVERY:
+            self.memory[number] = anonymous_mb()
             objects = len(gc.get_objects())
-            print(f"{trial.number:5d} trials {self.memory[trial.number]:6.0f} MB {objects:8d} objects", flush=True)
-        return well
+            print(f"{number:5d} trials {self.memory[number]:6.0f} MB {objects:8d} objects", flush=True)
+        return reason
 
 
 def anonymous_mb() -> float:

@@ -187,28 +187,6 @@ def test_ours_is_closer_than_random_tpe_and_cma(knobs: int) -> None:
     assert all(means["ours"][count] < 0.7 * means[other][count] for other in OTHERS for count in (60, 100))
 
 
-@pytest.mark.benchmark
-def test_suggesting_takes_no_twentieth_of_a_trial() -> None:
-    landscape = Landscape(0, Variant(knobs=45))
-    told = [
-        TrialRecord(number=n, stage="refine", point=point, value=landscape.observed(point, n, 0))
-        for n, point in enumerate(_scattered(landscape, 1000))
-    ]
-    suggester = suggester_of(landscape, 2000, 0)
-    suggester.next(told[:900])
-    began = time.perf_counter()
-    for count in range(900, 1000, 20):
-        assert suggester.next(told[:count]) is not None
-    taken = (time.perf_counter() - began) / 5
-    print(f"a suggestion after 900 to 1,000 trials of 45 knobs: {taken:.3f} s")
-    assert taken < 0.25
-
-
-def _scattered(landscape: Landscape, count: int) -> list[dict[str, float]]:
-    draw = np.random.default_rng(0)
-    return [{k.name: k.tidy(k.value(draw.uniform(0.2, 0.6))) for k in landscape.space.free} for _ in range(count)]
-
-
 def main() -> None:
     """Print rows."""
     reader = argparse.ArgumentParser(description="Measure searches on made-up landscapes.")

@@ -14,7 +14,8 @@ from search.history import Point, TrialRecord
 from search.importance import FEWEST_SCORES, REACH, Importance, KnobEffect, importance, newest_of_each_stage
 from search.space.build import build_space
 from search.space.space import Space
-from search.surrogate.gaussian_process import Observations, model_of
+from search.surrogate.gaussian_process import model_of
+from search.surrogate.observations import Observations
 from tests.search.searching import recorded
 
 FREE = ("IN04", "IN08", "M00", "OUT03", "OUT05", "OUT08")

@@ -21,7 +21,7 @@ from search.samplers import optuna_samplers as samplers
 from search.space.build import build_space
 from search.suggester import Proposal, Suggester
 from search.surrogate import proposals
-from search.surrogate.gaussian_process import Observations
+from search.surrogate.observations import Observations
 from search.surrogate.proposals import LONGEST_STEP, SMALL_NOISE, STEP_SIZES, step_proposal
 from search.surrogate.subspace import Location, Subspace
 from tests.search.searching import recorded, searched

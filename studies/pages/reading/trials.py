@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search.history import Point, Slots
 from search.plan import Stage
 from studies.candidate import Candidate
-from studies.store.storage import INFEASIBLE, SLOTS, WORKER, StudyStore
+from studies.store.records import INFEASIBLE, SLOTS
+from studies.store.storage import WORKER, StudyStore
 
 TrialStatus = Literal["scored", "broken", "failed", "running"]
 """How a trial stands: with a score; with broken pictures; failed; in work."""

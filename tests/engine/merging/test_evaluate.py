@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.arithmetic.weighted_sums import CPU_PIECE
 from engine.checkpoints.tensors import all_finite
-from engine.merging.evaluate import CPU_PIECE, Arithmetic
+from engine.merging.evaluate import Arithmetic
 from engine.modes.plus_random import PLUS_RANDOM
 from engine.modes.record import CalculationMode, Operands, PrepassKey
 from engine.modes.rows import TensorRow, combined, model, scaled

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.prompts.conditioner import Conditioner
+from engine.rendering.conditioning_rows import Conditioning
 from engine.rendering.guidance import Guidance
 from engine.rendering.renderer import Renderer
 from engine.sampling.sigmas import levels_of
@@ -33,8 +34,8 @@ def contexts(model: TinyModel, shot: Shot, call: int, base_calls: int | None = N
     """What the UNet reads at a call, by number of tokens."""
     seen: dict[int, list[Tensor]] = {}
 
-    def predict(rows: Tensor, given: Tensor, _: Tensor | None) -> Tensor:
-        seen.setdefault(given.shape[1], []).extend(given)
+    def predict(rows: Tensor, given: Conditioning) -> Tensor:
+        seen.setdefault(given.contexts.shape[1], []).extend(given.contexts)
         return torch.zeros(len(rows), 4, 8, 8)
 
     Guidance([shot], Conditioner(model.text_encoder), CPU, base_calls=base_calls).noise(call, predict)

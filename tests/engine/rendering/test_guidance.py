@@ -13,6 +13,7 @@ from torch import Tensor
 
 from engine.prompts.conditioner import Conditioner, ConditioningRequest
 from engine.prompts.embeddings import EmbeddingFolder
+from engine.rendering.conditioning_rows import Conditioning
 from engine.rendering.guidance import Guidance, calls_of, is_guided
 from engine.rendering.renderer import Renderer
 from engine.sampling.schedules import sigmas_for
@@ -159,9 +160,9 @@ def test_a_constant_context_is_made_once(model: TinyModel):
     guidance = Guidance([replace(SHOT, prompt="[a:b:2]")], Conditioner(model.text_encoder), CPU)
     seen: list[Tensor] = []
 
-    def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
-        assert pooled is None
-        seen.append(contexts)
+    def predict(rows: Tensor, given: Conditioning) -> Tensor:
+        assert given.pooled is None
+        seen.append(given.contexts)
         return torch.zeros(len(rows), 4, 12, 12)
 
     for call in range(4):
@@ -191,8 +192,8 @@ def test_an_empty_negative_is_zeros_where_texts_are_pooled(model: TinyModel, neg
     guidance = Guidance(shots, Conditioner([Pooling(model=model.text_encoder)]), CPU)
     seen: list[tuple[Tensor, Tensor | None]] = []
 
-    def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
-        seen.append((contexts, pooled))
+    def predict(rows: Tensor, given: Conditioning) -> Tensor:
+        seen.append((given.contexts, given.pooled))
         return torch.zeros(len(rows), 4, 12, 12)
 
     guidance.noise(0, predict)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.rendering.noise import NoiseSource, stream_of
+from engine.rendering.noise import NoiseSource
+from engine.rendering.noise_memory import stream_of
 from engine.sampling.brownian import BrownianPath
 from engine.sampling.philox import PhiloxStream, philox
 from engine.sampling.schedules import sigmas_for

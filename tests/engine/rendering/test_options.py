@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from engine.prompts.conditioner import Conditioner, ConditioningRequest
+from engine.rendering.conditioning_rows import Conditioning
 from engine.rendering.first_pass import groups_of
 from engine.rendering.guidance import Guidance
-from engine.rendering.noise import NoiseSource, stream_of
+from engine.rendering.noise import NoiseSource
+from engine.rendering.noise_memory import stream_of
 from engine.rendering.renderer import Renderer
 from engine.sampling.schedules import sigmas_for
 from engine.sampling.sigmas import sd1_levels
@@ -116,8 +118,8 @@ def test_without_the_negative_the_first_part_takes_its_place(model: TinyModel) -
     guidance = Guidance([shot], Conditioner(model.text_encoder), CPU)
     asked: list[Tensor] = []
 
-    def predict(rows: Tensor, contexts: Tensor, pooled: Tensor | None) -> Tensor:
-        asked.append(contexts)
+    def predict(rows: Tensor, given: Conditioning) -> Tensor:
+        asked.append(given.contexts)
         return torch.tensor([3.0, 7.0]).view(2, 1, 1, 1).expand(len(rows), 4, 2, 2)
 
     found = guidance.noise(0, predict, 1.0)

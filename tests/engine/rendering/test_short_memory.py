@@ -10,9 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.checkpoints.checkpoint import open_checkpoint
 from engine.engine import Engine
 from engine.errors import EngineError, RenderError
+from engine.live.allocation import Memory
+from engine.live.model import LiveModel
+from engine.live.weights import LiveWeights
 from engine.recipes.recipe import Recipe
+from engine.rendering.renderer import MemorySettings
 from engine.shots.shot import Shot
 from tests.engine.device_memory import DeviceMemory
 
@@ -23,9 +28,23 @@ ROUNDING = 1e-4
 RECIPE = Recipe.flat(0.3, base=0.4)
 
 
+class Apart(Memory):
+    """A device whose host has memory of its own, which ``DeviceMemory`` does not count."""
+
+    def on_host(self, elements: int, dtype: torch.dtype) -> Tensor:
+        return torch.frombuffer(bytearray(elements * dtype.itemsize), dtype=dtype)
+
+
+def opened_apart(paths: tuple[Path, Path], encoders: str = "auto") -> Engine:
+    cpu, checkpoints = torch.device("cpu"), dict(zip("AB", map(open_checkpoint, paths), strict=True))
+    live = LiveModel.empty(checkpoints["A"].widths)
+    weights = LiveWeights.load(live, checkpoints, device=cpu, dtype=torch.float32, memory=Apart(cpu))
+    return Engine(weights, device=cpu, precision="fp32", memory=MemorySettings(encoders=encoders))
+
+
 @pytest.fixture
 def engine(tiny_a: Path, tiny_b: Path) -> Generator[Engine]:
-    with Engine.open({"A": tiny_a, "B": tiny_b}) as opened:
+    with opened_apart((tiny_a, tiny_b)) as opened:
         opened.build(RECIPE)
         yield opened
 
@@ -47,7 +66,8 @@ def size_of(engine: Engine, number: int) -> int:
 
 
 def parked(engine: Engine) -> tuple[bool, bool]:
-    return engine.weights._parking.is_parked("text"), engine.weights._parking.is_parked("vae")
+    waiting = engine.weights._parking.parked()
+    return engine.weights._regions[0] in waiting, engine.weights._regions[-1] in waiting
 
 
 def need_of_one(engine: Engine) -> int:
@@ -110,7 +130,7 @@ def test_on_the_host_as_asked(tiny_a: Path, tiny_b: Path, pictures: Tensor):
 
 
 def test_on_the_device_as_asked(tiny_a: Path, tiny_b: Path):
-    with Engine.open({"A": tiny_a, "B": tiny_b}, encoders="device") as engine:
+    with opened_apart((tiny_a, tiny_b), "device") as engine:
         engine.build(RECIPE)
         most = need_of_one(engine) - size_of(engine, -1) // 2
         with DeviceMemory(most, resident(engine)), pytest.raises(RenderError, match="too little memory"):

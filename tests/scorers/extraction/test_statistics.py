@@ -145,3 +145,11 @@ def test_one_working_size_makes_sizes_comparable(paint: Callable[..., Tensor]) -
 def test_many_large_pictures_fit() -> None:
     """Quantiles over more values than torch takes at once."""
     assert measure(torch.rand(9, 3, 16, 32), 16).shape == (9, len(STATISTICS))
+
+
+def test_large_pictures_are_convolved_in_strips_of_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(2, 3, 333, 257, generator=torch.Generator().manual_seed(3))
+    whole = measure(images, 128)
+    for strip in (1, 8 * 2 * 256, 50 * 2 * 256):
+        monkeypatch.setattr("scorers.extraction.statistics.STRIP", strip)
+        assert torch.equal(measure(images, 128), whole)

@@ -7,8 +7,9 @@ import pytest
 
 from search.space.build import build_space
 from search.surrogate.axes import single
+from search.surrogate.covariance import Array
 from search.surrogate.encoding import PointEncoding
-from search.surrogate.gaussian_process import Array, Observations
+from search.surrogate.observations import Observations
 from search.surrogate.optimum import effects, mean_at, optimum
 from search.surrogate.subspace import Subspace
 

@@ -11,7 +11,7 @@ from scipy.optimize import approx_fprime
 from search.plan import STAGES
 from search.space.build import build_space
 from search.surrogate.axes import axes_of, grouped, single
-from search.surrogate.encoding import PointEncoding
+from search.surrogate.encoding import KnownPoints, PointEncoding
 from search.surrogate.subspace import Location, Subspace
 
 SPACE = build_space(sites=("OUT05:attn1",), adjust=("CONT", "BRI"), bounds={"OUT05": (0.1, 0.6)})
@@ -72,6 +72,15 @@ def test_axes_are_named_after_their_knob() -> None:
     assert single(SPACE.of_kind("self"))[0].name == "self:OUT05:attn1"
 
 
-def test_equal_points_are_encoded_as_one_object() -> None:
-    points = [dict(SPACE.flat(0.3)) for _ in range(2)]
-    assert PointEncoding.of(SPACE).row(points[0]) is PointEncoding.of(SPACE).row(points[1])
+def test_equal_points_of_a_history_give_one_object_and_are_forgotten_with_their_history() -> None:
+    known, points = KnownPoints(SPACE), [dict(SPACE.flat(0.3)) for _ in range(2)]
+    first, second = known.of(points)
+    assert first is second
+    assert first.row == PointEncoding.of(SPACE).row(points[0])
+    assert first.is_flat
+    long = [SPACE.flat(0.0) | {SPACE.free[0].name: n / 2000} for n in range(2000)]
+    assert not known.of(long)[1].is_flat
+    of_long = known.of(long)[1]
+    assert known.of(long)[1] is of_long
+    known.of(points)
+    assert known.of(long)[1] is not of_long, "2,000 are more than are kept for two"

@@ -41,7 +41,7 @@ def card(text: str = f"weights: {FLAT_ROW}") -> Path:
 
 def test_what_was_read_guessed_and_needed_is_said() -> None:
     said = run(card(), "mix.toml")
-    assert "read: 1 steps, dialect classic, family sd1" in said
+    assert "read: 1 step, dialect classic, family sd1" in said
     assert "a guess: A is someone/first" in said
     assert "needed: B: someone/second" in said
     assert "the paths under [models] are guesses: put the right ones for A, B" in said

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -23,14 +27,19 @@ from engine.engine import Engine
 from engine.merging.metadata import METADATA_KEY
 from engine.merging.output import ArithmeticName, Output
 from engine.recipes.recipe import Recipe
-from studies.drawing.sheets import read_picture
+from scorers.panel.verdict import Verdict
+from studies.drawing import sheets
+from studies.drawing.sheets import RgbPicture, read_picture
 from studies.errors import StudyError
+from studies.night import night
 from studies.night.night import Night
+from studies.night.recording import record_verdict
 from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
-from studies.store.renders import shots_key
+from studies.store.records import INTERRUPTED
+from studies.store.renders import FEATURES, SHEET, shots_key
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -207,6 +216,58 @@ def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
     assert process.returncode == -signal.SIGKILL, errors.decode()
 
 
+def test_a_trial_is_written_in_order_beside_the_rendering_of_the_next(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every record waits until another recipe is built, which would never come if the night waited for the record."""
+    spec = read_study_file(write_small_study(tmp_path))
+    build, beside, built, more = Engine.build, list[bool](), list[str](), threading.Condition()
+
+    def building(engine: Engine, recipe: Recipe) -> object:
+        with more:
+            built.append(recipe.key)
+            more.notify()
+        return build(engine, recipe)
+
+    def recorded(store: StudyStore, trial: Trial, verdict: Verdict, sheet: Path, seconds: dict[str, float]) -> None:
+        assert all((sheet.parent / name).exists() for name in (SHEET, FEATURES))
+        if trial.user_attrs["stage"] != "flat" and trial.number < 22:
+            with more:
+                beside.append(more.wait_for(lambda: built[-1] != trial.user_attrs["recipe_key"], timeout=20))
+        record_verdict(store, trial, verdict, sheet, seconds)
+
+    monkeypatch.setattr(Engine, "build", building)
+    monkeypatch.setattr(night, "record_verdict", recorded)
+    assert Night(spec, QUIET, proof=False).run() is None
+    assert beside == [True] * 10
+    assert trials(spec) == trials(finished[0])
+
+
+def test_a_disk_that_is_full_beside_the_rendering_ends_the_night_and_loses_nothing(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = read_study_file(write_small_study(tmp_path))
+    grid, calls = sheets.grid, count()
+
+    def filling(pictures: list[RgbPicture], path: Path) -> None:
+        if next(calls) == 18:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        grid(pictures, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sheets, "grid", filling)
+        with pytest.raises(StudyError, match="disk is full, and every finished trial is kept"):
+            Night(spec, QUIET).run()
+    store = StudyStore(spec.storage.folder, spec.storage.name)
+    kept, cut = trials(spec), [one for one in store.study.get_trials() if one.state is TrialState.FAIL]
+    assert not store.in_work()
+    assert [one.user_attrs["reason"] for one in cut] == [INTERRUPTED, INTERRUPTED]
+    assert kept == trials(finished[0])[: len(kept)]
+    assert len(kept) > 3
+    Night(spec, QUIET).run()
+    assert trials(spec) == trials(finished[0])
+
+
 def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudySpec, Outcome]) -> None:
     """In-place builds one after another leave no trace: a fresh engine gives the recorded score's pictures."""
     spec, _ = finished
@@ -225,3 +286,16 @@ def test_features_do_not_depend_on_how_a_trial_came_to_be(finished: tuple[StudyS
         images, [s.prompt for s in spec.shots.trials], [s.seed for s in spec.shots.trials]
     )
     np.testing.assert_array_equal(load_file(features)["embedding:clip"].numpy(), fresh.embedding("clip"))
+
+
+def test_references_are_looked_at_once(finished: tuple[StudySpec, Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, _ = finished
+    kept = list(spec.storage.reference_features.glob("*/*.safetensors"))
+    assert len(kept) == len(spec.target.references)
+    from scorers.panel.panel import Panel
+
+    plain = Panel.open(replace(spec.panel_settings(), kept=None))
+    monkeypatch.setattr("scorers.panel.references.load_picture", lambda path: pytest.fail(f"{path} is read again"))
+    again = Panel.open(spec.panel_settings())
+    assert again.version == plain.version
+    np.testing.assert_array_equal(again.references.embedding("clip"), plain.references.embedding("clip"))

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.trial import Trial
 
 from search.suggester import Proposal
 from studies.errors import StudyError
@@ -169,6 +171,58 @@ def test_a_record_that_found_the_disk_full_is_cut_off_by_the_next_writer_and_rea
     assert (tmp_path / "journal.log").read_bytes().endswith(b"\n")
     store.study.tell(trial, 1.0)
     assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0, 2.0]
+
+
+def half_recorded(store: StudyStore, trial: Trial, ended: Trial) -> None:
+    with store.one_write():
+        trial.set_user_attr("standard_error", 0.5)
+        store.study.tell(ended, 3.0)
+
+
+def test_records_of_one_write_come_together_or_not_at_all(tmp_path: Path) -> None:
+    store, journal = StudyStore(tmp_path, "one"), tmp_path / "journal.log"
+    first, second = (store.begin(proposal(), DISTRIBUTIONS) for _ in range(2))
+    before = journal.read_bytes()
+    with store.one_write():
+        first.set_user_attr("standard_error", 0.5)
+        with store.one_write():
+            store.study.tell(first, 1.0)
+        assert journal.read_bytes() == before
+        beside = Thread(target=store.study.tell, args=(second, 2.0))  # another thread's records do not wait
+        beside.start()
+        beside.join()
+        assert journal.read_bytes().count(b"\n") == before.count(b"\n") + 1
+    assert journal.read_bytes().count(b"\n") == before.count(b"\n") + 3
+    assert [(one.value, one.standard_error) for one in store.history()] == [(1.0, 0.5), (2.0, None)]
+    third, before = store.begin(proposal(), DISTRIBUTIONS), journal.read_bytes()
+    with pytest.raises(ValueError, match="Cannot tell a COMPLETE trial"):
+        half_recorded(store, third, first)
+    assert journal.read_bytes() == before
+    assert [one.value for one in StudyStore(tmp_path, "one").history()] == [1.0, 2.0, None]
+
+
+def test_of_one_write_that_found_the_disk_full_a_beginning_is_kept(tmp_path: Path) -> None:
+    store = StudyStore(tmp_path, "one")
+    trial = store.begin(proposal(), DISTRIBUTIONS)
+    size = (tmp_path / "journal.log").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 350, limits[1]))
+
+    def record() -> None:
+        with store.one_write():
+            for number in range(5):
+                trial.set_user_attr(f"words {number}", "a" * 50)
+            store.study.tell(trial, 1.0)
+
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            record()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (kept,) = StudyStore(tmp_path, "one").in_work()
+    assert [key for key in kept.user_attrs if key.startswith("words")] == ["words 0", "words 1"]
+    store.study.tell(trial, 2.0)
+    assert [one.value for one in StudyStore(tmp_path, "one").history()] == [2.0]
 
 
 def test_a_killed_writer_leaves_no_lock_behind(tmp_path: Path) -> None:

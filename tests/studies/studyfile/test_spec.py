@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.footprint.options import MemoryOptions
 from engine.recipes.recipe import Recipe
+from studies.errors import StudyError
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import SEED_DISTANCE, StudySpec
 from tests.studies.study_text import STUDY, write_study
@@ -71,3 +73,28 @@ def test_a_baseline_has_the_first_vae_of_the_choice(tmp_path: Path) -> None:
     assert spec.rendering.baseline(recipe).vae == "x.safetensors"
     point = spec.search.space.flat(0.5) | {"vae": 1.0}
     assert spec.search.candidate(point).vae == "merged"
+
+
+def with_device(tmp_path: Path, lines: str) -> StudySpec:
+    return read_study_file(write_study(tmp_path, STUDY + f"\n[device]\n{lines}\n"))
+
+
+def test_where_things_lie_is_no_part_of_the_fingerprint(tmp_path: Path, spec: StudySpec) -> None:
+    """A study goes on on another card; but pictures of a VAE in another format do not compare."""
+    moved = with_device(tmp_path, 'parents = "disk"\nencoders = "host"\nspeed = "compile"')
+    assert moved.rendering.memory == MemoryOptions(parents="disk", encoders="host")
+    assert moved.rendering.speed == "compile"
+    assert moved.fingerprint() == spec.fingerprint()
+    half = with_device(tmp_path, 'vae_precision = "fp16"\nvae_tiles = "on"')
+    more = {"device.vae_precision": "fp16", "device.vae_tiles": "on"}
+    assert half.fingerprint() == spec.fingerprint() | more
+
+
+def test_every_unknown_word_under_device_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    lines = 'parents = "dsk"\nencoders = "disk"\nvae_precision = "fp8"\nvae_tiles = "yes"\nspeed = "compiled"'
+    with pytest.raises(StudyError) as caught:
+        with_device(tmp_path, lines)
+    found = {one.place[-1]: one.remedy for one in caught.value.problems if "device" in one.place}
+    assert found.keys() == {"parents", "encoders", "vae_precision", "vae_tiles", "speed"}
+    assert "disk" in found["parents"]
+    assert all(word in found["encoders"] for word in ("auto", "device", "host"))

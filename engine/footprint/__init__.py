@@ -1,0 +1,1 @@
+"""How much memory a model takes, what lies where, and what fits into a device; counted, without one."""

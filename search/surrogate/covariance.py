@@ -1,0 +1,125 @@
+"""The covariance of the surrogate model, and its observations as arrays.
+
+The covariance of two recipes is a sum: a Matern 5/2 kernel with a length scale for every column (Rasmussen and
+Williams, Gaussian Processes for Machine Learning, 2006, eq. 4.17); a quadratic trend round a centre, whose weight is
+fitted, so that the posterior mean falls off where nothing was tried, and does not stay level; a constant; and for every
+set of shots a constant and a Matern kernel of its own, of the variance of the standard errors that were given. This
+last term is the random effect of a set of shots: what one set makes of a recipe by chance is the same whenever that set
+is rendered, and as smooth as the objective. The posterior mean is that of the average set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from search.surrogate.observations import Observations
+
+Array = npt.NDArray[np.float64]
+
+CONSTANT_VARIANCE = 25.0
+"""Prior variance of the constant, in variances of the values; large, so that it may lie anywhere."""
+SET_CONSTANT_VARIANCE = 4.0
+"""Prior variance of a set of shots' own constant where no standard error was given, in variances of the values."""
+TREND_STEEPNESS = 10.0
+"""Slope of the quadratic trend against the mean over columns of the squared distance from the centre."""
+JITTER = 1e-9
+"""Added to the noise variance, so that a covariance can always be factored."""
+EVERY = slice(None)
+"""All trials, where a part of them may be asked for."""
+
+
+class ObservationArrays:
+    """Observations as arrays, values standardised, and the parts of the covariance that no hyperparameter changes."""
+
+    def __init__(self, observations: Observations) -> None:
+        """Convert the observations; the settled ones have mean 0 and variance 1."""
+        self.rows = np.array(observations.rows)
+        values = np.array(observations.values)
+        settled = values[: observations.count_settled]
+        self.mean, self.scale = float(settled.mean()), max(float(settled.std()), 1e-12)
+        self.values = (values - self.mean) / self.scale
+        self.centre = np.array(observations.centre)
+        self.trend = trend_at(self.rows, self.centre)
+        self.shot_sets = np.array(observations.shot_sets)
+        error = observations.standard_error
+        self.set_variance = (error / self.scale) ** 2 if error else 0.0
+        """Variance of the random effect of a set of shots on a recipe."""
+        self.set_constant = (self.set_variance or SET_CONSTANT_VARIANCE) * observations.has_several_sets
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return self.rows.shape[1]
+
+    def same_sets(self, part: slice, other: slice) -> Array:
+        """Return 1 for every pair of trials on the same set of shots, else 0, for two parts of them."""
+        return (self.shot_sets[part, None] == self.shot_sets[other]).astype(float)
+
+    def constants(self, same_sets: Array) -> Array:
+        """Return the part of the covariance that neither recipes nor hyperparameters change."""
+        return CONSTANT_VARIANCE + self.set_constant * same_sets
+
+
+class CovarianceArrays(ObservationArrays):
+    """Observations as arrays, and their covariance for some hyperparameters."""
+
+    def __init__(self, observations: Observations, theta: tuple[float, ...]) -> None:
+        """Convert the observations; hyperparameters are logarithms."""
+        super().__init__(observations)
+        self.amplitude, self.noise_variance, self.trend_variance, self.inverse_scales = split(np.array(theta))
+        self.scaled = ScaledRows(self.rows, self.inverse_scales)
+
+    def correlation(self, part: slice, other: slice) -> Array:
+        """Return the correlation of two parts of the trials, ``(n, m)``."""
+        return matern(self.scaled.distances(self.rows[part], other))[0]
+
+    def covariance(self, correlation: Array, part: slice, other: slice) -> Array:
+        """Return the covariance of two parts of the trials, without noise, from their correlation."""
+        same_sets = self.same_sets(part, other)
+        covariance = (self.amplitude + self.set_variance * same_sets) * correlation + self.constants(same_sets)
+        covariance += self.trend_variance * np.outer(self.trend[part], self.trend[other])
+        return covariance
+
+    def add_noise(self, covariance: Array) -> None:
+        """Add the variance of the noise to the covariance of some trials with themselves."""
+        covariance[np.diag_indices_from(covariance)] += self.noise_variance + JITTER
+
+
+class ScaledRows:
+    """Rows in units of the length scales, worked out once for all distances from them."""
+
+    def __init__(self, rows: Array, inverse_scales: Array) -> None:
+        """Scale the rows."""
+        self._roots = np.sqrt(inverse_scales)
+        self._rows = rows * self._roots
+        self._squares = np.square(self._rows).sum(1)
+
+    def distances(self, rows: Array, part: slice = EVERY) -> Array:
+        """Return weighted squared distances of other rows from these, or from a part of them, ``(n, m)``."""
+        left = rows * self._roots
+        squares = np.square(left).sum(1)[:, None] + self._squares[part] - 2 * left @ self._rows[part].T
+        return np.maximum(squares, 0.0)
+
+
+def distances(rows: Array, others: Array, inverse_scales: Array) -> Array:
+    """Return weighted squared distances, ``(n, m)``."""
+    return ScaledRows(others, inverse_scales).distances(rows)
+
+
+def trend_at(rows: Array, centre: Array) -> Array:
+    """Return the quadratic trend of rows, 0 at the centre, ``(n,)``."""
+    return TREND_STEEPNESS * np.square(rows - centre).mean(1)
+
+
+def matern(squared: Array) -> tuple[Array, Array]:
+    """Return the Matern 5/2 correlation of squared distances, and its derivative by them."""
+    root = np.sqrt(5 * squared)
+    tail = np.exp(-root)
+    return (1 + root + 5 / 3 * squared) * tail, -5 / 6 * (1 + root) * tail
+
+
+def split(theta: Array) -> tuple[float, float, float, Array]:
+    """Return the variances of kernel, noise and trend, and the inverse squared length scales, from their logarithms."""
+    amplitude, noise, trend = np.exp(theta[:3])
+    return float(amplitude), float(noise), float(trend), np.exp(theta[3:])

@@ -1,0 +1,1 @@
+"""What only a GPU can tell, as one prepared run: ``make bench-gpu``."""

@@ -1,0 +1,31 @@
+"""Seconds on a device, with what it still has to do counted in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+
+def median_seconds(work: Callable[[int], object], device: torch.device, repeats: int = 9) -> float:
+    """Return the median of ``repeats`` calls, after two to warm up; the call's number is its argument."""
+    times: list[float] = []
+    for number in range(repeats + 2):
+        wait(device)
+        began = time.perf_counter()
+        work(number)
+        wait(device)
+        times.append(time.perf_counter() - began)
+    return sorted(times[2:])[repeats // 2]
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_gb(device: torch.device) -> float:
+    """Return the most memory that torch had of the device, in 10^9 bytes; 0 on a CPU."""
+    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else 0.0
