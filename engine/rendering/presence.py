@@ -6,9 +6,12 @@ The text encoders come for their work, the VAE lends copies of its weights. The 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 PLACES = ("auto", "device", "host")
 """Where text encoders and VAE may be asked to wait."""
@@ -72,6 +75,8 @@ class Presence:
         if self._residence is None:
             return False
         if self._waiting != "device":
+            if not self._apart:
+                log.warning("memory ran out: text encoders and VAE wait in main memory from now on")
             self._apart = True
             freed = [self._residence.park(part) for part in ("text", "vae")]
             if any(freed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,8 +19,12 @@ from engine.shots.shot import Shot
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
+log = logging.getLogger(__name__)
+
 DECODED_PIXELS = 2**20
 """The most pixels of all pictures decoded at once: about 4 GB with the full-size VAE."""
+MARGIN = 2**28
+"""Bytes that decoding takes on a GPU beside its layers: the strips at hand, and the workspaces of cuDNN."""
 
 PicturesDone = Callable[[int], None]
 """``progress(count)``: called with the number of pictures just finished."""
@@ -46,6 +51,7 @@ class Codec:
     def __init__(self, model: VaeModel, forms: VaeForms | None = None, make_room: MakeRoom = no_room) -> None:
         self._model, self._make_room = model, make_room
         self.forms = forms
+        self._logged: set[str] = set()
         self._pixels_at_once = DECODED_PIXELS
 
     def decode(self, shots: Sequence[Shot], latents: Tensor, progress: PicturesDone | None = None) -> Tensor:
@@ -106,8 +112,11 @@ class Codec:
         forms = self.forms
         while True:
             result = work(x)
-            if forms is None or forms.is_widest or bool(result.isfinite().all()) or not forms.widen():
+            if forms is None or forms.is_widest or bool(result.isfinite().all()):
                 return result
+            before = forms.format_name
+            forms.widen()
+            self._log_once(f"the VAE overflows in {before}: it works in {forms.format_name}")
 
     def _works_whole(self, device: torch.device) -> bool:
         """Whether the live weights are used in their place, on whole pictures."""
@@ -130,7 +139,15 @@ class Codec:
             self._pixels_at_once = fitted * pixels
 
     def _shrink(self) -> bool:
-        return self.forms is not None and self.forms.shrink()
+        if self.forms is None or not self.forms.shrink():
+            return False
+        self._log_once(f"memory is short: the VAE works in {self.forms} from now on")
+        return True
+
+    def _log_once(self, text: str) -> None:
+        if text not in self._logged:
+            self._logged.add(text)
+            log.warning(text)
 
     def _shrink_in_time(self, pixels: int, device: torch.device) -> None:
         """Take a smaller form before memory runs out where the device says how much is free.
@@ -138,8 +155,8 @@ class Codec:
         Windows' driver does not say that memory ran out; it goes on in the host's, many times slower.
         """
         free = free_memory(device)
-        while free is not None and self.forms is not None and free < pixels * self.forms.bytes_of_pixel:
-            if not self.forms.shrink():
+        while free is not None and self.forms is not None and free < pixels * self.forms.bytes_of_pixel + MARGIN:
+            if not self._shrink():
                 return
 
 

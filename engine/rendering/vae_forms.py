@@ -61,14 +61,16 @@ class VaeForms:
 
     def __str__(self) -> str:
         """Such as ``fp32``, ``fp32 in strips`` or ``fp16 in strips``."""
-        return NAMES[self.dtype] + (" in strips" if self.in_strips else "")
+        return self.format_name + (" in strips" if self.in_strips else "")
 
-    def widen(self) -> bool:
-        """Leave the format, in which numbers overflowed, until ``forget``; return whether there is a wider one."""
-        if self.is_widest:
-            return False
+    @property
+    def format_name(self) -> str:
+        """The name of the number format, as in ``PRECISIONS``."""
+        return NAMES[self.dtype]
+
+    def widen(self) -> None:
+        """Leave the format, in which numbers overflowed, until ``forget``; there has to be a wider one."""
         self._too_narrow |= {self.dtype}
-        return True
 
     def shrink(self) -> bool:
         """Take less memory from now on; return whether that was possible."""

@@ -103,7 +103,7 @@ def overflowing() -> Any:
     return model
 
 
-def test_where_fp16_overflows_bf16_takes_over_until_the_vae_changes():
+def test_where_fp16_overflows_bf16_takes_over_until_the_vae_changes(caplog: pytest.LogCaptureFixture):
     model = overflowing()
     latents = latents_of(model, 64, 64)
     codec = in_form(model, "fp16")
@@ -114,6 +114,8 @@ def test_where_fp16_overflows_bf16_takes_over_until_the_vae_changes():
     assert codec.forms
     codec.forms.forget()
     assert str(codec.forms) == "fp16 in strips"
+    decode(codec, latents)
+    assert [record.message for record in caplog.records] == ["the VAE overflows in fp16: it works in bf16"]  # said once
 
 
 @torch.inference_mode()
