@@ -66,19 +66,20 @@ class Presence:
         if self._residence is not None and self._apart:
             self._residence.park(part)
 
+    def send_all_away(self) -> bool:
+        """Let all parts wait on the host from now on; return whether the device has more memory now."""
+        if self._residence is None or self._waiting == "device":
+            return False
+        if not self._apart:
+            log.warning("memory is short: text encoders and VAE wait in main memory from now on")
+        self._apart = True
+        freed = [self._residence.park(part) for part in ("text", "vae")]
+        return any(freed)
+
     def make_room(self) -> bool:
         """Give up memory after it ran out: the text encoders' and the VAE's place, then what else can go.
 
         Returns:
             Whether anything was given up.
         """
-        if self._residence is None:
-            return False
-        if self._waiting != "device":
-            if not self._apart:
-                log.warning("memory ran out: text encoders and VAE wait in main memory from now on")
-            self._apart = True
-            freed = [self._residence.park(part) for part in ("text", "vae")]
-            if any(freed):
-                return True
-        return self._residence.make_room()
+        return self.send_all_away() or (self._residence is not None and self._residence.make_room())

@@ -91,7 +91,7 @@ class Renderer:
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
         self.denoiser = Denoiser(model, family, levels, conditioner, speed=speed)
         self._forms = VaeForms(settings.vae_precision, self.denoiser.device)
-        self._codec = Codec(model, self._forms, self._presence.make_room)
+        self._codec = Codec(model, self._forms, self._presence)
         self._second = SecondPass(self.denoiser, self._codec, upscalers)
         self._shots_at_once = MOST_SHOTS
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import RenderError
-from engine.rendering.batches import MakeRoom, in_pieces, no_room
+from engine.rendering.batches import in_pieces
+from engine.rendering.presence import Presence
 from engine.rendering.vae_forms import VaeForms
 from engine.rendering.vae_strips import decoded, encoded
 from engine.shots.limits import LATENT_STEP
@@ -45,11 +46,11 @@ class Codec:
     Args:
         model: The live model.
         forms: In which form the VAE works; None: in that of its weights, on whole pictures, whatever memory there is.
-        make_room: Gives up other memory when one picture does not fit.
+        presence: Gives up other memory when one picture does not fit; None: there is none to give up.
     """
 
-    def __init__(self, model: VaeModel, forms: VaeForms | None = None, make_room: MakeRoom = no_room) -> None:
-        self._model, self._make_room = model, make_room
+    def __init__(self, model: VaeModel, forms: VaeForms | None = None, presence: Presence | None = None) -> None:
+        self._model, self._presence = model, presence or Presence()
         self.forms = forms
         self._logged: set[str] = set()
         self._pixels_at_once = DECODED_PIXELS
@@ -134,12 +135,16 @@ class Codec:
 
     def _pieces(self, count: int, pixels: int, work: Callable[[list[int]], None]) -> None:
         most = max(1, self._pixels_at_once // pixels)
-        fitted = in_pieces(list(range(count)), most, work, lambda: self._shrink() or self._make_room())
+        fitted = in_pieces(list(range(count)), most, work, lambda: self._take_less() or self._presence.make_room())
         if fitted < most:
             self._pixels_at_once = fitted * pixels
 
-    def _shrink(self) -> bool:
-        if self.forms is None or not self.forms.shrink():
+    def _take_less(self) -> bool:
+        """Take less memory, or let others go to the host: first what keeps pictures as they are."""
+        return self._shrink(halves=False) or self._presence.send_all_away() or self._shrink(halves=True)
+
+    def _shrink(self, *, halves: bool) -> bool:
+        if self.forms is None or not self.forms.shrink(halves=halves):
             return False
         self._log_once(f"memory is short: the VAE works in {self.forms} from now on")
         return True
@@ -154,9 +159,8 @@ class Codec:
 
         Windows' driver does not say that memory ran out; it goes on in the host's, many times slower.
         """
-        free = free_memory(device)
-        while free is not None and self.forms is not None and free < pixels * self.forms.bytes_of_pixel + MARGIN:
-            if not self._shrink():
+        while self.forms is not None and (free := free_memory(device)) is not None:
+            if free >= pixels * self.forms.bytes_of_pixel + MARGIN or not self._take_less():
                 return
 
 

@@ -20,17 +20,17 @@ FROM: dict[str, tuple[torch.dtype, ...]] = {
 """The formats that are tried for each that is asked for, the first first."""
 NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 """What the formats are called."""
-DECODE_VALUES = 768
-"""How many numbers for each pixel lie in memory at the peak of decoding: thrice the 256 channels of the last level."""
-STRIP_DECODE_VALUES = 384
-"""The same of decoding in strips: the 256 channels that the last level reads, and the 128 that it makes."""
+DECODE_VALUES = 1216
+"""How many numbers for each pixel lie in memory at the peak of decoding, with what convolutions make for themselves."""
+STRIP_DECODE_VALUES = 400
+"""The same of decoding in strips: the 256 channels that the last level reads, the 128 that it makes, and pictures."""
 
 
 class VaeForms:
     """The form in which one VAE works now.
 
     Args:
-        precision: One of ``PRECISIONS``; "auto": fp32 until memory is short, then in strips, then fp16.
+        precision: One of ``PRECISIONS``; "auto": fp32; when memory is short in strips, then in fp16.
         device: Where the VAE works.
 
     Attributes:
@@ -72,15 +72,15 @@ class VaeForms:
         """Leave the format, in which numbers overflowed, until ``forget``; there has to be a wider one."""
         self._too_narrow |= {self.dtype}
 
-    def shrink(self) -> bool:
-        """Take less memory from now on; return whether that was possible."""
-        if not self.in_strips:
-            self.in_strips = True
-        elif self._precision == "auto" and not self._halves:
-            self._halves = True
+    def shrink(self, *, halves: bool) -> bool:
+        """Take less memory from now on: in strips, or with ``halves`` in fp16; return whether that was possible."""
+        if halves:
+            possible = self._precision == "auto" and not self._halves
+            self._halves = self._halves or possible
         else:
-            return False
-        return True
+            possible = not self.in_strips
+        self.in_strips = True
+        return possible
 
     def forget(self) -> None:
         """Try narrow formats again: the VAE has changed."""

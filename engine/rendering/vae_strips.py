@@ -79,7 +79,12 @@ def _whole(module: nn.Module, x: Tensor) -> Tensor:
 
 
 def _like(weight: Tensor, x: Tensor) -> Tensor:
-    return weight.to(x.device, x.dtype, non_blocking=True)
+    return _on(weight, x.device).to(x.dtype)
+
+
+def _on(weight: Tensor, device: torch.device) -> Tensor:
+    """A weight in its own format: a copy that also changes the format changes it on the CPU, and waits for that."""
+    return weight.to(device, non_blocking=True)
 
 
 def _residual(layer: Any, x: Tensor) -> Tensor:
@@ -170,7 +175,7 @@ def _norm_terms(norm: nn.GroupNorm, x: Tensor) -> tuple[Tensor, Tensor]:
         sums += torch.stack((mean, variance + mean * mean)) * (end - start)
     mean, square = sums / x.shape[2]
     slope = (square - mean * mean + norm.eps).rsqrt()
-    weight, bias = (value.to(x.device, torch.float64, non_blocking=True) for value in norm.parameters())
+    weight, bias = (_on(value, x.device).double() for value in norm.parameters())
     each = x.shape[1] // norm.num_groups
     factor = slope.repeat_interleave(each, dim=1) * weight
     shift = bias - mean.repeat_interleave(each, dim=1) * factor
