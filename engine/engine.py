@@ -17,19 +17,19 @@ from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
+from engine.footprint.options import ENCODERS, PARENTS, VAE_PRECISIONS, Residence
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.residence import PARENTS, MemoryReport, Residence
+from engine.live.report import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
-from engine.rendering.presence import PLACES
 from engine.rendering.renderer import ALL_AUTO, MemorySettings, Renderer
+from engine.rendering.speed.unet_calls import SPEEDS
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import PicturesDone
-from engine.rendering.vae_forms import PRECISIONS
 from engine.shots.shot import Shot
 
 TEXT_BLOCK = BLOCKS[0]
@@ -58,6 +58,7 @@ class Engine:
         precision: str,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
+        speed: str = "auto",
         memory: MemorySettings = ALL_AUTO,
     ) -> None:
         self.device = device
@@ -69,6 +70,7 @@ class Engine:
             weights.live.family,
             embeddings=embeddings,
             upscalers=upscalers,
+            speed=speed,
             residence=weights,
             settings=memory,
         )
@@ -90,6 +92,7 @@ class Engine:
         vae_precision: str = "auto",
         encoders: str = "auto",
         parents: str = "auto",
+        speed: str = "auto",
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
@@ -117,23 +120,27 @@ class Engine:
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
+            speed: How the UNet is called: "eager", as it is; "compile", with compiled blocks and, on CUDA, recorded
+                as CUDA graphs, which is checked against the plain UNet and given up where it fails (``speed_note``);
+                or "auto", which is "eager".
             progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
             EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``vae_precision``,
-                ``encoders``, ``parents`` or a folder is unknown or missing, the models are marked for different
-                predictions, or the device has too little memory for the live model.
+                ``encoders``, ``parents``, ``speed`` or a folder is unknown or missing, the models are marked for
+                different predictions, or the device has too little memory for the live model.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
         _check_choice("round_to", round_to, tuple(DTYPES))
         _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
         _check_choice("ztsnr", ztsnr, ZTSNR)
-        _check_choice("vae_precision", vae_precision, PRECISIONS)
-        _check_choice("encoders", encoders, PLACES)
+        _check_choice("vae_precision", vae_precision, VAE_PRECISIONS)
+        _check_choice("encoders", encoders, ENCODERS)
         _check_choice("parents", parents, PARENTS)
+        _check_choice("speed", speed, SPEEDS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
         checkpoints = _open_parents(models, vae=vae is None)
@@ -153,8 +160,15 @@ class Engine:
             parents=parents,
             progress=progress,
         )
-        memory = MemorySettings(vae_precision=vae_precision, encoders=encoders)
-        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers, memory=memory)
+        return cls(
+            weights,
+            device=where,
+            precision=chosen,
+            embeddings=folder,
+            upscalers=enlargers,
+            speed=speed,
+            memory=MemorySettings(vae_precision=vae_precision, encoders=encoders),
+        )
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
@@ -175,6 +189,7 @@ class Engine:
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
             self._renderer.forget_vae()
+        self._renderer.denoiser.calls.weights_changed()
         self._ready = True
         return report
 
@@ -266,6 +281,19 @@ class Engine:
             RenderError: No recipe was built.
         """
         return self._built_renderer().vae_form
+
+    @property
+    def speed_note(self) -> str:
+        """One sentence on why the UNet is not compiled although ``speed`` asked for it; empty where there is none.
+
+        The check is made while the first pictures of the first two builds are rendered.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        if self._weights is None:
+            raise EngineError(CLOSED, remedy="open a new one")
+        return self._renderer.denoiser.calls.note
 
     @property
     def denoiser(self) -> Denoiser:

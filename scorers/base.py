@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from engine.errors import Named
@@ -110,6 +111,8 @@ def checked_values(name: str, compute: Callable[[], Any], count: int) -> Values:
         values = np.array(compute(), dtype=np.float64)
     except ScorerError as error:
         raise error.under(Named(f"scorer {name!r}")) from error
+    except torch.OutOfMemoryError:
+        raise  # whoever has the pictures makes room, and tries again
     except Exception as error:
         raise ScorerError(f"scorer {name!r} failed: {type(error).__name__}: {error}") from error
     if values.shape != (count,) or np.isinf(values).any():

@@ -41,6 +41,8 @@ class TrialRecord:
     """Whether the missing value means broken pictures (True) or a trial that failed or still runs (False)."""
     slots: Slots = ()
     """The shots it drew, where stages draw different ones."""
+    share: float = 1.0
+    """The part of these shots whose pictures it has: below 1 where it was given up; its value is then less certain."""
 
     def __post_init__(self) -> None:
         if self.value is not None and not math.isfinite(self.value):
@@ -51,6 +53,8 @@ class TrialRecord:
             raise SearchError(
                 f"{self.standard_error} is no standard error", place=self._place, remedy="write None instead"
             )
+        if not 0 < self.share <= 1:
+            raise SearchError(f"{self.share} is no part of its shots", place=self._place, remedy="write 1 for all")
         if self.value is not None and self.infeasible:
             raise SearchError(
                 f"infeasible, yet with value {self.value:g}",

@@ -9,9 +9,11 @@ candidate that is as good as the best is shared by all comparisons of a trial.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from search.errors import SearchError
+from search.history import Slots, TrialRecord
 
 FIRST = 4
 """Pictures before the first comparison: of fewer, Student's t says little."""
@@ -68,3 +70,28 @@ def control_variate(candidate: float, best: float, best_of_all: float) -> float:
         best_of_all: the best trial's value on all shots.
     """
     return best_of_all + (candidate - best)
+
+
+def rival_of(history: Sequence[TrialRecord], slots: Slots) -> TrialRecord | None:
+    """Return the trial that others of the same shots are compared with: the best whole one, the oldest of equal ones.
+
+    Args:
+        history: all trials.
+        slots: of the stage.
+    """
+    whole = [one for one in history if one.value is not None and one.share == 1 and one.slots == slots]
+    return max(whole, key=lambda one: (one.value or 0.0, -one.number), default=None)
+
+
+def race_order(prompts: Sequence[Hashable]) -> tuple[int, ...]:
+    """Return the order in which a trial draws its shots: one of each prompt in turn, so that the first ones say most.
+
+    Args:
+        prompts: of the shots, by place.
+    """
+    turns: dict[Hashable, int] = {}
+    turn: list[int] = []
+    for prompt in prompts:
+        turns[prompt] = turns.get(prompt, -1) + 1
+        turn.append(turns[prompt])
+    return tuple(sorted(range(len(prompts)), key=lambda place: (turn[place], place)))

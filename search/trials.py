@@ -23,7 +23,7 @@ CONSTANT = 1e-9
 """Values count as constant where they differ by less than this share of their size."""
 CONSTANT_IN_FLAT = 1e-4
 """Share of what all values of stage `flat` differ by that FLAT mixes may differ by as well and still be constant."""
-MOST_SETTLED = 2000
+MOST_SETTLED = 1500
 """Most settled trials that a model takes, so that time and memory stay bounded in very long searches."""
 _PLACES = {stage: n for n, stage in enumerate(STAGES)}
 
@@ -49,6 +49,7 @@ class SearchTrials:
         self._stages = [_PLACES.get(record.stage, len(STAGES) - 1) for record in self.records]
         self._counts = Counter(record.stage for record in self.records)
         self._observations: dict[tuple[Stage, int | None], Observations | None] = {}
+        self._seen: dict[tuple[Stage, int | None], list[int]] = {}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -111,29 +112,35 @@ class SearchTrials:
             most: how many trials of that stage are counted.
         """
         if (last, most) not in self._observations:
-            self._observations[last, most] = self._observations_of(self._seen(last, most))
+            self._observations[last, most] = self._observations_of(self._places(last, most))
         return self._observations[last, most]
 
     def observed(self, last: Stage = "refine", most: int | None = None) -> list[tuple[TrialRecord, EncodedPoint]]:
         """Return the trials behind `observations`, with their encoded points."""
-        chosen, _ = self._chosen(self._seen(last, most))
+        chosen, _ = self._chosen(self._places(last, most))
         return [(self.records[n], self._known[n].row) for n in chosen]
 
     def observations_to_come(self) -> Observations | None:
         """Return observations whose settled trials are those that the next trials will need; None: not known yet."""
-        seen = self._seen("refine", None)
+        seen = self._places("refine", None)
         ahead = settled_next(len(seen))
         return None if ahead is None else self._observations_of(seen, ahead)
 
-    def _seen(self, last: Stage, most: int | None) -> list[int]:
+    def _places(self, last: Stage, most: int | None) -> list[int]:
         """Return the places of all trials of a stage, or its first ones, and those before it, that say something."""
-        place, counted, seen = STAGES.index(last), 0, list[int]()
+        if (last, most) not in self._seen:
+            self._seen[last, most] = self._places_of(last, len(self.records) if most is None else most)
+        return self._seen[last, most]
+
+    def _places_of(self, last: Stage, most: int) -> list[int]:
+        place, counted, places = STAGES.index(last), 0, list[int]()
         for n, (trial, stage) in enumerate(zip(self.records, self._stages, strict=True)):
-            counted += trial.stage == last
-            beyond = trial.stage == last and most is not None and counted > most
-            if stage <= place and not beyond and (trial.value is not None or trial.infeasible):
-                seen.append(n)
-        return seen
+            is_last = trial.stage == last
+            counted += is_last
+            within = stage <= place and not (is_last and counted > most)
+            if within and (trial.value is not None or trial.infeasible):
+                places.append(n)
+        return places
 
     def _chosen(self, seen: list[int], settled: int | None = None) -> tuple[list[int], int]:
         """Return the places of those that the model takes, and how many of them are settled.

@@ -11,9 +11,10 @@ import mmap
 import weakref
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
+
+from engine.footprint.machine import available_ram, free_memory
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +73,11 @@ class Memory:
         if self.device.type != "cuda":
             return self.free_on_host()
         held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return int(torch.cuda.mem_get_info(self.device)[0]) + held
+        return free_memory(self.device) + held
 
     def free_on_host(self) -> int:
         """Return the bytes of main memory that can be had without swapping."""
-        return int(psutil.virtual_memory().available)
+        return available_ram()
 
     def give_back(self) -> None:
         """Let others have what torch holds ready on the device."""

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import Final
 
 import torch
 
 from engine.architecture.layout import UNET, VAE
+from engine.architecture.widths import FamilyName
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint
 from engine.errors import EngineError
+from engine.footprint.moments import rendering_room
+from engine.footprint.options import RESIDENCES, Residence
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import Region, memory_order
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
-from engine.live.residence import RENDERING_ROOM, RESIDENCES, residence_for
+
+USUAL_SIZES: Final[Mapping[FamilyName, tuple[int, int]]] = {"sd1": (512, 768), "sd2": (768, 768), "sdxl": (1024, 1024)}
+"""Width and height of the picture for which memory stays free where "auto" decides, by the family of the model."""
+_NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
 class FirstReading:
@@ -53,28 +60,27 @@ def make_room_for(
         checkpoints: by the names that recipes use.
         dtype: of UNet and text encoders.
         memory: where memory comes from.
-        parents: one of ``PARENTS``.
+        parents: one of ``engine.footprint.options.PARENTS``; "auto": on the device as much as leaves room for
+            rendering a picture of the family's usual size, then in main memory as much as there is.
         with_vae: whether the VAE is merged of the parents'.
 
     Raises:
         CheckpointError: a file cannot be read.
         EngineError: the device has too little memory for the live model.
     """
-    free = memory.free_on_device()
     regions = _regions(live, dtype, memory)
-    room = RENDERING_ROOM[live.family.name] if parents == "auto" else None
-    first = parents if parents in RESIDENCES else RESIDENCES[0]
-    kept = Parents.of(checkpoints, live.shapes, memory, first, room)
+    known: dict[str, Residence] = {residence: residence for residence in RESIDENCES}
+    room = None if parents in known else _room(live, dtype)
+    kept = Parents.of(checkpoints, live.shapes, memory, known.get(parents, RESIDENCES[0]), room)
     for region in regions if with_vae else regions[:-1]:
         kept.add(region)
-    if room is not None:  # a CPU's memory is taken when it is first written, so what was free before counts
-        kept.residence = residence_for(
-            parents=sum(size for key, size in kept.sizes().items() if key.startswith(UNET)),
-            device_free=free - sum(region.live.numel() * region.live.element_size() for region in regions),
-            host_free=memory.free_on_host(),
-            room=room,
-        )
     return regions, kept
+
+
+def _room(live: LiveModel, dtype: torch.dtype) -> int:
+    """Bytes that rendering one picture takes."""
+    width, height = USUAL_SIZES[live.family.name]
+    return rendering_room(live.family.widths, _NAMES.get(dtype, "fp32"), width, height, 1)
 
 
 def _regions(live: LiveModel, dtype: torch.dtype, memory: Memory) -> list[Region]:

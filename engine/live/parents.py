@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.footprint.options import RESIDENCES, Residence
+from engine.footprint.plan import RAM_SPARE
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import Region, element_of
-from engine.live.residence import HOST_ROOM, RESIDENCES, Residence
 from engine.live.streaming import Streamer
 from engine.recipes.blocks import block_of
 
@@ -233,7 +234,7 @@ class Parents:
             return True
         if self.residence == "device":
             return size + self.room <= self.memory.free_on_device()
-        return size + HOST_ROOM <= self.memory.free_on_host()
+        return size + RAM_SPARE <= self.memory.free_on_host()
 
     def _step_down(self, residence: Residence) -> None:
         """From now on, nothing more goes where there is no room."""
@@ -241,9 +242,9 @@ class Parents:
             return
         step = 2 if residence == "device" and not self.memory.separate else 1
         self.residence = RESIDENCES[min(RESIDENCES.index(residence) + step, len(RESIDENCES) - 1)]
-        log.warning(
-            'the parents do not all fit with parents = "%s": the rest is kept as with "%s"', residence, self.residence
-        )
+        level = logging.WARNING if self.room is None else logging.INFO
+        text = 'the parents do not all fit with parents = "%s": the rest is kept as with "%s"'
+        log.log(level, text, residence, self.residence)
 
     # ------------------------------------------------------------------------------------------------ segments
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.architecture.widths import Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, EngineError, RecipeError
+from engine.footprint.options import Residence
 from engine.live.addresses import Addresses
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.loading import FirstReading, make_room_for
@@ -24,7 +25,7 @@ from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
 from engine.live.parking import TEXT, VAE_PART, Parking
-from engine.live.residence import MemoryReport, Residence
+from engine.live.report import MemoryReport
 from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
@@ -103,7 +104,8 @@ class LiveWeights:
             dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             vae: what ``use_vae`` takes; None: the merged one.
-            parents: where parents that change again and again lie; one of ``PARENTS``.
+            parents: where parents that change again and again lie; one of
+                ``engine.footprint.options.PARENTS``.
             progress: called with (bytes read, bytes in all) while the first build reads the parents.
             memory: where memory comes from; None: the device's own.
 

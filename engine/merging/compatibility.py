@@ -42,9 +42,14 @@ def appended(a: Shapes, b: Shapes, dialect: Dialect) -> list[str]:
 
     None in the WebUI's own merger.
     """
-    if dialect.webui:
+    if dialect.webui or a is b:
         return []
-    return [key for key in b if key not in a and "model" in key and key != _POSITIONS]
+    return [key for key in b if key not in a and is_appended(key)]
+
+
+def is_appended(key: str) -> bool:
+    """Whether the result gets a key that only B has, as far as its name says."""
+    return "model" in key and key != _POSITIONS
 
 
 def is_subtracted(key: str, dialect: Dialect) -> bool:

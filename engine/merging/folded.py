@@ -7,12 +7,13 @@ arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.architecture.widths import FamilyName, Shape
 from engine.errors import RecipeError
 from engine.merging.compatibility import appended, check_shapes, first_channels, input_channels, is_subtracted
+from engine.merging.key_classes import KnownClasses, form_of, key_classes, shared_row
 from engine.merging.ratios import Ratios, RunSettings
 from engine.modes.record import Operands, Prepass
 from engine.modes.rows import TensorRow, calculated, combined, model, scaled, shifted
@@ -80,18 +81,46 @@ def plan_for(recipe: Recipe, shapes: Mapping[str, Mapping[str, Shape]]) -> Merge
     Raises:
         RecipeError: a model is missing, or models do not fit each other.
     """
-    if missing := [name for name in recipe.models if name not in shapes]:
+    runs = recipe.runs
+    names = tuple(dict.fromkeys(name for run in runs for name in run.models if not NUMBERED.fullmatch(name)))
+    if missing := [name for name in names if name not in shapes]:
         raise RecipeError(f"the recipe takes {', '.join(missing)}; the models at hand are {', '.join(shapes)}")
-    made = {
-        name: _FoldedModel(rows=_every_key(model(name), shapes[name]), shapes=shapes[name]) for name in recipe.models
-    }
-    prepasses: dict[int, RunPrepass] = {}
+    taken, form = {name: shapes[name] for name in names}, form_of(recipe, runs)
+    classes = _KNOWN_CLASSES.find(form, taken)
+    if classes is None:
+        return _whole_plan(recipe, runs, taken, form)
+    _, result = _folded(recipe, runs, classes.shapes)
+    rows = {key: shared_row(row) for key, row in result.rows.items()}
+    return MergePlan(models=names, rows=classes.spread(rows), shapes=classes.result)
+
+
+_KNOWN_CLASSES = KnownClasses()
+
+
+def _whole_plan(
+    recipe: Recipe, runs: Sequence[MergeStep], shapes: Mapping[str, Mapping[str, Shape]], form: Hashable
+) -> MergePlan:
+    """The plan of a recipe of a new form, key by key; where its keys fall into classes, these are remembered."""
+    folds, result = _folded(recipe, runs, shapes)
+    if all(fold.has_classes for fold in folds):
+        classes = key_classes(shapes, [fold.marks() for fold in folds], recipe.rules, result.shapes)
+        _KNOWN_CLASSES.keep(form, shapes, classes)
+    prepasses = {number: found for fold in folds for number, found in fold.prepass().items()}
+    rows = {key: shared_row(row) for key, row in result.rows.items()}
+    return MergePlan(models=tuple(shapes), rows=rows, shapes=result.shapes, prepasses=prepasses)
+
+
+def _folded(
+    recipe: Recipe, runs: Sequence[MergeStep], shapes: Mapping[str, Mapping[str, Shape]]
+) -> tuple[list[_Fold], _FoldedModel]:
+    """Fold the runs one over the other."""
+    made = {name: _FoldedModel(rows=_every_key(model(name), keys), shapes=keys) for name, keys in shapes.items()}
+    folds: list[_Fold] = []
     result = next(iter(made.values()))
-    for number, run in enumerate(recipe.runs, start=1):
-        folder = _Fold(recipe, number, run, [made[name] for name in run.models])
-        result = made[f"step{number}"] = folder.folded()
-        prepasses |= folder.prepass()
-    return MergePlan(models=recipe.models, rows=dict(result.rows), shapes=result.shapes, prepasses=prepasses)
+    for number, run in enumerate(runs, start=1):
+        folds.append(_Fold(recipe, number, run, [made[name] for name in run.models]))
+        result = made[f"step{number}"] = folds[-1].folded()
+    return folds, result
 
 
 def _every_key(row: TensorRow, keys: Mapping[str, Shape]) -> dict[str, TensorRow]:
@@ -125,6 +154,15 @@ class _Fold:
             return _FoldedModel(rows=rows, shapes=self._a.shapes)
         rows |= {key: self._second(key) for key in more}
         return _FoldedModel(rows=rows, shapes={**self._a.shapes, **{key: self._b.shapes[key] for key in more}})
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether keys with equal marks have equal rows: a mode of somebody else may ask for the key itself."""
+        return not self._mode.prepass and not self._mode.package
+
+    def marks(self) -> dict[str, Hashable]:
+        """See ``RunSettings.marks``."""
+        return self._settings.marks()
 
     def prepass(self) -> dict[int, RunPrepass]:
         """What has to be found out first, if anything."""

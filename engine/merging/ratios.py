@@ -5,7 +5,7 @@ SuperMerger's rules as data for every key; exact replay and the folded plan both
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
 
@@ -63,10 +63,11 @@ class RunSettings:
         self._mode = run.pair.calculation
         self._family: FamilyName = family
         self._keys = tuple(keys)
+        self._rules = parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block)
         self.table: dict[str, Ratios] = self._by_weights()
         if run.filter and run.filter.chooses:
             self._keep_out(run.filter)
-        for rule in parse_elemental(run.elemental, run.calculation, extended=run.by_extended_block):
+        for rule in self._rules:
             self._apply(rule)
         self._check_limits()
 
@@ -86,6 +87,25 @@ class RunSettings:
             return False
         return alpha != 0 or not self._dialect.self_skips_zero
 
+    def marks(self) -> dict[str, Hashable]:
+        """What decides what the run does to each key, whatever the ratios are: equal marks, equal treatment.
+
+        Random ratios are drawn for every key by its place, so with them no two marks are equal.
+        """
+        places = {key: self._weight_place(block, extended) for key, block, extended in self._places}
+        rules = [frozenset(self._met_keys(rule)) for rule in self._rules]
+        drawn = any(isinstance(rule.ratio, str) for rule in self._rules)
+        return {
+            key: (
+                places.get(key),
+                key in self.table,
+                self.computes(key, 1.0),
+                tuple(key in met for met in rules),
+                key if drawn else "",
+            )
+            for key in self._keys
+        }
+
     @property
     def _places(self) -> tuple[KeyPlace, ...]:
         return _places_of(self._keys, self._family, self._dialect.name)
@@ -101,6 +121,13 @@ class RunSettings:
         if isinstance(alpha, tuple) and len(alpha) == len(EXTENDED_BLOCKS):
             return self._extended_weights(alpha, beta, extended)
         return _block_ratio(alpha, block), _block_ratio(beta, block)
+
+    def _weight_place(self, block: str, extended: str) -> str:
+        """The place that decides a key's weights: its extended id, its block, or none where all have one weight."""
+        forms = [len(ratio) for ratio in (self._run.alpha, self._run.beta) if isinstance(ratio, tuple)]
+        if len(EXTENDED_BLOCKS) in forms:
+            return extended
+        return block if forms else ""
 
     def _extended_weights(self, alpha: Ratio, beta: Ratio, extended: str) -> Ratios:
         """With two ratios SuperMerger's dialect ``head`` writes that of the second text over the first."""
@@ -118,12 +145,13 @@ class RunSettings:
 
     def _apply(self, rule: Rule) -> None:
         """The rule's ratio takes the place of alpha where it meets a key."""
-        names = self._run.by_extended_block
-        for key in _matching_keys(
-            replace(rule, ratio=0.0), self._keys, self._family, self._dialect.name, by_extended=names
-        ):
+        for key in self._met_keys(rule):
             if key in self.table:
                 self.table[key] = self._rule_ratio(rule, key), self.table[key][1]
+
+    def _met_keys(self, rule: Rule) -> tuple[str, ...]:
+        plain, names = replace(rule, ratio=0.0), self._run.by_extended_block
+        return _matching_keys(plain, self._keys, self._family, self._dialect.name, by_extended=names)
 
     def _rule_ratio(self, rule: Rule, key: str) -> float:
         if not isinstance(rule.ratio, str):

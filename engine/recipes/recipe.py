@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from engine.architecture.widths import FAMILIES, FamilyName
@@ -67,15 +68,7 @@ class Recipe:
     @property
     def runs(self) -> tuple[MergeStep, ...]:
         """Every step as the run of SuperMerger it stands for; results are called step1, step2, ... in its models."""
-        found: list[MergeStep] = []
-        before, names = FIRST_MODEL, dict[str, str]()
-        for number, step in enumerate(self.steps, start=1):
-            run = as_run(step, self.family)
-            models = tuple(before if name == PREVIOUS else names.get(name, name) for name in run.models)
-            before = f"step{number}"
-            names |= {run.name or before: before}
-            found.append(replace(run, models=models, name=""))
-        return tuple(found)
+        return _runs_of(self.steps, self.family)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -101,6 +94,20 @@ class Recipe:
             RecipeError: every problem at once, each with its place, the value seen and what should stand there.
         """
         return cls(**recipe_text.read(text))
+
+
+@lru_cache(maxsize=16)
+def _runs_of(steps: tuple[Step, ...], family: FamilyName) -> tuple[MergeStep, ...]:
+    """See ``Recipe.runs``, which is asked for several times: checks, models, plan."""
+    found: list[MergeStep] = []
+    before, names = FIRST_MODEL, dict[str, str]()
+    for number, step in enumerate(steps, start=1):
+        run = as_run(step, family)
+        models = tuple(before if name == PREVIOUS else names.get(name, name) for name in run.models)
+        before = f"step{number}"
+        names |= {run.name or before: before}
+        found.append(replace(run, models=models, name=""))
+    return tuple(found)
 
 
 # ---------------------------------------------------------------------------------------------------------- checks

@@ -13,9 +13,6 @@ from typing import Protocol
 
 log = logging.getLogger(__name__)
 
-PLACES = ("auto", "device", "host")
-"""Where text encoders and VAE may be asked to wait."""
-
 
 class Residence(Protocol):
     """What can move the parts "text" and "vae" of a live model; ``engine.live.weights.LiveWeights`` can."""
@@ -38,7 +35,7 @@ class Presence:
 
     Args:
         residence: Moves them; None: everything stays where it is.
-        waiting: One of ``PLACES``; "auto": on the host as soon as memory has run out once.
+        waiting: One of ``engine.footprint.options.ENCODERS``; "auto": on the host as soon as memory has run out once.
     """
 
     def __init__(self, residence: Residence | None = None, waiting: str = "auto") -> None:

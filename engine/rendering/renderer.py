@@ -45,8 +45,8 @@ class MemorySettings:
     """How rendering uses a device's memory.
 
     Attributes:
-        vae_precision: The number format in which the VAE works, one of ``engine.rendering.vae_forms.PRECISIONS``.
-        encoders: Where text encoders and VAE wait, one of ``engine.rendering.presence.PLACES``.
+        vae_precision: The number format in which the VAE works, one of ``engine.footprint.options.VAE_PRECISIONS``.
+        encoders: Where text encoders and VAE wait, one of ``engine.footprint.options.ENCODERS``.
     """
 
     vae_precision: str = "auto"

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import torch
 
-PRECISIONS = ("auto", "fp32", "fp16", "bf16")
-"""In which number format a VAE may be asked to work."""
-
 FROM: dict[str, tuple[torch.dtype, ...]] = {
     "fp32": (torch.float32,),
     "bf16": (torch.bfloat16, torch.float32),
@@ -30,7 +27,8 @@ class VaeForms:
     """The form in which one VAE works now.
 
     Args:
-        precision: One of ``PRECISIONS``; "auto": fp32; when memory is short in strips, then in fp16.
+        precision: One of ``engine.footprint.options.VAE_PRECISIONS``; "auto": fp32; when memory is short, in strips and
+            then in fp16.
         device: Where the VAE works.
 
     Attributes:
@@ -65,7 +63,7 @@ class VaeForms:
 
     @property
     def format_name(self) -> str:
-        """The name of the number format, as in ``PRECISIONS``."""
+        """The name of the number format, as it is asked for."""
         return NAMES[self.dtype]
 
     def widen(self) -> None:

@@ -70,6 +70,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return _read_torchscript(path) if _is_torchscript(path) else _read_pickle(path)
 
 
+def is_mapped(path: Path) -> bool:
+    """Return whether the tensors that ``read_tensors`` gives are the mapped file itself, read as they are used."""
+    if path.suffix == ".safetensors":
+        return True
+    return zipfile.is_zipfile(readable(path)) and not _is_torchscript(path)
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     with readable(path).open("rb") as file:
         start = file.read(2)

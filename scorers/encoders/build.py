@@ -3,42 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from engine.errors import Named
-from scorers.encoders.files import EncoderConfig, check_weights
+from engine.errors import Named, first_line
+from scorers.encoders.files import EncoderConfig, check_weights, refuse_broken
+from scorers.encoders.layouts import Origin
+from scorers.encoders.weights_file import WeightsFile
 from scorers.errors import ScorerError
 
 VISUAL = "visual."
 
 
-def built(path: Path, config: EncoderConfig, tensors: Mapping[str, Tensor], *, text: bool) -> Any:
-    """Build the architecture and give it the weights, in float32.
+def built(
+    file: WeightsFile,
+    config: EncoderConfig,
+    origins: Mapping[str, Origin],
+    *,
+    text: bool,
+    dtype: torch.dtype = torch.float32,
+) -> Any:
+    """Build the architecture and give it the weights.
 
     Args:
-        path: the weights' file, for messages.
+        file: has the weights, in any number format.
         config: the model's config.
-        tensors: its weights by open_clip's names, in any number format.
+        origins: where the weights are, by open_clip's names.
         text: whether to build the whole model; else its ``visual`` part alone.
+        dtype: the number format of the weights in the model; single numbers are in float32.
 
     Returns:
         open_clip's model, or its ``visual`` part.
 
     Raises:
-        ScorerError: open_clip cannot build the config, or the weights are not exactly those of the architecture.
+        ScorerError: open_clip cannot build the config, or the weights are not exactly those of the architecture, or
+            not finite.
     """
     model = _empty(config)
     whole: dict[str, Tensor] = model.state_dict()
     used = list(whole) if text else [name for name in whole if name.startswith(VISUAL)]
-    check_weights(path, config.name, tensors, whole, used)
+    check_weights(file.path, config.name, _shapes(file, origins), whole, used)
     part, cut = (model, 0) if text else (model.visual, len(VISUAL))
-    part.load_state_dict({name[cut:]: _private(tensors[name]) for name in used}, strict=True, assign=True)
+    weights = {name: file.take(origins[name], dtype if whole[name].dim() else torch.float32) for name in used}
+    refuse_broken(file.path, [name for name, weight in weights.items() if not _is_finite(weight)])
+    part.load_state_dict({name[cut:]: weight for name, weight in weights.items()}, strict=True, assign=True)
     _fill_buffers(part, config.name)
     return part
+
+
+def _shapes(file: WeightsFile, origins: Mapping[str, Origin]) -> dict[str, Tensor]:
+    try:
+        return {name: origin.of(file.shapes) for name, origin in origins.items()}
+    except RuntimeError as error:
+        raise ScorerError(f"its tensors do not fit together ({first_line(error)})", place=(file.path,)) from error
+
+
+def _is_finite(weight: Tensor) -> bool:
+    """Whether all numbers are finite; by their sum, which needs no memory beside them and cannot overflow."""
+    return not weight.is_floating_point() or bool(weight.sum(dtype=torch.float64).isfinite())
 
 
 def _empty(config: EncoderConfig) -> Any:
@@ -64,11 +88,6 @@ def _empty(config: EncoderConfig) -> Any:
             return (CustomTextCLIP if custom else CLIP)(**settings)
     except (TypeError, KeyError, ValueError, AssertionError, RuntimeError, ZeroDivisionError) as error:
         raise ScorerError(f"open_clip cannot build this config ({error})", place=(Named(config.name),)) from error
-
-
-def _private(tensor: Tensor) -> Tensor:
-    """A copy: the file may be mapped into memory, and may be overwritten while the model is in use."""
-    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True).contiguous()
 
 
 def _fill_buffers(model: nn.Module, name: str) -> None:

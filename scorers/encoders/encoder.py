@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,28 +20,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import Problems
-from scorers.catalogue.tensor_files import read_tensors, sha256_of
+from scorers.catalogue.tensor_files import sha256_of
 from scorers.encoders.build import built
 from scorers.encoders.files import EncoderConfig, read_config, refuse_mix_up
-from scorers.encoders.layouts import in_open_clip_names
+from scorers.encoders.layouts import layout_of
 from scorers.encoders.preprocess import Resize, prep
+from scorers.encoders.side import Side, attempted
+from scorers.encoders.weights_file import WeightsFile
 from scorers.errors import ScorerError, ScorerWarning
 
 CHUNK = 16
-"""Pictures embedded at a time."""
+"""Pictures embedded at a time, where memory does not ask for fewer."""
+TEXTS = 1 << 16
+"""Texts embedded at a time, where memory does not ask for fewer: all."""
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+"""The number formats that an encoder can run in."""
 OWN, POOLED = "", "pooled"
 """Names of the views that every encoder with a projection has: its own embedding, and the projection's input."""
 
 
 class Encoder:
-    """A frozen encoder on one device, in float32.
+    """A frozen encoder on one device.
+
+    Its weights are on the device, or wait in main memory until they are needed; see ``scorers.encoders.side``.
 
     Attributes:
         name: the config's name, for people.
-        version: SHA-256 of architecture, preprocessing and weights.
+        version: SHA-256 of architecture, preprocessing, weights and number format.
         weights_sha256: SHA-256 of the weights file.
         size: side of its input pictures, in pixels.
         logit_scale: the trained factor of cosines; 1 without the text encoder.
+        waits: whether its weights wait in main memory whenever they are not at work.
     """
 
     def __init__(
@@ -51,37 +60,55 @@ class Encoder:
         weights_sha256: str,
         device: torch.device,
         views: Mapping[str, Tensor] | None = None,
+        precision: str = "float32",
+        *,
+        waits: bool = False,
     ) -> None:
         """Wrap a model.
 
         Args:
-            model: open_clip's whole model, or its ``visual`` part alone.
+            model: open_clip's whole model, or its ``visual`` part alone, in main memory.
             config: its config.
             weights_sha256: SHA-256 of its weights' file.
             device: the device to run on.
             views: further projections ``(width, d)`` of the pooled output.
+            precision: the number format of the model's weights, one of ``PRECISIONS``.
+            waits: see the attribute.
         """
-        model = model.eval().requires_grad_(False).to(device)
+        model = model.eval().requires_grad_(False)
         self._visual = getattr(model, "visual", model)
         self._text = model if hasattr(model, "encode_text") else None
         self._views: dict[str, Tensor | None] = _without_projection(self._visual)
-        self._views |= {name: matrix.float().to(device) for name, matrix in (views or {}).items()}
+        self._views |= {name: matrix.float() for name, matrix in (views or {}).items()}
         self._tokenizer = _tokenizer(config) if self._text is not None else None
         self._preprocess = config.preprocess
         self._widths = _widths(self._views, int(config.model["embed_dim"]))
-        self._device = device
+        self._precision, self.waits = precision, waits
+        matrices = [matrix for matrix in self._views.values() if matrix is not None]
+        self._pictures, self._texts = _sides(config.name, model, self._visual, matrices, device)
+        if not waits:
+            attempted(self._pictures.fetch)  # else they wait all the same, until somebody makes room
+            attempted(self._texts.fetch)
         self._warned: set[str] = set()
         size = self._visual.image_size
         self.size: int = int(size[0] if isinstance(size, tuple | list) else size)
         self.logit_scale = math.exp(float(self._text.logit_scale.max())) if self._text is not None else 1.0
         self.name = config.name
         self.weights_sha256 = weights_sha256
-        described = json.dumps([config.model, config.preprocess, weights_sha256], sort_keys=True, default=list)
+        parts = [config.model, config.preprocess, weights_sha256, *([precision] if precision != "float32" else [])]
+        described = json.dumps(parts, sort_keys=True, default=list)
         self.version = hashlib.sha256(described.encode()).hexdigest()
 
     @classmethod
     def open(
-        cls, config: str | Path, weights: Path, device: str | torch.device = "cpu", *, text: bool = True
+        cls,
+        config: str | Path,
+        weights: Path,
+        device: str | torch.device = "cpu",
+        precision: str = "float32",
+        *,
+        text: bool = True,
+        waits: bool = False,
     ) -> Encoder:
         """Build the architecture and load all its weights.
 
@@ -89,21 +116,24 @@ class Encoder:
             config: name of a known encoder, a JSON file, or an open_clip architecture.
             weights: ``.safetensors``, or a PyTorch file of plain tensors, in a layout of ``scorers.encoders.layouts``.
             device: the device to run on.
+            precision: the number format to run in, one of ``PRECISIONS``.
             text: whether to load the text encoder too; it is a third of the memory, and only for prompts.
+            waits: whether its weights wait in main memory whenever they are not at work.
 
         Raises:
             ScorerError: either file cannot be used, or they do not fit together.
         """
         weights = Path(weights)
-        described, tensors = _both(config, weights)
+        described, file = _both(config, weights)
         sha256 = sha256_of(weights)
         refuse_mix_up(weights, sha256, described)
-        loaded = in_open_clip_names(weights, tensors)
-        text = text and not loaded.views  # CSD has no text encoder
-        if described.known is not None and set(loaded.views) != set(described.known.views) - {POOLED}:
-            raise _no_such_views(weights, described.known.name, set(loaded.views))
-        model = built(weights, described, loaded.tensors, text=text)
-        return cls(model, described, sha256, torch.device(device), loaded.views)
+        layout = layout_of(weights, file.shapes)
+        text = text and not layout.views  # CSD has no text encoder
+        if described.known is not None and set(layout.views) != set(described.known.views) - {POOLED}:
+            raise _no_such_views(weights, described.known.name, set(layout.views))
+        model = built(file, described, layout.weights, text=text, dtype=PRECISIONS[precision])
+        views = {name: file.take(origin) for name, origin in layout.views.items()}
+        return cls(model, described, sha256, torch.device(device), views, precision, waits=waits)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -119,38 +149,61 @@ class Encoder:
         """Whether texts can be embedded: not when the tokenizer would have to be downloaded."""
         return self._tokenizer is not None
 
+    def park(self) -> int:
+        """Have all weights wait in main memory; return the bytes that the device has more."""
+        return self._pictures.park() + self._texts.park()
+
     @torch.inference_mode()
-    def embed(self, images: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
-        """Embed pictures, one pass for all views.
+    def embed(
+        self, images: Tensor, views: Sequence[str], make_room: Callable[[], int] = lambda: 0
+    ) -> dict[str, Tensor]:
+        """Embed pictures, one pass for all views; where the device is full, as ``scorers.encoders.side`` says.
 
         Args:
             images: ``[n, 3, h, w]`` in 0..1.
             views: names of the embeddings to compute.
+            make_room: frees other memory of the device, and returns how many bytes.
 
         Returns:
             By view, ``[n, d]`` float32 unit vectors on the encoder's device; each depends on its own picture alone.
 
         Raises:
-            ScorerError: the encoder has no such view.
+            ScorerError: the encoder has no such view, a single picture is too much for the device, or the numbers of
+                half precision are too small for what the encoder computes.
         """
         unknown = [view for view in views if view not in self._views]
         if unknown:
             raise ScorerError(
                 f"encoder {self.name} has no {unknown[0]!r}", remedy=f"there are {', '.join(self._views)}"
             )
-        parts = [self._embedded(chunk, views) for chunk in images.split(CHUNK)]
-        return {view: torch.cat([part[view] for part in parts]) for view in views}
+
+        def work(rows: int) -> dict[str, Tensor]:
+            parts = [self._embedded(chunk, views) for chunk in images.split(rows)]
+            return {view: torch.cat([part[view] for part in parts]) for view in views}
+
+        embedded = self._pictures.run(len(images), work, lambda: self._texts.park() + make_room())
+        if self._precision != "float32" and not all(vectors.isfinite().all() for vectors in embedded.values()):
+            what = f"encoder {self.name} gives numbers that are not finite in {self._precision}"
+            raise ScorerError(what, remedy="run it in float32")
+        if self.waits:
+            self._pictures.park()
+        return embedded
 
     def trace(self, images: Tensor, view: str) -> Tensor:
         """One embedding as in ``embed``, all pictures at once, with gradients to them if they require any."""
+        self._pictures.fetch()
         return self._embedded(images, (view,))[view]
 
     def _embedded(self, chunk: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
         mean, std = self._preprocess["mean"], self._preprocess["std"]
         resize = cast("Resize", self._preprocess["resize_mode"])
-        pooled: Tensor = self._visual(prep(chunk.to(self._device), self.size, mean, std, resize)).float()
-        matrices = {view: self._views[view] for view in views}
-        return {view: F.normalize(pooled if m is None else pooled @ m, dim=-1) for view, m in matrices.items()}
+        inputs = prep(chunk.to(self._pictures.device), self.size, mean, std, resize)
+        pooled: Tensor = self._visual(inputs.to(PRECISIONS[self._precision])).float()
+        vectors: dict[str, Tensor] = {}
+        for view in views:
+            matrix = self._views[view]
+            vectors[view] = F.normalize(pooled if matrix is None else pooled @ matrix, dim=-1)
+        return vectors
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
@@ -159,14 +212,23 @@ class Encoder:
         Raises:
             ScorerError: the encoder's tokenizer is not a CLIP tokenizer, or its text side was not loaded.
         """
-        if self._tokenizer is None or self._text is None:
+        model, tokenizer = self._text, self._tokenizer
+        if tokenizer is None or model is None:
             raise ScorerError(
                 f"encoder {self.name} reads no text offline", remedy="drop the scorer 'clip' or use a CLIP model"
             )
-        tokens: Tensor = self._tokenizer(list(texts))
+        tokens: Tensor = tokenizer(list(texts))
         end = tokens.shape[1] - 1
         self._warn_cut([text for text, row in zip(texts, tokens, strict=True) if int(row[end]) != 0])
-        return F.normalize(self._text.encode_text(tokens.to(self._device)).float(), dim=-1)
+
+        def work(rows: int) -> Tensor:
+            pieces = tokens.to(self._texts.device).split(rows)
+            return F.normalize(torch.cat([model.encode_text(piece).float() for piece in pieces]), dim=-1)
+
+        embedded = self._texts.run(len(tokens), work, self._pictures.park)
+        if self.waits:
+            self._texts.park()
+        return embedded
 
     def _warn_cut(self, full: list[str]) -> None:
         """Warn once per text of more tokens than fit; a full row of tokens may also be a text that just fits."""
@@ -182,16 +244,25 @@ class Encoder:
                 )
 
 
-def _both(config: str | Path, weights: Path) -> tuple[EncoderConfig, dict[str, Tensor]]:
+def _sides(name: str, model: Any, visual: Any, matrices: Iterable[Tensor], device: torch.device) -> tuple[Side, Side]:
+    """The side of pictures with its projections, and that of texts, which is empty in a model of pictures alone."""
+    pictures = [*visual.parameters(), *visual.buffers()]
+    known = {id(tensor) for tensor in pictures}
+    texts = [tensor for tensor in (*model.parameters(), *model.buffers()) if id(tensor) not in known]
+    own = Side(f"encoder {name}, pictures", [*pictures, *matrices], device, CHUNK)
+    return own, Side(f"encoder {name}, texts", texts, device, TEXTS)
+
+
+def _both(config: str | Path, weights: Path) -> tuple[EncoderConfig, WeightsFile]:
     """The configuration and the weights; what is wrong with either is told together."""
     problems = Problems()
     described: EncoderConfig | None = None
     with problems.collecting():
         described = read_config(config)
     with problems.collecting():
-        tensors = read_tensors(weights)
+        file = WeightsFile(weights)
         if described is not None:
-            return described, tensors
+            return described, file
     raise ScorerError.of(problems.found)
 
 
@@ -201,7 +272,7 @@ def _without_projection(visual: Any) -> dict[str, Tensor | None]:
     if not isinstance(projection, Tensor):
         return {OWN: None}
     visual.proj = None
-    return {OWN: projection.detach(), POOLED: None}
+    return {OWN: projection.detach().float(), POOLED: None}
 
 
 def _widths(views: Mapping[str, Tensor | None], embed_dim: int) -> dict[str, int]:

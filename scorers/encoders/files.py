@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -162,12 +162,12 @@ def check_weights(
     Args:
         path: the weights' file, for messages.
         name: the architecture's name, for messages.
-        state: the weights.
+        state: tensors of the weights' shapes.
         expected: tensors of the architecture's names and shapes.
         used: names that are needed; by default all. Other names of the architecture may be missing.
 
     Raises:
-        ScorerError: keys missing or left over, other shapes, or numbers that are not finite.
+        ScorerError: keys missing or left over, or other shapes.
     """
     needed = expected.keys() if used is None else used
     shapes = {key: (tuple(state[key].shape), tuple(expected[key].shape)) for key in expected if key in state}
@@ -181,11 +181,18 @@ def check_weights(
     found = [part for part in parts if part]
     if found:
         raise ScorerError(f"these are not weights of {name}\n  " + "\n  ".join(found), place=(path,))
-    broken = [key for key in needed if state[key].is_floating_point() and not bool(state[key].isfinite().all())]
-    if broken:
-        raise ScorerError(f"damaged weights\n  {_named('with NaN or infinite numbers', broken)}", place=(path,))
 
 
-def _named(what: str, keys: list[str]) -> str:
+def refuse_broken(path: Path, keys: Sequence[str]) -> None:
+    """Refuse a file with weights that are not finite.
+
+    Raises:
+        ScorerError: there are such ``keys``.
+    """
+    if keys:
+        raise ScorerError(f"damaged weights\n  {_named('with NaN or infinite numbers', keys)}", place=(path,))
+
+
+def _named(what: str, keys: Sequence[str]) -> str:
     more = f", ... ({len(keys)} in all)" if len(keys) > SHOWN else ""
     return f"{len(keys)} {what}: {', '.join(keys[:SHOWN])}{more}" if keys else ""

@@ -1,4 +1,4 @@
-"""Renames an encoder's weights to open_clip's names, from any of the published layouts.
+"""Finds an encoder's weights by open_clip's names, in any of the published layouts.
 
 * open_clip's own, and OpenAI's, which has three more numbers.
 * transformers' ``CLIPModel``: one matrix of open_clip is three there (query, key, value), projections are transposed.
@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,36 +25,56 @@ STYLE, CONTENT = "last_layer_style", "last_layer_content"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderWeights:
-    """An encoder's weights, and further projections.
+class Origin:
+    """Which tensors of a file one weight comes from.
 
     Attributes:
-        tensors: by open_clip's names.
+        names: their names in the file; several are joined along the first dimension.
+        transposed: whether the matrix is turned around.
+    """
+
+    names: tuple[str, ...]
+    transposed: bool = False
+
+    def of(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Return the weight; a view of the file's tensor, unless several are joined."""
+        parts = [tensors[name] for name in self.names]
+        whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return whole.T if self.transposed else whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where an encoder's weights are in a file.
+
+    Attributes:
+        weights: by open_clip's names.
         views: further projections ``(width, d)`` of the pooled output, by name.
     """
 
-    tensors: Mapping[str, Tensor]
-    views: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+    weights: Mapping[str, Origin]
+    views: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
 
 
-def in_open_clip_names(path: Path, tensors: Mapping[str, Tensor]) -> EncoderWeights:
-    """Recognise a layout by its names; weights of an unknown layout keep theirs.
+def layout_of(path: Path, names: Iterable[str]) -> Layout:
+    """Recognise a layout by the names in a file; weights of an unknown layout keep theirs.
 
     Raises:
         ScorerError: transformers' names of a model that is no CLIP, or with parts missing.
     """
-    if STYLE in tensors and CONTENT in tensors:
-        return _from_csd(tensors)
-    if any(name.startswith(("vision_model.", "text_model.")) for name in tensors):
-        return EncoderWeights(tensors=_from_transformers(path, tensors))
-    return EncoderWeights(tensors={name: value for name, value in tensors.items() if name not in OPENAI_NUMBERS})
+    names = tuple(names)
+    if STYLE in names and CONTENT in names:
+        return _of_csd(names)
+    if any(name.startswith(("vision_model.", "text_model.")) for name in names):
+        return Layout(weights=_of_transformers(path, names))
+    return Layout(weights={name: Origin(names=(name,)) for name in names if name not in OPENAI_NUMBERS})
 
 
-def _from_csd(tensors: Mapping[str, Tensor]) -> EncoderWeights:
+def _of_csd(names: Iterable[str]) -> Layout:
     own = {STYLE: "visual.proj"}
-    renamed = {own.get(name, re.sub(r"^backbone\.", "visual.", name)): value for name, value in tensors.items()}
+    renamed = {own.get(name, re.sub(r"^backbone\.", "visual.", name)): Origin(names=(name,)) for name in names}
     content = renamed.pop(CONTENT)
-    return EncoderWeights(tensors=renamed, views={"content": content})
+    return Layout(weights=renamed, views={"content": content})
 
 
 _BLOCK = re.compile(r"(vision_model|text_model)\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
@@ -82,21 +102,21 @@ _SINGLE = {
 _TRANSPOSED = {"visual_projection.weight": "visual.proj", "text_projection.weight": "text_projection"}
 
 
-def _from_transformers(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _of_transformers(path: Path, names: Iterable[str]) -> dict[str, Origin]:
     """After ``modeling_clip.py`` of transformers 5 and ``transformer.py`` of open_clip 3.3."""
-    renamed: dict[str, Tensor] = {}
-    joined: dict[str, dict[str, Tensor]] = {}
+    renamed: dict[str, Origin] = {}
+    joined: dict[str, dict[str, str]] = {}
     unknown: list[str] = []
-    for name, value in tensors.items():
+    for name in names:
         block = _BLOCK.fullmatch(name)
         if name in _SINGLE:
-            renamed[_SINGLE[name]] = value
+            renamed[_SINGLE[name]] = Origin(names=(name,))
         elif name in _TRANSPOSED:
-            renamed[_TRANSPOSED[name]] = value.T
+            renamed[_TRANSPOSED[name]] = Origin(names=(name,), transposed=True)
         elif block and block[3] in _IN_BLOCK:
-            renamed[f"{_resblock(block)}.{_IN_BLOCK[block[3]]}.{block[4]}"] = value
+            renamed[f"{_resblock(block)}.{_IN_BLOCK[block[3]]}.{block[4]}"] = Origin(names=(name,))
         elif block and (part := re.fullmatch(r"self_attn\.([qkv])_proj", block[3])):
-            joined.setdefault(f"{_resblock(block)}.attn.in_proj_{block[4]}", {})[part[1]] = value
+            joined.setdefault(f"{_resblock(block)}.attn.in_proj_{block[4]}", {})[part[1]] = name
         elif not name.endswith(".position_ids"):
             unknown.append(name)
     unknown += [name for name, parts in joined.items() if len(parts) < len("qkv")]
@@ -106,7 +126,7 @@ def _from_transformers(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, T
             place=(path,),
             remedy="take the open_clip file of these weights",
         )
-    return renamed | {name: torch.cat([parts[part] for part in "qkv"]) for name, parts in joined.items()}
+    return renamed | {name: Origin(names=tuple(parts[part] for part in "qkv")) for name, parts in joined.items()}
 
 
 def _resblock(block: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ An embedding is named after its encoder, ``clip-l``, or after one of the encoder
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,9 @@ class Encoders:
         files: Mapping[str, EncoderFiles],
         device: str | torch.device = "cpu",
         prompted: Collection[str] | None = None,
+        precision: str = "float32",
+        *,
+        wait_on_host: bool = False,
     ) -> Encoders:
         """Open all.
 
@@ -48,6 +52,8 @@ class Encoders:
             files: the files of every encoder, by name.
             device: the device to run on.
             prompted: names of the encoders whose text encoder is needed; by default all.
+            precision: the number format to run in, one of ``scorers.encoders.encoder.PRECISIONS``.
+            wait_on_host: whether their weights wait in main memory whenever they are not at work.
 
         Raises:
             ScorerError: files that cannot be used; those of all encoders are named.
@@ -57,7 +63,7 @@ class Encoders:
         for name, one in files.items():
             text = prompted is None or name in prompted
             with problems.collecting(Named(f"encoder {name}")):
-                opened[name] = Encoder.open(one.config, one.weights, device, text=text)
+                opened[name] = Encoder.open(one.config, one.weights, device, precision, text=text, waits=wait_on_host)
         problems.raise_as(ScorerError)
         return cls(opened, device)
 
@@ -69,9 +75,16 @@ class Encoders:
             views.setdefault(encoder, []).append((name, view))
         vectors: dict[str, npt.NDArray[np.float32]] = {}
         for encoder, names in views.items():
-            by_view = self[encoder].embed(images, [view for _, view in names])
+            by_view = self[encoder].embed(images, [view for _, view in names], partial(self._park, encoder))
             vectors |= {name: by_view[view].cpu().numpy() for name, view in names}
         return vectors
+
+    def park(self) -> int:
+        """Have the weights of all wait in main memory until needed; return the bytes that the device has more."""
+        return self._park()
+
+    def _park(self, but: str = "") -> int:
+        return sum(encoder.park() for name, encoder in self._opened.items() if name != but)
 
     def trace(self, images: Tensor, name: str) -> Tensor:
         """One embedding, ``[n, d]``, with gradients to the pictures if they require any."""

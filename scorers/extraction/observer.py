@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scorers.base import ImageScorer, Values, checked_values
 from scorers.encoders.opened import Encoders
+from scorers.encoders.side import attempted
 from scorers.errors import ScorerError, ScorerWarning
 from scorers.extraction import dhash, guards
 from scorers.extraction.statistics import VERSION as STATISTICS_VERSION
@@ -48,6 +49,7 @@ class Observer:
         }
         self.widths: Mapping[str, int] = encoders.widths(self._embeddings)
         self.device = encoders.device
+        self._in_main_memory = False
 
     def only(self, names: Collection[str]) -> Observer:
         """Return an observer of the statistics, and of those embeddings and readings that ``names`` has.
@@ -70,15 +72,29 @@ class Observer:
             seeds: the pictures' seeds.
             limits: beyond which a picture is broken; with None, only pictures that show nothing at all are.
 
+        Where memory of the device runs out, encoders make room; if that is not enough, pictures are measured in main
+        memory, now and from then on.
+
         Raises:
-            ScorerError: wrong shapes or range, a prompt and seed given twice, or a scorer that reads the pictures
-                failed.
+            ScorerError: wrong shapes or range, a prompt and seed given twice, a scorer that reads the pictures failed,
+                or nothing is enough.
         """
+        for make_room in (lambda: 0, self.park, self._leave_device):
+            make_room()
+            if seen := attempted(lambda: self._seen(images, prompts, seeds)):
+                return guards.marked(seen[0], limits)
+        raise ScorerError("the device has too little memory for these pictures", remedy="close other programs")
+
+    def _leave_device(self) -> None:
+        self._in_main_memory = True
+
+    def _seen(self, images: Tensor, prompts: Sequence[str], seeds: Sequence[int]) -> Features:
+        images = images.cpu() if self._in_main_memory else images
         self._check(images, prompts, seeds)
         finite = images.isfinite().flatten(1).all(1)
         safe = torch.where(finite[:, None, None, None], images, 0.0).float().clamp(0, 1)
         not_finite = ~finite.cpu().numpy()
-        features = Features(
+        return Features(
             embeddings={k: _without(v, not_finite) for k, v in self._encoders.embed(safe, self._embeddings).items()},
             statistics=_without(self._measured(safe), not_finite),
             brightest=_without(safe.flatten(1).amax(1).cpu().numpy(), not_finite),
@@ -92,10 +108,13 @@ class Observer:
             seeds=tuple(int(seed) for seed in seeds),
             versions=self.versions,
         )
-        return guards.marked(features, limits)
 
     def _reading(self, scorer: ImageScorer, images: Tensor, prompts: Sequence[str]) -> Values:
         return checked_values(scorer.name, lambda: scorer.look(images, prompts), len(images))
+
+    def park(self) -> int:
+        """Have the encoders wait in main memory until they are needed; return the bytes that the device has more."""
+        return self._encoders.park()
 
     def trace(self, images: Tensor, embedding: str) -> Tensor:
         """One embedding of finite pictures, ``[n, d]`` unit vectors, with gradients to the pictures.
@@ -132,7 +151,7 @@ class Observer:
                 f"pictures of {min(shape[2:])} px are enlarged to {self.size} px for the statistics, which then see "
                 "too little detail; give render_size in the panel's settings",
                 ScorerWarning,
-                stacklevel=4,
+                stacklevel=7,
             )
 
 

@@ -137,6 +137,13 @@ class Panel:
         """
         return self._with_weights(self.observer.see(images, prompts, seeds, self.limits))
 
+    def park(self) -> int:
+        """Have the encoders leave the device until they are needed; return the bytes that it has more.
+
+        They come back by themselves, each when it is needed, with the same numbers.
+        """
+        return self.observer.park()
+
     def reviewed(self, features: Features) -> Features:
         """Features stored earlier, with the pictures marked that this panel counts as broken.
 

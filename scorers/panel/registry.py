@@ -64,7 +64,9 @@ def open_scorers(
     sources = sources_of(settings, [name for name in names if name not in plugged], [*plugged.values(), *extra])
     if sources.missing:
         raise ScorerError.of(missing.problem for missing in sources.missing)
-    encoders = Encoders.open(sources.encoders, device, sources.prompted)
+    encoders = Encoders.open(
+        sources.encoders, device, sources.prompted, settings.precision, wait_on_host=settings.wait_on_host
+    )
     inputs = ScorerInputs(encoders=encoders, sources=sources, like=settings.like, unlike=settings.unlike)
     _check_needs([*plugged.values(), *extra], encoders)
     built_in = built_in_scorers([name for name in names if name not in plugged], inputs)

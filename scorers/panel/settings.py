@@ -49,6 +49,10 @@ class PanelSettings:
         time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
         kept: the folder in which the references' features are kept for the next start, made where the folder above it
             is there; None: nowhere.
+        precision: the number format that encoders run in: float32, float16 or bfloat16. Half of the memory, on a GPU
+            half of the time, and embeddings that differ by about 0.001; all recipes are compared in the same format.
+        wait_on_host: whether encoders wait in main memory whenever they are not at work, so that all of the device is
+            there for rendering.
         render_size: short side of the renders in pixels, where it may be less than the references'.
         picture_weights: how much the pictures of a prompt and seed count, above 0, 1 where none is given; empty: all
             count alike.
@@ -68,6 +72,8 @@ class PanelSettings:
     trusted: frozenset[tuple[str, str]] | None = None
     time_limit_s: float = TIME_LIMIT_S
     kept: Path | None = None
+    precision: str = "float32"
+    wait_on_host: bool = False
     render_size: int | None = None
     picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
     prompt_weights: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -21,7 +21,7 @@ from studies.store.journal import journal_of
 from studies.store.opening import store_for_reading
 from studies.store.outcome import Outcome, Standing, read_outcome
 from studies.store.pins import Pin
-from studies.store.records import SLOTS
+from studies.store.records import drawn_slots
 from studies.store.storage import complete
 from studies.studyfile.spec import Rendering, Storage, StudySpec
 
@@ -173,7 +173,7 @@ def _promise(spec: StudySpec, candidate: Candidate) -> tuple[CardPromise, tuple[
         return None
     for trial in complete(store_for_reading(spec.storage).trials()):
         if "recipe" in trial.user_attrs and Candidate.of(trial.user_attrs).key == candidate.key:
-            shots = spec.shots.drawn(tuple(trial.user_attrs.get(SLOTS, ())))
+            shots = spec.shots.drawn(drawn_slots(trial.user_attrs))
             error = trial.user_attrs.get("standard_error")
             promise = CardPromise(trial=trial.number, score=trial.value or 0.0, error=error, pictures=len(shots))
             return promise, shots

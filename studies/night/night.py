@@ -20,7 +20,9 @@ from rich.console import Console
 
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
+from search.history import Slots
 from search.plan import STAGES
+from search.racing import rival_of
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Suggester
 from studies.errors import StudyError, disk_problem
@@ -30,6 +32,7 @@ from studies.night.claims import Claim, Claims
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
+from studies.night.race import Rival
 from studies.night.recording import ending_of, record_candidate, record_verdict
 from studies.night.study_note import renew_study_note
 from studies.night.trial import tried
@@ -212,15 +215,23 @@ class Night:
         started, trial, proposal = time.perf_counter(), claim.trial, claim.proposal
         candidate = self.spec.search.candidate(proposal.point)
         writer.submit(lambda: record_candidate(store, trial, candidate))
-        work, verdict = tried(self.spec.search, self.spec.shots, workshop, candidate, proposal.slots)
+        rival = self._rival(store, proposal.slots)
+        work, verdict, stop = tried(self.spec.search, self.spec.shots, workshop, candidate, proposal.slots, rival)
         seconds = {**work.seconds, "whole": time.perf_counter() - started}
-        store.expect(trial, ending_of(verdict))
-        writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds))
+        store.expect(trial, ending_of(verdict, stop))
+        writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds, stop))
         best, value = store.ledger.best, verdict.value
         if best is None or value is None:
             bar.advance(note=f"trial {trial.number} infeasible")
         else:
-            bar.advance(note=f"{proposal.stage}: {value:+.2f}, best {best:+.2f}")
+            after = f" after {len(stop.drawn)} of {stop.shots} pictures" if stop else ""
+            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}")
+
+    def _rival(self, store: StudyStore, slots: Slots) -> Rival | None:
+        """What the next candidate races against; None where there is no racing, or nothing of these shots yet."""
+        search = self.spec.search
+        best = rival_of(store.history(), slots) if search.racing else None
+        return best and Rival(candidate=search.candidate(best.point), value=best.value or 0.0)
 
 
 def _raise_busy() -> None:

@@ -11,7 +11,7 @@ from optuna.trial import Trial
 from studies.candidate import Candidate
 from studies.store.dashboard import write_note
 from studies.store.ledger import Ending
-from studies.store.records import INFEASIBLE, attributes_of
+from studies.store.records import INFEASIBLE, STOPPED, Stop, attributes_of
 from studies.store.storage import StudyStore
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ def record_candidate(store: StudyStore, trial: Trial, candidate: Candidate) -> N
 
 
 def record_verdict(
-    store: StudyStore, trial: Trial, verdict: Verdict, sheet: Path, seconds: Mapping[str, float]
+    store: StudyStore,
+    trial: Trial,
+    verdict: Verdict,
+    sheet: Path,
+    seconds: Mapping[str, float],
+    stop: Stop | None = None,
 ) -> None:
     """Record how a trial went, and end it: last comes its value, or the reason why it has none.
 
@@ -36,9 +41,11 @@ def record_verdict(
         verdict: of the panel.
         sheet: its contact sheet.
         seconds: what it took, by the part of the work.
+        stop: where it was given up in a race.
     """
+    stopped = {STOPPED: stop.attribute} if stop else {}
     with store.one_write():
-        for name, value in {**attributes_of(verdict), "seconds": dict(seconds)}.items():
+        for name, value in {**attributes_of(verdict), "seconds": dict(seconds), **stopped}.items():
             trial.set_user_attr(name, value)
         write_note(trial, store.attach(trial, sheet))
         if verdict.value is None:
@@ -47,6 +54,11 @@ def record_verdict(
             store.study.tell(trial, verdict.value)
 
 
-def ending_of(verdict: Verdict) -> Ending:
-    """Return how a trial with this verdict will end."""
-    return Ending(value=verdict.value, standard_error=verdict.standard_error, infeasible=verdict.value is None)
+def ending_of(verdict: Verdict, stop: Stop | None = None) -> Ending:
+    """Return how a trial with this verdict will end; ``stop`` as in ``record_verdict``."""
+    return Ending(
+        value=verdict.value,
+        standard_error=verdict.standard_error,
+        infeasible=verdict.value is None,
+        share=stop.share if stop else 1.0,
+    )

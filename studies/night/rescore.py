@@ -20,6 +20,7 @@ from rich.console import Console
 from engine.errors import EngineError, counted
 from scorers.errors import ScorerError
 from search.history import Slots
+from search.racing import rival_of
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
@@ -39,13 +40,14 @@ from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
+from studies.night.race import Rival, TrialRace
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
 from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
 from studies.store.opening import not_run
-from studies.store.records import INFEASIBLE, SLOTS, VERDICT, attributes_of
+from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, StudyStore
 from studies.store.workers import alone
@@ -53,6 +55,7 @@ from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpe
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
+    from scorers.panel.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +167,7 @@ def _needed(search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTr
     recipes = calibration_recipes(search)
     needed = [(candidate, Slots()) for candidate in recipes.values()]
     needed += [
-        (Candidate.of(trial.user_attrs), tuple(trial.user_attrs.get(SLOTS, ())))
-        for trial in trials
-        if _was_judged(trial)
+        (Candidate.of(trial.user_attrs), drawn_slots(trial.user_attrs)) for trial in trials if _was_judged(trial)
     ]
     for fresh in {found for _, slots in needed if (found := shots.fresh(slots))}:
         needed.append((recipes[BASE], fresh))
@@ -222,7 +223,7 @@ def _judge(
     attributes["value before"] = trial.value
     value: float | None = None
     try:
-        _, verdict = tried(search, shots, workshop, Candidate.of(attributes), tuple(attributes.get(SLOTS, ())))
+        verdict = _verdict(search, shots, workshop, new, attributes)
         attributes |= attributes_of(verdict)
         value = verdict.value
         if value is None:
@@ -234,6 +235,20 @@ def _judge(
     if pictures and "scores" in attributes:
         write_note(copied, pictures[0])
     return value
+
+
+def _verdict(
+    search: SearchSettings, shots: StudyShots, workshop: Workshop, new: StudyStore, attributes: Mapping[str, Any]
+) -> Verdict:
+    """The new panel's verdict; on a trial that was given up, against the one that is the best by this panel."""
+    candidate, slots = Candidate.of(attributes), tuple(attributes.get(SLOTS, ()))
+    work, verdict, _ = tried(search, shots, workshop, candidate, drawn_slots(attributes))
+    best = rival_of(new.history(), slots) if STOPPED in attributes else None
+    if best is None:
+        return verdict
+    rival = Rival(candidate=search.candidate(best.point), value=best.value or 0.0)
+    among = () if shots.fresh(slots) else shots.trials
+    return TrialRace.against(rival, workshop, shots.drawn(slots), among).judged(work.features)
 
 
 def _set_aside(folder: Path, number: int) -> None:

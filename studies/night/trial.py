@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from search.history import Slots
 from studies.candidate import Candidate
 from studies.night.calibration import calibration_recipes
+from studies.night.race import Rival, raced
 from studies.night.workshop import RenderResult, Workshop
+from studies.store.records import Stop
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
@@ -15,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def tried(
-    search: SearchSettings, shots: StudyShots, workshop: Workshop, candidate: Candidate, slots: Slots
-) -> tuple[RenderResult, Verdict]:
-    """Return the pictures' features and the panel's verdict.
+    search: SearchSettings,
+    shots: StudyShots,
+    workshop: Workshop,
+    candidate: Candidate,
+    slots: Slots,
+    rival: Rival | None = None,
+) -> tuple[RenderResult, Verdict, Stop | None]:
+    """Return the pictures' features, the panel's verdict, and where the candidate was given up in a race.
 
     Where stages draw fresh seeds, the recipe that values are measured from is rendered on these too, once a stage.
 
@@ -27,6 +34,7 @@ def tried(
         workshop: with a calibrated panel.
         candidate: to try.
         slots: of its stage; none: all shots.
+        rival: what it races against; None: it draws all its shots.
 
     Raises:
         RenderError: a picture came out as NaN or infinity.
@@ -38,5 +46,8 @@ def tried(
     if not panel.has_slots([(shot.prompt, shot.seed) for shot in new]):
         recipes = calibration_recipes(search)
         panel.add_slots({label: workshop.make(recipes[label], new).features for label in panel.bases})
-    work = workshop.make(candidate, shots.drawn(slots), among=() if fresh else shots.trials)
-    return work, panel.judge(work.features)
+    drawn, among = shots.drawn(slots), () if fresh else shots.trials
+    if rival is not None and rival.candidate.key != candidate.key:
+        return raced(workshop, candidate, rival, drawn, slots or tuple(range(len(drawn))), among)
+    work = workshop.make(candidate, drawn, among=among)
+    return work, panel.judge(work.features), None

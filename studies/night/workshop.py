@@ -16,6 +16,7 @@ from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import vae_hashes
+from studies.night.drawn import DrawnPictures
 from studies.night.writer import Writer
 from studies.store.locks import held
 from studies.store.renders import SHEET, RenderStore
@@ -147,30 +148,93 @@ class Workshop:
         if whole is not None and self._has_pictures(candidate, among, single=False):
             taken = self.panel.reviewed(whole).take([among.index(shot) for shot in shots])
             return RenderResult(features=taken, sheet=self.renders.place(candidate, among) / SHEET, seconds={})
+        built = self._built(candidate)
+        drawn = self._drawn(shots)
+        return self._kept(candidate, shots, drawn, {"build": built, **drawn.seconds}, pictures=pictures)
+
+    def make_until(
+        self,
+        candidate: Candidate,
+        shots: Sequence[Shot],
+        order: Sequence[int],
+        looks: Sequence[int],
+        is_lost: Callable[[Features], bool],
+    ) -> tuple[RenderResult, tuple[int, ...]]:
+        """Build a candidate and render its shots in pieces, until it is lost; or take its kept renders.
+
+        Args:
+            candidate: what to build, and which VAE decodes it.
+            shots: what to render.
+            order: the places of the shots, in the order in which they are drawn.
+            looks: after how many pictures to ask whether it is lost.
+            is_lost: is given the features of the pictures so far.
+
+        Returns:
+            The renders, and the places of the shots that were drawn, in the order of ``shots``.
+
+        Raises:
+            RenderError: as ``make``.
+            OSError: as ``make``.
+        """
+        ends = (*looks, len(shots))
+        self.settle()
+        for count in reversed(ends):
+            places = tuple(sorted(order[:count]))
+            some = [shots[place] for place in places]
+            kept = self.renders.load(candidate, some, self.panel.observer.versions)
+            if kept is not None and self._has_pictures(candidate, some, single=False):
+                sheet = self.renders.place(candidate, some) / SHEET
+                return RenderResult(features=self.panel.reviewed(kept), sheet=sheet, seconds={}), places
+        built, start = self._built(candidate), ends[0]
+        whole = self._drawn([shots[place] for place in order[:start]])
+        for end in ends[1:]:
+            if is_lost(whole.features):
+                break
+            whole = whole.followed_by(self._drawn([shots[place] for place in order[start:end]]))
+            start = end
+        places = tuple(sorted(order[:start]))
+        drawn = whole.sorted_by(order)
+        seconds = {"build": built, **drawn.seconds}
+        return self._kept(candidate, [shots[place] for place in places], drawn, seconds, pictures=False), places
+
+    def _built(self, candidate: Candidate) -> float:
+        """Make the live model the candidate's; the seconds that took."""
         started = time.perf_counter()
-        engine = self.engine
-        engine.build(candidate.recipe)
+        self.engine.build(candidate.recipe)
         self._decode_with(candidate.vae)
-        built = time.perf_counter()
-        images = engine.render(shots)
+        return time.perf_counter() - started
+
+    def _drawn(self, shots: Sequence[Shot]) -> DrawnPictures:
+        """Pictures of the recipe built last, and their features."""
+        started = time.perf_counter()
+        images = self.engine.render(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
-        measured = time.perf_counter()
-        small = as_bytes(images)
+        looked = time.perf_counter()
+        seconds = {"render": rendered - started, "look": looked - rendered}
+        return DrawnPictures(features=features, pictures=as_bytes(images), seconds=seconds)
+
+    def _kept(
+        self,
+        candidate: Candidate,
+        shots: Sequence[Shot],
+        drawn: DrawnPictures,
+        seconds: dict[str, float],
+        *,
+        pictures: bool,
+    ) -> RenderResult:
+        """Have what was drawn written."""
+        place = self.renders.place(candidate, shots)
 
         def keep() -> None:
             place.mkdir(parents=True, exist_ok=True)
-            sheets.grid(small, place / SHEET)
+            sheets.grid(drawn.pictures, place / SHEET)
             if pictures:
-                self.renders.keep_pictures(candidate, shots, small)
-            self.renders.keep(candidate, shots, features)  # last: what is kept is complete
+                self.renders.keep_pictures(candidate, shots, drawn.pictures)
+            self.renders.keep(candidate, shots, drawn.features)  # last: what is kept is complete
 
         self._write(place, keep)
-        return RenderResult(
-            features=features,
-            sheet=place / SHEET,
-            seconds={"build": built - started, "render": rendered - built, "look": measured - rendered},
-        )
+        return RenderResult(features=drawn.features, sheet=place / SHEET, seconds=seconds)
 
     def _write(self, place: Path, job: Callable[[], None]) -> None:
         """Do what writes to a folder: beside the next rendering, after everything that came before it is written."""

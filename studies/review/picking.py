@@ -29,7 +29,7 @@ from studies.review.weights_text import weights_line
 from studies.store.opening import not_run, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.person import user_name
-from studies.store.records import SLOTS
+from studies.store.records import SLOTS, STOPPED
 from studies.store.storage import complete
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -227,7 +227,9 @@ def opened_picking(spec: StudySpec, by: str | None = None) -> Generator[Picking]
         refuse_changes(store, spec.storage, inputs_of(spec, models, workshop.panel), workshop)
         fit(spec.merge, spec.search, spec.shots, workshop, store.noted(OFF), Console(quiet=True))
         gallery = Gallery(workshop.panel, workshop.renders, spec.search.seed)
-        best = [trial for trial in complete(store.trials()) if "recipe" in trial.user_attrs]
+        # one that was given up in a race has not all the pictures that others are compared by
+        whole = [trial for trial in complete(store.trials()) if STOPPED not in trial.user_attrs]
+        best = [trial for trial in whole if "recipe" in trial.user_attrs]
         gallery.hang([Candidate.of(trial.user_attrs) for trial in best], spec.shots.trials)
         for slots in sorted({answered.slots for answered in store.history() if answered.slots}):
             own = [trial for trial in best if tuple(trial.user_attrs.get(SLOTS, ())) == slots]

@@ -14,7 +14,7 @@ from typing import cast
 from optuna.trial import FrozenTrial, TrialState
 
 from search.history import Slots, TrialRecord
-from studies.store.records import INFEASIBLE, INTERRUPTED, SLOTS, UNREADABLE
+from studies.store.records import INFEASIBLE, INTERRUPTED, SLOTS, UNREADABLE, Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class Ending:
     """None for one that failed, or is infeasible."""
     standard_error: float | None = None
     infeasible: bool = False
+    share: float = 1.0
+    """The part of its shots whose pictures it has."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +128,7 @@ def record_of(trial: FrozenTrial, number: int, ending: Ending | None = None) -> 
         value=trial.value if trial.state is TrialState.COMPLETE else None,
         standard_error=trial.user_attrs.get("standard_error"),
         infeasible=str(trial.user_attrs.get("reason", "")).startswith(INFEASIBLE),
+        share=stop.share if (stop := Stop.of(trial.user_attrs)) else 1.0,
     )
     return TrialRecord(
         number=number,
@@ -135,6 +138,7 @@ def record_of(trial: FrozenTrial, number: int, ending: Ending | None = None) -> 
         standard_error=known.standard_error,
         infeasible=known.infeasible,
         slots=slots_of(trial),
+        share=known.share,
     )
 
 

@@ -105,6 +105,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             plan=plan,
             shots_per_trial=tables.search.shots,
             fresh_seeds=tables.search.fresh_seeds,
+            racing=tables.search.racing,
             finalists=tables.search.finalists,
             simplify=tables.search.simplify,
         ),

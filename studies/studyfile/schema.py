@@ -219,6 +219,8 @@ class SearchTable(StudyFileTable):
     """A stage ends after so many trials without a gain; 0: it uses all its trials."""
     fresh_seeds: bool = Field(default=False, examples=[True])
     """When all shots have been drawn, they come again with new seeds. For long searches."""
+    racing: bool = Field(default=False, examples=[True])
+    """A trial that is clearly worse than the best one after 4, 8, ... pictures draws no more of them."""
     shots: Annotated[int, BeforeValidator(checks.shots_per_trial)] = Field(
         default=AUTO_SHOTS,
         examples=[8],

@@ -221,6 +221,8 @@ class SearchSettings:
     """How many shots a trial draws; 0: as many as the measured noise asks for."""
     fresh_seeds: bool
     """Whether the shots come again with other seeds when stages have drawn them all."""
+    racing: bool
+    """Whether a trial draws no more pictures once it is clearly worse than the best one."""
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""

@@ -149,6 +149,7 @@ def test_a_closed_engine_says_so(parents: dict[str, Path]) -> None:
         ({"device": "cuda:99"}, r"torch sees \d+ CUDA devices"),
         ({"precision": "fp8"}, r'precision: is not known \("fp8"\); known here: auto, fp16, bf16, fp32'),
         ({"round_to": "int8"}, r'round_to: is not known \("int8"\); known here: fp16, bf16, fp32'),
+        ({"speed": "fast"}, r'speed: is not known \("fast"\); known here: auto, eager, compile'),
     ],
 )
 def test_unknown_choices_are_refused(parents: dict[str, Path], choice: dict[str, str], said: str) -> None:

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.history import Point, Slots
 from search.plan import Stage
 from studies.candidate import Candidate
-from studies.store.records import INFEASIBLE, SLOTS
+from studies.store.records import INFEASIBLE, Stop, drawn_slots
 from studies.store.storage import WORKER, StudyStore
 
 TrialStatus = Literal["scored", "broken", "failed", "running"]
@@ -47,7 +47,12 @@ class ShownTrial:
     @property
     def slots(self) -> Slots:
         """The shots it drew, by their places; none: all of the study."""
-        return tuple(self.attributes.get(SLOTS, ()))
+        return drawn_slots(self.attributes)
+
+    @property
+    def stop(self) -> Stop | None:
+        """Where it was given up in a race; None where it was not."""
+        return Stop.of(self.attributes)
 
     @property
     def worker(self) -> str:

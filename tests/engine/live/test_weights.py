@@ -168,6 +168,16 @@ def test_a_model_that_was_moved_is_noticed(tiny_a: Path) -> None:
         build(weights, Recipe.flat(0.35))
 
 
+def test_a_part_that_a_build_does_not_touch_is_checked_too(tiny_a: Path, tiny_b: Path) -> None:
+    weights = loaded(tiny_a, tiny_b)
+    build(weights, Recipe.flat(0.35))
+    norm = weights.live.unet.get_submodule("mid_block.resnets.0.norm1")
+    assert isinstance(norm.weight, torch.nn.Parameter)
+    norm.weight = torch.nn.Parameter(norm.weight.detach().clone(), requires_grad=False)
+    with pytest.raises(RuntimeError, match=r"1 parameters left their memory, such as .*middle_block"):
+        build(weights, with_block(Recipe.flat(0.35), "OUT05", 0.15))
+
+
 def test_an_unknown_model_is_named(weights: LiveWeights) -> None:
     recipe = Recipe(steps=(MergeStep(models=("A", "C"), alpha=0.0),))
     with pytest.raises(RecipeError, match="the recipe takes C; the models at hand are A, B"):
