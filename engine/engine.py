@@ -118,7 +118,7 @@ class Engine:
                 memory is short; fp16 when that is not enough. Where numbers overflow in fp16 or bf16, the next wider
                 format takes over.
             encoders: Where text encoders and VAE wait while others work: on the "device", on the "host", or "auto": on
-                the host as soon as memory has run out once.
+                the host where there is no room for all, or as soon as memory has run out once.
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
@@ -172,7 +172,7 @@ class Engine:
             embeddings=folder,
             upscalers=enlargers,
             speed=speed,
-            memory=MemorySettings(vae_precision=vae_precision, encoders=encoders),
+            memory=MemorySettings(vae_precision=vae_precision, encoders=_waiting(encoders, weights)),
         )
 
     def build(self, recipe: Recipe) -> BuildReport:
@@ -380,6 +380,12 @@ def _precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
+
+
+def _waiting(encoders: str, weights: LiveWeights) -> str:
+    """Where text encoders and VAE wait: where they were asked to, or as was planned, before memory runs out."""
+    planned = weights.planned
+    return "host" if encoders == "auto" and planned is not None and planned.form.waits else encoders
 
 
 def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:

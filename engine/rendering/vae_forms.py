@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 
+from engine.footprint.activations import DECODE_ELEMENTS, STRIP_ELEMENTS
+
 FROM: dict[str, tuple[torch.dtype, ...]] = {
     "fp32": (torch.float32,),
     "bf16": (torch.bfloat16, torch.float32),
@@ -17,10 +19,6 @@ FROM: dict[str, tuple[torch.dtype, ...]] = {
 """The formats that are tried for each that is asked for, the first first."""
 NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32"}
 """What the formats are called."""
-DECODE_VALUES = 1216
-"""How many numbers for each pixel lie in memory at the peak of decoding, with what convolutions make for themselves."""
-STRIP_DECODE_VALUES = 400
-"""The same of decoding in strips: the 256 channels that the last level reads, the 128 that it makes, and pictures."""
 
 
 class VaeForms:
@@ -55,7 +53,7 @@ class VaeForms:
     @property
     def bytes_of_pixel(self) -> int:
         """About how many bytes decoding takes at its peak, for each pixel, beside the weights."""
-        return (STRIP_DECODE_VALUES if self.in_strips else DECODE_VALUES) * self.dtype.itemsize
+        return int((STRIP_ELEMENTS if self.in_strips else DECODE_ELEMENTS) * self.dtype.itemsize)
 
     def __str__(self) -> str:
         """Such as ``fp32``, ``fp32 in strips`` or ``fp16 in strips``."""
