@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from engine.rendering.speed.unet_inputs import UnetInputs
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
+
+log = logging.getLogger(__name__)
 
 SPEEDS = ("auto", "eager", "compile")
 """How the UNet may be called: "eager" as it is; "compile" with compiled blocks, on CUDA also recorded as CUDA graphs;
@@ -103,8 +106,9 @@ class FastCalls:
         return _compiled_output(self._blocks, unet, inputs)
 
     def _give_up(self, reason: str) -> None:
-        """Make plain calls from now on, and give the memory of the others back."""
+        """Make plain calls from now on, say so once, and give the memory of the others back."""
         self.note = f"{PLAIN_NOTE}: {reason}"
+        log.warning("%s", self.note)
         self._blocks = self._recorded = None
 
 
