@@ -99,7 +99,7 @@ class FastCalls:
     def _output(self, unet: UNet2DConditionModel, inputs: UnetInputs) -> Tensor:
         if self._blocks is None:
             self._blocks = CompiledBlocks(unet)
-            record = self._record or (GraphRecorder() if self._device.type == "cuda" else None)
+            record = self._record or (GraphRecorder(self._device) if self._device.type == "cuda" else None)
             self._recorded = RecordedCalls(partial(_compiled_output, self._blocks, unet), record) if record else None
         if self._recorded is not None:
             return self._recorded.output(inputs)
