@@ -17,17 +17,18 @@ from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
-from engine.footprint.options import PARENTS, Residence
+from engine.footprint.demand import Demand
+from engine.footprint.options import PARENTS, SPEEDS, Residence
+from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
 from engine.rendering.renderer import Renderer
-from engine.rendering.speed.unet_calls import SPEEDS
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import PicturesDone
 from engine.shots.shot import Shot
@@ -83,6 +84,7 @@ class Engine:
         vae: Path | None = None,
         parents: str = "auto",
         speed: str = "auto",
+        expects: Demand | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
@@ -108,6 +110,8 @@ class Engine:
             speed: How the UNet is called: "eager", as it is; "compile", with compiled blocks and, on CUDA, recorded
                 as CUDA graphs, which is checked against the plain UNet and given up where it fails (``speed_note``);
                 or "auto", which is "eager".
+            expects: What will be rendered, for what is left to the memory there is; None: some pictures of the family's
+                usual size.
             progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
@@ -141,6 +145,7 @@ class Engine:
             round_to=round_to,
             vae=tensors,
             parents=parents,
+            expects=expects,
             progress=progress,
         )
         return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers, speed=speed)
@@ -227,6 +232,15 @@ class Engine:
             EngineError: The engine is closed.
         """
         return self.weights.residence
+
+    @property
+    def planned(self) -> MemoryPlan | None:
+        """What was planned to lie where when the engine was opened.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.planned
 
     def memory(self) -> MemoryReport:
         """Return what lies where, in bytes.

@@ -44,7 +44,7 @@ class Renderer:
         family: What the model is and what its UNet predicts; None: an SD1 model that predicts noise.
         embeddings: What prompts and negatives may name beside words.
         upscalers: The model files that second passes may enlarge with.
-        speed: How the UNet is called, one of ``engine.rendering.speed.unet_calls.SPEEDS``.
+        speed: How the UNet is called, one of ``engine.footprint.options.SPEEDS``.
 
     Attributes:
         denoiser: The model's guided denoiser.

@@ -75,7 +75,7 @@ def run(
         click.echo(repair_study(spec.storage))
     console = lasting_console()
     if not checked:
-        refuse_unready(spec, console)
+        refuse_unready(spec, console, workers=workers or 1)
     from studies.cli.night_report import report_at_the_end
 
     # One of several leaves the report to the command that began them all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.devices import device_of
+from engine.errors import RenderError
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing import sheets
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from scorers.features import Features
     from scorers.panel.panel import Panel
+
+log = logging.getLogger(__name__)
 
 
 class NotKeptError(StudyError):
@@ -139,8 +143,7 @@ class Workshop:
             OSError: what was rendered before could not be written.
         """
         place = self.renders.place(candidate, shots)
-        if self._in_writing in (place, self.renders.place(candidate, among)):
-            self.settle()
+        self._wait_for(place, self.renders.place(candidate, among))
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and self._has_pictures(candidate, shots, single=pictures):
             return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
@@ -177,7 +180,8 @@ class Workshop:
             OSError: as ``make``.
         """
         ends = (*looks, len(shots))
-        self.settle()
+        pieces = [[shots[place] for place in sorted(order[:count])] for count in ends]
+        self._wait_for(*(self.renders.place(candidate, piece) for piece in pieces))
         for count in reversed(ends):
             places = tuple(sorted(order[:count]))
             some = [shots[place] for place in places]
@@ -204,10 +208,22 @@ class Workshop:
         self._decode_with(candidate.vae)
         return time.perf_counter() - started
 
+    def _rendered(self, shots: Sequence[Shot]) -> torch.Tensor:
+        """Pictures of the recipe built last; where memory runs out, the scorers' encoders leave the device for good."""
+        import torch
+
+        try:
+            return self.engine.render(shots)
+        except RenderError as error:
+            if not isinstance(error.__cause__, torch.OutOfMemoryError) or not self.panel.wait_on_host():
+                raise
+        log.info("the device is too full to render; from now on the scorers' encoders wait in main memory")
+        return self.engine.render(shots)
+
     def _drawn(self, shots: Sequence[Shot]) -> DrawnPictures:
         """Pictures of the recipe built last, and their features."""
         started = time.perf_counter()
-        images = self.engine.render(shots)
+        images = self._rendered(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
@@ -244,6 +260,11 @@ class Workshop:
             self.settle()
             self._writer.submit(job)
             self._in_writing = place
+
+    def _wait_for(self, *places: Path) -> None:
+        """Wait until what is being written is there, where it is in one of some folders."""
+        if self._in_writing in places:
+            self.settle()
 
     def settle(self) -> None:
         """Wait until everything that was made is written.

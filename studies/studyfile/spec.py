@@ -124,7 +124,6 @@ class Rendering:
             "render.prediction": self.prediction,
             "render.ztsnr": self.ztsnr,
             "device.vae_precision": self.memory.vae_precision,
-            "device.vae_tiles": self.memory.vae_tiles,
         }
         return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
@@ -261,6 +260,8 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    precision: str = "fp32"
+    """The number format that encoders run in."""
     time_limit_s: float
     """Seconds that one call of a plug-in may take; 0: as long as it likes."""
     trusted: frozenset[tuple[str, str]] | None = None
@@ -284,6 +285,7 @@ class Scoring:
             files=self.files,
             here=self.here,
             trusted=self.trusted,
+            precision=self.precision,
             time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
             picture_weights=shots.picture_weights,
@@ -306,7 +308,8 @@ class StudySpec:
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
         settings = self.scoring.panel_settings(self.target, self.shots)
-        return replace(settings, kept=self.storage.reference_features)
+        waiting = self.rendering.memory.encoders == "host"
+        return replace(settings, kept=self.storage.reference_features, wait_on_host=waiting)
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.

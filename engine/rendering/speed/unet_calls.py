@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SPEEDS = ("auto", "eager", "compile")
-"""How the UNet may be called: "eager" as it is; "compile" with compiled blocks, on CUDA also recorded as CUDA graphs;
-"auto" is "eager", whose pictures are those of every earlier version."""
 PLAIN_NOTE = "the UNet runs as it is, not compiled"
 """How the sentence begins that says why the UNet is not compiled."""
 
@@ -31,7 +28,7 @@ class UnetCalls:
     """Calls a UNet in the way that a setting says.
 
     Args:
-        speed: One of ``SPEEDS``.
+        speed: One of ``engine.footprint.options.SPEEDS``.
         device: Where the UNet lives.
         record: Records calls; None: CUDA graphs on a GPU, and nothing on a CPU.
     """

@@ -6,14 +6,13 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from engine.architecture.widths import FamilyName
 from engine.engine import Engine
-from engine.recipes.blocks import BLOCKS
+from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.shots.shot import Shot
@@ -50,7 +49,8 @@ class Bench:
 
     def flat(self, family: FamilyName, ratio: float) -> Recipe:
         """Return a FLAT mix of the family that the models are of."""
-        return replace(Recipe.flat(ratio), family="sd1" if self.tiny else family)
+        own: FamilyName = "sd1" if self.tiny else family
+        return Recipe(steps=(MergeStep(alpha=ratio),), family=own)
 
 
 def builds(bench: Bench, family: FamilyName) -> None:
@@ -75,7 +75,8 @@ def builds(bench: Bench, family: FamilyName) -> None:
 
 def one_block(recipe: Recipe, number: int) -> Recipe:
     """Return FLAT_50 with another ratio in OUT05."""
-    row = tuple(0.3 + 0.02 * number if block == "OUT05" else 0.5 for block in BLOCKS)
+    blocks = XL_BLOCKS if recipe.family == "sdxl" else BLOCKS
+    row = tuple(0.3 + 0.02 * number if block == "OUT05" else 0.5 for block in blocks)
     return Recipe(steps=(MergeStep(alpha=row),), family=recipe.family)
 
 
