@@ -134,12 +134,11 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # device = "auto"            # cpu, cuda or cuda:0
 # precision = "auto"         # fp32, fp16 or bf16
 # `recipe-search check` says what fits into your card, and what it costs. Where the parents lie: device, host (main
-# memory) or disk; where encoders and VAE wait while others work: device or host; the VAE in fp32, fp16 or bf16, and in
-# tiles or not; the UNet compiled or eager:
+# memory) or disk; where encoders and VAE wait while others work: device or host; the VAE in fp32, fp16 or bf16; the
+# UNet as it is (eager) or compiled (compile):
 # parents = "auto"
 # encoders = "auto"
 # vae_precision = "auto"
-# vae_tiles = "auto"
 # speed = "auto"
 """
 """Every value in a comment is a default; `studies.new_study.template` fills the places in."""

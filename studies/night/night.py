@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -55,6 +56,8 @@ PROVED = "proved"
 """Key of the study's note of when the last proof was made, and after how many trials."""
 PROVING = "proving"
 """Key of the study's note of when the last proof was begun, and after how many trials."""
+PREPARED_EVERY = 10
+"""Trials of a worker between two preparations of later proposals; a fit is used 20 trials after it can be prepared."""
 POLL_S = 2.0
 """Seconds between two checks whether trials of other workers have ended."""
 
@@ -171,6 +174,7 @@ class Night:
         planned = [stage for stage in STAGES if suggester.trials(stage)]
         bounds = distributions(self.spec.search.space)
         claims = Claims(store=store, worker=worker, suggester=suggester, bounds=bounds, stages=planned)
+        taken = 0
         while self._may_go_on():
             if store.owed(planned):  # it may have ended its worker: nothing else is in flight beside it
                 writer.settle()
@@ -178,6 +182,8 @@ class Night:
             if more := store.ledger.made(planned) - bar.done:
                 bar.advance(more, note="trials made before, or by other workers")
             if claim is not None:
+                if not (taken := taken + 1) % PREPARED_EVERY:
+                    writer.submit(partial(suggester.prepare, store.history()))
                 yield claim
                 continue
             writer.settle()

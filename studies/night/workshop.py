@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +17,7 @@ from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.inputs.demand import expected
 from studies.inputs.models import vae_hashes
 from studies.night.drawn import DrawnPictures
 from studies.night.writer import Writer
@@ -93,18 +94,16 @@ class Workshop:
         if not kept_on:
             engine = Engine.open(
                 spec.merge.models,
-                device=rendering.device,
-                precision=rendering.precision,
                 round_to=spec.merge.export_dtype,
-                embeddings=rendering.embeddings,
-                prediction=rendering.prediction,
-                ztsnr=rendering.ztsnr,
                 vae=rendering.vae or next(iter(rendering.vaes.values()), None),
-                upscalers=rendering.upscalers,
+                expects=expected(spec),
+                **rendering.engine_options(),
             )
         device = engine.device if engine is not None else device_of(rendering.device)
+        planned = engine.planned if engine is not None else None
+        settings = replace(spec.panel_settings(), wait_on_host=planned is not None and planned.form.waits)
         with held(spec.storage.folder, "references"):  # so that other workers find their features kept
-            panel = Panel.open(spec.panel_settings(), device=str(device))
+            panel = Panel.open(settings, device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
         )
@@ -143,8 +142,7 @@ class Workshop:
             OSError: what was rendered before could not be written.
         """
         place = self.renders.place(candidate, shots)
-        if self._in_writing in (place, self.renders.place(candidate, among)):
-            self.settle()
+        self._wait_for(place, self.renders.place(candidate, among))
         kept = self.renders.load(candidate, shots, self.panel.observer.versions)
         if kept is not None and self._has_pictures(candidate, shots, single=pictures):
             return RenderResult(features=self.panel.reviewed(kept), sheet=place / SHEET, seconds={})
@@ -181,7 +179,8 @@ class Workshop:
             OSError: as ``make``.
         """
         ends = (*looks, len(shots))
-        self.settle()
+        pieces = [[shots[place] for place in sorted(order[:count])] for count in ends]
+        self._wait_for(*(self.renders.place(candidate, piece) for piece in pieces))
         for count in reversed(ends):
             places = tuple(sorted(order[:count]))
             some = [shots[place] for place in places]
@@ -261,6 +260,11 @@ class Workshop:
             self._writer.submit(job)
             self._in_writing = place
 
+    def _wait_for(self, *places: Path) -> None:
+        """Wait until what is being written is there, where it is in one of some folders."""
+        if self._in_writing in places:
+            self.settle()
+
     def settle(self) -> None:
         """Wait until everything that was made is written.
 
@@ -299,6 +303,7 @@ def _stamp(
             *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
             *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
+            *([f"vae {precision}"] if (precision := rendering.memory.vae_precision) != "auto" else []),
             *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,

@@ -148,7 +148,6 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             parents=device.parents,
             encoders=device.encoders,
             vae_precision=device.vae_precision,
-            vae_tiles=device.vae_tiles,
         ),
         speed=device.speed,
     )
