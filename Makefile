@@ -7,6 +7,7 @@
 #   make test-browser   the pages in a real Chromium, which is installed where apt-get can
 #   make test-tools   exports, run by the tools that they are for, which are installed into .venv-tools
 #   make bench   measurements
+#   make bench-gpu   those that need a GPU, in under ten minutes
 # Another Python: `make demo PYTHON=python3.12`. Own options for pip: `make demo PIP_FLAGS=...`.
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 TOOLS := .venv-tools
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-browser test-tools tools test-capabilities check fuzz bench clean
+.PHONY: demo test test-browser test-tools tools test-capabilities check fuzz bench bench-gpu clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -34,7 +35,7 @@ test-tools: $(VENV)/.installed-dev tools
 
 tools: $(TOOLS)/mecha/.installed $(TOOLS)/mergekit/.installed $(TOOLS)/meh/.installed
 
-MERGES := arithmetic merging/test_evaluate.py merging/test_exact.py merging/test_reference.py live/test_weights.py
+MERGES := arithmetic kernels merging/test_evaluate.py merging/test_key_classes.py merging/test_exact.py merging/test_reference.py live/test_weights.py
 
 test-capabilities: $(VENV)/.installed-dev
 	for each in $$($(BIN)/python -m tests.engine.merging.capabilities); do \
@@ -52,6 +53,10 @@ fuzz: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m benchmark -s -o python_files='bench_*.py' tests/benchmarks
+
+# On the models of the sample world, on a CPU: make bench-gpu GPU='--tiny --device cpu'
+bench-gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.gpu $(GPU)
 
 clean:
 	rm -rf $(VENV) $(TOOLS) build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

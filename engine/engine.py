@@ -17,17 +17,18 @@ from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
-from engine.footprint.options import PARENTS, Residence
+from engine.footprint.demand import Demand
+from engine.footprint.options import ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS, Residence
+from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
-from engine.rendering.renderer import Renderer
-from engine.rendering.speed.unet_calls import SPEEDS
+from engine.rendering.renderer import ALL_AUTO, MemorySettings, Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import PicturesDone
 from engine.shots.shot import Shot
@@ -45,7 +46,8 @@ class Engine:
 
     Attributes:
         device: Where the model lives and the pictures come out.
-        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE is always fp32.
+        precision: fp16, bf16 or fp32: the dtype of UNet and text encoder. The VAE's weights are fp32; in which format
+            it works, ``vae_form`` says.
         models: The parents' names, as recipes use them.
     """
 
@@ -58,13 +60,20 @@ class Engine:
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
         speed: str = "auto",
+        memory: MemorySettings = ALL_AUTO,
     ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
         self._renderer = Renderer(
-            weights.live, weights.live.family, embeddings=embeddings, upscalers=upscalers, speed=speed
+            weights.live,
+            weights.live.family,
+            embeddings=embeddings,
+            upscalers=upscalers,
+            speed=speed,
+            residence=weights,
+            settings=memory,
         )
         self._ready = False
 
@@ -81,8 +90,11 @@ class Engine:
         prediction: str = "auto",
         ztsnr: str = "auto",
         vae: Path | None = None,
+        vae_precision: str = "auto",
+        encoders: str = "auto",
         parents: str = "auto",
         speed: str = "auto",
+        expects: Demand | None = None,
         progress: BytesRead | None = None,
     ) -> Engine:
         """Open the parents and make the live model, without network and without writing anything.
@@ -102,26 +114,35 @@ class Engine:
             ztsnr: Whether the noise levels end in pure noise (zero terminal SNR): "on", "off", or "auto": where the
                 first file is marked so.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
+            vae_precision: In which number format the VAE works: "fp32", "bf16", "fp16", or "auto": fp32; in strips when
+                memory is short; fp16 when that is not enough. Where numbers overflow in fp16 or bf16, the next wider
+                format takes over.
+            encoders: Where text encoders and VAE wait while others work: on the "device", on the "host", or "auto": on
+                the host where there is no room for all, or as soon as memory has run out once.
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
             speed: How the UNet is called: "eager", as it is; "compile", with compiled blocks and, on CUDA, recorded
                 as CUDA graphs, which is checked against the plain UNet and given up where it fails (``speed_note``);
                 or "auto", which is "eager".
+            expects: What will be rendered, for what is left to the memory there is; None: some pictures of the family's
+                usual size.
             progress: Called with (bytes read, bytes in all) while the first build reads the parents.
 
         Raises:
             CheckpointError: A file is missing, damaged, of another architecture, for inpainting, of another kind of
                 prediction, or does not fit the first; or the VAE cannot be used.
-            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``parents``, ``speed`` or a
-                folder is unknown or missing, the models are marked for different predictions, or the device has too
-                little memory for the live model.
+            EngineError: The device, the precision, ``round_to``, ``prediction``, ``ztsnr``, ``vae_precision``,
+                ``encoders``, ``parents``, ``speed`` or a folder is unknown or missing, the models are marked for
+                different predictions, or the device has too little memory for the live model.
         """
         where = device_of(device)
         chosen = _precision(precision, where)
         _check_choice("round_to", round_to, tuple(DTYPES))
         _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
         _check_choice("ztsnr", ztsnr, ZTSNR)
+        _check_choice("vae_precision", vae_precision, VAE_PRECISIONS)
+        _check_choice("encoders", encoders, ENCODERS)
         _check_choice("parents", parents, PARENTS)
         _check_choice("speed", speed, SPEEDS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
@@ -141,9 +162,18 @@ class Engine:
             round_to=round_to,
             vae=tensors,
             parents=parents,
+            expects=expects,
             progress=progress,
         )
-        return cls(weights, device=where, precision=chosen, embeddings=folder, upscalers=enlargers, speed=speed)
+        return cls(
+            weights,
+            device=where,
+            precision=chosen,
+            embeddings=folder,
+            upscalers=enlargers,
+            speed=speed,
+            memory=MemorySettings(vae_precision=vae_precision, encoders=_waiting(encoders, weights)),
+        )
 
     def build(self, recipe: Recipe) -> BuildReport:
         """Make the live model the recipe's, in place; only what changed since the last build is rewritten.
@@ -163,6 +193,7 @@ class Engine:
         report = weights.build(weights.plan(recipe))
         if TEXT_BLOCK in report.blocks or not whole:  # an interrupted build may have changed it without a report
             self._renderer.forget_text()
+            self._renderer.forget_vae()
         self._renderer.denoiser.calls.weights_changed()
         self._ready = True
         return report
@@ -187,6 +218,7 @@ class Engine:
         except CheckpointError:
             self._ready = ready
             raise
+        self._renderer.forget_vae()
         self._ready = ready
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
@@ -228,6 +260,15 @@ class Engine:
         """
         return self.weights.residence
 
+    @property
+    def planned(self) -> MemoryPlan | None:
+        """What was planned to lie where when the engine was opened.
+
+        Raises:
+            EngineError: The engine is closed.
+        """
+        return self.weights.planned
+
     def memory(self) -> MemoryReport:
         """Return what lies where, in bytes.
 
@@ -244,6 +285,16 @@ class Engine:
             EngineError: The engine is closed.
         """
         return self.weights.live.family.zero_terminal_snr
+
+    @property
+    def vae_form(self) -> str:
+        """In which form the VAE worked last, such as ``fp32`` or ``fp16 in strips``.
+
+        Raises:
+            EngineError: The engine is closed.
+            RenderError: No recipe was built.
+        """
+        return self._built_renderer().vae_form
 
     @property
     def speed_note(self) -> str:
@@ -329,6 +380,12 @@ def _precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
+
+
+def _waiting(encoders: str, weights: LiveWeights) -> str:
+    """Where text encoders and VAE wait: where they were asked to, or as was planned, before memory runs out."""
+    planned = weights.planned
+    return "host" if encoders == "auto" and planned is not None and planned.form.waits else encoders
 
 
 def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:

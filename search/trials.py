@@ -167,6 +167,7 @@ class SearchTrials:
             shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
             standard_error=self._standard_error,
+            shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
         )
 

@@ -13,6 +13,7 @@ import pytest
 from engine.modes.registry import MERGE_MODES, calculation_modes
 from engine.shots.samplers import SAMPLERS, SCHEDULES
 from studies.cli.main import main
+from studies.preflight import card_table
 from studies.studyfile import reference
 
 ROOT = Path(__file__).parent.parent
@@ -193,3 +194,22 @@ def test_every_mode_is_listed() -> None:
         if re.match(r"\| `(mode|calculation)`", line)
     ]
     assert {*MERGE_MODES, *calculation_modes()} - set(SPAN.findall("\n".join(rows))) == set()
+
+
+WITH_CARDS = [path for path in card_table.DOCUMENTS if card_table.BEGIN in text_of(path)]
+
+
+@pytest.mark.parametrize("path", WITH_CARDS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_table_of_cards_is_what_the_plan_says(path: Path) -> None:
+    """`python -m studies.preflight.card_table --write` brings it up to date."""
+    assert card_table.document_with(path, text_of(path)) == text_of(path)
+
+
+def test_the_table_of_cards_is_in_a_document_and_can_be_out_of_date() -> None:
+    (path, *_) = WITH_CARDS
+    old = text_of(path).replace("| 8 GB |", "| 9 GB |")
+    assert old != text_of(path)
+    assert card_table.document_with(path, old) == text_of(path)
+    japanese = card_table.BEGIN + card_table.END
+    assert "| GPU |" in card_table.document_with(ROOT / "README.ja.md", japanese)
+    assert card_table.document_with(path, "nothing marked") == "nothing marked"

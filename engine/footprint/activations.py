@@ -16,6 +16,10 @@ UNET_ELEMENTS: Mapping[FamilyName, float] = {"sd1": 8340.0, "sd2": 8345.0, "sdxl
 """Numbers at a UNet's largest moment, for each row of a batch and each pixel of its latents."""
 DECODE_ELEMENTS = 1216.2
 """Numbers at the largest moment of the VAE's decoder, for each pixel of the pictures."""
+STRIP_ELEMENTS = 400.0
+"""The same of the decoder strip by strip, beside what one strip takes."""
+STRIP_BYTES = 160_000_000
+"""What a strip and the weights of its layer take besides, at most."""
 ENCODE_ELEMENTS = 771.0
 """Numbers at the largest moment of the VAE's encoder, for each pixel of the pictures."""
 LATENT_SIDE = 8
@@ -39,21 +43,27 @@ def unet_bytes(widths: Widths, precision: str, width: int, height: int, rows: in
     return int(rows * latents * UNET_ELEMENTS[widths.family] * share * FLOAT_BYTES[precision])
 
 
-def decode_bytes(widths: Widths, precision: str, width: int, height: int, pictures: int = 1) -> int:
+def decode_bytes(
+    widths: Widths, precision: str, width: int, height: int, pictures: int = 1, *, strips: bool = False
+) -> int:
     """Return the working memory of decoding pictures at once.
 
     Args:
         widths: Of the model.
         precision: fp32, fp16 or bf16: what the VAE computes in.
-        width: Of what is decoded at once, pictures or tiles, in pixels.
-        height: Of the same.
+        width: Of the pictures, in pixels.
+        height: Of the pictures, in pixels.
         pictures: Decoded at once.
+        strips: Whether the VAE works strip by strip, which takes less.
     """
-    return _vae_bytes(DECODE_ELEMENTS, widths, precision, pictures * width * height)
+    pixels = pictures * width * height
+    if strips:
+        return _vae_bytes(STRIP_ELEMENTS, widths, precision, pixels) + STRIP_BYTES
+    return _vae_bytes(DECODE_ELEMENTS, widths, precision, pixels)
 
 
 def encode_bytes(widths: Widths, precision: str, width: int, height: int, pictures: int = 1) -> int:
-    """Return the working memory of encoding pictures at once; the arguments are those of ``decode_bytes``."""
+    """Return the working memory of encoding pictures at once; the arguments are as for ``decode_bytes``."""
     return _vae_bytes(ENCODE_ELEMENTS, widths, precision, pictures * width * height)
 
 

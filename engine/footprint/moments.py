@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.architecture.widths import Widths
 from engine.footprint.activations import FLOAT_BYTES, decode_bytes, unet_bytes
 from engine.footprint.demand import Demand, Form
 from engine.footprint.weights import PartBytes, live_bytes
@@ -23,12 +22,20 @@ SCORING_BYTES = 300_000_000
 """Working memory of the scorers' encoders, which look at 16 pictures at a time."""
 VAE_PIXELS = 2**20
 """Pixels of all pictures that the VAE works on at once at most."""
-TILE_SIDE = 512
-"""The side in pixels of a tile that the VAE works on."""
+UNET, SCRATCH, PARENTS = "UNet", "scratch", "parents"
+"""Names of what is always there, with what libraries take."""
+TEXT, VAE, SCORERS = "text encoders", "VAE", "scorers"
+"""Names of what can wait in main memory."""
+CAN_WAIT = frozenset({TEXT, VAE, SCORERS})
+"""All of that."""
+WORKING = "working memory"
+"""Name of what networks make and drop while they work."""
 CUDA, LIBRARIES, GAPS = "CUDA", "libraries", "gaps"
 """Names of what is assumed and not counted."""
 ASSUMED = frozenset({CUDA, LIBRARIES, GAPS})
-"""All of it."""
+"""All of that."""
+ALWAYS = frozenset({CUDA, LIBRARIES, UNET, SCRATCH, PARENTS})
+"""Names of all that lies there at every moment."""
 
 
 def live_of(demand: Demand) -> PartBytes:
@@ -50,45 +57,27 @@ def moments_of(
     """
     live = live_of(demand)
     always = {CUDA: CONTEXT_BYTES} if is_gpu else {LIBRARIES: LIBRARY_BYTES}
-    always |= {"UNet": live.unet, "scratch": COMPUTE_BYTES + STREAM_BYTES * demand.parent_count * is_gpu}
-    can_wait = {"text encoders": live.text, "VAE": live.vae, "scorers": demand.scorers}
+    always |= {UNET: live.unet, SCRATCH: COMPUTE_BYTES + STREAM_BYTES * demand.parent_count * is_gpu}
+    can_wait = {TEXT: live.text, VAE: live.vae, SCORERS: demand.scorers}
     unet = unet_bytes(demand.widths, demand.precision, demand.width, demand.height, demand.rows * batch)
     working: dict[str, tuple[tuple[str, ...], int]] = {
-        "building": (("text encoders", "VAE"), 0),
+        "building": ((TEXT, VAE), 0),
         "rendering": ((), unet),
-        "decoding": (("VAE",), _decoding(demand, form, batch, decoded)),
-        "scoring": (("scorers",), SCORING_BYTES if demand.scorers else 0),
+        "decoding": (() if form.strips else (VAE,), _decoding(demand, form, batch, decoded)),
+        "scoring": ((SCORERS,), SCORING_BYTES if demand.scorers else 0),
     }
     for name, (present, memory) in working.items():
         there = {part: size for part, size in can_wait.items() if not form.waits or part in present}
-        yield name, always | there | {"working memory": memory, GAPS: int(memory * SPARE_SHARE)}
+        yield name, always | there | {WORKING: memory, GAPS: int(memory * SPARE_SHARE)}
 
 
 def _decoding(demand: Demand, form: Form, batch: int, decoded: int) -> int:
-    """The VAE's working memory, with its weights in half precision where it works in that, and the pictures."""
+    """The VAE's working memory, and the pictures that it makes."""
     width, height = demand.width, demand.height
     pictures = 3 * FLOAT_BYTES["fp32"] * width * height * batch
-    if form.tiled:
-        width, height = min(width, TILE_SIDE), min(height, TILE_SIDE)
-    weights = 0 if form.vae == "fp32" else live_of(demand).vae // 2
-    return decode_bytes(demand.widths, form.vae, width, height, decoded) + weights + pictures
+    return decode_bytes(demand.widths, form.vae, width, height, decoded, strips=form.strips) + pictures
 
 
 def decoded_at_once(width: int, height: int, pictures: int) -> int:
     """Return how many pictures of a size the VAE works on at once, where memory allows it."""
     return min(pictures, max(1, VAE_PIXELS // (width * height)))
-
-
-def rendering_room(widths: Widths, precision: str, width: int, height: int, pictures: int) -> int:
-    """Return the bytes of a device that making pictures of a size takes, with the gaps.
-
-    Args:
-        widths: Of the model.
-        precision: Of UNet and text encoders.
-        width: Of the pictures, in pixels.
-        height: Of the pictures, in pixels.
-        pictures: Made at once.
-    """
-    working = unet_bytes(widths, precision, width, height, 2 * pictures)
-    decoding = decode_bytes(widths, "fp32", width, height, decoded_at_once(width, height, pictures))
-    return int(max(working, decoding) * (1 + SPARE_SHARE))

@@ -14,13 +14,12 @@ RESIDENCES: Final[tuple[Residence, ...]] = ("device", "host", "disk")
 PARENTS: Final = (AUTO, *RESIDENCES)
 """Where parents can be asked to lie."""
 ENCODERS: Final = (AUTO, "device", "host")
-"""Where text encoders, the VAE and the scorers' encoders can be asked to wait while others are at work."""
+"""Where text encoders, VAE and the scorers' encoders can be asked to wait while others are at work."""
 VAE_PRECISIONS: Final = (AUTO, "fp32", "fp16", "bf16")
-"""In which number format a VAE can be asked to work; `auto` is fp32 until memory is short, then fp16."""
-VAE_TILES: Final = (AUTO, "on", "off")
-"""Whether a VAE can be asked to work in tiles; `auto` is off until memory is still short."""
+"""In which number format a VAE can be asked to work; `auto` is fp32, and fp16 where not even that in strips fits."""
 SPEEDS: Final = (AUTO, "eager", "compile")
-"""Whether the UNet can be asked to be compiled."""
+"""How the UNet can be called: as it is, or with compiled blocks, which on CUDA are recorded as CUDA graphs too; `auto`
+is `eager`, whose pictures are those of every earlier version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +32,6 @@ class MemoryOptions:
     """One of ``ENCODERS``."""
     vae_precision: str = AUTO
     """One of ``VAE_PRECISIONS``."""
-    vae_tiles: str = AUTO
-    """One of ``VAE_TILES``."""
 
 
 ANYTHING = MemoryOptions()

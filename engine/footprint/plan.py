@@ -1,9 +1,9 @@
 """What lies where while a study runs, and how much of it fits: worked out from counted bytes, without a device.
 
 A trial has moments: the model is built, the UNet works, the VAE works, scorers look. At each of them other things lie
-on the device. What can wait elsewhere does so in the order that changes least: first parents lie in main memory in part
-or whole, then text encoders, VAE and the scorers' encoders wait there while others are at work, then the VAE works in
-half precision, then in tiles.
+on the device. What is short of room leaves it in the order that changes least: first parents lie in main memory in part
+or whole; then the VAE works in strips, which gives the same pictures up to rounding; then text encoders, VAE and the
+scorers' encoders wait in main memory while others are at work; then the VAE works in half precision.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from engine.footprint.demand import Demand, Form, Room
-from engine.footprint.moments import ASSUMED, LIBRARY_BYTES, STREAM_BYTES, decoded_at_once, live_of, moments_of
+from engine.footprint.demand import USUAL_BATCH, Demand, Form, Room
+from engine.footprint.moments import (
+    ALWAYS,
+    ASSUMED,
+    CAN_WAIT,
+    LIBRARY_BYTES,
+    PARENTS,
+    STREAM_BYTES,
+    decoded_at_once,
+    live_of,
+    moments_of,
+)
 from engine.footprint.options import AUTO, Residence
 
 RAM_SPARE = 2_000_000_000
 """Main memory that is left free for everything else that runs."""
-USUAL_BATCH = 4
-"""Pictures at once for which memory is kept free, where a study has as many."""
 BUS_RATE = 12e9
 """Bytes a second from main memory to a GPU: PCIe 3.0 with 16 lanes, or 4.0 with 8. Assumed."""
 DISK_RATE = 2e9
@@ -57,10 +65,23 @@ class MemoryPlan:
         return "host" if self.on_host else "device"
 
     @property
+    def first(self) -> Residence:
+        """Where parents go first; what finds no room there goes on to the next."""
+        if self.on_device or not self.demand.parents.total:
+            return "device"
+        return "host" if self.on_host else "disk"
+
+    @property
+    def spare(self) -> int:
+        """Bytes of the device that have to stay free beside parents and all that is always there."""
+        there = ALWAYS if self.form.waits else ALWAYS | CAN_WAIT
+        return self.peak - sum(size for name, size in self.moments["building"].items() if name in there)
+
+    @property
     def moments(self) -> dict[str, dict[str, int]]:
         """What lies on the device, in bytes by name, at each moment of a trial, by the name of the moment."""
         named = moments_of(self.demand, self.form, is_gpu=self.room.is_gpu, batch=self.batch, decoded=self.decoded)
-        return {name: lying | {"parents": self.on_device} for name, lying in named}
+        return {name: lying | {PARENTS: self.on_device} for name, lying in named}
 
     @property
     def tightest(self) -> str:
@@ -83,10 +104,7 @@ class MemoryPlan:
         """What lies in main memory beside a GPU, in bytes by name; on a CPU all lies there, as ``moments`` has it."""
         if not self.room.is_gpu:
             return {}
-        live = live_of(self.demand)
-        waiting = live.text + live.vae + self.demand.scorers if self.form.waits else 0
-        passing = STREAM_BYTES * self.demand.parent_count
-        return {"libraries": LIBRARY_BYTES, "parents": self.on_host, "waiting": waiting, "scratch": passing}
+        return {"parents": self.on_host} | _beside_parents(self.demand, self.form)
 
     @property
     def fits(self) -> bool:
@@ -127,20 +145,27 @@ def choose(demand: Demand, room: Room) -> MemoryPlan:
 
 def _plan(demand: Demand, room: Room, form: Form, left: int) -> MemoryPlan:
     """The plan for one picture at once, where the device has some bytes left for parents."""
-    near, on_host, in_files = _parents(demand, room, left)
+    spare = room.ram - RAM_SPARE - sum(_beside_parents(demand, form).values())
+    near, on_host, in_files = _parents(demand, room, left, max(spare, 0))
     return MemoryPlan(
         demand=demand, room=room, form=form, batch=1, decoded=1, on_device=near, on_host=on_host, in_files=in_files
     )
 
 
-def _parents(demand: Demand, room: Room, left: int) -> tuple[int, int, int]:
-    """The bytes of parents on the device, in main memory beside it, and in the files."""
+def _beside_parents(demand: Demand, form: Form) -> dict[str, int]:
+    """What lies in main memory beside a GPU, but for the parents."""
+    live = live_of(demand)
+    waiting = live.text + live.vae + demand.scorers if form.waits else 0
+    return {"libraries": LIBRARY_BYTES, "waiting": waiting, "scratch": STREAM_BYTES * demand.parent_count}
+
+
+def _parents(demand: Demand, room: Room, left: int, spare: int) -> tuple[int, int, int]:
+    """The bytes of parents on the device, in main memory beside it, and in the files, where there is so much room."""
     whole, asked = demand.parents.total, demand.asked.parents
     if not room.is_gpu and asked == "host":  # its main memory is the device
         return whole, 0, 0
     near = min(max(left, 0), whole) if asked in (AUTO, "device") else 0
-    spare = max(room.ram - RAM_SPARE - LIBRARY_BYTES, 0) if room.is_gpu and asked != "disk" else 0
-    on_host = min(whole - near, spare)
+    on_host = min(whole - near, spare) if room.is_gpu and asked != "disk" else 0
     return near, on_host, whole - near - on_host
 
 
@@ -149,14 +174,13 @@ def _forms(demand: Demand, room: Room) -> Iterator[Form]:
     asked = demand.asked
     waits = (False, True) if asked.encoders == AUTO else (asked.encoders == "host",)
     waits = waits if room.is_gpu else (False,)
-    formats = ("fp32", "fp16") if asked.vae_precision == AUTO else (asked.vae_precision,)
-    tiles = (False, True) if asked.vae_tiles == AUTO else (asked.vae_tiles == "on",)
+    first = "fp32" if asked.vae_precision == AUTO else asked.vae_precision
+    if first == "fp32" and not waits[0]:
+        yield Form(waits=False, vae=first, strips=False)
     for one in waits:
-        yield Form(waits=one, vae=formats[0], tiled=tiles[0])
-    for vae in formats[1:]:
-        yield Form(waits=waits[-1], vae=vae, tiled=tiles[0])
-    for tiled in tiles[1:]:
-        yield Form(waits=waits[-1], vae=formats[-1], tiled=tiled)
+        yield Form(waits=one, vae=first, strips=True)  # as always where the VAE waits, or in half precision
+    if asked.vae_precision == AUTO:
+        yield Form(waits=waits[-1], vae="fp16", strips=True)
 
 
 def _with_largest_batch(plan: MemoryPlan, most: int) -> MemoryPlan:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Literal
 
@@ -50,18 +51,20 @@ def live_bytes(widths: Widths, precision: str, vae_precision: str) -> PartBytes:
         precision: fp32, fp16 or bf16, of UNet and text encoders.
         vae_precision: Of the VAE.
     """
-    counted = dict.fromkeys(PARTS, 0)
-    for key, shape in shapes(widths).items():
-        if fills(key, widths):
-            counted[part_of_key(key)] += prod(shape)
-    size = FLOAT_BYTES[precision]
-    vae = counted["vae"] * FLOAT_BYTES[vae_precision]
-    return PartBytes(unet=counted["unet"] * size, text=counted["text"] * size, vae=vae)
+    counted, size = _elements(widths), FLOAT_BYTES[precision]
+    vae = counted.vae * FLOAT_BYTES[vae_precision]
+    return PartBytes(unet=counted.unet * size, text=counted.text * size, vae=vae)
+
+
+@cache
+def _elements(widths: Widths) -> PartBytes:
+    """The same with one byte a number."""
+    return part_bytes((key, prod(shape)) for key, shape in shapes(widths).items() if fills(key, widths))
 
 
 def part_bytes(sizes: Iterable[tuple[str, int]]) -> PartBytes:
     """Return the bytes of keys by part; of pairs of a key and its bytes."""
-    counted: Mapping[Part, list[int]] = {part: [] for part in PARTS}
+    counted = dict.fromkeys(PARTS, 0)
     for key, size in sizes:
-        counted[part_of_key(key)].append(size)
-    return PartBytes(unet=sum(counted["unet"]), text=sum(counted["text"]), vae=sum(counted["vae"]))
+        counted[part_of_key(key)] += size
+    return PartBytes(unet=counted["unet"], text=counted["text"], vae=counted["vae"])

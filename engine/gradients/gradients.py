@@ -135,6 +135,7 @@ class Gradients:
                 remedy=f"give (n, 3, h, w) with sides that are multiples of {LATENT_STEP}",
             )
         device = self._engine.denoiser.device
+        self._engine.weights.fetch("vae")
         return Codec(self._engine.weights.live).encode(pictures.to(device, torch.float32))
 
     @contextmanager
@@ -144,6 +145,7 @@ class Gradients:
         """Build the recipe; within, backward passes count."""
         self._engine.build(recipe)
         weights = self._engine.weights
+        weights.fetch("vae")
         differentiation = Differentiation(weights, recipe, moves)
         with differentiation.collecting(), recomputing_blocks(weights.live, thrifty=thrifty):
             yield differentiation

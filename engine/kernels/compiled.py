@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -18,21 +18,20 @@ import torch
 from torch import Tensor
 
 from engine.arithmetic.weighted_sums import PlainSums, Term, base_first
+from engine.kernels.checking import KINDS, numbers, same_bits, weights
 from engine.kernels.compiler import library
 
 log = logging.getLogger(__name__)
 
-COMPILED_FROM = 1 << 22
-"""Elements of one tensor from which compiling pays; smaller models never start a compiler."""
+COMPILED_FROM = 1 << 24
+"""Elements of a model, or of one tensor, from which compiling pays; smaller models never start a compiler."""
 MOST_TERMS = 16
 """The C function takes so many terms."""
-KINDS: dict[torch.dtype, int] = {torch.float16: 0, torch.bfloat16: 1, torch.float32: 2}
-"""The C function's numbers of the dtypes."""
 LARGEST_WEIGHT = 3e38
 """Weights beyond float32 are left to the plain steps, which refuse them."""
 
 SOURCE = Path(__file__).with_name("weighted_sum.c")
-_PAST_CACHE_FROM = 1 << 19  # elements; a result that no cache keeps is written around it, which saves a read
+_PAST_CACHE_FROM = 1 << 18  # elements; a result that no cache keeps is written around it, which saves a read
 _WIDE = 32  # bytes of one such write
 _THREAD_SHARE = 1 << 20  # elements that are worth a thread
 _UNIT = 1 << 10  # shares are multiples of it, so that all begin as aligned as the first
@@ -109,46 +108,21 @@ def compiled_sums() -> CompiledSums | None:
 
 def agrees(sums: CompiledSums) -> bool:
     """Whether the function gives the bits of the plain steps, for all dtypes and numbers of all magnitudes."""
-    numbers = [_numbers(seed) for seed in range(3)]
+    drawn = [numbers(seed) for seed in range(3)]
     for kinds in itertools.product(KINDS, repeat=2):
-        pair = [tensor.to(kind) for tensor, kind in zip(numbers, kinds, strict=False)]
-        if not all(_agrees_for(sums, [*pair, numbers[2]], round_to, stored) for round_to, stored in _STORED):
+        tensors = [drawn[0].to(kinds[0]), drawn[1].to(kinds[1]), drawn[2]]
+        if not all(_agrees_for(sums, tensors, *stored) for stored in itertools.product(KINDS, repeat=2)):
             return False
     return True
-
-
-_STORED = tuple(itertools.product(KINDS, repeat=2))
 
 
 def _agrees_for(sums: CompiledSums, tensors: list[Tensor], round_to: torch.dtype, stored: torch.dtype) -> bool:
     plain = PlainSums(torch.device("cpu"), round_to)
-    for terms in _checked_terms(tensors):
+    for shares in (shares for count in (1, 2, 3) for shares in weights(count)):
+        terms = base_first(list(zip(tensors, shares, strict=False)))
         found, expected = (torch.empty(tensors[0].numel(), dtype=stored) for _ in range(2))
         sums.write(terms, round_to, found)
         plain.write(terms, expected)
-        if not torch.equal(_bits(found), _bits(expected)):
+        if not same_bits(found, expected):
             return False
     return True
-
-
-def _checked_terms(tensors: list[Tensor]) -> Iterator[list[Term]]:
-    """One, two and three terms, with weights that sum to 1 and with others."""
-    for weights in ((0.7,), (0.7, 0.3), (0.3, 0.6), (0.7, 0.3, -0.15)):
-        yield base_first(list(zip(tensors, weights, strict=False)))
-
-
-def _numbers(seed: int) -> Tensor:
-    """Numbers of both signs and of magnitudes from 2**-30 to 2**17: float16 rounds some to 0, some to infinity.
-
-    They are made of whole numbers, in an odd count, so that there is a part after the last whole vector.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    whole = torch.randint(-(1 << 23), 1 << 23, (4099,), generator=generator).float()
-    return whole * torch.exp2(torch.randint(-53, -5, (4099,), generator=generator).float())
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    """The bits of all numbers; those of a NaN (here infinity less infinity) may be any."""
-    return tensor.nan_to_num(nan=0.5, posinf=torch.inf, neginf=-torch.inf).view(
-        torch.int32 if tensor.dtype == torch.float32 else torch.int16
-    )

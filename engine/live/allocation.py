@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.footprint.machine import available_ram, free_memory
+from engine.footprint.machine import available_ram, total_memory
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +69,25 @@ class Memory:
         return tensor
 
     def free_on_device(self) -> int:
-        """Return the bytes that can still be allocated on the device, what torch holds ready among them."""
+        """Return the bytes that can still be allocated on the device, what torch holds ready among them.
+
+        A limit that torch was given for this process counts.
+        """
         if self.device.type != "cuda":
             return self.free_on_host()
-        held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return free_memory(self.device) + held
+        free, total = torch.cuda.mem_get_info(self.device)
+        allocated = torch.cuda.memory_allocated(self.device)
+        left = int(free) + torch.cuda.memory_reserved(self.device) - allocated
+        if share := getattr(torch.cuda, "get_per_process_memory_fraction", None):  # not in the oldest torch
+            left = min(left, int(share(self.device) * total) - allocated)
+        return left
+
+    def total_on_device(self) -> int:
+        """Return the bytes that the device has, used or free."""
+        return total_memory(self.device)
 
     def free_on_host(self) -> int:
-        """Return the bytes of main memory that can be had without swapping."""
+        """Return the bytes of main memory that can be had without swapping, within this process's container."""
         return available_ram()
 
     def give_back(self) -> None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
-from typing import Final
 
 import torch
 
 from engine.architecture.layout import UNET, VAE
-from engine.architecture.widths import FamilyName
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint
 from engine.errors import EngineError
-from engine.footprint.moments import rendering_room
-from engine.footprint.options import RESIDENCES, Residence
+from engine.footprint.demand import Demand, Room, usual_demand
+from engine.footprint.machine import total_ram
+from engine.footprint.moments import CONTEXT_BYTES, LIBRARY_BYTES
+from engine.footprint.options import AUTO, RESIDENCES
+from engine.footprint.plan import choose
+from engine.footprint.weights import part_bytes
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import Region, memory_order
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
-
-USUAL_SIZES: Final[Mapping[FamilyName, tuple[int, int]]] = {"sd1": (512, 768), "sd2": (768, 768), "sdxl": (1024, 1024)}
-"""Width and height of the picture for which memory stays free where "auto" decides, by the family of the model."""
-_NAMES = {torch.float16: "fp16", torch.bfloat16: "bf16"}
+from engine.merging.evaluate import DTYPES
 
 
 class FirstReading:
@@ -52,6 +52,7 @@ def make_room_for(
     *,
     parents: str,
     with_vae: bool,
+    expects: Demand | None = None,
 ) -> tuple[list[Region], Parents]:
     """Return the regions of a live model, the VAE's last, and its parents, which lie in their files.
 
@@ -60,27 +61,43 @@ def make_room_for(
         checkpoints: by the names that recipes use.
         dtype: of UNet and text encoders.
         memory: where memory comes from.
-        parents: one of ``engine.footprint.options.PARENTS``; "auto": on the device as much as leaves room for
-            rendering a picture of the family's usual size, then in main memory as much as there is.
+        parents: one of ``PARENTS``.
         with_vae: whether the VAE is merged of the parents'.
+        expects: what will be rendered; None: pictures of the family's usual size.
 
     Raises:
         CheckpointError: a file cannot be read.
         EngineError: the device has too little memory for the live model.
     """
+    room = _room(memory, expects)  # a CPU's memory is taken when it is first written, so what was free before counts
     regions = _regions(live, dtype, memory)
-    known: dict[str, Residence] = {residence: residence for residence in RESIDENCES}
-    room = None if parents in known else _room(live, dtype)
-    kept = Parents.of(checkpoints, live.shapes, memory, known.get(parents, RESIDENCES[0]), room)
+    kept = Parents.of(checkpoints, live.shapes, memory, RESIDENCES[0])
     for region in regions if with_vae else regions[:-1]:
         kept.add(region)
+    kept.plan = plan = choose(_demand(live, dtype, kept, parents, expects), room)
+    kept.residence = plan.first if parents == AUTO else next(one for one in RESIDENCES if one == parents)
+    kept.room = plan.spare if parents == AUTO else None
     return regions, kept
 
 
-def _room(live: LiveModel, dtype: torch.dtype) -> int:
-    """Bytes that rendering one picture takes."""
-    width, height = USUAL_SIZES[live.family.name]
-    return rendering_room(live.family.widths, _NAMES.get(dtype, "fp32"), width, height, 1)
+def _room(memory: Memory, expects: Demand | None) -> Room:
+    """The memory that this engine may have; what libraries take already is not taken twice."""
+    device, ram = memory.free_on_device(), memory.free_on_host()
+    if expects and expects.device_sharers > 1:
+        device = min(device, memory.total_on_device() // expects.device_sharers)
+    if expects and expects.ram_sharers > 1:
+        ram = min(ram, total_ram() // expects.ram_sharers)
+    if not memory.separate:
+        return Room(device=min(device, ram) + LIBRARY_BYTES, ram=ram, is_gpu=False)
+    return Room(device=device + CONTEXT_BYTES, ram=ram + LIBRARY_BYTES, is_gpu=True)
+
+
+def _demand(live: LiveModel, dtype: torch.dtype, kept: Parents, parents: str, expects: Demand | None) -> Demand:
+    """What this engine asks of memory: as expected, or usual pictures and a UNet that moves."""
+    widths, precision = live.family.widths, next((name for name, one in DTYPES.items() if one == dtype), "fp32")
+    moved = part_bytes((key, size) for key, size in kept.sizes().items() if key.startswith(UNET))
+    demand = replace(expects, widths=widths, precision=precision) if expects else usual_demand(widths, precision, moved)
+    return replace(demand, parent_count=len(kept.files), asked=replace(demand.asked, parents=parents))
 
 
 def _regions(live: LiveModel, dtype: torch.dtype, memory: Memory) -> list[Region]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.footprint.options import RESIDENCES, Residence
-from engine.footprint.plan import RAM_SPARE
+from engine.footprint.plan import RAM_SPARE, MemoryPlan
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.memory import Region, element_of
 from engine.live.streaming import Streamer
@@ -74,6 +74,7 @@ class Parents:
         streamer: brings what is not close to the device.
         homes: where the parents of every key lie.
         room: bytes of the device to leave free; None where the residence was asked for.
+        plan: what was planned to lie where, which `residence` and `room` follow at first.
     """
 
     memory: Memory
@@ -83,6 +84,7 @@ class Parents:
     residence: Residence
     streamer: Streamer
     room: int | None = None
+    plan: MemoryPlan | None = None
     homes: dict[str, Home] = field(default_factory=dict[str, Home])
     _segments: dict[str, _Segment] = field(default_factory=dict[str, "_Segment"])
     _changed_once: set[str] = field(default_factory=set[str])
@@ -175,8 +177,8 @@ class Parents:
         self._changed_once.update(keys)
         if self.residence == "disk":
             return
-        segments = {id(found): found for found in map(self._segments.__getitem__, again) if self._is_far(found)}
-        for stretch in _stretches(self._segments.values(), set(segments)):
+        far = {id(segment) for segment in map(self._segments.__getitem__, again) if self._is_far(segment)}
+        for stretch in _stretches(self._segments.values(), far) if far else ():
             self._bring(stretch)
 
     def make_room(self) -> bool:
@@ -242,9 +244,12 @@ class Parents:
             return
         step = 2 if residence == "device" and not self.memory.separate else 1
         self.residence = RESIDENCES[min(RESIDENCES.index(residence) + step, len(RESIDENCES) - 1)]
-        level = logging.WARNING if self.room is None else logging.INFO
-        text = 'the parents do not all fit with parents = "%s": the rest is kept as with "%s"'
-        log.log(level, text, residence, self.residence)
+        log.log(
+            logging.WARNING if self.room is None else logging.INFO,  # "auto" promises no place
+            'the parents do not all fit with parents = "%s": the rest is kept as with "%s"',
+            residence,
+            self.residence,
+        )
 
     # ------------------------------------------------------------------------------------------------ segments
 

@@ -10,7 +10,7 @@ from engine.architecture.widths import Shape
 from engine.live.memory import Region, Run
 from engine.live.parents import Parents
 from engine.live.streaming import Piece
-from engine.merging.evaluate import Arithmetic, Known
+from engine.merging.evaluate import Arithmetic, Known, PlainSum
 from engine.modes.rows import TensorRow
 
 RunDone = Callable[[Region, Run], None]
@@ -46,23 +46,31 @@ class Rewriter:
         """
         for region in self._regions:
             far: list[Run] = []
+            near: list[Run] = []
             for run in region.runs(changed, self._parents.homes):
-                if run.row.is_plain and not self._parents.is_near(run.keys[0]):
-                    far.append(run)
+                if not run.row.is_plain:
+                    self._rewrite_key(region, run, known)
+                    done(region, run)
                 else:
-                    self._rewrite(region, run, known)
+                    (near if self._parents.is_near(run.keys[0]) else far).append(run)
+            for some in self._together(near):
+                self._arithmetic.evaluate_all([self._sum(region, run) for run in some])
+                for run in some:
                     done(region, run)
             if far:
                 self._rewrite_streamed(region, far, done)
 
-    def _rewrite(self, region: Region, run: Run, known: Known) -> None:
-        if not run.row.is_plain:
-            self._rewrite_key(region, run, known)
-            return
+    def _together(self, runs: list[Run]) -> list[list[Run]]:
+        """On a GPU all at once, with as few launches as possible; else one by one, so that what is done is known."""
+        if self._regions[0].live.is_cuda:
+            return [runs] if runs else []
+        return [[run] for run in runs]
+
+    def _sum(self, region: Region, run: Run) -> PlainSum:
         home = self._parents.homes[run.keys[0]]
         span = slice(run.start - home.start, run.end - home.start)
         read = lambda name: home.tensors[self._parents.number[name]][span]  # noqa: E731
-        self._arithmetic.evaluate(run.row, read, region.live[run.start : run.end])
+        return PlainSum(row=run.row, read=read, out=region.live[run.start : run.end])
 
     def _rewrite_key(self, region: Region, run: Run, known: Known) -> None:
         (key,) = run.keys

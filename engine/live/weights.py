@@ -17,7 +17,9 @@ from torch import Tensor
 from engine.architecture.widths import Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, EngineError, RecipeError
+from engine.footprint.demand import Demand
 from engine.footprint.options import Residence
+from engine.footprint.plan import MemoryPlan
 from engine.live.addresses import Addresses
 from engine.live.allocation import OUT_OF_MEMORY, Memory
 from engine.live.loading import FirstReading, make_room_for
@@ -25,7 +27,7 @@ from engine.live.memory import Region, Run
 from engine.live.model import LiveModel
 from engine.live.parents import Parents
 from engine.live.parking import TEXT, VAE_PART, Parking
-from engine.live.report import MemoryReport
+from engine.live.residence import MemoryReport
 from engine.live.rewriting import Rewriter, RunDone
 from engine.merging.evaluate import DTYPES, Arithmetic, Known, do_prepass
 from engine.merging.folded import MergePlan, RunPrepass, plan_for
@@ -92,6 +94,7 @@ class LiveWeights:
         round_to: str = "fp16",
         vae: Mapping[str, Tensor] | None = None,
         parents: str = "auto",
+        expects: Demand | None = None,
         progress: BytesRead | None = None,
         memory: Memory | None = None,
     ) -> LiveWeights:
@@ -104,8 +107,8 @@ class LiveWeights:
             dtype: of UNet and text encoder; the VAE is float32, since decoding in fp16 can overflow.
             round_to: fp16, bf16 or fp32: what exports are written in, so what every built value is rounded to.
             vae: what ``use_vae`` takes; None: the merged one.
-            parents: where parents that change again and again lie; one of
-                ``engine.footprint.options.PARENTS``.
+            parents: where parents that change again and again lie; one of ``PARENTS``.
+            expects: what will be rendered, for what is left to the memory there is; None: usual pictures.
             progress: called with (bytes read, bytes in all) while the first build reads the parents.
             memory: where memory comes from; None: the device's own.
 
@@ -114,12 +117,15 @@ class LiveWeights:
             EngineError: the device has too little memory for the live model.
         """
         memory = memory or Memory(device)
-        regions, kept = make_room_for(live, checkpoints, dtype, memory, parents=parents, with_vae=vae is None)
+        regions, kept = make_room_for(
+            live, checkpoints, dtype, memory, parents=parents, with_vae=vae is None, expects=expects
+        )
         for region in regions:
             for key in region.sizes:
                 live.bind(key, region.view(key, region.live))
         live.fill_buffers(device)
-        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to]), kept, progress)
+        elements = sum(region.length for region in regions)
+        weights = cls(live, regions, Arithmetic(device, DTYPES[round_to], elements=elements), kept, progress)
         weights.use_vae(vae)
         return weights
 
@@ -127,6 +133,11 @@ class LiveWeights:
     def residence(self) -> Residence:
         """Where parents are brought that change again and again; less near than at first, once memory ran out."""
         return self._parents.residence
+
+    @property
+    def planned(self) -> MemoryPlan | None:
+        """What was planned to lie where when the files were opened."""
+        return self._parents.plan
 
     def memory(self) -> MemoryReport:
         """Return what lies where."""

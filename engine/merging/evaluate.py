@@ -6,15 +6,17 @@ dtype (``engine.arithmetic.weighted_sums``). So a candidate in memory is exactly
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from engine.architecture.widths import Shape
-from engine.arithmetic.weighted_sums import PlainSums, base_first
+from engine.arithmetic.weighted_sums import PlainSums, Term, base_first
 from engine.kernels.compiled import COMPILED_FROM, CompiledSums, compiled_sums
+from engine.kernels.device_sums import DeviceSums
 from engine.merging.folded import RunPrepass
 from engine.merging.sources import as_shape
 from engine.modes.record import Operands, PrepassKey
@@ -34,10 +36,26 @@ NOTHING: Known = MappingProxyType({})
 """What is known where no run has a pre-pass."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainSum:
+    """A plain row to evaluate.
+
+    Attributes:
+        row: its terms are models.
+        read: gives flat tensors as long as ``out``, of any dtypes.
+        out: flat.
+    """
+
+    row: TensorRow
+    read: Read
+    out: Tensor
+
+
 class Arithmetic:
     """Evaluates rows on one device, with scratch memory of its own.
 
-    On the CPU, large tensors are summed in one pass where a C compiler is at hand (``engine.kernels.compiled``).
+    Large tensors are summed in one pass: on the CPU where a C compiler is at hand (``engine.kernels.compiled``), on a
+    GPU where Triton is (``engine.kernels.device_sums``).
 
     Attributes:
         round_to: the dtype every result is rounded to, whatever dtype it is stored in.
@@ -45,14 +63,19 @@ class Arithmetic:
     Args:
         device: of all tensors.
         round_to: see above.
-        compiled: whether to look for a compiler.
+        elements: of the whole model, if it is known: compiling pays for large ones alone.
+        compiled: whether to compile at all.
     """
 
-    def __init__(self, device: torch.device, round_to: torch.dtype, *, compiled: bool = True) -> None:
+    def __init__(
+        self, device: torch.device, round_to: torch.dtype, *, elements: int = 0, compiled: bool = True
+    ) -> None:
         self.round_to = round_to
         self._plain = PlainSums(device, round_to)
+        self._elements = elements
         self._may_compile = compiled and device.type == "cpu"
         self._compiled: CompiledSums | None = None
+        self._on_device = DeviceSums(device, round_to) if compiled and device.type == "cuda" else None
 
     @property
     def scratch(self) -> int:
@@ -68,15 +91,30 @@ class Arithmetic:
             read: gives flat tensors as long as ``out``, of any dtypes.
             out: flat.
         """
-        terms = [(read(str(term)), weight) for term, weight in row.terms]
-        ordered = base_first(terms) if terms else []
-        if self._may_compile and out.numel() >= COMPILED_FROM:
+        one = PlainSum(row=row, read=read, out=out)
+        if row.shift:
+            self._write(row, _ordered_terms(one), out)
+        else:
+            self.evaluate_all([one])
+
+    @torch.no_grad()
+    def evaluate_all(self, sums: Sequence[PlainSum]) -> None:
+        """Write several plain rows; on a GPU with one launch for all that are alike in their dtypes."""
+        ordered = [_ordered_terms(one) for one in sums]
+        on_device = self._on_device
+        written = on_device.write([(t, o.out) for o, t in zip(sums, ordered, strict=True)]) if on_device else None
+        for number, (one, terms) in enumerate(zip(sums, ordered, strict=True)):
+            if not (written and written[number]):
+                self._write(one.row, terms, one.out)
+
+    def _write(self, row: TensorRow, terms: Sequence[Term], out: Tensor) -> None:
+        if self._may_compile and max(out.numel(), self._elements) >= COMPILED_FROM:
             self._may_compile, self._compiled = False, compiled_sums()
-        if self._compiled and not row.shift and self._compiled.takes(ordered, out):
-            self._compiled.write(ordered, self.round_to, out)
+        if self._compiled and not row.shift and self._compiled.takes(terms, out):
+            self._compiled.write(terms, self.round_to, out)
             return
         shift = torch.tensor(row.shift, dtype=torch.float32, device=out.device) if row.shift else None
-        self._plain.write(ordered, out, shift)
+        self._plain.write(terms, out, shift)
 
     @torch.no_grad()
     def evaluate_key(
@@ -97,6 +135,11 @@ class Arithmetic:
             return
         value = _Evaluation(key, read, shape, known, out.device).row(row)
         out.copy_(value.reshape(-1).to(self.round_to))
+
+
+def _ordered_terms(one: PlainSum) -> list[Term]:
+    terms = [(one.read(str(term)), weight) for term, weight in one.row.terms]
+    return base_first(terms) if terms else []
 
 
 def known_of(plans: Mapping[int, RunPrepass], read: Callable[[str, str], Tensor], shapes: Mapping[str, Shape]) -> Known:

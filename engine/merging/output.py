@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -222,7 +223,8 @@ class _FoldedValues:
 
     def __init__(self, plan: MergePlan, models: Mapping[str, Checkpoint], dtype: torch.dtype) -> None:
         self._plan, self._models = plan, models
-        self._arithmetic = Arithmetic(torch.device("cpu"), dtype)
+        elements = sum(map(prod, plan.shapes.values()))
+        self._arithmetic = Arithmetic(torch.device("cpu"), dtype, elements=elements)
         self._dtype = dtype
         self._scratch = Scratch()
         read = lambda name, key: models[name].read(key)  # noqa: E731

@@ -7,7 +7,8 @@ concatenated along their width.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel
 
     from engine.prompts.embeddings import EmbeddingFolder
+
+
+AtWork = Callable[[], AbstractContextManager[None]]
+"""``with at_work():`` the text encoders are where they work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +95,19 @@ class Conditioner:
         text: One text encoder, read as in SD1, or all towers of a model, in the order in which their outputs are
             concatenated; of two, the first takes an embedding's ``clip_l`` and the second its ``clip_g``.
         embeddings: What prompts may name beside words.
+        at_work: Entered while the text encoders work, and not when everything is known.
     """
 
     def __init__(
-        self, text: CLIPTextModel | Sequence[ReadableEncoder], embeddings: EmbeddingFolder | None = None
+        self,
+        text: CLIPTextModel | Sequence[ReadableEncoder],
+        embeddings: EmbeddingFolder | None = None,
+        at_work: AtWork = nullcontext,
     ) -> None:
         towers: Sequence[ReadableEncoder] = text if isinstance(text, Sequence) else (Tower(model=text),)
         names = PAIR if len(towers) == len(PAIR) else (SINGLE,)
         self._encoders = [ChunkEncoder(t, embeddings, vectors=n) for t, n in zip(towers, names, strict=True)]
-        self._embeddings = embeddings
+        self._embeddings, self._at_work = embeddings, at_work
         self._known: dict[tuple[Texts, int, str], dict[tuple[Chunk, ...], _Result]] = {}
 
     def __len__(self) -> int:
@@ -161,7 +170,8 @@ class Conditioner:
         if not missing:
             return
         chunks = list(dict.fromkeys(chunk for texts in missing for text in texts for chunk in text))
-        outputs = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
+        with self._at_work():
+            outputs = [encoder.encode(chunks, clip_skip) for encoder in self._encoders]
         for texts in missing:
             sides = [weighted(texts, {c: one.states for c, one in output.items()}, emphasis) for output in outputs]
             self._known[texts, clip_skip, emphasis] = {

@@ -62,7 +62,7 @@ class Denoiser:
         family: What the model is and what its UNet predicts.
         levels: The noise levels the model was trained on.
         conditioner: Encodes prompts.
-        speed: How the UNet is called, one of ``engine.rendering.speed.unet_calls.SPEEDS``.
+        speed: How the UNet is called, one of ``engine.footprint.options.SPEEDS``.
         packing: How rows of several lengths go through the UNet; None: as is fastest on its device.
 
     Attributes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -15,8 +17,10 @@ from engine.prompts.encoders import towers_of
 from engine.rendering.batches import MOST_SHOTS, in_pieces, most_at_once
 from engine.rendering.denoiser import Denoiser, UnetModel
 from engine.rendering.first_pass import first_pass, groups_of, picture_size_of
+from engine.rendering.presence import Presence, Residence
 from engine.rendering.second_pass import SecondPass
 from engine.rendering.vae_codec import Codec, PicturesDone, VaeModel, refuse_broken
+from engine.rendering.vae_forms import VaeForms
 from engine.sampling.sigmas import levels_of
 from engine.shots.shot import Shot
 
@@ -36,6 +40,23 @@ class RenderModel(UnetModel, VaeModel, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySettings:
+    """How rendering uses a device's memory.
+
+    Attributes:
+        vae_precision: The number format in which the VAE works, one of ``engine.footprint.options.VAE_PRECISIONS``.
+        encoders: Where text encoders and VAE wait, one of ``engine.footprint.options.ENCODERS``.
+    """
+
+    vae_precision: str = "auto"
+    encoders: str = "auto"
+
+
+ALL_AUTO = MemorySettings()
+"""The settings that change nothing as long as there is memory."""
+
+
 class Renderer:
     """Renders shots with one live model, whose weights may change between calls.
 
@@ -44,7 +65,9 @@ class Renderer:
         family: What the model is and what its UNet predicts; None: an SD1 model that predicts noise.
         embeddings: What prompts and negatives may name beside words.
         upscalers: The model files that second passes may enlarge with.
-        speed: How the UNet is called, one of ``engine.rendering.speed.unet_calls.SPEEDS``.
+        residence: Moves parts of the model off the device; None: they stay.
+        settings: How memory is used.
+        speed: How the UNet is called, one of ``engine.footprint.options.SPEEDS``.
 
     Attributes:
         denoiser: The model's guided denoiser.
@@ -57,19 +80,33 @@ class Renderer:
         *,
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
+        residence: Residence | None = None,
+        settings: MemorySettings = ALL_AUTO,
         speed: str = "auto",
     ) -> None:
         family = family or ModelFamily(widths=SD1)
-        conditioner = Conditioner(towers_of(model, family), embeddings)
+        self._presence = Presence(residence, settings.encoders)
+        at_work = partial(self._presence.at_work, "text")
+        conditioner = Conditioner(towers_of(model, family), embeddings, at_work)
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
         self.denoiser = Denoiser(model, family, levels, conditioner, speed=speed)
-        self._codec = Codec(model)
+        self._forms = VaeForms(settings.vae_precision, self.denoiser.device)
+        self._codec = Codec(model, self._forms, self._presence)
         self._second = SecondPass(self.denoiser, self._codec, upscalers)
         self._shots_at_once = MOST_SHOTS
 
     def forget_text(self) -> None:
         """Drop the remembered conditioning: the text encoder's weights have changed."""
         self.denoiser.forget_text()
+
+    def forget_vae(self) -> None:
+        """Try number formats again in which the VAE overflowed: its weights have changed."""
+        self._forms.forget()
+
+    @property
+    def vae_form(self) -> str:
+        """In which form the VAE works now, such as ``fp32`` or ``fp16 in strips``."""
+        return str(self._forms)
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
         """Make the pictures.
@@ -88,13 +125,23 @@ class Renderer:
                 a single picture, or pictures that came out NaN or infinite (every such shot is named).
         """
         width, height = picture_size_of(shots)
-        # outside of inference mode, so that they can be worked on afterwards
-        pictures = torch.empty(len(shots), 3, height, width, device=self.denoiser.device)
+        self._presence.send_away("vae")
+        pictures = self._empty(len(shots), height, width)
         with torch.inference_mode():
             self._second.refuse_unknown(shots)
             for group in groups_of(shots):
                 self._render_group(shots, group, pictures, progress)
         return pictures
+
+    def _empty(self, count: int, height: int, width: int) -> Tensor:
+        """Memory for pictures; made outside of inference mode, so that they can be worked on afterwards."""
+        made: list[Tensor] = []
+
+        def make(_: list[int]) -> None:
+            made.append(torch.empty(count, 3, height, width, device=self.denoiser.device))
+
+        in_pieces([0], 1, make, self._presence.make_room)
+        return made[0]
 
     def _render_group(
         self, shots: Sequence[Shot], group: list[int], pictures: Tensor, progress: PicturesDone | None
@@ -108,7 +155,7 @@ class Renderer:
         first = shots[group[0]]
         pixels = max(pictures[0, 0].numel(), first.width * first.height)
         most = min(self._shots_at_once, most_at_once(pixels, self.denoiser.device))
-        fitted = in_pieces(group, most, make)
+        fitted = in_pieces(group, most, make, self._presence.make_room)
         if fitted < most:  # remembered, so that later calls batch, and thus round, in the same way
             self._shots_at_once = fitted
 

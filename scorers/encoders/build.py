@@ -15,6 +15,8 @@ from scorers.encoders.weights_file import WeightsFile
 from scorers.errors import ScorerError
 
 VISUAL = "visual."
+PIECE = 1 << 20
+"""How many numbers are looked at once, when weights are checked."""
 
 
 def built(
@@ -47,7 +49,8 @@ def built(
     check_weights(file.path, config.name, _shapes(file, origins), whole, used)
     part, cut = (model, 0) if text else (model.visual, len(VISUAL))
     weights = {name: file.take(origins[name], dtype if whole[name].dim() else torch.float32) for name in used}
-    refuse_broken(file.path, [name for name, weight in weights.items() if not _is_finite(weight)])
+    broken = [name for name, weight in weights.items() if not _is_finite(weight)]
+    refuse_broken(file.path, broken, half=dtype != torch.float32)
     part.load_state_dict({name[cut:]: weight for name, weight in weights.items()}, strict=True, assign=True)
     _fill_buffers(part, config.name)
     return part
@@ -61,8 +64,9 @@ def _shapes(file: WeightsFile, origins: Mapping[str, Origin]) -> dict[str, Tenso
 
 
 def _is_finite(weight: Tensor) -> bool:
-    """Whether all numbers are finite; by their sum, which needs no memory beside them and cannot overflow."""
-    return not weight.is_floating_point() or bool(weight.sum(dtype=torch.float64).isfinite())
+    """Whether all numbers are finite, looked at in pieces: a large matrix at once takes its size again."""
+    pieces = weight.flatten().split(PIECE) if weight.is_floating_point() else ()
+    return all(bool(piece.isfinite().all()) for piece in pieces)
 
 
 def _empty(config: EncoderConfig) -> Any:

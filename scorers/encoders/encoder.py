@@ -33,8 +33,8 @@ CHUNK = 16
 """Pictures embedded at a time, where memory does not ask for fewer."""
 TEXTS = 1 << 16
 """Texts embedded at a time, where memory does not ask for fewer: all."""
-PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-"""The number formats that an encoder can run in."""
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""The number formats that an encoder can run in, by name."""
 OWN, POOLED = "", "pooled"
 """Names of the views that every encoder with a projection has: its own embedding, and the projection's input."""
 
@@ -60,7 +60,7 @@ class Encoder:
         weights_sha256: str,
         device: torch.device,
         views: Mapping[str, Tensor] | None = None,
-        precision: str = "float32",
+        precision: str = "fp32",
         *,
         waits: bool = False,
     ) -> None:
@@ -95,7 +95,7 @@ class Encoder:
         self.logit_scale = math.exp(float(self._text.logit_scale.max())) if self._text is not None else 1.0
         self.name = config.name
         self.weights_sha256 = weights_sha256
-        parts = [config.model, config.preprocess, weights_sha256, *([precision] if precision != "float32" else [])]
+        parts = [config.model, config.preprocess, weights_sha256, *([precision] if precision != "fp32" else [])]
         described = json.dumps(parts, sort_keys=True, default=list)
         self.version = hashlib.sha256(described.encode()).hexdigest()
 
@@ -105,7 +105,7 @@ class Encoder:
         config: str | Path,
         weights: Path,
         device: str | torch.device = "cpu",
-        precision: str = "float32",
+        precision: str = "fp32",
         *,
         text: bool = True,
         waits: bool = False,
@@ -182,9 +182,9 @@ class Encoder:
             return {view: torch.cat([part[view] for part in parts]) for view in views}
 
         embedded = self._pictures.run(len(images), work, lambda: self._texts.park() + make_room())
-        if self._precision != "float32" and not all(vectors.isfinite().all() for vectors in embedded.values()):
+        if self._precision != "fp32" and not all(vectors.isfinite().all() for vectors in embedded.values()):
             what = f"encoder {self.name} gives numbers that are not finite in {self._precision}"
-            raise ScorerError(what, remedy="run it in float32")
+            raise ScorerError(what, remedy="run it in fp32")
         if self.waits:
             self._pictures.park()
         return embedded

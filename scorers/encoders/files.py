@@ -183,14 +183,20 @@ def check_weights(
         raise ScorerError(f"these are not weights of {name}\n  " + "\n  ".join(found), place=(path,))
 
 
-def refuse_broken(path: Path, keys: Sequence[str]) -> None:
+def refuse_broken(path: Path, keys: Sequence[str], *, half: bool) -> None:
     """Refuse a file with weights that are not finite.
 
+    Args:
+        path: the file.
+        keys: names of such weights.
+        half: whether they were read in half precision, in which large numbers are not finite.
+
     Raises:
-        ScorerError: there are such ``keys``.
+        ScorerError: there are some.
     """
     if keys:
-        raise ScorerError(f"damaged weights\n  {_named('with NaN or infinite numbers', keys)}", place=(path,))
+        what = "damaged weights, or too large ones for half precision" if half else "damaged weights"
+        raise ScorerError(f"{what}\n  {_named('with NaN or infinite numbers', keys)}", place=(path,))
 
 
 def _named(what: str, keys: Sequence[str]) -> str:

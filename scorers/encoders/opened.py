@@ -42,7 +42,7 @@ class Encoders:
         files: Mapping[str, EncoderFiles],
         device: str | torch.device = "cpu",
         prompted: Collection[str] | None = None,
-        precision: str = "float32",
+        precision: str = "fp32",
         *,
         wait_on_host: bool = False,
     ) -> Encoders:
@@ -81,6 +81,12 @@ class Encoders:
 
     def park(self) -> int:
         """Have the weights of all wait in main memory until needed; return the bytes that the device has more."""
+        return self._park()
+
+    def wait_on_host(self) -> int:
+        """Have the weights of all wait in main memory whenever they are not at work, from now on; bytes as ``park``."""
+        for encoder in self._opened.values():
+            encoder.waits = True
         return self._park()
 
     def _park(self, but: str = "") -> int:

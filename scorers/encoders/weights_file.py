@@ -11,7 +11,7 @@ from scorers.catalogue.tensor_files import is_mapped, read_tensors
 from scorers.encoders.layouts import Origin
 from scorers.errors import ScorerError
 
-PIECE = 1 << 27
+PIECE = 1 << 26
 """Bytes after which a mapped file is opened anew: what was read of it stays in memory until it is closed."""
 
 
@@ -45,15 +45,15 @@ class WeightsFile:
         Raises:
             ScorerError: the file was replaced since it was opened.
         """
+        size = sum(self.shapes[name].nbytes for name in origin.names)
+        if self._mapped and self._taken + size > PIECE:
+            self._open_anew()
         weight = origin.of(self._tensors)
         copy = weight.to(dtype if weight.is_floating_point() else weight.dtype, copy=True).contiguous()
-        self._taken += weight.nbytes
-        del weight
+        self._taken += size
         if not self._mapped:
             for name in origin.names:
                 del self._tensors[name]
-        elif self._taken > PIECE:
-            self._open_anew()
         return copy
 
     def _open_anew(self) -> None:

@@ -116,6 +116,10 @@ class Observer:
         """Have the encoders wait in main memory until they are needed; return the bytes that the device has more."""
         return self._encoders.park()
 
+    def wait_on_host(self) -> int:
+        """Have the encoders wait in main memory whenever they are not at work, from now on; bytes as ``park``."""
+        return self._encoders.wait_on_host()
+
     def trace(self, images: Tensor, embedding: str) -> Tensor:
         """One embedding of finite pictures, ``[n, d]`` unit vectors, with gradients to the pictures.
 

@@ -144,6 +144,10 @@ class Panel:
         """
         return self.observer.park()
 
+    def wait_on_host(self) -> int:
+        """Have the encoders leave the device after all their work, from now on; return the bytes that it has more."""
+        return self.observer.wait_on_host()
+
     def reviewed(self, features: Features) -> Features:
         """Features stored earlier, with the pictures marked that this panel counts as broken.
 

@@ -12,6 +12,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
+
+from torch import Tensor
 
 from engine.errors import Problems
 from engine.files import file_kind
@@ -51,21 +54,25 @@ class References:
             kept: the folder to keep features in, made if the folder above it is there; None: they are not kept.
 
         Raises:
-            ScorerError: pictures that cannot be read or show nothing; all are named.
+            ScorerError: pictures that cannot be read or show nothing; all are named. Or a scorer failed.
         """
         store = FeatureStore(kept, observer) if kept is not None and file_kind(kept.parent) == "folder" else None
-        rows: dict[Path, Features] = {}
+        rows: list[Features] = []
         hashes: list[str] = []
         problems = Problems()
-        for path in paths:
+        for number, path in enumerate(paths):
+            one: _Reference | None = None
             with problems.collecting():
-                hashes.append(sha256_of(path))
-                rows[path] = _row(path, hashes[-1], observer, store)
-                if rows[path].broken[0]:
-                    problems.add((path,), f"shows nothing: {rows[path].broken[0]}")
+                one = _Reference.read(path, observer, store)
+            if one is None:
+                continue
+            row = one.features(observer, store)  # outside: what a scorer raises ends all
+            if row.broken[0]:
+                problems.add((path,), f"shows nothing: {row.broken[0]}")
+            hashes.append(one.sha256)
+            rows.append(replace(row, prompts=("",), seeds=(number,)))
         problems.raise_as(ScorerError, "the references")
-        numbered = [replace(rows[path], prompts=("",), seeds=(number,)) for number, path in enumerate(paths)]
-        return cls(features=joined(numbered), hashes=tuple(hashes))
+        return cls(features=joined(rows), hashes=tuple(hashes))
 
 
 class FeatureStore:
@@ -122,16 +129,32 @@ class FeatureStore:
         return self._folder / f"{sha256}.safetensors"
 
 
-def _row(path: Path, sha256: str, observer: Observer, store: FeatureStore | None) -> Features:
-    """Features of one picture: those that are kept, and whatever they lack."""
-    kept = store.load(sha256) if store else None
-    lacking = observer.versions if kept is None else kept.lacks(observer.versions)
-    if kept is None or lacking:
-        seen = observer.only(lacking).see(load_picture(path)[None], [sha256], [0])
-        kept = seen if kept is None else _both(kept, seen)
-        if store and sha256_of(path) == sha256:  # else the file was replaced while it was read
-            store.keep(sha256, kept)
-    return guards.marked(_asked_for(kept, observer), None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reference:
+    """One picture file, read as far as needed: its hash, what is kept of it, and its pixels if that lacks some."""
+
+    path: Path
+    sha256: str
+    kept: Features | None
+    pixels: Tensor | None
+
+    @classmethod
+    def read(cls, path: Path, observer: Observer, store: FeatureStore | None) -> _Reference:
+        sha256 = sha256_of(path)
+        kept = store.load(sha256) if store else None
+        pixels = load_picture(path) if kept is None or kept.lacks(observer.versions) else None
+        return cls(path=path, sha256=sha256, kept=kept, pixels=pixels)
+
+    def features(self, observer: Observer, store: FeatureStore | None) -> Features:
+        """What is kept, and whatever that lacks."""
+        whole = self.kept
+        if self.pixels is not None:
+            lacking = observer.versions if whole is None else whole.lacks(observer.versions)
+            seen = observer.only(lacking).see(self.pixels[None], [self.sha256], [0])
+            whole = seen if whole is None else _both(whole, seen)
+            if store and sha256_of(self.path) == self.sha256:  # else the file was replaced while it was read
+                store.keep(self.sha256, whole)
+        return guards.marked(_asked_for(cast("Features", whole), observer), None)
 
 
 def _both(kept: Features, seen: Features) -> Features:

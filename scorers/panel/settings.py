@@ -18,6 +18,8 @@ from scorers.scoring.plugins import entry_points
 from scorers.scoring.text_axis import NEUTRAL
 from scorers.scoring.watch import TIME_LIMIT_S
 
+PRECISIONS = ("fp32", "fp16", "bf16")
+"""The number formats that encoders can run in."""
 FEWEST_REFERENCES = 4
 """The fewest reference pictures that the style score can learn from."""
 FEW_REFERENCES = 8
@@ -49,8 +51,8 @@ class PanelSettings:
         time_limit_s: seconds that one call of a plug-in may take; 0: as long as it likes.
         kept: the folder in which the references' features are kept for the next start, made where the folder above it
             is there; None: nowhere.
-        precision: the number format that encoders run in: float32, float16 or bfloat16. Half of the memory, on a GPU
-            half of the time, and embeddings that differ by about 0.001; all recipes are compared in the same format.
+        precision: the number format that encoders run in, fp32, fp16 or bf16; half of the memory for numbers that are a
+            little different, see the README. It is part of the panel's version.
         wait_on_host: whether encoders wait in main memory whenever they are not at work, so that all of the device is
             there for rendering.
         render_size: short side of the renders in pixels, where it may be less than the references'.
@@ -72,7 +74,7 @@ class PanelSettings:
     trusted: frozenset[tuple[str, str]] | None = None
     time_limit_s: float = TIME_LIMIT_S
     kept: Path | None = None
-    precision: str = "float32"
+    precision: str = "fp32"
     wait_on_host: bool = False
     render_size: int | None = None
     picture_weights: Mapping[Slot, float] = field(default_factory=dict[Slot, float])
@@ -122,6 +124,8 @@ def check_settings(settings: PanelSettings, extra: Sequence[str]) -> None:
         ScorerError: unknown scorers, weights that are negative or all 0, fewer than ``FEWEST_REFERENCES``.
     """
     problems = Problems(found=list(_name_problems(settings.weights, extra)))
+    if settings.precision not in PRECISIONS:
+        problems.add((), f"encoders run in {', '.join(PRECISIONS)}, not in {settings.precision!r}")
     for name in settings.keep - set(settings.weights):
         problems.add((), f"scorer {name!r} is to be kept, but has no weight")
     for name in (name for name in extra if name not in settings.weights):

@@ -10,6 +10,8 @@ is rendered, and as smooth as the objective. The posterior mean is that of the a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,6 +44,8 @@ class ObservationArrays:
         self.centre = np.array(observations.centre)
         self.trend = trend_at(self.rows, self.centre)
         self.shot_sets = np.array(observations.shot_sets)
+        self.noise_factors = noise_factors(observations.shares) if observations.shares else None
+        """By how much the variance of each trial's noise is that of a whole one; None: by 1."""
         error = observations.standard_error
         self.set_variance = (error / self.scale) ** 2 if error else 0.0
         """Variance of the random effect of a set of shots on a recipe."""
@@ -82,8 +86,9 @@ class CovarianceArrays(ObservationArrays):
         return covariance
 
     def add_noise(self, covariance: Array) -> None:
-        """Add the variance of the noise to the covariance of some trials with themselves."""
-        covariance[np.diag_indices_from(covariance)] += self.noise_variance + JITTER
+        """Add the variance of the noise to the covariance of the last trials with themselves."""
+        factors = 1.0 if self.noise_factors is None else self.noise_factors[len(self.values) - len(covariance) :]
+        covariance[np.diag_indices_from(covariance)] += self.noise_variance * factors + JITTER
 
 
 class ScaledRows:
@@ -105,6 +110,16 @@ class ScaledRows:
 def distances(rows: Array, others: Array, inverse_scales: Array) -> Array:
     """Return weighted squared distances, ``(n, m)``."""
     return ScaledRows(others, inverse_scales).distances(rows)
+
+
+def noise_factors(shares: Sequence[float]) -> Array:
+    """Return by how much the variance of a trial's noise is that of a whole one, for the part of its shots it has.
+
+    The noise of the mean of ``k`` of ``n`` pictures has the variance ``s / k``. What the best trial's pictures are on
+    these beside all (``search.racing.control_variate``) adds ``s / k - s / n``. In all it is ``2 n / k - 1`` times
+    the variance ``s / n`` of a whole trial.
+    """
+    return 2 / np.array(shares) - 1
 
 
 def trend_at(rows: Array, centre: Array) -> Array:

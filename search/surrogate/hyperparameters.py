@@ -57,23 +57,25 @@ class HyperparameterDensity(ObservationArrays):
         """Prior mean and standard deviation of the logarithm of the noise variance."""
         self._same_sets = self.same_sets(EVERY, EVERY)
         self._constants = self.constants(self._same_sets)
+        self._trends = np.outer(self.trend, self.trend)
+        self._identity = np.eye(len(self.values))
 
     def negative_log(self, theta: Array) -> tuple[float, Array]:
         """Return minus the log posterior density (but for a constant) and its gradient (R. and W., eq. 5.8, 5.9)."""
         amplitude, noise, trend, scales = split(theta)
         kernel, slope = matern(distances(self.rows, self.rows, scales))
-        trends = np.outer(self.trend, self.trend)
         weight = amplitude + self.set_variance * self._same_sets
-        covariance = weight * kernel + trend * trends + self._constants
-        covariance[np.diag_indices_from(covariance)] += noise + JITTER
-        factor = cho_factor(covariance, lower=True)
-        weights = cho_solve(factor, self.values)
-        pull = cho_solve(factor, np.eye(len(weights))) - np.outer(weights, weights)
+        covariance = weight * kernel + trend * self._trends + self._constants
+        own = 1.0 if self.noise_factors is None else self.noise_factors
+        covariance[np.diag_indices_from(covariance)] += noise * own + JITTER
+        factor = cho_factor(covariance, lower=True, check_finite=False)
+        weights = cho_solve(factor, self.values, check_finite=False)
+        pull = cho_solve(factor, self._identity, check_finite=False) - np.outer(weights, weights)
         value = 0.5 * self.values @ weights + np.log(np.diag(factor[0])).sum()
         bent = pull * slope * weight
         by_scales = scales * (bent.sum(1) @ self.rows**2 - (self.rows * (bent @ self.rows)).sum(0))
         by_others = 0.5 * np.array(
-            [amplitude * (pull * kernel).sum(), noise * np.trace(pull), trend * (pull * trends).sum()]
+            [amplitude * (pull * kernel).sum(), noise * np.trace(pull * own), trend * (pull * self._trends).sum()]
         )
         cost, prior_gradient = self._negative_log_prior(theta)
         return float(value + cost), np.concatenate([by_others, by_scales]) + prior_gradient

@@ -35,6 +35,8 @@ class Observations:
     """Where the trend is highest."""
     standard_error: float | None = None
     """Standard error of a value, if it is known."""
+    shares: tuple[float, ...] = ()
+    """The part of its shots that each trial has pictures of; empty: all of them have all."""
     settled: int | None = None
     """How many of the first ones are settled, where trials were left out; None: as their number has it."""
     several_sets: bool | None = None
@@ -82,6 +84,7 @@ class Observations:
             shot_sets=sets,
             centre=self.centre,
             standard_error=self.standard_error,
+            shares=self.shares[part],
         )
 
 

@@ -16,6 +16,7 @@ from studies.night.noise import NOISE
 from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
+from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from scorers.panel.panel import Panel
 
 
-def check_study(spec: StudySpec) -> tuple[Finding, ...]:
+def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding, ...]:
     """Check everything that would fail, and whether the study can go on where it was begun; errors come first."""
     problems = Problems()
 
@@ -37,7 +38,7 @@ def check_study(spec: StudySpec) -> tuple[Finding, ...]:
         with problems.collecting():
             refuse_other_inputs_than_before(spec, panel)
 
-    found = preflight(spec, opened=compare)
+    found = preflight(spec, opened=compare, around=around)
     errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
     return errors if is_fatal(errors) else (*errors, *_reach(spec))
 
@@ -54,13 +55,13 @@ def _reach(spec: StudySpec) -> Iterator[Finding]:
     return reach_findings(spec.search, spec.shots, noise, drawn=drawn, confidence=confidence)
 
 
-def refuse_unready(spec: StudySpec, console: Console) -> None:
-    """Check everything that would fail, and print errors and warnings.
+def refuse_unready(spec: StudySpec, console: Console, *, workers: int = 1) -> None:
+    """Check everything that would fail with so many workers at once, and print errors and warnings.
 
     Raises:
         StudyError: the check found an error.
     """
-    findings = check_study(spec)
+    findings = check_study(spec, Surroundings(workers=workers))
     for finding in findings:
         if finding.level != "note":
             console.print(finding.line, highlight=False, markup=False)

@@ -53,14 +53,17 @@ def demo(folder: Path, approve: bool) -> None:
 
 @main.command()
 @study_argument
+@click.option("--vram", type=click.FloatRange(min=1, max=1024), metavar="GB", help="Plan the memory of such a card.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes that are to run at once.")
 @trust_option
 @plain_errors
-def check(study: Path, *, trust: bool) -> None:
+def check(study: Path, vram: float | None, workers: int, *, trust: bool) -> None:
     """List everything that would fail, and estimate time, disk and memory; renders nothing."""
     from studies.cli.actions import check_study
     from studies.preflight.findings import is_fatal
+    from studies.preflight.memory import Surroundings
 
-    findings = check_study(allowed(opened(study), trust=trust))
+    findings = check_study(allowed(opened(study), trust=trust), Surroundings(vram=vram, workers=workers))
     for finding in findings:
         click.echo(finding.line)
     if is_fatal(findings):

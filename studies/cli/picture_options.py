@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.footprint.options import ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS
 from engine.shots.options import EMPHASES
 
 if TYPE_CHECKING:
@@ -41,6 +42,30 @@ ENGINE_OPTIONS = (
     click.option("--vae", type=_PATH, help="Decode with this VAE instead of the model's."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:1, ..."),
     click.option("--precision", type=click.Choice(["auto", "fp16", "bf16", "fp32"]), default="auto", show_default=True),
+    click.option(
+        "--parents",
+        type=click.Choice(PARENTS),
+        default="auto",
+        show_default=True,
+        help="Where the parents of recipes that follow each other lie.",
+    ),
+    click.option(
+        "--encoders",
+        type=click.Choice(ENCODERS),
+        default="auto",
+        show_default=True,
+        help="Where text encoders and VAE wait while others work.",
+    ),
+    click.option(
+        "--vae-precision",
+        type=click.Choice(VAE_PRECISIONS),
+        default="auto",
+        show_default=True,
+        help="In which number format the VAE works.",
+    ),
+    click.option(
+        "--speed", type=click.Choice(SPEEDS), default="auto", show_default=True, help="How the UNet is called."
+    ),
     click.option("--prediction", type=click.Choice(["auto", "epsilon", "v"]), default="auto", show_default=True),
     click.option(
         "--ztsnr",

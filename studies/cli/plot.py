@@ -83,6 +83,10 @@ def plot(
     vae: Path | None,
     device: str,
     precision: str,
+    parents: str,
+    encoders: str,
+    vae_precision: str,
+    speed: str,
     prediction: str,
     ztsnr: str,
     **settings: Any,
@@ -137,7 +141,9 @@ def plot(
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, **folders}
+    lying = {"parents": parents, "encoders": encoders, "vae_precision": vae_precision}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, "speed": speed}
+    how |= {**lying, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

@@ -46,6 +46,14 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @click.option(
+    "--sharing",
+    type=click.IntRange(min=1),
+    nargs=2,
+    default=(1, 1),
+    hidden=True,
+    help="How many workers share this one's device, and this machine's main memory.",
+)
+@click.option(
     "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
 )
 @plain_errors
@@ -58,6 +66,7 @@ def run(
     trust: bool,
     no_proof: bool,
     checked: bool,
+    sharing: tuple[int, int],
     mend: bool,
 ) -> None:
     """Search; run the same command again to go on after a stop.
@@ -69,13 +78,16 @@ def run(
         spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
     if device is not None:
         spec = replace(spec, rendering=replace(spec.rendering, device=device))
+    device_sharers, ram_sharers = sharing
+    shared = replace(spec.rendering, device_sharers=device_sharers, ram_sharers=ram_sharers)
+    spec = replace(spec, rendering=shared)
     from studies.cli.actions import refuse_unready, repair_study, search_study
 
     if mend:
         click.echo(repair_study(spec.storage))
     console = lasting_console()
     if not checked:
-        refuse_unready(spec, console)
+        refuse_unready(spec, console, workers=workers or 1)
     from studies.cli.night_report import report_at_the_end
 
     # One of several leaves the report to the command that began them all.

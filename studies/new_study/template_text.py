@@ -127,18 +127,18 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # Scorers: @SCORERS@;
 # a file with score(image, prompt) in quotes, "mine.py", or "mine.py:Class". It is stopped after time_limit seconds:
 # time_limit = @TIME_LIMIT@
+# precision = "fp32"          # what encoders run in: fp16 and bf16 take half of the memory, and change scores a little
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
 [device]
 # device = "auto"            # cpu, cuda or cuda:0
 # precision = "auto"         # fp32, fp16 or bf16
 # `recipe-search check` says what fits into your card, and what it costs. Where the parents lie: device, host (main
-# memory) or disk; where encoders and VAE wait while others work: device or host; the VAE in fp32, fp16 or bf16, and in
-# tiles or not; the UNet compiled or eager:
+# memory) or disk; where encoders and VAE wait while others work: device or host; the VAE in fp32, fp16 or bf16; the
+# UNet as it is (eager) or compiled (compile):
 # parents = "auto"
 # encoders = "auto"
 # vae_precision = "auto"
-# vae_tiles = "auto"
 # speed = "auto"
 """
 """Every value in a comment is a default; `studies.new_study.template` fills the places in."""

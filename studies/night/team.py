@@ -32,8 +32,10 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
     readers: list[Thread] = []
     with termination_as_interrupt():
         try:
-            for number, own in enumerate(worker_devices(device, workers), start=1):
-                team.append(_started([str(file), "--device", own, *options]))
+            devices = worker_devices(device, workers)
+            for number, own in enumerate(devices, start=1):
+                sharing = ["--sharing", str(devices.count(own)), str(workers)]
+                team.append(_started([str(file), "--device", own, *sharing, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
             for process in team:

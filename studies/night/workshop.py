@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.devices import device_of
+from engine.errors import RenderError
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
+from studies.inputs.demand import expected
 from studies.inputs.models import vae_hashes
 from studies.night.drawn import DrawnPictures
 from studies.night.writer import Writer
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from engine.engine import Engine
     from scorers.features import Features
     from scorers.panel.panel import Panel
+
+log = logging.getLogger(__name__)
 
 
 class NotKeptError(StudyError):
@@ -89,18 +94,16 @@ class Workshop:
         if not kept_on:
             engine = Engine.open(
                 spec.merge.models,
-                device=rendering.device,
-                precision=rendering.precision,
                 round_to=spec.merge.export_dtype,
-                embeddings=rendering.embeddings,
-                prediction=rendering.prediction,
-                ztsnr=rendering.ztsnr,
                 vae=rendering.vae or next(iter(rendering.vaes.values()), None),
-                upscalers=rendering.upscalers,
+                expects=expected(spec),
+                **rendering.engine_options(),
             )
         device = engine.device if engine is not None else device_of(rendering.device)
+        planned = engine.planned if engine is not None else None
+        settings = replace(spec.panel_settings(), wait_on_host=planned is not None and planned.form.waits)
         with held(spec.storage.folder, "references"):  # so that other workers find their features kept
-            panel = Panel.open(spec.panel_settings(), device=str(device))
+            panel = Panel.open(settings, device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)
         )
@@ -204,10 +207,22 @@ class Workshop:
         self._decode_with(candidate.vae)
         return time.perf_counter() - started
 
+    def _rendered(self, shots: Sequence[Shot]) -> torch.Tensor:
+        """Pictures of the recipe built last; where memory runs out, the scorers' encoders leave the device for good."""
+        import torch
+
+        try:
+            return self.engine.render(shots)
+        except RenderError as error:
+            if not isinstance(error.__cause__, torch.OutOfMemoryError) or not self.panel.wait_on_host():
+                raise
+        log.info("the device is too full to render; from now on the scorers' encoders wait in main memory")
+        return self.engine.render(shots)
+
     def _drawn(self, shots: Sequence[Shot]) -> DrawnPictures:
         """Pictures of the recipe built last, and their features."""
         started = time.perf_counter()
-        images = self.engine.render(shots)
+        images = self._rendered(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
@@ -288,6 +303,7 @@ def _stamp(
             *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
             *([rendering.prediction] if rendering.prediction != "auto" else []),
             *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
+            *([f"vae {precision}"] if (precision := rendering.memory.vae_precision) != "auto" else []),
             *upscaler_hashes(rendering, shots).values(),
             merge.export_dtype,
             rendering.precision,

@@ -18,17 +18,16 @@ from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusa
 from studies.preflight.estimate import (
     StudyEstimate,
     estimate,
-    free_memory,
     picture_seconds,
     size_text,
     time_text,
-    total_memory,
 )
 from studies.preflight.findings import Finding, Level, errors_at, is_fatal
+from studies.preflight.memory import ALONE, Surroundings, memory_findings
 from studies.preflight.models import models_of, odd_runs, unexportable, unfit_vaes
 from studies.preflight.references import reference_findings
 from studies.preflight.refusals import night_refusals
-from studies.preflight.suggestions import NIGHT_S, shorter, smaller
+from studies.preflight.suggestions import NIGHT_S, shorter
 from studies.studyfile.spec import Rendering, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
@@ -41,7 +40,9 @@ DEVICE = ("device", "device")
 """The key of the device in a study file."""
 
 
-def preflight(spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: None) -> tuple[Finding, ...]:
+def preflight(
+    spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: None, *, around: Surroundings = ALONE
+) -> tuple[Finding, ...]:
     """Check everything a study needs: files, models, references, scorers, folder, disk, memory, prompts, time.
 
     Nothing is written but a temporary file to try the study's folder, and that is removed again; and features of new
@@ -50,6 +51,7 @@ def preflight(spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: N
     Args:
         spec: the study.
         opened: is called with the scorers once they are open; they are not opened where something else is wrong.
+        around: the card and the workers that are meant, where that is not this machine's device and one worker.
 
     Returns:
         Errors first, then warnings, then notes; without errors the study can start.
@@ -69,7 +71,7 @@ def preflight(spec: StudySpec, opened: Callable[[Panel], None] = lambda panel: N
     found += [*unfit_vaes(rendering, models), *unexportable(models, spec.merge.export_dtype, space)]
     found += [*_embedding_findings(rendering, shots, models)]
     if set(models) == set(spec.merge.models):
-        found += _resource_findings(spec, models, found)
+        found += _resource_findings(spec, models, found, around)
     found += night_refusals(spec, models, opened, scorers=not is_fatal(found))
     order: Sequence[Level] = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.level)))
@@ -179,16 +181,16 @@ def _device_findings(rendering: Rendering) -> Iterator[Finding]:
 
 
 def _resource_findings(
-    spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding]
+    spec: StudySpec, models: Mapping[str, Checkpoint], found: Sequence[Finding], around: Surroundings
 ) -> Iterator[Finding]:
-    """Time, disk and memory."""
-    if any(finding.problem.place == DEVICE for finding in found):
-        return
-    settings = spec.scoring.panel_settings(spec.target, spec.shots)
-    need = estimate(spec.search, spec.shots, spec.rendering, settings, models)
-    yield _time_finding(spec, models["A"].widths, need)
-    yield from _disk_findings(spec.storage.folder, need)
-    yield _memory_finding(spec, need)
+    """Time, disk and memory; where the device is not there, the memory of a card that was named alone."""
+    is_there = not any(finding.problem.place == DEVICE for finding in found)
+    if is_there:
+        need = estimate(spec.search, spec.shots, spec.rendering, models)
+        yield _time_finding(spec, models["A"].widths, need)
+        yield from _disk_findings(spec.storage.folder, need)
+    if is_there or around.vram is not None:
+        yield from memory_findings(spec, models, around, spec.scoring.panel_settings(spec.target, spec.shots))
 
 
 def _time_finding(spec: StudySpec, widths: Widths, need: StudyEstimate) -> Finding:
@@ -214,18 +216,3 @@ def _disk_findings(folder: Path, need: StudyEstimate) -> Iterator[Finding]:
         level = "warning"
     remedy = "" if level == "note" else "free some space, or move [study] folder"
     yield Finding.of(level, (Named("disk"), place), f"{needed_bytes}; {size_text(free)} are free", remedy)
-
-
-def _memory_finding(spec: StudySpec, need: StudyEstimate) -> Finding:
-    """The memory; more than the device has is an error, more than is free now a warning."""
-    device = device_of(spec.rendering.device)
-    where = (Named("memory"), Named(str(need.device)))
-    about, total, free = f"about {size_text(need.memory_bytes)}", total_memory(device), free_memory(device)
-    if need.memory_bytes > total:
-        whose = "the GPU" if device.type == "cuda" else "this machine"
-        what = f"{about}, and {whose} has {size_text(total)}"
-        return Finding.of("error", where, what, smaller(spec.shots.trials[0], spec.rendering.precision, need, total))
-    if need.memory_bytes > free:
-        what = f"{about}; {size_text(free)} are free"
-        return Finding.of("warning", where, what, "close other programs, or make smaller pictures")
-    return Finding.of("note", where, f"{about}; {size_text(free)} are free")

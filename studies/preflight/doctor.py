@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from engine.footprint.machine import available_ram
 from studies.errors import StudyError
-from studies.preflight.estimate import available_ram, size_text
+from studies.preflight.estimate import size_text
 from studies.preflight.name_clash import HOME, PACKAGES, origins, strangers
 
 DISTRIBUTION = "sd-recipe-search"

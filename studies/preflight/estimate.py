@@ -1,4 +1,4 @@
-"""What a study will take: pictures, time, disk and memory, estimated before anything expensive starts.
+"""What a study will take: pictures, time and disk, estimated before anything expensive starts.
 
 Times come from counted work and the measured speed of one matrix product on the device; within a factor of two or so.
 """
@@ -11,11 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psutil
-
 from engine.architecture.widths import REAL, SD1, FamilyName, Widths
 from engine.devices import device_of
-from engine.files import file_kind
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
     import torch
 
     from engine.checkpoints.checkpoint import Checkpoint
-    from scorers.panel.settings import PanelSettings
 
 UNET_FLOP: Mapping[FamilyName, tuple[float, float]] = {
     "sd1": (1.363e12, 0.244e12),
@@ -55,10 +51,6 @@ PICTURE_BYTES = 2.0
 """Bytes a pixel of a picture kept for the finalists' sheet (PNG)."""
 RECORD_BYTES = 40_000
 """Bytes of a trial's record and features, beside its pictures."""
-LIBRARY_BYTES = 700_000_000
-"""Memory that torch, diffusers and the others take by being there."""
-ACTIVATION_BYTES = 3_500_000_000
-"""Memory of SD1.5's largest moment at 512 x 512 pixels: decoding one picture in fp32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +65,6 @@ class StudyEstimate:
     """What the study's folder will hold."""
     export_bytes: int
     """One exported checkpoint."""
-    memory_bytes: int
-    """On the device, at its largest moment."""
-    picture_memory_bytes: int
-    """The part of it that grows with the area of a picture."""
     device: str
     """The kind of device the times are for: cpu or cuda."""
     speed: float
@@ -89,7 +77,6 @@ def estimate(
     search: SearchSettings,
     shots: StudyShots,
     rendering: Rendering,
-    settings: PanelSettings,
     models: Mapping[str, Checkpoint],
 ) -> StudyEstimate:
     """Return what a study takes on its device.
@@ -98,22 +85,19 @@ def estimate(
         search: how many trials and proofs there are.
         shots: of the study.
         rendering: where and how they are rendered.
-        settings: of the panel, whose encoders take memory.
         models: by letter, opened.
     """
     a = models["A"]
     device = device_of(rendering.device)
     count = counted(search, shots)
     elements = sum(info.elements for info in a.tensors.values())
-    growing, speed = _picture_memory(shots.trials[0], a.widths), matrix_speed(device)
+    speed = matrix_speed(device)
     return StudyEstimate(
         trials=count.trials,
         pictures=count.pictures,
         seconds=count.pictures * picture_seconds(shots.trials[0], a.widths, device, speed),
         disk_bytes=_disk_bytes(shots, count),
         export_bytes=2 * elements,
-        memory_bytes=_standing_memory(rendering.precision, settings, models, device) + growing,
-        picture_memory_bytes=growing,
         device=device.type,
         speed=speed,
         family=a.widths.family,
@@ -216,60 +200,6 @@ def _disk_bytes(shots: StudyShots, count: PictureCount) -> int:
     # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
     sheets = (2 * count.drawn * picture + proved) * SHEET_BYTES
     return int(sheets + proved * PICTURE_BYTES + (count.trials + count.proofs) * RECORD_BYTES)
-
-
-def _standing_memory(
-    precision: str, settings: PanelSettings, models: Mapping[str, Checkpoint], device: torch.device
-) -> int:
-    """Bytes of all that is in memory whatever is rendered: parents, live model, encoders, libraries."""
-    # What a file has in bfloat16 is held in float32.
-    resident = sum(
-        info.elements * 4 if info.dtype == "BF16" else info.size
-        for model in models.values()
-        for info in model.tensors.values()
-    )
-    elements = sum(info.elements for info in models["A"].tensors.values())
-    live = elements * (4 if device.type == "cpu" or precision == "fp32" else 2)
-    return int(resident + live + _encoder_bytes(settings) + LIBRARY_BYTES)
-
-
-def _picture_memory(shot: Shot, widths: Widths) -> int:
-    """Bytes at the largest moment of making a picture: decoding it."""
-    return int(ACTIVATION_BYTES * _area(*shot.picture_size) * widths.vae[0] / SD1.vae[0])
-
-
-def _encoder_bytes(settings: PanelSettings) -> int:
-    """Bytes of all encoders, and of the largest once more while it is read."""
-    from scorers.catalogue import lookup as catalogue
-    from scorers.panel.registry import sources_of
-
-    names = [name for name in settings.weights if not catalogue.is_plugin(name) and catalogue.is_known(name)]
-    files = [one.weights for one in sources_of(settings, names).encoders.values() if file_kind(one.weights) == "file"]
-    sizes = [path.stat().st_size for path in files]
-    return sum(sizes) + max(sizes, default=0)
-
-
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device."""
-    import torch
-
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return available_ram()
-
-
-def total_memory(device: torch.device) -> int:
-    """Return the bytes that a device has, used or free."""
-    import torch
-
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[1])
-    return int(psutil.virtual_memory().total)
-
-
-def available_ram() -> int:
-    """Return the bytes of main memory that a new process can have without swapping."""
-    return int(psutil.virtual_memory().available)
 
 
 def size_text(count: float) -> str:

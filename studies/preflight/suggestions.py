@@ -1,4 +1,4 @@
-"""What to write in a study file that takes too long or too much memory, worked out by the same estimate."""
+"""What to write in a study file that takes too long, worked out by the same estimate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.architecture.widths import FamilyName
 from engine.shots.shot import Shot
 from search.plan import Stage
 from search.shots import FEWEST_SHOTS
-from studies.preflight.estimate import StudyEstimate, counted, size_text, time_text
+from studies.preflight.estimate import StudyEstimate, counted, time_text
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 NIGHT_S = 12 * 3600
@@ -126,22 +126,3 @@ def _changed(shots: StudyShots, **settings: int) -> StudyShots:
     """The same shots with other settings."""
     trials, proof = (tuple(replace(shot, **settings) for shot in some) for some in (shots.trials, shots.proof))
     return replace(shots, trials=trials, proof=proof)
-
-
-def smaller(shot: Shot, precision: str, need: StudyEstimate, total: int) -> str:
-    """Return what would fit into a device's memory, for people.
-
-    Args:
-        shot: one of the study's.
-        precision: as the study file has it.
-        need: the study's estimate, of more than `total`.
-        total: bytes that the device has.
-    """
-    standing = need.memory_bytes - need.picture_memory_bytes
-    half = ', or write [device] precision = "fp16"' if need.device == "cuda" and precision == "fp32" else ""
-    if standing >= total:
-        return f"the models and encoders alone take {size_text(standing)}: take a device with more memory{half}"
-    share = ((total - standing) / need.picture_memory_bytes) ** 0.5
-    fits = (int(one * share) // SIDE_STEP * SIDE_STEP for one in (shot.width, shot.height))
-    width, height = (max(one, SIDE_STEP) for one in fits)
-    return f"write [render] width = {width}, height = {height} at most{half}"

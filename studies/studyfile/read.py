@@ -148,7 +148,6 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             parents=device.parents,
             encoders=device.encoders,
             vae_precision=device.vae_precision,
-            vae_tiles=device.vae_tiles,
         ),
         speed=device.speed,
     )
@@ -166,6 +165,7 @@ def _scoring(table: ScorersTable, here: Path) -> Scoring:
         folder=path_from(here, table.folder),
         files={name: path_from(here, text) for name, text in table.files.items()},
         here=here,
+        precision=table.precision,
         time_limit_s=table.time_limit,
     )
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from engine.architecture.prediction import ZTSNR
-from engine.footprint.options import AUTO, ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS, VAE_TILES
+from engine.footprint.options import AUTO, ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS
 from engine.shots.hires import Hires
 from engine.shots.limits import CFG, CLIP_SKIP, ENSD, ETA, RNGS, S_NOISE, SCALE, STEPS
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
@@ -35,6 +35,7 @@ from studies.studyfile.validators import (
 )
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+ENCODER_PRECISIONS = PRECISIONS[1:]
 """The number formats in which pictures can be computed; `auto` leaves it to the device."""
 PREDICTIONS = ("auto", "epsilon", "v")
 """What a UNet can predict: noise (`epsilon`) or `v`; `auto` leaves it to the checkpoint."""
@@ -275,6 +276,10 @@ class ScorersTable(StudyFileTable):
     """Scorers that calibration may not switch off."""
     files: dict[FileOwner, FilePath] = Field(default={}, examples=[{"csd": "models/csd.bin"}, "models/csd.bin"])
     """Files in other places than the folder."""
+    precision: Annotated[str, AfterValidator(checks.one_of(ENCODER_PRECISIONS, "precision"))] = Field(
+        default="fp32", examples=["fp16"]
+    )
+    """What encoders run in: `fp32`, `fp16` or `bf16`. It changes scores a little, so it stays for all of a study."""
     time_limit: float = Field(default=TIME_LIMIT_S, ge=0, le=86400, examples=[60])
     """Seconds that a scorer of your own may take for the pictures of a recipe before it is stopped; 0: no limit."""
 
@@ -295,11 +300,9 @@ class DeviceTable(StudyFileTable):
     vae_precision: Annotated[str, AfterValidator(checks.one_of(VAE_PRECISIONS, "precision"))] = Field(
         default=AUTO, examples=[AUTO]
     )
-    """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 once memory is short."""
-    vae_tiles: Annotated[str, AfterValidator(checks.one_of(VAE_TILES, "choice"))] = Field(default=AUTO, examples=[AUTO])
-    """Whether the VAE decodes in tiles: `on`, `off`, or `auto`: once memory is still short."""
+    """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 if memory is too short for that."""
     speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
-    """`eager`: the UNet as it is; `compile`: compiled first; `auto`: what is known to be right and quicker."""
+    """How the UNet is called: `eager`, as it is; `compile`, compiled, on a GPU recorded too; `auto` is `eager`."""
 
 
 class StudyTables(StudyFileTable):

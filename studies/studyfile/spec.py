@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Problem, value_text
 from engine.footprint.options import ANYTHING, MemoryOptions
@@ -107,12 +107,31 @@ class Rendering:
     memory: MemoryOptions = ANYTHING
     """What lies where while pictures are made."""
     speed: str = "auto"
-    """Whether the UNet is compiled: auto, eager or compile."""
+    """How the UNet is called: auto, eager or compile."""
+    device_sharers: int = 1
+    """Workers that share the device, this one among them."""
+    ram_sharers: int = 1
+    """Workers that share main memory, this one among them."""
 
     @property
     def merges_vae(self) -> bool:
         """Whether pictures are decoded by the merged VAE, so that the models need one inside."""
         return self.vae is None and (not self.vaes or None in self.vaes.values())
+
+    def engine_options(self) -> Mapping[str, Any]:
+        """Return the arguments of `Engine.open` that this says, but for the VAE and what is expected."""
+        return {
+            "device": self.device,
+            "precision": self.precision,
+            "embeddings": self.embeddings,
+            "upscalers": self.upscalers,
+            "prediction": self.prediction,
+            "ztsnr": self.ztsnr,
+            "parents": self.memory.parents,
+            "encoders": self.memory.encoders,
+            "vae_precision": self.memory.vae_precision,
+            "speed": self.speed,
+        }
 
     def baseline(self, recipe: Recipe) -> Candidate:
         """Return a recipe to compare with, decoded by the VAE that the search starts with."""
@@ -124,7 +143,6 @@ class Rendering:
             "render.prediction": self.prediction,
             "render.ztsnr": self.ztsnr,
             "device.vae_precision": self.memory.vae_precision,
-            "device.vae_tiles": self.memory.vae_tiles,
         }
         return {"device.precision": self.precision} | {name: word for name, word in chosen.items() if word != "auto"}
 
@@ -261,6 +279,8 @@ class Scoring:
     """Such files elsewhere, by name of their encoder or scorer."""
     here: Path
     """What the paths of plug-ins are relative to: the study file's folder."""
+    precision: str = "fp32"
+    """The number format that encoders run in."""
     time_limit_s: float
     """Seconds that one call of a plug-in may take; 0: as long as it likes."""
     trusted: frozenset[tuple[str, str]] | None = None
@@ -284,6 +304,7 @@ class Scoring:
             files=self.files,
             here=self.here,
             trusted=self.trusted,
+            precision=self.precision,
             time_limit_s=self.time_limit_s,
             render_size=shots.shortest_side,
             picture_weights=shots.picture_weights,
@@ -306,7 +327,8 @@ class StudySpec:
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
         settings = self.scoring.panel_settings(self.target, self.shots)
-        return replace(settings, kept=self.storage.reference_features)
+        waiting = self.rendering.memory.encoders == "host"
+        return replace(settings, kept=self.storage.reference_features, wait_on_host=waiting)
 
     def fingerprint(self) -> dict[str, str]:
         """Return, by name, what makes trials comparable and so must not change on resume.

@@ -82,6 +82,7 @@ def search(landscape: Landscape, run: int, race: Race | None) -> Run:
                 point=proposal.point,
                 value=value,
                 standard_error=landscape.variant.noise,
+                share=seen / PICTURES,
             )
         )
         if seen == PICTURES and value >= (told[best].value or 0.0):

@@ -74,7 +74,7 @@ def measure(command: list[str], *, python: Path, report: Path, cwd: Path, env: M
     ):
         started, anonymous = time.perf_counter(), 0.0
         while child.poll() is None:
-            anonymous = max(anonymous, _status(child.pid, "RssAnon"))
+            anonymous = max(anonymous, status(child.pid, "RssAnon"))
             time.sleep(SAMPLE_SECONDS)
         seconds = time.perf_counter() - started
     if child.returncode:
@@ -85,7 +85,7 @@ def measure(command: list[str], *, python: Path, report: Path, cwd: Path, env: M
     return Measured(seconds=seconds, anonymous=anonymous, **counted)
 
 
-def _status(process: int | str, field: str) -> float:
+def status(process: int | str, field: str) -> float:
     """A memory field of a process, bytes; 0 where it is gone."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
@@ -101,7 +101,7 @@ def _counted() -> dict[str, float]:
     bytes_of = {name: float(value) for name, value in lines}
     return {
         "cpu": used.ru_utime + used.ru_stime,
-        "resident": _status("self", "VmHWM"),
+        "resident": status("self", "VmHWM"),
         "read": bytes_of["rchar"],
         "written": bytes_of["wchar"],
         "disk_read": bytes_of["read_bytes"],

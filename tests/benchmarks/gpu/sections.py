@@ -12,11 +12,12 @@ import torch
 
 from engine.architecture.widths import FamilyName
 from engine.engine import Engine
-from engine.recipes.blocks import BLOCKS
+from engine.recipes.blocks import BLOCKS, XL_BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.recipes.steps import MergeStep
 from engine.shots.shot import Shot
 from studies.sample.world import write_world
+from tests.benchmarks.gpu.render import render
 from tests.benchmarks.gpu.timing import median_seconds, peak_gb, wait
 from tests.benchmarks.real_size import write_real_size
 
@@ -48,7 +49,8 @@ class Bench:
 
     def flat(self, family: FamilyName, ratio: float) -> Recipe:
         """Return a FLAT mix of the family that the models are of."""
-        return Recipe.flat(ratio, family="sd1" if self.tiny else family)
+        own: FamilyName = "sd1" if self.tiny else family
+        return Recipe(steps=(MergeStep(alpha=ratio),), family=own)
 
 
 def builds(bench: Bench, family: FamilyName) -> None:
@@ -73,7 +75,8 @@ def builds(bench: Bench, family: FamilyName) -> None:
 
 def one_block(recipe: Recipe, number: int) -> Recipe:
     """Return FLAT_50 with another ratio in OUT05."""
-    row = tuple(0.3 + 0.02 * number if block == "OUT05" else 0.5 for block in BLOCKS)
+    blocks = XL_BLOCKS if recipe.family == "sdxl" else BLOCKS
+    row = tuple(0.3 + 0.02 * number if block == "OUT05" else 0.5 for block in blocks)
     return Recipe(steps=(MergeStep(alpha=row),), family=recipe.family)
 
 
@@ -146,6 +149,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "builds sd1": lambda bench: builds(bench, "sd1"),
     "builds sdxl": lambda bench: builds(bench, "sdxl"),
     "bits": bits,
+    "render": render,
     "limit 8": lambda bench: limit(bench, 8),
     "limit 12": lambda bench: limit(bench, 12),
     "host": host,

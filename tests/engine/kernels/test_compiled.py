@@ -13,7 +13,8 @@ from torch import Tensor
 
 from engine.arithmetic.weighted_sums import PlainSums, Term, base_first
 from engine.kernels import compiled, compiler
-from engine.kernels.compiled import COMPILED_FROM, KINDS, MOST_TERMS, SOURCE, CompiledSums, agrees, compiled_sums
+from engine.kernels.checking import KINDS
+from engine.kernels.compiled import COMPILED_FROM, MOST_TERMS, SOURCE, CompiledSums, agrees, compiled_sums
 from engine.kernels.compiler import library
 from engine.merging.evaluate import Arithmetic
 from engine.modes.rows import TensorRow

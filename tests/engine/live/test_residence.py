@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from engine.errors import CheckpointError, EngineError
-from engine.footprint.moments import rendering_room
+from engine.footprint.moments import CONTEXT_BYTES
 from engine.footprint.options import RESIDENCES
 from engine.footprint.plan import RAM_SPARE
 from engine.live import streaming
@@ -243,7 +244,7 @@ def test_arithmetic_that_runs_out_takes_the_parents_memory(
     weights = loaded(files, "device", LimitedMemory())
     for ratio in (0.3, 0.4):
         build(weights, Recipe.flat(ratio, base=ratio))
-    evaluate, calls = weights._arithmetic.evaluate, 0
+    evaluate, calls = weights._arithmetic.evaluate_all, 0
 
     def runs_out(*given: object) -> None:
         nonlocal calls
@@ -252,7 +253,7 @@ def test_arithmetic_that_runs_out_takes_the_parents_memory(
             raise torch.OutOfMemoryError("simulated")
         evaluate(*given)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(weights._arithmetic, "evaluate", runs_out)
+    monkeypatch.setattr(weights._arithmetic, "evaluate_all", runs_out)
     report = weights.build(weights.plan(Recipe.flat(0.6, base=0.6)))
     assert weights.residence == "host"
     assert weights.memory().parents_on_device == 0
@@ -279,15 +280,47 @@ def test_rendering_can_have_the_parents_memory(files: dict[str, Checkpoint]) -> 
     assert same(values(weights), values(fresh))
 
 
+GB = 1_000_000_000
+
+
+@pytest.mark.parametrize(("device", "host", "expected"), [(4, 4, "device"), (0.4, 4, "host"), (0.4, 2, "disk")])
+def test_auto_follows_the_plan(files: dict[str, Checkpoint], device: float, host: float, expected: str) -> None:
+    """Usual pictures of these tiny models take some hundreds of megabytes; 2 GB of main memory stay free."""
+    memory = LimitedMemory(device=int(device * GB), host=int(host * GB))
+    weights = loaded(files, "auto", memory)
+    plan = weights.planned
+    assert plan is not None
+    assert plan.first == weights.residence == expected
+    for ratio in (0.3, 0.4):
+        build(weights, Recipe.flat(ratio))
+    found = weights.memory()
+    near = {"device": found.parents_on_device, "host": found.parents_on_host}
+    assert [place for place, size in near.items() if size] == [expected] * (expected != "disk")
+
+
+def test_auto_asks_again_when_parents_come_close(files: dict[str, Checkpoint]) -> None:
+    memory = LimitedMemory()
+    weights = loaded(files, "auto", memory)
+    assert weights.residence == "device"
+    build(weights, Recipe.flat(0.3))
+    assert weights.planned is not None
+    memory.device_limit = memory.on["device"] + weights.planned.spare  # a rendering has taken what was free
+    build(weights, Recipe.flat(0.4))
+    assert weights.residence == "host"
+    assert weights.memory().parents_on_device == 0
+
+
 def test_auto_leaves_room_for_rendering_and_everything_else(
     files: dict[str, Checkpoint], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.live.parents.STRETCH", 1 << 18)
     live, parents = needed_on_device(files)
-    room = rendering_room(files["A"].widths, "fp16", 512, 768, 1)
-    memory = LimitedMemory(device=live + room + parents // 2, host=RAM_SPARE + parents // 4)
+    memory = LimitedMemory()
     weights = loaded(files, "auto", memory)
     assert weights.residence == "device"
+    assert weights.planned is not None
+    room = weights.planned.spare
+    memory.device_limit, memory.host_limit = live + room + parents // 2, RAM_SPARE + parents // 4
     for ratio in (0.3, 0.4):
         build(weights, Recipe.flat(ratio, base=ratio))
     assert weights.residence == "disk"
@@ -295,6 +328,27 @@ def test_auto_leaves_room_for_rendering_and_everything_else(
     assert memory.free_on_host() >= RAM_SPARE
     assert parents // 4 < weights.memory().parents_on_device <= parents // 2
     assert 0 < weights.memory().parents_on_host <= parents // 4
+
+
+def test_larger_pictures_leave_less_room_for_parents(files: dict[str, Checkpoint]) -> None:
+    memory = LimitedMemory(device=2 * GB)
+    usual = loaded(files, "auto", memory).planned
+    assert usual is not None
+    large = replace(usual.demand, width=1536, height=1536)
+    fresh = {name: open_checkpoint(checkpoint.path) for name, checkpoint in files.items()}
+    live = LiveModel.empty(fresh["A"].widths)
+    memory = LimitedMemory(device=2 * GB)
+    weights = LiveWeights.load(live, fresh, device=CPU, dtype=torch.float16, expects=large, memory=memory)
+    assert weights.planned is not None
+    assert weights.planned.spare > usual.spare
+    sharing = replace(usual.demand, device_sharers=4)
+    memory = LimitedMemory(device=2 * GB)
+    memory.total_on_device = lambda: 2 * GB
+    weights = LiveWeights.load(
+        LiveModel.empty(fresh["A"].widths), fresh, device=CPU, dtype=torch.float16, expects=sharing, memory=memory
+    )
+    assert weights.planned is not None
+    assert weights.planned.room.device == 2 * GB // 4 + CONTEXT_BYTES
 
 
 # ------------------------------------------------------------------------------------------------ many builds

@@ -10,6 +10,7 @@ from engine.errors import RecipeError
 from engine.live.memory import ALIGNMENT, memory_order, offsets_of
 from engine.live.model import LiveModel
 from engine.live.weights import BuildReport, LiveWeights
+from engine.merging.evaluate import PlainSum
 from engine.merging.exact import replay
 from engine.recipes.blocks import BLOCKS, Site, block_of
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
@@ -121,15 +122,15 @@ def test_an_interrupted_build_is_built_again(weights: LiveWeights, monkeypatch: 
     build(weights, Recipe.flat(0.35))
     before = {key: weights.read(key).clone() for key in weights.keys}
     with monkeypatch.context() as patch:
-        patch.setattr("engine.merging.evaluate.Arithmetic.evaluate", _interrupted)
+        patch.setattr("engine.merging.evaluate.Arithmetic.evaluate_all", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             build(weights, Recipe.flat(0.9))
     build(weights, Recipe.flat(0.35))
     assert all(torch.equal(weights.read(key), value) for key, value in before.items())
 
 
-def _interrupted(_self: object, _row: object, _read: object, out: torch.Tensor) -> None:
-    out.zero_()
+def _interrupted(_self: object, sums: list[PlainSum]) -> None:
+    sums[0].out.zero_()
     raise KeyboardInterrupt
 
 

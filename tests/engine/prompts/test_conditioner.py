@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -163,6 +164,26 @@ def test_nothing_is_stale_after_forget():
     assert torch.equal(conditioner.encode([("cat", 1)]), before)
     conditioner.forget()
     assert not torch.allclose(conditioner.encode([("cat", 1)]), before)
+
+
+def test_encoders_are_called_for_only_when_they_work(encoder: CLIPTextModel):
+    entered: list[str] = []
+
+    @contextmanager
+    def at_work() -> Generator[None]:
+        entered.append("came")
+        try:
+            yield
+        finally:
+            entered.append("left")
+
+    conditioner = Conditioner(encoder, at_work=at_work)
+    conditioner.encode([("cat", 1)])
+    conditioner.encode([("cat", 1)])
+    assert entered == ["came", "left"]
+    with pytest.raises(RenderError, match="clip_skip"):
+        conditioner.encode([("cat", 99)])
+    assert entered == ["came", "left"] * 2
 
 
 def test_the_encoder_stays_as_it_is(encoder: CLIPTextModel, embeddings: EmbeddingFolder):

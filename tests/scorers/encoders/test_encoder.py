@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,18 @@ from torch import Tensor
 
 from scorers.encoders.encoder import Encoder
 from scorers.encoders.files import read_config
+from scorers.encoders.layouts import Origin
+from scorers.encoders.weights_file import WeightsFile
 from scorers.errors import ScorerError, ScorerWarning
-from tests.scorers.tiny_encoders import embedded
+from tests.scorers.tiny_encoders import embedded, transformers_clip
 
 Files = tuple[Path, Path]
+
+
+@pytest.fixture
+def images_of_noise() -> Tensor:
+    """Two pictures."""
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def test_embeddings_are_unit_and_free_of_batch_and_order(encoder: Encoder, paint: Callable[..., Tensor]) -> None:
@@ -138,3 +147,69 @@ def test_long_prompts_are_cut_with_one_warning(encoder: Encoder) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encoder.embed_texts([long])
+
+
+def test_weights_are_the_same_however_often_their_file_is_opened(
+    clip_files: Files, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scorers.encoders.weights_file.PIECE", 100_000)
+    torch.save(load_file(clip_files[1]), tmp_path / "weights.pt")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    for path in (clip_files[1], tmp_path / "weights.pt"):
+        again = Encoder.open(clip_files[0], path)
+        assert torch.equal(embedded(again, images), embedded(encoder, images))
+        assert torch.equal(again.embed_texts(["a cat"]), encoder.embed_texts(["a cat"]))
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(
+    clip_files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "weights.safetensors", tmp_path / "other.safetensors"
+    shutil.copy(clip_files[1], path)
+    save_file({key: value + 1 for key, value in load_file(path).items()}, other)
+    file = WeightsFile(path)
+    first, second = (Origin(names=(name,)) for name in ("token_embedding.weight", "visual.proj"))
+    monkeypatch.setattr("scorers.encoders.weights_file.PIECE", 1000)
+    file.take(first)
+    other.replace(path)
+    with pytest.raises(ScorerError, match="was replaced while it was read"):
+        file.take(second)
+
+
+def test_parts_that_cannot_be_joined_are_refused(tmp_path: Path, clip_config: dict[str, Any]) -> None:
+    state = dict(transformers_clip(clip_config).state_dict())
+    name = "vision_model.encoder.layers.0.self_attn.k_proj.weight"
+    state[name] = state[name][:, :-1].contiguous()
+    config, path = tmp_path / "tiny.json", tmp_path / "odd.safetensors"
+    config.write_text(json.dumps(clip_config))
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    assert "its tensors do not fit together" in refused(config, path)
+
+
+@pytest.mark.parametrize(("precision", "apart"), [("fp16", 2e-3), ("bf16", 2e-2)])
+def test_half_precision_is_near_and_another_version(
+    clip_files: Files, encoder: Encoder, paint: Callable[..., Tensor], precision: str, apart: float
+) -> None:
+    half = Encoder.open(*clip_files, precision=precision)
+    images = paint(1, 6, 0.5)
+    difference = (embedded(half, images) - embedded(encoder, images)).norm(dim=1).max()
+    assert 1e-5 < difference < apart
+    assert (half.embed_texts(["a cat"]) - encoder.embed_texts(["a cat"])).norm() < apart
+    assert embedded(half, images).dtype == torch.float32
+    assert half.version != encoder.version
+    assert half.logit_scale == encoder.logit_scale
+    assert sum(p.nbytes for p in half._visual.parameters()) * 2 == sum(p.nbytes for p in encoder._visual.parameters())
+
+
+def test_numbers_too_large_for_half_precision_are_named(
+    clip_files: Files, images_of_noise: Tensor, tmp_path: Path
+) -> None:
+    for name, sentence in (("conv1", "too large ones for half precision"), ("ln_pre", "not finite in fp16")):
+        factor = 1e7 if name == "conv1" else 5e4
+        path = tmp_path / f"{name}.safetensors"
+        state = load_file(clip_files[1])
+        state[f"visual.{name}.weight"] *= factor
+        save_file(state, path)
+        assert embedded(Encoder.open(clip_files[0], path), images_of_noise).isfinite().all()
+        with pytest.raises(ScorerError, match=sentence):
+            embedded(Encoder.open(clip_files[0], path, precision="fp16"), images_of_noise)

@@ -7,11 +7,12 @@ there, and for weights that are brought there.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -233,3 +234,25 @@ def test_a_panel_gives_up_its_memory_and_judges_alike(
         values.append(panel.judge(features["A"]).value)
     assert values[0] == values[1]
     assert waiting.park() == 0
+
+
+class Greedy:
+    """A scorer that reads pictures, and needs the memory that an encoder takes."""
+
+    name, version = "greedy", "1"
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def look(self, images: Tensor, prompts: Sequence[str]) -> np.ndarray:
+        """Brightness, where there is memory."""
+        if self._encoder._texts._is_there:
+            raise torch.OutOfMemoryError(FULL)
+        return images.mean((1, 2, 3)).numpy()
+
+
+def test_encoders_make_room_for_scorers_that_read_pictures(clip_files: Files, images: Tensor) -> None:
+    opened = Encoder.open(*clip_files)
+    observer = Observer(Encoders({"clip": opened}), ["clip"], [Greedy(opened)], 64)
+    features = observer.see(images, [""] * 20, range(20))
+    assert features.readings["greedy"] == pytest.approx(images.mean((1, 2, 3)).numpy())

@@ -176,3 +176,17 @@ def test_a_folder_that_cannot_be_made_is_no_error(
     Panel.open(own)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "references are not kept" in caplog.text
+
+
+def test_a_kept_picture_that_cannot_be_read_any_more_is_named(
+    own: PanelSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Panel.open(own)
+
+    def refuse(path: Path) -> Tensor:
+        raise ScorerError("has too many pixels to be read", place=(path,))
+
+    monkeypatch.setattr("scorers.panel.references.load_picture", refuse)
+    with pytest.raises(ScorerError) as caught:
+        Panel.open(replace(own, render_size=48))
+    assert len(caught.value.problems) == len(own.references)

@@ -113,3 +113,8 @@ def test_version_changes_with_a_scorer_but_not_with_the_calibration(
     assert other.version == before
     monkeypatch.setattr("scorers.scoring.style.Style.version", "another")
     assert calibrated.version != before
+
+
+def test_an_unknown_precision_is_named(settings: PanelSettings) -> None:
+    with pytest.raises(ScorerError, match="encoders run in fp32, fp16, bf16, not in 'half'"):
+        Panel.open(replace(settings, precision="half"))

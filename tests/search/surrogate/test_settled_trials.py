@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -154,7 +155,10 @@ def test_what_was_worked_out_before_changes_no_bit(told: list[TrialRecord]) -> N
         SUGGESTER.prepare([*told[:count], replace(told[count], value=None)])
     for count, (proposal, before) in zip(counts, (warm[2], warm[5]), strict=True):
         forget()
+        other = Thread(target=SUGGESTER.prepare, args=(told[: count - 1],))
+        other.start()
         assert SUGGESTER.next(told[:count][::-1]) == proposal
+        other.join()
         assert weights(told[:count]).tolist() == before.tolist()
 
 

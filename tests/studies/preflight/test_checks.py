@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine.architecture.layout import Widths
-from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from engine.checkpoints.checkpoint import open_checkpoint
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.preflight import estimate
@@ -22,7 +21,6 @@ from studies.preflight.checks import preflight
 from studies.preflight.estimate import size_text, time_text
 from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
-from studies.studyfile.spec import StudySpec
 from tests.engine.models.tiny import write_tiny
 from tests.studies import study_text
 from tests.studies.study_text import write_study
@@ -255,23 +253,6 @@ def test_an_unwritable_folder_is_an_error(here: Path, monkeypatch: pytest.Monkey
     assert error.line.endswith(text)
 
 
-def test_too_little_memory_is_a_warning(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.preflight.checks.free_memory", lambda _: 1000)
-    (warning,) = [finding for finding in look(here) if finding.where.startswith("memory")]
-    assert warning.level == "warning"
-    assert warning.problem.what.endswith("; 1.0 kB are free")
-
-
-def test_more_memory_than_the_machine_has_is_an_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.preflight.checks.total_memory", lambda _: 4_000_000_000)
-    (error,) = errors(look(here, width="4096", height="4096"))
-    assert error.where == "memory: cpu"
-    assert re.fullmatch(r"about [\d.]+ GB, and this machine has 4\.0 GB", error.problem.what)
-    width, height = re.findall(r"= (\d+)", error.problem.remedy)
-    assert not errors(look(here, width=width, height=height))
-    assert errors(look(here, width=str(int(width) + 64), height=str(int(height) + 64)))
-
-
 def test_more_than_a_night_is_a_warning_with_a_way_out(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimate, "matrix_speed", lambda device: 1e6)
     (warning,) = [finding for finding in look(here) if finding.where == "time"]
@@ -355,10 +336,6 @@ def test_a_calculation_mode_beside_a_merge_mode_that_it_is_not_made_for_is_a_war
     assert not [one for one in look(here, text.replace("[search]", smooth)) if one.where == "merge"]
 
 
-def estimated(spec: StudySpec, models: dict[str, Checkpoint]) -> estimate.StudyEstimate:
-    return estimate.estimate(spec.search, spec.shots, spec.rendering, spec.panel_settings(), models)
-
-
 def test_three_models_are_counted(here: Path) -> None:
     shutil.copyfile(here / "a.safetensors", here / "c.safetensors")
     text = STUDY.replace('B = "b.safetensors"', 'B = "b.safetensors"\nC = "c.safetensors"')
@@ -366,8 +343,8 @@ def test_three_models_are_counted(here: Path) -> None:
     spec = read_study_file(write_study(here, text))
     models = {letter: open_checkpoint(path) for letter, path in spec.merge.models.items()}
     two = read_study_file(write_study(here, STUDY))
-    more, less = estimated(spec, models), estimated(two, {x: models[x] for x in "AB"})
-    assert more.memory_bytes - less.memory_bytes == sum(info.size for info in models["C"].tensors.values())
+    more = estimate.estimate(spec.search, spec.shots, spec.rendering, models)
+    less = estimate.estimate(two.search, two.shots, two.rendering, {x: models[x] for x in "AB"})
     assert more.pictures - less.pictures == len(spec.shots.proof)
     (here / "c.safetensors").unlink()
     (error,) = errors(look(here, text))

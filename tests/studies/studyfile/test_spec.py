@@ -85,16 +85,15 @@ def test_where_things_lie_is_no_part_of_the_fingerprint(tmp_path: Path, spec: St
     assert moved.rendering.memory == MemoryOptions(parents="disk", encoders="host")
     assert moved.rendering.speed == "compile"
     assert moved.fingerprint() == spec.fingerprint()
-    half = with_device(tmp_path, 'vae_precision = "fp16"\nvae_tiles = "on"')
-    more = {"device.vae_precision": "fp16", "device.vae_tiles": "on"}
-    assert half.fingerprint() == spec.fingerprint() | more
+    half = with_device(tmp_path, 'vae_precision = "fp16"')
+    assert half.fingerprint() == spec.fingerprint() | {"device.vae_precision": "fp16"}
 
 
 def test_every_unknown_word_under_device_is_named_with_those_that_are_known(tmp_path: Path) -> None:
-    lines = 'parents = "dsk"\nencoders = "disk"\nvae_precision = "fp8"\nvae_tiles = "yes"\nspeed = "compiled"'
+    lines = 'parents = "dsk"\nencoders = "disk"\nvae_precision = "fp8"\nspeed = "compiled"'
     with pytest.raises(StudyError) as caught:
         with_device(tmp_path, lines)
     found = {one.place[-1]: one.remedy for one in caught.value.problems if "device" in one.place}
-    assert found.keys() == {"parents", "encoders", "vae_precision", "vae_tiles", "speed"}
+    assert found.keys() == {"parents", "encoders", "vae_precision", "speed"}
     assert "disk" in found["parents"]
     assert all(word in found["encoders"] for word in ("auto", "device", "host"))

@@ -1,4 +1,4 @@
-"""What lies where in memory."""
+"""What lies where, in bytes."""
 
 from __future__ import annotations
 
