@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from subprocess import SubprocessError
 from typing import Any
 
 import torch
@@ -119,18 +118,17 @@ def _is_readable(tensor: Tensor) -> bool:
 def _kernel() -> _Kernel | None:
     """The kernel; None without Triton."""
     try:
-        from engine.kernels.triton_sums import SEARCH, TILE, sums_kernel
+        from engine.kernels.triton_sums import KERNEL, SEARCH, TILE
     except ImportError:
         log.info("there is no Triton here, so models are built in several passes")
         return None
-    return _Kernel(sums_kernel, TILE, SEARCH)
+    return _Kernel(KERNEL, TILE, SEARCH)
 
 
 def _compile_errors() -> tuple[type[Exception], ...]:
-    """What Triton raises where it cannot compile or launch; it needs a C compiler, too."""
-    from engine.kernels.triton_sums import TritonError
+    from engine.kernels.triton_sums import COMPILE_ERRORS
 
-    return TritonError, RuntimeError, OSError, SubprocessError
+    return COMPILE_ERRORS
 
 
 @cache

@@ -7,12 +7,15 @@ and a row of whole numbers: addresses of its tensors and of its result, its leng
 from __future__ import annotations
 
 # Triton has no types, and its functions are compiled from their source: they are no Python that a checker can follow.
-# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: basic, reportGeneralTypeIssues=false, reportArgumentType=false, reportMissingImports=false
+from subprocess import SubprocessError
+from typing import Any
+
 import triton
 import triton.language as tl
 from triton.errors import TritonError
 
-__all__ = ["SEARCH", "TILE", "TritonError", "sums_kernel"]
+__all__ = ["COMPILE_ERRORS", "KERNEL", "SEARCH", "TILE"]
 
 TILE = 2048
 """Elements that one program of the grid computes."""
@@ -98,3 +101,9 @@ def sums_kernel(
         _tile(entries, weights + row * count, offsets, length, count, kinds, rounding, stored, False)
     else:
         _tile(entries, weights + row * count, offsets, length, count, kinds, rounding, stored, True)
+
+
+KERNEL: Any = sums_kernel
+"""The kernel, as it is launched: ``KERNEL[(tiles,)](...)``."""
+COMPILE_ERRORS: tuple[type[Exception], ...] = (TritonError, RuntimeError, OSError, SubprocessError)
+"""What Triton raises where it cannot compile or launch; it needs a C compiler, too."""

@@ -69,11 +69,18 @@ class Memory:
         return tensor
 
     def free_on_device(self) -> int:
-        """Return the bytes that can still be allocated on the device, what torch holds ready among them."""
+        """Return the bytes that can still be allocated on the device, what torch holds ready among them.
+
+        A limit that torch was given for this process counts.
+        """
         if self.device.type != "cuda":
             return self.free_on_host()
-        held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
-        return int(torch.cuda.mem_get_info(self.device)[0]) + held
+        free, total = torch.cuda.mem_get_info(self.device)
+        allocated = torch.cuda.memory_allocated(self.device)
+        left = int(free) + torch.cuda.memory_reserved(self.device) - allocated
+        if share := getattr(torch.cuda, "get_per_process_memory_fraction", None):  # not in the oldest torch
+            left = min(left, int(share(self.device) * total) - allocated)
+        return left
 
     def total_on_device(self) -> int:
         """Return the bytes that the device has, used or free."""

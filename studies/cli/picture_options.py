@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.footprint.options import PARENTS, SPEEDS
+from engine.footprint.options import ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS
 from engine.shots.options import EMPHASES
 
 if TYPE_CHECKING:
@@ -48,6 +48,20 @@ ENGINE_OPTIONS = (
         default="auto",
         show_default=True,
         help="Where the parents of recipes that follow each other lie.",
+    ),
+    click.option(
+        "--encoders",
+        type=click.Choice(ENCODERS),
+        default="auto",
+        show_default=True,
+        help="Where text encoders and VAE wait while others work.",
+    ),
+    click.option(
+        "--vae-precision",
+        type=click.Choice(VAE_PRECISIONS),
+        default="auto",
+        show_default=True,
+        help="In which number format the VAE works.",
     ),
     click.option(
         "--speed", type=click.Choice(SPEEDS), default="auto", show_default=True, help="How the UNet is called."

@@ -84,6 +84,8 @@ def plot(
     device: str,
     precision: str,
     parents: str,
+    encoders: str,
+    vae_precision: str,
     speed: str,
     prediction: str,
     ztsnr: str,
@@ -139,8 +141,9 @@ def plot(
         click.echo(f"note: {note}", err=True)
     _tell(plan, grid)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
-    ways = {"device": device, "precision": precision, "parents": parents, "speed": speed}
-    how = {"prediction": prediction, "ztsnr": chosen, **ways, **folders}
+    lying = {"parents": parents, "encoders": encoders, "vae_precision": vae_precision}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, "speed": speed}
+    how |= {**lying, **folders}
     broken = render_plan(plan, grid, out, paths, batch=batch, how=how, console=console(), warn=warn)
     click.echo(f"wrote {out}" + (f" and {len(paths) - len(broken)} pictures in {cells}" if paths else ""))
     if broken:

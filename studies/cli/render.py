@@ -48,6 +48,8 @@ def render(
     device: str,
     precision: str,
     parents: str,
+    encoders: str,
+    vae_precision: str,
     speed: str,
     prediction: str,
     ztsnr: str,
@@ -72,8 +74,9 @@ def render(
         click.echo(f"note: {note}", err=True)
     folders = {"embeddings": embeddings, "upscalers": upscalers}
     chosen = "on" if taken.zero_terminal and ztsnr == "auto" else ztsnr
-    ways = {"device": device, "precision": precision, "parents": parents, "speed": speed}
-    how = {"prediction": prediction, "ztsnr": chosen, **ways, **folders}
+    lying = {"parents": parents, "encoders": encoders, "vae_precision": vae_precision}
+    how = {"device": device, "precision": precision, "prediction": prediction, "ztsnr": chosen, "speed": speed}
+    how |= {**lying, **folders}
     with open_engine(source.models, source.round_to, vae=vae, **how) as engine:
         _render_all(engine, source, shots, paths, batch, FilesBeside(vae, embeddings))
     click.echo(f"wrote {paths[0]}" + (f" to {paths[-1].name}" if len(paths) > 1 else ""))

@@ -128,6 +128,8 @@ class Rendering:
             "prediction": self.prediction,
             "ztsnr": self.ztsnr,
             "parents": self.memory.parents,
+            "encoders": self.memory.encoders,
+            "vae_precision": self.memory.vae_precision,
             "speed": self.speed,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from engine.rendering.speed.unet_inputs import UnetInputs
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel
+
+log = logging.getLogger(__name__)
 
 PLAIN_NOTE = "the UNet runs as it is, not compiled"
 """How the sentence begins that says why the UNet is not compiled."""
@@ -93,15 +96,16 @@ class FastCalls:
     def _output(self, unet: UNet2DConditionModel, inputs: UnetInputs) -> Tensor:
         if self._blocks is None:
             self._blocks = CompiledBlocks(unet)
-            record = self._record or (GraphRecorder() if self._device.type == "cuda" else None)
+            record = self._record or (GraphRecorder(self._device) if self._device.type == "cuda" else None)
             self._recorded = RecordedCalls(partial(_compiled_output, self._blocks, unet), record) if record else None
         if self._recorded is not None:
             return self._recorded.output(inputs)
         return _compiled_output(self._blocks, unet, inputs)
 
     def _give_up(self, reason: str) -> None:
-        """Make plain calls from now on, and give the memory of the others back."""
+        """Make plain calls from now on, say so once, and give the memory of the others back."""
         self.note = f"{PLAIN_NOTE}: {reason}"
+        log.warning("%s", self.note)
         self._blocks = self._recorded = None
 
 

@@ -96,3 +96,26 @@ def test_a_worker_expects_its_share(spec: StudySpec) -> None:
     demand = expected(shared)
     assert demand is not None
     assert (demand.device_sharers, demand.ram_sharers) == (3, 5)
+
+
+def test_encoders_and_vae_wait_where_the_study_file_says(spec: StudySpec) -> None:
+    asked = MemoryOptions(encoders="host", vae_precision="bf16")
+    workshop = opened(replace(spec, rendering=replace(spec.rendering, memory=asked)))
+    recipe = next(iter(flats(spec.search.space).values()))
+    workshop.make(Candidate(recipe=recipe), spec.shots.trials)
+    assert workshop.engine.vae_form == "bf16 in strips"
+    assert workshop.engine.memory().live_on_host > 0
+    workshop.close()
+
+
+def test_pictures_of_another_vae_format_are_kept_apart(spec: StudySpec) -> None:
+    recipe = next(iter(flats(spec.search.space).values()))
+    candidate, shots = Candidate(recipe=recipe), spec.shots.trials
+    found: list[bool] = []
+    for precision in ("auto", "auto", "fp16"):
+        memory = MemoryOptions(vae_precision=precision)
+        workshop = opened(replace(spec, rendering=replace(spec.rendering, memory=memory)))
+        found.append(workshop.renders.load(candidate, shots, workshop.panel.observer.versions) is not None)
+        workshop.make(candidate, shots)
+        workshop.close()
+    assert found == [False, True, False]

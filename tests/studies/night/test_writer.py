@@ -16,7 +16,7 @@ def test_jobs_are_done_one_after_another_beside_their_giver() -> None:
 
     def job(number: int) -> Callable[[], None]:
         def do() -> None:
-            going_on.wait()
+            assert going_on.wait(10)
             assert len(done) == number
             done.append(threading.get_ident())
 
@@ -36,11 +36,14 @@ def test_after_a_failure_nothing_is_done_and_whoever_goes_on_is_told() -> None:
     done = list[str]()
 
     def fail() -> None:
+        full.wait(10)
         raise OSError(28, "No space left on device")
 
-    writer = Writer()
+    writer, full = Writer(), threading.Event()
     writer.submit(lambda: done.append("before"))
     writer.submit(fail)
+    writer.submit(lambda: done.append("given before the failure"))
+    full.set()
     for go_on in (writer.settle, lambda: writer.submit(lambda: done.append("after")), writer.settle):
         with pytest.raises(OSError, match="No space"):
             go_on()
@@ -57,7 +60,7 @@ def test_another_end_waits_for_the_writer_and_is_not_replaced_by_its_failure(cap
     begun, done = threading.Event(), list[str]()
 
     def slow() -> None:
-        begun.wait()
+        begun.wait(10)
         done.append("slow")
         raise OSError("the disk")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
 from engine.rendering.renderer import Renderer
@@ -175,6 +176,16 @@ def test_nothing_is_compiled_where_it_is_not_asked_for():
         renderer.render([SHOT])
         assert not renderer.denoiser.calls.note
         assert renderer.denoiser.calls._fast is None  # pyright: ignore[reportPrivateUsage]
+
+
+def test_attention_is_torchs_own_in_one_piece():
+    model = tiny_model()
+    for module in (model.unet, model.vae):
+        attentions = [part for part in module.modules() if isinstance(part, Attention)]
+        assert attentions
+        for attention in attentions:
+            assert isinstance(attention.processor, AttnProcessor2_0)
+            assert not attention.upcast_attention
 
 
 def test_derivatives_are_taken_of_the_plain_unet():
