@@ -18,7 +18,15 @@ from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
 from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
 from engine.footprint.demand import Demand
-from engine.footprint.options import ENCODERS, PARENTS, SPEEDS, VAE_PRECISIONS, Residence
+from engine.footprint.options import (
+    ANYTHING,
+    ENCODERS,
+    PARENTS,
+    SPEEDS,
+    VAE_PRECISIONS,
+    MemoryOptions,
+    Residence,
+)
 from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
 from engine.live.prediction import model_marks
@@ -28,7 +36,7 @@ from engine.prompts.embeddings import EmbeddingFolder
 from engine.recipes.blocks import BLOCKS
 from engine.recipes.recipe import Recipe
 from engine.rendering.denoiser import Denoiser
-from engine.rendering.renderer import ALL_AUTO, MemorySettings, Renderer
+from engine.rendering.renderer import Renderer
 from engine.rendering.upscaler_models import UpscalerFolder
 from engine.rendering.vae_codec import PicturesDone
 from engine.shots.shot import Shot
@@ -60,12 +68,14 @@ class Engine:
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
         speed: str = "auto",
-        memory: MemorySettings = ALL_AUTO,
+        asked: MemoryOptions = ANYTHING,
     ) -> None:
         self.device = device
         self.precision = precision
         self.models = weights.names
         self._weights: LiveWeights | None = weights
+        plan = weights.planned  # for GPUs; a CPU's pictures stay what they are until its memory really runs out
+        planned = plan.form if plan is not None and plan.room.is_gpu else None
         self._renderer = Renderer(
             weights.live,
             weights.live.family,
@@ -73,7 +83,8 @@ class Engine:
             upscalers=upscalers,
             speed=speed,
             residence=weights,
-            settings=memory,
+            asked=asked,
+            planned=planned,
         )
         self._ready = False
 
@@ -114,11 +125,10 @@ class Engine:
             ztsnr: Whether the noise levels end in pure noise (zero terminal SNR): "on", "off", or "auto": where the
                 first file is marked so.
             vae: A VAE file to decode with, as ``use_vae`` takes; the models then need none inside.
-            vae_precision: In which number format the VAE works: "fp32", "bf16", "fp16", or "auto": fp32; in strips when
-                memory is short; fp16 when that is not enough. Where numbers overflow in fp16 or bf16, the next wider
-                format takes over.
+            vae_precision: In which number format the VAE works: "fp32", "bf16", "fp16", or "auto": fp32, in strips or
+                in fp16 where memory is short. Where numbers overflow in fp16 or bf16, the next wider format takes over.
             encoders: Where text encoders and VAE wait while others work: on the "device", on the "host", or "auto": on
-                the host where there is no room for all, or as soon as memory has run out once.
+                the host where memory is short.
             parents: Where the parts of the parents lie that recipes change again and again: on the "device", in main
                 memory ("host") or in their files alone ("disk"); or "auto": the first of these that leaves room for
                 rendering. Where memory runs out later, the next is taken.
@@ -172,7 +182,7 @@ class Engine:
             embeddings=folder,
             upscalers=enlargers,
             speed=speed,
-            memory=MemorySettings(vae_precision=vae_precision, encoders=_waiting(encoders, weights)),
+            asked=MemoryOptions(vae_precision=vae_precision, encoders=encoders, parents=parents),
         )
 
     def build(self, recipe: Recipe) -> BuildReport:
@@ -380,12 +390,6 @@ def _precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "fp16" if device.type == "cuda" else "fp32"
     return name
-
-
-def _waiting(encoders: str, weights: LiveWeights) -> str:
-    """Where text encoders and VAE wait: where they were asked to, or as was planned, before memory runs out."""
-    planned = weights.planned
-    return "host" if encoders == "auto" and planned is not None and planned.form.waits else encoders
 
 
 def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:

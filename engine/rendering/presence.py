@@ -11,6 +11,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
+from engine.footprint.demand import Form
+
 log = logging.getLogger(__name__)
 
 
@@ -35,12 +37,14 @@ class Presence:
 
     Args:
         residence: Moves them; None: everything stays where it is.
-        waiting: One of ``engine.footprint.options.ENCODERS``; "auto": on the host as soon as memory has run out once.
+        waiting: One of ``engine.footprint.options.ENCODERS``; "auto": on the host as soon as
+            memory has run out once.
+        planned: How "auto" begins; None: with everything on the device.
     """
 
-    def __init__(self, residence: Residence | None = None, waiting: str = "auto") -> None:
+    def __init__(self, residence: Residence | None = None, waiting: str = "auto", planned: Form | None = None) -> None:
         self._residence, self._waiting = residence, waiting
-        self._apart = waiting == "host"
+        self._apart = waiting == "host" or (waiting == "auto" and planned is not None and planned.waits)
 
     @contextmanager
     def at_work(self, part: str) -> Generator[None]:

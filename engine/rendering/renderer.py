@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from engine.architecture.configs import ModelFamily
 from engine.architecture.widths import SD1
+from engine.footprint.demand import Form
+from engine.footprint.options import ANYTHING, MemoryOptions
 from engine.prompts.conditioner import Conditioner
 from engine.prompts.encoders import towers_of
 from engine.rendering.batches import MOST_SHOTS, in_pieces, most_at_once
@@ -40,23 +41,6 @@ class RenderModel(UnetModel, VaeModel, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemorySettings:
-    """How rendering uses a device's memory.
-
-    Attributes:
-        vae_precision: The number format in which the VAE works, one of ``engine.footprint.options.VAE_PRECISIONS``.
-        encoders: Where text encoders and VAE wait, one of ``engine.footprint.options.ENCODERS``.
-    """
-
-    vae_precision: str = "auto"
-    encoders: str = "auto"
-
-
-ALL_AUTO = MemorySettings()
-"""The settings that change nothing as long as there is memory."""
-
-
 class Renderer:
     """Renders shots with one live model, whose weights may change between calls.
 
@@ -66,7 +50,8 @@ class Renderer:
         embeddings: What prompts and negatives may name beside words.
         upscalers: The model files that second passes may enlarge with.
         residence: Moves parts of the model off the device; None: they stay.
-        settings: How memory is used.
+        asked: What is asked of memory.
+        planned: How the model begins; None: with everything on the device, the VAE in fp32.
         speed: How the UNet is called, one of ``engine.footprint.options.SPEEDS``.
 
     Attributes:
@@ -81,16 +66,17 @@ class Renderer:
         embeddings: EmbeddingFolder | None = None,
         upscalers: UpscalerFolder | None = None,
         residence: Residence | None = None,
-        settings: MemorySettings = ALL_AUTO,
+        asked: MemoryOptions = ANYTHING,
+        planned: Form | None = None,
         speed: str = "auto",
     ) -> None:
         family = family or ModelFamily(widths=SD1)
-        self._presence = Presence(residence, settings.encoders)
+        self._presence = Presence(residence, asked.encoders, planned)
         at_work = partial(self._presence.at_work, "text")
         conditioner = Conditioner(towers_of(model, family), embeddings, at_work)
         levels = levels_of(sdxl=family.name == "sdxl", zero_terminal=family.zero_terminal_snr)
         self.denoiser = Denoiser(model, family, levels, conditioner, speed=speed)
-        self._forms = VaeForms(settings.vae_precision, self.denoiser.device)
+        self._forms = VaeForms(asked.vae_precision, self.denoiser.device, planned)
         self._codec = Codec(model, self._forms, self._presence)
         self._second = SecondPass(self.denoiser, self._codec, upscalers)
         self._shots_at_once = MOST_SHOTS

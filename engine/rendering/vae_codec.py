@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 
 DECODED_PIXELS = 2**20
 """The most pixels of all pictures decoded at once: about 4 GB with the full-size VAE."""
-MARGIN = 2**28
-"""Bytes that decoding takes on a GPU beside its layers: the strips at hand, and the workspaces of cuDNN."""
-
 PicturesDone = Callable[[int], None]
 """``progress(count)``: called with the number of pictures just finished."""
 
@@ -160,7 +157,7 @@ class Codec:
         Windows' driver does not say that memory ran out; it goes on in the host's, many times slower.
         """
         while self.forms is not None and (free := free_memory(device)) is not None:
-            if free >= pixels * self.forms.bytes_of_pixel + MARGIN or not self._take_less():
+            if free >= self.forms.bytes_for(pixels) or not self._take_less():
                 return
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import torch
 
-from engine.footprint.activations import DECODE_ELEMENTS, STRIP_ELEMENTS
+from engine.footprint.activations import DECODE_ELEMENTS, STRIP_BYTES, STRIP_ELEMENTS
+from engine.footprint.demand import Form
+from engine.footprint.options import AUTO
 
 FROM: dict[str, tuple[torch.dtype, ...]] = {
     "fp32": (torch.float32,),
@@ -28,17 +30,18 @@ class VaeForms:
         precision: One of ``engine.footprint.options.VAE_PRECISIONS``; "auto": fp32; when memory is short, in strips and
             then in fp16.
         device: Where the VAE works.
+        planned: How it begins, as far as the precision leaves it open; None: on whole pictures, and "auto" in fp32.
 
     Attributes:
         in_strips: Whether it works strip by strip; fp16 and bf16 always do.
     """
 
-    def __init__(self, precision: str, device: torch.device) -> None:
+    def __init__(self, precision: str, device: torch.device, planned: Form | None = None) -> None:
         self._precision = precision
         self._lacking = frozenset() if knows_bf16(device) else frozenset({torch.bfloat16})
         self._too_narrow: frozenset[torch.dtype] = frozenset()
-        self._halves = precision in {"fp16", "bf16"}
-        self.in_strips = self._halves
+        self._halves = (planned.vae if planned and precision == AUTO else precision) in {"fp16", "bf16"}
+        self.in_strips = self._halves or (planned is not None and planned.strips)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -50,10 +53,10 @@ class VaeForms:
         """Whether no wider format can take over."""
         return len(self._formats) == 1
 
-    @property
-    def bytes_of_pixel(self) -> int:
-        """About how many bytes decoding takes at its peak, for each pixel, beside the weights."""
-        return int((STRIP_ELEMENTS if self.in_strips else DECODE_ELEMENTS) * self.dtype.itemsize)
+    def bytes_for(self, pixels: int) -> int:
+        """Return about how many bytes decoding takes at its peak."""
+        elements, more = (STRIP_ELEMENTS, STRIP_BYTES) if self.in_strips else (DECODE_ELEMENTS, 0)
+        return int(pixels * elements * self.dtype.itemsize) + more
 
     def __str__(self) -> str:
         """Such as ``fp32``, ``fp32 in strips`` or ``fp16 in strips``."""
@@ -71,7 +74,7 @@ class VaeForms:
     def shrink(self, *, halves: bool) -> bool:
         """Take less memory from now on: in strips, or with ``halves`` in fp16; return whether that was possible."""
         if halves:
-            possible = self._precision == "auto" and not self._halves
+            possible = self._precision == AUTO and not self._halves
             self._halves = self._halves or possible
         else:
             possible = not self.in_strips
@@ -85,7 +88,7 @@ class VaeForms:
     @property
     def _formats(self) -> list[torch.dtype]:
         """The formats that are left to try; the last is always float32."""
-        asked = self._precision if self._precision != "auto" else "fp16" if self._halves else "fp32"
+        asked = self._precision if self._precision != AUTO else "fp16" if self._halves else "fp32"
         return [one for one in FROM[asked] if one not in self._lacking | self._too_narrow]
 
 

@@ -18,6 +18,7 @@ SECTIONS: dict[str, int] = {
     "builds sdxl": 150,
     "bits": 60,
     "render": 150,
+    "vae": 60,
     "share": 60,
     "limit 8": 60,
     "limit 12": 60,

@@ -19,6 +19,7 @@ from engine.shots.shot import Shot
 from studies.sample.world import write_world
 from tests.benchmarks.gpu.render import render
 from tests.benchmarks.gpu.timing import median_seconds, peak_gb, wait
+from tests.benchmarks.gpu.vae import decoding, parking
 from tests.benchmarks.real_size import write_real_size
 
 GOAL = 0.85
@@ -145,11 +146,20 @@ def host(bench: Bench) -> None:
     print("the same bits")
 
 
+def vae(bench: Bench) -> None:
+    """The VAE in each of its forms, and what it takes text encoders and VAE to leave and come back."""
+    with bench.opened("sdxl") as engine:
+        engine.build(bench.flat("sdxl", 0.3))
+        decoding(engine, 32 if bench.tiny else 1024)
+        parking(engine)
+
+
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "builds sd1": lambda bench: builds(bench, "sd1"),
     "builds sdxl": lambda bench: builds(bench, "sdxl"),
     "bits": bits,
     "render": render,
+    "vae": vae,
     "limit 8": lambda bench: limit(bench, 8),
     "limit 12": lambda bench: limit(bench, 12),
     "host": host,

@@ -26,6 +26,16 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def peak_gb(device: torch.device) -> float:
-    """Return the most memory that torch had of the device, in 10^9 bytes; 0 on a CPU."""
-    return torch.cuda.max_memory_reserved(device) / 1e9 if device.type == "cuda" else 0.0
+def peak_gb(device: torch.device, *, restart: bool = False) -> float:
+    """Return the most memory that torch had of the device, in 10^9 bytes; 0 on a CPU.
+
+    Args:
+        device: Of which the peak is asked.
+        restart: Count anew from what torch has now, once it gave back what nothing uses; and return that.
+    """
+    if device.type != "cuda":
+        return 0.0
+    if restart:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.max_memory_reserved(device) / 1e9

@@ -13,11 +13,11 @@ from torch import Tensor
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.engine import Engine
 from engine.errors import EngineError, RenderError
+from engine.footprint.options import MemoryOptions
 from engine.live.allocation import Memory
 from engine.live.model import LiveModel
 from engine.live.weights import LiveWeights
 from engine.recipes.recipe import Recipe
-from engine.rendering.renderer import MemorySettings
 from engine.shots.shot import Shot
 from tests.engine.device_memory import DeviceMemory
 
@@ -39,7 +39,7 @@ def opened_apart(paths: tuple[Path, Path], encoders: str = "auto") -> Engine:
     cpu, checkpoints = torch.device("cpu"), dict(zip("AB", map(open_checkpoint, paths), strict=True))
     live = LiveModel.empty(checkpoints["A"].widths)
     weights = LiveWeights.load(live, checkpoints, device=cpu, dtype=torch.float32, memory=Apart(cpu))
-    return Engine(weights, device=cpu, precision="fp32", memory=MemorySettings(encoders=encoders))
+    return Engine(weights, device=cpu, precision="fp32", asked=MemoryOptions(encoders=encoders))
 
 
 @pytest.fixture

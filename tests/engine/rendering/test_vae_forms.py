@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from engine.errors import RenderError
+from engine.footprint.demand import Form
 from engine.rendering import vae_strips
+from engine.rendering.presence import Presence
 from engine.rendering.vae_codec import Codec
 from engine.rendering.vae_forms import VaeForms
 from engine.shots.shot import Shot
@@ -183,3 +185,40 @@ def test_what_is_asked_for_is_never_narrowed(precision: str, forms: list[str]):
     first = str(form)
     smaller = [str(form) for halves in (False, False, True, True) if form.shrink(halves=halves)]
     assert [first, *smaller] == forms
+
+
+@pytest.mark.parametrize(
+    ("precision", "planned", "form"),
+    [
+        ("auto", Form(waits=True, vae="fp32", strips=True), "fp32 in strips"),
+        ("auto", Form(waits=True, vae="fp16", strips=True), "fp16 in strips"),
+        ("auto", Form(waits=False, vae="fp32", strips=False), "fp32"),
+        ("fp32", Form(waits=True, vae="fp16", strips=True), "fp32 in strips"),
+        ("bf16", Form(waits=True, vae="bf16", strips=True), "bf16 in strips"),
+    ],
+)
+def test_it_begins_as_planned_where_nothing_else_is_asked(precision: str, planned: Form, form: str):
+    assert str(VaeForms(precision, CPU, planned)) == form
+
+
+@pytest.mark.parametrize(
+    ("asked", "waits", "parked"),
+    [("auto", True, True), ("auto", False, False), ("device", True, False), ("host", False, True)],
+)
+def test_parts_wait_as_planned_where_nothing_else_is_asked(asked: str, waits: bool, parked: bool):
+    parts: list[str] = []
+
+    class Parts:
+        def park(self, part: str) -> bool:
+            parts.append(part)
+            return True
+
+        def fetch(self, part: str) -> None:
+            parts.remove(part)
+
+        def make_room(self) -> bool:
+            return False
+
+    presence = Presence(Parts(), asked, Form(waits=waits, vae="fp32", strips=False))
+    presence.send_away("vae")
+    assert parts == (["vae"] if parked else [])
