@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from engine.errors import first_line
 from engine.rendering.speed.compiled_blocks import CompiledBlocks
 from engine.rendering.speed.recorded_calls import GraphRecorder, Record, RecordedCalls
 from engine.rendering.speed.self_check import SelfCheck
@@ -89,7 +90,7 @@ class FastCalls:
                 raise
             problem = "there is too little memory for recorded calls"
         except _failures() as error:
-            problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            problem = first_line(error)
         self._give_up(problem)
         return inputs.output(unet)
 
