@@ -249,6 +249,7 @@ LOADERS = {"torch", "np", "jit"}
 """Modules whose `load` does."""
 OWN_FILES = {
     "engine/files.py": "where files are opened",
+    "engine/footprint/machine.py": "files of the system",
     "engine/exports/script_text/parts/new_file.py": "writes a checkpoint",
     "engine/exports/diffusers_parts/weights.py": "writes files of weights",
     "engine/exports/lora.py": "writes a LoRA",
@@ -259,13 +260,14 @@ OWN_FILES = {
     "studies/pages/nights.py": "writes a log",
     "studies/pages/reading/exports.py": "opens a file only if it is no link at that moment, and no device",
     "studies/review/picks.py": "files of a study, which are checked where they are kept",
+    "studies/preflight/card_table.py": "documents of this repository",
     "studies/store": "files of a study, which are checked where they are kept",
     "studies/sample": "files of this package",
     "studies/studyfile/reference.py": "a file of this package",
     "studies/terminal.py": "a device that takes output",
 }
 """Modules and rooms that open only files of their own, and which."""
-NOT_FILES = {"Engine", "Panel", "Encoders", "Encoder", "Workshop"}
+NOT_FILES = {"Engine", "Panel", "References", "Encoders", "Encoder", "Workshop"}
 """Classes whose `open` is ours."""
 
 

@@ -120,7 +120,7 @@ class Checkpoint:
 
         _ = self._file  # the library checks that the places of all tensors fit their shapes
         found = TensorFile(self.path)
-        found.open()
+        found.hold()
         return found
 
     @cached_property

@@ -32,7 +32,7 @@ class TensorFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def open(self) -> None:
+    def hold(self) -> None:
         """Open the file, if it is not open yet.
 
         Raises:

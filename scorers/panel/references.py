@@ -25,6 +25,7 @@ from scorers.extraction import guards
 from scorers.extraction.observer import Observer
 from scorers.extraction.statistics import STATISTICS
 from scorers.features import EMBEDDING, READING, Features, joined
+from scorers.panel.large_blocks import returned_at_once
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +61,18 @@ class References:
         rows: list[Features] = []
         hashes: list[str] = []
         problems = Problems()
-        for number, path in enumerate(paths):
-            one: _Reference | None = None
-            with problems.collecting():
-                one = _Reference.read(path, observer, store)
-            if one is None:
-                continue
-            row = one.features(observer, store)  # outside: what a scorer raises ends all
-            if row.broken[0]:
-                problems.add((path,), f"shows nothing: {row.broken[0]}")
-            hashes.append(one.sha256)
-            rows.append(replace(row, prompts=("",), seeds=(number,)))
+        with returned_at_once():
+            for number, path in enumerate(paths):
+                one: _Reference | None = None
+                with problems.collecting():
+                    one = _Reference.read(path, observer, store)
+                if one is None:
+                    continue
+                row = one.features(observer, store)  # outside: what a scorer raises ends all
+                if row.broken[0]:
+                    problems.add((path,), f"shows nothing: {row.broken[0]}")
+                hashes.append(one.sha256)
+                rows.append(replace(row, prompts=("",), seeds=(number,)))
         problems.raise_as(ScorerError, "the references")
         return cls(features=joined(rows), hashes=tuple(hashes))
 

@@ -1,6 +1,6 @@
 """What a trial costs beside its rendering: a night with the real store, panel and sheets, and a renderer that pretends.
 
-By hand: ``python -m tests.benchmarks.bench_night [--pictures tiny] [--at 100 1000]``, or with ``make bench``, which
+By hand: ``python -m tests.benchmarks.bench_night [--pictures tiny] [--late 5000]``, or with ``make bench``, which
 runs a small part. The pretended engine builds nothing and returns pictures of a pool in no time, or after ``--sleep``
 seconds, as a GPU would that leaves the processor alone. Counted is what keeps it waiting: the time between the end of
 one rendering and the beginning of the next, in processor seconds of the night's own thread and by the clock; and the
@@ -23,8 +23,10 @@ from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
+import optuna
 import pytest
 import torch
+from optuna.trial import FrozenTrial
 from PIL import Image
 from rich.console import Console
 
@@ -34,14 +36,17 @@ from engine.shots.shot import Shot
 from scorers.features import Features, joined
 from scorers.panel.panel import Panel
 from search.history import TrialRecord
+from search.plan import STAGES
+from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
 from studies.night.claims import Claim
 from studies.night.night import Night
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.progress import Meter
+from studies.store.records import SLOTS
 from studies.store.requests import ask
-from studies.store.storage import StudyStore
+from studies.store.storage import NAME, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.sample_study import write_small_study
@@ -200,6 +205,39 @@ def measure(
     return found
 
 
+def filled(spec: StudySpec, trials: int) -> None:
+    """Fill a study that was begun with made-up trials of every stage, until it has so many."""
+    store, search, draw = StudyStore(spec.storage.folder, spec.storage.name), spec.search, np.random.default_rng(0)
+    suggester, bounds, have, made = search.suggester(), distributions(search.space), store.trials(), list[FrozenTrial]()
+    for stage in STAGES:
+        planned = suggester.trials(stage) - sum(one.user_attrs["stage"] == stage for one in have)
+        for _ in range(min(planned, trials - len(have) - len(made))):
+            point = {k.name: k.tidy(k.value(draw.uniform(0.2, 0.8))) for k in search.space.free}
+            value = float(draw.normal(-sum(point.values()) / len(point), 0.1))
+            known = {NAME: "made up", "stage": stage, "standard_error": 0.1, SLOTS: []}
+            made.append(optuna.create_trial(value=value, params=point, distributions=bounds, user_attrs=known))
+    store.study.add_trial(made[0])
+    with store.one_write():
+        for one in made[1:]:
+            store.study.add_trial(one)
+
+
+def measure_late(folder: Path, trials: int, size: tuple[int, int] = SIZES["tiny"]) -> Stretch:
+    """Return what a trial takes after so many, nearly all of which are made up."""
+    engine, spec = PretendedEngine(size, 0.0), study(folder, trials, size)
+    for last in (8, trials + AROUND):
+        night = CountedNight(spec, Console(quiet=True), proof=False)
+        night.last = last
+        with pretended(engine):
+            night.run()
+        if last < trials:
+            filled(spec, trials)
+    some = engine.stretches[-AROUND:]
+    found = Stretch(**{one.name: median(getattr(x, one.name) for x in some) for one in fields(Stretch)})
+    print(row(trials, found), flush=True)
+    return found
+
+
 def row(count: int, one: Stretch) -> str:
     """The numbers for people."""
     return (
@@ -215,20 +253,25 @@ def test_little_of_a_trial_is_not_rendering(tmp_path: Path) -> None:
     assert found[1000].own < 0.05 * RENDERING_S
 
 
-def test_a_long_night_of_tiny_pictures(tmp_path: Path) -> None:
-    found = measure(tmp_path, [100, 300], size=SIZES["tiny"])
-    assert found[300].own < 0.05 * RENDERING_S
+def test_little_of_a_trial_is_not_rendering_after_5000(tmp_path: Path) -> None:
+    assert measure_late(tmp_path, 5000).own < 0.1 * RENDERING_S
 
 
 def main() -> None:
     """Print rows."""
     reader = argparse.ArgumentParser(description="Measure what trials cost beside their rendering.")
     reader.add_argument("--pictures", choices=list(SIZES), default="real")
-    reader.add_argument("--at", type=int, nargs="+", default=[100])
+    reader.add_argument("--at", type=int, nargs="+", default=[])
+    reader.add_argument("--late", type=int, nargs="+", default=[], help="after so many trials that are made up")
     reader.add_argument("--sleep", type=float, default=0.0, help="seconds that a rendering pretends to take")
     given = reader.parse_args()
+    for trials in given.late:
+        with TemporaryDirectory() as folder:
+            measure_late(Path(folder), trials, SIZES[given.pictures])
+    if not given.at and given.late:
+        return
     with TemporaryDirectory() as folder:
-        measure(Path(folder), given.at, size=SIZES[given.pictures], sleep_s=given.sleep)
+        measure(Path(folder), given.at or [100], size=SIZES[given.pictures], sleep_s=given.sleep)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Encoders of real size with random weights: opening, memory, and what a panel costs beside the bare encoders.
+"""Encoders of real size with random weights: opening, memory, what a panel costs beside the bare encoders; references.
 
-Run alone, ``python -m tests.benchmarks.bench_scorers FOLDER open clip-l blind`` opens one encoder, for ``measured``.
+Run alone, ``python -m tests.benchmarks.bench_scorers FOLDER clip-l blind`` opens one encoder, for ``measured``, and
+``python -m tests.benchmarks.bench_scorers FOLDER references`` a panel with the references that lie there.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,22 +16,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from open_clip import CLIP
 from PIL import Image
 from safetensors.torch import save_file
 
 from scorers.catalogue import lookup as catalogue
+from scorers.catalogue.sources import EncoderFiles
 from scorers.encoders.build import _empty
 from scorers.encoders.encoder import Encoder
 from scorers.encoders.files import read_config
 from scorers.encoders.opened import Encoders
 from scorers.encoders.preprocess import prep
+from scorers.extraction.observer import Observer
 from scorers.panel.panel import Panel
+from scorers.panel.references import References
+from scorers.panel.registry import embeddings_of, open_scorers
 from scorers.panel.settings import PanelSettings
 from tests.benchmarks.measured import HEADINGS, measure
+from tests.scorers.conftest import CLIP_CONFIG
 from tests.scorers.tiny_heads import write_head
 
 pytestmark = pytest.mark.benchmark
 SIZE, PICTURES, REFERENCES = 512, 2, 8
+MANY, MEGAPIXEL = 500, 1024
+"""How many references a large study may have, and the side of each."""
 WEIGHTS = {"style": 1.0, "clip": 0.2, "stats": 0.3, "laion": 0.2, "hpsv21": 0.2}
 """Style, prompts and a head through ViT-L/14, preference through ViT-H/14."""
 ROOT = Path(__file__).parent.parent.parent
@@ -78,6 +89,51 @@ def test_opening(folder: Path, name: str, tmp_path: Path) -> None:
         print(f"  {how:12s}{taken.row()}")
 
 
+def test_references(tmp_path: Path) -> None:
+    """A first and a second start with 500 references of a megapixel, and a tiny encoder."""
+    wanted = tmp_path / "references"
+    wanted.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(MANY):
+        pixels = Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8))
+        pixels.resize((MEGAPIXEL, MEGAPIXEL), Image.Resampling.BICUBIC).save(wanted / f"{number:03d}.jpg", quality=92)
+    (tmp_path / "tiny.json").write_text(json.dumps(CLIP_CONFIG))
+    with torch.random.fork_rng(devices=[]):
+        state = CLIP(**CLIP_CONFIG).state_dict()
+    save_file({key: value.contiguous() for key, value in state.items()}, tmp_path / "tiny.safetensors")
+    print(
+        f"\n{MANY} references of {MEGAPIXEL} x {MEGAPIXEL}, {sum(f.stat().st_size for f in wanted.iterdir()):,} bytes"
+    )
+    command = [sys.executable, "-m", "tests.benchmarks.bench_scorers", str(tmp_path), "references"]
+    for start in ("first start", "second start"):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        print(f"  {start:13s}{done.stdout.strip()}")
+    kept = sum(file.stat().st_size for file in (tmp_path / "kept").rglob("*") if file.is_file())
+    print(f"  {kept:,} bytes are kept")
+
+
+def open_references(folder: Path) -> None:
+    """Open a panel with the references of ``test_references``, and print what they took beside encoder and imports."""
+    files = EncoderFiles(config=folder / "tiny.json", weights=folder / "tiny.safetensors")
+    paths = tuple(sorted((folder / "references").iterdir()))
+    settings = PanelSettings(encoders={"clip": files}, references=paths, kept=folder / "kept", render_size=SIZE)
+    encoders, scorers = open_scorers(settings, "cpu")
+    observer = Observer(encoders, embeddings_of(scorers), [], SIZE)
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    started = time.process_time()
+    References.open(observer, settings.references, settings.kept)
+    seconds = time.process_time() - started
+    print(f"{_status('VmHWM') - before:6.0f} MB at the peak, {seconds:7.2f} s of processor time")
+
+
+def _status(name: str) -> float:
+    """A size of this process, in MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(name))
+
+
 def _file(name: str) -> str:
     known = catalogue.encoder_named(name)
     assert known is not None
@@ -112,10 +168,12 @@ def _bare(encoders: Encoders, images: torch.Tensor) -> float:
 
 
 def main() -> None:
-    """Open one encoder and say how long it took."""
-    folder, name, how = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    """Open one encoder, or references."""
+    folder, name, how = Path(sys.argv[1]), sys.argv[2], "".join(sys.argv[3:])
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    if how != "imports":
+    if name == "references":
+        open_references(folder)
+    elif how != "imports":
         Encoder.open(name, folder / _file(name), text=how == "text")
 
 

@@ -38,7 +38,7 @@ from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
-from studies.store.records import INTERRUPTED
+from studies.store.records import INTERRUPTED, Stop
 from studies.store.renders import FEATURES, SHEET, shots_key
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
@@ -229,12 +229,14 @@ def test_a_trial_is_written_in_order_beside_the_rendering_of_the_next(
             more.notify()
         return build(engine, recipe)
 
-    def recorded(store: StudyStore, trial: Trial, verdict: Verdict, sheet: Path, seconds: dict[str, float]) -> None:
+    def recorded(
+        store: StudyStore, trial: Trial, verdict: Verdict, sheet: Path, seconds: dict[str, float], stop: Stop | None
+    ) -> None:
         assert all((sheet.parent / name).exists() for name in (SHEET, FEATURES))
         if trial.user_attrs["stage"] != "flat" and trial.number < 22:
             with more:
                 beside.append(more.wait_for(lambda: built[-1] != trial.user_attrs["recipe_key"], timeout=20))
-        record_verdict(store, trial, verdict, sheet, seconds)
+        record_verdict(store, trial, verdict, sheet, seconds, stop)
 
     monkeypatch.setattr(Engine, "build", building)
     monkeypatch.setattr(night, "record_verdict", recorded)
@@ -261,7 +263,8 @@ def test_a_disk_that_is_full_beside_the_rendering_ends_the_night_and_loses_nothi
     store = StudyStore(spec.storage.folder, spec.storage.name)
     kept, cut = trials(spec), [one for one in store.study.get_trials() if one.state is TrialState.FAIL]
     assert not store.in_work()
-    assert [one.user_attrs["reason"] for one in cut] == [INTERRUPTED, INTERRUPTED]
+    assert [one.user_attrs["reason"] for one in cut] == [INTERRUPTED] * len(cut)
+    assert len(cut) in (1, 2), "the trial whose sheet could not be written, and the next one if it was begun"
     assert kept == trials(finished[0])[: len(kept)]
     assert len(kept) > 3
     Night(spec, QUIET).run()

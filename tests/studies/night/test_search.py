@@ -72,7 +72,7 @@ def test_the_trials_scores_are_those_of_the_shots_they_drew(rotated: StudySpec) 
     store = store_of(rotated)
     fit(rotated.merge, rotated.search, rotated.shots, workshop, store.noted(OFF), QUIET)
     for trial, told in zip(store.trials(), store.history(), strict=True):
-        work, verdict = tried(rotated.search, rotated.shots, workshop, Candidate.of(trial.user_attrs), told.slots)
+        work, verdict, _ = tried(rotated.search, rotated.shots, workshop, Candidate.of(trial.user_attrs), told.slots)
         assert work.features.seeds == tuple(shot.seed for shot in rotated.shots.drawn(told.slots))
         assert verdict.value == pytest.approx(trial.value, abs=1e-9)
     assert workshop.panel.has_slots([(shot.prompt, shot.seed) for shot in rotated.shots.drawn(range(8, 20))])

@@ -78,7 +78,7 @@ def test_a_right_study_passes_and_is_estimated(here: Path) -> None:
     assert errors(findings) == []
     assert not is_fatal(findings)
     notes = {finding.where.split(":")[0]: finding.problem.what for finding in findings if finding.level == "note"}
-    assert set(notes) == {"time", "disk", "memory"}
+    assert set(notes) == {"time", "disk", "memory", "memory plan"}
     assert notes["time"].startswith("21 trials, 176 pictures: about ")
     assert not (here / "runs").exists(), "looking leaves nothing behind"
 
