@@ -54,8 +54,8 @@ class Panel:
         self._direction: ReferenceDirection | None = None
         self.remarks: tuple[str, ...] = ()
         self.observer = observer
-        opened = References.open(observer, settings.references, settings.kept)
-        self.references, self._reference_hashes = opened.features, opened.hashes
+        found = References.look_up(observer, settings.references, settings.kept)
+        self.references, self._reference_hashes = found.features, found.hashes
         self.limits = guards.Limits.around(self.references.statistics)
 
     @classmethod

@@ -46,7 +46,7 @@ class References:
     hashes: tuple[str, ...]
 
     @classmethod
-    def open(cls, observer: Observer, paths: Sequence[Path], kept: Path | None = None) -> References:
+    def look_up(cls, observer: Observer, paths: Sequence[Path], kept: Path | None = None) -> References:
         """Look the references' features up, and compute those that are not kept.
 
         Args:

@@ -98,7 +98,7 @@ def clocks() -> tuple[float, float, float]:
 class PretendedEngine:
     """Renders nothing, and notes for how long it was kept waiting."""
 
-    device = torch.device("cpu")
+    device, planned = torch.device("cpu"), None
 
     def __init__(self, size: tuple[int, int], sleep_s: float) -> None:
         """Draw the pool."""

@@ -123,7 +123,7 @@ def open_references(folder: Path) -> None:
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     started = time.process_time()
-    References.open(observer, settings.references, settings.kept)
+    References.look_up(observer, settings.references, settings.kept)
     seconds = time.process_time() - started
     print(f"{_status('VmHWM') - before:6.0f} MB at the peak, {seconds:7.2f} s of processor time")
 

@@ -6,7 +6,6 @@ import torch
 
 from engine.engine import Engine
 from engine.footprint.demand import Form
-from engine.footprint.options import AUTO
 from engine.rendering.vae_codec import Codec
 from engine.rendering.vae_forms import VaeForms
 from engine.shots.shot import Shot
@@ -23,7 +22,7 @@ def decoding(engine: Engine, side: int) -> None:
     forms = [Form(waits=False, vae="fp32", strips=False)]
     forms += [Form(waits=False, vae=vae, strips=True) for vae in ("fp32", "fp16", "bf16")]
     for form in forms:
-        codec = Codec(live, VaeForms(AUTO, device, form))
+        codec = Codec(live, VaeForms(form.vae, device, form))
         before = peak_gb(device, restart=True)
         with torch.inference_mode():
             picture = codec.decode(shots, latents)
