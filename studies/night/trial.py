@@ -34,7 +34,7 @@ def tried(
         workshop: with a calibrated panel.
         candidate: to try.
         slots: of its stage; none: all shots.
-        rival: what it races against; None: it draws all its shots.
+        rival: what it races against; None: it draws all its shots. Calibration recipes do not race.
 
     Raises:
         RenderError: a picture came out as NaN or infinity.
@@ -47,7 +47,16 @@ def tried(
         recipes = calibration_recipes(search)
         panel.add_slots({label: workshop.make(recipes[label], new).features for label in panel.bases})
     drawn, among = shots.drawn(slots), () if fresh else shots.trials
-    if rival is not None and rival.candidate.key != candidate.key:
+    if rival is not None and candidate.key not in _never_raced(search, rival):
         return raced(workshop, candidate, rival, drawn, slots or tuple(range(len(drawn))), among)
     work = workshop.make(candidate, drawn, among=among)
     return work, panel.judge(work.features), None
+
+
+def _never_raced(search: SearchSettings, rival: Rival) -> set[str]:
+    """Keys of what is judged whole: the rival itself, and calibration recipes.
+
+    All pictures of calibration recipes are drawn before the first trial, so a race would spare nothing. The zero of all
+    scores and the parents are among them.
+    """
+    return {rival.candidate.key, *(one.key for one in calibration_recipes(search).values())}

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from studies.cli.main import main
+from studies.night.calibration import calibration_recipes
 from studies.night.night import Night
+from studies.night.race import TrialRace
 from studies.store.opening import store_for_reading
 from studies.store.records import STOPPED, Stop
 from studies.studyfile.read import read_study_file
@@ -57,6 +59,17 @@ def test_what_is_clearly_worse_draws_no_more_pictures(raced: StudySpec) -> None:
         assert len(prompts) == 2  # the first pictures are of every prompt
     whole = [one for one in trials.values() if STOPPED not in one.user_attrs]
     assert max(whole, key=lambda one: one.value or -9).value == best
+
+
+def test_calibration_recipes_do_not_race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = read_study_file(racing_study(tmp_path))
+    monkeypatch.setattr(TrialRace, "is_lost", lambda race, features: True)  # whatever races is given up
+    Night(spec, QUIET, proof=False).run()
+    keys = {one.key for one in calibration_recipes(spec.search).values()}
+    trials = store_for_reading(spec.storage).trials()
+    whole = {one.user_attrs["recipe_key"] for one in trials if STOPPED not in one.user_attrs}
+    assert keys <= whole
+    assert stops(spec)
 
 
 def test_its_share_is_known_to_the_search(raced: StudySpec) -> None:
