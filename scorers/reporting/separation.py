@@ -45,6 +45,8 @@ class Separation:
         """One line for people."""
         far, near = max(self.areas, key=self.areas.__getitem__), min(self.areas, key=self.areas.__getitem__)
         areas = f"AUC {self.areas[far]:.2f} against {far}, {self.areas[near]:.2f} against {near}"
+        if far == near:
+            areas = f"AUC {self.areas[far]:.2f} against each of them"
         if self.defines_direction:
             return f"references: separable from the calibration renders ({areas})"
         return (

@@ -41,3 +41,7 @@ def test_references_that_separate_from_none_give_a_remark() -> None:
     assert not found.defines_direction
     assert "do not define a direction" in found.text
     assert "AUC 0.70 against A, 0.48 against FLAT_50" in found.text
+
+
+def test_equal_areas_are_named_once() -> None:
+    assert "(AUC 1.00 against each of them)" in Separation(areas={"A": 1.0, "B": 1.0}).text

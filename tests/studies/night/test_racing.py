@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,9 @@ def test_what_is_clearly_worse_draws_no_more_pictures(raced: StudySpec) -> None:
 
 
 def test_calibration_recipes_do_not_race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = read_study_file(racing_study(tmp_path))
+    study = racing_study(tmp_path)
+    study.write_text(study.read_text().replace("shots = 12", "shots = 8"))  # of the 12 that calibration draws
+    spec = read_study_file(study)
     monkeypatch.setattr(TrialRace, "is_lost", lambda race, features: True)  # whatever races is given up
     Night(spec, QUIET, proof=False).run()
     keys = {one.key for one in calibration_recipes(spec.search).values()}
@@ -89,6 +92,8 @@ def test_the_study_is_shown(raced: StudySpec, command: str, tmp_path: Path) -> N
     options = ["--out", str(tmp_path)] if command == "report" else []
     said = CliRunner().invoke(main, [command, str(raced.storage.file), *options])
     assert said.exit_code == 0, said.output
+    if command == "report":
+        assert re.search("[48] of 12 pictures", (tmp_path / "report.html").read_text(encoding="utf-8"))
 
 
 def test_trials_that_were_given_up_are_rescored_from_the_pictures_they_have(tmp_path: Path) -> None:
