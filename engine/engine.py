@@ -87,6 +87,7 @@ class Engine:
             planned=planned,
         )
         self._ready = False
+        self._vae_is_whole = True
 
     @classmethod
     def open(
@@ -218,18 +219,16 @@ class Engine:
         Raises:
             EngineError: The engine is closed.
             CheckpointError: The file is missing, damaged, not whole, of another architecture, or holds NaN; or there
-                is no VAE in the models to merge. The VAE stays as it was.
+                is no VAE in the models to merge. The VAE stays as it was, unless a parent's file could not be read.
         """
         weights = self.weights
+        if path is None:
+            weights.check_merged_vae()
         vae = None if path is None else read_whole_vae(path, weights.live.family.widths)
-        ready, self._ready = self._ready, False  # an interrupted change leaves a VAE of two parts
-        try:
-            weights.use_vae(vae)
-        except CheckpointError:
-            self._ready = ready
-            raise
+        self._vae_is_whole = False  # a change that is cut short leaves a VAE of two parts
+        weights.use_vae(vae)
         self._renderer.forget_vae()
-        self._ready = ready
+        self._vae_is_whole = True
 
     def render(self, shots: Sequence[Shot], *, progress: PicturesDone | None = None) -> Tensor:
         """Make the pictures of the recipe built last.
@@ -243,8 +242,8 @@ class Engine:
 
         Raises:
             EngineError: The engine is closed.
-            RenderError: No recipe was built, or the shots cannot be rendered, or came out broken: see
-                ``Renderer.render``.
+            RenderError: No recipe was built, the change to a VAE was cut short, or the shots cannot be rendered, or
+                came out broken: see ``Renderer.render``.
         """
         return self._built_renderer().render(shots, progress=progress)
 
@@ -336,6 +335,8 @@ class Engine:
             raise RenderError(
                 "no recipe is built, or the last build was interrupted", remedy="build one before rendering"
             )
+        if not self._vae_is_whole:
+            raise RenderError("the change to another VAE was cut short", remedy="call use_vae again")
         return self._renderer
 
     def close(self) -> None:

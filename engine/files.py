@@ -101,14 +101,16 @@ def user_folder(variable: str, usual: str) -> Path:
 
     Args:
         variable: of the environment, which names it on Linux and the like (XDG base directories).
-        usual: the folder there, within the user's home, where the variable is not set.
+        usual: the folder there, within the user's home, where the variable is not set, or names no whole path: the
+            folder would be another one from every place that programs are started in.
     """
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where a user has no home
     if sys.platform.startswith("win"):
         return Path(os.environ.get("APPDATA", home))
     if sys.platform == "darwin":
         return Path(home, "Library", "Application Support")
-    return Path(os.environ.get(variable, f"{home}/{usual}"))
+    named = Path(os.environ.get(variable, ""))
+    return named if named.is_absolute() else Path(f"{home}/{usual}")
 
 
 def user_path(text: str, kind: type[ProblemError]) -> Path:

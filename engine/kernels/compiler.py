@@ -18,6 +18,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from engine.errors import first_line
 from engine.files import readable, replaced, user_folder
 
 log = logging.getLogger(__name__)
@@ -48,29 +49,71 @@ def library(source: Path) -> ctypes.CDLL | None:
         return None
     text = readable(source).read_text(encoding="utf-8")
     made_of = "\n".join((text, compiler, *OPTIONS, *options))
-    name = f"{source.stem}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.so"
-    command = [compiler, *OPTIONS, *options, str(source)]
+    name = f"{source.stem}-{_digest(made_of.encode())}"
+    folder = _kept_folder()
     try:
-        with tempfile.TemporaryDirectory() as own:
-            kept = (_kept_folder() or Path(own)) / name
-            if not kept.exists():
-                _compile(command, kept)
+        if kept := _kept(folder, name):
             return ctypes.CDLL(str(kept))
+        with tempfile.TemporaryDirectory() as own:
+            made = Path(own, f"{source.stem}.so")
+            _compile([compiler, *OPTIONS, *options, str(source)], made)
+            loaded = ctypes.CDLL(str(made))  # before it is kept: what cannot be loaded is compiled again next time
+            _keep(made, folder, name)
+            return loaded
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("%s could not be compiled (%s), so models are built in several passes", source.name, _reason(error))
         return None
 
 
 def _compile(command: list[str], path: Path) -> None:
-    with replaced(path) as temporary:
-        run = [*command, "-o", str(temporary)]
-        subprocess.run(run, check=True, capture_output=True, text=True, timeout=_TIME_LIMIT_S, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        [*command, "-o", str(path)],
+        check=True, capture_output=True, text=True, errors="replace", timeout=_TIME_LIMIT_S, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _kept(folder: Path | None, name: str) -> Path | None:
+    """The kept library of a name, if its content is that of which its name ends with the hash.
+
+    A process that loads half a library is ended by the system, with no word.
+    """
+    if folder is None:
+        return None
+    return next((path for path in folder.glob(f"{name}-*.so") if _is_whole(path)), None)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return path.stem.endswith("-" + _digest(readable(path).read_bytes()))
+    except OSError:
+        return False
+
+
+def _keep(made: Path, folder: Path | None, name: str) -> None:
+    """Keep a library for the next process; where that fails, it compiles its own."""
+    if folder is None:
+        return
+    content = made.read_bytes()
+    try:
+        with replaced(folder / f"{name}-{_digest(content)}.so") as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        log.info("%s: what was compiled cannot be kept (%s)", folder, error.strerror)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError) and error.stderr:
-        return str(error.stderr).strip().splitlines()[0]
-    return str(error)
+    """Why there is no library, in one line."""
+    if isinstance(error, subprocess.CalledProcessError):
+        lines = str(error.stderr or "").split("\n")
+        ended = f"the compiler ended with status {error.returncode}, and said nothing"
+        return next((line.strip() for line in lines if line.strip()), ended)
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"the compiler took more than {error.timeout:g} seconds"
+    return first_line(error)
 
 
 @cache
@@ -94,11 +137,17 @@ def _processor_options() -> tuple[str, ...] | None:
 
 def _kept_folder() -> Path | None:
     """The folder for libraries in the user's cache; None where there is none that only the user can write to."""
-    folder = user_folder("XDG_CACHE_HOME", ".cache") / "sd-recipe-search" / "kernels"
+    shared = user_folder("XDG_CACHE_HOME", ".cache") / "sd-recipe-search"
+    folder = shared / "kernels"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.stat()
+        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # whoever can write to the folder around it can put another one in its place
+        own = all(_is_own(path.stat()) for path in (shared, folder))
     except OSError:
         return None
-    own = found.st_uid == os.getuid() and not found.st_mode & 0o022
     return folder if own and os.access(folder, os.W_OK) else None
+
+
+def _is_own(found: os.stat_result) -> bool:
+    return found.st_uid == os.getuid() and not found.st_mode & 0o022

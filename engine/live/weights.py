@@ -228,8 +228,12 @@ class LiveWeights:
             region.view(key, region.live).copy_(vae[key].reshape(-1))
         self._vae_is_merged = False
 
-    def _merge_vae(self, region: Region) -> None:
-        """Build the VAE from the parents', which may not have been asked for before."""
+    def check_merged_vae(self) -> None:
+        """Check that the parents have VAEs to merge.
+
+        Raises:
+            CheckpointError: a parent has none, or one of other widths.
+        """
         if self._vae_is_merged:
             return
         lacking = [name for name, checkpoint in self._checkpoints.items() if not self._holds_vae(checkpoint)]
@@ -237,6 +241,12 @@ class LiveWeights:
             raise CheckpointError(
                 f"there is no VAE in {', '.join(lacking)}, so none can be merged", remedy="give a VAE file"
             )
+
+    def _merge_vae(self, region: Region) -> None:
+        """Build the VAE from the parents', which may not have been asked for before."""
+        self.check_merged_vae()
+        if self._vae_is_merged:
+            return
         self._parents.add(region)
         self._vae_is_merged = True
         if self._plan:

@@ -20,6 +20,7 @@ from engine.files import (
     readable,
     remove_left_behind,
     replaced,
+    user_folder,
     user_path,
     write_new_text,
     write_text,
@@ -218,3 +219,16 @@ def test_what_is_far_too_long_for_a_text_is_refused(tmp_path: Path) -> None:
 def test_paths_that_nothing_can_have_are_refused(text: str, what: str) -> None:
     with pytest.raises(RecipeError, match=what):
         user_path(text, RecipeError)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="these folders are those of Linux and the like")
+@pytest.mark.parametrize("named", ["", "cache", "./cache", "~/cache"])
+def test_a_folder_of_the_user_is_never_within_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str
+) -> None:
+    """Programs and lists of what is trusted lie there: the current folder may be somebody else's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    assert user_folder("XDG_CACHE_HOME", ".cache") == tmp_path / ".cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert user_folder("XDG_CACHE_HOME", ".cache") == Path("/somewhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from engine.architecture.widths import VAE
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.engine import Engine
-from engine.errors import CheckpointError, EngineError
+from engine.errors import CheckpointError, EngineError, RenderError
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from tests.engine.models.tiny import modules, tensors
@@ -253,6 +254,55 @@ def test_a_vae_may_be_chosen_before_the_first_build(files: Path, engine: Engine)
             fresh.use_vae(path)
         fresh.build(HALF)
         assert torch.equal(fresh.render([SHOT]), wanted)
+
+
+def cut_off(*_: object) -> dict[str, Tensor]:
+    """A VAE after whose first tensor somebody presses Ctrl+C."""
+
+    class Interrupted(dict[str, Tensor]):
+        def __getitem__(self, key: str) -> Tensor:
+            if len(asked) == 1:
+                raise KeyboardInterrupt
+            asked.append(key)
+            return torch.ones_like(super().__getitem__(key))
+
+    asked: list[str] = []
+    return Interrupted(of_vae(tensors(modules(NARROWEST, 4))))
+
+
+@pytest.mark.parametrize("before", ["bare", None])
+def test_a_vae_of_two_parts_is_never_rendered_with(
+    files: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    """Not after the next build either, which leaves a chosen VAE alone."""
+    path = files / f"{before}.safetensors" if before else None
+    engine.use_vae(path)
+    wanted = engine.render([SHOT])
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.engine.read_whole_vae", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            engine.use_vae(files / "checkpoint.safetensors")
+    engine.build(Recipe.flat(0.3, base=0.5))
+    engine.build(HALF)
+    with pytest.raises(RenderError, match="the change to another VAE was cut short; call use_vae again"):
+        engine.render([SHOT])
+    engine.use_vae(path)
+    assert torch.equal(engine.render([SHOT]), wanted)
+
+
+def test_a_merged_vae_whose_files_are_gone_is_not_rendered_with(files: Path, tmp_path: Path) -> None:
+    models = {name: Path(shutil.copy(path, tmp_path)) for name, path in pair(files).items()}
+    with Engine.open(models, device="cpu", vae=files / "bare.safetensors") as engine:
+        engine.build(HALF)
+        wanted = engine.render([SHOT])
+        for path in models.values():
+            path.write_bytes(b"")
+        with pytest.raises(CheckpointError):
+            engine.use_vae(None)
+        with pytest.raises(RenderError, match="the change to another VAE was cut short"):
+            engine.render([SHOT])
+        engine.use_vae(files / "bare.safetensors")
+        assert torch.equal(engine.render([SHOT]), wanted)
 
 
 def test_a_closed_engine_changes_nothing(files: Path) -> None:

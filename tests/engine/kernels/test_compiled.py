@@ -185,6 +185,75 @@ def test_a_folder_that_others_may_write_to_is_not_used(cache: Path) -> None:
     assert not [*cache.iterdir()]
 
 
+def test_a_folder_within_one_that_others_may_write_to_is_not_used(cache: Path) -> None:
+    (kept,) = cache.iterdir()
+    kept.unlink()
+    cache.parent.chmod(0o777)
+    assert library(SOURCE) is not None
+    assert not [*cache.iterdir()]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_kept_library_that_is_cut_off_is_compiled_again(cache: Path, share: float) -> None:
+    """The system ends a process that loads half a library, without a word."""
+    (kept,) = cache.iterdir()
+    whole = kept.read_bytes()
+    kept.unlink()  # other tests have it loaded
+    kept.write_bytes(whole[: int(len(whole) * share)])
+    assert library(SOURCE) is not None
+    assert kept.read_bytes() == whole
+    assert [*cache.iterdir()] == [kept]
+
+
+def test_a_kept_library_with_other_bytes_is_compiled_again(cache: Path) -> None:
+    (kept,) = cache.iterdir()
+    whole = kept.read_bytes()
+    kept.unlink()
+    kept.write_bytes(whole[:4300] + bytes(300) + whole[4600:])
+    assert library(SOURCE) is not None
+    assert kept.read_bytes() == whole
+
+
+def test_what_cannot_be_kept_is_used_all_the_same(cache: Path) -> None:
+    """Such as where a folder or a pipe has the library's name."""
+    (kept,) = cache.iterdir()
+    kept.unlink()
+    kept.mkdir()
+    assert library(SOURCE) is not None
+    assert kept.is_dir()
+
+
+COMPILERS_THAT_FAIL = {
+    "exit 1": "the compiler ended with status 1, and said nothing",
+    "echo >&2; echo ' its reason' >&2; exit 1": "its reason",
+    "printf ' \\n' >&2; exit 2": "the compiler ended with status 2, and said nothing",
+    "printf '\\377 bad' >&2; exit 1": "\N{REPLACEMENT CHARACTER} bad",
+    "kill -9 $$": "the compiler ended with status -9, and said nothing",
+    "exec sleep 100": "the compiler took more than 0.5 seconds",
+    "exit 0": "weighted_sum.so: cannot open shared object file",
+    'while [ $# -gt 1 ]; do shift; done; echo junk > "$1"': "weighted_sum.so: file too short",
+}
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="the reasons are in the words of Linux")
+@pytest.mark.parametrize(("script", "reason"), COMPILERS_THAT_FAIL.items())
+def test_a_compiler_that_fails_in_any_way_is_reported(
+    script: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = tmp_path / "cc"
+    failing.write_text(f"#!/bin/sh\n{script}\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiler, "_compiler", lambda: str(failing))
+    monkeypatch.setattr(compiler, "_processor_options", tuple)  # of any processor
+    monkeypatch.setattr(compiler, "_TIME_LIMIT_S", 0.5 if "sleep" in script else 60.0)
+    assert library(SOURCE) is None
+    (record,) = caplog.records
+    assert record.message.startswith("weighted_sum.c could not be compiled (")
+    assert reason in record.message
+    assert not [*(tmp_path / "sd-recipe-search" / "kernels").iterdir()]
+
+
 def test_what_does_not_compile_is_reported(cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = tmp_path / "broken.c"
     broken.write_text("int f( {\n")

@@ -52,5 +52,5 @@ def test_a_study_for_a_gpu_is_planned_without_one(study: Path, tmp_path: Path) -
 
 
 def test_numbers_that_are_no_card_are_refused(study: Path) -> None:
-    for words in (["--vram", "0"], ["--vram", "lots"], ["--workers", "0"]):
+    for words in (["--vram", "0"], ["--vram", "nan"], ["--vram", "inf"], ["--vram", "lots"], ["--workers", "0"]):
         assert check(study, *words).exit_code == 2
