@@ -5,6 +5,9 @@ function wire(root) {
   for (const button of root.querySelectorAll("button[data-copy], button[data-blink]")) button.hidden = false;
 }
 
+// On a phone the tabs are wider than the screen: the one that is open has to be seen.
+document.querySelector("nav a[aria-current='page']")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 document.addEventListener("click", async (event) => {
   const copy = event.target.closest("button[data-copy]");
   if (copy) {
