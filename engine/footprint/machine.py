@@ -1,4 +1,4 @@
-"""How much memory this machine has: of a GPU, and main memory within the limits of a container."""
+"""How much memory this machine has: of a GPU, and main memory within the limits of a process and a container."""
 
 from __future__ import annotations
 
@@ -64,17 +64,29 @@ def total_ram() -> int:
 
 
 def ram_limits(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Iterator[tuple[int, int]]:
-    """Yield the limits of the control groups that this process is in, and what is in use of each, in bytes.
+    """Yield the limits of this process and of the control groups that it is in, and what is in use of each, in bytes.
 
     Args:
         cgroups: Where control groups are shown.
         membership: The file that says which ones are this process's; where it cannot be read, none is.
     """
+    yield from _process_limit()
     for folder, files in _groups(cgroups, _lines(membership)):
         limit, used = _number(folder / files.limit), _number(folder / files.used)
         if limit is not None and used is not None:
             stat = _counts(folder / "memory.stat")
             yield limit, max(0, used - stat.get(files.inactive, 0))
+
+
+def _process_limit() -> Iterator[tuple[int, int]]:
+    """The limit of addresses, as ``ulimit -v`` sets it: whatever is allocated takes some, and a mapped file, too."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        yield limit, int(psutil.Process().memory_info().vms)
 
 
 def _groups(cgroups: Path, lines: list[str]) -> Iterator[tuple[Path, _LimitFiles]]:
