@@ -19,6 +19,7 @@ from engine.architecture.widths import FamilyName, Shape, same_shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.errors import CheckpointError
 from engine.files import readable
+from engine.footprint.machine import main_memory_errors
 from engine.recipes.blocks import is_merged
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def mapped(path: Path) -> Any:
     from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
 
     try:
-        return safe_open(str(readable(path)), framework="pt")
+        with main_memory_errors():
+            return safe_open(str(readable(path)), framework="pt")
     except MemoryError as error:
         raise CheckpointError(
             "cannot be opened, for this process may not have so much memory",

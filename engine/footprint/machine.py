@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+
+from engine.errors import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +19,10 @@ CGROUPS = Path("/sys/fs/cgroup")
 """Where Linux shows the limits of containers and services."""
 MEMBERSHIP = Path("/proc/self/cgroup")
 """Where Linux says to which of them this process belongs."""
+
+
+_NO_MEMORY = ("DefaultCPUAllocator", "unable to mmap")
+"""Parts of what torch says where main memory runs out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,17 @@ _VERSION_2 = _LimitFiles(limit="memory.max", used="memory.current", inactive="in
 _VERSION_1 = _LimitFiles(
     limit="memory.limit_in_bytes", used="memory.usage_in_bytes", inactive="total_inactive_file"
 )  # fmt: skip
+
+
+@contextmanager
+def main_memory_errors() -> Generator[None]:
+    """Raise MemoryError where torch has too little main memory, for which it has no kind of error of its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(part in str(error) for part in _NO_MEMORY):
+            raise MemoryError(first_line(error)) from error.with_traceback(None)  # whose frames would hold memory
+        raise
 
 
 def free_memory(device: torch.device) -> int:
