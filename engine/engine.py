@@ -11,12 +11,12 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from engine.architecture.configs import PREDICTIONS, ModelFamily, Prediction
-from engine.architecture.prediction import V_MARK, ZERO_TERMINAL_MARK, ZTSNR, marks_of, mixed_marks
-from engine.checkpoints.checkpoint import BytesRead, Checkpoint, check_pair, has_vae, open_complete
+from engine.architecture.configs import PREDICTIONS
+from engine.architecture.prediction import ZTSNR
+from engine.checkpoints.checkpoint import BytesRead, has_vae
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
-from engine.errors import CheckpointError, EngineError, Problems, RecipeError, RenderError, did_you_mean
+from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
 from engine.footprint.demand import Demand
 from engine.footprint.options import (
     ANYTHING,
@@ -29,7 +29,7 @@ from engine.footprint.options import (
 )
 from engine.footprint.plan import MemoryPlan
 from engine.live.model import LiveModel
-from engine.live.prediction import model_marks
+from engine.live.opening import check_choice, family_of_models, open_parents, precision_on
 from engine.live.residence import MemoryReport
 from engine.live.weights import DTYPES, BuildReport, LiveWeights
 from engine.prompts.embeddings import EmbeddingFolder
@@ -148,18 +148,18 @@ class Engine:
                 different predictions, or the device has too little memory for the live model.
         """
         where = device_of(device)
-        chosen = _precision(precision, where)
-        _check_choice("round_to", round_to, tuple(DTYPES))
-        _check_choice("prediction", prediction, ("auto", *PREDICTIONS))
-        _check_choice("ztsnr", ztsnr, ZTSNR)
-        _check_choice("vae_precision", vae_precision, VAE_PRECISIONS)
-        _check_choice("encoders", encoders, ENCODERS)
-        _check_choice("parents", parents, PARENTS)
-        _check_choice("speed", speed, SPEEDS)
+        chosen = precision_on(where, precision)
+        check_choice("round_to", round_to, tuple(DTYPES))
+        check_choice("prediction", prediction, ("auto", *PREDICTIONS))
+        check_choice("ztsnr", ztsnr, ZTSNR)
+        check_choice("vae_precision", vae_precision, VAE_PRECISIONS)
+        check_choice("encoders", encoders, ENCODERS)
+        check_choice("parents", parents, PARENTS)
+        check_choice("speed", speed, SPEEDS)
         folder = EmbeddingFolder(embeddings) if embeddings else None
         enlargers = UpscalerFolder(upscalers) if upscalers else None
-        checkpoints = _open_parents(models, vae=vae is None)
-        family = _family_of_models(checkpoints, prediction, ztsnr)
+        checkpoints = open_parents(models, vae=vae is None)
+        family = family_of_models(checkpoints, prediction, ztsnr)
         tensors = None
         if vae is not None:
             inside = has_vae(next(iter(checkpoints.values())))
@@ -355,44 +355,3 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _open_parents(models: Mapping[str, Path], *, vae: bool) -> dict[str, Checkpoint]:
-    """All parents, with a VAE inside or not, each checked against the first; all errors are raised as one."""
-    if not models:
-        raise EngineError("no models to open", remedy="name at least one checkpoint")
-    checkpoints: dict[str, Checkpoint] = {}
-    problems = Problems()
-    for name, path in models.items():
-        with problems.collecting(name):
-            checkpoints[name] = open_complete(path, vae=vae)
-            check_pair(next(iter(checkpoints.values())), checkpoints[name], vae=vae)
-    problems.raise_as(CheckpointError)
-    return checkpoints
-
-
-def _family_of_models(checkpoints: Mapping[str, Checkpoint], prediction: str, ztsnr: str) -> ModelFamily:
-    """The models' family, prediction and noise levels, by their marks, which have to agree, or as the caller says."""
-    first = next(iter(checkpoints))
-    if prediction == "auto":
-        marks = model_marks(checkpoints)
-        if problem := mixed_marks(marks):
-            raise EngineError.of([problem])
-        chosen: Prediction = "v" if V_MARK in marks[first] else "epsilon"
-    else:
-        chosen = "v" if prediction == "v" else "epsilon"
-    marked = ZERO_TERMINAL_MARK in marks_of(checkpoints[first].tensors)
-    zero_terminal = marked if ztsnr == "auto" else ztsnr == "on"
-    return ModelFamily(widths=checkpoints[first].widths, prediction=chosen, zero_terminal_snr=zero_terminal)
-
-
-def _precision(name: str, device: torch.device) -> str:
-    _check_choice("precision", name, ("auto", *DTYPES))
-    if name == "auto":
-        return "fp16" if device.type == "cuda" else "fp32"
-    return name
-
-
-def _check_choice(what: str, name: str, choices: tuple[str, ...]) -> None:
-    if name not in choices:
-        raise EngineError("is not known", place=(what,), seen=name, remedy=did_you_mean(name, choices))

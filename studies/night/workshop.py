@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -102,7 +103,8 @@ class Workshop:
         device = engine.device if engine is not None else device_of(rendering.device)
         planned = engine.planned if engine is not None else None
         settings = replace(spec.panel_settings(), wait_on_host=planned is not None and planned.form.waits)
-        with held(spec.storage.folder, "references"):  # so that other workers find their features kept
+        # So that other workers find their features kept. Who only looks takes no lock: the folder may be read-only.
+        with nullcontext() if kept_on else held(spec.storage.folder, "references"):
             panel = Panel.open(settings, device=str(device))
         renders = RenderStore(
             spec.storage.folder, _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type)

@@ -245,6 +245,7 @@ def test_a_compiler_that_fails_in_any_way_is_reported(
     failing.chmod(0o755)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiler, "_compiler", lambda: str(failing))
+    monkeypatch.setattr(compiler, "_processor_options", tuple)  # of any processor
     monkeypatch.setattr(compiler, "_TIME_LIMIT_S", 0.5 if "sleep" in script else 60.0)
     assert library(SOURCE) is None
     (record,) = caplog.records

@@ -40,7 +40,7 @@ def test_five_problems_are_all_reported(tmp_path: Path) -> None:
         "space.self.sites[1]: there is no block 'OUT5' (\"OUT5:attn1\"); did you mean OUT05?",
         (
             "search.trails: unknown key (5); known here: groups, blocks, self, adjust, refine, line, calibration, "
-            "patience, fresh_seeds, shots, begin, start, sampler, options, finalists, simplify"
+            "patience, fresh_seeds, racing, shots, begin, start, sampler, options, finalists, simplify"
         ),
         PEEKING,
     ]
