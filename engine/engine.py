@@ -16,7 +16,7 @@ from engine.architecture.prediction import ZTSNR
 from engine.checkpoints.checkpoint import BytesRead, has_vae
 from engine.checkpoints.vae import read_whole_vae, vae_levels
 from engine.devices import device_of
-from engine.errors import CheckpointError, EngineError, RecipeError, RenderError
+from engine.errors import EngineError, RecipeError, RenderError
 from engine.footprint.demand import Demand
 from engine.footprint.options import (
     ANYTHING,

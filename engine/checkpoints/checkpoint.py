@@ -19,6 +19,7 @@ from engine.architecture.widths import FamilyName, Shape, same_shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
 from engine.errors import CheckpointError
 from engine.files import readable
+from engine.footprint.machine import main_memory_errors
 from engine.recipes.blocks import is_merged
 
 if TYPE_CHECKING:
@@ -125,14 +126,28 @@ class Checkpoint:
 
     @cached_property
     def _file(self) -> Any:
-        from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
+        return mapped(self.path)
 
-        try:
-            return safe_open(str(readable(self.path)), framework="pt")
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"cannot be opened ({error})", place=(self.path,), remedy="fetch the file again"
-            ) from error
+
+def mapped(path: Path) -> Any:
+    """Open a file with the safetensors library, which gives it as many addresses as it has bytes.
+
+    Raises:
+        CheckpointError: the file is damaged, cannot be read, or there are not so many addresses left.
+    """
+    from safetensors import SafetensorError, safe_open  # brings torch, which not everyone needs
+
+    try:
+        with main_memory_errors():
+            return safe_open(str(readable(path)), framework="pt")
+    except MemoryError as error:
+        raise CheckpointError(
+            "cannot be opened, for this process may not have so much memory",
+            place=(path,),
+            remedy="raise its limit (ulimit -v), or that of the container",
+        ) from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"cannot be opened ({error})", place=(path,), remedy="fetch the file again") from error
 
 
 def usual_name(name: str) -> str:

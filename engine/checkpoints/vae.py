@@ -12,12 +12,12 @@ from torch import Tensor
 from engine.architecture.families import read_widths
 from engine.architecture.layout import shapes
 from engine.architecture.widths import LATENT_CHANNELS, VAE, Shape, Widths, same_shape
-from engine.checkpoints.checkpoint import named
+from engine.checkpoints.checkpoint import mapped, named
 from engine.checkpoints.header import read_header
 from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.weight_file import load_pickle
 from engine.errors import CheckpointError
-from engine.files import DAMAGED_TENSORS, readable
+from engine.files import DAMAGED_TENSORS
 
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
 _DIFFUSERS = (".down_blocks.", ".mid_block.", ".up_blocks.")
@@ -124,11 +124,11 @@ def _name(key: str) -> str:
 
 
 def _stored(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     names = [key for key in read_header(path).tensors if _is_vae(key)]  # says what is wrong with the file
     try:
-        with safe_open(str(readable(path)), framework="pt") as file:
+        with mapped(path) as file:
             return {key: file.get_tensor(key) for key in names}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"cannot be opened ({error})", place=(path,), remedy="fetch the file again") from error

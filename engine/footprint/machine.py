@@ -1,13 +1,16 @@
-"""How much memory this machine has: of a GPU, and main memory within the limits of a container."""
+"""How much memory this machine has: of a GPU, and main memory within the limits of a process and a container."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+
+from engine.errors import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +19,10 @@ CGROUPS = Path("/sys/fs/cgroup")
 """Where Linux shows the limits of containers and services."""
 MEMBERSHIP = Path("/proc/self/cgroup")
 """Where Linux says to which of them this process belongs."""
+
+
+_NO_MEMORY = ("DefaultCPUAllocator", "unable to mmap")
+"""Parts of what torch says where main memory runs out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,17 @@ _VERSION_2 = _LimitFiles(limit="memory.max", used="memory.current", inactive="in
 _VERSION_1 = _LimitFiles(
     limit="memory.limit_in_bytes", used="memory.usage_in_bytes", inactive="total_inactive_file"
 )  # fmt: skip
+
+
+@contextmanager
+def main_memory_errors() -> Generator[None]:
+    """Raise MemoryError where torch has too little main memory, for which it has no kind of error of its own."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(part in str(error) for part in _NO_MEMORY):
+            raise MemoryError(first_line(error)) from error.with_traceback(None)  # whose frames would hold memory
+        raise
 
 
 def free_memory(device: torch.device) -> int:
@@ -64,17 +82,29 @@ def total_ram() -> int:
 
 
 def ram_limits(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Iterator[tuple[int, int]]:
-    """Yield the limits of the control groups that this process is in, and what is in use of each, in bytes.
+    """Yield the limits of this process and of the control groups that it is in, and what is in use of each, in bytes.
 
     Args:
         cgroups: Where control groups are shown.
         membership: The file that says which ones are this process's; where it cannot be read, none is.
     """
+    yield from _process_limit()
     for folder, files in _groups(cgroups, _lines(membership)):
         limit, used = _number(folder / files.limit), _number(folder / files.used)
         if limit is not None and used is not None:
             stat = _counts(folder / "memory.stat")
             yield limit, max(0, used - stat.get(files.inactive, 0))
+
+
+def _process_limit() -> Iterator[tuple[int, int]]:
+    """The limit of addresses, as ``ulimit -v`` sets it: whatever is allocated takes some, and a mapped file, too."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        yield limit, int(psutil.Process().memory_info().vms)
 
 
 def _groups(cgroups: Path, lines: list[str]) -> Iterator[tuple[Path, _LimitFiles]]:

@@ -18,6 +18,7 @@ from engine.architecture.widths import Shape
 from engine.checkpoints.checkpoint import BytesRead, Checkpoint, has_vae
 from engine.errors import CheckpointError, EngineError, RecipeError
 from engine.footprint.demand import Demand
+from engine.footprint.machine import main_memory_errors
 from engine.footprint.options import Residence
 from engine.footprint.plan import MemoryPlan
 from engine.live.addresses import Addresses
@@ -285,7 +286,8 @@ class LiveWeights:
             for region in self._regions:
                 if not region.sizes.keys().isdisjoint(changed):
                     self._parking.prepare(region)
-            self._rewriter.rewrite(changed, self._known, done)
+            with main_memory_errors():
+                self._rewriter.rewrite(changed, self._known, done)
         except OUT_OF_MEMORY as error:
             short: BaseException = error.with_traceback(None)  # whose frames would hold memory
         else:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 
 from engine.errors import RenderError
+from engine.footprint.machine import main_memory_errors
 
 MOST_SHOTS = 32
 """The most shots rendered at once, on any device: more are not faster and cost memory."""
@@ -68,7 +69,8 @@ def in_pieces(numbers: list[int], most: int, work: Callable[[list[int]], None], 
 def _memory_failure(piece: list[int], work: Callable[[list[int]], None]) -> BaseException | None:
     """Do the work; return why there was too little memory, without the frames that hold the failed call's tensors."""
     try:
-        work(piece)
+        with main_memory_errors():
+            work(piece)
     except (torch.OutOfMemoryError, MemoryError) as error:  # on a GPU, and in main memory
         return error.with_traceback(None)
     return None

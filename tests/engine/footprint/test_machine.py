@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,34 @@ def test_a_gpu_is_asked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert free_memory(torch.device("cuda:1")) == 3 * GB
     assert total_memory(torch.device("cuda:1")) == 8 * GB
     assert free_memory(torch.device("cpu")) <= total_memory(torch.device("cpu")) == total_ram()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="limits of addresses are kept by Linux")
+def test_a_limit_of_addresses_counts_and_is_named_where_a_file_needs_more(tmp_path: Path) -> None:
+    """As ``ulimit -v`` sets it."""
+    file = tmp_path / "large.safetensors"
+    head = b'{"a":{"dtype":"F16","shape":[1073741824],"data_offsets":[0,2147483648]}}'
+    with file.open("wb") as out:  # a file with a hole, which takes no room on the disk
+        out.write(len(head).to_bytes(8, "little") + head)
+        out.truncate(8 + len(head) + (1 << 31))
+    found = subprocess.run([sys.executable, "-c", LIMITED, file], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    free, total, error = found.stdout.splitlines()
+    assert 0 < int(free) <= 1 << 30 < int(total)
+    assert error == (
+        f"{file}: cannot be opened, for this process may not have so much memory; "
+        "raise its limit (ulimit -v), or that of the container"
+    )
+
+
+LIMITED = """
+import resource, sys; from pathlib import Path
+import psutil, torch
+from engine.checkpoints.checkpoint import mapped; from engine.errors import CheckpointError
+from engine.footprint.machine import available_ram, total_ram
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + (1 << 30),) * 2)
+print(available_ram())
+print(total_ram())
+try: mapped(Path(sys.argv[1]))
+except CheckpointError as error: print(error)
+"""

@@ -294,6 +294,24 @@ def test_other_errors_pass_unchanged(model: TinyModel):
         Renderer(model_with(model, unet=Failing(model.unet))).render(SHOTS)
 
 
+def test_pieces_are_halved_where_main_memory_runs_out():
+    """Torch has an error of its own for a GPU's memory alone."""
+    done: list[list[int]] = []
+
+    def work(piece: list[int]) -> None:
+        torch.empty(1 << 60 if len(piece) > 1 else 1, dtype=torch.uint8)
+        done.append(piece)
+
+    assert in_pieces([1, 2, 3], 4, work) == 1
+    assert done == [[1], [2], [3]]
+    with pytest.raises(RuntimeError, match="something else"):
+        in_pieces([1, 2], 2, raise_something_else)
+
+
+def raise_something_else(_: list[int]) -> None:
+    raise RuntimeError("something else")
+
+
 def test_pieces_are_even_and_complete():
     pieces: list[list[int]] = []
     assert in_pieces(list(range(33)), 32, pieces.append) == 32
