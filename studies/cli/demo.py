@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def run_demo(folder: Path, console: Console, *, approve: bool = True) -> None:
         if approve:
             _approve_and_export(spec.storage, spec.merge, spec.rendering, spec.shots, console)
     console.print(f"demo done in {time.monotonic() - started:.0f} s", highlight=False)
+    console.print(f"in the browser: {Path(sys.argv[0])} view {study}", highlight=False)
 
 
 def _approve_and_export(
