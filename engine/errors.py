@@ -201,6 +201,11 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
+def names_any(error: Exception, parts: Iterable[str]) -> bool:
+    """Return whether another library's error, which has no kind of its own, is one whose text has any of some parts."""
+    return any(part in str(error) for part in parts)
+
+
 class EngineError(ProblemError):
     """The root of all the engine's errors."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from engine.errors import first_line
+from engine.errors import first_line, names_any
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ def main_memory_errors() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
-        if any(part in str(error) for part in _NO_MEMORY):
+        if names_any(error, _NO_MEMORY):
             raise MemoryError(first_line(error)) from error.with_traceback(None)  # whose frames would hold memory
         raise
 

@@ -97,7 +97,7 @@ def _keep(made: Path, folder: Path | None, name: str) -> None:
     """Keep a library for the next process; where that fails, it compiles its own."""
     if folder is None:
         return
-    content = made.read_bytes()
+    content = readable(made).read_bytes()
     try:
         with replaced(folder / f"{name}-{_digest(content)}.so") as temporary:
             temporary.write_bytes(content)
