@@ -22,6 +22,7 @@ from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
 from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
+from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
 from studies.store.workers import at_work
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots
@@ -56,6 +57,7 @@ def overview(
     best = complete(trials)
     yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
     yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
+    yield from _given_up(best)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
@@ -109,6 +111,14 @@ def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
         yield f"{count} at work: {doing or 'no trial at this moment'}; at most {counted(most, 'trial')} in all"
+
+
+def _given_up(trials: Sequence[FrozenTrial]) -> Iterator[str]:
+    """What racing spared, where there was any."""
+    stops = [stop for trial in trials if (stop := Stop.of(trial.user_attrs))]
+    if stops:
+        spared = counted(sum(stop.shots - len(stop.drawn) for stop in stops), "picture")
+        yield f"racing: {counted(len(stops), 'trial')} given up early, {spared} not drawn"
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:

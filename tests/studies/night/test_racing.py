@@ -94,6 +94,9 @@ def test_the_study_is_shown(raced: StudySpec, command: str, tmp_path: Path) -> N
     assert said.exit_code == 0, said.output
     if command == "report":
         assert re.search("[48] of 12 pictures", (tmp_path / "report.html").read_text(encoding="utf-8"))
+    else:
+        spared = sum(stop.shots - len(stop.drawn) for stop in stops(raced).values())
+        assert f"given up early, {spared} pictures not drawn" in " ".join(said.output.split())
 
 
 def test_trials_that_were_given_up_are_rescored_from_the_pictures_they_have(tmp_path: Path) -> None:
