@@ -83,6 +83,9 @@ def memory_findings(
         return
     yield Finding.of("note", where, f"{what}; most while {free.tightest}: {holdings_text(free)}")
     yield Finding.of("note", (Named("memory plan"),), plan_text(free))
+    if spec.rendering.speed == "compile":
+        what = "the first pictures of each size take a minute or more longer, while the UNet is compiled for them"
+        yield Finding.of("note", ("device", "speed"), what)
 
 
 def machine_of(spec: StudySpec, around: Surroundings) -> Machine:

@@ -62,6 +62,13 @@ def test_the_plan_of_a_card_that_is_not_here(tmp_path: Path) -> None:
     assert re.search(r"a trial moves [\d.]+ GB at most, about [\d.]+ s at 12 GB/s over PCIe$", said)
 
 
+def test_what_compiling_costs_is_said(tmp_path: Path) -> None:
+    *_, last = found(*study(tmp_path, "sd1", 512, speed="compile"), vram=24)
+    assert (last.level, last.where) == ("note", "device.speed")
+    assert "take a minute or more longer" in last.problem.what
+    assert len(found(*study(tmp_path, "sd1", 512), vram=24)) == 2
+
+
 def test_a_large_card_moves_nothing_and_a_small_one_nearly_everything(tmp_path: Path) -> None:
     spec, models = study(tmp_path, "sdxl", 1024)
     assert found(spec, models, vram=48)[1].problem.what == (
