@@ -48,11 +48,6 @@ class Race:
         """Return after how many pictures of a trial it is compared; never after all of them."""
         return tuple(range(self.first, pictures, self.every))
 
-    def pieces(self, pictures: int) -> tuple[slice, ...]:
-        """Return the pictures of a trial in the pieces that are drawn between two comparisons."""
-        ends = (*self.looks(pictures), pictures)
-        return tuple(slice(start, end) for start, end in zip((0, *ends), ends, strict=False))
-
     def confidence(self, pictures: int) -> float:
         """Return the level of the two-sided interval whose upper end decides, for a trial of so many pictures."""
         return 1 - 2 * self.risk / max(1, len(self.looks(pictures)))

@@ -98,13 +98,12 @@ def raced(
     work, places = workshop.make_until(candidate, shots, order, looks, race.is_lost)
     if len(places) == len(shots):
         return work, workshop.panel.judge(work.features), None
-    if race.lost_by is None:  # its renders were kept by an earlier night
-        race.is_lost(work.features)
+    assert race.lost_by is not None  # noqa: S101 - else all would have been drawn
     stop = Stop(
         drawn=tuple(slots[place] for place in places),
         shots=len(shots),
-        difference=race.lost_by.mean if race.lost_by else 0.0,
-        upper=race.lost_by.high if race.lost_by else 0.0,
+        difference=race.lost_by.mean,
+        upper=race.lost_by.high,
     )
     return work, race.judged(work.features), stop
 

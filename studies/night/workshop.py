@@ -164,7 +164,7 @@ class Workshop:
         looks: Sequence[int],
         is_lost: Callable[[Features], bool],
     ) -> tuple[RenderResult, tuple[int, ...]]:
-        """Build a candidate and render its shots in pieces, until it is lost; or take its kept renders.
+        """Build a candidate and render its shots in pieces, until it is lost; or take kept renders that come to that.
 
         Args:
             candidate: what to build, and which VAE decodes it.
@@ -187,9 +187,12 @@ class Workshop:
             places = tuple(sorted(order[:count]))
             some = [shots[place] for place in places]
             kept = self.renders.load(candidate, some, self.panel.observer.versions)
-            if kept is not None and self._has_pictures(candidate, some, single=False):
+            if kept is None or not self._has_pictures(candidate, some, single=False):
+                continue
+            features = self.panel.reviewed(kept)
+            if count == len(shots) or is_lost(features):  # else it was lost to another trial than today's best
                 sheet = self.renders.place(candidate, some) / SHEET
-                return RenderResult(features=self.panel.reviewed(kept), sheet=sheet, seconds={}), places
+                return RenderResult(features=features, sheet=sheet, seconds={}), places
         built, start = self._built(candidate), ends[0]
         whole = self._drawn([shots[place] for place in order[:start]])
         for end in ends[1:]:

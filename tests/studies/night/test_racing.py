@@ -9,10 +9,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from scorers.features import Features
+from search.racing import Race, race_order
+from studies.candidate import Candidate
 from studies.cli.main import main
+from studies.inputs.models import model_hashes
 from studies.night.calibration import calibration_recipes
 from studies.night.night import Night
 from studies.night.race import TrialRace
+from studies.night.workshop import NotKeptError, Workshop
 from studies.store.opening import store_for_reading
 from studies.store.records import STOPPED, Stop
 from studies.studyfile.read import read_study_file
@@ -66,7 +71,12 @@ def test_calibration_recipes_do_not_race(tmp_path: Path, monkeypatch: pytest.Mon
     study = racing_study(tmp_path)
     study.write_text(study.read_text().replace("shots = 12", "shots = 8"))  # of the 12 that calibration draws
     spec = read_study_file(study)
-    monkeypatch.setattr(TrialRace, "is_lost", lambda race, features: True)  # whatever races is given up
+
+    def gives_up(race: TrialRace, features: Features) -> bool:
+        race.lost_by = race.panel.compare(features, race.pictures)
+        return True
+
+    monkeypatch.setattr(TrialRace, "is_lost", gives_up)  # whatever races
     Night(spec, QUIET, proof=False).run()
     keys = {one.key for one in calibration_recipes(spec.search).values()}
     trials = store_for_reading(spec.storage).trials()
@@ -85,6 +95,19 @@ def test_a_night_that_goes_on_renders_nothing_again(raced: StudySpec, monkeypatc
     Night(raced, QUIET).run()
     after = {path: path.stat().st_mtime_ns for path in raced.storage.folder.glob("renders/**/features.safetensors")}
     assert after == before
+
+
+def test_renders_of_a_race_that_was_lost_count_only_where_it_is_lost_again(raced: StudySpec) -> None:
+    """Another worker's night may have raced the candidate against another trial than today's best."""
+    number, stop = next(iter(stops(raced).items()))
+    candidate = Candidate.of(store_for_reading(raced.storage).trials()[number].user_attrs)
+    workshop = Workshop.open(raced, model_hashes(raced.merge, raced.storage), kept_on="cpu")
+    shots = raced.shots.drawn(())
+    order, looks = race_order([shot.prompt for shot in shots]), Race().looks(len(shots))
+    work, places = workshop.make_until(candidate, shots, order, looks, lambda _: True)
+    assert (len(work.features), places) == (len(stop.drawn), stop.drawn)
+    with pytest.raises(NotKeptError):
+        workshop.make_until(candidate, shots, order, looks, lambda _: False)
 
 
 @pytest.mark.parametrize("command", ["show", "report"])
