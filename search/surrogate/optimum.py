@@ -56,7 +56,7 @@ def optimum(observations: Observations, subspace: Subspace, *, within: bool = Tr
 
 
 def worths(observations: Observations, rows: Array) -> Array:
-    """Return the worth of rows ``(n, columns)``, in units of the values, ``(n,)``: the mean where nothing ever broke."""
+    """Return the worth of rows ``(n, columns)``, in units of the values; the mean where nothing ever broke."""
     model, feasibility = model_of(observations), feasibility_of(observations)
     means = model.posterior_mean(rows)
     return means if feasibility is None else means + RISK * model.scale * feasibility.log_probability(rows)
