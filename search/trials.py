@@ -170,7 +170,9 @@ class SearchTrials:
             return None
         trials = [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
-        return Observations(
+        from search.surrogate.value_floor import floored
+
+        observations = Observations(
             rows=tuple(self._known[n].row for n in chosen),
             values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
@@ -180,6 +182,7 @@ class SearchTrials:
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
+        return floored(observations)
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
