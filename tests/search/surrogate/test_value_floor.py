@@ -20,9 +20,10 @@ def smooth(rows: Array) -> Array:
 
 
 def observed(count: int, *, fall: float) -> Observations:
-    """Trials round the middle, whose values fall beyond the threshold of one knob."""
+    """Trials round the middle, the first ones far away, whose values fall beyond the threshold of one knob."""
     rng = np.random.default_rng(6)
-    rows = np.clip(0.5 + 0.12 * rng.normal(size=(count, COLUMNS)), 0, 1)
+    sizes = np.where(np.arange(count) < 8, 0.4, 0.12)[:, None]
+    rows = np.clip(0.5 + sizes * rng.normal(size=(count, COLUMNS)), 0, 1)
     values = smooth(rows) - fall * (rows[:, 2] > THRESHOLD) + NOISE * rng.normal(size=count)
     return Observations(
         rows=tuple(map(tuple, rows.tolist())),
