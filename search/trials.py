@@ -63,6 +63,11 @@ class SearchTrials:
         """Return how many trials a stage has had, failed ones too."""
         return self._counts[stage]
 
+    def count_broken(self, stage: Stage, most: int) -> int:
+        """Return how many of the first trials of a stage, `most` at most, were infeasible."""
+        of_stage = [trial for trial in self.records if trial.stage == stage]
+        return sum(trial.infeasible for trial in of_stage[:most])
+
     def is_tried(self, point: Point, slots: Slots) -> bool:
         """Whether some trial, ended or not, has the same recipe on the same shots."""
         return (self.space.mark(point), slots) in self._tried
@@ -104,8 +109,8 @@ class SearchTrials:
     def observations(self, last: Stage = "refine", most: int | None = None) -> Observations | None:
         """Return what the trials of a stage and those before it observed; None: nothing.
 
-        A failed trial says nothing about its recipe. An infeasible one counts as the worst value seen: bad enough to
-        stay away, not so bad that it bends the model elsewhere.
+        A failed trial says nothing about its recipe. An infeasible one is no observation of the objective: what it says
+        of where pictures break goes along as `Observations.broken`.
 
         Args:
             last: the stage.
@@ -116,14 +121,14 @@ class SearchTrials:
         return self._observations[last, most]
 
     def observed(self, last: Stage = "refine", most: int | None = None) -> list[tuple[TrialRecord, EncodedPoint]]:
-        """Return the trials behind `observations`, with their encoded points."""
-        chosen, _ = self._chosen(self._places(last, most))
+        """Return the trials behind the values of `observations`, with their encoded points."""
+        chosen, _ = self._chosen(self._valued(self._places(last, most)))
         return [(self.records[n], self._known[n].row) for n in chosen]
 
     def observations_to_come(self) -> Observations | None:
         """Return observations whose settled trials are those that the next trials will need; None: not known yet."""
         seen = self._places("refine", None)
-        ahead = settled_next(len(seen))
+        ahead = settled_next(len(self._valued(seen)))
         return None if ahead is None else self._observations_of(seen, ahead)
 
     def _places(self, last: Stage, most: int | None) -> list[int]:
@@ -142,6 +147,10 @@ class SearchTrials:
                 places.append(n)
         return places
 
+    def _valued(self, seen: list[int]) -> list[int]:
+        """Return those of some places whose trials have a value."""
+        return [n for n in seen if self.records[n].value is not None]
+
     def _chosen(self, seen: list[int], settled: int | None = None) -> tuple[list[int], int]:
         """Return the places of those that the model takes, and how many of them are settled.
 
@@ -155,20 +164,21 @@ class SearchTrials:
         return older + seen[settled:], len(older)
 
     def _observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
-        chosen, settled = self._chosen(seen, settled)
-        values = [value for n in seen if (value := self.records[n].value) is not None]
-        if not values:
+        valued = self._valued(seen)
+        chosen, settled = self._chosen(valued, settled)
+        if not valued:
             return None
-        worst, trials = min(values), [self.records[n] for n in chosen]
+        trials = [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
         return Observations(
             rows=tuple(self._known[n].row for n in chosen),
-            values=tuple(worst if trial.value is None else trial.value for trial in trials),
+            values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
             standard_error=self._standard_error,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
+            broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
 
     @cached_property

@@ -39,6 +39,8 @@ class Observations:
     """The part of its shots that each trial has pictures of; empty: all of them have all."""
     settled: int | None = None
     """How many of the first ones are settled, where trials were left out; None: as their number has it."""
+    broken: tuple[EncodedPoint, ...] = ()
+    """The recipes of infeasible trials: no observations of the objective, only of feasibility."""
     several_sets: bool | None = None
     """Whether values on several sets of shots are compared; None: as the sets have it."""
 
