@@ -125,6 +125,8 @@ class ShotRotation:
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
     order: tuple[int, ...] = ()
     """The places in the order in which windows take them; empty: as they come. See `spread_order`."""
+    turn: int = 0
+    """Trials of a stage on one window, after which it moves on; 0: all of the stage. Stage `flat` stays on one."""
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -138,13 +140,15 @@ class ShotRotation:
             problems.add((), f"order = {list(self.order)} is not the places 0 to {self.shots - 1}, each once")
         problems.raise_as(SearchError, "the rotation of shots")
 
-    def slots(self, stage: Stage) -> Slots:
-        """Return the places of a stage's shots, in order; empty: all of them."""
+    def slots(self, stage: Stage, trial: int = 0) -> Slots:
+        """Return the places of the shots of a stage's trial 0, 1, ..., in order; empty: all of them."""
         if not self.per_trial or (self.per_trial == self.shots and not self.fresh):
             return ()
         windows: list[Stage] = [one for one in STAGES if one not in SHARED_WINDOWS]
         before = windows[: windows.index(SHARED_WINDOWS.get(stage, stage))]
         first = sum(self._count(one) for one in before)
+        if self.turn and stage != "flat":
+            first += self._count(stage) * (trial // self.turn)
         places = [self._place(number) for number in range(first, first + self._count(stage))]
         return tuple(places) if self.fresh else tuple(sorted(place % self.shots for place in places))
 
