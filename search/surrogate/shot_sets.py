@@ -1,10 +1,10 @@
 """Sets of shots as the surrogate model sees them: how much of what chance adds to two trials is the same.
 
-What chance adds to a trial on the shots ``S`` is the mean of what it adds to each: an effect of the shot on the recipe,
-of variance ``v``, and noise of the picture, of variance ``s``. So for one recipe the effects of the sets ``S`` and ``T``
-have the covariance ``v c / (|S| |T|)``, where ``c`` shots are in both, and the noise of a trial has the variance
-``s / |S|``. Both are counted here in those of a usual trial, ``v / n`` and ``s / n``, where ``n`` is the number of shots
-that the standard error is of.
+What chance adds to a trial on the shots ``S`` is the mean of what it adds to each: an effect of the shot on the
+recipe, of variance ``v``, and noise of the picture, of variance ``s``. So for one recipe the effects of the sets ``S``
+and ``T`` have the covariance ``v c / (|S| |T|)``, where ``c`` shots are in both, and the noise of a trial has the
+variance ``s / |S|``. Both are counted here in those of a usual trial, ``v / n`` and ``s / n``, where ``n`` is the number
+of shots that the standard error is of.
 """
 
 from __future__ import annotations
