@@ -3,8 +3,8 @@
 What chance adds to a trial on the shots ``S`` is the mean of what it adds to each: an effect of the shot on the
 recipe, of variance ``v``, and noise of the picture, of variance ``s``. So for one recipe the effects of the sets ``S``
 and ``T`` have the covariance ``v c / (|S| |T|)``, where ``c`` shots are in both, and the noise of a trial has the
-variance ``s / |S|``. Both are counted here in those of a usual trial, ``v / n`` and ``s / n``, where ``n`` is the number
-of shots that the standard error is of.
+variance ``s / |S|``. Both are counted here in those of a usual trial, ``v / n`` and ``s / n``, where ``n`` is the
+number of shots that the standard error is of.
 """
 
 from __future__ import annotations
