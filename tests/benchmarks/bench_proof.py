@@ -92,8 +92,8 @@ def row(truth: Case, shots: int, proofs: int, *, in_rounds: bool) -> tuple[float
     recommends = sum(one.recommends for one in found) / proofs
     kind = "in rounds" if in_rounds else "all      "
     print(
-        f"{truth.name:16} {shots} shots, {kind}: {pictures:4.0f} pictures, reported too much {off:+.2f} standard errors, "
-        f"recommends {recommends:.1%}, finalist {lost:.3f} worse than the best",
+        f"{truth.name:16} {shots} shots, {kind}: {pictures:4.0f} pictures, reported {off:+.2f} standard errors "
+        f"too much, recommends {recommends:.1%}, finalist {lost:.3f} worse than the best",
         flush=True,
     )
     return pictures, off, recommends
