@@ -145,7 +145,8 @@ class Suggester:
         """Return the stage's start while it is untried on its shots, then what the sampler makes of the trials."""
         subspace, slots = state.subspace(stage), self._slots(stage, state)
         start = dict(subspace.fixed)
-        if stage != "groups" and not state.trials.is_tried(start, slots):
+        begun = state.trials.count(stage) > 0 if self.rotation.moving else state.trials.is_tried(start, slots)
+        if stage != "groups" and not begun:
             return Proposal(stage=stage, point=start, label=f"start of {stage}", slots=slots)
         return self._untried(stage, state, subspace, self._location(stage, state, subspace))
 
@@ -172,7 +173,7 @@ class Suggester:
 
     def _slots(self, stage: Stage, state: SearchState) -> Slots:
         """Return the shots of the next trial of a stage."""
-        return self.rotation.slots(stage, state.trials.count(stage))
+        return self.rotation.slots(stage, [one for one in state.trials.records if one.stage == stage])
 
     def _seed_of_trial(self, stage: Stage, state: SearchState) -> tuple[int, ...]:
         return (self.seed, STAGES.index(stage), len(state.trials))

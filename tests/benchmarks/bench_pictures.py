@@ -76,12 +76,16 @@ class Way:
 
 WAYS: dict[str, Way] = {
     "16": Way(rotation=ShotRotation(shots=POOL, per_trial=16)),
-    "16/1": Way(rotation=ShotRotation(shots=POOL, per_trial=16, turn=1)),
-    "16/8": Way(rotation=ShotRotation(shots=POOL, per_trial=16, turn=8)),
+    "16 moving": Way(rotation=ShotRotation(shots=POOL, per_trial=16, moving=True)),
     "8": Way(rotation=ShotRotation(shots=POOL, per_trial=8)),
-    "8/1": Way(rotation=ShotRotation(shots=POOL, per_trial=8, turn=1)),
-    "4/1": Way(rotation=ShotRotation(shots=POOL, per_trial=4, turn=1)),
+    "8 moving": Way(rotation=ShotRotation(shots=POOL, per_trial=8, moving=True)),
+    "4 moving": Way(rotation=ShotRotation(shots=POOL, per_trial=4, moving=True)),
+    "4 to 16": Way(rotation=ShotRotation(shots=POOL, per_trial=16, moving=True, fewest=4)),
+    "8 to 16": Way(rotation=ShotRotation(shots=POOL, per_trial=16, moving=True, fewest=8)),
     "64": Way(rotation=ShotRotation(shots=POOL, per_trial=64)),
+    "all 16": Way(rotation=ShotRotation(shots=16, per_trial=16)),
+    "8 of 16": Way(rotation=ShotRotation(shots=16, per_trial=8, moving=True)),
+    "4 of 16": Way(rotation=ShotRotation(shots=16, per_trial=4, moving=True)),
 }
 
 
@@ -105,7 +109,7 @@ def search(landscape: Landscape, run: int, way: Way, smooth: float) -> Run:
     drawn = 0
     regret, promised = dict[int, float](), dict[int, float]()
     while drawn < BUDGETS[-1] and (proposal := suggester.next(told)) is not None:
-        slots = proposal.slots or tuple(range(POOL))
+        slots = proposal.slots or tuple(range(way.rotation.shots))
         values = pictures.of(proposal.point, len(told), slots)
         told.append(
             TrialRecord(
