@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -96,9 +97,20 @@ class SearchTrials:
 
     @cached_property
     def _standard_error(self) -> float | None:
-        """The median standard error of stage `flat`; those of later trials would each change the model of the past."""
-        errors = sorted(one.standard_error for one in self.records if one.stage == "flat" and one.standard_error)
+        """The median standard error of stage `flat`; those of later trials would each change the model of the past.
+
+        Errors of trials on other numbers of shots count as those of usual ones.
+        """
+        flat = [(one.standard_error, len(one.slots)) for one in self.records if one.stage == "flat"]
+        errors = sorted(error * math.sqrt((shots or self._usual) / self._usual) for error, shots in flat if error)
         return errors[len(errors) // 2] if errors else None
+
+    @cached_property
+    def _usual(self) -> int:
+        """How many shots most trials of stage `flat` have, or most of all; 1 where that is not recorded."""
+        flat = Counter(len(one.slots) for one in self.records if one.stage == "flat" and one.slots)
+        sizes = flat or Counter(len(one.slots) for one in self.records if one.slots)
+        return max(sizes, key=lambda size: (sizes[size], -size), default=1)
 
     @cached_property
     def relative_noise(self) -> float:
@@ -175,6 +187,8 @@ class SearchTrials:
             values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
+            set_slots=tuple(sets) if len(sets) > 1 else (),
+            usual_shots=self._usual,
             standard_error=self._standard_error,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,

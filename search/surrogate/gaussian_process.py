@@ -109,8 +109,10 @@ class GaussianProcess(CovarianceArrays):
     @property
     def set_offsets(self) -> tuple[float, ...]:
         """By number of the set of shots, how far values lie above those of the average set; 0 with one set."""
-        weights = [self.weights[self.shot_sets == one] for one in range(int(self.shot_sets.max()) + 1)]
-        return tuple(self.scale * self.set_constant * float(one.sum()) for one in weights)
+        numbers = np.arange(int(self.shot_sets.max()) + 1)
+        weights = np.array([self.weights[self.shot_sets == one].sum() for one in numbers])
+        offsets = self.sets.overlaps(numbers, numbers) @ weights
+        return tuple(self.scale * self.set_constant * float(one) for one in offsets)
 
     @cached_property
     def leave_one_out_residuals(self) -> Array:

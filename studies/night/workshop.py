@@ -205,6 +205,54 @@ class Workshop:
         seconds = {"build": built, **drawn.seconds}
         return self._kept(candidate, [shots[place] for place in places], drawn, seconds, pictures=False), places
 
+    def make_part(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> Features:
+        """Build and render some of the shots, unless they are kept; every single picture is kept among those of all.
+
+        Args:
+            candidate: what to build, and which VAE decodes it.
+            shots: all that the recipe may come to.
+            places: of those that are rendered now.
+
+        Returns:
+            The pictures' features, in the order of the places.
+
+        Raises:
+            RenderError, NotKeptError, OSError: as ``make``.
+        """
+        some, versions = [shots[place] for place in places], self.panel.observer.versions
+        place = self.renders.place(candidate, some)
+        self._wait_for(place, self.renders.place(candidate, shots))
+        if self.renders.has_pictures(candidate, shots, places):
+            if (kept := self.renders.load(candidate, some, versions)) is not None:
+                return self.panel.reviewed(kept)
+            if (whole := self.renders.load(candidate, shots, versions)) is not None:
+                return self.panel.reviewed(whole).take(list(places))
+        self._built(candidate)
+        drawn = self._drawn(some)
+
+        def keep() -> None:
+            place.mkdir(parents=True, exist_ok=True)
+            self.renders.keep_pictures(candidate, shots, drawn.pictures, places)
+            self.renders.keep(candidate, some, drawn.features)  # last: what is kept is complete
+
+        self._write(place, keep)
+        return drawn.features
+
+    def keep_whole(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> None:
+        """Keep the features of all shots, whose pictures were made in parts, as ``make`` would have kept them.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        place = self.renders.place(candidate, shots)
+
+        def keep() -> None:
+            if self.renders.lacking(candidate, shots, self.panel.observer.versions):
+                sheets.grid(self.renders.pictures(candidate, shots) or [], place / SHEET)
+                self.renders.keep(candidate, shots, features)
+
+        self._write(place, keep)
+
     def _built(self, candidate: Candidate) -> float:
         """Make the live model the candidate's; the seconds that took."""
         started = time.perf_counter()
