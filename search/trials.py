@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import stdev
 from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, EarlierStudy, SearchPlan, Stage
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -161,7 +161,7 @@ class SearchTrials:
             return None
         worst, trials = min(values), [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
-        return Observations(
+        observations = Observations(
             rows=tuple(self._known[n].row for n in chosen),
             values=tuple(worst if trial.value is None else trial.value for trial in trials),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
@@ -170,6 +170,11 @@ class SearchTrials:
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
         )
+        if self.plan.earlier is None:
+            return observations
+        from search.transfer import guided
+
+        return guided(observations, _earlier_observations(self.space, self.plan.earlier))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
@@ -211,6 +216,12 @@ class SearchTrials:
                 if not still:
                     break
         return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+@lru_cache(maxsize=4)
+def _earlier_observations(space: Space, earlier: EarlierStudy) -> Observations | None:
+    """Return what the trials of an earlier study observed, in the encoding of the new one."""
+    return SearchTrials(space, SearchPlan(), earlier.trials).observations()
 
 
 def newest_of_each(groups: Sequence[Sequence[Trial]], most: int) -> list[Trial]:

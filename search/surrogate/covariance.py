@@ -25,6 +25,8 @@ SET_CONSTANT_VARIANCE = 4.0
 """Prior variance of a set of shots' own constant where no standard error was given, in variances of the values."""
 TREND_STEEPNESS = 10.0
 """Slope of the quadratic trend against the mean over columns of the squared distance from the centre."""
+GUIDE_VARIANCE = 4.0
+"""Prior variance of the multiple of an earlier study's posterior mean, both in standard deviations of their values."""
 JITTER = 1e-9
 """Added to the noise variance, so that a covariance can always be factored."""
 EVERY = slice(None)
@@ -44,6 +46,8 @@ class ObservationArrays:
         self.centre = np.array(observations.centre)
         self.trend = trend_at(self.rows, self.centre)
         self.shot_sets = np.array(observations.shot_sets)
+        self.guide = np.array(observations.guide) if observations.guide else None
+        """The posterior mean of an earlier study at the rows, ``(n,)``."""
         self.noise_factors = noise_factors(observations.shares) if observations.shares else None
         """By how much the variance of each trial's noise is that of a whole one; None: by 1."""
         error = observations.standard_error
@@ -60,9 +64,12 @@ class ObservationArrays:
         """Return 1 for every pair of trials on the same set of shots, else 0, for two parts of them."""
         return (self.shot_sets[part, None] == self.shot_sets[other]).astype(float)
 
-    def constants(self, same_sets: Array) -> Array:
-        """Return the part of the covariance that neither recipes nor hyperparameters change."""
-        return CONSTANT_VARIANCE + self.set_constant * same_sets
+    def constants(self, same_sets: Array, part: slice, other: slice) -> Array:
+        """Return the part of the covariance that hyperparameters do not change, for two parts of the trials."""
+        constants = CONSTANT_VARIANCE + self.set_constant * same_sets
+        if self.guide is not None:
+            constants += GUIDE_VARIANCE * np.outer(self.guide[part], self.guide[other])
+        return constants
 
 
 class CovarianceArrays(ObservationArrays):
@@ -81,7 +88,8 @@ class CovarianceArrays(ObservationArrays):
     def covariance(self, correlation: Array, part: slice, other: slice) -> Array:
         """Return the covariance of two parts of the trials, without noise, from their correlation."""
         same_sets = self.same_sets(part, other)
-        covariance = (self.amplitude + self.set_variance * same_sets) * correlation + self.constants(same_sets)
+        covariance = (self.amplitude + self.set_variance * same_sets) * correlation
+        covariance += self.constants(same_sets, part, other)
         covariance += self.trend_variance * np.outer(self.trend[part], self.trend[other])
         return covariance
 

@@ -41,6 +41,10 @@ class Observations:
     """How many of the first ones are settled, where trials were left out; None: as their number has it."""
     several_sets: bool | None = None
     """Whether values on several sets of shots are compared; None: as the sets have it."""
+    earlier: Observations | None = None
+    """Those of an earlier study, whose posterior mean guides this model; see `search.transfer`."""
+    guide: tuple[float, ...] = ()
+    """That posterior mean at the rows, standardised; empty where there is no earlier study."""
 
     def __hash__(self) -> int:
         """Return a hash without the rows, which would take longest; equal values nearly always mean equal rows."""
@@ -85,6 +89,8 @@ class Observations:
             centre=self.centre,
             standard_error=self.standard_error,
             shares=self.shares[part],
+            earlier=self.earlier,
+            guide=self.guide[part],
         )
 
 
