@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import stdev
 from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, EarlierStudy, SearchPlan, Stage
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -182,7 +182,7 @@ class SearchTrials:
             return None
         trials = [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
-        return Observations(
+        observations = Observations(
             rows=tuple(self._known[n].row for n in chosen),
             values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
@@ -194,6 +194,11 @@ class SearchTrials:
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
+        if self.plan.earlier is None:
+            return observations
+        from search.transfer import guided
+
+        return guided(observations, _earlier_observations(self.space, self.plan.earlier))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
@@ -235,6 +240,12 @@ class SearchTrials:
                 if not still:
                     break
         return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+@lru_cache(maxsize=4)
+def _earlier_observations(space: Space, earlier: EarlierStudy) -> Observations | None:
+    """Return what the trials of an earlier study observed, in the encoding of the new one."""
+    return SearchTrials(space, SearchPlan(), earlier.trials).observations()
 
 
 def newest_of_each(groups: Sequence[Sequence[Trial]], most: int) -> list[Trial]:

@@ -30,6 +30,7 @@ from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
 from studies.night.claims import Claim, Claims
+from studies.night.earlier_study import with_earlier_study
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
@@ -110,6 +111,7 @@ class Night:
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            self.spec = with_earlier_study(self.spec, store, models)
             if not worker.others():
                 withdraw(folder, "pause", "stop")  # of an earlier night
             if left_behind := store.reap(worker.others()):

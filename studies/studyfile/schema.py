@@ -228,8 +228,12 @@ class SearchTable(StudyFileTable):
         json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
     """Pictures per trial; `auto`: as many as the measured noise asks for."""
-    begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
-    """Recipes to try first: presets, rows of weights, or recipe files."""
+    begin: Annotated[list[FilledText], BeforeValidator(checks.listed)] = Field(
+        default=[],
+        examples=[["GRAD_V", "mine.toml"], "mine.toml"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """Recipes to try first: presets, rows of weights, recipe files, or `study:PATH`, a finished study of the models."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (

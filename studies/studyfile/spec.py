@@ -244,6 +244,10 @@ class SearchSettings:
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
+    begin: tuple[str, ...] = ()
+    """What the study begins with, as its file names it."""
+    earlier: Path | None = None
+    """The study file or folder of a finished study whose trials guide this one."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""
