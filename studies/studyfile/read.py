@@ -26,9 +26,10 @@ from studies.studyfile.crosschecks import (
     path_from,
     upscaler_problems,
 )
+from studies.studyfile.places import S3
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
-from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
+from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
 from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
@@ -94,7 +95,7 @@ def _absent(name: str) -> str:
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
     return StudySpec(
-        storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
+        storage=_storage(study, file),
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -111,6 +112,14 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         ),
         scoring=_scoring(tables.scorers, here),
     )
+
+
+def _storage(study: StudyTable, file: Path) -> Storage:
+    folder = path_from(file.parent, study.folder or f"runs/{study.name}")
+    artifacts = study.artifacts or ""
+    if artifacts and not artifacts.startswith(S3):
+        artifacts = str(path_from(file.parent, artifacts))
+    return Storage(file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts)
 
 
 def _shots(tables: StudyTables, file: Path) -> StudyShots:
