@@ -35,6 +35,10 @@ GONE = ("57", "08", "53", "40")
 """Classes of PostgreSQL's errors that pass: shut down, no connection, too few resources, to be tried again."""
 
 
+BROKEN = (exc.PendingRollbackError, exc.ResourceClosedError, exc.TimeoutError)
+"""What SQLAlchemy raises of its own where a connection broke in the midst of something, or none is free."""
+
+
 def is_outage(error: Exception) -> bool:
     """Whether an error of the database says that it cannot answer now."""
     cause: BaseException | None = error
@@ -43,8 +47,10 @@ def is_outage(error: Exception) -> bool:
             state = getattr(cause.orig, "sqlstate", None)
             passing = state is None or state[:2] in GONE
             return cause.connection_invalidated or (passing and isinstance(cause, exc.OperationalError))
+        if isinstance(cause, BROKEN):
+            return True
         cause = cause.__cause__
-    return isinstance(error, exc.TimeoutError)
+    return False
 
 
 def database_patience(server: str, allowance: Allowance) -> Patience:
