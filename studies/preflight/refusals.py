@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
+from studies.store.backends import backend_of
 from studies.store.earlier import refuse_earlier
-from studies.store.journal import refuse_damage, refuse_other_study
 from studies.store.locks import refuse_no_locks
 from studies.store.workers import refuse_elsewhere
 from studies.studyfile.enough import refuse_too_few
@@ -59,13 +59,13 @@ def _collect_of_clip_skip(shots: StudyShots, models: Mapping[str, Checkpoint], p
 
 def _collect_of_folder(storage: Storage, problems: Problems) -> None:
     """Another study, a damaged journal, a file system without locks, another machine at work."""
-    folder, name = storage.folder, storage.name
     with problems.collecting():
-        refuse_other_study(folder, name)
-        refuse_damage(folder, name)
+        backend_of(storage).refuse_unusable()
+    if storage.url:
+        return
     with problems.collecting():
-        refuse_elsewhere(folder)
-        refuse_no_locks(folder)
+        refuse_elsewhere(storage.folder)
+        refuse_no_locks(storage.folder)
 
 
 def _collect_of_scorers(spec: StudySpec, opened: Callable[[Panel], None], problems: Problems) -> None:

@@ -27,6 +27,7 @@ from studies.studyfile.crosschecks import (
     upscaler_problems,
 )
 from studies.studyfile.earlier import earlier_place
+from studies.studyfile.places import S3
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
@@ -96,7 +97,7 @@ def _absent(name: str) -> str:
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
     return StudySpec(
-        storage=Storage(file=file, name=study.name, folder=_folder(study, here)),
+        storage=_storage(study, file),
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -115,6 +116,14 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         ),
         scoring=_scoring(tables.scorers, here),
     )
+
+
+def _storage(study: StudyTable, file: Path) -> Storage:
+    folder = path_from(file.parent, study.folder or f"runs/{study.name}")
+    artifacts = study.artifacts or ""
+    if artifacts and not artifacts.startswith(S3):
+        artifacts = str(path_from(file.parent, artifacts))
+    return Storage(file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts)
 
 
 def _shots(tables: StudyTables, file: Path) -> StudyShots:

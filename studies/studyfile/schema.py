@@ -20,6 +20,7 @@ from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
+from studies.studyfile.places import artifacts_place, database_url
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
@@ -62,6 +63,14 @@ class StudyTable(StudyFileTable):
     """Another seed makes another search."""
     folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
+    storage: Annotated[str, AfterValidator(database_url)] | None = Field(
+        default=None, examples=["postgresql+psycopg://me@server/recipes"]
+    )
+    """A PostgreSQL database that keeps the trials, for several machines; without it, a journal in the folder."""
+    artifacts: Annotated[str, AfterValidator(artifacts_place)] | None = Field(
+        default=None, examples=["s3://bucket/prefix"]
+    )
+    """Where pictures and features are kept for all machines: `s3://bucket/prefix`, or a shared folder."""
 
 
 class ModelsTable(StudyFileTable):

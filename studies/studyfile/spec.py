@@ -44,6 +44,10 @@ class Storage:
     name: str
     folder: Path
     """Where everything of the study is kept; may not exist yet."""
+    url: str = ""
+    """The database that keeps the trials, without a password; "": the journal in the folder."""
+    artifacts: str = ""
+    """Where pictures and features are kept for all machines: an address of S3, or a path; with ``url`` only."""
 
     @property
     def hashes(self) -> Path:
