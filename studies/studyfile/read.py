@@ -94,7 +94,12 @@ def _absent(name: str) -> str:
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
     return StudySpec(
-        storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
+        storage=Storage(
+            file=file,
+            name=study.name,
+            folder=path_from(here, study.folder or f"runs/{study.name}"),
+            keep=study.keep or None,
+        ),
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -150,6 +155,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             vae_precision=device.vae_precision,
         ),
         speed=device.speed,
+        hang_s=None if device.hung_after is None else 60 * device.hung_after,
     )
 
 

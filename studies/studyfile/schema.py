@@ -62,6 +62,12 @@ class StudyTable(StudyFileTable):
     """Another seed makes another search."""
     folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
+    keep: Annotated[int, BeforeValidator(checks.kept_trials)] = Field(
+        default=0,
+        examples=["best"],
+        json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
+    )
+    """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
 
 
 class ModelsTable(StudyFileTable):
@@ -303,6 +309,12 @@ class DeviceTable(StudyFileTable):
     """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 if memory is too short for that."""
     speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
     """How the UNet is called: `eager`, as it is; `compile`, compiled, on a GPU recorded too; `auto` is `eager`."""
+    hung_after: Annotated[float | None, BeforeValidator(checks.minutes_of_silence)] = Field(
+        default=None,
+        examples=[30],
+        json_schema_extra={"accepts": f'`"{AUTO}"`, or number from 0 to 10000', "default": AUTO},
+    )
+    """Minutes without a step after which a night takes its work for hung, and begins again; 0: never."""
 
 
 class StudyTables(StudyFileTable):

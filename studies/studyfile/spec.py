@@ -44,6 +44,8 @@ class Storage:
     name: str
     folder: Path
     """Where everything of the study is kept; may not exist yet."""
+    keep: int | None = None
+    """How many of the best trials keep their pictures; None: all trials do."""
 
     @property
     def hashes(self) -> Path:
@@ -108,6 +110,8 @@ class Rendering:
     """What lies where while pictures are made."""
     speed: str = "auto"
     """How the UNet is called: auto, eager or compile."""
+    hang_s: float | None = None
+    """Seconds without a step after which work is taken for hung; None: by what was usual; 0: never."""
     device_sharers: int = 1
     """Workers that share the device, this one among them."""
     ram_sharers: int = 1
