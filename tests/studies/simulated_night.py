@@ -52,12 +52,12 @@ class SimulatedDevice:
         """Let time pass."""
         self.now += seconds
 
-    def build(self, _engine: Engine, recipe: Recipe) -> None:
+    def build(self, recipe: Recipe) -> None:
         """Stand in for `Engine.build`."""
         self.recipe = recipe.key
         self.now += self.build_s
 
-    def render(self, _engine: Engine, shots: Sequence[Shot]) -> Tensor:
+    def render(self, shots: Sequence[Shot]) -> Tensor:
         """Stand in for `Engine.render`: smooth pictures of colours that the recipe and the shot decide."""
         self.now += self.speed(self, shots)
         self.rendered += len(shots)
@@ -85,8 +85,8 @@ def simulated(
     """Run a night of a study on a simulated device."""
     device.proof = frozenset(spec.shots.proof)
     with monkeypatch.context() as patched:
-        patched.setattr(Engine, "build", lambda e, r: device.build(e, r))
-        patched.setattr(Engine, "render", lambda e, s: device.render(e, s))
+        patched.setattr(Engine, "build", device.build)
+        patched.setattr(Engine, "render", device.render)
         quiet = console or Console(quiet=True)
         return Night(spec, quiet, limits=limits, clock=device.clock, guess=guess).run()
 
