@@ -24,6 +24,8 @@ from search.racing import rival_of
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
+from studies.limits.disk import disk_errors_named
+from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate, calibration_recipes
 from studies.night.fingerprint import (
     INPUTS,
@@ -36,7 +38,6 @@ from studies.night.fingerprint import (
     kept_device,
     panel_changes,
 )
-from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.noise import NOISE
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
