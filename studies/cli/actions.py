@@ -12,7 +12,6 @@ from search.shots import ObservationNoise
 from studies.errors import StudyError
 from studies.night.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night, disk_errors_named
-from studies.night.noise import NOISE
 from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
@@ -20,6 +19,7 @@ from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.journal import refuse_other_study, repair
+from studies.store.note_keys import NOISE
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
 from studies.store.storage import StudyStore

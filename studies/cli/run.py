@@ -11,7 +11,8 @@ import click
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 from studies.cli.trust import allowed, trust_option
-from studies.terminal import lasting_console, let_output_go
+from studies.status.log_lines import LOG_LEVELS, LogLevel
+from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -56,6 +57,13 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option(
     "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="From which level on lines go to the log, night.jsonl in the study's folder.",
+)
 @plain_errors
 def run(
     study: Path,
@@ -68,6 +76,7 @@ def run(
     checked: bool,
     sharing: tuple[int, int],
     mend: bool,
+    log_level: LogLevel,
 ) -> None:
     """Search; run the same command again to go on after a stop.
 
@@ -86,21 +95,28 @@ def run(
     if mend:
         click.echo(repair_study(spec.storage))
     console = lasting_console()
-    if not checked:
-        refuse_unready(spec, console, workers=workers or 1)
     from studies.cli.night_report import report_at_the_end
+    from studies.status.night_log import night_logged
 
     # One of several leaves the report to the command that began them all.
-    with nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say):
+    report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
+    with night_logged(spec.storage.folder, spec.storage.name, log_level), report:
+        if not checked:
+            refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
             search_study(spec, str(study), console, proof=not no_proof)
             return
         from studies.night.team import run_team
 
-        flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
+        flags = ["--checked", "--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
         options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
         if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
             raise click.exceptions.Exit(1)
+
+
+def _say_and_log(line: str) -> None:
+    CONSOLE_LOG.info("%s", line)
+    _say(line)
 
 
 def _say(line: str) -> None:

@@ -42,6 +42,7 @@ from studies.night.writer import Writer
 from studies.progress import Meter, meter
 from studies.store.ledger import Ending
 from studies.store.locks import held
+from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import StudyStore
@@ -52,10 +53,6 @@ log = logging.getLogger(__name__)
 
 FAILURES_IN_A_ROW = 5
 """Failed trials in a row after which the night gives up."""
-PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and after how many trials."""
-PROVING = "proving"
-"""Key of the study's note of when the last proof was begun, and after how many trials."""
 PREPARED_EVERY = 10
 """Trials of a worker between two preparations of later proposals; a fit is used 20 trials after it can be prepared."""
 POLL_S = 2.0
@@ -97,6 +94,7 @@ class Night:
             joined(folder, waiting) as worker,
             Writer() as writer,
         ):
+            log.info("worker %s joined", worker.name, extra={"facts": {"event": "joined", "worker": worker.name}})
             with held(folder, "hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
             workshop = Workshop.open(self.spec, models, writer=writer)
@@ -213,7 +211,8 @@ class Night:
             reason = str(error)
             store.expect(trial, Ending(value=None))
             writer.submit(lambda: store.fail(trial, reason))
-            bar.advance(note=f"trial {trial.number} failed: {reason}")
+            facts = {"event": "trial failed", "trial": trial.number, "reason": reason}
+            bar.advance(note=f"trial {trial.number} failed: {reason}", level=logging.WARNING, facts=facts)
             return reason
         return ""
 
@@ -228,10 +227,12 @@ class Night:
         writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds, stop))
         best, value = store.ledger.best, verdict.value
         if best is None or value is None:
-            bar.advance(note=f"trial {trial.number} infeasible")
+            broken = {"event": "trial broken", "trial": trial.number}
+            bar.advance(note=f"trial {trial.number} infeasible", facts=broken)
         else:
             after = f" after {len(stop.drawn)} of {stop.shots} pictures" if stop else ""
-            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}")
+            facts = {"event": "trial scored", "trial": trial.number, "score": value, "seconds": seconds["whole"]}
+            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}", facts=facts)
 
     def _rival(self, store: StudyStore, slots: Slots) -> Rival | None:
         """What the next candidate races against; None where there is no racing, or nothing of these shots yet."""

@@ -26,7 +26,6 @@ from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate, calibration_recipes
 from studies.night.fingerprint import (
-    INPUTS,
     JUDGED_BY,
     PANEL,
     SURROUNDINGS,
@@ -37,7 +36,6 @@ from studies.night.fingerprint import (
     panel_changes,
 )
 from studies.night.night import disk_errors_named, termination_as_interrupt
-from studies.night.noise import NOISE
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
 from studies.night.race import Rival, TrialRace
@@ -46,6 +44,7 @@ from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note
 from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
+from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
 from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots
 from studies.store.renders import NOTHING

@@ -26,6 +26,7 @@ from search.suggester import Proposal
 from studies.store.artifact_files import ArtifactFiles
 from studies.store.journal import JournalFile, journal_of, refuse_damage, refuse_other_study
 from studies.store.ledger import Ending, Ledger, have_one_candidate, slots_of, stage_of
+from studies.store.note_keys import WHOLE
 from studies.store.records import INTERRUPTED, SLOTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
@@ -40,8 +41,6 @@ GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed
 """Reason of a trial whose candidate was lost too often."""
 NAME = "name"
 """Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
-WHOLE = "whole"
-"""Key of the note that a rescored study holds all its trials."""
 ARTIFACTS = "artifacts"
 """The folder, within a study's, of the trials' pictures."""
 ARTIFACT = "artifacts:"
