@@ -29,6 +29,11 @@ class Library:
         self._readers: dict[Path, StudyReader] = {}
         self._lock = threading.Lock()
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The study files and folders that were named."""
+        return self._places
+
     def studies(self) -> Mapping[str, StudyReader]:
         """Return the studies by the names that their addresses have, in the order of their files."""
         named: dict[str, StudyReader] = {}

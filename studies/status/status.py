@@ -96,7 +96,7 @@ class StudyStatus:
     asked: tuple[str, ...] = ()
     """What is asked of the night: pause, stop."""
     size_bytes: int = 0
-    """Of its folder; 0 where that was not asked for."""
+    """Of its folder."""
     problems: tuple[str, ...] = ()
     """What of it cannot be read, for people."""
 
@@ -111,13 +111,13 @@ class StudyStatus:
         return sum(stage.planned for stage in self.stages)
 
 
-def study_status(place: StudyPlace, scan: JournalScan, *, size: bool = True, messages: bool = True) -> StudyStatus:
+def study_status(place: StudyPlace, scan: JournalScan, *, size_bytes: int = 0, messages: bool = True) -> StudyStatus:
     """Return how a study stands now.
 
     Args:
         place: of the study.
         scan: its journal, as far as it was read before.
-        size: whether to add up the sizes of its files.
+        size_bytes: of its folder, as ``folder_bytes`` gives it.
         messages: whether to read its log.
     """
     now, folder, problems = datetime.now().astimezone(), place.folder, list(place.problems)
@@ -162,7 +162,7 @@ def study_status(place: StudyPlace, scan: JournalScan, *, size: bool = True, mes
         ),
         messages=last_lines(folder, MESSAGES) if messages else (),
         asked=tuple(what for what in ("pause", "stop") if is_asked(folder, what)),
-        size_bytes=folder_bytes(folder) if size else 0,
+        size_bytes=size_bytes,
         problems=tuple(problems),
     )
 
