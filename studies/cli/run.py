@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
-from studies.cli.trust import allowed, trust_option
+from studies.cli.trust import allowed, allowed_notice, trust_option
 from studies.status.log_lines import LOG_LEVELS, LogLevel
 from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
 
@@ -97,10 +98,13 @@ def run(
     console = lasting_console()
     from studies.cli.night_report import report_at_the_end
     from studies.status.night_log import night_logged
+    from studies.status.notice import told_of_the_end
 
-    # One of several leaves the report to the command that began them all.
+    # One of several leaves the report, and telling of the end, to the command that began them all.
     report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
-    with night_logged(spec.storage.folder, spec.storage.name, log_level), report:
+    notice = None if checked else allowed_notice(spec, trust=trust)
+    told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
+    with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
         if not checked:
             refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
@@ -115,7 +119,7 @@ def run(
 
 
 def _say_and_log(line: str) -> None:
-    CONSOLE_LOG.info("%s", line)
+    CONSOLE_LOG.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
     _say(line)
 
 

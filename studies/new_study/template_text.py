@@ -15,6 +15,7 @@ TEXT = """\
 name = @NAME@
 seed = 0                     # another seed searches along another path
 # folder = @FOLDER@
+# notify = []                  # a command to run when a night ends, such as ["notify-send", "night ended"]
 
 [models]                     # checkpoints of one family (SD1, SD2, SDXL), with text encoder and VAE inside (or see vae)
 A = @A@

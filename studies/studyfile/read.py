@@ -110,6 +110,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             simplify=tables.search.simplify,
         ),
         scoring=_scoring(tables.scorers, here),
+        notify=tuple(study.notify),
     )
 
 

@@ -62,6 +62,12 @@ class StudyTable(StudyFileTable):
     """Another seed makes another search."""
     folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
+    notify: Annotated[list[str], BeforeValidator(checks.command)] = Field(
+        default=[],
+        examples=[["notify-send", "night ended"], "notify-send"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """A command that is run, without a shell, when a night ends or fails: [its facts](#the-command-at-the-end)."""
 
 
 class ModelsTable(StudyFileTable):
