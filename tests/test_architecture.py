@@ -262,6 +262,7 @@ OWN_FILES = {
     "studies/pages/reading/exports.py": "opens a file only if it is no link at that moment, and no device",
     "studies/review/picks.py": "files of a study, which are checked where they are kept",
     "studies/preflight/card_table.py": "documents of this repository",
+    "studies/status/night_log.py": "appends to a log, and waits for no pipe in its place",
     "studies/store": "files of a study, which are checked where they are kept",
     "studies/sample": "files of this package",
     "studies/studyfile/reference.py": "a file of this package",

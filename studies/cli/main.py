@@ -23,6 +23,7 @@ from studies.cli.render import render
 from studies.cli.report import report
 from studies.cli.run import run
 from studies.cli.scorers import scorers
+from studies.cli.status import status
 from studies.cli.trust import allowed, trust_option
 from studies.cli.verify import verify
 from studies.cli.view import view
@@ -244,6 +245,7 @@ main.add_command(rescore)
 main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(status)
 main.add_command(stop)
 main.add_command(verify)
 main.add_command(view)

@@ -28,6 +28,7 @@ from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
+from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import StudyStore
@@ -36,10 +37,6 @@ from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
 
-PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and after how many trials."""
-PROVING = "proving"
-"""Key of the study's note of when the last proof was begun, and after how many trials."""
 HUNG = "hung"
 """Key of a trial's record of why its worker ended, where that found itself hung."""
 
@@ -113,6 +110,7 @@ class Night:
             backend.joined(waiting) as worker,
             Writer(keeper.disk.patient) as writer,
         ):
+            log.info("worker %s joined", worker.name, extra={"facts": {"event": "joined", "worker": worker.name}})
             with backend.held("hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
             workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)

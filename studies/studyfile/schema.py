@@ -77,6 +77,12 @@ class StudyTable(StudyFileTable):
         json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
     )
     """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
+    notify: Annotated[list[str], BeforeValidator(checks.command)] = Field(
+        default=[],
+        examples=[["notify-send", "night ended"], "notify-send"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """A command that is run, without a shell, when a night ends or fails: [its facts](#the-command-at-the-end)."""
 
 
 class ModelsTable(StudyFileTable):

@@ -335,6 +335,8 @@ class StudySpec:
     shots: StudyShots
     search: SearchSettings
     scoring: Scoring
+    notify: tuple[str, ...] = ()
+    """The command that is told when a night ends, as its words; empty: none."""
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""
