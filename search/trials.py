@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import stdev
 from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, EarlierStudy, SearchPlan, Stage
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -96,9 +97,20 @@ class SearchTrials:
 
     @cached_property
     def _standard_error(self) -> float | None:
-        """The median standard error of stage `flat`; those of later trials would each change the model of the past."""
-        errors = sorted(one.standard_error for one in self.records if one.stage == "flat" and one.standard_error)
+        """The median standard error of stage `flat`; those of later trials would each change the model of the past.
+
+        Errors of trials on other numbers of shots count as those of usual ones.
+        """
+        flat = [(one.standard_error, len(one.slots)) for one in self.records if one.stage == "flat"]
+        errors = sorted(error * math.sqrt((shots or self._usual) / self._usual) for error, shots in flat if error)
         return errors[len(errors) // 2] if errors else None
+
+    @cached_property
+    def _usual(self) -> int:
+        """How many shots most trials of stage `flat` have, or most of all; 1 where that is not recorded."""
+        flat = Counter(len(one.slots) for one in self.records if one.stage == "flat" and one.slots)
+        sizes = flat or Counter(len(one.slots) for one in self.records if one.slots)
+        return max(sizes, key=lambda size: (sizes[size], -size), default=1)
 
     @cached_property
     def relative_noise(self) -> float:
@@ -170,19 +182,25 @@ class SearchTrials:
             return None
         trials = [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
-        from search.surrogate.value_floor import floored
-
         observations = Observations(
             rows=tuple(self._known[n].row for n in chosen),
             values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
+            set_slots=tuple(sets) if len(sets) > 1 else (),
+            usual_shots=self._usual,
             standard_error=self._standard_error,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
-        return floored(observations)
+        from search.surrogate.value_floor import floored
+
+        if self.plan.earlier is None:
+            return floored(observations)
+        from search.transfer import guided
+
+        return floored(guided(observations, _earlier_observations(self.space, self.plan.earlier)))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
@@ -224,6 +242,12 @@ class SearchTrials:
                 if not still:
                     break
         return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+@lru_cache(maxsize=4)
+def _earlier_observations(space: Space, earlier: EarlierStudy) -> Observations | None:
+    """Return what the trials of an earlier study observed, in the encoding of the new one."""
+    return SearchTrials(space, SearchPlan(), earlier.trials).observations()
 
 
 def newest_of_each(groups: Sequence[Sequence[Trial]], most: int) -> list[Trial]:

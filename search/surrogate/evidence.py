@@ -34,13 +34,12 @@ def has_no_effect(observations: Observations, subspace: Subspace, of_stage: tupl
 def is_unexplained(observations: Observations, chosen: npt.NDArray[np.bool_]) -> bool:
     """Whether the model predicts the values of the chosen trials, each from all others, hardly better than their mean.
 
-    The mean is that of each set of shots, whose values may be shifted. Never of less than three trials.
+    Values count as they would be on the average set of shots. Never of less than three trials.
     """
-    values = np.array(observations.values)[chosen]
-    residuals = model_of(observations).leave_one_out_residuals[chosen]
-    sets = np.array(observations.shot_sets)[chosen]
-    means = np.array([values[sets == one].mean() for one in sets])
-    variance = float(np.square(values - means).sum())
+    model = model_of(observations)
+    residuals = model.leave_one_out_residuals[chosen]
+    values = (np.array(observations.values) - np.array(model.set_offsets)[model.shot_sets])[chosen]
+    variance = float(np.square(values - values.mean()).sum()) if len(values) else 0.0
     return len(values) > 2 and float(np.square(residuals).sum()) >= UNEXPLAINED * variance
 
 
