@@ -165,6 +165,7 @@ class Suggester:
             and {axis.name for axis in subspace.axes} <= trials.moved
             and any(trials.count(earlier) for earlier in SINGLE)
         )
+        screened = screened or (observations is not None and observations.earlier is not None)
         if observations is None or (not screened and number < screening_trials(len(subspace.axes))):
             seed = (self.seed, STAGES.index(stage))
             return screening_proposal(subspace, number, seed, SCREENING_REACH[stage])

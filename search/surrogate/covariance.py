@@ -27,6 +27,8 @@ SET_CONSTANT_VARIANCE = 4.0
 """Prior variance of a set of shots' own constant where no standard error was given, in variances of the values."""
 TREND_STEEPNESS = 10.0
 """Slope of the quadratic trend against the mean over columns of the squared distance from the centre."""
+GUIDE_VARIANCE = 4.0
+"""Prior variance of the multiple of an earlier study's posterior mean, both in standard deviations of their values."""
 JITTER = 1e-9
 """Added to the noise variance, so that a covariance can always be factored."""
 EVERY = slice(None)
@@ -46,6 +48,8 @@ class ObservationArrays:
         self.centre = np.array(observations.centre)
         self.trend = trend_at(self.rows, self.centre)
         self.shot_sets = np.array(observations.shot_sets)
+        self.guide = np.array(observations.guide) if observations.guide else None
+        """The posterior mean of an earlier study at the rows, ``(n,)``."""
         self.sets = ShotSets(observations.set_slots, observations.usual_shots)
         self.noise_factors = self._noise_factors(observations.shares)
         """By how much the variance of each trial's noise is that of a usual one's; None: by 1."""
@@ -69,9 +73,12 @@ class ObservationArrays:
         """Return how far two parts of the trials share their sets' effects: 1 on the same usual set, 0 on others."""
         return self.sets.overlaps(self.shot_sets[part], self.shot_sets[other])
 
-    def constants(self, overlaps: Array) -> Array:
-        """Return the part of the covariance that neither recipes nor hyperparameters change."""
-        return CONSTANT_VARIANCE + self.set_constant * overlaps
+    def constants(self, overlaps: Array, part: slice, other: slice) -> Array:
+        """Return the part of the covariance that hyperparameters do not change, for two parts of the trials."""
+        constants = CONSTANT_VARIANCE + self.set_constant * overlaps
+        if self.guide is not None:
+            constants += GUIDE_VARIANCE * np.outer(self.guide[part], self.guide[other])
+        return constants
 
 
 class CovarianceArrays(ObservationArrays):
@@ -90,7 +97,8 @@ class CovarianceArrays(ObservationArrays):
     def covariance(self, correlation: Array, part: slice, other: slice) -> Array:
         """Return the covariance of two parts of the trials, without noise, from their correlation."""
         overlaps = self.overlaps(part, other)
-        covariance = (self.amplitude + self.set_variance * overlaps) * correlation + self.constants(overlaps)
+        covariance = (self.amplitude + self.set_variance * overlaps) * correlation
+        covariance += self.constants(overlaps, part, other)
         covariance += self.trend_variance * np.outer(self.trend[part], self.trend[other])
         return covariance
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from search.surrogate.gaussian_process import model_of
 from search.surrogate.observations import Observations
-from search.surrogate.optimum import mean_at, optimum
+from search.surrogate.optimum import optimum, worth_at
 from search.surrogate.subspace import Subspace
 
 UNEXPLAINED = 0.95
@@ -46,4 +46,4 @@ def is_unexplained(observations: Observations, chosen: npt.NDArray[np.bool_]) ->
 @lru_cache(maxsize=KEPT)
 def gain(now: Observations, before: Observations, subspace: Subspace) -> float:
     """Return by how much the optimum of all trials is better than that of the earlier ones, by all trials' model."""
-    return mean_at(now, subspace, optimum(now, subspace)) - mean_at(now, subspace, optimum(before, subspace))
+    return worth_at(now, subspace, optimum(now, subspace)) - worth_at(now, subspace, optimum(before, subspace))

@@ -56,7 +56,7 @@ class HyperparameterDensity(ObservationArrays):
         self.log_noise = (mean + (2 * np.log(error / self.scale) if error else 0.0), width)
         """Prior mean and standard deviation of the logarithm of the noise variance."""
         self._overlaps = self.overlaps(EVERY, EVERY)
-        self._constants = self.constants(self._overlaps)
+        self._constants = self.constants(self._overlaps, EVERY, EVERY)
         self._trends = np.outer(self.trend, self.trend)
         self._identity = np.eye(len(self.values))
 

@@ -44,8 +44,14 @@ class Observations:
     """The part of its shots that each trial has pictures of; empty: all of them have all."""
     settled: int | None = None
     """How many of the first ones are settled, where trials were left out; None: as their number has it."""
+    broken: tuple[EncodedPoint, ...] = ()
+    """The recipes of infeasible trials: no observations of the objective, only of feasibility."""
     several_sets: bool | None = None
     """Whether values on several sets of shots are compared; None: as the sets have it."""
+    earlier: Observations | None = None
+    """Those of an earlier study, whose posterior mean guides this model; see `search.transfer`."""
+    guide: tuple[float, ...] = ()
+    """That posterior mean at the rows, standardised; empty where there is no earlier study."""
 
     def __hash__(self) -> int:
         """Return a hash without the rows, which would take longest; equal values nearly always mean equal rows."""
@@ -93,6 +99,8 @@ class Observations:
             usual_shots=self.usual_shots,
             standard_error=self.standard_error,
             shares=self.shares[part],
+            earlier=self.earlier,
+            guide=self.guide[part],
         )
 
 

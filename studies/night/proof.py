@@ -25,7 +25,16 @@ from studies.night.proofs import count, number_of
 from studies.night.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.outcome import FIRST_CONFIDENCE, MIDDLE, REPORTED, Comparison, Outcome, Standing, write_outcome
+from studies.store.outcome import (
+    FIRST_CONFIDENCE,
+    MIDDLE,
+    REPORTED,
+    RESULTS,
+    Comparison,
+    Outcome,
+    Standing,
+    write_outcome,
+)
 from studies.store.storage import StudyStore, complete
 from studies.studyfile.spec import Merge, Rendering, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
 
@@ -99,6 +108,8 @@ def prove(
     draw_sheet(spec.storage, spec.merge, spec.target, spec.shots, workshop, outcome)
     count(store, number)
     write_outcome(spec.storage.folder, outcome)
+    for name in RESULTS:
+        store.backend.files.share(spec.storage.folder / name)
     return outcome
 
 

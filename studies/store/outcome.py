@@ -20,6 +20,8 @@ from studies.store.shapes import Shape, read_json
 REPORTED = ("CMMD", "polynomial MMD", "drift")
 """Names of the numbers of a standing that are only reported."""
 
+RESULTS = ("finalists.png", "outcome.json")
+"""The files of a proof, in the order in which they are written."""
 FIRST_CONFIDENCE = 0.95
 """Level of the intervals of a study's first proof, and of every proof of before they were counted."""
 _KEYS = {"search_summary": "course"}
