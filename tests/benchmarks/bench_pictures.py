@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from search.history import Point, Slots, TrialRecord
 from search.shots import ShotRotation
