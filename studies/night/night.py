@@ -30,6 +30,7 @@ from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
 from studies.night.claims import Claim, Claims
+from studies.night.earlier_study import with_earlier_study
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
@@ -40,12 +41,13 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.progress import Meter, meter
+from studies.store.backend import Backend, OutageError, StudyWorker
+from studies.store.backends import backend_of
 from studies.store.ledger import Ending
-from studies.store.locks import held
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import StudyStore
-from studies.store.workers import BusyError, Worker, joined
+from studies.store.workers import BusyError
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
@@ -90,32 +92,36 @@ class Night:
         """
         folder = self.spec.storage.folder
         folder.mkdir(parents=True, exist_ok=True)
+        backend = backend_of(self.spec.storage)
         waiting = self._saying("another command has this study for itself; waiting for it")
         with (
             termination_as_interrupt(),
             disk_errors_named(folder),
-            joined(folder, waiting) as worker,
+            backend.joined(waiting) as worker,
             Writer() as writer,
         ):
-            with held(folder, "hashes"):  # so that the others find them remembered
+            with backend.held("hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
-            workshop = Workshop.open(self.spec, models, writer=writer)
+            workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)
             try:
-                return self._search(workshop, models, worker, writer)
+                return self._search(workshop, models, worker, writer, backend)
             finally:
                 workshop.close()
 
-    def _search(self, workshop: Workshop, models: Mapping[str, str], worker: Worker, writer: Writer) -> Outcome | None:
+    def _search(
+        self, workshop: Workshop, models: Mapping[str, str], worker: StudyWorker, writer: Writer, backend: Backend
+    ) -> Outcome | None:
         folder = self.spec.storage.folder
         with worker.turn():
-            store = StudyStore(folder, self.spec.storage.name)
+            store = StudyStore(folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            self.spec = with_earlier_study(self.spec, store, models)
             if not worker.others():
                 withdraw(folder, "pause", "stop")  # of an earlier night
             if left_behind := store.reap(worker.others()):
                 log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
-        with held(folder, "calibration", busy=waiting):
+        with backend.held("calibration", waiting):
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         self._try_all(workshop, store, worker, writer)
         if is_asked(folder, "stop"):
@@ -124,13 +130,13 @@ class Night:
         if not self._proof:
             return None
         try:
-            with held(folder, "proof", busy=_raise_busy):
+            with backend.held("proof", _raise_busy):
                 return self._prove(workshop, store, models, worker)
         except BusyError as busy:
             self._saying(str(busy))()
             return None
 
-    def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: Worker) -> Outcome:
+    def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: StudyWorker) -> Outcome:
         trials, last = len(store.trials()), store.noted(PROVED)
         if last and last["trials"] == trials and last["at"] > worker.since:
             _raise_busy()
@@ -143,20 +149,22 @@ class Night:
     def _saying(self, words: str) -> Callable[[], None]:
         return lambda: self.console.print(words, highlight=False, markup=False)
 
-    def _try_all(self, workshop: Workshop, store: StudyStore, worker: Worker, writer: Writer) -> None:
+    def _try_all(self, workshop: Workshop, store: StudyStore, worker: StudyWorker, writer: Writer) -> None:
         try:
             with meter("searching", self._suggester(store).total, self.console) as bar:
                 self._try_each(workshop, store, worker, writer, bar)
                 writer.settle()
         except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
+            store.backend.hurry()
             writer.finish()
             try:
                 store.interrupt(worker.name)
-            except OSError as full:
-                log.warning("the trial in work is marked by the next night, or by another worker (%s)", full.strerror)
+            except (OSError, OutageError) as closed:
+                why = closed.strerror if isinstance(closed, OSError) else closed
+                log.warning("the trial in work is marked by the next night, or by another worker (%s)", why)
             raise
 
-    def _try_each(self, workshop: Workshop, store: StudyStore, worker: Worker, writer: Writer, bar: Meter) -> None:
+    def _try_each(self, workshop: Workshop, store: StudyStore, worker: StudyWorker, writer: Writer, bar: Meter) -> None:
         failures = 0
         for claim in self._claimed(store, worker, writer, bar):
             reason = self._trial(workshop, store, claim, writer, bar)
@@ -168,7 +176,7 @@ class Night:
                     remedy="fix that and run the same command again",
                 )
 
-    def _claimed(self, store: StudyStore, worker: Worker, writer: Writer, bar: Meter) -> Generator[Claim]:
+    def _claimed(self, store: StudyStore, worker: StudyWorker, writer: Writer, bar: Meter) -> Generator[Claim]:
         """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
         suggester = self._suggester(store)
         planned = [stage for stage in STAGES if suggester.trials(stage)]

@@ -6,7 +6,8 @@ where its training is at hand (``second_pair.py``). ``--nothing`` takes looks of
 study should say that nothing was found.
 
 All methods are given the same: calibration, FLAT mixes and line, the standard errors of their trials, our model of
-these as the one that recommends, and a proof of two finalists on 24 other pictures, of which the better counts. FOLDER
+these as the one that recommends, and a proof of two finalists on 24 other pictures, of which the better counts. Ascents
+by gradients go on for as much processor time instead; on the crossed pair they cannot be run. FOLDER
 keeps the features of all pictures, every trial, and a line for each outcome in ``outcomes.jsonl``: what is there is not
 done again, unless ``--again`` has the search of today choose among the trials of before. ``planted_table.py`` makes
 tables of it.
@@ -28,10 +29,11 @@ import optuna
 import pytest
 
 from search.finalists import choose, posterior_means
-from search.history import TrialRecord
+from search.history import Point, TrialRecord
 from search.plan import SURROGATE, SearchPlan
 from studies.sample.world import WORLD
 from tests.benchmarks.planted import PAIRS, SHIPPED, SPACE, Pair, Planted, World, one_thread, unit
+from tests.benchmarks.planted_ascents import ASCENTS, ascended
 from tests.benchmarks.planted_runs import METHODS, OURS, Run, plan_of
 from tests.benchmarks.second_pair import lacking, second_pair, training_folder
 
@@ -39,24 +41,33 @@ FINALISTS = 2
 NOTHING = (0.3, 0.4, 0.6)
 """FLAT mixes whose looks are wanted where there is nothing to find."""
 OUTCOMES = "outcomes.jsonl"
+OF_SEARCHES = ("promised", "best_tried", "recommended")
+"""What is told of searches, since they have a model and trials."""
 optuna.logging.disable_default_handler()
 Outcome = Mapping[str, Any]
 
 
-def outcome_of(planted: Planted, told: Sequence[TrialRecord], plan: SearchPlan) -> dict[str, Any]:
-    """Return what the answer of a search comes to: the best of its finalists in the proof."""
+def answer_of(planted: Planted, told: Sequence[TrialRecord], plan: SearchPlan) -> tuple[Point, dict[str, Any]]:
+    """Return the answer of a search, the best of its finalists in the proof, and how the search came to it."""
     chosen = [one.point for one in choose(SPACE, told, FINALISTS, plan)]
     answer = max(chosen, key=planted.proved)
     mine, theirs = posterior_means(SPACE, told, [answer, SPACE.flat(planted.rival)], plan)
-    found = planted.found(answer)
     parts = [planted.part_on_trial(trial.point) for trial in told] if planted.findable else [math.nan]
-    recommended = planted.part_on_trial(chosen[0]) if planted.findable else math.nan
+    return answer, {
+        "promised": mine - theirs,
+        "place": chosen.index(answer),
+        "best_tried": max(parts),
+        "recommended": planted.part_on_trial(chosen[0]) if planted.findable else math.nan,
+    }
+
+
+def outcome_of(planted: Planted, answer: Point) -> dict[str, Any]:
+    """Return what an answer comes to on the held-out pictures."""
+    found = planted.found(answer)
     return {
         "part": found.part, "part_error": found.part_error, "score": found.score,
         "lead": found.lead.mean, "lead_error": found.lead.standard_error, "won": found.lead.won,
         "reported": found.reported.mean, "reported_error": found.reported.standard_error, "claimed": found.claimed,
-        "promised": mine - theirs, "place": chosen.index(answer),
-        "best_tried": max(parts), "recommended": recommended,
         "away": float(np.abs(unit(answer) - unit(planted.target)).mean()), "point": dict(answer),
     }  # fmt: skip
 
@@ -93,13 +104,17 @@ class Outcomes:
 
 
 def measured(folder: Path, planted: Planted, method: str, seed: int, trials: int, version: str) -> dict[str, Any]:
-    """Run a search, or go on with it, and judge its answer."""
+    """Run a search, or go on with it, or an ascent, and judge its answer."""
     began = time.process_time()
-    plant = f"{planted.pair.name}-{planted.name}"
-    run = Run(folder=folder, plant=plant, tell=planted.tell, method=method, seed=seed, version=version)
-    told = run.trials(trials)
-    found = outcome_of(planted, told, plan_of(method, trials))
-    return {**found, "seconds": time.process_time() - began}
+    if method in ASCENTS:
+        end = ascended(planted, seed, trials, grouped=ASCENTS[method])
+        answer, how = end.point, {"spent": end.spent, "steps": end.steps, **dict.fromkeys(OF_SEARCHES, math.nan)}
+        how["recommended"] = planted.part_on_trial(answer)
+    else:
+        plant = f"{planted.pair.name}-{planted.name}"
+        run = Run(folder=folder, plant=plant, tell=planted.tell, method=method, seed=seed, version=version)
+        answer, how = answer_of(planted, run.trials(trials), plan_of(method, trials))
+    return {**how, **outcome_of(planted, answer), "seconds": time.process_time() - began}
 
 
 def compare(
@@ -109,7 +124,7 @@ def compare(
     """Run all that is not known yet, print a line for each, and return all of them."""
     outcomes, looks = Outcomes(folder), list(plants)
     for trials, seed, method, planted in itertools.product(counts, seeds, methods, looks):
-        own = version if METHODS[method] == SURROGATE else ""
+        own = version if METHODS.get(method) == SURROGATE else ""
         wanted = {
             "pair": planted.pair.name, "plant": planted.name, "method": method, "version": own, "seed": seed,
             "trials": trials,
@@ -151,7 +166,7 @@ def main() -> None:
     reader.add_argument("--second", type=Path, help="the second pair, of the training in this folder")
     reader.add_argument("--plants", type=int, default=8)
     reader.add_argument("--nothing", action="store_true", help="looks of FLAT mixes instead of plants")
-    reader.add_argument("--method", action="append", choices=list(METHODS))
+    reader.add_argument("--method", action="append", choices=[*METHODS, *ASCENTS])
     reader.add_argument("--seed", type=int, action="append")
     reader.add_argument("--trials", type=int, action="append")
     reader.add_argument("--version", default="", help="a name for the state of our search, for runs of ours")
@@ -159,6 +174,8 @@ def main() -> None:
     given = reader.parse_args()
     if given.second and (why := lacking(given.second)):
         reader.error(why)
+    if given.pair != SHIPPED.name and ASCENTS.keys() & (given.method or ()):
+        reader.error("ascents are run on the pair that ships, or on the second pair")
     one_thread()
     pair = Pair(name="second") if given.second else PAIRS[given.pair]
     world = World(given.folder, second_pair(given.second) if given.second else WORLD, pair)
