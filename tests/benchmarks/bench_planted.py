@@ -6,8 +6,7 @@ where its training is at hand (``second_pair.py``). ``--nothing`` takes looks of
 study should say that nothing was found.
 
 All methods are given the same: calibration, FLAT mixes and line, the standard errors of their trials, our model of
-these as the one that recommends, and a proof of two finalists on 24 other pictures, of which the better counts. Ascents
-by gradients go on for as much processor time instead; on the crossed pair they cannot be run. FOLDER
+these as the one that recommends, and a proof of two finalists on 24 other pictures, of which the better counts. FOLDER
 keeps the features of all pictures, every trial, and a line for each outcome in ``outcomes.jsonl``: what is there is not
 done again, unless ``--again`` has the search of today choose among the trials of before. ``planted_table.py`` makes
 tables of it.
@@ -33,7 +32,6 @@ from search.history import Point, TrialRecord
 from search.plan import SURROGATE, SearchPlan
 from studies.sample.world import WORLD
 from tests.benchmarks.planted import PAIRS, SHIPPED, SPACE, Pair, Planted, World, one_thread, unit
-from tests.benchmarks.planted_ascents import ASCENTS, ascended
 from tests.benchmarks.planted_runs import METHODS, OURS, Run, plan_of
 from tests.benchmarks.second_pair import lacking, second_pair, training_folder
 
@@ -41,8 +39,6 @@ FINALISTS = 2
 NOTHING = (0.3, 0.4, 0.6)
 """FLAT mixes whose looks are wanted where there is nothing to find."""
 OUTCOMES = "outcomes.jsonl"
-OF_SEARCHES = ("promised", "best_tried", "recommended")
-"""What is told of searches, since they have a model and trials."""
 optuna.logging.disable_default_handler()
 Outcome = Mapping[str, Any]
 
@@ -104,16 +100,11 @@ class Outcomes:
 
 
 def measured(folder: Path, planted: Planted, method: str, seed: int, trials: int, version: str) -> dict[str, Any]:
-    """Run a search, or go on with it, or an ascent, and judge its answer."""
+    """Run a search, or go on with it, and judge its answer."""
     began = time.process_time()
-    if method in ASCENTS:
-        end = ascended(planted, seed, trials, grouped=ASCENTS[method])
-        answer, how = end.point, {"spent": end.spent, "steps": end.steps, **dict.fromkeys(OF_SEARCHES, math.nan)}
-        how["recommended"] = planted.part_on_trial(answer)
-    else:
-        plant = f"{planted.pair.name}-{planted.name}"
-        run = Run(folder=folder, plant=plant, tell=planted.tell, method=method, seed=seed, version=version)
-        answer, how = answer_of(planted, run.trials(trials), plan_of(method, trials))
+    plant = f"{planted.pair.name}-{planted.name}"
+    run = Run(folder=folder, plant=plant, tell=planted.tell, method=method, seed=seed, version=version)
+    answer, how = answer_of(planted, run.trials(trials), plan_of(method, trials))
     return {**how, **outcome_of(planted, answer), "seconds": time.process_time() - began}
 
 
@@ -124,7 +115,7 @@ def compare(
     """Run all that is not known yet, print a line for each, and return all of them."""
     outcomes, looks = Outcomes(folder), list(plants)
     for trials, seed, method, planted in itertools.product(counts, seeds, methods, looks):
-        own = version if METHODS.get(method) == SURROGATE else ""
+        own = version if METHODS[method] == SURROGATE else ""
         wanted = {
             "pair": planted.pair.name, "plant": planted.name, "method": method, "version": own, "seed": seed,
             "trials": trials,
@@ -166,7 +157,7 @@ def main() -> None:
     reader.add_argument("--second", type=Path, help="the second pair, of the training in this folder")
     reader.add_argument("--plants", type=int, default=8)
     reader.add_argument("--nothing", action="store_true", help="looks of FLAT mixes instead of plants")
-    reader.add_argument("--method", action="append", choices=[*METHODS, *ASCENTS])
+    reader.add_argument("--method", action="append", choices=list(METHODS))
     reader.add_argument("--seed", type=int, action="append")
     reader.add_argument("--trials", type=int, action="append")
     reader.add_argument("--version", default="", help="a name for the state of our search, for runs of ours")
@@ -174,8 +165,6 @@ def main() -> None:
     given = reader.parse_args()
     if given.second and (why := lacking(given.second)):
         reader.error(why)
-    if given.pair != SHIPPED.name and ASCENTS.keys() & (given.method or ()):
-        reader.error("ascents are run on the pair that ships, or on the second pair")
     one_thread()
     pair = Pair(name="second") if given.second else PAIRS[given.pair]
     world = World(given.folder, second_pair(given.second) if given.second else WORLD, pair)

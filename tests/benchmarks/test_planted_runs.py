@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from search.history import Point, Slots, TrialRecord
-from tests.benchmarks.bench_planted import Outcomes, main, same
+from tests.benchmarks.bench_planted import Outcomes, same
 from tests.benchmarks.planted import SPACE
 from tests.benchmarks.planted_runs import FIRST, METHODS, OURS, Run, plan_of
 from tests.benchmarks.planted_table import optimism, paired, rows
@@ -91,14 +91,3 @@ def test_the_table_has_a_row_for_every_method() -> None:
     assert first.startswith("| TPE  | 45 | 1, 1 | 0.50 +- nan")
     assert "| +0.40 +- nan (1) |" in first
     assert second.startswith("| ours  | 45 | 2, 2 | 0.80 +- 0.10")
-
-
-def test_ascents_are_refused_on_the_crossed_pair(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = [str(tmp_path), "--pair", "crossed", "--method", "ascent, groups"]
-    monkeypatch.setattr("sys.argv", ["bench_planted", *given])
-    with pytest.raises(SystemExit):
-        main()
-    assert "ascents are run on the pair that ships" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
