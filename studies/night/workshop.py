@@ -73,6 +73,12 @@ class Workshop:
         self._decoder = next(iter(self._vaes), "")
         self._writer = writer
         self._in_writing: Path | None = None
+        self.drawn = 0
+        """Pictures that were rendered here."""
+        self.before_rendering: Callable[[], None] = _nothing
+        """Called before a recipe is built to be rendered; may wait, or end the night."""
+        self.has_time: Callable[[], bool] = _always
+        """Whether there is time for another recipe that the night can do without."""
 
     @classmethod
     def open(
@@ -123,6 +129,12 @@ class Workshop:
             backend.files,
         )
         return cls(panel, renders, device, engine, rendering.vaes, writer)
+
+    def watch(self, beat: Callable[[], None], before_rendering: Callable[[], None]) -> None:
+        """Have something called at every step of rendering, and something before a recipe is built to be rendered."""
+        if self._engine is not None:
+            self._engine.on_step(beat)
+        self.before_rendering = before_rendering
 
     @property
     def can_render(self) -> bool:
@@ -266,8 +278,14 @@ class Workshop:
 
         self._write(place, keep)
 
+    def keeps(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
+        """Whether a candidate's features and single pictures of these shots are kept."""
+        kept = self.renders.load(candidate, shots, self.panel.observer.versions)
+        return kept is not None and self.renders.pictures(candidate, shots) is not None
+
     def _built(self, candidate: Candidate) -> float:
         """Make the live model the candidate's; the seconds that took."""
+        self.before_rendering()
         started = time.perf_counter()
         self.engine.build(candidate.recipe)
         self._decode_with(candidate.vae)
@@ -289,6 +307,7 @@ class Workshop:
         """Pictures of the recipe built last, and their features."""
         started = time.perf_counter()
         images = self._rendered(shots)
+        self.drawn += len(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
@@ -356,6 +375,15 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
+
+
+def _nothing() -> None:
+    """Go on."""
+
+
+def _always() -> bool:
+    """Go on."""
+    return True
 
 
 def _stamp(

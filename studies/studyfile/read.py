@@ -115,6 +115,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             earlier=earlier_place(tables.search.begin, here),
         ),
         scoring=_scoring(tables.scorers, here),
+        notify=tuple(study.notify),
     )
 
 
@@ -123,7 +124,9 @@ def _storage(study: StudyTable, file: Path) -> Storage:
     artifacts = study.artifacts or ""
     if artifacts and not artifacts.startswith(S3):
         artifacts = str(path_from(file.parent, artifacts))
-    return Storage(file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts)
+    return Storage(
+        file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts, keep=study.keep or None
+    )
 
 
 def _shots(tables: StudyTables, file: Path) -> StudyShots:
@@ -163,6 +166,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             vae_precision=device.vae_precision,
         ),
         speed=device.speed,
+        hang_s=None if device.hung_after is None else 60 * device.hung_after,
     )
 
 
