@@ -97,7 +97,7 @@ class SearchState:
 
     def _others(self, stage: Stage) -> tuple[SearchAxis, ...]:
         """Return the axes of the other kinds of knobs that the plan moves one by one, where a stage may move them."""
-        if stage not in SINGLE or self.plan.sampler != SURROGATE:
+        if stage not in SINGLE or self.plan.sampler != SURROGATE or self.plan.earlier:
             return ()
         others = [one for one in SINGLE if one != stage and self.plan.trials(one)]
         if self.trials.is_constant:
@@ -168,8 +168,7 @@ class SearchState:
             return point
         import numpy as np
 
-        from search.surrogate.gaussian_process import model_of
-        from search.surrogate.optimum import optimum
+        from search.surrogate.optimum import optimum, worths
 
         before: list[Stage] = [one for one in SINGLE if STAGES.index(one) < STAGES.index(stage)]
         before = [one for one in before if self.trials.count(one) and not self.status(one).is_without_effect]
@@ -177,7 +176,7 @@ class SearchState:
         subspace = self.subspace_through(point, list(axes.values()), self._choices(stage))
         best = subspace.point(optimum(observations, subspace))
         rows = np.array([self.trials.encoding.row(one) for one in (point, best)])
-        here, there = model_of(observations).posterior_mean(rows)
+        here, there = worths(observations, rows)
         return best if there > here else point
 
     # ------------------------------------------------------------------------------------------------------ status
@@ -208,10 +207,10 @@ class SearchState:
         matter.
         """
         own = axes_of(stage, self.space)
-        moving = checked
+        told = checked - self.trials.count_broken(stage, checked)
         if stage in SINGLE and self._others(stage) and self._is_screened_with_others(stage):
-            moving += self._single_trials_before(stage)
-        if moving < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(own)) or stage == "refine":
+            told += self._single_trials_before(stage)
+        if told < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(own)) or stage == "refine":
             return False
         observations = self.trials.observations(stage, checked)
         if observations is None:
@@ -229,8 +228,14 @@ class SearchState:
         return contribute_nothing(observations, columns)
 
     def _is_converged(self, stage: Stage, checked: int) -> bool:
-        """Whether the last trials made the recommended point no better, as the model now sees both."""
+        """Whether the last trials made the recommended point no better, as the model now sees both.
+
+        Not where the pictures of most of them were broken, which could not make it better.
+        """
         if checked < self.screening(stage) + self.plan.patience:
+            return False
+        broken = [self.trials.count_broken(stage, most) for most in (checked - self.plan.patience, checked)]
+        if broken[1] - broken[0] > self.plan.patience / 2:
             return False
         from search.surrogate.evidence import gain
         from search.surrogate.gaussian_process import model_of

@@ -13,7 +13,9 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.sample.former import changed_note
+from studies.store.backends import backend_of
 from studies.store.journal import studies_in
+from studies.store.note_keys import INPUTS
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -25,8 +27,8 @@ log = logging.getLogger(__name__)
 
 PANEL = "panel"
 """Name of the panel's version among the inputs."""
-INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
-"""Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+JUDGED_BY, SURROUNDINGS = "judged by", "surroundings"
+"""Keys of the study's notes: the parts of the panel; libraries and device."""
 NOISE_LEVELS = "noise levels"
 """Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
 SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}
@@ -112,9 +114,12 @@ def refuse_other_inputs_than_before(spec: StudySpec, panel: Panel) -> None:
         EngineError: a file of the inputs cannot be read.
     """
     storage = spec.storage
-    if storage.name not in studies_in(storage.folder):
+    backend = backend_of(storage)
+    if not storage.url and storage.name not in studies_in(storage.folder):
         return
-    store = StudyStore(storage.folder, storage.name)
+    if not backend.exists():
+        return
+    store = StudyStore(storage.folder, storage.name, backend=backend)
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 

@@ -12,15 +12,12 @@ from rich.console import Console
 
 from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial, spread_order
 from search.suggester import Suggester
+from studies.store.note_keys import NOISE
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
-
-NOISE = "noise"
-"""Key of the study's note of the measured noise."""
-
 
 NOTHING_STANDS_OUT = "the differences between the calibration recipes are no larger than the noise of their pictures"
 REMEDY = "The search can hardly tell recipes apart: give more prompts, more references of one look, or a wider [space]."

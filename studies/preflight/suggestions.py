@@ -10,7 +10,8 @@ from engine.architecture.widths import FamilyName
 from engine.shots.shot import Shot
 from search.plan import Stage
 from search.shots import FEWEST_SHOTS
-from studies.preflight.estimate import StudyEstimate, counted, time_text
+from studies.amounts import time_text
+from studies.preflight.estimate import StudyEstimate, counted
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 NIGHT_S = 12 * 3600
