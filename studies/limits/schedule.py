@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Self
@@ -162,9 +162,14 @@ class NightSchedule:
         in_time = self.pace.proof_seconds(pictures) <= MOST_OF_NIGHT * self.left_s
         return not in_time or pictures > MOST_OF_NIGHT * (inf if self.limits.pictures is None else self.limits.pictures)
 
-    def learn_proof(self, pictures: int, seconds: float) -> None:
-        """Take note of pictures of models and FLAT mixes, which the proof needs no more."""
-        self.pace.add_proof(pictures, seconds)
+    def learn_proof(self, pictures: int, seconds: Sequence[float]) -> None:
+        """Take note of pictures of models and FLAT mixes, which the proof needs no more.
+
+        Args:
+            pictures: how many were made.
+            seconds: of a picture, by recipe.
+        """
+        self.pace.add_proof(seconds)
         self.needs = replace(self.needs, baselines=0)
         self.other_pictures += pictures
 

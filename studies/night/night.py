@@ -16,6 +16,7 @@ from studies.limits.disk import disk_errors_named, proved_bytes, trial_bytes
 from studies.limits.keeper import STOPPED, NightKeeper, NightStopped
 from studies.limits.schedule import NightSchedule, ProofNeeds
 from studies.limits.signals import PatientEnd, termination_as_interrupt
+from studies.limits.thinning import Thinning
 from studies.night.calibration import calibrate
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.loop import TrialLoop
@@ -143,6 +144,7 @@ class Night:
             keeper=keeper,
             schedule=schedule,
             suggester=suggester_of(self.spec.search, self.spec.shots, store),
+            thinning=Thinning(self.spec.storage, self.spec.shots, workshop.renders),
         )
         loop.run(account, self.console)
         if is_asked(self.spec.storage.folder, "stop"):

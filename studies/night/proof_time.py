@@ -35,19 +35,21 @@ def draw_baselines(spec: StudySpec, workshop: Workshop, schedule: NightSchedule,
     """
     shots, baselines = spec.shots.proof, baselines_of(spec.search, spec.rendering)
     missing = {label: one for label, one in baselines.items() if not workshop.keeps(one, shots)}
-    started, drawn = schedule.clock.now(), workshop.drawn
+    drawn, seconds = workshop.drawn, list[float]()
     try:
         with (
             held(spec.storage.folder, "proof", busy=_leave_it),
             meter("drawing what the proof compares with", len(missing), console) as bar,
         ):
             for label, candidate in missing.items():
+                started = schedule.clock.now()
                 workshop.make(candidate, shots, pictures=True)
+                seconds.append((schedule.clock.now() - started) / len(shots))
                 bar.advance(note=label)
             workshop.settle()
     except (BusyError, EngineError, ScorerError):
         return
-    schedule.learn_proof(workshop.drawn - drawn, schedule.clock.now() - started)
+    schedule.learn_proof(workshop.drawn - drawn, seconds)
 
 
 def _leave_it() -> None:
