@@ -20,7 +20,7 @@ from studies.store.storage import StudyStore
 
 RECENT = 20
 """How many of the last trials say how long the next one takes."""
-OUTLIER = 3.0
+OUTLIER = 2.0
 """No trial counts as more than so many times the median, so that one slow trial does not spoil the plan."""
 TRUSTED = 3
 """How many trials the guess counts for while there are few, so that a slow first one does not end a short night."""
