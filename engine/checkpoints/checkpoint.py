@@ -17,7 +17,7 @@ from engine.architecture.layout import TEXT, VAE, Widths, shapes
 from engine.architecture.prediction import PREDICTION_KEYS, other_prediction
 from engine.architecture.widths import FamilyName, Shape, same_shape
 from engine.checkpoints.header import SIZES, Header, TensorInfo, read_header
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, counted
 from engine.files import readable
 from engine.footprint.machine import main_memory_errors
 from engine.recipes.blocks import is_merged
@@ -228,7 +228,7 @@ def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
     missing = [key for key in expected if key not in found]
     if missing:
         raise CheckpointError(
-            f"{len(missing)} tensors are missing: {named(missing)}",
+            f"it lacks {counted(len(missing), 'tensor')}: {named(missing)}",
             place=(checkpoint.path,),
             remedy=_advice(missing),
         )
@@ -236,7 +236,7 @@ def _check_complete(checkpoint: Checkpoint, *, vae: bool) -> None:
     if odd:
         first = min(odd)
         raise CheckpointError(
-            f"{len(odd)} tensors have shapes that no model of its widths has: {named(odd)} "
+            f"{counted(len(odd), 'tensor')} with shapes that no model of its widths has: {named(odd)} "
             f"({first} is {found[first].shape}, {expected[first]} is needed)",
             place=(checkpoint.path,),
         )
@@ -271,8 +271,8 @@ def check_pair(a: Checkpoint, b: Checkpoint, *, vae: bool = True) -> None:
     lost = [key for key in needed if key not in b.tensors and key not in spare]
     if odd or lost:
         raise CheckpointError(
-            f"{a.path} and {b.path} cannot be merged: {len(odd)} tensors differ in shape and {len(lost)} are missing "
-            f"in the second: {named(odd or lost)} (first: {a.widths}; second: {b.widths})"
+            f"{a.path} and {b.path} cannot be merged: {counted(len(odd), 'tensor')} of other shapes, "
+            f"and {len(lost)} missing in the second: {named(odd or lost)} (first: {a.widths}; second: {b.widths})"
         )
 
 
@@ -304,7 +304,7 @@ def check_finite(checkpoint: Checkpoint, progress: BytesRead | None = None) -> N
             progress(done, total)
     if broken:
         raise CheckpointError(
-            f"{len(broken)} tensors hold NaN or infinite weights: {named(broken)}",
+            f"NaN or infinite weights in {counted(len(broken), 'tensor')}: {named(broken)}",
             place=(checkpoint.path,),
             remedy="the file is broken (often by a merge in fp16), take another version of it",
         )

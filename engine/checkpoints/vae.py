@@ -16,7 +16,7 @@ from engine.checkpoints.checkpoint import mapped, named
 from engine.checkpoints.header import read_header
 from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.weight_file import load_pickle
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, counted
 from engine.files import DAMAGED_TENSORS
 
 _BARE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
@@ -68,7 +68,7 @@ def read_whole_vae(path: Path | str, widths: Widths | None = None) -> dict[str, 
     found = {key: value.float() for key, value in found.items()}
     if broken := [key for key, value in found.items() if not all_finite(value)]:
         raise CheckpointError(
-            f"{len(broken)} tensors of this VAE hold NaN or infinite weights: {named(broken)}",
+            f"NaN or infinite weights in {counted(len(broken), 'tensor')} of this VAE: {named(broken)}",
             place=(Path(path),),
             remedy="the file is broken, take another version of it",
         )
@@ -99,11 +99,11 @@ def _check_channels(path: Path | str, found: Mapping[str, Tensor]) -> None:
 def _check_whole(path: Path | str, found: Mapping[str, Tensor], expected: Mapping[str, Shape]) -> None:
     odd = [key for key in found if key in expected and not same_shape(tuple(found[key].shape), expected[key])]
     kinds = {
-        "are missing": [key for key in expected if key not in found],
-        "are no part of such a VAE": [key for key in found if key not in expected],
-        "have other shapes": odd,
+        "missing": [key for key in expected if key not in found],
+        "without a place in such a VAE": [key for key in found if key not in expected],
+        "with other shapes": odd,
     }
-    wrong = [f"{len(keys)} tensors {what}: {named(keys)}" for what, keys in kinds.items() if keys]
+    wrong = [f"{counted(len(keys), 'tensor')} {what}: {named(keys)}" for what, keys in kinds.items() if keys]
     if odd:
         first = min(odd)
         wrong[-1] += f" ({first} is {tuple(found[first].shape)}, {expected[first]} is needed)"

@@ -19,7 +19,7 @@ from engine.architecture.prediction import V_MARK, ZERO_TERMINAL_MARK, mixed_mar
 from engine.architecture.widths import same_shape
 from engine.checkpoints.checkpoint import file_sha256, is_kept
 from engine.checkpoints.vae import read_vae
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, counted
 from engine.exports.checkpoint import header_of
 from engine.exports.content import ExportContent
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport
@@ -61,9 +61,9 @@ def _lacking(content: ExportContent, options: ExportOptions) -> Iterator[Refusal
     missing = tuple(key for key in needed if key not in found)
     odd = tuple(key for key in needed if key in found and not same_shape(found[key], needed[key]))
     if missing:
-        yield Refusal(what=f"{len(missing)} tensors that a pipeline needs are not in the result", keys=missing)
+        yield Refusal(what=f"the result lacks {counted(len(missing), 'tensor')} that a pipeline needs", keys=missing)
     if odd:
-        yield Refusal(what=f"{len(odd)} tensors have other shapes than a pipeline's", keys=odd)
+        yield Refusal(what=f"{counted(len(odd), 'tensor')} with other shapes than a pipeline's", keys=odd)
 
 
 def _mixed(content: ExportContent) -> list[Refusal]:
@@ -127,7 +127,7 @@ def _notes(content: ExportContent, live: LiveModel, prediction: str) -> Iterator
     widths = live.family.widths
     lost = [key for key in content.plan.rows if not is_kept(key) or not fills(key, widths)]
     if lost:
-        yield f"{len(lost)} tensors that no picture needs are left out, such as {lost[0]}"
+        yield f"it leaves out {counted(len(lost), 'tensor')} that no picture needs, such as {lost[0]}"
 
 
 def _write_recipe(path: Path, content: ExportContent, options: ExportOptions) -> None:

@@ -20,7 +20,7 @@ from engine.checkpoints.checkpoint import FLOATS, Checkpoint, is_kept
 from engine.checkpoints.header import SIZES, TensorInfo
 from engine.checkpoints.tensors import all_finite
 from engine.checkpoints.vae import TRAINING, read_vae
-from engine.errors import CheckpointError, RecipeError
+from engine.errors import CheckpointError, RecipeError, counted
 from engine.merging.evaluate import DTYPES, Arithmetic, known_of
 from engine.merging.exact import replay
 from engine.merging.folded import MergePlan, plan_for
@@ -248,6 +248,7 @@ def _check_vae(vae: Mapping[str, Tensor], infos: Mapping[str, TensorInfo], path:
     odd = [key for key in fitting if not same_shape(tuple(vae[key].shape), infos[key].shape)]
     if odd:
         raise CheckpointError(
-            f"{path}: {len(odd)} tensors of this VAE have other shapes than the checkpoint's, such as {odd[0]} "
-            f"({tuple(vae[odd[0]].shape)}, {infos[odd[0]].shape} is needed); take a VAE of the same family"
+            f"{path}: {counted(len(odd), 'tensor')} of this VAE with other shapes than the checkpoint's, "
+            f"such as {odd[0]} ({tuple(vae[odd[0]].shape)}, {infos[odd[0]].shape} is needed); "
+            "take a VAE of the same family"
         )

@@ -21,10 +21,10 @@ from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
+from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study, repair
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
-from studies.store.storage import StudyStore
 from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -47,7 +47,7 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
 
 def _reach(spec: StudySpec) -> Iterator[Finding]:
     """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
-    store = open_store(spec.storage) if StudyStore.exists(spec.storage.folder) else None
+    store = open_store(spec.storage) if backend_of(spec.storage).exists() else None
     known: dict[str, Any] = (store and store.noted(NOISE)) or {}
     names = ("paired", "common", "between")
     noise = ObservationNoise(**{name: known[name] for name in names}) if known.keys() >= {*names} else None
@@ -80,6 +80,8 @@ def repair_study(storage: Storage) -> str:
     Raises:
         StudyError: a worker is at the study.
     """
+    if storage.url:
+        return f"{backend_of(storage).place}: a database has no journal that could be damaged"
     refuse_other_study(storage.folder, storage.name)
     if not storage.folder.is_dir():
         raise not_run(storage)

@@ -127,13 +127,12 @@ def dashboard(study: Path, host: str, port: int) -> None:
     from engine.errors import ProblemError
     from studies.night.study_note import renew_study_note
     from studies.store.dashboard_server import dashboard_server
-    from studies.store.journal import is_writable, journal_of
     from studies.store.opening import open_store
 
     spec = opened(study)
     store = open_store(spec.storage)
     server = dashboard_server(store, host=host, port=port)
-    if is_writable(journal_of(spec.storage.folder)):
+    if store.backend.is_writable():
         try:
             renew_study_note(spec, store)
         except ProblemError as error:  # such as references that are gone: the trials can be looked at all the same

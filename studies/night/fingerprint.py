@@ -13,6 +13,7 @@ from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.sample.former import changed_note
+from studies.store.backends import backend_of
 from studies.store.journal import studies_in
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
@@ -112,9 +113,12 @@ def refuse_other_inputs_than_before(spec: StudySpec, panel: Panel) -> None:
         EngineError: a file of the inputs cannot be read.
     """
     storage = spec.storage
-    if storage.name not in studies_in(storage.folder):
+    backend = backend_of(storage)
+    if not storage.url and storage.name not in studies_in(storage.folder):
         return
-    store = StudyStore(storage.folder, storage.name)
+    if not backend.exists():
+        return
+    store = StudyStore(storage.folder, storage.name, backend=backend)
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 

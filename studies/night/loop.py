@@ -35,9 +35,9 @@ from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.progress import Meter, meter
+from studies.store.backend import OutageError, StudyWorker
 from studies.store.ledger import Ending
 from studies.store.storage import StudyStore
-from studies.store.workers import Worker
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class TrialLoop:
     spec: StudySpec
     workshop: Workshop
     store: StudyStore
-    worker: Worker
+    worker: StudyWorker
     writer: Writer
     keeper: NightKeeper
     schedule: NightSchedule
@@ -85,11 +85,13 @@ class TrialLoop:
                 delete(self.thinning.chosen(self.store))
         except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
             self.keeper.disk.give_up()
+            self.store.backend.hurry()
             self.writer.finish()
             try:
                 self.store.interrupt(self.worker.name)
-            except OSError as full:
-                log.warning("the trial in work is marked by the next night, or by another worker (%s)", full.strerror)
+            except (OSError, OutageError) as closed:
+                why = closed.strerror if isinstance(closed, OSError) else closed
+                log.warning("the trial in work is marked by the next night, or by another worker (%s)", why)
             raise
 
     def _try_each(self, bar: Meter) -> None:

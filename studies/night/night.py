@@ -18,6 +18,7 @@ from studies.limits.schedule import NightSchedule, ProofNeeds
 from studies.limits.signals import PatientEnd, termination_as_interrupt
 from studies.limits.thinning import Thinning
 from studies.night.calibration import calibrate
+from studies.night.earlier_study import with_earlier_study
 from studies.night.fingerprint import inputs_of, refuse_changes
 from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
@@ -26,11 +27,12 @@ from studies.night.proof_time import draw_baselines, proof_needs
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
-from studies.store.locks import held
+from studies.store.backend import Backend, StudyWorker
+from studies.store.backends import backend_of
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import StudyStore
-from studies.store.workers import BusyError, Worker, joined
+from studies.store.workers import BusyError
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
@@ -95,6 +97,7 @@ class Night:
         """
         folder, patient = self.spec.storage.folder, PatientEnd()
         folder.mkdir(parents=True, exist_ok=True)
+        backend = backend_of(self.spec.storage)
         keeper = NightKeeper(
             folder,
             self._say,
@@ -108,15 +111,15 @@ class Night:
         with (
             termination_as_interrupt(patient),
             disk_errors_named(folder),
-            joined(folder, waiting) as worker,
+            backend.joined(waiting) as worker,
             Writer(keeper.disk.patient) as writer,
         ):
-            with held(folder, "hashes"):  # so that the others find them remembered
+            with backend.held("hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
-            workshop = Workshop.open(self.spec, models, writer=writer)
+            workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)
             workshop.watch(keeper.watchdog.beat, keeper.between)
             try:
-                return self._search(workshop, models, worker, writer, keeper)
+                return self._search(workshop, models, worker, writer, backend, keeper)
             except NightStopped as stopped:
                 self._say(str(stopped))
                 return None
@@ -125,11 +128,18 @@ class Night:
                 workshop.close()
 
     def _search(
-        self, workshop: Workshop, models: Mapping[str, str], worker: Worker, writer: Writer, keeper: NightKeeper
+        self,
+        workshop: Workshop,
+        models: Mapping[str, str],
+        worker: StudyWorker,
+        writer: Writer,
+        backend: Backend,
+        keeper: NightKeeper,
     ) -> Outcome | None:
         with worker.turn():
-            store = StudyStore(self.spec.storage.folder, self.spec.storage.name)
+            store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            self.spec = with_earlier_study(self.spec, store, models)
             schedule = self._begun(store, worker)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
         self._foresee(workshop, store, schedule)
@@ -152,13 +162,13 @@ class Night:
         if not self._proof:
             return None
         try:
-            with held(self.spec.storage.folder, "proof", busy=_raise_busy), keeper.working("the proof"):
+            with backend.held("proof", _raise_busy), keeper.working("the proof"):
                 return self._prove(workshop, store, models, worker, schedule)
         except BusyError as busy:
             self._say(str(busy))
             return None
 
-    def _begun(self, store: StudyStore, worker: Worker) -> NightSchedule:
+    def _begun(self, store: StudyStore, worker: StudyWorker) -> NightSchedule:
         """Begin the night, or join one that other workers began."""
         others = worker.others()
         if not others:
@@ -173,7 +183,7 @@ class Night:
     def _calibrate(self, workshop: Workshop, store: StudyStore, keeper: NightKeeper, schedule: NightSchedule) -> None:
         waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
         keeper.need(trial_bytes(self.spec.shots.trials))
-        with held(self.spec.storage.folder, "calibration", busy=waiting), keeper.working("calibration"):
+        with store.backend.held("calibration", waiting), keeper.working("calibration"):
             started = self._clock.now()
             calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
         schedule.other_pictures += workshop.drawn
@@ -201,7 +211,7 @@ class Night:
                 self._say("there is no time for a proof in this night: it makes trials only, and a later one proves")
             elif self._limits.until is not None:
                 with keeper.working("the proof"):
-                    draw_baselines(spec, workshop, schedule, self.console)
+                    draw_baselines(spec, workshop, schedule, store.backend, self.console)
         account = self._account(store, schedule, aloud=self._limits.is_limited and is_new)
         keep_account(store, account)
         return account
@@ -219,7 +229,7 @@ class Night:
         workshop: Workshop,
         store: StudyStore,
         models: Mapping[str, str],
-        worker: Worker,
+        worker: StudyWorker,
         schedule: NightSchedule,
     ) -> Outcome | None:
         trials, last = len(store.trials()), store.noted(PROVED)
@@ -247,7 +257,7 @@ class Night:
         return lambda: self._say(words)
 
 
-def _give_up_trial(store: StudyStore, worker: Worker, reason: str) -> None:
+def _give_up_trial(store: StudyStore, worker: StudyWorker, reason: str) -> None:
     """Mark what a worker that hangs has in work, so that another one takes it up."""
     with worker.turn():
         for trial in store.in_work():

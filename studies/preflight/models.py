@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.architecture.widths import FamilyName
-from engine.errors import EngineError, Named
+from engine.errors import EngineError, Named, counted
 from search.space.space import Space
 from studies.preflight.findings import Finding, errors_at
 from studies.studyfile.spec import Merge, Rendering
@@ -44,8 +44,8 @@ def unexportable(models: Mapping[str, Checkpoint], dtype: str, space: Space) -> 
     for letter, model in models.items():
         if broken := broken_extras(model, dtype):
             what = (
-                f"{len(broken)} tensors that no picture shows hold NaN, infinite or too large weights for {dtype}: "
-                f"{named(broken)}; without --prune the export fails"
+                f"NaN, infinite or too large weights for {dtype} in {counted(len(broken), 'tensor')} that no picture "
+                f"shows: {named(broken)}; without --prune the export fails"
             )
             place = ("models", letter, model.path)
             prepasses = {name: calculation_mode(name).prepass for name in _calculations(space)}

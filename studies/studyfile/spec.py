@@ -46,6 +46,10 @@ class Storage:
     """Where everything of the study is kept; may not exist yet."""
     keep: int | None = None
     """How many of the best trials keep their pictures; None: all trials do."""
+    url: str = ""
+    """The database that keeps the trials, without a password; "": the journal in the folder."""
+    artifacts: str = ""
+    """Where pictures and features are kept for all machines: an address of S3, or a path; with ``url`` only."""
 
     @property
     def hashes(self) -> Path:
@@ -248,6 +252,10 @@ class SearchSettings:
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
+    begin: tuple[str, ...] = ()
+    """What the study begins with, as its file names it."""
+    earlier: Path | None = None
+    """The study file or folder of a finished study whose trials guide this one."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""

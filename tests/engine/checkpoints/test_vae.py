@@ -113,17 +113,17 @@ def with_channels(content: dict[str, Tensor]) -> dict[str, Tensor]:
 BROKEN = {
     "missing": (
         without_first,
-        f"2 tensors are missing: {FIRST}, {VAE}quant_conv.bias; take a whole VAE",
+        f"2 tensors missing: {FIRST}, {VAE}quant_conv.bias; take a whole VAE",
     ),
     "shape": (
         lambda content: content | {"decoder.conv_in.weight": torch.zeros(64, 4, 3, 3)},
-        rf"1 tensors have other shapes: {FIRST} \({FIRST} is \(64, 4, 3, 3\), \(32, 4, 3, 3\) is needed\)",
+        rf"1 tensor with other shapes: {FIRST} \({FIRST} is \(64, 4, 3, 3\), \(32, 4, 3, 3\) is needed\)",
     ),
     "more": (
         lambda content: content | {"decoder.up.0.block.3.conv1.bias": torch.zeros(32)},
-        rf"1 tensors are no part of such a VAE: {VAE}decoder\.up\.0\.block\.3",
+        rf"1 tensor without a place in such a VAE: {VAE}decoder\.up\.0\.block\.3",
     ),
-    "NaN": (with_nan, f"1 tensors of this VAE hold NaN or infinite weights: {FIRST}"),
+    "NaN": (with_nan, f"NaN or infinite weights in 1 tensor of this VAE: {FIRST}"),
     "FLUX": (with_channels, "latents of 16 channels as SD3 and FLUX have them, and SD1, SD2 and SDXL have 4"),
     "diffusers": (
         lambda content: content | {"decoder.up_blocks.0.resnets.0.conv1.bias": torch.zeros(32)},
@@ -155,7 +155,9 @@ def test_a_vae_that_cannot_decode_opens_no_engine(files: Path) -> None:
 def test_a_vae_of_other_widths_is_refused(files: Path, tmp_path: Path, engine: Engine) -> None:
     wide = tensors(modules(type(NARROWEST)(unet=NARROWEST.unet, vae=TINY_SDXL.vae, text_layers=0, vocabulary=2), 1))
     save_file(bare(wide), tmp_path / "wide.safetensors")
-    with pytest.raises(CheckpointError, match=r"4 tensors are no part of such a VAE: .*, and \d+ tensors have other"):
+    with pytest.raises(
+        CheckpointError, match=r"4 tensors without a place in such a VAE: .*, and \d+ tensors with other"
+    ):
         engine.use_vae(tmp_path / "wide.safetensors")
 
 
@@ -181,7 +183,7 @@ def test_models_without_a_vae_need_a_file(files: Path) -> None:
         Engine.open(pair(files, "-"), device="cpu")
     assert [problem.place[0] for problem in caught.value.problems] == ["A", "B"]
     for problem in caught.value.problems:
-        assert f"248 tensors are missing: {VAE}" in problem.what
+        assert f"lacks 248 tensors: {VAE}" in problem.what
         assert problem.remedy == (
             "give a VAE file (option --vae, or vae under [render]), or use a version of it with its VAE inside"
         )

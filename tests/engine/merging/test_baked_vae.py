@@ -64,7 +64,7 @@ def test_a_vae_is_baked_in(tmp_path: Path, parents: dict[str, Path], kind: str) 
 def test_a_vae_that_does_not_fit_is_refused(tmp_path: Path, parents: dict[str, Path]) -> None:
     out = tmp_path / "out.safetensors"
     for content, message in (
-        ({"decoder.conv_in.bias": torch.zeros(7)}, "1 tensors of this VAE have other shapes"),
+        ({"decoder.conv_in.bias": torch.zeros(7)}, "1 tensor of this VAE with other shapes"),
         ({"decoder.nothing.bias": torch.zeros(7)}, "has no tensor that this checkpoint's VAE has"),
         ({"lora_up.weight": torch.zeros(7)}, "has no VAE in it"),
         (

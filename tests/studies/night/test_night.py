@@ -38,6 +38,7 @@ from studies.night.night import Night
 from studies.night.recording import record_verdict
 from studies.review.approval import approve_recipe
 from studies.review.export import export_pin
+from studies.store.journal import journal_of
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.records import INTERRUPTED, Stop
@@ -190,7 +191,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(
     spec = read_study_file(study)
     for wanted in (4, 11):
         kill_after(study, spec, wanted)
-        kept = trials(spec) if StudyStore.exists(spec.storage.folder) else []
+        kept = trials(spec) if journal_of(spec.storage.folder).exists() else []
         assert len(kept) >= wanted
     survived = trials(spec)
     Night(spec, QUIET).run()
@@ -206,7 +207,7 @@ def kill_after(study: Path, spec: StudySpec, wanted: int) -> None:
         deadline = time.monotonic() + 240
         while process.poll() is None and time.monotonic() < deadline:
             if (
-                StudyStore.exists(spec.storage.folder)
+                journal_of(spec.storage.folder).exists()
                 and b'"state":1' in (spec.storage.folder / "journal.log").read_bytes()
             ):
                 finished_trials = (spec.storage.folder / "journal.log").read_bytes().count(b'"state":1')
