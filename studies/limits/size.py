@@ -49,8 +49,11 @@ def size_of(folder: Path) -> StudySize:
 
 
 def _kind(path: str) -> str:
-    if path.split(os.sep, maxsplit=1)[0] == "exports":
+    parts = path.split(os.sep)
+    if "exports" in parts[:-1]:
         return "exports"
+    if "artifacts" in parts[:-1]:  # those of earlier versions have no ending
+        return "pictures"
     ending = os.path.splitext(path)[1]  # noqa: PTH122 - of very many files
     return "pictures" if ending in PICTURES else "features" if ending == FEATURES else "records"
 
