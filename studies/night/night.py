@@ -35,6 +35,7 @@ from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.race import Rival
 from studies.night.recording import ending_of, record_candidate, record_verdict
+from studies.night.searched import note_search
 from studies.night.study_note import renew_study_note
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
@@ -108,6 +109,7 @@ class Night:
         with worker.turn():
             store = StudyStore(folder, self.spec.storage.name)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            note_search(store, self.spec.search)
             if not worker.others():
                 withdraw(folder, "pause", "stop")  # of an earlier night
             if left_behind := store.reap(worker.others()):
