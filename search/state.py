@@ -107,8 +107,7 @@ class SearchState:
             return point
         import numpy as np
 
-        from search.surrogate.gaussian_process import model_of
-        from search.surrogate.optimum import optimum
+        from search.surrogate.optimum import optimum, worths
 
         before: list[Stage] = [one for one in SINGLE if STAGES.index(one) < STAGES.index(stage)]
         before = [one for one in before if self.trials.count(one) and not self.status(one).is_without_effect]
@@ -116,7 +115,7 @@ class SearchState:
         subspace = self.subspace_through(point, list(axes.values()), self._choices(stage))
         best = subspace.point(optimum(observations, subspace))
         rows = np.array([self.trials.encoding.row(one) for one in (point, best)])
-        here, there = model_of(observations).posterior_mean(rows)
+        here, there = worths(observations, rows)
         return best if there > here else point
 
     # ------------------------------------------------------------------------------------------------------ status
@@ -146,7 +145,8 @@ class SearchState:
         Earlier stages count: near the optimum all values of a stage may be equal but for noise, and yet its knobs
         matter.
         """
-        if checked < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(self.axes(stage))) or stage == "refine":
+        told = checked - self.trials.count_broken(stage, checked)
+        if told < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(self.axes(stage))) or stage == "refine":
             return False
         from search.surrogate.evidence import has_no_effect
 
@@ -157,8 +157,14 @@ class SearchState:
         return has_no_effect(observations, self.subspace(stage), of_stage)
 
     def _is_converged(self, stage: Stage, checked: int) -> bool:
-        """Whether the last trials made the recommended point no better, as the model now sees both."""
+        """Whether the last trials made the recommended point no better, as the model now sees both.
+
+        Not where the pictures of most of them were broken, which could not make it better.
+        """
         if checked < screening_trials(len(self.axes(stage))) + self.plan.patience:
+            return False
+        broken = [self.trials.count_broken(stage, most) for most in (checked - self.plan.patience, checked)]
+        if broken[1] - broken[0] > self.plan.patience / 2:
             return False
         from search.surrogate.evidence import gain
         from search.surrogate.gaussian_process import model_of

@@ -53,6 +53,12 @@ class Meter:
             self.printed = time.monotonic()
             print_unlogged(self.console, self._line(note))
 
+    def expect(self, total: float) -> None:
+        """Change how much there is to do."""
+        self.total = total
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], total=total)
+
     def _line(self, note: str) -> str:
         seconds = time.monotonic() - self.started
         left = seconds / self.done * max(0.0, self.total - self.done) if self.done else 0.0

@@ -17,7 +17,7 @@ from studies.cards.kept_pictures import kept_pictures
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes
 from studies.inputs.hashes import remembered_hash
-from studies.store.journal import journal_of
+from studies.store.backends import backend_of
 from studies.store.opening import store_for_reading
 from studies.store.outcome import Outcome, Standing, read_outcome
 from studies.store.pins import Pin
@@ -169,7 +169,7 @@ def _sentence(text: str) -> str:
 
 def _promise(spec: StudySpec, candidate: Candidate) -> tuple[CardPromise, tuple[Shot, ...]] | None:
     """The best trial of the recipe, and its shots; None where there is none."""
-    if not journal_of(spec.storage.folder).exists():
+    if not backend_of(spec.storage).exists():
         return None
     for trial in complete(store_for_reading(spec.storage).trials()):
         if "recipe" in trial.user_attrs and Candidate.of(trial.user_attrs).key == candidate.key:

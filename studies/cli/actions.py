@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,19 +10,21 @@ from rich.console import Console
 from engine.errors import Problems
 from search.shots import ObservationNoise
 from studies.errors import StudyError
+from studies.limits.deadline import NightLimits
+from studies.limits.disk import disk_errors_named
 from studies.night.fingerprint import refuse_other_inputs_than_before
-from studies.night.night import Night, disk_errors_named
+from studies.night.night import Night
 from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
+from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study, repair
 from studies.store.note_keys import NOISE
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
-from studies.store.storage import StudyStore
 from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -45,7 +47,7 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
 
 def _reach(spec: StudySpec) -> Iterator[Finding]:
     """What the night will be able to tell, by the noise that its calibration measured, where it has been."""
-    store = open_store(spec.storage) if StudyStore.exists(spec.storage.folder) else None
+    store = open_store(spec.storage) if backend_of(spec.storage).exists() else None
     known: dict[str, Any] = (store and store.noted(NOISE)) or {}
     names = ("paired", "common", "between")
     noise = ObservationNoise(**{name: known[name] for name in names}) if known.keys() >= {*names} else None
@@ -78,6 +80,8 @@ def repair_study(storage: Storage) -> str:
     Raises:
         StudyError: a worker is at the study.
     """
+    if storage.url:
+        return f"{backend_of(storage).place}: a database has no journal that could be damaged"
     refuse_other_study(storage.folder, storage.name)
     if not storage.folder.is_dir():
         raise not_run(storage)
@@ -85,7 +89,15 @@ def repair_study(storage: Storage) -> str:
         return repair(storage.folder, storage.name)
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
+def search_study(
+    spec: StudySpec,
+    typed_path: str,
+    console: Console,
+    *,
+    proof: bool = True,
+    limits: NightLimits | None = None,
+    begin_again: Callable[[], None] = lambda: None,
+) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
@@ -93,6 +105,8 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
         proof: whether to prove the finalists when no trial is left.
+        limits: what the night may take; None: what its plan needs.
+        begin_again: as ``Night`` takes it.
 
     Returns:
         The outcome; None if another worker makes it, or if none is to be made.
@@ -101,7 +115,8 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console, proof=proof).run()
+    guess = _picture_seconds(spec) if limits and limits.is_limited else None
+    outcome = Night(spec, console, proof=proof, limits=limits, guess=guess, begin_again=begin_again).run()
     if not proof:
         console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
@@ -123,3 +138,13 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     )
     console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
+
+
+def _picture_seconds(spec: StudySpec) -> float:
+    """The seconds of a picture, as `check` estimates them."""
+    from engine.checkpoints.checkpoint import open_checkpoint
+    from engine.devices import device_of
+    from studies.preflight.estimate import picture_seconds
+
+    widths = open_checkpoint(spec.merge.models["A"]).widths
+    return picture_seconds(spec.shots.trials[0], widths, device_of(spec.rendering.device))

@@ -17,6 +17,7 @@ from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
+from studies.cli.pause import pause, resume, stop
 from studies.cli.plot import plot
 from studies.cli.recipe import recipe
 from studies.cli.render import render
@@ -128,13 +129,12 @@ def dashboard(study: Path, host: str, port: int) -> None:
     from engine.errors import ProblemError
     from studies.night.study_note import renew_study_note
     from studies.store.dashboard_server import dashboard_server
-    from studies.store.journal import is_writable, journal_of
     from studies.store.opening import open_store
 
     spec = opened(study)
     store = open_store(spec.storage)
     server = dashboard_server(store, host=host, port=port)
-    if is_writable(journal_of(spec.storage.folder)):
+    if store.backend.is_writable():
         try:
             renew_study_note(spec, store)
         except ProblemError as error:  # such as references that are gone: the trials can be looked at all the same
@@ -235,6 +235,7 @@ def doctor(folder: Path | None) -> None:
 main.add_command(export)
 main.add_command(fork)
 main.add_command(init)
+main.add_command(pause)
 main.add_command(pick)
 recipe.add_command(export_recipe)
 recipe.add_command(import_recipe)
@@ -243,9 +244,11 @@ main.add_command(render)
 main.add_command(plot)
 main.add_command(report)
 main.add_command(rescore)
+main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
 main.add_command(status)
+main.add_command(stop)
 main.add_command(verify)
 main.add_command(view)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from studies.errors import StudyError
-from studies.store.workers import at_work
+from studies.store.backends import backend_of
 from studies.studyfile.spec import Storage
 
 NEEDED = ("jinja2", "babel")
@@ -18,8 +18,6 @@ NEEDED = ("jinja2", "babel")
 INSTALL = "pip install 'sd-recipe-search[web]'"
 LONGEST_S, LONGEST_QUICK_S = 600.0, 20.0
 """Seconds that a report may take at the end of a night, and of one that was stopped."""
-
-Signature = tuple[tuple[int, int], ...]
 
 
 def has_web() -> bool:
@@ -49,7 +47,7 @@ def report_at_the_end(storage: Storage, typed_path: str, say: Callable[[str], No
         typed_path: the study as it was typed, for the command that writes the report.
         say: takes a line for people.
     """
-    before = _signature(storage.folder)
+    before = _signature(storage)
     try:
         yield
     except BaseException:
@@ -59,22 +57,22 @@ def report_at_the_end(storage: Storage, typed_path: str, say: Callable[[str], No
 
 
 def _report_if_changed(
-    storage: Storage, typed_path: str, say: Callable[[str], None], before: Signature, *, quick: bool
+    storage: Storage, typed_path: str, say: Callable[[str], None], before: tuple[Hashable, ...], *, quick: bool
 ) -> None:
-    if _signature(storage.folder) == before or at_work(storage.folder):  # the last worker writes it
+    if _signature(storage) == before or backend_of(storage).at_work():  # the last worker writes it
         return
     with suppress(OSError):  # of what takes the lines
         _report(storage, typed_path, say, quick=quick)
 
 
-def _signature(folder: Path) -> Signature:
-    """What a night changes: the journal and the outcome."""
-    found: list[tuple[int, int]] = []
-    for name in ("journal.log", "outcome.json"):
-        with suppress(OSError):
-            status = (folder / name).stat()
-            found.append((status.st_size, status.st_mtime_ns))
-    return tuple(found)
+def _signature(storage: Storage) -> tuple[Hashable, ...]:
+    """What a night changes: the trials and the outcome."""
+    with suppress(OSError, StudyError):  # a database that is gone says nothing of what changed
+        status = (storage.folder / "outcome.json").stat()
+        return backend_of(storage).mark(), status.st_size, status.st_mtime_ns
+    with suppress(StudyError):
+        return (backend_of(storage).mark(),)
+    return ()
 
 
 def _report(storage: Storage, typed_path: str, say: Callable[[str], None], *, quick: bool) -> None:

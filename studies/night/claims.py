@@ -13,8 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
 from search.suggester import Proposal, Suggester
+from studies.store.backend import StudyWorker, TurnLostError
 from studies.store.storage import StudyStore
-from studies.store.workers import Worker
 
 FREE_ATTEMPTS = 2
 """How often a proposal is worked out while other workers can claim trials; the next time they wait for it."""
@@ -33,7 +33,7 @@ class Claims:
     """Takes one worker's trials into work."""
 
     store: StudyStore
-    worker: Worker
+    worker: StudyWorker
     suggester: Suggester
     bounds: Mapping[str, BaseDistribution]
     """Optuna's distributions of the study's knobs."""
@@ -42,6 +42,13 @@ class Claims:
 
     def take(self) -> Claim | None:
         """Claim the next trial; None where there is nothing to try, unless a trial in work is cut short."""
+        while True:
+            try:
+                return self._taken()
+            except TurnLostError:  # another worker may have begun the same meanwhile
+                self.store.interrupt(self.worker.name, ending=False)
+
+    def _taken(self) -> Claim | None:
         for _ in range(FREE_ATTEMPTS):
             history, owed = self.store.history(), self.store.owed(self.stages)
             proposal = None if owed else self.suggester.next(history)

@@ -13,6 +13,7 @@ from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.night.differences import changed_inputs, differing, panel_changes
 from studies.night.searched import PACKAGES
 from studies.sample.former import changed_note
+from studies.store.backends import backend_of
 from studies.store.journal import studies_in
 from studies.store.note_keys import INPUTS, SEARCHED
 from studies.store.storage import StudyStore
@@ -112,9 +113,12 @@ def refuse_other_inputs_than_before(spec: StudySpec, panel: Panel) -> None:
         EngineError: a file of the inputs cannot be read.
     """
     storage = spec.storage
-    if storage.name not in studies_in(storage.folder):
+    backend = backend_of(storage)
+    if not storage.url and storage.name not in studies_in(storage.folder):
         return
-    store = StudyStore(storage.folder, storage.name)
+    if not backend.exists():
+        return
+    store = StudyStore(storage.folder, storage.name, backend=backend)
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 

@@ -27,11 +27,12 @@ from engine.errors import counted
 from engine.files import TEMPORARY
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
+from studies.limits.disk import disk_errors_named
+from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import CALIBRATION, OFF, calibrate
 from studies.night.differences import SHOT, changed_inputs, differing, panel_changes
 from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
 from studies.night.kept_trials import kept_trials
-from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.proofs import keep_count
 from studies.night.rescore import judged_again, refuse_missing, what_is_needed
 from studies.night.workshop import Workshop

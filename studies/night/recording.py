@@ -51,7 +51,7 @@ def record_verdict(
         if verdict.value is None:
             store.fail(trial, INFEASIBLE + "; ".join(verdict.reasons))
         else:
-            store.study.tell(trial, verdict.value)
+            store.complete(trial, verdict.value)
 
 
 def ending_of(verdict: Verdict, stop: Stop | None = None) -> Ending:

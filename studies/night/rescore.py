@@ -24,24 +24,25 @@ from search.racing import rival_of
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
+from studies.limits.disk import disk_errors_named
+from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate, calibration_recipes
 from studies.night.differences import changed_inputs, differing, panel_changes
 from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
-from studies.night.night import disk_errors_named, termination_as_interrupt
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
 from studies.night.race import Rival, TrialRace
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
+from studies.store.backends import backend_of
 from studies.store.dashboard import write_note
-from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
 from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
+from studies.store.outcome import RESULTS
 from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots
 from studies.store.renders import NOTHING
 from studies.store.storage import ARTIFACT, StudyStore
-from studies.store.workers import alone
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
@@ -80,16 +81,15 @@ def rescore_study(spec: StudySpec, console: Console, *, render: bool = False) ->
         ScorerError: the panel cannot be opened or calibrated.
     """
     storage = spec.storage
-    refuse_other_study(storage.folder, storage.name)
-    if not StudyStore.exists(storage.folder):
-        refuse_damage(storage.folder, storage.name)
+    backend = backend_of(storage)
+    if not backend.exists():
+        backend.refuse_unusable()
         raise not_run(storage)
-    with alone(storage.folder), termination_as_interrupt(), disk_errors_named(storage.folder):
-        cut_torn_record(journal_of(storage.folder))
-        store = StudyStore(storage.folder, storage.name)
+    with backend.alone(), termination_as_interrupt(), disk_errors_named(storage.folder):
+        store = StudyStore(storage.folder, storage.name, backend=backend)
         models = model_hashes(spec.merge, storage)
         kept_on = "" if render else kept_device(store)
-        workshop = Workshop.open(spec, models, kept_on=kept_on)
+        workshop = Workshop.open(spec, models, kept_on=kept_on, backend=backend)
         try:
             return _rescored(spec, workshop, store, models, console)
         finally:
@@ -122,7 +122,7 @@ def _rescored(
         new.note(key, fact)
     new.note(SURROUNDINGS, store.noted(SURROUNDINGS))
     new.seal()
-    _set_aside(spec.storage.folder, store.rescored)
+    _set_aside(spec.storage.folder, store)
     proved = False
     with suppress(NotKeptError):
         if any(one.value is not None for one in new.history()):
@@ -259,9 +259,10 @@ def _verdict(
     return TrialRace.against(rival, workshop, shots.drawn(slots), among).judged(work.features)
 
 
-def _set_aside(folder: Path, number: int) -> None:
+def _set_aside(folder: Path, store: StudyStore) -> None:
     """Give the outcome of the earlier scores a name of its own, since it no longer holds."""
-    for name in ("outcome.json", "finalists.png"):
+    for name in RESULTS:
         path = folder / name
         if path.exists():
-            path.replace(path.with_name(f"{path.stem}.{number}{path.suffix}"))
+            path.replace(path.with_name(f"{path.stem}.{store.rescored}{path.suffix}"))
+        store.backend.files.withdraw(path)

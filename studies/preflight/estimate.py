@@ -18,6 +18,7 @@ from engine.shots.shot import Shot
 from search.plan import STAGES
 from search.shots import ShotRotation
 from search.space.baselines import flats, parents
+from studies.limits.disk import RECORD_BYTES, SHEET_BYTES, proved_bytes
 from studies.studyfile.spec import Rendering, SearchSettings, StudyShots
 
 if TYPE_CHECKING:
@@ -44,13 +45,6 @@ SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
 PASS_SECONDS = {"cpu": 0.07, "cuda": 0.02}
 """Time of one pass of the UNet that no amount of computing power saves: about 700 small operations on four pictures.
 The CPU's is measured with the demo on two cores; the GPU's is a guess."""
-
-SHEET_BYTES = 0.25
-"""Bytes a pixel of a contact sheet (WebP)."""
-PICTURE_BYTES = 2.0
-"""Bytes a pixel of a picture kept for the finalists' sheet (PNG)."""
-RECORD_BYTES = 40_000
-"""Bytes of a trial's record and features, beside its pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +190,5 @@ def _seconds_of_product(x: torch.Tensor) -> float:
 def _disk_bytes(shots: StudyShots, count: PictureCount) -> int:
     """Bytes of the trials and of the proof."""
     picture = math.prod(shots.trials[0].picture_size)
-    proved = count.proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
-    # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
-    sheets = (2 * count.drawn * picture + proved) * SHEET_BYTES
-    return int(sheets + proved * PICTURE_BYTES + (count.trials + count.proofs) * RECORD_BYTES)
+    sheets = int(2 * count.drawn * picture * SHEET_BYTES)
+    return sheets + count.trials * RECORD_BYTES + count.proofs * proved_bytes(shots.proof)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
-from studies.store.journal import refuse_damage, refuse_other_study
+from studies.store.backends import backend_of
+from studies.store.earlier import refuse_earlier
 from studies.store.locks import refuse_no_locks
 from studies.store.workers import refuse_elsewhere
 from studies.studyfile.enough import refuse_too_few
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def night_refusals(
     spec: StudySpec, models: Mapping[str, Checkpoint], opened: Callable[[Panel], None], *, scorers: bool
 ) -> Iterator[Finding]:
-    """Yield what a night would refuse: too few pictures, the study's folder, scorers that do not work.
+    """Yield what a night would refuse: too few pictures, folders, scorers that do not work; and what it begins with.
 
     Args:
         spec: the study.
@@ -36,6 +37,10 @@ def night_refusals(
         refuse_too_few(spec.search, spec.shots)
     _collect_of_clip_skip(spec.shots, models, problems)
     _collect_of_folder(spec.storage, problems)
+    if spec.search.earlier is not None and spec.search.plan.earlier is None:
+        with problems.collecting("search", "begin"):
+            remark = refuse_earlier(spec.search, spec.search.earlier, spec.storage)
+            yield Finding.of("note", ("search", "begin"), remark)
     if scorers:
         _collect_of_scorers(spec, opened, problems)
     yield from (Finding(level="error", problem=problem) for problem in problems.found)
@@ -54,13 +59,13 @@ def _collect_of_clip_skip(shots: StudyShots, models: Mapping[str, Checkpoint], p
 
 def _collect_of_folder(storage: Storage, problems: Problems) -> None:
     """Another study, a damaged journal, a file system without locks, another machine at work."""
-    folder, name = storage.folder, storage.name
     with problems.collecting():
-        refuse_other_study(folder, name)
-        refuse_damage(folder, name)
+        backend_of(storage).refuse_unusable()
+    if storage.url:
+        return
     with problems.collecting():
-        refuse_elsewhere(folder)
-        refuse_no_locks(folder)
+        refuse_elsewhere(storage.folder)
+        refuse_no_locks(storage.folder)
 
 
 def _collect_of_scorers(spec: StudySpec, opened: Callable[[Panel], None], problems: Problems) -> None:

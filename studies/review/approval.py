@@ -11,8 +11,9 @@ from studies.errors import StudyError
 from studies.inputs.models import MODELS, swapped_files
 from studies.night.fingerprint import INPUTS
 from studies.sample.former import changed_note
+from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study
-from studies.store.opening import store_for_reading
+from studies.store.opening import bring_results, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, pin_recipe
 from studies.store.storage import StudyStore
@@ -66,6 +67,7 @@ def approve_recipe(
         StudyError: there is no such finalist or trial.
     """
     refuse_other_study(storage.folder, storage.name)
+    bring_results(storage, backend_of(storage))
     outcome = read_outcome(storage.folder, storage.name) if trial is None else None
     store = store_for_reading(storage)
     inputs: dict[str, str] = store.noted(INPUTS) or {}

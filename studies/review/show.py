@@ -24,7 +24,6 @@ from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
-from studies.store.workers import at_work
 from studies.studyfile.spec import SearchSettings, Storage, StudyShots
 
 CALIBRATION = "calibration"
@@ -56,7 +55,7 @@ def overview(
     trials = store.trials()
     best = complete(trials)
     yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
-    yield from _at_work(storage.folder, store, suggester_of(search, shots, store).total)
+    yield from _at_work(store, suggester_of(search, shots, store).total)
     yield from _given_up(best)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
@@ -104,9 +103,9 @@ def _outcome_lines(storage: Storage, trials: int, *, details: bool) -> Iterator[
     yield f"contact sheet: {sheet}" + ("" if sheet.exists() else " (is gone; `recipe-search run` draws it again)")
 
 
-def _at_work(folder: Path, store: StudyStore, most: int) -> Iterator[str]:
+def _at_work(store: StudyStore, most: int) -> Iterator[str]:
     """The workers at work, their trials, and the most trials in all."""
-    if workers := at_work(folder):
+    if workers := store.backend.at_work():
         trials = [trial for trial in store.in_work() if trial.user_attrs.get(WORKER) in workers]
         doing = ", ".join(f"trial {trial.number} ({trial.user_attrs['stage']})" for trial in trials)
         count = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"

@@ -18,7 +18,6 @@ from engine.errors import Named
 from studies.errors import StudyError
 from studies.store.access import Access
 from studies.store.guard import Guard
-from studies.store.journal import is_writable
 from studies.store.storage import StudyStore
 
 
@@ -40,9 +39,10 @@ def dashboard_server(store: StudyStore, *, host: str, port: int) -> DashboardSer
         server = DashboardServer(host, port)
     except OSError as error:
         raise cannot_listen(error, host, port) from error
-    journal = store.folder / "journal.log"
     access = Access.of(server.token, host, (str(server.server_address[0]), server.server_port))
-    unwritable = "" if is_writable(journal) else f"{journal} cannot be written, so no note can be kept"
+    unwritable = (
+        "" if store.backend.is_writable() else f"{store.backend.place} cannot be written, so no note can be kept"
+    )
     server.set_app(Guard(inner=app, access=access, unwritable=unwritable))
     server.page = f"/dashboard/studies/{store.number}"
     return server

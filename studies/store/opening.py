@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from studies.errors import StudyError
-from studies.store.journal import cut_torn_record, journal_of, refuse_damage, refuse_other_study
-from studies.store.locks import NoLocksError, ReadOnlyError
+from studies.store.backend import Backend
+from studies.store.backends import backend_of
+from studies.store.outcome import RESULTS
 from studies.store.storage import StudyStore
-from studies.store.workers import BusyError, alone
 from studies.studyfile.spec import Storage
 
 
@@ -18,11 +16,9 @@ def open_store(storage: Storage) -> StudyStore:
     Raises:
         StudyError: the study was never run, the folder holds another one, or its journal is damaged.
     """
-    _refuse_nothing_there(storage)
-    # A night at work finishes its records itself; where nothing can be written, a torn last record is read over.
-    with suppress(BusyError, NoLocksError, ReadOnlyError), alone(storage.folder):
-        cut_torn_record(journal_of(storage.folder))
-    return StudyStore(storage.folder, storage.name)
+    backend = _begun(storage)
+    backend.tidy()
+    return _opened(storage, backend)
 
 
 def store_for_reading(storage: Storage) -> StudyStore:
@@ -31,15 +27,27 @@ def store_for_reading(storage: Storage) -> StudyStore:
     Raises:
         StudyError: the study was never run, the folder holds another one, or its journal is damaged.
     """
-    _refuse_nothing_there(storage)
-    return StudyStore(storage.folder, storage.name)
+    return _opened(storage, _begun(storage))
 
 
-def _refuse_nothing_there(storage: Storage) -> None:
-    refuse_other_study(storage.folder, storage.name)
-    if not StudyStore.exists(storage.folder):
-        refuse_damage(storage.folder, storage.name)
+def _begun(storage: Storage) -> Backend:
+    backend = backend_of(storage)
+    if not backend.exists():
+        backend.refuse_unusable()
         raise not_run(storage)
+    return backend
+
+
+def _opened(storage: Storage, backend: Backend) -> StudyStore:
+    store = StudyStore(storage.folder, storage.name, backend=backend)
+    bring_results(storage, backend)
+    return store
+
+
+def bring_results(storage: Storage, backend: Backend) -> None:
+    """Have the newest outcome in the study's folder, whichever machine made the proof."""
+    for name in RESULTS:
+        backend.files.bring(storage.folder / name, newest=True)
 
 
 def not_run(storage: Storage, what: str = "this study has not been run yet") -> StudyError:

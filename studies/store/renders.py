@@ -18,6 +18,8 @@ from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.errors import StudyError
+from studies.store.backend import KeptFiles
+from studies.store.journal_backend import FolderFiles
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -28,6 +30,8 @@ FEATURES = "features.safetensors"
 NOTHING = "any picture"
 """Stands among what is lacking where nothing is kept at all."""
 SHEET = "sheet.webp"
+PICTURES = (".webp", ".png")
+"""Endings of the pictures in a folder of renders."""
 
 
 def shots_key(shots: Sequence[Shot]) -> str:
@@ -52,8 +56,15 @@ def kept_folder(folder: Path, key: str, shots: str, file: str) -> Path | None:
 class RenderStore:
     """The study's ``renders`` folder."""
 
-    def __init__(self, folder: Path, stamp: str) -> None:
-        """``stamp`` is text on which pictures depend besides, such as hashes of models; it is part of every path."""
+    def __init__(self, folder: Path, stamp: str, files: KeptFiles | None = None) -> None:
+        """Open the renders of a study.
+
+        Args:
+            folder: of the study.
+            stamp: text on which pictures depend besides, such as hashes of models; it is part of every path.
+            files: what brings files of other machines, and gives them ours; None: there are none.
+        """
+        self._files = files or FolderFiles()
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
     def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
@@ -76,7 +87,7 @@ class RenderStore:
         from scorers.features import Features
 
         path = self.place(candidate, shots) / FEATURES
-        if not path.exists():
+        if not self._files.bring(path):
             return None
         try:
             kept = Features.load(path)
@@ -90,43 +101,66 @@ class RenderStore:
         place = self.place(candidate, shots)
         place.mkdir(parents=True, exist_ok=True)
         features.save(place / FEATURES)
+        for name in (*sorted(path.name for path in place.glob("*") if path.suffix in PICTURES), FEATURES):
+            self._files.share(place / name)
         return place
 
-    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[RgbPicture]) -> None:
-        """Store the pictures, one PNG a shot."""
+    def keep_pictures(
+        self,
+        candidate: Candidate,
+        shots: Sequence[Shot],
+        pictures: Sequence[RgbPicture],
+        places: Sequence[int] | None = None,
+    ) -> None:
+        """Store the pictures, one PNG a shot; of some of the shots alone where their places are given."""
         from PIL import Image
 
         place = self.place(candidate, shots)
         place.mkdir(parents=True, exist_ok=True)
-        for index, picture in enumerate(pictures):
+        for index, picture in zip(range(len(pictures)) if places is None else places, pictures, strict=True):
             with replaced(place / f"{index:03d}.png") as temporary:
                 Image.fromarray(picture).save(temporary)
 
     def pictures(self, candidate: Candidate, shots: Sequence[Shot]) -> list[RgbPicture] | None:
         """The pictures kept by ``keep_pictures``, or None if one is missing or damaged."""
         place = self.place(candidate, shots)
-        pictures = [_kept_picture(place / f"{index:03d}.png") for index in range(len(shots))]
+        pictures = [self._kept_picture(place / f"{index:03d}.png") for index in range(len(shots))]
         whole = [picture for picture in pictures if picture is not None]
         return whole if len(whole) == len(pictures) else None
 
+    def has_pictures(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> bool:
+        """Whether the pictures of some of the shots are kept by themselves, and can be read."""
+        place = self.place(candidate, shots)
+        return all(self._kept_picture(place / f"{index:03d}.png") is not None for index in places)
+
     def has_sheet(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
         """Whether the contact sheet is kept, and can be read."""
-        return _kept_picture(self.place(candidate, shots) / SHEET) is not None
+        return self._kept_picture(self.place(candidate, shots) / SHEET) is not None
 
     def picture(self, candidate: Candidate, shots: Sequence[Shot], index: int) -> RgbPicture | None:
         """One picture as it was kept: by itself, or in the contact sheet; None if it can be read in neither."""
         place = self.place(candidate, shots)
-        if (alone := _kept_picture(place / f"{index:03d}.png")) is not None:
+        if (alone := self._kept_picture(place / f"{index:03d}.png")) is not None:
             return alone
-        sheet = _kept_picture(place / SHEET)
+        sheet = self._kept_picture(place / SHEET)
         return None if sheet is None else _cut(sheet, shots, index)
 
     def shows(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
         """Whether ``picture`` finds every one of them; the contact sheet is read once at most."""
         place = self.place(candidate, shots)
-        in_sheet = [i for i in range(len(shots)) if _kept_picture(place / f"{i:03d}.png") is None]
-        sheet = _kept_picture(place / SHEET) if in_sheet else None
+        in_sheet = [i for i in range(len(shots)) if self._kept_picture(place / f"{i:03d}.png") is None]
+        sheet = self._kept_picture(place / SHEET) if in_sheet else None
         return not in_sheet or (sheet is not None and all(_cut(sheet, shots, i) is not None for i in in_sheet))
+
+    def _kept_picture(self, path: Path) -> RgbPicture | None:
+        """A picture; None where there is none, or where the file is damaged."""
+        if not self._files.bring(path):
+            return None
+        try:
+            return read_picture(path)
+        except StudyError as error:
+            log.info("%s; it is made again where it is needed", error)
+            return None
 
 
 def _cut(sheet: RgbPicture, shots: Sequence[Shot], index: int) -> RgbPicture | None:
@@ -134,14 +168,3 @@ def _cut(sheet: RgbPicture, shots: Sequence[Shot], index: int) -> RgbPicture | N
     width, height = shots[index].picture_size
     picture = cell(sheet, index, len(shots), height, width)
     return picture if picture.shape == (height, width, 3) else None
-
-
-def _kept_picture(path: Path) -> RgbPicture | None:
-    """A picture; None where there is none, or where the file is damaged."""
-    if not path.exists():
-        return None
-    try:
-        return read_picture(path)
-    except StudyError as error:
-        log.info("%s; it is made again where it is needed", error)
-        return None

@@ -1,4 +1,4 @@
-"""A study's Optuna storage: one journal file and one artifact folder inside the study's own folder.
+"""A study's Optuna storage: a journal file and an artifact folder inside the study's own folder, or a database.
 
 Optuna's storage is the one truth about trials: parameters, values, user attributes, artifacts. A trial in work names
 its worker (`workers.py`); one whose worker is gone is failed with the reason "interrupted" and does not count as tried,
@@ -17,14 +17,14 @@ import optuna
 from optuna.artifacts import upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
 from search.suggester import Proposal
-from studies.store.artifact_files import ArtifactFiles
-from studies.store.journal import JournalFile, journal_of, refuse_damage, refuse_other_study
+from studies.store.backend import Backend
+from studies.store.journal_backend import WORKER, JournalBackend
 from studies.store.ledger import Ending, Ledger, have_one_candidate, slots_of, stage_of
 from studies.store.note_keys import WHOLE
 from studies.store.records import INTERRUPTED, SLOTS
@@ -35,14 +35,10 @@ LOST = "lost"
 """Key of how often a trial's candidate was in work when its worker ended without a message."""
 ATTEMPTS = 3
 """The most times that a candidate is tried when its worker ends: then the candidate may be the cause."""
-WORKER = "worker"
-"""Key of a trial's worker."""
 GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
 """Reason of a trial whose candidate was lost too often."""
 NAME = "name"
 """Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
-ARTIFACTS = "artifacts"
-"""The folder, within a study's, of the trials' pictures."""
 ARTIFACT = "artifacts:"
 """How Optuna's attribute of a trial begins that names one of its pictures."""
 
@@ -55,27 +51,25 @@ def _optuna_name(name: str, rescored: int) -> str:
 class StudyStore:
     """The Optuna study of a study folder, and its artifacts."""
 
-    def __init__(self, folder: Path, name: str, *, rescored: int | None = None) -> None:
+    def __init__(self, folder: Path, name: str, *, rescored: int | None = None, backend: Backend | None = None) -> None:
         """Open, or create where no other process does at the same time.
 
         Args:
             folder: of the study.
             name: of the study.
             rescored: which of its scorings, 0 being the first; None: the newest that is whole.
+            backend: what keeps it; None: the journal in its folder.
 
         Raises:
-            StudyError: the journal is damaged, or another study's.
+            StudyError: the journal is damaged, or another study's; the database cannot be used.
         """
-        refuse_damage(folder, name)
-        refuse_other_study(folder, name)
+        self.backend = backend or JournalBackend(folder, name)
+        self.backend.refuse_unusable()
         self.folder = folder
         self.name = name
-        artifacts = folder / ARTIFACTS
-        artifacts.mkdir(parents=True, exist_ok=True)
-        self.artifacts = ArtifactFiles(artifacts)
-        self._journal = JournalFile(journal_of(folder))
+        self.artifacts = self.backend.artifacts
         self._ledger = Ledger()
-        self.storage = JournalStorage(self._journal)
+        self.storage = self.backend.storage
         sampler = optuna.samplers.RandomSampler(seed=0)  # never asked: every trial carries its point
         known = self.storage.get_all_studies()  # reading must not write
         self.rescored = self.newest_scoring() if rescored is None else rescored
@@ -100,7 +94,7 @@ class StudyStore:
         title = _optuna_name(self.name, self.rescored + 1)
         if title in optuna.get_all_study_names(self.storage):
             optuna.delete_study(study_name=title, storage=self.storage)
-        return StudyStore(self.folder, self.name, rescored=self.rescored + 1)
+        return StudyStore(self.folder, self.name, rescored=self.rescored + 1, backend=self.backend)
 
     def copy(self, trial: FrozenTrial, value: float | None, attributes: Mapping[str, Any]) -> Trial:
         """Add a finished trial with other scores; its number and its pictures stay.
@@ -134,11 +128,6 @@ class StudyStore:
         """The study's number in its storage, as the dashboard's addresses have it."""
         return self.study._study_id  # pyright: ignore[reportPrivateUsage] - Optuna has no public name for it
 
-    @staticmethod
-    def exists(folder: Path) -> bool:
-        """Whether a study was ever started in the folder."""
-        return journal_of(folder).exists()
-
     @property
     def ledger(self) -> Ledger:
         """What is known of the trials, as of now."""
@@ -148,34 +137,42 @@ class StudyStore:
         """Let `history` tell already how a trial in work will end, which is written later."""
         self._ledger.endings[trial.number] = ending
 
-    def reap(self, alive: Container[str] = ()) -> int:
+    def reap(self, alive: Container[str] | None = None) -> int:
         """Fail the trials in work whose workers are gone; returns how many. Only in one's turn.
 
         A candidate that was in work too often when its worker ended is given up, which its trial's reason says.
 
         Args:
-            alive: names of the workers whose trials are left alone; none: nobody else is at work.
+            alive: names of the workers whose trials are left alone; None: nobody else is at work.
         """
         ledger = self.ledger
-        stale = [trial for trial in ledger.in_work() if trial.user_attrs.get(WORKER, "") not in alive]
+        stale = ledger.in_work()
+        if alive is not None:
+            stale = self.backend.lost(self.number, stale, alive)
         lost = [one for one in ledger.trials if one.state.is_finished() and LOST in one.user_attrs] if stale else []
         for trial in stale:
             times = sum(have_one_candidate(one, trial) for one in lost) + 1
             self._end(trial, INTERRUPTED if times < ATTEMPTS else GIVEN_UP, {LOST: times})
         return len(stale)
 
-    def interrupt(self, worker: str) -> None:
-        """Mark what a worker has in work as cut short: its candidate is taken up again."""
+    def interrupt(self, worker: str, *, ending: bool = True) -> None:
+        """Mark what a worker has in work as cut short: its candidate is taken up again.
+
+        Args:
+            worker: its name.
+            ending: also what was `expect`ed to end, and is being written.
+        """
         for trial in self.in_work():
-            if trial.user_attrs.get(WORKER) == worker:
+            if trial.user_attrs.get(WORKER) == worker and (ending or trial.number not in self._ledger.endings):
                 self._end(trial, INTERRUPTED, {})
 
     def _end(self, trial: FrozenTrial, reason: str, attributes: Mapping[str, Any]) -> None:
         number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - the storage's own API asks for it
         self._ledger.endings.pop(trial.number, None)
-        for key, value in {**attributes, "reason": reason}.items():
-            self.storage.set_trial_user_attr(number, key, value)
-        self.storage.set_trial_state_values(number, TrialState.FAIL)
+        with suppress(UpdateFinishedTrialError):  # its worker has ended it meanwhile
+            for key, value in {**attributes, "reason": reason}.items():
+                self.storage.set_trial_user_attr(number, key, value)
+            self.storage.set_trial_state_values(number, TrialState.FAIL)
 
     def in_work(self) -> list[FrozenTrial]:
         """Every trial that was begun and has not ended, in order."""
@@ -209,19 +206,28 @@ class StudyStore:
             distributions=dict(distributions),
             user_attrs={NAME: name, "stage": proposal.stage, SLOTS: list(proposal.slots), WORKER: worker},
         )
-        return Trial(self.study, self.storage.create_new_trial(self.number, trial))
+        number = self.storage.create_new_trial(self.number, trial)
+        self.backend.begun(number)
+        return Trial(self.study, number)
 
     @contextmanager
     def one_write(self) -> Generator[None]:
-        """Write all that this thread says of trials in the block at once, at its end: all of it, or none."""
-        with self._journal.one_write():
+        """Write all that this thread says of trials in the block at once, at its end: all of it, or none.
+
+        A database writes each by itself. A trial that another worker took for lost and ended is left as it is.
+        """
+        with self.backend.one_write():
             yield
+
+    def complete(self, trial: Trial, value: float) -> None:
+        """End a trial with its value."""
+        self.study.tell(trial, value, skip_if_finished=True)
 
     def fail(self, trial: Trial, reason: str) -> None:
         """End a trial without a value, for a reason that is kept with it."""
         with self.one_write():
             trial.set_user_attr("reason", reason)
-            self.study.tell(trial, state=TrialState.FAIL)
+            self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def attach(self, owner: Trial | optuna.Study, picture: Path) -> str:
         """Store a picture as an artifact of a trial in work, or of the study; returns the artifact's id."""
@@ -238,7 +244,7 @@ class StudyStore:
         paths = list[Path]()
         for one in kept:
             with suppress(ArtifactNotFound):
-                paths.append(self.artifacts.path(str(one["artifact_id"])))
+                paths.append(self.backend.picture(str(one["artifact_id"])))
         return paths
 
     def note(self, key: str, value: Any) -> None:

@@ -42,6 +42,8 @@ def across(parts: Mapping[str, Any]) -> list[Problem]:
         problems += _two_vaes(parts["render"], parts["space"])
     if "render" in parts:
         problems += _hires_problems(parts["render"])
+    if "study" in parts:
+        problems += _half_a_place(parts["study"])
     target: TargetTable | None = parts.get("target")
     if target is not None and target.unlike is not None and target.like is None:
         what = "means nothing without like"
@@ -62,6 +64,18 @@ def _same_files(models: ModelsTable) -> Iterator[Problem]:
             what = f"is the same file as {first[path]}"
             yield Problem(place=("models", letter), what=what, seen=path, remedy="name different checkpoints")
         first.setdefault(path, letter)
+
+
+def _half_a_place(study: StudyTable) -> Iterator[Problem]:
+    """A database without a place for pictures that all machines reach, or such a place without a database."""
+    if study.storage and not study.artifacts:
+        what = "needs artifacts: pictures and features are not kept in the database, and other machines need them too"
+        remedy = 'add artifacts = "s3://bucket/prefix", or the folder that all machines share'
+        yield Problem(place=("study", "storage"), what=what, remedy=remedy)
+    if study.artifacts and not study.storage:
+        what = "is for studies over several machines, and this one keeps everything in its folder"
+        remedy = "leave it out, or add storage"
+        yield Problem(place=("study", "artifacts"), what=what, seen=study.artifacts, remedy=remedy)
 
 
 def _two_vaes(render: RenderTable, space: SpaceTable) -> Iterator[Problem]:

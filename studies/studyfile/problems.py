@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from engine.errors import MISSING, Place, Problem, did_you_mean, value_text
+from studies.studyfile.passwords import without_password
 
 OWN_ERROR = "recipe_search"
 """Type of the errors that our own validators raise; their context holds the `problems`."""
@@ -76,7 +77,7 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
     remedy = _example(owner, field, place)
     if kind == "extra_forbidden":
         remedy = did_you_mean(str(loc[-1]), list(_fields(owner)) if owner else [])
-        yield Problem(place=place, what="unknown key", seen=details["input"], remedy=remedy)
+        yield Problem(place=place, what="unknown key", seen=_shown(details["input"]), remedy=remedy)
     elif (
         kind == "list_type" and isinstance(details["input"], dict) and field is not None and _model_in(field.annotation)
     ):
@@ -87,12 +88,19 @@ def _in_our_words(model: type[BaseModel], details: ErrorDetails, base: Place) ->
         yield from (_seen(problem.under(*place), details["input"]) for problem in context["problems"])
     else:
         what = "must be a number" if _is_nan(details["input"]) else _what(kind, context, details["msg"])
-        yield Problem(place=place, what=what, seen=details["input"], remedy=remedy)
+        yield Problem(place=place, what=what, seen=_shown(details["input"]), remedy=remedy)
+
+
+def _shown(value: object) -> object:
+    """A value as messages show it: one that is an address, without its password."""
+    if isinstance(value, list):
+        return [_shown(entry) for entry in cast("list[object]", value)]
+    return without_password(value) if isinstance(value, str) else value
 
 
 def _seen(problem: Problem, value: object) -> Problem:
     """The problem with the value of its key, if it has none of its own."""
-    return replace(problem, seen=value) if problem.seen is MISSING else problem
+    return replace(problem, seen=_shown(value)) if problem.seen is MISSING else problem
 
 
 def _what(kind: str, context: dict[str, Any], message: str) -> str:

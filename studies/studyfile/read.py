@@ -26,9 +26,11 @@ from studies.studyfile.crosschecks import (
     path_from,
     upscaler_problems,
 )
+from studies.studyfile.earlier import earlier_place
+from studies.studyfile.places import S3
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
-from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTables, TargetTable
+from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
 from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
@@ -51,7 +53,8 @@ def read_study_file(path: Path) -> StudySpec:
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
-    plan = _plan(parts["search"], space, path.parent, problems) if space and "search" in parts else None
+    folder = _folder(parts["study"], path.parent) if "study" in parts else path.parent
+    plan = _plan(parts["search"], space, path.parent, folder, problems) if space and "search" in parts else None
     if "study" in parts and "target" in parts:
         problems.extend(folder_problems(parts["study"], parts["target"], path.parent))
     if problems:
@@ -94,7 +97,7 @@ def _absent(name: str) -> str:
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
     return StudySpec(
-        storage=Storage(file=file, name=study.name, folder=path_from(here, study.folder or f"runs/{study.name}")),
+        storage=_storage(study, file),
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -108,9 +111,21 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             racing=tables.search.racing,
             finalists=tables.search.finalists,
             simplify=tables.search.simplify,
+            begin=tuple(tables.search.begin),
+            earlier=earlier_place(tables.search.begin, here),
         ),
         scoring=_scoring(tables.scorers, here),
         notify=tuple(study.notify),
+    )
+
+
+def _storage(study: StudyTable, file: Path) -> Storage:
+    folder = path_from(file.parent, study.folder or f"runs/{study.name}")
+    artifacts = study.artifacts or ""
+    if artifacts and not artifacts.startswith(S3):
+        artifacts = str(path_from(file.parent, artifacts))
+    return Storage(
+        file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts, keep=study.keep or None
     )
 
 
@@ -151,6 +166,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             vae_precision=device.vae_precision,
         ),
         speed=device.speed,
+        hang_s=None if device.hung_after is None else 60 * device.hung_after,
     )
 
 
@@ -178,7 +194,12 @@ def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
     return EncoderFiles(config=config, weights=path_from(here, table.weights))
 
 
-def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> SearchPlan:
+def _folder(study: StudyTable, here: Path) -> Path:
+    """Where everything of the study is kept."""
+    return path_from(here, study.folder or f"runs/{study.name}")
+
+
+def _plan(table: SearchTable, space: Space, here: Path, folder: Path, problems: Problems) -> SearchPlan:
     """Return the plan of the search; what is wrong is added to the problems."""
     plan = SearchPlan(
         groups=table.groups,
@@ -192,4 +213,4 @@ def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> S
         sampler=table.sampler,
         options=table.options,
     )
-    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, problems=problems)
+    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, folder=folder, problems=problems)

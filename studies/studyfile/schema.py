@@ -20,6 +20,7 @@ from search.plan import SAMPLERS as PROPOSERS
 from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
+from studies.studyfile.places import artifacts_place, database_url
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
@@ -62,6 +63,20 @@ class StudyTable(StudyFileTable):
     """Another seed makes another search."""
     folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
+    storage: Annotated[str, AfterValidator(database_url)] | None = Field(
+        default=None, examples=["postgresql+psycopg://me@server/recipes"]
+    )
+    """A PostgreSQL database that keeps the trials, for several machines; without it, a journal in the folder."""
+    artifacts: Annotated[str, AfterValidator(artifacts_place)] | None = Field(
+        default=None, examples=["s3://bucket/prefix"]
+    )
+    """Where pictures and features are kept for all machines: `s3://bucket/prefix`, or a shared folder."""
+    keep: Annotated[int, BeforeValidator(checks.kept_trials)] = Field(
+        default=0,
+        examples=["best"],
+        json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
+    )
+    """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
     notify: Annotated[list[str], BeforeValidator(checks.command)] = Field(
         default=[],
         examples=[["notify-send", "night ended"], "notify-send"],
@@ -234,8 +249,12 @@ class SearchTable(StudyFileTable):
         json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
     """Pictures per trial; `auto`: as many as the measured noise asks for."""
-    begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
-    """Recipes to try first: presets, rows of weights, or recipe files."""
+    begin: Annotated[list[FilledText], BeforeValidator(checks.listed)] = Field(
+        default=[],
+        examples=[["GRAD_V", "mine.toml"], "mine.toml"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """Recipes to try first: presets, rows of weights, recipe files, or `study:PATH`, a finished study of the models."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
@@ -309,6 +328,12 @@ class DeviceTable(StudyFileTable):
     """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 if memory is too short for that."""
     speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
     """How the UNet is called: `eager`, as it is; `compile`, compiled, on a GPU recorded too; `auto` is `eager`."""
+    hung_after: Annotated[float | None, BeforeValidator(checks.minutes_of_silence)] = Field(
+        default=None,
+        examples=[30],
+        json_schema_extra={"accepts": f'`"{AUTO}"`, or number from 0 to 10000', "default": AUTO},
+    )
+    """Minutes without a step after which a night takes its work for hung, and begins again; 0: never."""
 
 
 class StudyTables(StudyFileTable):

@@ -44,6 +44,12 @@ class Storage:
     name: str
     folder: Path
     """Where everything of the study is kept; may not exist yet."""
+    url: str = ""
+    """The database that keeps the trials, without a password; "": the journal in the folder."""
+    artifacts: str = ""
+    """Where pictures and features are kept for all machines: an address of S3, or a path; with ``url`` only."""
+    keep: int | None = None
+    """How many of the best trials keep their pictures; None: all trials do."""
 
     @property
     def hashes(self) -> Path:
@@ -108,6 +114,8 @@ class Rendering:
     """What lies where while pictures are made."""
     speed: str = "auto"
     """How the UNet is called: auto, eager or compile."""
+    hang_s: float | None = None
+    """Seconds without a step after which work is taken for hung; None: by what was usual; 0: never."""
     device_sharers: int = 1
     """Workers that share the device, this one among them."""
     ram_sharers: int = 1
@@ -244,6 +252,10 @@ class SearchSettings:
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
+    begin: tuple[str, ...] = ()
+    """What the study begins with, as its file names it."""
+    earlier: Path | None = None
+    """The study file or folder of a finished study whose trials guide this one."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""

@@ -223,6 +223,30 @@ def shots_per_trial(value: object) -> object:
     raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
 
 
+KEPT_BEST = 50
+"""How many of the best trials keep their pictures where `keep` is "best"."""
+
+
+def kept_trials(value: object) -> object:
+    """Turn `all` into 0 and `best` into its number, and accept numbers of trials."""
+    if value == "all":
+        return 0
+    if value == "best":
+        return KEPT_BEST
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise own_error('must be "all", "best" or a whole number from 1 on', "write for example keep = 50")
+
+
+def minutes_of_silence(value: object) -> object:
+    """Turn `auto` into None, and accept minutes."""
+    if value == "auto":
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10_000:
+        return float(value)
+    raise own_error('must be "auto" or minutes from 0 to 10000', "write for example hung_after = 30")
+
+
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     """Accept options of the table's `sampler`."""
     from search.samplers.by_name import options_problem

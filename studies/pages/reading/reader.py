@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +17,19 @@ from studies.night.fingerprint import SURROUNDINGS
 from studies.night.noise import suggester_of
 from studies.pages.reading.snapshot import Snapshot, StudyState
 from studies.pages.reading.trials import shown_trials
+from studies.store.backend import Backend
+from studies.store.backends import backend_of
 from studies.store.journal import journal_of, studies_in
 from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
+from studies.store.opening import bring_results
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, read_pins
 from studies.store.requests import is_asked
 from studies.store.storage import StudyStore
-from studies.store.workers import at_work
 from studies.studyfile.read import read_study_file
 
 if TYPE_CHECKING:
-    from studies.studyfile.spec import StudySpec
+    from studies.studyfile.spec import Storage, StudySpec
 
 WORKERS_SEEN_S = 2.0
 """Seconds for which it is taken that the same workers are at work."""
@@ -45,8 +48,9 @@ class StudyReader:
         self.file = file
         self._lock = threading.Lock()
         self._spec: tuple[Signature, StudySpec] | None = None
+        self._backend: tuple[Storage, Backend] | None = None
         self._store: tuple[tuple[int, int], StudyStore] | None = None
-        self._snapshot: tuple[Signature, frozenset[str], Snapshot] | None = None
+        self._snapshot: tuple[Hashable, frozenset[str], Snapshot] | None = None
         self._workers: tuple[float, frozenset[str]] = (-1.0, frozenset())
 
     def spec(self) -> StudySpec:
@@ -73,8 +77,8 @@ class StudyReader:
         """
         with self._lock:
             spec = self.spec()
-            workers = self._workers_now(spec.storage.folder)
-            now = _signature(_files_of(self.file, spec.storage.folder))
+            workers = self._workers_now(spec.storage)
+            now = self._now(spec.storage)
             if self._snapshot is None or self._snapshot[:2] != (now, workers):
                 self._snapshot = (now, workers, replace(self._made(spec, workers), mark=_mark(now, workers)))
             return self._snapshot[2]
@@ -85,13 +89,23 @@ class StudyReader:
         Raises:
             StudyError: the study file has mistakes.
         """
-        folder = self.spec().storage.folder
-        return _mark(_signature(_files_of(self.file, folder)), self._workers_now(folder))
+        storage = self.spec().storage
+        return _mark(self._now(storage), self._workers_now(storage))
 
-    def _workers_now(self, folder: Path) -> frozenset[str]:
+    def _now(self, storage: Storage) -> Hashable:
+        """What is another one whenever anything of the study has changed."""
+        return _signature(_files_of(self.file, storage.folder)), self._kept_in(storage).mark()
+
+    def _kept_in(self, storage: Storage) -> Backend:
+        if self._backend is None or self._backend[0] != storage:
+            self._backend = (storage, backend_of(storage))
+            self._store = None
+        return self._backend[1]
+
+    def _workers_now(self, storage: Storage) -> frozenset[str]:
         seen, workers = self._workers
         if time.monotonic() - seen > WORKERS_SEEN_S or seen < 0:
-            workers = at_work(folder)
+            workers = self._kept_in(storage).at_work()
             self._workers = (time.monotonic(), workers)
         return workers
 
@@ -102,7 +116,7 @@ class StudyReader:
             outcome = _outcome(folder, name)
         with problems.collecting():
             pins = tuple(read_pins(folder, name))
-        store = self._opened(folder, name)
+        store = self._opened(spec.storage)
         suggester = suggester_of(spec.search, spec.shots, store) if store else spec.search.suggester()
         snapshot = Snapshot(
             spec=spec,
@@ -119,23 +133,32 @@ class StudyReader:
         )
         return replace(snapshot, state=_state(snapshot))
 
-    def _opened(self, folder: Path, name: str) -> StudyStore | None:
+    def _opened(self, storage: Storage) -> StudyStore | None:
         """The study's storage, opened once; again where its journal is another file, or a rescoring was sealed."""
-        journal = journal_of(folder)
-        if not journal.exists() or name not in studies_in(folder):
+        folder, name = storage.folder, storage.name
+        if not self._kept_in(storage).exists() or (not storage.url and name not in studies_in(folder)):
             return None
-        status = journal.stat()
-        if self._store is not None and self._store[0][0] == status.st_ino and status.st_size >= self._store[0][1]:
+        inode, size = (0, 0) if storage.url else _inode_and_size(journal_of(folder))
+        if self._store is not None and self._store[0][0] == inode and size >= self._store[0][1]:
             store = self._store[1]
             if store.rescored == store.newest_scoring():
-                self._store = ((status.st_ino, status.st_size), store)
+                self._store = ((inode, size), store)
                 return store
-        self._store = ((status.st_ino, status.st_size), StudyStore(folder, name))
+        if self._store is not None:
+            self._backend = (storage, backend_of(storage))
+        backend = self._kept_in(storage)
+        self._store = ((inode, size), StudyStore(folder, name, backend=backend))
+        bring_results(storage, backend)
         return self._store[1]
 
 
+def _inode_and_size(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size
+
+
 def _files_of(file: Path, folder: Path) -> list[Path]:
-    files = ("journal.log", "outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
+    files = ("outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
     return [file, *(folder / name for name in (*files, "pins", "exports"))]
 
 
@@ -150,7 +173,7 @@ def _signature(paths: list[Path]) -> Signature:
     return tuple(map(one, paths))
 
 
-def _mark(signature: Signature, workers: frozenset[str]) -> str:
+def _mark(signature: Hashable, workers: frozenset[str]) -> str:
     return hashlib.sha256(repr((signature, sorted(workers))).encode()).hexdigest()[:16]
 
 

@@ -27,6 +27,7 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
 from studies.cli.main import main
 from studies.night.night import PROVED, Night
+from studies.store.journal import journal_of
 from studies.store.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, LOST, StudyStore
 from studies.store.workers import at_work, held
@@ -72,7 +73,7 @@ def until(what: Callable[[], object], seconds: float = 120) -> None:
 
 
 def all_trials(spec: StudySpec) -> list[FrozenTrial]:
-    known = StudyStore.exists(spec.storage.folder) and b"\n" in (spec.storage.folder / "journal.log").read_bytes()
+    known = journal_of(spec.storage.folder).exists() and b"\n" in (spec.storage.folder / "journal.log").read_bytes()
     return StudyStore(spec.storage.folder, spec.storage.name).study.get_trials(deepcopy=False) if known else []
 
 

@@ -18,8 +18,9 @@ from PIL import Image
 from search.plan import FLAT_RATIOS, STAGES
 from search.samplers.optuna_samplers import distributions
 from studies.drawing import sheets
+from studies.store.journal_backend import ARTIFACTS
 from studies.store.records import INFEASIBLE, SLOTS
-from studies.store.storage import ARTIFACT, ARTIFACTS, WORKER, StudyStore
+from studies.store.storage import ARTIFACT, WORKER, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.study_text import STUDY, write_study

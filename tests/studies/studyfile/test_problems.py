@@ -73,6 +73,12 @@ def test_missing_files_are_told_with_the_other_problems(tmp_path: Path) -> None:
             ["study.name: is missing", 'study.nmae: unknown key ("mix"); did you mean name?'],
         ),
         ('name = "mix"', 'name = "a/b"', ['study.name: is not a name for a folder ("a/b")']),
+        ("[study]", '[study]\nstorage = "sqlite:///a.db"', ["study.storage: is a file that only the processes of one"]),
+        ("[study]", '[study]\nstorage = "mysql://me@host/a"', ["study.storage: is no PostgreSQL database"]),
+        ("[study]", '[study]\nstorage = "postgresql://host"', ["study.storage: names no database"]),
+        ("[study]", '[study]\nstorage = "postgresql://host/a"', ["study.storage: needs artifacts"]),
+        ("[study]", '[study]\nartifacts = "shared"', ["study.artifacts: is for studies over several machines"]),
+        ("[study]", '[study]\nartifacts = "gs://a/b"', ["study.artifacts: is no address of a bucket"]),
         (
             "[models]",
             "[model]",
@@ -305,3 +311,27 @@ def test_recipes_to_begin_with_are_told_with_their_files(tmp_path: Path) -> None
     assert len(lines) == len(bad) + 2
     assert any('models: is ["A", 1]; write' in line for line in bad)
     assert any("mode: is true; write" in line for line in bad)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'storage = "postgresql+psycopg://me:s3cret@host/a"',
+        'storage = "postgresql://me:s3/cr@et@host/a"',
+        'storage = "postgresql://host/a?user=me&password=s3cret"',
+        'storage = ["postgresql://me:s3cret@host/a"]',
+        'strage = "postgresql://me:s3cret@host/a"',
+        'artifacts = "https://me:s3cret@host/a"',
+    ],
+)
+def test_no_message_shows_a_password(tmp_path: Path, line: str) -> None:
+    told = " ".join(problems(tmp_path, STUDY.replace("[study]\n", f"[study]\n{line}\n")))
+    assert told
+    assert "s3" not in told.replace("s3://", "")
+
+
+def test_a_password_in_the_study_file_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    text = STUDY.replace("[study]\n", '[study]\nstorage = "postgresql://me:s3cret@host/a"\nartifacts = "shared"\n')
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("study.storage: holds a password")
+    assert told.endswith("put it into ~/.pgpass (or the file that PGPASSFILE names), or into PGPASSWORD")

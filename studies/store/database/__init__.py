@@ -1,0 +1,1 @@
+"""A study over several machines: trials in PostgreSQL, pictures and features in an object storage or a folder."""
