@@ -12,6 +12,7 @@ import click
 
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.export import export, export_recipe
+from studies.cli.fork import fork
 from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
@@ -232,6 +233,7 @@ def doctor(folder: Path | None) -> None:
 
 
 main.add_command(export)
+main.add_command(fork)
 main.add_command(init)
 main.add_command(pause)
 main.add_command(pick)

@@ -24,6 +24,7 @@ from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.proof_time import draw_baselines, proof_needs
+from studies.night.searched import note_search
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
@@ -137,6 +138,7 @@ class Night:
         with worker.turn():
             store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            note_search(store, self.spec.search)
             self.spec = with_earlier_study(self.spec, store, models)
             schedule = self._begun(store, worker)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+FORKED = "forked"
+"""Which study the first trials come from, where they do not come from this one."""
 INPUTS = "inputs"
 """Hashes and texts of everything that scores depend on, by name."""
 NIGHT = "night"
