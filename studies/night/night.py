@@ -10,6 +10,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from studies.inputs.models import model_hashes
+from studies.joining.published import publish_inputs
 from studies.limits.account import NightAccount, keep_account
 from studies.limits.deadline import Clock, NightLimits
 from studies.limits.disk import disk_errors_named, proved_bytes, trial_bytes
@@ -141,6 +142,7 @@ class Night:
             note_search(store, self.spec.search)
             self.spec = with_earlier_study(self.spec, store, models)
             schedule = self._begun(store, worker)
+        publish_inputs(self.spec, store, models)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
         self._foresee(workshop, store, schedule)
         self._calibrate(workshop, store, keeper, schedule)
