@@ -127,13 +127,11 @@ class DatabaseBackend:
         self._refuse_unreachable()
         try:
             with self._locks.held("tables"):  # two that make them at the same time get in each other's way
-                opened = SharedStorage.open(
+                return SharedStorage.open(
                     self._spec.url, self._patience, beat_s=BEAT_S, grace_s=GRACE_S, pool_pre_ping=True, **self._options
                 )
         except (exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             raise self._unusable(error) from error
-        weakref.finalize(self, opened.close)
-        return opened
 
     def _refuse_unreachable(self) -> None:
         """Ask once, without waiting: an address with a mistake in it never answers."""

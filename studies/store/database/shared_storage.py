@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -101,6 +102,7 @@ class SharedStorage(_CachedStorage):
         """Wrap an open storage."""
         super().__init__(cast("RDBStorage", PatientDatabase(inner, patience)))
         self._engine = inner.engine
+        weakref.finalize(self, inner.engine.dispose)  # who reads trials may have nothing but them and this
         self._patience = patience
         self._just_begun: dict[int, FrozenTrial] = {}
         self._gathered = threading.local()
@@ -134,10 +136,6 @@ class SharedStorage(_CachedStorage):
                 return connection.execute(text(statement), values).scalar()
 
         return self._patience.call(ask)
-
-    def close(self) -> None:
-        """Close all connections that nobody uses."""
-        self._engine.dispose()
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial; the template's parameters become one attribute."""
