@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -246,6 +246,13 @@ class Engine:
                 came out broken: see ``Renderer.render``.
         """
         return self._built_renderer().render(shots, progress=progress)
+
+    def on_step(self, call: Callable[[], None]) -> None:
+        """Have something called at every step of denoising from now on, such as a watchdog's beat.
+
+        On a GPU a step is begun then, not done: a device that hangs stops the steps that come later.
+        """
+        self._renderer.denoiser.on_step = call
 
     @property
     def weights(self) -> LiveWeights:

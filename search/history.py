@@ -20,8 +20,8 @@ class TrialRecord:
     """What the search knows of one trial, completed or still running.
 
     A trial without a value used up its place in the plan. A failed one (a crash, no memory) says nothing about its
-    recipe and is no observation; an infeasible one (broken pictures) counts as the worst value seen. One that still
-    runs elsewhere is recorded as if it had failed, so that nobody else tries the same.
+    recipe; an infeasible one (broken pictures) says nothing of the objective either, only where pictures break. One
+    that still runs elsewhere is recorded as if it had failed, so that nobody else tries the same.
 
     Raises:
         SearchError: the value or its standard error is not finite; write None, never a made-up number.

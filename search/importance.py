@@ -180,18 +180,22 @@ def importance(
         course=tuple(_course(state.trials, model, factor)),
         scores=scores,
         used=len(observations.values),
-        known=sum(trial.value is not None or trial.infeasible for trial in history),
+        known=sum(trial.value is not None for trial in history),
     )
 
 
 def newest_of_each_stage(history: Sequence[TrialRecord], most: int) -> tuple[TrialRecord, ...]:
     """Return the newest trials of every stage that say something, at most so many, in shares as equal as can be.
 
-    A stage with fewer than its share leaves the rest to the others.
+    A stage with fewer than its share leaves the rest to the others. As many infeasible ones may come on top.
     """
-    known = [trial for trial in in_order(history) if trial.value is not None or trial.infeasible]
-    by_stage = [[trial for trial in known if stage_of(trial) == stage] for stage in STAGES]
-    return in_order(newest_of_each(by_stage, most))
+    valued = [trial for trial in in_order(history) if trial.value is not None]
+    broken = [trial for trial in in_order(history) if trial.infeasible]
+    chosen = [
+        newest_of_each([[trial for trial in known if stage_of(trial) == stage] for stage in STAGES], most)
+        for known in (valued, broken)
+    ]
+    return in_order(chosen[0] + chosen[1])
 
 
 class _Slices:

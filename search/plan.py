@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from engine.errors import Problems, counted
 from search.errors import SearchError
+from search.history import TrialRecord
 
 Stage = Literal["flat", "groups", "blocks", "self", "adjust", "refine"]
 """One part of a search, which moves knobs of some kinds."""
@@ -32,6 +33,20 @@ class InitialRecipe:
 
     label: str
     point: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierStudy:
+    """A finished study of the same models or of siblings, which guides a new one: see `search.transfer`."""
+
+    label: str
+    """What messages call it."""
+    trials: tuple[TrialRecord, ...]
+    """Its trials, as points of the new study's space."""
+
+    def __hash__(self) -> int:
+        """Return a hash without the trials, which would take longest."""
+        return hash((self.label, len(self.trials)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +80,8 @@ class SearchPlan:
     """Recipes to try in stage `flat`: presets, or where somebody else's search ended."""
     start: InitialRecipe | None = None
     """Where the stage after `flat` starts, whatever `flat` found; tried in `flat` too."""
+    earlier: EarlierStudy | None = None
+    """A finished study whose trials guide the surrogate."""
     patience: int = 24
     """A stage ends when so many trials have not made the recommended recipe better; 0: it uses all its trials."""
     gain: float = 0.1

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, variance
 from types import MappingProxyType
 
 from engine.errors import Problems
 from search.errors import SearchError
-from search.history import Slots
+from search.history import Slots, TrialRecord
 from search.plan import STAGES, Stage
 
 NOISE_AIM = 0.1
@@ -26,6 +27,10 @@ On made-up landscapes four times as many trials with twice the noise came closer
 """
 FEWEST_SHOTS = 4
 """Shots that a trial draws at least; with fewer, the search overfits to single pictures."""
+MOST_SHOTS = 16
+"""Shots that a trial draws at most where their number follows from the noise: more trials tell more than more shots."""
+LAST = 16
+"""By how many of the last trials of a stage it is decided how many shots the next one draws."""
 STAGE_SHARES: Mapping[Stage, float] = MappingProxyType(
     {"flat": 1.0, "groups": 1.0, "blocks": 1.0, "self": 1.0, "adjust": 1.0, "refine": 2.0}
 )
@@ -90,6 +95,9 @@ def measure_noise(values: Sequence[Sequence[float]]) -> ObservationNoise:
 def shots_per_trial(noise: ObservationNoise, available: int) -> int:
     """Return how many shots a trial should draw: enough for its noise to be small beside what recipes differ by.
 
+    At most `MOST_SHOTS`: of as many pictures more trials tell more, where they draw others of the shots
+    (`tests/benchmarks/RESULTS.md`).
+
     Args:
         noise: of one shot.
         available: shots that the study has; never more than these.
@@ -100,9 +108,9 @@ def shots_per_trial(noise: ObservationNoise, available: int) -> int:
     if available < 1:
         raise SearchError("there are no shots", remedy="add a prompt")
     if noise.between <= 0:
-        return available
+        return min(MOST_SHOTS, available)
     enough = math.ceil((noise.paired / (NOISE_AIM * noise.between)) ** 2)
-    return min(max(enough, FEWEST_SHOTS), available)
+    return min(max(enough, FEWEST_SHOTS), MOST_SHOTS, available)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +133,10 @@ class ShotRotation:
     """Whether the window may move beyond the study's shots: place `n` is shot `n % shots` again, from other noise."""
     order: tuple[int, ...] = ()
     """The places in the order in which windows take them; empty: as they come. See `spread_order`."""
+    moving: bool = False
+    """Whether every trial of a stage draws the next shots; else they all draw the same. Stage `flat` always does."""
+    fewest: int = 0
+    """Fewest shots of a trial where differences are large against the noise; 0: all trials of a stage draw as many."""
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -138,15 +150,27 @@ class ShotRotation:
             problems.add((), f"order = {list(self.order)} is not the places 0 to {self.shots - 1}, each once")
         problems.raise_as(SearchError, "the rotation of shots")
 
-    def slots(self, stage: Stage) -> Slots:
-        """Return the places of a stage's shots, in order; empty: all of them."""
+    def slots(self, stage: Stage, trials: Sequence[TrialRecord] = ()) -> Slots:
+        """Return the places of the shots of a stage's next trial, in order; empty: all of them.
+
+        Args:
+            stage: that draws them.
+            trials: those of the stage so far.
+        """
         if not self.per_trial or (self.per_trial == self.shots and not self.fresh):
             return ()
         windows: list[Stage] = [one for one in STAGES if one not in SHARED_WINDOWS]
         before = windows[: windows.index(SHARED_WINDOWS.get(stage, stage))]
-        first = sum(self._count(one) for one in before)
-        places = [self._place(number) for number in range(first, first + self._count(stage))]
+        first, count = sum(self._count(one) for one in before), self._count(stage)
+        if self.moving and stage != "flat":
+            first += sum(len(one.slots) for one in trials)
+            count = self._count_now(count, trials)
+        places = [self._place(number) for number in range(first, first + count)]
         return tuple(places) if self.fresh else tuple(sorted(place % self.shots for place in places))
+
+    def _count_now(self, count: int, trials: Sequence[TrialRecord]) -> int:
+        """Return how many shots the next trial draws, of as many as trials of its stage usually draw."""
+        return shots_now(trials, self.fewest, count) if 0 < self.fewest < count else count
 
     def _place(self, number: int) -> int:
         """The place that windows take as number 0, 1, ..."""
@@ -156,6 +180,29 @@ class ShotRotation:
     def _count(self, stage: Stage) -> int:
         count = round(STAGE_SHARES[stage] * self.per_trial)
         return count if self.fresh else min(count, self.shots)
+
+
+def shots_now(trials: Sequence[TrialRecord], fewest: int, most: int) -> int:
+    """Return how many shots the next trial draws: few while differences are large against the noise.
+
+    As many as make the noise of a trial what the last trials truly differ by, which is their variance less that of
+    their noise. So there are more as trials come close to each other, and all of them where nothing stands out.
+
+    Args:
+        trials: those of the stage so far; shots of others differ by what the stage moves.
+        fewest: shots, also of the first trials, which go furthest.
+        most: shots.
+    """
+    known = [
+        (one.value, one.standard_error, len(one.slots))
+        for one in trials[-LAST:]
+        if one.value is not None and one.standard_error and one.slots
+    ]
+    if len(known) < LAST:
+        return fewest
+    of_one = fmean(error**2 * count for _, error, count in known)
+    spread = variance(value for value, _, _ in known) - fmean(error**2 for _, error, _ in known)
+    return min(max(math.ceil(of_one / spread), fewest), most) if spread > 0 else most
 
 
 def spread_order(weights: Sequence[float]) -> tuple[int, ...]:

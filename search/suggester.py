@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from search.history import Point, Slots, TrialRecord
 from search.initial_design import calibration_recipes, initial_design
-from search.plan import SINGLE, STAGES, SURROGATE, InitialRecipe, SearchPlan, Stage, StageStatus
+from search.plan import STAGES, SURROGATE, InitialRecipe, SearchPlan, Stage, StageStatus
 from search.shots import ShotRotation
 from search.space.space import Space
 from search.state import SearchState
-from search.surrogate.axes import axes_of, screening_trials
+from search.surrogate.axes import axes_of
 
 if TYPE_CHECKING:
     from search.surrogate.subspace import Location, Subspace
@@ -143,9 +143,10 @@ class Suggester:
 
     def _searched(self, stage: Stage, state: SearchState) -> Proposal | None:
         """Return the stage's start while it is untried on its shots, then what the sampler makes of the trials."""
-        subspace, slots = state.subspace(stage), self.rotation.slots(stage)
+        subspace, slots = state.subspace(stage), self._slots(stage, state)
         start = dict(subspace.fixed)
-        if stage != "groups" and not state.trials.is_tried(start, slots):
+        begun = state.trials.count(stage) > 0 if self.rotation.moving else state.trials.is_tried(start, slots)
+        if stage != "groups" and not begun:
             return Proposal(stage=stage, point=start, label=f"start of {stage}", slots=slots)
         return self._untried(stage, state, subspace, self._location(stage, state, subspace))
 
@@ -159,16 +160,16 @@ class Suggester:
 
         trials, number = state.trials, state.trials.count(stage)
         observations = trials.observations()
-        screened = (
-            stage == "refine"
-            and {axis.name for axis in subspace.axes} <= trials.moved
-            and any(trials.count(earlier) for earlier in SINGLE)
-        )
-        if observations is None or (not screened and number < screening_trials(len(subspace.axes))):
+        screened = observations is not None and observations.earlier is not None
+        if observations is None or (not screened and number < state.screening(stage)):
             seed = (self.seed, STAGES.index(stage))
             return screening_proposal(subspace, number, seed, SCREENING_REACH[stage])
         size = step_size(stage, trials.relative_noise)
         return step_proposal(observations, subspace, self._seed_of_trial(stage, state), size)
+
+    def _slots(self, stage: Stage, state: SearchState) -> Slots:
+        """Return the shots of the next trial of a stage."""
+        return self.rotation.slots(stage, [one for one in state.trials.records if one.stage == stage])
 
     def _seed_of_trial(self, stage: Stage, state: SearchState) -> tuple[int, ...]:
         return (self.seed, STAGES.index(stage), len(state.trials))
@@ -177,7 +178,7 @@ class Suggester:
         self, stage: Stage, state: SearchState, subspace: Subspace, location: Location, *, label: str = ""
     ) -> Proposal | None:
         """Return the recipe of a location, or the first one near it that was not tried; None: there is none."""
-        slots, combinations = self.rotation.slots(stage), subspace.combinations()
+        slots, combinations = self._slots(stage, state), subspace.combinations()
         point = subspace.point(location)
         for attempt in range(1, ATTEMPTS + 1):
             if not state.trials.is_tried(point, slots):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import stdev
 from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import SINGLE, STAGES, EarlierStudy, SearchPlan, Stage
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -63,6 +64,11 @@ class SearchTrials:
         """Return how many trials a stage has had, failed ones too."""
         return self._counts[stage]
 
+    def count_broken(self, stage: Stage, most: int) -> int:
+        """Return how many of the first trials of a stage, `most` at most, were infeasible."""
+        of_stage = [trial for trial in self.records if trial.stage == stage]
+        return sum(trial.infeasible for trial in of_stage[:most])
+
     def is_tried(self, point: Point, slots: Slots) -> bool:
         """Whether some trial, ended or not, has the same recipe on the same shots."""
         return (self.space.mark(point), slots) in self._tried
@@ -91,9 +97,20 @@ class SearchTrials:
 
     @cached_property
     def _standard_error(self) -> float | None:
-        """The median standard error of stage `flat`; those of later trials would each change the model of the past."""
-        errors = sorted(one.standard_error for one in self.records if one.stage == "flat" and one.standard_error)
+        """The median standard error of stage `flat`; those of later trials would each change the model of the past.
+
+        Errors of trials on other numbers of shots count as those of usual ones.
+        """
+        flat = [(one.standard_error, len(one.slots)) for one in self.records if one.stage == "flat"]
+        errors = sorted(error * math.sqrt((shots or self._usual) / self._usual) for error, shots in flat if error)
         return errors[len(errors) // 2] if errors else None
+
+    @cached_property
+    def _usual(self) -> int:
+        """How many shots most trials of stage `flat` have, or most of all; 1 where that is not recorded."""
+        flat = Counter(len(one.slots) for one in self.records if one.stage == "flat" and one.slots)
+        sizes = flat or Counter(len(one.slots) for one in self.records if one.slots)
+        return max(sizes, key=lambda size: (sizes[size], -size), default=1)
 
     @cached_property
     def relative_noise(self) -> float:
@@ -104,8 +121,8 @@ class SearchTrials:
     def observations(self, last: Stage = "refine", most: int | None = None) -> Observations | None:
         """Return what the trials of a stage and those before it observed; None: nothing.
 
-        A failed trial says nothing about its recipe. An infeasible one counts as the worst value seen: bad enough to
-        stay away, not so bad that it bends the model elsewhere.
+        A failed trial says nothing about its recipe. An infeasible one is no observation of the objective: what it says
+        of where pictures break goes along as `Observations.broken`.
 
         Args:
             last: the stage.
@@ -116,14 +133,14 @@ class SearchTrials:
         return self._observations[last, most]
 
     def observed(self, last: Stage = "refine", most: int | None = None) -> list[tuple[TrialRecord, EncodedPoint]]:
-        """Return the trials behind `observations`, with their encoded points."""
-        chosen, _ = self._chosen(self._places(last, most))
+        """Return the trials behind the values of `observations`, with their encoded points."""
+        chosen, _ = self._chosen(self._valued(self._places(last, most)))
         return [(self.records[n], self._known[n].row) for n in chosen]
 
     def observations_to_come(self) -> Observations | None:
         """Return observations whose settled trials are those that the next trials will need; None: not known yet."""
         seen = self._places("refine", None)
-        ahead = settled_next(len(seen))
+        ahead = settled_next(len(self._valued(seen)))
         return None if ahead is None else self._observations_of(seen, ahead)
 
     def _places(self, last: Stage, most: int | None) -> list[int]:
@@ -142,6 +159,10 @@ class SearchTrials:
                 places.append(n)
         return places
 
+    def _valued(self, seen: list[int]) -> list[int]:
+        """Return those of some places whose trials have a value."""
+        return [n for n in seen if self.records[n].value is not None]
+
     def _chosen(self, seen: list[int], settled: int | None = None) -> tuple[list[int], int]:
         """Return the places of those that the model takes, and how many of them are settled.
 
@@ -155,21 +176,31 @@ class SearchTrials:
         return older + seen[settled:], len(older)
 
     def _observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
-        chosen, settled = self._chosen(seen, settled)
-        values = [value for n in seen if (value := self.records[n].value) is not None]
-        if not values:
+        valued = self._valued(seen)
+        chosen, settled = self._chosen(valued, settled)
+        if not valued:
             return None
-        worst, trials = min(values), [self.records[n] for n in chosen]
+        trials = [self.records[n] for n in chosen]
         sets = {slots: n for n, slots in enumerate(sorted({trial.slots for trial in trials}))}
-        return Observations(
+        observations = Observations(
             rows=tuple(self._known[n].row for n in chosen),
-            values=tuple(worst if trial.value is None else trial.value for trial in trials),
+            values=tuple(trial.value for trial in trials if trial.value is not None),
             shot_sets=tuple(sets[trial.slots] for trial in trials),
             centre=self._centre,
+            set_slots=tuple(sets) if len(sets) > 1 else (),
+            usual_shots=self._usual,
             standard_error=self._standard_error,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
+            broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
+        from search.surrogate.value_floor import floored
+
+        if self.plan.earlier is None:
+            return floored(observations)
+        from search.transfer import guided
+
+        return floored(guided(observations, _earlier_observations(self.space, self.plan.earlier)))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
@@ -198,19 +229,39 @@ class SearchTrials:
     @cached_property
     def moved(self) -> frozenset[str]:
         """The names of the knobs that the stages between `flat` and `refine` did not leave in one place."""
-        between = (
-            known.point
-            for known, one in zip(self._known, self.records, strict=True)
-            if one.value is not None and one.stage not in ("flat", "refine")
-        )
-        first = next(between, None)
+        return self._moved_in([n for n, one in enumerate(self.records) if one.stage not in ("flat", "refine")])
+
+    def moved_before(self, stage: Stage, most: int = 0) -> frozenset[str]:
+        """Return the names of the knobs that stages of single knobs before a stage did not leave in one place.
+
+        Args:
+            stage: one of `SINGLE`.
+            most: how many trials of the stage itself are counted as well.
+        """
+        before, own = SINGLE[: SINGLE.index(stage)], 0
+        places = list[int]()
+        for n, one in enumerate(self.records):
+            own += one.stage == stage
+            if one.stage in before or (one.stage == stage and own <= most):
+                places.append(n)
+        return self._moved_in(places)
+
+    def _moved_in(self, places: Sequence[int]) -> frozenset[str]:
+        points = (self._known[n].point for n in places if self.records[n].value is not None)
+        first = next(points, None)
         still = {knob.name for knob in self.space.free}
         if first is not None:
-            for point in between:
+            for point in points:
                 still -= {name for name in still if point[name] != first[name]}
                 if not still:
                     break
         return frozenset() if first is None else frozenset(knob.name for knob in self.space.free) - still
+
+
+@lru_cache(maxsize=4)
+def _earlier_observations(space: Space, earlier: EarlierStudy) -> Observations | None:
+    """Return what the trials of an earlier study observed, in the encoding of the new one."""
+    return SearchTrials(space, SearchPlan(), earlier.trials).observations()
 
 
 def newest_of_each(groups: Sequence[Sequence[Trial]], most: int) -> list[Trial]:

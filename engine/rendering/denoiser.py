@@ -70,6 +70,7 @@ class Denoiser:
         device: Where the UNet lives.
         noise: The noise of the shots rendered so far.
         calls: How the UNet is called.
+        on_step: Called at every step.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Denoiser:
         self.device, self._dtype = first.device, first.dtype
         self._packing = packing or Packing.on(self.device)
         self.calls = UnetCalls(speed, self.device)
+        self.on_step: Callable[[], None] = _nothing
         self._ranges: dict[tuple[bool, float, float, float], NoiseLevels] = {}
         self._runs: OrderedDict[object, _Run] = OrderedDict()
 
@@ -136,6 +138,7 @@ class Denoiser:
         consistency, automatic = first.sampler == "LCM", SAMPLERS[first.sampler].automatic
 
         def denoise(x: Tensor, sigma: float, call: int) -> Tensor:
+            self.on_step()
             scaled = (x / math.sqrt(1 + sigma * sigma)).to(self._dtype)
             time = run.levels.time_of(sigma)
             times = torch.full((), time, device=self.device)
@@ -190,3 +193,7 @@ class Denoiser:
             return torch.sub(x, output, alpha=sigma)
         spread = 1 + sigma * sigma
         return torch.sub(x / spread, output, alpha=sigma / math.sqrt(spread))
+
+
+def _nothing() -> None:
+    """Do nothing at a step."""

@@ -3,9 +3,10 @@
 The covariance of two recipes is a sum: a Matern 5/2 kernel with a length scale for every column (Rasmussen and
 Williams, Gaussian Processes for Machine Learning, 2006, eq. 4.17); a quadratic trend round a centre, whose weight is
 fitted, so that the posterior mean falls off where nothing was tried, and does not stay level; a constant; and for every
-set of shots a constant and a Matern kernel of its own, of the variance of the standard errors that were given. This
-last term is the random effect of a set of shots: what one set makes of a recipe by chance is the same whenever that set
-is rendered, and as smooth as the objective. The posterior mean is that of the average set.
+shot a constant and a Matern kernel of its own, so that those of a set of shots have the variance of the standard errors
+that were given. These last terms are the random effect of a set of shots: what a shot makes of a recipe by chance is
+the same whenever it is rendered, and as smooth as the objective. Trials share it as far as they share shots
+(``shot_sets.py``). The posterior mean is that of the average set.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.surrogate.observations import Observations
+from search.surrogate.shot_sets import ShotSets
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +27,8 @@ SET_CONSTANT_VARIANCE = 4.0
 """Prior variance of a set of shots' own constant where no standard error was given, in variances of the values."""
 TREND_STEEPNESS = 10.0
 """Slope of the quadratic trend against the mean over columns of the squared distance from the centre."""
+GUIDE_VARIANCE = 4.0
+"""Prior variance of the multiple of an earlier study's posterior mean, both in standard deviations of their values."""
 JITTER = 1e-9
 """Added to the noise variance, so that a covariance can always be factored."""
 EVERY = slice(None)
@@ -44,11 +48,14 @@ class ObservationArrays:
         self.centre = np.array(observations.centre)
         self.trend = trend_at(self.rows, self.centre)
         self.shot_sets = np.array(observations.shot_sets)
-        self.noise_factors = noise_factors(observations.shares) if observations.shares else None
-        """By how much the variance of each trial's noise is that of a whole one; None: by 1."""
+        self.guide = np.array(observations.guide) if observations.guide else None
+        """The posterior mean of an earlier study at the rows, ``(n,)``."""
+        self.sets = ShotSets(observations.set_slots, observations.usual_shots)
+        self.noise_factors = self._noise_factors(observations.shares)
+        """By how much the variance of each trial's noise is that of a usual one's; None: by 1."""
         error = observations.standard_error
         self.set_variance = (error / self.scale) ** 2 if error else 0.0
-        """Variance of the random effect of a set of shots on a recipe."""
+        """Variance of the random effect of a usual set of shots on a recipe."""
         self.set_constant = (self.set_variance or SET_CONSTANT_VARIANCE) * observations.has_several_sets
 
     @property
@@ -56,13 +63,22 @@ class ObservationArrays:
         """Number of columns."""
         return self.rows.shape[1]
 
-    def same_sets(self, part: slice, other: slice) -> Array:
-        """Return 1 for every pair of trials on the same set of shots, else 0, for two parts of them."""
-        return (self.shot_sets[part, None] == self.shot_sets[other]).astype(float)
+    def _noise_factors(self, shares: Sequence[float]) -> Array | None:
+        of_sets = self.sets.noise_factors(self.shot_sets)
+        if not shares:
+            return of_sets
+        return noise_factors(shares) * (1.0 if of_sets is None else of_sets)
 
-    def constants(self, same_sets: Array) -> Array:
-        """Return the part of the covariance that neither recipes nor hyperparameters change."""
-        return CONSTANT_VARIANCE + self.set_constant * same_sets
+    def overlaps(self, part: slice, other: slice) -> Array:
+        """Return how far two parts of the trials share their sets' effects: 1 on the same usual set, 0 on others."""
+        return self.sets.overlaps(self.shot_sets[part], self.shot_sets[other])
+
+    def constants(self, overlaps: Array, part: slice, other: slice) -> Array:
+        """Return the part of the covariance that hyperparameters do not change, for two parts of the trials."""
+        constants = CONSTANT_VARIANCE + self.set_constant * overlaps
+        if self.guide is not None:
+            constants += GUIDE_VARIANCE * np.outer(self.guide[part], self.guide[other])
+        return constants
 
 
 class CovarianceArrays(ObservationArrays):
@@ -80,8 +96,9 @@ class CovarianceArrays(ObservationArrays):
 
     def covariance(self, correlation: Array, part: slice, other: slice) -> Array:
         """Return the covariance of two parts of the trials, without noise, from their correlation."""
-        same_sets = self.same_sets(part, other)
-        covariance = (self.amplitude + self.set_variance * same_sets) * correlation + self.constants(same_sets)
+        overlaps = self.overlaps(part, other)
+        covariance = (self.amplitude + self.set_variance * overlaps) * correlation
+        covariance += self.constants(overlaps, part, other)
         covariance += self.trend_variance * np.outer(self.trend[part], self.trend[other])
         return covariance
 

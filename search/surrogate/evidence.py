@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from search.surrogate.gaussian_process import model_of
 from search.surrogate.observations import Observations
-from search.surrogate.optimum import mean_at, optimum
+from search.surrogate.optimum import optimum, worth_at
 from search.surrogate.subspace import Subspace
 
 UNEXPLAINED = 0.95
@@ -34,17 +34,16 @@ def has_no_effect(observations: Observations, subspace: Subspace, of_stage: tupl
 def is_unexplained(observations: Observations, chosen: npt.NDArray[np.bool_]) -> bool:
     """Whether the model predicts the values of the chosen trials, each from all others, hardly better than their mean.
 
-    The mean is that of each set of shots, whose values may be shifted. Never of less than three trials.
+    Values count as they would be on the average set of shots. Never of less than three trials.
     """
-    values = np.array(observations.values)[chosen]
-    residuals = model_of(observations).leave_one_out_residuals[chosen]
-    sets = np.array(observations.shot_sets)[chosen]
-    means = np.array([values[sets == one].mean() for one in sets])
-    variance = float(np.square(values - means).sum())
+    model = model_of(observations)
+    residuals = model.leave_one_out_residuals[chosen]
+    values = (np.array(observations.values) - np.array(model.set_offsets)[model.shot_sets])[chosen]
+    variance = float(np.square(values - values.mean()).sum()) if len(values) else 0.0
     return len(values) > 2 and float(np.square(residuals).sum()) >= UNEXPLAINED * variance
 
 
 @lru_cache(maxsize=KEPT)
 def gain(now: Observations, before: Observations, subspace: Subspace) -> float:
     """Return by how much the optimum of all trials is better than that of the earlier ones, by all trials' model."""
-    return mean_at(now, subspace, optimum(now, subspace)) - mean_at(now, subspace, optimum(before, subspace))
+    return worth_at(now, subspace, optimum(now, subspace)) - worth_at(now, subspace, optimum(before, subspace))

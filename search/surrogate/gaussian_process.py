@@ -13,6 +13,7 @@ from scipy.linalg import solve_triangular
 
 from search.surrogate.covariance import (
     CONSTANT_VARIANCE,
+    GUIDE_VARIANCE,
     TREND_STEEPNESS,
     Array,
     CovarianceArrays,
@@ -39,6 +40,12 @@ def settle(observations: Observations) -> None:
     _ = settled_trials(observations.settled_ones(), hyperparameters(observations.fitted_ones())).inverse_squares
 
 
+def guide_at(earlier: Observations, rows: Array) -> Array:
+    """Return the posterior mean of rows by an earlier study, in standard deviations of its values, ``(n,)``."""
+    model = model_of(earlier)
+    return (model.posterior_mean(rows) - model.mean) / model.scale
+
+
 class GaussianProcess(CovarianceArrays):
     """The surrogate model conditioned on observations: the posterior of any row, in the units of the values.
 
@@ -48,9 +55,11 @@ class GaussianProcess(CovarianceArrays):
     def __init__(self, observations: Observations, theta: tuple[float, ...]) -> None:
         """Condition on the observations, with the hyperparameters given."""
         super().__init__(observations, theta)
-        self._settled, self._theta = observations.settled_ones(), theta
+        self._settled, self._theta, self._earlier = observations.settled_ones(), theta, observations.earlier
         factor = self._factor()
         self.weights = factor.weights(self.values)
+        self.multiple = 0.0 if self.guide is None else GUIDE_VARIANCE * float(self.guide @ self.weights)
+        """The inferred multiple of an earlier study's posterior mean; 0 where there is none."""
         self.own_means = self._own_means(factor)
         """The posterior mean of the rows of its own trials, ``(n,)``."""
         self.noise = float(np.sqrt(self.noise_variance)) * self.scale
@@ -68,6 +77,8 @@ class GaussianProcess(CovarianceArrays):
     def _own_means(self, factor: AppendedFactor) -> Array:
         trend = self.trend_variance * self.trend * float(self.trend @ self.weights)
         constant = CONSTANT_VARIANCE * float(self.weights.sum())
+        if self.guide is not None:
+            trend = trend + self.multiple * self.guide
         return self.mean + self.scale * (self.amplitude * factor.correlated(self.weights) + trend + constant)
 
     def posterior_mean(self, rows: Array) -> Array:
@@ -75,7 +86,10 @@ class GaussianProcess(CovarianceArrays):
         kernel, _ = matern(self.scaled.distances(rows))
         trend = self.trend_variance * np.outer(trend_at(rows, self.centre), self.trend)
         covariance = self.amplitude * kernel + trend + CONSTANT_VARIANCE
-        return self.mean + self.scale * (covariance @ self.weights)
+        mean = covariance @ self.weights
+        if self._earlier is not None:
+            mean = mean + self.multiple * guide_at(self._earlier, rows)
+        return self.mean + self.scale * mean
 
     def posterior_covariance(self, rows: Array, factor: Array) -> Array:
         """Return the posterior covariance of rows ``(n, columns)``, without noise, ``(n, n)`` (R. and W., eq. 2.24).
@@ -93,7 +107,11 @@ class GaussianProcess(CovarianceArrays):
         """Return the prior covariance of rows with others on the average set of shots, in variances of the values."""
         kernel, _ = matern(distances(rows, others, self.inverse_scales))
         trend = self.trend_variance * np.outer(trend_at(rows, self.centre), trend_at(others, self.centre))
-        return self.amplitude * kernel + trend + CONSTANT_VARIANCE
+        covariance = self.amplitude * kernel + trend + CONSTANT_VARIANCE
+        if self._earlier is not None:
+            guides = [guide_at(self._earlier, each) for each in (rows, others)]
+            covariance += GUIDE_VARIANCE * np.outer(*guides)
+        return covariance
 
     def posterior_mean_gradient(self, row: Array) -> tuple[float, Array]:
         """Return the posterior mean of one row and its gradient by the columns."""
@@ -104,13 +122,21 @@ class GaussianProcess(CovarianceArrays):
         gradient = 2 * self.inverse_scales * (row * pulled.sum() - pulled @ self.rows)
         trend_weight = self.trend_variance * float(self.trend @ self.weights)
         gradient += trend_weight * 2 * TREND_STEEPNESS * (row - self.centre) / self.columns
-        return self.mean + self.scale * float(covariance @ self.weights), self.scale * gradient
+        mean = float(covariance @ self.weights)
+        if self._earlier is not None:
+            earlier = model_of(self._earlier)
+            guide, guide_gradient = earlier.posterior_mean_gradient(row)
+            mean += self.multiple * (guide - earlier.mean) / earlier.scale
+            gradient = gradient + self.multiple * guide_gradient / earlier.scale
+        return self.mean + self.scale * mean, self.scale * gradient
 
     @property
     def set_offsets(self) -> tuple[float, ...]:
         """By number of the set of shots, how far values lie above those of the average set; 0 with one set."""
-        weights = [self.weights[self.shot_sets == one] for one in range(int(self.shot_sets.max()) + 1)]
-        return tuple(self.scale * self.set_constant * float(one.sum()) for one in weights)
+        numbers = np.arange(int(self.shot_sets.max()) + 1)
+        weights = np.array([self.weights[self.shot_sets == one].sum() for one in numbers])
+        offsets = self.sets.overlaps(numbers, numbers) @ weights
+        return tuple(self.scale * self.set_constant * float(one) for one in offsets)
 
     @cached_property
     def leave_one_out_residuals(self) -> Array:

@@ -55,8 +55,8 @@ class HyperparameterDensity(ObservationArrays):
         mean, width = LOG_NOISE_GIVEN if error else LOG_NOISE_UNKNOWN
         self.log_noise = (mean + (2 * np.log(error / self.scale) if error else 0.0), width)
         """Prior mean and standard deviation of the logarithm of the noise variance."""
-        self._same_sets = self.same_sets(EVERY, EVERY)
-        self._constants = self.constants(self._same_sets)
+        self._overlaps = self.overlaps(EVERY, EVERY)
+        self._constants = self.constants(self._overlaps, EVERY, EVERY)
         self._trends = np.outer(self.trend, self.trend)
         self._identity = np.eye(len(self.values))
 
@@ -64,7 +64,7 @@ class HyperparameterDensity(ObservationArrays):
         """Return minus the log posterior density (but for a constant) and its gradient (R. and W., eq. 5.8, 5.9)."""
         amplitude, noise, trend, scales = split(theta)
         kernel, slope = matern(distances(self.rows, self.rows, scales))
-        weight = amplitude + self.set_variance * self._same_sets
+        weight = amplitude + self.set_variance * self._overlaps
         covariance = weight * kernel + trend * self._trends + self._constants
         own = 1.0 if self.noise_factors is None else self.noise_factors
         covariance[np.diag_indices_from(covariance)] += noise * own + JITTER

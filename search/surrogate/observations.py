@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from search.history import Slots
 from search.surrogate.encoding import EncodedPoint
 
 FIT_MOST = 400
@@ -33,14 +34,24 @@ class Observations:
     """Number of the set of shots that each trial drew."""
     centre: EncodedPoint
     """Where the trend is highest."""
+    set_slots: tuple[Slots, ...] = ()
+    """By number of the set, the places of its shots, for what sets share; empty: nothing, and all are of one size."""
+    usual_shots: int = 1
+    """How many shots the trials have that the standard error is of; counts where `set_slots` are known."""
     standard_error: float | None = None
-    """Standard error of a value, if it is known."""
+    """Standard error of a usual trial's value, if it is known."""
     shares: tuple[float, ...] = ()
     """The part of its shots that each trial has pictures of; empty: all of them have all."""
     settled: int | None = None
     """How many of the first ones are settled, where trials were left out; None: as their number has it."""
+    broken: tuple[EncodedPoint, ...] = ()
+    """The recipes of infeasible trials: no observations of the objective, only of feasibility."""
     several_sets: bool | None = None
     """Whether values on several sets of shots are compared; None: as the sets have it."""
+    earlier: Observations | None = None
+    """Those of an earlier study, whose posterior mean guides this model; see `search.transfer`."""
+    guide: tuple[float, ...] = ()
+    """That posterior mean at the rows, standardised; empty where there is no earlier study."""
 
     def __hash__(self) -> int:
         """Return a hash without the rows, which would take longest; equal values nearly always mean equal rows."""
@@ -78,13 +89,18 @@ class Observations:
         """Return some of the trials; sets of shots are numbered as they come, whatever other sets there are."""
         numbers = dict[int, int]()
         sets = tuple(numbers.setdefault(one, len(numbers)) for one in self.shot_sets[part])
+        slots = tuple(self.set_slots[one] for one in numbers) if self.set_slots else ()
         return Observations(
             rows=self.rows[part],
             values=self.values[part],
             shot_sets=sets,
             centre=self.centre,
+            set_slots=slots,
+            usual_shots=self.usual_shots,
             standard_error=self.standard_error,
             shares=self.shares[part],
+            earlier=self.earlier,
+            guide=self.guide[part],
         )
 
 

@@ -1,4 +1,9 @@
-"""The optimum of the surrogate model: where in a subspace its posterior mean is highest."""
+"""The optimum of the surrogate model: where in a subspace its posterior mean is highest, and pictures do not break.
+
+What is maximised is the *worth* of a recipe: its posterior mean plus `RISK` standard deviations of the values times the
+logarithm of its probability of feasibility. Where that is near 1, which is all that an optimum comes close to, this is
+what would be expected of a recipe if broken pictures were worth so much less than others.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from search.surrogate.covariance import Array
-from search.surrogate.gaussian_process import GaussianProcess, model_of
+from search.surrogate.feasibility import feasibility_of
+from search.surrogate.gaussian_process import model_of
 from search.surrogate.observations import Observations
 from search.surrogate.subspace import ChosenWords, Location, Subspace
 
@@ -18,13 +24,15 @@ STARTS = 5
 """How many of the best trials are averaged for the second start of a local search; the first is the best trial."""
 SEARCHED_WORDS = 2
 """Combinations of words that a local search is run for: those that are best where it starts."""
+RISK = 2.0
+"""How many standard deviations of the values broken pictures count as worse than others."""
 SEARCH_ITERATIONS = 60
 """Most steps of L-BFGS-B of one local search."""
 
 
 @lru_cache(maxsize=128)
 def optimum(observations: Observations, subspace: Subspace, *, within: bool = True) -> Location:
-    """Return the location of the highest posterior mean.
+    """Return the location of the highest worth.
 
     Args:
         observations: at least one trial.
@@ -39,16 +47,24 @@ def optimum(observations: Observations, subspace: Subspace, *, within: bool = Tr
     tried = {subspace.words_of(row) for row in model.rows}
     words = [combination for combination in subspace.combinations() if combination in tried or not within]
     if len(words) > SEARCHED_WORDS:
-        best_at_start = {one: float(model.posterior_mean(subspace.rows(starts, one)).max()) for one in words}
+        best_at_start = {one: float(worths(observations, subspace.rows(starts, one)).max()) for one in words}
         words = sorted(words, key=lambda one: -best_at_start[one])[:SEARCHED_WORDS]
-    found = [_local_optimum(model, subspace, start, (low, high), one) for one in words or [()] for start in starts]
+    found = [
+        _local_optimum(observations, subspace, start, (low, high), one) for one in words or [()] for start in starts
+    ]
     return max(found, key=lambda one: one[0])[1]
 
 
-def mean_at(observations: Observations, subspace: Subspace, location: Location) -> float:
-    """Return the posterior mean at a location."""
-    row = subspace.rows(np.array([location.position]), location.words)
-    return float(model_of(observations).posterior_mean(row)[0])
+def worths(observations: Observations, rows: Array) -> Array:
+    """Return the worth of rows ``(n, columns)``, in units of the values; the mean where nothing ever broke."""
+    model, feasibility = model_of(observations), feasibility_of(observations)
+    means = model.posterior_mean(rows)
+    return means if feasibility is None else means + RISK * model.scale * feasibility.log_probability(rows)
+
+
+def worth_at(observations: Observations, subspace: Subspace, location: Location) -> float:
+    """Return the worth of a location."""
+    return float(worths(observations, subspace.rows(np.array([location.position]), location.words))[0])
 
 
 @lru_cache(maxsize=8)
@@ -65,16 +81,19 @@ def effects(observations: Observations, subspace: Subspace) -> tuple[float, ...]
 
 
 def _local_optimum(
-    model: GaussianProcess, subspace: Subspace, start: Array, bounds: tuple[Array, Array], words: ChosenWords
+    observations: Observations, subspace: Subspace, start: Array, bounds: tuple[Array, Array], words: ChosenWords
 ) -> tuple[float, Location]:
-    """Return the highest posterior mean near a start, and its location."""
+    """Return the highest worth near a start, and its location."""
     if not subspace.axes:
-        mean = model.posterior_mean(subspace.rows(start[None], words))[0]
-        return float(mean), Location(position=(), words=words)
+        return float(worths(observations, subspace.rows(start[None], words))[0]), Location(position=(), words=words)
+    model, feasibility = model_of(observations), feasibility_of(observations)
 
     def cost(position: Array) -> tuple[float, Array]:
         row = subspace.rows(position[None], words)[0]
         mean, gradient = model.posterior_mean_gradient(row)
+        if feasibility is not None:
+            risk, slope = feasibility.log_probability_gradient(row)
+            mean, gradient = mean + RISK * model.scale * risk, gradient + RISK * model.scale * slope
         return -mean / model.scale, -subspace.gradient_along_axes(gradient, position) / model.scale
 
     options = {"maxiter": SEARCH_ITERATIONS}

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import hadamard
 
 from search.plan import Stage
+from search.surrogate.feasibility import likely
 from search.surrogate.observations import Observations
 from search.surrogate.optimum import optimum
 from search.surrogate.subspace import Location, Subspace
@@ -65,7 +66,7 @@ def screening_proposal(subspace: Subspace, number: int, seed: tuple[int, ...], r
 
 
 def step_proposal(observations: Observations, subspace: Subspace, seed: tuple[int, ...], size: float) -> Location:
-    """Return a random step from the surrogate's optimum.
+    """Return a random step from the surrogate's optimum, to where pictures are likely not to break.
 
     Args:
         observations: all that is known.
@@ -75,8 +76,12 @@ def step_proposal(observations: Observations, subspace: Subspace, seed: tuple[in
     """
     best = optimum(observations, subspace, within=False)
     rng = np.random.default_rng(seed)
-    position = np.clip(np.array(best.position) + size * rng.normal(size=len(best.position)), 0.0, 1.0)
-    words, combinations = best.words, subspace.combinations()
-    if len(combinations) > 1 and rng.uniform() < OTHER_WORDS:
-        words = combinations[rng.integers(len(combinations))]
-    return Location(position=tuple(position.tolist()), words=words)
+
+    def step() -> Location:
+        position = np.clip(np.array(best.position) + size * rng.normal(size=len(best.position)), 0.0, 1.0)
+        words, combinations = best.words, subspace.combinations()
+        if len(combinations) > 1 and rng.uniform() < OTHER_WORDS:
+            words = combinations[rng.integers(len(combinations))]
+        return Location(position=tuple(position.tolist()), words=words)
+
+    return likely(observations, subspace, step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,9 +10,10 @@ from rich.console import Console
 from engine.errors import Problems
 from search.shots import ObservationNoise
 from studies.errors import StudyError
+from studies.limits.deadline import NightLimits
+from studies.limits.disk import disk_errors_named
 from studies.night.fingerprint import refuse_other_inputs_than_before
-from studies.night.night import Night, disk_errors_named
-from studies.night.noise import NOISE
+from studies.night.night import Night
 from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
@@ -21,6 +22,7 @@ from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study, repair
+from studies.store.note_keys import NOISE
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
 from studies.store.workers import alone
@@ -87,7 +89,15 @@ def repair_study(storage: Storage) -> str:
         return repair(storage.folder, storage.name)
 
 
-def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: bool = True) -> Outcome | None:
+def search_study(
+    spec: StudySpec,
+    typed_path: str,
+    console: Console,
+    *,
+    proof: bool = True,
+    limits: NightLimits | None = None,
+    begin_again: Callable[[], None] = lambda: None,
+) -> Outcome | None:
     """Search, prove, and print what to do next; call `refuse_unready` first.
 
     Args:
@@ -95,6 +105,8 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
         typed_path: the study as it was typed, for the commands to type next.
         console: takes progress and results.
         proof: whether to prove the finalists when no trial is left.
+        limits: what the night may take; None: what its plan needs.
+        begin_again: as ``Night`` takes it.
 
     Returns:
         The outcome; None if another worker makes it, or if none is to be made.
@@ -103,7 +115,8 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
         StudyError: the night ended early.
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
-    outcome = Night(spec, console, proof=proof).run()
+    guess = _picture_seconds(spec) if limits and limits.is_limited else None
+    outcome = Night(spec, console, proof=proof, limits=limits, guess=guess, begin_again=begin_again).run()
     if not proof:
         console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:
@@ -125,3 +138,13 @@ def search_study(spec: StudySpec, typed_path: str, console: Console, *, proof: b
     )
     console.print(f"  recipe-search export {typed_path}", highlight=False, markup=False)
     return outcome
+
+
+def _picture_seconds(spec: StudySpec) -> float:
+    """The seconds of a picture, as `check` estimates them."""
+    from engine.checkpoints.checkpoint import open_checkpoint
+    from engine.devices import device_of
+    from studies.preflight.estimate import picture_seconds
+
+    widths = open_checkpoint(spec.merge.models["A"]).widths
+    return picture_seconds(spec.shots.trials[0], widths, device_of(spec.rendering.device))

@@ -16,12 +16,14 @@ from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.output_options import DTYPES, output_options
+from studies.cli.pause import pause, resume, stop
 from studies.cli.plot import plot
 from studies.cli.recipe import recipe
 from studies.cli.render import render
 from studies.cli.report import report
 from studies.cli.run import run
 from studies.cli.scorers import scorers
+from studies.cli.status import status
 from studies.cli.trust import allowed, trust_option
 from studies.cli.verify import verify
 from studies.cli.view import view
@@ -231,6 +233,7 @@ def doctor(folder: Path | None) -> None:
 
 main.add_command(export)
 main.add_command(init)
+main.add_command(pause)
 main.add_command(pick)
 recipe.add_command(export_recipe)
 recipe.add_command(import_recipe)
@@ -239,8 +242,11 @@ main.add_command(render)
 main.add_command(plot)
 main.add_command(report)
 main.add_command(rescore)
+main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(status)
+main.add_command(stop)
 main.add_command(verify)
 main.add_command(view)
 

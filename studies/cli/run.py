@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
-from studies.cli.trust import allowed, trust_option
-from studies.terminal import lasting_console, let_output_go
+from studies.cli.trust import allowed, allowed_notice, trust_option
+from studies.status.log_lines import LOG_LEVELS, LogLevel
+from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
+
+if TYPE_CHECKING:
+    from studies.limits.deadline import NightLimits
+    from studies.studyfile.spec import StudySpec
+
+BEGUN_AGAIN = "RECIPE_SEARCH_BEGUN_AGAIN"
+"""Variable of the environment that says how often this process began again because its work hung."""
+MOST_RESTARTS = 3
+"""How often a process begins again before it ends for good."""
 
 
 def _known_device(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
@@ -43,6 +60,16 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "--no-proof", is_flag=True, help="End with the last trial: every proof counts, and widens the next one's intervals."
 )
 @click.option(
+    "--until", metavar="TIME", help="End at this time, the proof done: 07:00 (the next one), or 2026-11-30T07:00."
+)
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True, max=8760), help="End after so many hours, the proof done."
+)
+@click.option("--trials", type=click.IntRange(min=1), help="Begin at most so many trials, then make the proof.")
+@click.option(
+    "--pictures", type=click.IntRange(min=1), help="Make at most so many pictures, those of the proof among them."
+)
+@click.option(
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @click.option(
@@ -56,6 +83,13 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option(
     "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="From which level on lines go to the log, night.jsonl in the study's folder.",
+)
 @plain_errors
 def run(
     study: Path,
@@ -65,14 +99,23 @@ def run(
     *,
     trust: bool,
     no_proof: bool,
+    until: str | None,
+    hours: float | None,
+    trials: int | None,
+    pictures: int | None,
     checked: bool,
     sharing: tuple[int, int],
     mend: bool,
+    log_level: LogLevel,
 ) -> None:
     """Search; run the same command again to go on after a stop.
 
     Several of these at once share a study, each with a GPU of its own: they try different candidates.
+
+    With a limit the plan's stages are shortened in one proportion, time is kept for the proof, and a later night goes
+    on with the rest. Ctrl+C lets the trial in work be finished; pressed twice, it ends at once.
     """
+    limits = _limits(until, hours, trials, pictures)
     spec = allowed(opened(study), trust=trust)
     if stages:
         spec = replace(spec, search=replace(spec.search, plan=spec.search.plan.just(stages)))
@@ -86,21 +129,66 @@ def run(
     if mend:
         click.echo(repair_study(spec.storage))
     console = lasting_console()
-    if not checked:
-        refuse_unready(spec, console, workers=workers or 1)
     from studies.cli.night_report import report_at_the_end
+    from studies.status.night_log import night_logged
+    from studies.status.notice import told_of_the_end
 
-    # One of several leaves the report to the command that began them all.
-    with nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say):
+    flags = ["--checked", "--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
+    options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]
+    # One of several leaves the report, and telling of the end, to the command that began them all.
+    report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
+    notice = None if checked else allowed_notice(spec, trust=trust)
+    told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
+    with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
+        if not checked:
+            refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
-            search_study(spec, str(study), console, proof=not no_proof)
+            again = begin_again(spec, sharing, options)
+            search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
             return
         from studies.night.team import run_team
 
-        flags = ["--checked", *["--trust"] * trust, *["--no-proof"] * no_proof]
-        options = [*flags, *(text for stage in stages for text in ("--stage", stage))]
         if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
             raise click.exceptions.Exit(1)
+
+
+def _limits(until: str | None, hours: float | None, trials: int | None, pictures: int | None) -> NightLimits:
+    from studies.limits.deadline import NightLimits, moment_of
+
+    if until is not None and hours is not None:
+        raise click.UsageError("give --until or --hours, not both")
+    now = time.time()
+    end = moment_of(until, now) if until is not None else None if hours is None else now + 3600 * hours
+    return NightLimits(until=end, trials=trials, pictures=pictures)
+
+
+def _limit_options(limits: NightLimits) -> list[str]:
+    """The options that give another process the same limits."""
+    options = [] if limits.until is None else ["--until", datetime.fromtimestamp(limits.until, UTC).isoformat()]
+    options += [] if limits.trials is None else ["--trials", str(limits.trials)]
+    return options + ([] if limits.pictures is None else ["--pictures", str(limits.pictures)])
+
+
+def begin_again(spec: StudySpec, sharing: tuple[int, int], options: Sequence[str]) -> Callable[[], None]:
+    """Return what puts a new process, with the same options, in the place of this one; a few times at most."""
+
+    def replace_process() -> None:
+        begun = int(os.environ.get(BEGUN_AGAIN, "0")) + 1
+        if begun > MOST_RESTARTS or sys.platform == "win32":  # where the new process would be another one
+            _say(f"it began again {begun - 1} times, and ends now: see what hangs, then run the same command again")
+            return
+        os.environ[BEGUN_AGAIN] = str(begun)
+        _say("beginning again in a new process")
+        shared = ["--sharing", str(sharing[0]), str(sharing[1])]
+        command = ["run", str(spec.storage.file), "--device", spec.rendering.device, *shared, *options]
+        os.execv(sys.executable, [sys.executable, "-m", "studies.cli.main", *command])  # noqa: S606 - our own command
+
+    return replace_process
+
+
+def _say_and_log(line: str) -> None:
+    CONSOLE_LOG.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
+    _say(line)
 
 
 def _say(line: str) -> None:

@@ -9,7 +9,7 @@ from rich.table import Table
 from scorers.catalogue.lookup import ENCODERS, SCORERS
 from scorers.catalogue.published import Files, KnownScorer
 from scorers.catalogue.sources import FileFinder
-from studies.preflight.estimate import size_text
+from studies.amounts import size_text
 
 
 def scorer_table(folder: Path) -> Table:

@@ -70,7 +70,7 @@ def get(names: tuple[str, ...], folder: Path | None) -> None:
 
 
 def _file_line(file: PublishedFile) -> str:
-    from studies.preflight.estimate import size_text
+    from studies.amounts import size_text
 
     return f"{file.name}: {size_text(file.size)}, licence {file.licence}, from {file.source}"
 

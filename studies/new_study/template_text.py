@@ -15,6 +15,8 @@ TEXT = """\
 name = @NAME@
 seed = 0                     # another seed searches along another path
 # folder = @FOLDER@
+# keep = "all"                 # or "best" (50), or a number: how many of the best trials keep their pictures
+# notify = []                  # a command to run when a night ends, such as ["notify-send", "night ended"]
 
 [models]                     # checkpoints of one family (SD1, SD2, SDXL), with text encoder and VAE inside (or see vae)
 A = @A@
@@ -140,5 +142,6 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # encoders = "auto"
 # vae_precision = "auto"
 # speed = "auto"
+# hung_after = "auto"        # minutes without a step after which the night begins again; 0: never
 """
 """Every value in a comment is a default; `studies.new_study.template` fills the places in."""

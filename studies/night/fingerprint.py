@@ -15,6 +15,7 @@ from studies.inputs.models import MODELS, model_hashes, vae_hashes
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
 from studies.store.journal import studies_in
+from studies.store.note_keys import INPUTS
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -26,8 +27,8 @@ log = logging.getLogger(__name__)
 
 PANEL = "panel"
 """Name of the panel's version among the inputs."""
-INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
-"""Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+JUDGED_BY, SURROUNDINGS = "judged by", "surroundings"
+"""Keys of the study's notes: the parts of the panel; libraries and device."""
 NOISE_LEVELS = "noise levels"
 """Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
 SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}

@@ -1,48 +1,34 @@
-"""One night: the loop that takes a study from where it is to its outcome, beside others, and survives being killed.
-
-The order of a trial is: pictures and features, then the record, then Optuna's value. They are written beside the
-rendering of the next trial, whose own are written only after them. So whatever ends the night loses at most the trial
-in flight and the one that is written; the next night makes both again, from their renders where these were kept.
-"""
+"""One night: it takes a study from where it is to its outcome, beside others, and survives being killed."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from rich.console import Console
 
-from engine.errors import EngineError, Named
-from scorers.errors import ScorerError
-from search.history import Slots
-from search.plan import STAGES
-from search.racing import rival_of
-from search.samplers.optuna_samplers import distributions
-from search.suggester import Suggester
-from studies.errors import StudyError, disk_problem
 from studies.inputs.models import model_hashes
+from studies.limits.account import NightAccount, keep_account
+from studies.limits.deadline import Clock, NightLimits
+from studies.limits.disk import disk_errors_named, proved_bytes, trial_bytes
+from studies.limits.keeper import STOPPED, NightKeeper, NightStopped
+from studies.limits.schedule import NightSchedule, ProofNeeds
+from studies.limits.signals import PatientEnd, termination_as_interrupt
 from studies.night.calibration import calibrate
-from studies.night.claims import Claim, Claims
+from studies.night.earlier_study import with_earlier_study
 from studies.night.fingerprint import inputs_of, refuse_changes
+from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
-from studies.night.race import Rival
-from studies.night.recording import ending_of, record_candidate, record_verdict
+from studies.night.proof_time import draw_baselines, proof_needs
 from studies.night.study_note import renew_study_note
-from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
-from studies.progress import Meter, meter
-from studies.store.backend import Backend, OutageError, StudyWorker
+from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
-from studies.store.ledger import Ending
+from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import StudyStore
@@ -51,16 +37,8 @@ from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
 
-FAILURES_IN_A_ROW = 5
-"""Failed trials in a row after which the night gives up."""
-PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and after how many trials."""
-PROVING = "proving"
-"""Key of the study's note of when the last proof was begun, and after how many trials."""
-PREPARED_EVERY = 10
-"""Trials of a worker between two preparations of later proposals; a fit is used 20 trials after it can be prepared."""
-POLL_S = 2.0
-"""Seconds between two checks whether trials of other workers have ended."""
+HUNG = "hung"
+"""Key of a trial's record of why its worker ended, where that found itself hung."""
 
 
 class Night:
@@ -70,11 +48,35 @@ class Night:
     of them calibrates, and proves.
     """
 
-    def __init__(self, spec: StudySpec, console: Console, *, proof: bool = True) -> None:
-        """``console`` takes the progress; without ``proof`` the night ends with its last trial."""
+    def __init__(
+        self,
+        spec: StudySpec,
+        console: Console,
+        *,
+        proof: bool = True,
+        limits: NightLimits | None = None,
+        clock: Clock | None = None,
+        guess: float | None = None,
+        begin_again: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare a night.
+
+        Args:
+            spec: the study.
+            console: takes the progress.
+            proof: whether the finalists are proved; without, the night ends with its last trial.
+            limits: what the night may take; None: what its plan needs.
+            clock: by which it keeps its limits.
+            guess: seconds of a picture, where nothing was measured yet.
+            begin_again: puts a new process in the place of this one where it hangs; without, that one ends.
+        """
         self.spec = spec
         self.console = console
         self._proof = proof
+        self._limits = limits or NightLimits()
+        self._clock = clock or Clock()
+        self._guess = guess
+        self._begin_again = begin_again
 
     def run(self) -> Outcome | None:
         """Run, or go on with, the study.
@@ -89,210 +91,178 @@ class Night:
             SearchError: no trial has a value, so there is nothing to prove.
             KeyboardInterrupt: Ctrl+C or a termination signal; run again to go on.
         """
-        folder = self.spec.storage.folder
+        folder, patient = self.spec.storage.folder, PatientEnd()
         folder.mkdir(parents=True, exist_ok=True)
         backend = backend_of(self.spec.storage)
+        keeper = NightKeeper(
+            folder,
+            self._say,
+            patient=patient,
+            clock=self._clock,
+            until=self._limits.until,
+            hang_s=self.spec.rendering.hang_s,
+            begin_again=self._begin_again,
+        )
         waiting = self._saying("another command has this study for itself; waiting for it")
         with (
-            termination_as_interrupt(),
+            termination_as_interrupt(patient),
             disk_errors_named(folder),
             backend.joined(waiting) as worker,
-            Writer() as writer,
+            Writer(keeper.disk.patient) as writer,
         ):
+            log.info("worker %s joined", worker.name, extra={"facts": {"event": "joined", "worker": worker.name}})
             with backend.held("hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
             workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)
+            workshop.watch(keeper.watchdog.beat, keeper.between)
             try:
-                return self._search(workshop, models, worker, writer, backend)
+                return self._search(workshop, models, worker, writer, keeper, backend)
+            except NightStopped as stopped:
+                self._say(str(stopped))
+                return None
             finally:
+                keeper.close()
                 workshop.close()
 
     def _search(
-        self, workshop: Workshop, models: Mapping[str, str], worker: StudyWorker, writer: Writer, backend: Backend
+        self,
+        workshop: Workshop,
+        models: Mapping[str, str],
+        worker: StudyWorker,
+        writer: Writer,
+        keeper: NightKeeper,
+        backend: Backend,
     ) -> Outcome | None:
-        folder = self.spec.storage.folder
         with worker.turn():
-            store = StudyStore(folder, self.spec.storage.name, backend=backend)
+            store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
-            if not worker.others():
-                withdraw(folder, "pause", "stop")  # of an earlier night
-            if left_behind := store.reap(worker.others()):
-                log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
-        waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
-        with backend.held("calibration", waiting):
-            calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
-        self._try_all(workshop, store, worker, writer)
-        if is_asked(folder, "stop"):
-            self._saying("stopped as asked; run the same command again to go on")()
-            return None
+            self.spec = with_earlier_study(self.spec, store, models)
+            schedule = self._begun(store, worker)
+        keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
+        self._foresee(workshop, store, schedule)
+        self._calibrate(workshop, store, keeper, schedule)
+        account = self._planned(workshop, store, keeper, schedule)
+        loop = TrialLoop(
+            spec=self.spec,
+            workshop=workshop,
+            store=store,
+            worker=worker,
+            writer=writer,
+            keeper=keeper,
+            schedule=schedule,
+            suggester=suggester_of(self.spec.search, self.spec.shots, store),
+        )
+        loop.run(account, self.console)
+        if is_asked(self.spec.storage.folder, "stop"):
+            raise NightStopped(STOPPED)
         if not self._proof:
             return None
         try:
-            with backend.held("proof", _raise_busy):
-                return self._prove(workshop, store, models, worker)
+            with backend.held("proof", _raise_busy), keeper.working("the proof"):
+                return self._prove(workshop, store, models, worker, schedule)
         except BusyError as busy:
-            self._saying(str(busy))()
+            self._say(str(busy))
             return None
 
-    def _prove(self, workshop: Workshop, store: StudyStore, models: Mapping[str, str], worker: StudyWorker) -> Outcome:
+    def _begun(self, store: StudyStore, worker: StudyWorker) -> NightSchedule:
+        """Begin the night, or join one that other workers began."""
+        others = worker.others()
+        if not others:
+            withdraw(self.spec.storage.folder, "pause", "stop")  # of an earlier night
+        if left_behind := store.reap(others):
+            log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
+        every = len(self.spec.shots.trials)
+        schedule = NightSchedule.of(store, self._limits, self._clock, every=every, guess=self._guess, alone=not others)
+        schedule.workers = 1 + len(others)
+        return schedule
+
+    def _calibrate(self, workshop: Workshop, store: StudyStore, keeper: NightKeeper, schedule: NightSchedule) -> None:
+        waiting = self._saying("another worker renders the recipes that calibrate the scorers; waiting for it")
+        keeper.need(trial_bytes(self.spec.shots.trials))
+        with store.backend.held("calibration", waiting), keeper.working("calibration"):
+            started = self._clock.now()
+            calibrate(self.spec.merge, self.spec.search, self.spec.shots, workshop, store, self.console)
+        schedule.other_pictures += workshop.drawn
+        if workshop.drawn:
+            schedule.pace.guess = (self._clock.now() - started) / workshop.drawn
+
+    def _foresee(self, workshop: Workshop, store: StudyStore, schedule: NightSchedule) -> None:
+        """Say what fits into a night with a limit, as far as can be told before its first picture."""
+        if not self._limits.is_limited:
+            return
+        if self._proof:
+            schedule.needs = proof_needs(self.spec, workshop)
+        if schedule.pace.is_known and not schedule.leaves_no_proof():
+            self._account(store, schedule, aloud=True)
+
+    def _planned(
+        self, workshop: Workshop, store: StudyStore, keeper: NightKeeper, schedule: NightSchedule
+    ) -> NightAccount:
+        """Plan the night by what calibration measured, and say how it changed; draw what the proof compares with."""
+        spec, is_new = self.spec, not schedule.pace.trials
+        keeper.need(trial_bytes(spec.shots.trials) + spec.search.finalists * proved_bytes(spec.shots.proof))
+        if self._limits.is_limited and self._proof:
+            if schedule.leaves_no_proof():
+                schedule.needs, self._proof = ProofNeeds(), False
+                self._say("there is no time for a proof in this night: it makes trials only, and a later one proves")
+            elif self._limits.until is not None:
+                with keeper.working("the proof"):
+                    draw_baselines(spec, workshop, schedule, self.console)
+        account = self._account(store, schedule, aloud=self._limits.is_limited and is_new)
+        keep_account(store, account)
+        return account
+
+    def _account(self, store: StudyStore, schedule: NightSchedule, *, aloud: bool) -> NightAccount:
+        """Return what the night is to come to, and say it."""
+        counts = schedule.counts(suggester_of(self.spec.search, self.spec.shots, store), store)
+        account = schedule.account(counts)
+        if aloud:
+            self._say(account.sentence(counts.trials_to(account.planned), self._clock.now()))
+        return account
+
+    def _prove(
+        self,
+        workshop: Workshop,
+        store: StudyStore,
+        models: Mapping[str, str],
+        worker: StudyWorker,
+        schedule: NightSchedule,
+    ) -> Outcome | None:
         trials, last = len(store.trials()), store.noted(PROVED)
         if last and last["trials"] == trials and last["at"] > worker.since:
             _raise_busy()
+        search = self.spec.search
+        if self._limits.is_limited:
+            counts = schedule.counts(suggester_of(search, self.spec.shots, store), store)
+            finalists, simplify = schedule.proof_size(counts)
+            if not finalists:
+                self._say("no time is left for the proof; run the same command again to make it")
+                return None
+            workshop.has_time = schedule.has_time_for_a_recipe
+            search = replace(search, finalists=finalists, simplify=simplify)
         store.note(PROVING, {"at": time.time(), "trials": trials})
-        outcome = prove(self.spec, workshop, store, models, self.console)
+        outcome = prove(replace(self.spec, search=search), workshop, store, models, self.console)
         store.note(PROVED, {"at": time.time(), "trials": trials})
         renew_study_note(self.spec, store)
         return outcome
 
+    def _say(self, words: str) -> None:
+        self.console.print(words, highlight=False, markup=False)
+
     def _saying(self, words: str) -> Callable[[], None]:
-        return lambda: self.console.print(words, highlight=False, markup=False)
+        return lambda: self._say(words)
 
-    def _try_all(self, workshop: Workshop, store: StudyStore, worker: StudyWorker, writer: Writer) -> None:
-        try:
-            with meter("searching", self._suggester(store).total, self.console) as bar:
-                self._try_each(workshop, store, worker, writer, bar)
-                writer.settle()
-        except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
-            store.backend.hurry()
-            writer.finish()
-            try:
-                store.interrupt(worker.name)
-            except (OSError, OutageError) as closed:
-                why = closed.strerror if isinstance(closed, OSError) else closed
-                log.warning("the trial in work is marked by the next night, or by another worker (%s)", why)
-            raise
 
-    def _try_each(self, workshop: Workshop, store: StudyStore, worker: StudyWorker, writer: Writer, bar: Meter) -> None:
-        failures = 0
-        for claim in self._claimed(store, worker, writer, bar):
-            reason = self._trial(workshop, store, claim, writer, bar)
-            failures = failures + 1 if reason else 0
-            if failures >= FAILURES_IN_A_ROW:
-                raise StudyError(
-                    f"{failures} trials in a row failed, the last one with: {reason}",
-                    place=(Named(self.spec.storage.name),),
-                    remedy="fix that and run the same command again",
-                )
-
-    def _claimed(self, store: StudyStore, worker: StudyWorker, writer: Writer, bar: Meter) -> Generator[Claim]:
-        """Trials to run, until none is left and none is in work: the trial of a worker that dies is run again."""
-        suggester = self._suggester(store)
-        planned = [stage for stage in STAGES if suggester.trials(stage)]
-        bounds = distributions(self.spec.search.space)
-        claims = Claims(store=store, worker=worker, suggester=suggester, bounds=bounds, stages=planned)
-        taken = 0
-        while self._may_go_on():
-            if store.owed(planned):  # it may have ended its worker: nothing else is in flight beside it
-                writer.settle()
-            claim = claims.take()
-            if more := store.ledger.made(planned) - bar.done:
-                bar.advance(more, note="trials made before, or by other workers")
-            if claim is not None:
-                if not (taken := taken + 1) % PREPARED_EVERY:
-                    writer.submit(partial(suggester.prepare, store.history()))
-                yield claim
-                continue
-            writer.settle()
-            if not store.in_work():
-                return
-            bar.advance(0, note="waiting for trials of other workers")
-            time.sleep(POLL_S)
-
-    def _may_go_on(self) -> bool:
-        """Wait while a pause is asked; False when a stop is asked."""
-        folder = self.spec.storage.folder
-        if is_asked(folder, "pause"):
-            self._saying("paused as asked")()
-        while is_asked(folder, "pause") and not is_asked(folder, "stop"):
-            time.sleep(POLL_S)
-        return not is_asked(folder, "stop")
-
-    def _suggester(self, store: StudyStore) -> Suggester:
-        return suggester_of(self.spec.search, self.spec.shots, store)
-
-    def _trial(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> str:
-        """Run one trial to its verdict; returns why it failed, or ""."""
-        trial = claim.trial
-        try:
-            self._work(workshop, store, claim, writer, bar)
-        except (EngineError, ScorerError) as error:
-            reason = str(error)
-            store.expect(trial, Ending(value=None))
-            writer.submit(lambda: store.fail(trial, reason))
-            bar.advance(note=f"trial {trial.number} failed: {reason}")
-            return reason
-        return ""
-
-    def _work(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> None:
-        started, trial, proposal = time.perf_counter(), claim.trial, claim.proposal
-        candidate = self.spec.search.candidate(proposal.point)
-        writer.submit(lambda: record_candidate(store, trial, candidate))
-        rival = self._rival(store, proposal.slots)
-        work, verdict, stop = tried(self.spec.search, self.spec.shots, workshop, candidate, proposal.slots, rival)
-        seconds = {**work.seconds, "whole": time.perf_counter() - started}
-        store.expect(trial, ending_of(verdict, stop))
-        writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds, stop))
-        best, value = store.ledger.best, verdict.value
-        if best is None or value is None:
-            bar.advance(note=f"trial {trial.number} infeasible")
-        else:
-            after = f" after {len(stop.drawn)} of {stop.shots} pictures" if stop else ""
-            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}")
-
-    def _rival(self, store: StudyStore, slots: Slots) -> Rival | None:
-        """What the next candidate races against; None where there is no racing, or nothing of these shots yet."""
-        search = self.spec.search
-        best = rival_of(store.history(), slots) if search.racing else None
-        return best and Rival(candidate=search.candidate(best.point), value=best.value or 0.0)
+def _give_up_trial(store: StudyStore, worker: StudyWorker, reason: str) -> None:
+    """Mark what a worker that hangs has in work, so that another one takes it up."""
+    with worker.turn():
+        for trial in store.in_work():
+            if trial.user_attrs.get("worker") == worker.name:
+                store.storage.set_trial_user_attr(trial._trial_id, HUNG, reason)  # pyright: ignore[reportPrivateUsage]
+        store.reap(worker.others())
 
 
 def _raise_busy() -> None:
     raise BusyError(
         "the search is over", remedy="another worker makes the proof, and recipe-search show has it when it is done"
     )
-
-
-@contextmanager
-def termination_as_interrupt() -> Generator[None]:
-    """Let a termination signal, or a closed terminal, end the night as Ctrl+C does: the trial in flight is marked.
-
-    Only the first of them ends it: a second Ctrl+C would break into the end, and leave locks and half a record. What a
-    library makes of it where it was interrupted, such as a ValueError while safetensors reads, is the interrupt still.
-    """
-    ending = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal ending
-        if not ending:
-            ending = True
-            outer = before.get(signal.SIGINT)
-            if callable(outer):
-                outer(number, frame)  # so that it knows, once this has ended
-            raise KeyboardInterrupt(f"signal {number}")
-
-    hang_up = getattr(signal, "SIGHUP", None)  # a terminal was closed; nohup ignores that, and so it stays
-    numbers = [signal.SIGTERM, *([hang_up] if hang_up and signal.getsignal(hang_up) == signal.SIG_DFL else [])]
-    numbers += [signal.SIGINT] if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else []
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if ending and isinstance(error := sys.exception(), Exception):
-            raise KeyboardInterrupt("turned into another error by what it interrupted") from error
-
-
-@contextmanager
-def disk_errors_named(folder: Path) -> Generator[None]:
-    """Turn a full or unwritable disk into a message that also says that nothing is lost."""
-    try:
-        yield
-    except OSError as error:
-        problem = disk_problem(error, folder)
-        if problem is None:
-            raise
-        what = f"{problem.what}, and every finished trial is kept"
-        raise StudyError(what, place=problem.place, remedy=f"{problem.remedy}, and run again") from error

@@ -20,6 +20,7 @@ from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.night.noise import doubts, suggester_of
+from studies.night.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order, drawn_first
 from studies.night.proofs import count, number_of
 from studies.night.simplify import simplified
 from studies.night.workshop import Workshop
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 SHEET = "finalists.png"
 """Name of the finalists' sheet."""
-SHEET_ROWS = 6
-"""The most prompts on the finalists' sheet."""
 SHEET_NOTE = (
     "The references show the look that is wanted, not the prompts. Numbers are differences, with pictures of the same "
     "prompts and seeds: from FLAT_50, and from the best FLAT mix with an interval. Higher is closer to the look."
@@ -61,7 +60,8 @@ def prove(
 ) -> Outcome:
     """Render all on the held-out shots, compare at equal prompts and seeds, write sheet and outcome.
 
-    The winner, if there is one, is made simpler as long as no loss can be measured, and then goes first.
+    Recipes that can no longer win, and baselines that are clearly beaten, draw no more pictures (``proof_rounds``). The
+    winner, if there is one, is made simpler as long as no loss can be measured, and then goes first.
 
     Raises:
         SearchError: no trial has a value.
@@ -74,11 +74,17 @@ def prove(
     baselines = baselines_of(search, spec.rendering)
     candidates = {label: search.candidate(point) for label, point in points.items()}
     number = number_of(store, spec.shots, (one.key for one in candidates.values()), workshop.panel.version)
-    features = _features_of(spec.storage.name, spec.shots.proof, workshop, baselines | candidates, console)
-    standings = _standings(workshop.panel, baselines, features, tuple(baselines))
-    rivals = [*models, _best_label([standing for label, standing in standings.items() if label not in models])]
-    results = _standings(workshop.panel, candidates, features, tuple(baselines), rivals, number.confidence)
-    finalists = sorted(results.values(), key=_by_value)
+    groups = ProofGroups(
+        parents=tuple(label for label in baselines if label in models),
+        flats=tuple(label for label in baselines if label not in models),
+        finalists=tuple(candidates),
+    )
+    rounds = _drawn_in_rounds(spec.storage.name, spec.shots.proof, groups, workshop, baselines | candidates, console)
+    features, values, panel = rounds.features, rounds.values(), workshop.panel
+    standings = _standings(panel, baselines, features, tuple(baselines), values)
+    rivals = [*models, _best_label([standings[label] for label in groups.flats if rounds.is_whole(label)])]
+    results = _standings(panel, candidates, features, tuple(baselines), values, rivals, number.confidence)
+    finalists = sorted(results.values(), key=lambda one: (not rounds.is_whole(one.label), _by_value(one)))
     outcome = Outcome(
         models=dict(hashes),
         baselines=tuple(standings.values()),
@@ -130,7 +136,7 @@ def _simpler(
     features = {**features, label: workshop.make(candidate, shots.proof, pictures=True).features}
     baselines = tuple(baselines_of(search, rendering))
     rivals = [comparison.against for comparison in won.comparisons]
-    first = _standings(panel, {label: candidate}, features, baselines, rivals, outcome.confidence)[label]
+    first = _standings(panel, {label: candidate}, features, baselines, {}, rivals, outcome.confidence)[label]
     made = replace(
         outcome,
         finalists=(first, *outcome.finalists),
@@ -145,20 +151,35 @@ def baselines_of(search: SearchSettings, rendering: Rendering) -> dict[str, Cand
     return {label: rendering.baseline(recipe) for label, recipe in recipes.items()}
 
 
-def _features_of(
-    study: str, shots: Sequence[Shot], workshop: Workshop, recipes: Mapping[str, Candidate], console: Console
-) -> dict[str, Features]:
-    """Features of the pictures of held-out shots, which are all kept; errors name the study."""
-    features: dict[str, Features] = {}
-    with meter("proving the finalists", len(recipes), console) as bar:
-        for label, candidate in recipes.items():
+def _drawn_in_rounds(
+    study: str,
+    shots: Sequence[Shot],
+    groups: ProofGroups,
+    workshop: Workshop,
+    recipes: Mapping[str, Candidate],
+    console: Console,
+) -> ProofRounds:
+    """The pictures of held-out shots, which are all kept; errors name the study."""
+    order = drawing_order([shot.prompt for shot in shots])
+    rounds = ProofRounds(panel=workshop.panel, groups=groups, shots=shots, order=order)
+    with meter("proving the finalists", len(recipes) * len(shots), console) as bar:
+
+        def draw(label: str, places: tuple[int, ...]) -> Features:
             try:
-                features[label] = workshop.make(candidate, shots, pictures=True).features
+                if len(places) == len(shots):
+                    features = workshop.make(recipes[label], shots, pictures=True).features
+                else:
+                    features = workshop.make_part(recipes[label], shots, places)
             except (EngineError, ScorerError) as error:
                 where = (Named(study), Named(f"proof of {label}"))
                 raise StudyError.of(problem.under(*where) for problem in error.problems) from error
-            bar.advance(note=label)
-    return features
+            bar.advance(len(places), note=label)
+            return features
+
+        rounds.run(draw)
+    for label in filter(rounds.is_whole, groups.every):
+        workshop.keep_whole(recipes[label], shots, rounds.features[label])
+    return rounds
 
 
 def _standings(
@@ -166,16 +187,28 @@ def _standings(
     candidates: Mapping[str, Candidate],
     features: Mapping[str, Features],
     baselines: Sequence[str],
+    values: Mapping[str, float | None],
     rivals: Sequence[str] = (),
     confidence: float = FIRST_CONFIDENCE,
 ) -> dict[str, Standing]:
-    """Results of some candidates, compared with rivals if there are any; ``features`` are theirs and all baselines'."""
+    """Results of some candidates, compared with rivals if there are any.
+
+    Args:
+        panel: that judges.
+        candidates: by label.
+        features: theirs and all baselines'.
+        baselines: labels of parents and FLAT mixes.
+        values: the objective on all shots, of those that do not have all.
+        rivals: labels of what they are compared with.
+        confidence: level of the intervals.
+    """
     compared = {label: features[label] for label in {**dict.fromkeys(baselines), **candidates}}
     likenesses = panel.reference_distances(compared, baselines)
     found = {
         label: _standing(panel, label, candidate, features[label], likenesses[label])
         for label, candidate in candidates.items()
     }
+    found = {label: replace(one, value=values.get(label, one.value)) for label, one in found.items()}
     return {
         label: replace(
             one, comparisons=tuple(_comparison(panel, features, label, rival, confidence) for rival in rivals)
@@ -228,6 +261,7 @@ def _standing(panel: Panel, label: str, candidate: Candidate, own: Features, lik
         reasons=tuple(verdict.reasons),
         numbers=dict(zip(REPORTED, numbers, strict=True)),
         alarm=likeness.alarm,
+        pictures=len(own),
     )
 
 
@@ -248,7 +282,9 @@ def _best_label(standings: list[Standing]) -> str:
 def _comparison(
     panel: Panel, features: Mapping[str, Features], label: str, rival: str, confidence: float
 ) -> Comparison:
-    difference = panel.compare(features[label], features[rival], confidence=confidence)
+    whole = len(features[label]) == len(features[rival]) == max(map(len, features.values()))
+    level = confidence if whole else max(confidence, BEYOND_DOUBT)
+    difference = panel.compare(features[label], features[rival], confidence=level)
     return Comparison(
         against=rival,
         mean=difference.mean,
@@ -264,7 +300,7 @@ def draw_sheet(
 ) -> None:
     """The finalists beside the parents, the best FLAT mix and the references, scores underneath."""
     shots, models = study_shots.proof, merge.models
-    rows = _spread_indices(len(shots), SHEET_ROWS)
+    rows = drawn_first(len(shots))
     best_flat = _best_label([standing for standing in outcome.baselines if standing.label not in models])
     standings = [s for s in outcome.baselines if s.label in (*models, best_flat)] + list(outcome.finalists)
     columns = [
@@ -276,12 +312,12 @@ def draw_sheet(
         )
     ]
     for number, standing in enumerate(standings, start=-len(models)):
-        kept = workshop.renders.pictures(standing.candidate, shots) or []
+        kept = [workshop.renders.picture(standing.candidate, shots, row) for row in rows]
         title = standing.label if number < 1 else f"{number}: {standing.label}"
         columns.append(
             sheets.SheetColumn(
                 title=title,
-                pictures=[kept[row] for row in rows if row < len(kept)],
+                pictures=[picture for picture in kept if picture is not None],
                 lines=_standing_lines(outcome, standing, best_flat),
                 warning=DRIFTED if standing.alarm else "",
                 marked=outcome.winner is not None and standing.label == outcome.winner.label,

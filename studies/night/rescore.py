@@ -24,9 +24,10 @@ from search.racing import rival_of
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
+from studies.limits.disk import disk_errors_named
+from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate, calibration_recipes
 from studies.night.fingerprint import (
-    INPUTS,
     JUDGED_BY,
     PANEL,
     SURROUNDINGS,
@@ -36,8 +37,6 @@ from studies.night.fingerprint import (
     kept_device,
     panel_changes,
 )
-from studies.night.night import disk_errors_named, termination_as_interrupt
-from studies.night.noise import NOISE
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
 from studies.night.race import Rival, TrialRace
@@ -46,6 +45,7 @@ from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.backends import backend_of
 from studies.store.dashboard import write_note
+from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
 from studies.store.outcome import RESULTS
 from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots

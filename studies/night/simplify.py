@@ -78,7 +78,7 @@ class _SimplerTrials:
         original = self._features(point)
         tries = simpler(space, point)
         candidate = next(tries, None)
-        while candidate is not None and self.rendered < self.search.simplify:
+        while candidate is not None and self.rendered < self.search.simplify and self.workshop.has_time():
             good = self._is_as_good(candidate, original, point, bar)
             if good:
                 kept.append(candidate.label)

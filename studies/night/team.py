@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -9,11 +10,13 @@ from pathlib import Path
 from threading import Thread
 
 from engine.devices import worker_devices
-from studies.night.night import termination_as_interrupt
+from studies.limits.signals import PatientEnd, termination_as_interrupt
 
 
 def run_team(file: Path, device: str, workers: int, options: Sequence[str], say: Callable[[str], None]) -> bool:
     """Run workers until all have ended; Ctrl+C or a termination signal ends them all, each cleanly.
+
+    The first Ctrl+C lets every worker finish its trial; a second one, or a termination signal, ends them at once.
 
     Args:
         file: the study file.
@@ -30,7 +33,8 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
     """
     team: list[subprocess.Popen[str]] = []
     readers: list[Thread] = []
-    with termination_as_interrupt():
+    patient = PatientEnd(lambda: _interrupt(team))
+    with termination_as_interrupt(patient):
         try:
             devices = worker_devices(device, workers)
             for number, own in enumerate(devices, start=1):
@@ -38,8 +42,9 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
                 team.append(_started([str(file), "--device", own, *sharing, *options]))
                 readers.append(Thread(target=_relay, args=(team[-1], number, say)))
                 readers[-1].start()
-            for process in team:
-                process.wait()
+            with patient.finishing():
+                for process in team:
+                    process.wait()
         finally:
             for process in team:
                 process.terminate()  # does nothing to those that have ended
@@ -48,6 +53,15 @@ def run_team(file: Path, device: str, workers: int, options: Sequence[str], say:
             for reader in readers:
                 reader.join()
     return not any(process.returncode for process in team)
+
+
+def _interrupt(team: Sequence[subprocess.Popen[str]]) -> None:
+    """Hand Ctrl+C on; where that cannot be done, the workers end at once."""
+    for process in team:
+        if sys.platform == "win32":
+            process.terminate()
+        else:
+            process.send_signal(signal.SIGINT)
 
 
 def _started(arguments: Sequence[str]) -> subprocess.Popen[str]:

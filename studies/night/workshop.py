@@ -73,6 +73,12 @@ class Workshop:
         self._decoder = next(iter(self._vaes), "")
         self._writer = writer
         self._in_writing: Path | None = None
+        self.drawn = 0
+        """Pictures that were rendered here."""
+        self.before_rendering: Callable[[], None] = _nothing
+        """Called before a recipe is built to be rendered; may wait, or end the night."""
+        self.has_time: Callable[[], bool] = _always
+        """Whether there is time for another recipe that the night can do without."""
 
     @classmethod
     def open(
@@ -123,6 +129,12 @@ class Workshop:
             backend.files,
         )
         return cls(panel, renders, device, engine, rendering.vaes, writer)
+
+    def watch(self, beat: Callable[[], None], before_rendering: Callable[[], None]) -> None:
+        """Have something called at every step of rendering, and something before a recipe is built to be rendered."""
+        if self._engine is not None:
+            self._engine.on_step(beat)
+        self.before_rendering = before_rendering
 
     @property
     def can_render(self) -> bool:
@@ -218,8 +230,62 @@ class Workshop:
         seconds = {"build": built, **drawn.seconds}
         return self._kept(candidate, [shots[place] for place in places], drawn, seconds, pictures=False), places
 
+    def make_part(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> Features:
+        """Build and render some of the shots, unless they are kept; every single picture is kept among those of all.
+
+        Args:
+            candidate: what to build, and which VAE decodes it.
+            shots: all that the recipe may come to.
+            places: of those that are rendered now.
+
+        Returns:
+            The pictures' features, in the order of the places.
+
+        Raises:
+            RenderError, NotKeptError, OSError: as ``make``.
+        """
+        some, versions = [shots[place] for place in places], self.panel.observer.versions
+        place = self.renders.place(candidate, some)
+        self._wait_for(place, self.renders.place(candidate, shots))
+        if self.renders.has_pictures(candidate, shots, places):
+            if (kept := self.renders.load(candidate, some, versions)) is not None:
+                return self.panel.reviewed(kept)
+            if (whole := self.renders.load(candidate, shots, versions)) is not None:
+                return self.panel.reviewed(whole).take(list(places))
+        self._built(candidate)
+        drawn = self._drawn(some)
+
+        def keep() -> None:
+            place.mkdir(parents=True, exist_ok=True)
+            self.renders.keep_pictures(candidate, shots, drawn.pictures, places)
+            self.renders.keep(candidate, some, drawn.features)  # last: what is kept is complete
+
+        self._write(place, keep)
+        return drawn.features
+
+    def keep_whole(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> None:
+        """Keep the features of all shots, whose pictures were made in parts, as ``make`` would have kept them.
+
+        Raises:
+            OSError: something could not be written.
+        """
+        place = self.renders.place(candidate, shots)
+
+        def keep() -> None:
+            if self.renders.lacking(candidate, shots, self.panel.observer.versions):
+                sheets.grid(self.renders.pictures(candidate, shots) or [], place / SHEET)
+                self.renders.keep(candidate, shots, features)
+
+        self._write(place, keep)
+
+    def keeps(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
+        """Whether a candidate's features and single pictures of these shots are kept."""
+        kept = self.renders.load(candidate, shots, self.panel.observer.versions)
+        return kept is not None and self.renders.pictures(candidate, shots) is not None
+
     def _built(self, candidate: Candidate) -> float:
         """Make the live model the candidate's; the seconds that took."""
+        self.before_rendering()
         started = time.perf_counter()
         self.engine.build(candidate.recipe)
         self._decode_with(candidate.vae)
@@ -241,6 +307,7 @@ class Workshop:
         """Pictures of the recipe built last, and their features."""
         started = time.perf_counter()
         images = self._rendered(shots)
+        self.drawn += len(shots)
         rendered = time.perf_counter()
         features = self.panel.features(images, [shot.prompt for shot in shots], [shot.seed for shot in shots])
         looked = time.perf_counter()
@@ -308,6 +375,15 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
+
+
+def _nothing() -> None:
+    """Go on."""
+
+
+def _always() -> bool:
+    """Go on."""
+    return True
 
 
 def _stamp(

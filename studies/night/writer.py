@@ -18,8 +18,9 @@ class Writer:
     would have left. Whoever gives the jobs is told of the failure: by `settle` and `submit`.
     """
 
-    def __init__(self) -> None:
-        """Start no thread yet; the first job does."""
+    def __init__(self, around: Callable[[Callable[[], None]], None] = lambda job: job()) -> None:
+        """Start no thread yet; the first job does. ``around`` does a job, and may do one that failed again."""
+        self._around = around
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._last: Future[None] | None = None
         self._failure: BaseException | None = None
@@ -37,7 +38,7 @@ class Writer:
     def _do(self, job: Callable[[], None]) -> None:
         if self._failure is None:
             try:
-                job()
+                self._around(job)
             except BaseException as failure:  # noqa: BLE001 - raised where `settle` is called
                 self._failure = failure
 

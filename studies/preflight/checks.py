@@ -14,13 +14,12 @@ from engine.devices import device_of
 from engine.errors import EngineError, Named, Place
 from engine.files import file_kind
 from engine.prompts.check import check_prompt, overflowing_weights
+from studies.amounts import size_text, time_text
 from studies.inputs.assets import embedding_hashes, refuse_misfits, refuse_unusable
 from studies.preflight.estimate import (
     StudyEstimate,
     estimate,
     picture_seconds,
-    size_text,
-    time_text,
 )
 from studies.preflight.findings import Finding, Level, errors_at, is_fatal
 from studies.preflight.memory import ALONE, Surroundings, memory_findings

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from engine.footprint.machine import available_ram
+from studies.amounts import size_text
 from studies.errors import StudyError
-from studies.preflight.estimate import size_text
 from studies.preflight.name_clash import HOME, PACKAGES, origins, strangers
 
 DISTRIBUTION = "sd-recipe-search"

@@ -16,8 +16,9 @@ from engine.devices import device_of
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
-from search.shots import ShotRotation
+from search.shots import MOST_SHOTS, ShotRotation
 from search.space.baselines import flats, parents
+from studies.limits.disk import RECORD_BYTES, SHEET_BYTES, proved_bytes
 from studies.studyfile.spec import Rendering, SearchSettings, StudyShots
 
 if TYPE_CHECKING:
@@ -44,13 +45,6 @@ SPEED_SHARE = {"cpu": 0.5, "cuda": 0.3}
 PASS_SECONDS = {"cpu": 0.07, "cuda": 0.02}
 """Time of one pass of the UNet that no amount of computing power saves: about 700 small operations on four pictures.
 The CPU's is measured with the demo on two cores; the GPU's is a guess."""
-
-SHEET_BYTES = 0.25
-"""Bytes a pixel of a contact sheet (WebP)."""
-PICTURE_BYTES = 2.0
-"""Bytes a pixel of a picture kept for the finalists' sheet (PNG)."""
-RECORD_BYTES = 40_000
-"""Bytes of a trial's record and features, beside its pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +117,14 @@ class PictureCount:
 
 
 def counted(search: SearchSettings, shots: StudyShots) -> PictureCount:
-    """Return how many pictures a study makes at most; `auto` shots per trial count as all shots."""
-    each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
-    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
+    """Return how many pictures a study makes at most; calibration recipes draw all the shots, trials their part."""
+    available = len(shots.trials)
+    each = min(search.shots_per_trial or MOST_SHOTS, available)
+    rotation = ShotRotation(shots=available, per_trial=each, fresh=search.fresh_seeds)
     suggester = search.suggester(rotation)
     proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify
     drawn = sum(suggester.trials(stage) * len(shots.drawn(rotation.slots(stage))) for stage in STAGES)
+    drawn += len(suggester.calibration()) * (available - each)
     return PictureCount(trials=suggester.total, drawn=drawn, proofs=proofs, proved=proofs * len(shots.proof))
 
 
@@ -196,23 +192,5 @@ def _seconds_of_product(x: torch.Tensor) -> float:
 def _disk_bytes(shots: StudyShots, count: PictureCount) -> int:
     """Bytes of the trials and of the proof."""
     picture = math.prod(shots.trials[0].picture_size)
-    proved = count.proofs * sum(math.prod(shot.picture_size) for shot in shots.proof)
-    # Every trial's sheet is kept twice: with its renders and as the trial's artifact.
-    sheets = (2 * count.drawn * picture + proved) * SHEET_BYTES
-    return int(sheets + proved * PICTURE_BYTES + (count.trials + count.proofs) * RECORD_BYTES)
-
-
-def size_text(count: float) -> str:
-    """Return bytes for people: `3.4 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def time_text(seconds: float) -> str:
-    """Return a duration for people: `40 s`, `12 min`, `7.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    sheets = int(2 * count.drawn * picture * SHEET_BYTES)
+    return sheets + count.trials * RECORD_BYTES + count.proofs * proved_bytes(shots.proof)

@@ -12,8 +12,8 @@ from engine.footprint.demand import Room
 from engine.footprint.machine import available_ram, free_memory, total_memory, total_ram
 from engine.footprint.moments import CONTEXT_BYTES
 from engine.footprint.plan import choose
+from studies.amounts import size_text
 from studies.inputs.demand import demand_of
-from studies.preflight.estimate import size_text
 from studies.preflight.findings import Finding
 from studies.preflight.memory_text import holdings_text, plan_text, ways_out
 from studies.studyfile.spec import StudySpec

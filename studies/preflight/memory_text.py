@@ -9,7 +9,7 @@ from engine.footprint.demand import Demand
 from engine.footprint.moments import WORKING
 from engine.footprint.options import ANYTHING
 from engine.footprint.plan import BUS_RATE, DISK_RATE, MemoryPlan, choose
-from studies.preflight.estimate import size_text
+from studies.amounts import size_text
 
 SIDE_STEP = 8
 """Sides of pictures are multiples of so many pixels."""

@@ -10,6 +10,7 @@ from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
 from studies.store.backends import backend_of
+from studies.store.earlier import refuse_earlier
 from studies.store.locks import refuse_no_locks
 from studies.store.workers import refuse_elsewhere
 from studies.studyfile.enough import refuse_too_few
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def night_refusals(
     spec: StudySpec, models: Mapping[str, Checkpoint], opened: Callable[[Panel], None], *, scorers: bool
 ) -> Iterator[Finding]:
-    """Yield what a night would refuse: too few pictures, the study's folder, scorers that do not work.
+    """Yield what a night would refuse: too few pictures, folders, scorers that do not work; and what it begins with.
 
     Args:
         spec: the study.
@@ -36,6 +37,10 @@ def night_refusals(
         refuse_too_few(spec.search, spec.shots)
     _collect_of_clip_skip(spec.shots, models, problems)
     _collect_of_folder(spec.storage, problems)
+    if spec.search.earlier is not None and spec.search.plan.earlier is None:
+        with problems.collecting("search", "begin"):
+            remark = refuse_earlier(spec.search, spec.search.earlier, spec.storage)
+            yield Finding.of("note", ("search", "begin"), remark)
     if scorers:
         _collect_of_scorers(spec, opened, problems)
     yield from (Finding(level="error", problem=problem) for problem in problems.found)

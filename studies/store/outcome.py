@@ -46,6 +46,7 @@ _STANDING: Shape = {
     "numbers?": {str: (float, None)},
     "alarm?": str,
     "vae?": str,
+    "pictures?": int,
 }
 _FILE: Shape = {
     "models": {str: str},
@@ -103,6 +104,8 @@ class Standing:
     """A warning to check before trusting the score."""
     vae: str = ""
     """The study's word for the VAE that decoded it; "" where it chooses among none."""
+    pictures: int = 0
+    """How many held-out pictures it has: fewer than others where it was given up; 0 where that was not written."""
 
     @property
     def candidate(self) -> Candidate:
@@ -184,6 +187,7 @@ class Outcome:
                 "another chance that luck wins, so its intervals are wider: the first one's are those of "
                 f"{100 * FIRST_CONFIDENCE:g} %, these of {self.level}."
             )
+        lines += [self._given_up] if self._given_up else []
         lines += [f"Finalist 1 ({best.label}): {comparison}" for comparison in best.comparisons]
         if self.winner is not None:
             lines.append("It beats every parent and every FLAT mix on held-out prompts and seeds, beyond the noise.")
@@ -194,6 +198,24 @@ class Outcome:
                 f"recommended instead of {self._best_baseline}."
             )
         return lines
+
+    @property
+    def pictures(self) -> int:
+        """How many held-out pictures its recipes have in all; 0 in files of versions that did not write it."""
+        return sum(one.pictures for one in (*self.baselines, *self.finalists))
+
+    @property
+    def _given_up(self) -> str:
+        """Which recipes were given up before they had all the held-out pictures; "" where none was."""
+        every = (*self.baselines, *self.finalists)
+        most = max((one.pictures for one in every), default=0)
+        few = [f"{one.label} after {one.pictures}" for one in every if 0 < one.pictures < most]
+        if not few:
+            return ""
+        return (
+            f"Clearly beaten before all {most} held-out pictures were made, and given up: {', '.join(few)}. Intervals "
+            "with one of these come from an early look, and allow for it."
+        )
 
     @property
     def _best_baseline(self) -> str:
@@ -281,6 +303,7 @@ def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
             numbers=row.get("numbers", {}),
             alarm=row.get("alarm", ""),
             vae=row.get("vae", ""),
+            pictures=row.get("pictures", 0),
         )
         for row in rows
     )

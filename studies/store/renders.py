@@ -105,13 +105,19 @@ class RenderStore:
             self._files.share(place / name)
         return place
 
-    def keep_pictures(self, candidate: Candidate, shots: Sequence[Shot], pictures: Sequence[RgbPicture]) -> None:
-        """Store the pictures, one PNG a shot."""
+    def keep_pictures(
+        self,
+        candidate: Candidate,
+        shots: Sequence[Shot],
+        pictures: Sequence[RgbPicture],
+        places: Sequence[int] | None = None,
+    ) -> None:
+        """Store the pictures, one PNG a shot; of some of the shots alone where their places are given."""
         from PIL import Image
 
         place = self.place(candidate, shots)
         place.mkdir(parents=True, exist_ok=True)
-        for index, picture in enumerate(pictures):
+        for index, picture in zip(range(len(pictures)) if places is None else places, pictures, strict=True):
             with replaced(place / f"{index:03d}.png") as temporary:
                 Image.fromarray(picture).save(temporary)
 
@@ -121,6 +127,11 @@ class RenderStore:
         pictures = [self._kept_picture(place / f"{index:03d}.png") for index in range(len(shots))]
         whole = [picture for picture in pictures if picture is not None]
         return whole if len(whole) == len(pictures) else None
+
+    def has_pictures(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> bool:
+        """Whether the pictures of some of the shots are kept by themselves, and can be read."""
+        place = self.place(candidate, shots)
+        return all(self._kept_picture(place / f"{index:03d}.png") is not None for index in places)
 
     def has_sheet(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
         """Whether the contact sheet is kept, and can be read."""

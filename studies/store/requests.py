@@ -1,7 +1,8 @@
 """What a person asks of a night that runs: to pause, or to stop after the trial in work. A file in the study's folder.
 
-The night looks for it before every trial, so nothing in work is lost, and it works from any process that can write
-there. A night that begins takes what was asked of an earlier one away.
+The night looks for it before every trial, and before every recipe of calibration and proof, so nothing in work is lost,
+and it works from any process that can write there: `recipe-search pause`, a page, or `touch stop-asked`. A night that
+begins takes what was asked of an earlier one away.
 """
 
 from __future__ import annotations

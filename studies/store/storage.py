@@ -26,6 +26,7 @@ from search.suggester import Proposal
 from studies.store.backend import Backend
 from studies.store.journal_backend import WORKER, JournalBackend
 from studies.store.ledger import Ending, Ledger, have_one_candidate, slots_of, stage_of
+from studies.store.note_keys import WHOLE
 from studies.store.records import INTERRUPTED, SLOTS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # its own progress lines would run through ours
@@ -38,8 +39,6 @@ GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed
 """Reason of a trial whose candidate was lost too often."""
 NAME = "name"
 """Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
-WHOLE = "whole"
-"""Key of the note that a rescored study holds all its trials."""
 ARTIFACT = "artifacts:"
 """How Optuna's attribute of a trial begins that names one of its pictures."""
 

@@ -1,4 +1,4 @@
-"""Recipes that a study begins with, as a study file names them: recipe files, presets, rows of weights."""
+"""What a study begins with, as its file names it: recipe files, presets, rows of weights, a finished study."""
 
 from __future__ import annotations
 
@@ -15,12 +15,22 @@ from search.plan import InitialRecipe, SearchPlan
 from search.space.space import Space
 from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, read_input
+from studies.studyfile.earlier import add_naming_problems, copied_study, is_study, with_copy
 
 
 def with_beginnings(
-    plan: SearchPlan, space: Space, here: Path, *, begin: Sequence[str], start: str | None, problems: Problems
+    plan: SearchPlan,
+    space: Space,
+    here: Path,
+    *,
+    begin: Sequence[str],
+    start: str | None,
+    folder: Path,
+    problems: Problems,
 ) -> SearchPlan:
     """Return the plan with the recipes to try first, and the one that the stages after `flat` start from.
+
+    With the trials of an earlier study too, once the study has copied them.
 
     Args:
         plan: without these recipes.
@@ -28,9 +38,11 @@ def with_beginnings(
         here: folder that paths of recipe files start from.
         begin: the texts of `begin`.
         start: the text of `start`, or None.
+        folder: of the study, with its copy of an earlier one.
         problems: what is wrong with single ones is added.
     """
-    texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in enumerate(begin)]
+    named = [(n, text) for n, text in enumerate(begin) if not is_study(text)]
+    texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in named]
     texts += [(("search", "start"), start)] if start is not None else []
     found: dict[Place, InitialRecipe] = {}
     for place, text in texts:
@@ -39,7 +51,13 @@ def with_beginnings(
         except ProblemError as error:
             problems.extend([_at(place, text, problem) for problem in error.problems])
     beginnings = tuple(one for place, one in found.items() if place != ("search", "start"))
-    return replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
+    plan = replace(plan, beginnings=beginnings, start=found.get(("search", "start")))
+    add_naming_problems(begin, problems)
+    with problems.collecting("search", "begin"):
+        if copy := copied_study(begin, folder):
+            earlier, recipe = with_copy(copy, space)
+            return replace(plan, earlier=earlier, beginnings=(recipe, *beginnings))
+    return plan
 
 
 def _beginning(text: str, space: Space, here: Path) -> InitialRecipe:

@@ -26,6 +26,7 @@ from studies.studyfile.crosschecks import (
     path_from,
     upscaler_problems,
 )
+from studies.studyfile.earlier import earlier_place
 from studies.studyfile.places import S3
 from studies.studyfile.problems import from_pydantic
 from studies.studyfile.reference_files import reference_files
@@ -52,7 +53,8 @@ def read_study_file(path: Path) -> StudySpec:
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
-    plan = _plan(parts["search"], space, path.parent, problems) if space and "search" in parts else None
+    folder = _folder(parts["study"], path.parent) if "study" in parts else path.parent
+    plan = _plan(parts["search"], space, path.parent, folder, problems) if space and "search" in parts else None
     if "study" in parts and "target" in parts:
         problems.extend(folder_problems(parts["study"], parts["target"], path.parent))
     if problems:
@@ -109,8 +111,11 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             racing=tables.search.racing,
             finalists=tables.search.finalists,
             simplify=tables.search.simplify,
+            begin=tuple(tables.search.begin),
+            earlier=earlier_place(tables.search.begin, here),
         ),
         scoring=_scoring(tables.scorers, here),
+        notify=tuple(study.notify),
     )
 
 
@@ -119,7 +124,9 @@ def _storage(study: StudyTable, file: Path) -> Storage:
     artifacts = study.artifacts or ""
     if artifacts and not artifacts.startswith(S3):
         artifacts = str(path_from(file.parent, artifacts))
-    return Storage(file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts)
+    return Storage(
+        file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts, keep=study.keep or None
+    )
 
 
 def _shots(tables: StudyTables, file: Path) -> StudyShots:
@@ -159,6 +166,7 @@ def _rendering(tables: StudyTables, here: Path) -> Rendering:
             vae_precision=device.vae_precision,
         ),
         speed=device.speed,
+        hang_s=None if device.hung_after is None else 60 * device.hung_after,
     )
 
 
@@ -186,7 +194,12 @@ def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
     return EncoderFiles(config=config, weights=path_from(here, table.weights))
 
 
-def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> SearchPlan:
+def _folder(study: StudyTable, here: Path) -> Path:
+    """Where everything of the study is kept."""
+    return path_from(here, study.folder or f"runs/{study.name}")
+
+
+def _plan(table: SearchTable, space: Space, here: Path, folder: Path, problems: Problems) -> SearchPlan:
     """Return the plan of the search; what is wrong is added to the problems."""
     plan = SearchPlan(
         groups=table.groups,
@@ -200,4 +213,4 @@ def _plan(table: SearchTable, space: Space, here: Path, problems: Problems) -> S
         sampler=table.sampler,
         options=table.options,
     )
-    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, problems=problems)
+    return with_beginnings(plan, space, here, begin=table.begin, start=table.start, folder=folder, problems=problems)

@@ -71,6 +71,18 @@ class StudyTable(StudyFileTable):
         default=None, examples=["s3://bucket/prefix"]
     )
     """Where pictures and features are kept for all machines: `s3://bucket/prefix`, or a shared folder."""
+    keep: Annotated[int, BeforeValidator(checks.kept_trials)] = Field(
+        default=0,
+        examples=["best"],
+        json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
+    )
+    """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
+    notify: Annotated[list[str], BeforeValidator(checks.command)] = Field(
+        default=[],
+        examples=[["notify-send", "night ended"], "notify-send"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """A command that is run, without a shell, when a night ends or fails: [its facts](#the-command-at-the-end)."""
 
 
 class ModelsTable(StudyFileTable):
@@ -236,9 +248,13 @@ class SearchTable(StudyFileTable):
         examples=[8],
         json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
-    """Pictures per trial; `auto`: as many as the measured noise asks for."""
-    begin: list[FilledText] = Field(default=[], examples=[["GRAD_V", "mine.toml"], "mine.toml"])
-    """Recipes to try first: presets, rows of weights, or recipe files."""
+    """Pictures per trial; `auto`: as many as the measured noise asks for, 16 at most, others of them in every trial."""
+    begin: Annotated[list[FilledText], BeforeValidator(checks.listed)] = Field(
+        default=[],
+        examples=[["GRAD_V", "mine.toml"], "mine.toml"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """Recipes to try first: presets, rows of weights, recipe files, or `study:PATH`, a finished study of the models."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
@@ -312,6 +328,12 @@ class DeviceTable(StudyFileTable):
     """The VAE's format: `fp32`, `fp16`, `bf16`, or `auto`: fp32, and fp16 if memory is too short for that."""
     speed: Annotated[str, AfterValidator(checks.one_of(SPEEDS, "choice"))] = Field(default=AUTO, examples=[AUTO])
     """How the UNet is called: `eager`, as it is; `compile`, compiled, on a GPU recorded too; `auto` is `eager`."""
+    hung_after: Annotated[float | None, BeforeValidator(checks.minutes_of_silence)] = Field(
+        default=None,
+        examples=[30],
+        json_schema_extra={"accepts": f'`"{AUTO}"`, or number from 0 to 10000', "default": AUTO},
+    )
+    """Minutes without a step after which a night takes its work for hung, and begins again; 0: never."""
 
 
 class StudyTables(StudyFileTable):

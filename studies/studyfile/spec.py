@@ -48,6 +48,8 @@ class Storage:
     """The database that keeps the trials, without a password; "": the journal in the folder."""
     artifacts: str = ""
     """Where pictures and features are kept for all machines: an address of S3, or a path; with ``url`` only."""
+    keep: int | None = None
+    """How many of the best trials keep their pictures; None: all trials do."""
 
     @property
     def hashes(self) -> Path:
@@ -112,6 +114,8 @@ class Rendering:
     """What lies where while pictures are made."""
     speed: str = "auto"
     """How the UNet is called: auto, eager or compile."""
+    hang_s: float | None = None
+    """Seconds without a step after which work is taken for hung; None: by what was usual; 0: never."""
     device_sharers: int = 1
     """Workers that share the device, this one among them."""
     ram_sharers: int = 1
@@ -248,6 +252,10 @@ class SearchSettings:
     finalists: int
     simplify: int
     """Most simpler recipes that the proof tries; 0: none."""
+    begin: tuple[str, ...] = ()
+    """What the study begins with, as its file names it."""
+    earlier: Path | None = None
+    """The study file or folder of a finished study whose trials guide this one."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""
@@ -327,6 +335,8 @@ class StudySpec:
     shots: StudyShots
     search: SearchSettings
     scoring: Scoring
+    notify: tuple[str, ...] = ()
+    """The command that is told when a night ends, as its words; empty: none."""
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -76,6 +77,23 @@ def listed(value: object) -> object:
         return [value]
     if not isinstance(value, list):
         raise own_error("must be a text or a list of texts", 'write a folder, such as references = "references"')
+    return value
+
+
+def command(value: object) -> object:
+    """Turn the text of a command into its words, as a shell takes it apart; a list is its words already."""
+    example = 'write for example notify = ["notify-send", "night ended"]'
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise own_error("has a quotation mark that is not closed", example) from error
+    if not isinstance(value, list):
+        raise own_error("must be a text or a list of texts", example)
+    if any(isinstance(word, str) and "\0" in word for word in value):
+        raise own_error("holds a character that no command can have", example)
+    if value and isinstance(value[0], str) and not value[0].strip():
+        raise own_error("names no program", example)
     return value
 
 
@@ -203,6 +221,30 @@ def shots_per_trial(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and value >= FEWEST_SHOTS:
         return value
     raise own_error(f'must be "auto" or a whole number from {FEWEST_SHOTS} on', "write for example shots = 8")
+
+
+KEPT_BEST = 50
+"""How many of the best trials keep their pictures where `keep` is "best"."""
+
+
+def kept_trials(value: object) -> object:
+    """Turn `all` into 0 and `best` into its number, and accept numbers of trials."""
+    if value == "all":
+        return 0
+    if value == "best":
+        return KEPT_BEST
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise own_error('must be "all", "best" or a whole number from 1 on', "write for example keep = 50")
+
+
+def minutes_of_silence(value: object) -> object:
+    """Turn `auto` into None, and accept minutes."""
+    if value == "auto":
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10_000:
+        return float(value)
+    raise own_error('must be "auto" or minutes from 0 to 10000', "write for example hung_after = 30")
 
 
 def sampler_options(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from search.plan import STAGES, SearchPlan
 from search.space.build import build_space
 from search.space.frame import RecipeFrame
 from search.state import SearchState
-from search.suggester import Suggester
+from search.suggester import Proposal, Suggester
 from tests.search.searching import recorded, searched
 
 FEW = {block: 0.3 for block in UNET_BLOCKS if block not in ("IN05", "M00", "OUT05", "OUT08")}
@@ -90,7 +90,7 @@ def test_a_stage_ends_when_it_no_longer_gains_and_goes_on_without_patience() -> 
     assert Suggester(space=SPACE, plan=patient, seed=1).next(history) is not None
 
 
-def test_failed_trials_are_no_observations_and_infeasible_ones_are_as_bad_as_the_worst() -> None:
+def test_failed_trials_say_nothing_and_infeasible_ones_only_where_pictures_break() -> None:
     points = [SPACE.flat(ratio) for ratio in (0.0, 0.25, 0.5, 0.75)]
     history = [
         TrialRecord(number=0, stage="flat", point=points[0], value=-4.0),
@@ -100,10 +100,57 @@ def test_failed_trials_are_no_observations_and_infeasible_ones_are_as_bad_as_the
     ]
     observations = SearchState(SPACE, PLAN, history).trials.observations()
     assert observations is not None
-    assert observations.values == (-4.0, -4.0, 2.0)
-    assert [row[0] for row in observations.rows] == [0.0, 0.5, 0.75]
+    assert observations.values == (-4.0, 2.0)
+    assert [row[0] for row in observations.rows] == [0.0, 0.75]
+    assert [row[0] for row in observations.broken] == [0.5]
     assert observations.standard_error == 0.3
     assert SearchState(SPACE, PLAN, history[1:3]).trials.observations() is None
+
+
+def test_a_study_of_nothing_but_broken_pictures_goes_on_to_its_end() -> None:
+    plan = replace(PLAN, blocks=12, self_mode=0, adjust=6, refine=4)
+    suggester, history = Suggester(space=SPACE, plan=plan, seed=1), list[TrialRecord]()
+    while (proposal := suggester.next(history)) is not None:
+        history.append(replace(recorded(proposal, len(history), None), infeasible=True))
+    assert len(history) == suggester.total - plan.line, "there is no best ratio to stay near"
+    assert len({SPACE.mark(one.point) for one in history}) == len(history)
+    assert suggester.recommended(history) == SPACE.flat(0.5)
+    assert [status.status for status in suggester.statuses(history)[1:]] == [
+        "used up", "used up", "skipped", "used up", "used up"
+    ]  # fmt: skip
+
+
+def test_broken_pictures_are_no_evidence_that_a_stage_is_over() -> None:
+    """Half of the trials are broken by one knob: eight values that differ by noise do not prove 16 trials' worth."""
+    plan, rng = PLAN.just({"blocks"}), random.Random(3)
+    flat = [SPACE.flat(ratio) for ratio in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    history = [TrialRecord(number=n, stage="flat", point=point, value=rng.gauss(0, 1)) for n, point in enumerate(flat)]
+    for number in range(5, 21):
+        point = SPACE.flat(0.5) | {name: rng.uniform(0.4, 0.6) for name in ("IN05", "M00", "OUT05", "OUT08")}
+        value = None if number % 2 else rng.gauss(0, 1)
+        infeasible = value is None
+        history.append(TrialRecord(number=number, stage="blocks", point=point, value=value, infeasible=infeasible))
+    assert statuses(history, plan)["blocks"] == "open"
+    failed = [replace(one, infeasible=False) for one in history]
+    assert statuses(failed, plan)["blocks"] == "no effect"
+
+
+def test_a_stage_is_not_over_because_its_last_trials_broke() -> None:
+    plan = replace(PLAN.just({"blocks"}), patience=8)
+
+    def value(proposal: Proposal, number: int) -> float:
+        noise = random.Random(number).gauss(0, 0.05)
+        return noise - sum((proposal.point[name] - 0.4) ** 2 for name in ("IN05", "M00", "OUT05", "OUT08"))
+
+    suggester = Suggester(space=SPACE, plan=plan, seed=1)
+    history = searched(suggester, value)
+    blocks = [one for one in history if one.stage == "blocks"]
+    assert (len(blocks), statuses(history, plan)["blocks"]) == (len(blocks) // 8 * 8, "converged")
+    last = {one.number for one in blocks[-8:]}
+    broken = [replace(one, value=None, infeasible=True) if one.number in last else one for one in history]
+    assert statuses(broken, plan)["blocks"] == "open"
+    failed = [replace(one, value=None) if one.number in last else one for one in history]
+    assert statuses(failed, plan)["blocks"] == "converged"
 
 
 def test_the_start_of_a_stage_stands_still_while_trials_come_in() -> None:

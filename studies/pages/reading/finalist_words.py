@@ -10,6 +10,7 @@ from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.rejections import Rejection
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.pins import Pin
+from studies.store.renders import kept_folder, shots_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,8 @@ class SheetRow:
 
     prompt: str
     seed: int
-    pictures: tuple[SheetPicture, ...]
-    """One for each column."""
+    pictures: tuple[SheetPicture | None, ...]
+    """One for each column; None where a recipe was given up before this picture was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +88,22 @@ def sheet_rows(study: Snapshot, columns: Sequence[Standing]) -> tuple[SheetRow, 
                 SheetPicture(
                     name=f"p-{one.candidate.key[:20]}.{index}", width=shot.picture_size[0], height=shot.picture_size[1]
                 )
+                if _is_made(study, one, index)
+                else None
                 for one in columns
             ),
         )
         for index, shot in enumerate(study.spec.shots.proof)
     )
+
+
+def _is_made(study: Snapshot, standing: Standing, index: int) -> bool:
+    """Whether a recipe has the picture of a held-out shot: all of them but those that were given up."""
+    shots = study.spec.shots.proof
+    if not 0 < standing.pictures < len(shots):
+        return True
+    folder, file = study.spec.storage.folder, f"{index:03d}.png"
+    return kept_folder(folder, standing.candidate.key[:20], shots_key(shots), file) is not None
 
 
 def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Rejection]) -> tuple[ShownFinalist, ...]:

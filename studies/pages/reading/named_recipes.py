@@ -103,9 +103,9 @@ def pictures_of(study: Snapshot, recipe: NamedRecipe) -> Mapping[str, ShotPictur
     """
     found: dict[str, ShotPicture] = {}
 
-    def add(name: str, shots: tuple[Shot, ...], *, held_out: bool = False) -> None:
+    def add(name: str, shots: tuple[Shot, ...]) -> None:
         for index, shot in enumerate(shots):
-            found.setdefault(shot.key, ShotPicture(name=f"{name}.{index}", shot=shot, is_held_out=held_out))
+            found.setdefault(shot.key, ShotPicture(name=f"{name}.{index}", shot=shot, is_held_out=False))
 
     for trial in recipe.trials:
         if trial.sheet is not None:
@@ -114,6 +114,8 @@ def pictures_of(study: Snapshot, recipe: NamedRecipe) -> Mapping[str, ShotPictur
     for shots, of_set in study.shot_sets.items():
         if shots != proof and kept_folder(study.spec.storage.folder, key, shots, SHEET):
             add(f"k-{key[:20]}-{shots}", of_set)
-    if kept_folder(study.spec.storage.folder, key, proof, "000.png"):
-        add(f"p-{key[:20]}", study.spec.shots.proof, held_out=True)
+    if folder := kept_folder(study.spec.storage.folder, key, proof, "000.png"):
+        for index, shot in enumerate(study.spec.shots.proof):
+            if (folder / f"{index:03d}.png").is_file():
+                found.setdefault(shot.key, ShotPicture(name=f"p-{key[:20]}.{index}", shot=shot, is_held_out=True))
     return found

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from studies.candidate import Candidate
 from studies.errors import StudyError
+from studies.night.proof_rounds import drawn_first
 from studies.pages.context import Visit
 from studies.pages.nights import is_running, last_lines, start_process
 from studies.pages.reading.best import ModelBest
@@ -90,7 +91,7 @@ def _proved_strip(study: Snapshot, outcome: Outcome) -> tuple[StripColumn, ...]:
         *((one.label, one) for one in (*parents, best_flat) if one is not None),
     ]
     count = len(study.spec.shots.proof)
-    places = sorted({place * count // TILES for place in range(TILES)})
+    places = drawn_first(count)[:TILES]
     return tuple(
         StripColumn(label=label, pictures=tuple(f"p-{one.candidate.key[:20]}.{place}" for place in places))
         for label, one in shown

@@ -10,7 +10,7 @@ from search.surrogate.axes import single
 from search.surrogate.covariance import Array
 from search.surrogate.encoding import PointEncoding
 from search.surrogate.observations import Observations
-from search.surrogate.optimum import effects, mean_at, optimum
+from search.surrogate.optimum import effects, optimum, worth_at
 from search.surrogate.subspace import Subspace
 
 SPACE = build_space(freeze={f"{side}{n:02d}": 0.3 for side in ("IN", "OUT") for n in range(9)})
@@ -33,7 +33,7 @@ def test_a_planted_optimum_is_found_and_recommendations_stay_among_the_best_tria
     assert (np.array(within.position) >= ROWS.min(0) - 1e-9).all()
     assert (np.array(within.position) <= best.max(0) + 0.1).all()
     assert max(within.position) < 0.35
-    assert mean_at(observations, SUBSPACE, beyond) > mean_at(observations, SUBSPACE, within)
+    assert worth_at(observations, SUBSPACE, beyond) > worth_at(observations, SUBSPACE, within)
 
 
 def test_only_axes_that_change_the_objective_have_an_effect() -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from studies.cli.main import main
-from studies.night.night import termination_as_interrupt
+from studies.limits.signals import termination_as_interrupt
 from studies.store.locks import lock_file
 from studies.store.outcome import read_outcome
 from studies.store.storage import StudyStore

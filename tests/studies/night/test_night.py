@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -31,7 +32,8 @@ from scorers.panel.verdict import Verdict
 from studies.drawing import sheets
 from studies.drawing.sheets import RgbPicture, read_picture
 from studies.errors import StudyError
-from studies.night import night
+from studies.limits.deadline import Clock
+from studies.night import loop
 from studies.night.night import Night
 from studies.night.recording import record_verdict
 from studies.review.approval import approve_recipe
@@ -240,27 +242,32 @@ def test_a_trial_is_written_in_order_beside_the_rendering_of_the_next(
         record_verdict(store, trial, verdict, sheet, seconds, stop)
 
     monkeypatch.setattr(Engine, "build", building)
-    monkeypatch.setattr(night, "record_verdict", recorded)
+    monkeypatch.setattr(loop, "record_verdict", recorded)
     assert Night(spec, QUIET, proof=False).run() is None
     assert beside == [True] * 10
     assert trials(spec) == trials(finished[0])
 
 
-def test_a_disk_that_is_full_beside_the_rendering_ends_the_night_and_loses_nothing(
-    finished: tuple[StudySpec, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = read_study_file(write_small_study(tmp_path))
+def full_from(monkeypatch: pytest.MonkeyPatch, first: int, last: int) -> None:
+    """Let writing contact sheets fail from one call to another, for want of room."""
     grid, calls = sheets.grid, count()
 
     def filling(pictures: list[RgbPicture], path: Path) -> None:
-        if next(calls) == 18:
+        if first <= next(calls) <= last:
             raise OSError(errno.ENOSPC, "No space left on device")
         grid(pictures, path)
 
+    monkeypatch.setattr(sheets, "grid", filling)
+
+
+def test_a_disk_that_stays_full_beside_the_rendering_ends_the_night_and_loses_nothing(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, moment = read_study_file(write_small_study(tmp_path)), count(step=600)
     with monkeypatch.context() as patched:
-        patched.setattr(sheets, "grid", filling)
-        with pytest.raises(StudyError, match="disk is full, and every finished trial is kept"):
-            Night(spec, QUIET).run()
+        full_from(patched, 18, 10_000)
+        with pytest.raises(StudyError, match="disk stayed full, and every finished trial is kept"):
+            Night(spec, QUIET, clock=Clock(now=lambda: float(next(moment)), sleep=lambda _: None)).run()
     store = StudyStore(spec.storage.folder, spec.storage.name)
     kept, cut = trials(spec), [one for one in store.study.get_trials() if one.state is TrialState.FAIL]
     assert not store.in_work()
@@ -269,6 +276,18 @@ def test_a_disk_that_is_full_beside_the_rendering_ends_the_night_and_loses_nothi
     assert kept == trials(finished[0])[: len(kept)]
     assert len(kept) > 3
     Night(spec, QUIET).run()
+    assert trials(spec) == trials(finished[0])
+
+
+def test_a_night_waits_while_the_disk_is_full_and_goes_on(
+    finished: tuple[StudySpec, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, said = read_study_file(write_small_study(tmp_path)), io.StringIO()
+    full_from(monkeypatch, 12, 14)
+    clock = Clock(now=time.time, sleep=lambda _: None)
+    assert Night(spec, Console(file=said, width=300), clock=clock, proof=False).run() is None
+    assert "the disk is full (No space left on device); waiting 2.0 h at most for room" in said.getvalue()
+    assert "there is room on the disk again" in said.getvalue()
     assert trials(spec) == trials(finished[0])
 
 

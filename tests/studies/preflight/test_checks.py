@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from engine.architecture.layout import Widths
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.shots.shot import Shot
+from studies.amounts import size_text, time_text
 from studies.errors import StudyError
 from studies.preflight import estimate
 from studies.preflight.checks import preflight
-from studies.preflight.estimate import size_text, time_text
 from studies.preflight.findings import Finding, is_fatal
 from studies.studyfile.read import read_study_file
 from tests.engine.models.tiny import write_tiny

@@ -1,0 +1,57 @@
+"""`recipe-search pause`, `resume` and `stop`: what a person asks of a night that runs, from another terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from studies.cli.command import opened, plain_errors, study_argument
+
+
+def _refuse_without_night(study: Path, folder: Path) -> None:
+    """Refuse to ask where nobody would hear it: a night that begins forgets what was asked of an earlier one."""
+    from studies.errors import StudyError
+    from studies.store.workers import at_work
+
+    if not at_work(folder):
+        raise StudyError("no night is at work", place=(folder,), remedy=f"`recipe-search run {study}` begins one")
+
+
+@click.command()
+@study_argument
+@plain_errors
+def pause(study: Path) -> None:
+    """Let the night wait after the trial in work, until `resume`; its models stay loaded."""
+    from studies.store.requests import ask
+
+    folder = opened(study).storage.folder
+    _refuse_without_night(study, folder)
+    ask(folder, "pause")
+    click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
+
+
+@click.command()
+@study_argument
+@plain_errors
+def resume(study: Path) -> None:
+    """Let a paused night go on; a stop that was asked and not yet heard is taken back too."""
+    from studies.store.requests import withdraw
+
+    folder = opened(study).storage.folder
+    _refuse_without_night(study, folder)
+    withdraw(folder, "pause", "stop")
+    click.echo("the night goes on")
+
+
+@click.command()
+@study_argument
+@plain_errors
+def stop(study: Path) -> None:
+    """End the night after what is in work, without a proof; `run` goes on later."""
+    from studies.store.requests import ask
+
+    folder = opened(study).storage.folder
+    _refuse_without_night(study, folder)
+    ask(folder, "stop")
+    click.echo(f"the night ends after what is in work; to go on later: recipe-search run {study}")

@@ -1,0 +1,122 @@
+"""How long a trial takes, and a picture of the proof: learnt as the night goes on.
+
+Trials take different times: stages draw different numbers of pictures, a race is given up early, the first trial of a
+process warms up. So a time is counted by the picture that a whole trial of its stage draws, and the last ones say how
+long the next one takes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import fmean, median
+
+from optuna.trial import FrozenTrial
+
+from studies.store.ledger import slots_of
+from studies.store.records import Stop
+from studies.store.storage import StudyStore
+
+RECENT = 20
+"""How many of the last trials say how long the next one takes."""
+OUTLIER = 3.0
+"""No trial counts as more than so many times the median, so that one slow trial does not spoil the plan."""
+CAREFUL = 0.9
+"""The share of the last trials that the next one is taken to be no slower than, when one more is to fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialTime:
+    """What one trial took."""
+
+    shots: int
+    """Pictures that a whole trial of its stage draws."""
+    drawn: int
+    """Pictures that it drew; fewer where it was given up in a race."""
+    seconds: float
+    """From the end of the trial before to its own, proposal and build among it."""
+
+
+@dataclass(slots=True)
+class NightPace:
+    """What is known of the times; grows with every trial."""
+
+    guess: float | None = None
+    """Seconds of a picture before any trial is known: of calibration, or as `check` estimates them."""
+    trials: deque[TrialTime] = field(default_factory=lambda: deque[TrialTime](maxlen=RECENT))
+    slower_proof: float = 1.0
+    """How many times the seconds of a trial's picture one of the proof takes."""
+
+    def add(self, taken: TrialTime) -> None:
+        """Learn from a trial; one that drew no picture says nothing."""
+        if taken.drawn and taken.shots:
+            self.trials.append(taken)
+
+    def add_proof(self, pictures: int, seconds: float) -> None:
+        """Learn from pictures of the proof, beside the trials at that time."""
+        each = self._each([one.seconds / one.drawn for one in self.trials])
+        if pictures and each:
+            self.slower_proof = seconds / pictures / each
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything says how long a picture takes."""
+        return bool(self.trials) or self.guess is not None
+
+    def trial_seconds(self, shots: int) -> float:
+        """Return the expected seconds of a trial that draws so many pictures; 0 where nothing is known."""
+        return shots * self._each([one.seconds / one.shots for one in self.trials])
+
+    def slow_trial_seconds(self, shots: int) -> float:
+        """Return the seconds that most trials with so many pictures do not exceed."""
+        times = sorted(one.seconds / one.shots for one in self.trials)
+        return shots * times[int(CAREFUL * (len(times) - 1))] if times else self.trial_seconds(shots)
+
+    @property
+    def drawn_share(self) -> float:
+        """The part of their pictures that trials draw on the average; less than 1 where they race."""
+        return sum(one.drawn for one in self.trials) / sum(one.shots for one in self.trials) if self.trials else 1.0
+
+    def proof_seconds(self, pictures: int) -> float:
+        """Return the expected seconds of so many pictures of the proof."""
+        return pictures * self.slower_proof * self._each([one.seconds / one.drawn for one in self.trials])
+
+    def _each(self, times: list[float]) -> float:
+        """The mean of some times, none counted as more than `OUTLIER` medians; else the guess."""
+        if not times:
+            return self.guess or 0.0
+        most = OUTLIER * median(times)
+        return fmean(min(one, most) for one in times)
+
+
+def pace_of_records(store: StudyStore, every: int, guess: float | None = None) -> NightPace:
+    """Return what the records of earlier trials say.
+
+    Args:
+        store: of the study.
+        every: how many shots the study has.
+        guess: seconds of a picture where there is no record.
+    """
+    pace = NightPace(guess=guess)
+    for trial in store.trials()[-RECENT:]:
+        seconds = trial.user_attrs.get("seconds", {})
+        if "whole" in seconds:
+            shots, drawn = pictures_of(trial, every)
+            pace.add(TrialTime(shots=shots, drawn=drawn, seconds=float(seconds["whole"])))
+    return pace
+
+
+def pictures_of(trial: FrozenTrial, every: int) -> tuple[int, int]:
+    """Return how many pictures a whole trial of the same shots draws, and how many this one drew.
+
+    It drew none where its renders were kept from before; of one without a verdict nobody knows, so it counts as whole.
+
+    Args:
+        trial: that has ended.
+        every: how many shots the study has.
+    """
+    shots, seconds = len(slots_of(trial)) or every, trial.user_attrs.get("seconds")
+    if seconds is not None and "render" not in seconds:
+        return shots, 0
+    stop = Stop.of(trial.user_attrs)
+    return shots, len(stop.drawn) if stop else shots

@@ -1,0 +1,199 @@
+"""One night's schedule: how much of the plan fits into what is left of it, and whether one more trial does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import floor, inf
+from typing import Self
+
+from search.plan import STAGES, SearchPlan, Stage
+from search.suggester import Suggester
+from studies.limits.account import NightAccount, account_of
+from studies.limits.counts import NightCounts
+from studies.limits.deadline import Clock, NightLimits
+from studies.limits.pace import NightPace, pace_of_records
+from studies.limits.shares import Room, shortened
+from studies.store.storage import StudyStore
+
+MOST_OF_NIGHT = 0.8
+"""The most of a night that a small proof may take; where it would take more, no proof is made."""
+_FIELDS: Mapping[Stage, str] = {"self": "self_mode"}
+"""Stages whose number of trials has another name in the plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofNeeds:
+    """What is left of the proof: recipes to render on the held-out shots."""
+
+    shots: int = 0
+    """Pictures of one recipe."""
+    baselines: int = 0
+    """Models and FLAT mixes whose pictures are not kept yet."""
+    finalists: int = 0
+    """Finalists that are compared with them; 0: no proof is made."""
+    simpler: int = 0
+    """The most simpler recipes that are tried in what time is left then: none is kept for them."""
+
+    @property
+    def compared(self) -> int:
+        """Pictures of the comparison."""
+        return (self.baselines + self.finalists) * self.shots
+
+
+@dataclass(slots=True, kw_only=True)
+class NightSchedule:
+    """The state of one worker's night; what several workers share is in the study's records."""
+
+    limits: NightLimits
+    clock: Clock
+    pace: NightPace
+    needs: ProofNeeds = ProofNeeds()
+    began: float
+    """In seconds since 1970."""
+    first: int
+    """How many trials the study had when the night began."""
+    shared_from: int = 0
+    """How many it had when the time was shared out among the stages: then, or when they were gone through once."""
+    every: int
+    """How many shots the study has."""
+    other_pictures: int = 0
+    """Pictures that the night made beside its trials."""
+    workers: int = 1
+    """How many are at work."""
+
+    @classmethod
+    def of(
+        cls, store: StudyStore, limits: NightLimits, clock: Clock, *, every: int, guess: float | None, alone: bool
+    ) -> Self:
+        """Return the schedule of a night that begins; or that is going on, where other workers are at it.
+
+        Args:
+            store: of the study.
+            limits: of the night.
+            clock: of the night.
+            every: how many shots the study has.
+            guess: seconds of a picture where nothing was measured yet.
+            alone: whether no other worker is at the study.
+        """
+        known = None if alone else account_of(store)
+        return cls(
+            limits=limits,
+            clock=clock,
+            pace=pace_of_records(store, every, guess),
+            began=known.began if known else clock.now(),
+            first=known.first if known else len(store.history()),
+            every=every,
+            other_pictures=known.other_pictures if known else 0,
+        )
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return inf if self.limits.until is None else self.limits.until - self.clock.now()
+
+    @property
+    def spare_s(self) -> float:
+        """Seconds for trials: what the comparison of the finalists leaves."""
+        return self.left_s - self.pace.proof_seconds(self.needs.compared)
+
+    def counts(self, suggester: Suggester, store: StudyStore) -> NightCounts:
+        """Return what the night has made and has ahead.
+
+        Args:
+            suggester: with the study's whole plan.
+            store: of the study.
+        """
+        return NightCounts.of(suggester, store, self.first, max(self.first, self.shared_from), self.every)
+
+    def share_out_again(self, trials: int) -> bool:
+        """Go through all stages once more, where all that were planned are made and time is left.
+
+        Args:
+            trials: that the study has.
+
+        Returns:
+            Whether there may be something to do: trials were made since the last time.
+        """
+        before, self.shared_from = max(self.first, self.shared_from), trials
+        return self.limits.is_limited and trials > before
+
+    def account(self, counts: NightCounts) -> NightAccount:
+        """Return what the night is to come to, as it stands now."""
+        planned = self._planned(counts)
+        trials, pictures = counts.trials_to(planned), counts.pictures_to(planned)
+        each = round(pictures / trials) if trials else 0
+        proved = self.needs.compared
+        return NightAccount(
+            began=self.began,
+            first=self.first,
+            until=self.limits.until,
+            trials=self.limits.trials,
+            pictures=self.limits.pictures,
+            planned=planned,
+            whole=counts.whole,
+            shots=each,
+            trial_seconds=self.pace.trial_seconds(each) if self.pace.is_known else None,
+            proof_seconds=self.pace.proof_seconds(proved) if self.pace.is_known and proved else None,
+            other_pictures=self.other_pictures,
+        )
+
+    def plan(self, suggester: Suggester, counts: NightCounts) -> SearchPlan:
+        """Return the night's plan: the study's, which the suggester has, with fewer trials where it does not fit."""
+        plan, planned, fewer = suggester.plan, self._planned(counts), dict[str, int]()
+        for stage in STAGES:
+            short = counts.whole[stage] - planned[stage]
+            if short > 0 and stage == "flat":
+                fewer["line"] = max(plan.line - short, 0)
+            elif short > 0:
+                fewer[_FIELDS.get(stage, stage)] = max(plan.trials(stage) - short, 0)
+        return replace(plan, **fewer)
+
+    def fits_one_more(self, counts: NightCounts) -> bool:
+        """Return whether one more trial fits, and the proof after it."""
+        shots = 0 if counts.free else counts.shots[counts.stage]
+        in_time = self.pace.slow_trial_seconds(shots) <= self.spare_s
+        in_trials = self.limits.trials is None or counts.trials < self.limits.trials
+        return in_time and in_trials and shots <= self._pictures_left(counts)
+
+    def leaves_no_proof(self) -> bool:
+        """Return whether even a small proof, of one finalist, would take nearly all the time, or all the pictures."""
+        pictures = (self.needs.baselines + 1) * self.needs.shots
+        in_time = self.pace.proof_seconds(pictures) <= MOST_OF_NIGHT * self.left_s
+        return not in_time or pictures > MOST_OF_NIGHT * (inf if self.limits.pictures is None else self.limits.pictures)
+
+    def learn_proof(self, pictures: int, seconds: float) -> None:
+        """Take note of pictures of models and FLAT mixes, which the proof needs no more."""
+        self.pace.add_proof(pictures, seconds)
+        self.needs = replace(self.needs, baselines=0)
+        self.other_pictures += pictures
+
+    def proof_size(self, counts: NightCounts) -> tuple[int, int]:
+        """Return how many finalists are compared in the time that is left, and how many simpler recipes tried."""
+        needs, each = self.needs, self.pace.proof_seconds(self.needs.shots)
+        recipes = floor(self.left_s / each + 0.25) if each and self.left_s < inf else 10**6
+        finalists = max(0, min(needs.finalists, recipes - needs.baselines))
+        simpler = min(needs.simpler, recipes - needs.baselines - finalists)
+        if self.limits.pictures is not None:
+            simpler = min(simpler, floor(self._pictures_left(counts) / max(needs.shots, 1)))
+        return finalists, max(0, simpler)
+
+    def has_time_for_a_recipe(self) -> bool:
+        """Return whether one more recipe of the proof fits."""
+        return self.left_s >= self.pace.proof_seconds(self.needs.shots)
+
+    def _planned(self, counts: NightCounts) -> dict[Stage, int]:
+        return shortened(counts.whole, counts.before, counts.now, counts.shots, self._room(counts))
+
+    def _room(self, counts: NightCounts) -> Room:
+        """How many trials are left, and how many pictures of trials."""
+        trials = inf if self.limits.trials is None else max(0, self.limits.trials - counts.trials)
+        each = self.pace.trial_seconds(1) / self.workers
+        in_time = self.spare_s / each if each else inf
+        in_pictures = self._pictures_left(counts) / self.pace.drawn_share
+        return Room(trials=trials, pictures=max(0.0, min(in_time, in_pictures)) + counts.spared)
+
+    def _pictures_left(self, counts: NightCounts) -> float:
+        """How many pictures trials may still draw."""
+        most = inf if self.limits.pictures is None else self.limits.pictures
+        return most - self.other_pictures - counts.drawn - self.needs.compared

@@ -1,0 +1,57 @@
+"""How long the next trial is expected to take."""
+
+from __future__ import annotations
+
+import pytest
+
+from studies.limits.pace import NightPace, TrialTime
+
+
+def taken(*seconds: float, shots: int = 8, drawn: int = 8) -> NightPace:
+    pace = NightPace(guess=99.0)
+    for one in seconds:
+        pace.add(TrialTime(shots=shots, drawn=drawn, seconds=one))
+    return pace
+
+
+def test_before_any_trial_the_guess_counts() -> None:
+    assert NightPace(guess=2.5).trial_seconds(8) == 20
+    assert not NightPace().is_known
+    assert NightPace().trial_seconds(8) == 0
+    assert NightPace(guess=2.5).proof_seconds(24) == 60
+
+
+def test_the_last_trials_count_by_their_pictures() -> None:
+    pace = taken(*[100.0] * 30, *[16.0] * 20)
+    assert pace.trial_seconds(8) == pytest.approx(16)
+    assert pace.trial_seconds(16) == pytest.approx(32)
+
+
+def test_one_slow_trial_does_not_spoil_the_plan() -> None:
+    assert taken(1000.0, *[10.0] * 9).trial_seconds(8) == pytest.approx((30 + 90) / 10)
+
+
+def test_races_that_are_given_up_early_make_trials_shorter_and_pictures_no_cheaper() -> None:
+    pace = taken(10.0, 10.0, drawn=4)
+    assert pace.trial_seconds(8) == pytest.approx(10)
+    assert pace.proof_seconds(8) == pytest.approx(20)
+    assert pace.drawn_share == 0.5
+
+
+def test_one_more_trial_is_taken_to_be_a_slow_one() -> None:
+    assert taken(*map(float, range(1, 11))).slow_trial_seconds(8) == pytest.approx(9)
+
+
+def test_trials_without_pictures_say_nothing() -> None:
+    pace = taken(5.0, drawn=0)
+    assert not pace.trials
+    assert pace.trial_seconds(1) == 99.0
+
+
+def test_a_slower_proof_is_remembered_while_the_speed_changes() -> None:
+    pace = taken(8.0)
+    pace.add_proof(10, 20.0)
+    assert pace.proof_seconds(10) == pytest.approx(20)
+    for _ in range(20):
+        pace.add(TrialTime(shots=8, drawn=8, seconds=16.0))
+    assert pace.proof_seconds(10) == pytest.approx(40)
