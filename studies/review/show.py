@@ -17,6 +17,8 @@ from engine.files import file_kind, replaced
 from engine.supermerger.fields import fields_of
 from engine.supermerger.runs import joined_runs
 from studies.errors import StudyError
+from studies.limits.size import size_of
+from studies.limits.thinning import thinned_words
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
@@ -69,6 +71,7 @@ def overview(
         yield f"weights of prompts: {text}"
     if details:
         yield from store.noted(CALIBRATION) or ()
+    yield size_of(storage.folder).sentence() + thinned_words(storage.keep)
     yield SCORE
     yield pareto_table(best) if pareto else _best_trials(best[:top])
     failed = [trial for trial in trials if trial.state is TrialState.FAIL]

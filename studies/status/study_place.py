@@ -24,6 +24,8 @@ class StudyPlace:
     """Of the study; that of its file where it does not say it."""
     folder: Path
     """Where everything of the study is kept."""
+    is_in_database: bool = False
+    """Whether a database keeps its trials, and not a journal in the folder."""
     problems: tuple[str, ...] = ()
     """Why the file cannot be read, for people."""
 
@@ -43,7 +45,13 @@ class StudyPlace:
             problems.append(f"{file}: [study] has no name, or a folder that is no text")
         text = folder if isinstance(folder, str) else f"runs/{name}"
         shown = name if isinstance(name, str) else file.parent.name if file.name == "study.toml" else file.stem
-        return cls(file=file, name=shown, folder=path_from(file.parent, text), problems=tuple(problems))
+        return cls(
+            file=file,
+            name=shown,
+            folder=path_from(file.parent, text),
+            is_in_database=isinstance(table.get("storage"), str),
+            problems=tuple(problems),
+        )
 
     def planned(self) -> Mapping[str, int]:
         """Return the most trials of each stage by the study file; nothing where that has mistakes."""
