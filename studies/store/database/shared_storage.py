@@ -105,6 +105,7 @@ class SharedStorage(_CachedStorage):
         weakref.finalize(self, inner.engine.dispose)  # who reads trials may have nothing but them and this
         self._patience = patience
         self._just_begun: dict[int, FrozenTrial] = {}
+        self._ended: set[int] = set()
         self._gathered = threading.local()
 
     @classmethod
@@ -156,8 +157,14 @@ class SharedStorage(_CachedStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return trials with their parameters."""
-        trials = [_whole(trial) for trial in super().get_all_trials(study_id, deepcopy=False, states=states)]
+        """Return trials with their parameters; one that ended is read once."""
+        trials = super().get_all_trials(study_id, deepcopy=False, states=states)
+        known = self._ended
+        for trial in trials:
+            if trial._trial_id not in known:
+                _whole(trial)
+                if trial.state.is_finished():
+                    known.add(trial._trial_id)
         return copy.deepcopy(trials) if deepcopy else trials
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
