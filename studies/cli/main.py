@@ -28,6 +28,7 @@ from studies.cli.status import status
 from studies.cli.trust import allowed, trust_option
 from studies.cli.verify import verify
 from studies.cli.view import view
+from studies.cli.worker import worker
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ main.add_command(status)
 main.add_command(stop)
 main.add_command(verify)
 main.add_command(view)
+main.add_command(worker)
 
 
 if __name__ == "__main__":

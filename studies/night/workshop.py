@@ -230,6 +230,13 @@ class Workshop:
         seconds = {"build": built, **drawn.seconds}
         return self._kept(candidate, [shots[place] for place in places], drawn, seconds, pictures=False), places
 
+    def keeps(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> bool:
+        """Whether a candidate's features and single pictures of some of these shots are kept, by their places."""
+        if not self.renders.has_pictures(candidate, shots, places):
+            return False
+        sets = ([shots[place] for place in places], shots)
+        return any(self.renders.load(candidate, one, self.panel.observer.versions) is not None for one in sets)
+
     def make_part(self, candidate: Candidate, shots: Sequence[Shot], places: Sequence[int]) -> Features:
         """Build and render some of the shots, unless they are kept; every single picture is kept among those of all.
 
@@ -277,11 +284,6 @@ class Workshop:
                 self.renders.keep(candidate, shots, features)
 
         self._write(place, keep)
-
-    def keeps(self, candidate: Candidate, shots: Sequence[Shot]) -> bool:
-        """Whether a candidate's features and single pictures of these shots are kept."""
-        kept = self.renders.load(candidate, shots, self.panel.observer.versions)
-        return kept is not None and self.renders.pictures(candidate, shots) is not None
 
     def _built(self, candidate: Candidate) -> float:
         """Make the live model the candidate's; the seconds that took."""

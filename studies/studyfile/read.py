@@ -124,9 +124,8 @@ def _storage(study: StudyTable, file: Path) -> Storage:
     artifacts = study.artifacts or ""
     if artifacts and not artifacts.startswith(S3):
         artifacts = str(path_from(file.parent, artifacts))
-    return Storage(
-        file=file, name=study.name, folder=folder, url=study.storage or "", artifacts=artifacts, keep=study.keep or None
-    )
+    url, keep = study.storage or "", study.keep or None
+    return Storage(file=file, name=study.name, folder=folder, keep=keep, url=url, artifacts=artifacts)
 
 
 def _shots(tables: StudyTables, file: Path) -> StudyShots:
