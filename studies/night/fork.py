@@ -217,6 +217,12 @@ def _taken(source: str, target: str) -> None:
 
 
 def _refuse_begun(old: Storage, new: Storage) -> None:
+    if new.url:
+        raise StudyError(
+            "keeps its trials in a database, and a fork has them in a journal",
+            place=(new.file,),
+            remedy="take [study] storage and artifacts out of it; the other study may have them",
+        )
     if old.folder.resolve() == new.folder.resolve():
         raise StudyError(
             f'has the folder of the study "{old.name}"',
