@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from search.history import TrialRecord, top
 from search.plan import SINGLE, STAGES, SURROGATE, SearchPlan, Stage, StageStatus, Status
+from search.recommendation import supported
 from search.space.space import Space
 from search.surrogate.axes import SearchAxis, axes_of, screening_trials
 from search.trials import SearchTrials
@@ -187,7 +188,7 @@ class SearchState:
         return Subspace(axes=tuple(axes), fixed=fixed, encoding=self.trials.encoding, choices=tuple(choices))
 
     def start(self, stage: Stage | None) -> dict[str, float]:
-        """Return where a stage starts, None for the end of the search: the optimum of the surrogate so far.
+        """Return where a stage starts: the optimum of the surrogate so far. None: what is recommended at the end.
 
         Earlier stages are gone through in order; what one of them moves is set to the optimum by all trials up to then,
         together with what the stages before it moved. A stage without effect changes nothing.
@@ -208,14 +209,25 @@ class SearchState:
         resting = self._without_effect if stage in (None, "refine") else frozenset[str]()
         for earlier in before:
             point = self._start_after(earlier, point, resting)
-        return point
+        return point if stage else self._recommended(point, before, resting)
+
+    def _recommended(
+        self, optimum: dict[str, float], stages: Sequence[Stage], resting: frozenset[str]
+    ) -> dict[str, float]:
+        """Return the optimum after some stages, or what the trials support better; see `recommendation.py`."""
+        effective: list[Stage] = [one for one in stages if self.trials.count(one) and not self._is_idle(one)]
+        moved = {knob.name for one in effective for axis in self.axes(one) for knob in axis.knobs}
+        moved |= {knob.name for one in effective for knob in self._choices(one)}
+        return supported(self.trials, optimum, moved - resting, effective)
+
+    def _is_idle(self, stage: Stage) -> bool:
+        """Whether what a stage moves makes no difference."""
+        return self.trials.is_constant if stage == "flat" else self.status(stage).is_without_effect
 
     def _start_after(self, stage: Stage, point: dict[str, float], resting: frozenset[str]) -> dict[str, float]:
         """Return the start of the next stage from that of a stage; some knobs stay where they are."""
         observations = self.trials.observations(stage)
-        if not self.trials.count(stage) or observations is None or (stage == "flat" and self.trials.is_constant):
-            return point
-        if stage != "flat" and self.status(stage).is_without_effect:
+        if not self.trials.count(stage) or observations is None or self._is_idle(stage):
             return point
         import numpy as np
 

@@ -25,6 +25,13 @@ CONSTANT = 1e-9
 """Values count as constant where they differ by less than this share of their size."""
 CONSTANT_IN_FLAT = 1e-4
 """Share of what all values of stage `flat` differ by that FLAT mixes may differ by as well and still be constant."""
+MOVING_EFFECT = 0.5
+"""Variance of a set of shots' random effect on a recipe, in that of a standard error, where trials draw different ones.
+
+The standard error is that of a difference from FLAT_50 on the same shots, and half of its variance is FLAT_50's, which
+is the same for every recipe. On made-up landscapes the model then promises what is true; with the whole, too little.
+Where all trials of a stage draw the same shots, nothing tells chance from the objective, and the whole is safer.
+"""
 MOST_SETTLED = 1500
 """Most settled trials that a model takes, so that time and memory stay bounded in very long searches."""
 _PLACES = {stage: n for n, stage in enumerate(STAGES)}
@@ -129,6 +136,12 @@ class SearchTrials:
         return errors[len(errors) // 2] if errors else None
 
     @cached_property
+    def _is_moving(self) -> bool:
+        """Whether trials of one stage drew different shots, so that what chance makes of recipes averages out."""
+        first = dict[str, Slots]()
+        return any(first.setdefault(one.stage, one.slots) != one.slots for one in self.records if one.stage != "flat")
+
+    @cached_property
     def _usual(self) -> int:
         """How many shots most trials of stage `flat` have, or most of all; 1 where that is not recorded."""
         flat = Counter(len(one.slots) for one in self.records if one.stage == "flat" and one.slots)
@@ -213,15 +226,18 @@ class SearchTrials:
             set_slots=tuple(sets) if len(sets) > 1 else (),
             usual_shots=self._usual,
             standard_error=self._standard_error,
+            set_effect=MOVING_EFFECT if self._is_moving else 1.0,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
+        from search.surrogate.value_floor import floored
+
         if self.plan.earlier is None:
-            return observations
+            return floored(observations)
         from search.transfer import guided
 
-        return guided(observations, _earlier_observations(self.space, self.plan.earlier))
+        return floored(guided(observations, _earlier_observations(self.space, self.plan.earlier)))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:

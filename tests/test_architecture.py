@@ -257,6 +257,7 @@ OWN_FILES = {
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",
     "studies/limits/watchdog.py": "writes where threads are",
+    "studies/night/searched.py": "the code of this package",
     "studies/pages/languages.py": "files of this package",
     "studies/pages/nights.py": "writes a log",
     "studies/pages/reading/exports.py": "opens a file only if it is no link at that moment, and no device",

@@ -8,6 +8,7 @@ long the next one takes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
@@ -19,9 +20,13 @@ from studies.store.storage import StudyStore
 
 RECENT = 20
 """How many of the last trials say how long the next one takes."""
-OUTLIER = 3.0
+OUTLIER = 2.0
 """No trial counts as more than so many times the median, so that one slow trial does not spoil the plan."""
-CAREFUL = 0.9
+TRUSTED = 3
+"""How many trials the guess counts for while there are few, so that a slow first one does not end a short night."""
+FEW = 10
+"""From so many trials on the guess counts no more."""
+CAREFUL = 0.75
 """The share of the last trials that the next one is taken to be no slower than, when one more is to fit."""
 
 
@@ -52,11 +57,11 @@ class NightPace:
         if taken.drawn and taken.shots:
             self.trials.append(taken)
 
-    def add_proof(self, pictures: int, seconds: float) -> None:
-        """Learn from pictures of the proof, beside the trials at that time."""
+    def add_proof(self, seconds: Sequence[float]) -> None:
+        """Learn from the seconds of a picture in some recipes of the proof, beside the trials at that time."""
         each = self._each([one.seconds / one.drawn for one in self.trials])
-        if pictures and each:
-            self.slower_proof = seconds / pictures / each
+        if seconds and each:
+            self.slower_proof = median(seconds) / each
 
     @property
     def is_known(self) -> bool:
@@ -69,8 +74,8 @@ class NightPace:
 
     def slow_trial_seconds(self, shots: int) -> float:
         """Return the seconds that most trials with so many pictures do not exceed."""
-        times = sorted(one.seconds / one.shots for one in self.trials)
-        return shots * times[int(CAREFUL * (len(times) - 1))] if times else self.trial_seconds(shots)
+        times = sorted(self._with_guess([one.seconds / one.shots for one in self.trials]))
+        return shots * times[int(CAREFUL * (len(times) - 1))] if times else 0.0
 
     @property
     def drawn_share(self) -> float:
@@ -82,11 +87,13 @@ class NightPace:
         return pictures * self.slower_proof * self._each([one.seconds / one.drawn for one in self.trials])
 
     def _each(self, times: list[float]) -> float:
-        """The mean of some times, none counted as more than `OUTLIER` medians; else the guess."""
-        if not times:
-            return self.guess or 0.0
-        most = OUTLIER * median(times)
-        return fmean(min(one, most) for one in times)
+        """The mean of some times and of the guess, none counted as more than `OUTLIER` medians."""
+        known = self._with_guess(times)
+        return fmean(min(one, OUTLIER * median(known)) for one in known) if known else 0.0
+
+    def _with_guess(self, times: list[float]) -> list[float]:
+        """Some times, and the guess where they are few."""
+        return times if self.guess is None or len(times) >= FEW else [*times, *[self.guess] * TRUSTED]
 
 
 def pace_of_records(store: StudyStore, every: int, guess: float | None = None) -> NightPace:

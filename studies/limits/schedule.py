@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Self
@@ -29,7 +29,7 @@ class ProofNeeds:
     shots: int = 0
     """Pictures of one recipe."""
     baselines: int = 0
-    """Models and FLAT mixes whose pictures are not kept yet."""
+    """Pictures of models and FLAT mixes that are not kept yet."""
     finalists: int = 0
     """Finalists that are compared with them; 0: no proof is made."""
     simpler: int = 0
@@ -37,8 +37,8 @@ class ProofNeeds:
 
     @property
     def compared(self) -> int:
-        """Pictures of the comparison."""
-        return (self.baselines + self.finalists) * self.shots
+        """Pictures of the comparison, which draws fewer where recipes are given up early."""
+        return self.baselines + self.finalists * self.shots
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,22 +158,28 @@ class NightSchedule:
 
     def leaves_no_proof(self) -> bool:
         """Return whether even a small proof, of one finalist, would take nearly all the time, or all the pictures."""
-        pictures = (self.needs.baselines + 1) * self.needs.shots
+        pictures = self.needs.baselines + self.needs.shots
         in_time = self.pace.proof_seconds(pictures) <= MOST_OF_NIGHT * self.left_s
         return not in_time or pictures > MOST_OF_NIGHT * (inf if self.limits.pictures is None else self.limits.pictures)
 
-    def learn_proof(self, pictures: int, seconds: float) -> None:
-        """Take note of pictures of models and FLAT mixes, which the proof needs no more."""
-        self.pace.add_proof(pictures, seconds)
-        self.needs = replace(self.needs, baselines=0)
+    def learn_proof(self, pictures: int, seconds: Sequence[float]) -> None:
+        """Take note of pictures of models and FLAT mixes, which the proof needs no more.
+
+        Args:
+            pictures: how many were made.
+            seconds: of a picture, by recipe.
+        """
+        self.pace.add_proof(seconds)
+        self.needs = replace(self.needs, baselines=max(self.needs.baselines - pictures, 0))
         self.other_pictures += pictures
 
     def proof_size(self, counts: NightCounts) -> tuple[int, int]:
         """Return how many finalists are compared in the time that is left, and how many simpler recipes tried."""
         needs, each = self.needs, self.pace.proof_seconds(self.needs.shots)
-        recipes = floor(self.left_s / each + 0.25) if each and self.left_s < inf else 10**6
-        finalists = max(0, min(needs.finalists, recipes - needs.baselines))
-        simpler = min(needs.simpler, recipes - needs.baselines - finalists)
+        left = self.left_s - self.pace.proof_seconds(needs.baselines)
+        recipes = floor(left / each + 0.25) if each and left < inf else 10**6
+        finalists = max(0, min(needs.finalists, recipes))
+        simpler = min(needs.simpler, recipes - finalists)
         if self.limits.pictures is not None:
             simpler = min(simpler, floor(self._pictures_left(counts) / max(needs.shots, 1)))
         return finalists, max(0, simpler)

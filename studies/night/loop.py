@@ -27,6 +27,7 @@ from studies.limits.account import NightAccount, keep_account
 from studies.limits.keeper import POLL_S, NightKeeper
 from studies.limits.pace import TrialTime
 from studies.limits.schedule import NightSchedule
+from studies.limits.thinning import Thinning, delete
 from studies.night.claims import Claim, Claims
 from studies.night.race import Rival
 from studies.night.recording import ending_of, record_candidate, record_verdict
@@ -60,6 +61,8 @@ class TrialLoop:
     schedule: NightSchedule
     suggester: Suggester
     """With the study's whole plan."""
+    thinning: Thinning
+    """Deletes pictures of hopeless trials."""
     _account: NightAccount | None = field(default=None, init=False)
     _drawn: int = field(default=0, init=False)
 
@@ -79,6 +82,7 @@ class TrialLoop:
             with meter("searching", sum(account.planned.values()), console) as bar:
                 self._try_each(bar)
                 self.writer.settle()
+                delete(self.thinning.chosen(self.store))
         except BaseException:  # Ctrl+C, a signal, a fault: raised on, but no trial is left in work
             self.keeper.disk.give_up()
             self.store.backend.hurry()
@@ -118,6 +122,7 @@ class TrialLoop:
                 bar.advance(more, note="trials made before, or by other workers")
             if claim is not None:
                 if not (taken := taken + 1) % PREPARED_EVERY:
+                    self.writer.submit(partial(delete, self.thinning.chosen(self.store)))
                     self.writer.submit(partial(claims.suggester.prepare, self.store.history()))
                 self._drawn = 0
                 yield claim

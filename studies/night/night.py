@@ -10,12 +10,14 @@ from dataclasses import replace
 from rich.console import Console
 
 from studies.inputs.models import model_hashes
+from studies.joining.published import publish_inputs
 from studies.limits.account import NightAccount, keep_account
 from studies.limits.deadline import Clock, NightLimits
 from studies.limits.disk import disk_errors_named, proved_bytes, trial_bytes
 from studies.limits.keeper import STOPPED, NightKeeper, NightStopped
 from studies.limits.schedule import NightSchedule, ProofNeeds
 from studies.limits.signals import PatientEnd, termination_as_interrupt
+from studies.limits.thinning import Thinning
 from studies.night.calibration import calibrate
 from studies.night.earlier_study import with_earlier_study
 from studies.night.fingerprint import inputs_of, refuse_changes
@@ -23,6 +25,7 @@ from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.proof_time import draw_baselines, proof_needs
+from studies.night.searched import note_search
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
@@ -116,7 +119,7 @@ class Night:
             workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)
             workshop.watch(keeper.watchdog.beat, keeper.between)
             try:
-                return self._search(workshop, models, worker, writer, keeper, backend)
+                return self._search(workshop, models, worker, writer, backend, keeper)
             except NightStopped as stopped:
                 self._say(str(stopped))
                 return None
@@ -130,14 +133,16 @@ class Night:
         models: Mapping[str, str],
         worker: StudyWorker,
         writer: Writer,
-        keeper: NightKeeper,
         backend: Backend,
+        keeper: NightKeeper,
     ) -> Outcome | None:
         with worker.turn():
             store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
             self.spec = with_earlier_study(self.spec, store, models)
+            note_search(store, self.spec.search)
             schedule = self._begun(store, worker)
+        publish_inputs(self.spec, store, models)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
         self._foresee(workshop, store, schedule)
         self._calibrate(workshop, store, keeper, schedule)
@@ -151,6 +156,7 @@ class Night:
             keeper=keeper,
             schedule=schedule,
             suggester=suggester_of(self.spec.search, self.spec.shots, store),
+            thinning=Thinning(self.spec.storage, self.spec.shots, workshop.renders),
         )
         loop.run(account, self.console)
         if is_asked(self.spec.storage.folder, "stop"):
@@ -207,7 +213,7 @@ class Night:
                 self._say("there is no time for a proof in this night: it makes trials only, and a later one proves")
             elif self._limits.until is not None:
                 with keeper.working("the proof"):
-                    draw_baselines(spec, workshop, schedule, self.console)
+                    draw_baselines(spec, workshop, schedule, store.backend, self.console)
         account = self._account(store, schedule, aloud=self._limits.is_limited and is_new)
         keep_account(store, account)
         return account

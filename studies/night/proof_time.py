@@ -8,46 +8,66 @@ from engine.errors import EngineError
 from scorers.errors import ScorerError
 from studies.limits.schedule import NightSchedule, ProofNeeds
 from studies.night.proof import baselines_of
+from studies.night.proof_rounds import drawing_order, looks
 from studies.night.workshop import Workshop
 from studies.progress import meter
-from studies.store.locks import held
+from studies.store.backend import Backend
 from studies.store.workers import BusyError
-from studies.studyfile.spec import StudySpec
+from studies.studyfile.spec import StudyShots, StudySpec
 
 
 def proof_needs(spec: StudySpec, workshop: Workshop) -> ProofNeeds:
-    """Return what is left of the proof: recipes that are not kept, finalists, simpler recipes."""
-    shots = spec.shots.proof
-    baselines = baselines_of(spec.search, spec.rendering).values()
+    """Return what is left of the proof: pictures that are not kept, finalists, simpler recipes."""
+    shots, first = spec.shots.proof, _first_places(spec.shots)
+    baselines, every = baselines_of(spec.search, spec.rendering).values(), range(len(spec.shots.proof))
+    missing = [[] if workshop.keeps(one, shots, every) else [*every] for one in baselines]
+    begun = [
+        len(first) if places and len(first) < len(shots) and workshop.keeps(one, shots, first) else 0
+        for one, places in zip(baselines, missing, strict=True)
+    ]
     return ProofNeeds(
         shots=len(shots),
-        baselines=sum(not workshop.keeps(candidate, shots) for candidate in baselines),
+        baselines=sum(map(len, missing)) - sum(begun),
         finalists=spec.search.finalists,
         simpler=spec.search.simplify,
     )
 
 
-def draw_baselines(spec: StudySpec, workshop: Workshop, schedule: NightSchedule, console: Console) -> None:
-    """Render models and FLAT mixes on the held-out shots now, which the proof needs in any case, and learn from it.
+def _first_places(shots: StudyShots) -> tuple[int, ...]:
+    """The places of the held-out shots that all recipes draw before the first comparison."""
+    order = drawing_order([shot.prompt for shot in shots.proof])
+    return tuple(sorted(order[: (*looks(len(shots.proof)), len(shots.proof))[0]]))
+
+
+def draw_baselines(
+    spec: StudySpec, workshop: Workshop, schedule: NightSchedule, backend: Backend, console: Console
+) -> None:
+    """Draw the first held-out pictures of models and FLAT mixes now, which the proof needs in any case.
 
     So a proof that takes longer than trials let expect is known while there is time to make fewer of them. Where
     another worker does it, or a recipe cannot be rendered, the proof is left to see to it.
     """
-    shots, baselines = spec.shots.proof, baselines_of(spec.search, spec.rendering)
-    missing = {label: one for label, one in baselines.items() if not workshop.keeps(one, shots)}
-    started, drawn = schedule.clock.now(), workshop.drawn
+    shots, places = spec.shots.proof, _first_places(spec.shots)
+    baselines = baselines_of(spec.search, spec.rendering)
+    missing = {label: one for label, one in baselines.items() if not workshop.keeps(one, shots, places)}
+    drawn, seconds = workshop.drawn, list[float]()
     try:
         with (
-            held(spec.storage.folder, "proof", busy=_leave_it),
+            backend.held("proof", _leave_it),
             meter("drawing what the proof compares with", len(missing), console) as bar,
         ):
             for label, candidate in missing.items():
-                workshop.make(candidate, shots, pictures=True)
+                started = schedule.clock.now()
+                if len(places) == len(shots):
+                    workshop.make(candidate, shots, pictures=True)
+                else:
+                    workshop.make_part(candidate, shots, places)
+                seconds.append((schedule.clock.now() - started) / len(places))
                 bar.advance(note=label)
             workshop.settle()
     except (BusyError, EngineError, ScorerError):
         return
-    schedule.learn_proof(workshop.drawn - drawn, schedule.clock.now() - started)
+    schedule.learn_proof(workshop.drawn - drawn, seconds)
 
 
 def _leave_it() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.files import readable
+from studies.status.living import LivingWorker, living_workers
 from studies.store.note_keys import WHOLE
 from studies.store.records import INFEASIBLE, INTERRUPTED, UNREADABLE, Stop
 
@@ -131,6 +132,10 @@ class JournalScan:
         known = {one.name: one for one in self._studies if one is not None}
         later = (known.get(f"{name} (rescored {number})") for number in range(len(self._studies), 0, -1))
         return next((one for one in later if one is not None and WHOLE in one.notes), known.get(name))
+
+    def living(self) -> tuple[LivingWorker, ...]:
+        """Return the workers that live, by their locks beside the journal."""
+        return living_workers(self._journal.parent)
 
     def _take(self, line: bytes) -> None:
         operation = line[_OPERATION]

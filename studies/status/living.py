@@ -37,22 +37,28 @@ def living_workers(folder: Path) -> tuple[LivingWorker, ...]:
     return tuple(sorted((one for one in found if one is not None), key=lambda one: (one.since, one.name)))
 
 
-def _living(path: Path) -> LivingWorker | None:
-    name = path.stem.removeprefix(_PREFIX)
+def worker_of(name: str, since: datetime) -> LivingWorker:
+    """Return what a worker's name says of it: number of its process, and its machine."""
     process, _, rest = name.partition("-")
     machine = Machine.parse(rest.partition("-")[2])
+    return LivingWorker(
+        name=name,
+        process=int(process) if rest and process.isdigit() else 0,
+        machine=machine.host if machine else "",
+        since=since,
+    )
+
+
+def _living(path: Path) -> LivingWorker | None:
+    name = path.stem.removeprefix(_PREFIX)
+    machine = Machine.parse(name.partition("-")[2].partition("-")[2])
     try:
         if (machine is None or machine.is_same_as(this_machine())) and not _is_locked(path):
             return None
         since = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone()
     except OSError:  # it ended meanwhile
         return None
-    return LivingWorker(
-        name=name,
-        process=int(process) if process.isdigit() else 0,
-        machine=machine.host if machine else "",
-        since=since,
-    )
+    return worker_of(name, since)
 
 
 def _is_locked(path: Path) -> bool:

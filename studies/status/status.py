@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from engine.errors import ProblemError, counted
 from search.plan import STAGES
-from studies.status.journal_scan import JournalScan, ScannedStudy, TrialFacts, moment
-from studies.status.living import LivingWorker, living_workers
+from studies.status.journal_scan import ScannedStudy, TrialFacts, moment
+from studies.status.living import LivingWorker
 from studies.status.log_lines import LogLine, last_lines
 from studies.status.pace import seconds_per_trial
 from studies.status.study_place import StudyPlace
@@ -32,6 +32,27 @@ MESSAGES = 8
 """The most lines of the log that are told."""
 SHOT = "shot "
 """How the names of a study's shots begin, among its inputs."""
+
+
+class StudyScan(Protocol):
+    """What reads a study: its journal, or its database."""
+
+    @property
+    def damaged(self) -> int:
+        """How many lines are no records."""
+        ...
+
+    def read(self) -> StudyScan:
+        """Read what is new; returns itself."""
+        ...
+
+    def study(self, name: str) -> ScannedStudy | None:
+        """Return the newest scoring of the study; None where it has not begun."""
+        ...
+
+    def living(self) -> tuple[LivingWorker, ...]:
+        """Return the workers that live."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,25 +132,25 @@ class StudyStatus:
         return sum(stage.planned for stage in self.stages)
 
 
-def study_status(place: StudyPlace, scan: JournalScan, *, size_bytes: int = 0, messages: bool = True) -> StudyStatus:
+def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, messages: bool = True) -> StudyStatus:
     """Return how a study stands now.
 
     Args:
         place: of the study.
-        scan: its journal, as far as it was read before.
+        scan: its journal or its database, as far as it was read before.
         size_bytes: of its folder, as ``folder_bytes`` gives it.
         messages: whether to read its log.
     """
     now, folder, problems = datetime.now().astimezone(), place.folder, list(place.problems)
-    scanned: ScannedStudy | None = None
+    scanned, living = None, tuple[LivingWorker, ...]()
     try:
         scanned = scan.read().study(place.name)
+        living = scan.living()
     except (OSError, ProblemError) as error:
         problems.append(str(error))
     if scan.damaged:
         lines = counted(scan.damaged, "damaged line")
         problems.append(f"{lines} in the journal: recipe-search run {place.file} --repair mends it")
-    living = living_workers(folder)
     trials = scanned.trials if scanned else []
     counting = [trial for trial in trials if trial.standing != "interrupted"]
     ended = [trial for trial in counting if trial.standing != "running"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import ProblemError
@@ -24,6 +25,8 @@ class StudyPlace:
     """Of the study; that of its file where it does not say it."""
     folder: Path
     """Where everything of the study is kept."""
+    is_in_database: bool = False
+    """Whether a database keeps its trials, and not a journal in the folder."""
     problems: tuple[str, ...] = ()
     """Why the file cannot be read, for people."""
 
@@ -43,14 +46,30 @@ class StudyPlace:
             problems.append(f"{file}: [study] has no name, or a folder that is no text")
         text = folder if isinstance(folder, str) else f"runs/{name}"
         shown = name if isinstance(name, str) else file.parent.name if file.name == "study.toml" else file.stem
-        return cls(file=file, name=shown, folder=path_from(file.parent, text), problems=tuple(problems))
+        return cls(
+            file=file,
+            name=shown,
+            folder=path_from(file.parent, text),
+            is_in_database=isinstance(table.get("storage"), str),
+            problems=tuple(problems),
+        )
 
     def planned(self) -> Mapping[str, int]:
         """Return the most trials of each stage by the study file; nothing where that has mistakes."""
-        from studies.studyfile.read import read_study_file
-
         try:
-            suggester = read_study_file(self.file).search.suggester()
-        except ProblemError:
+            status = self.file.stat()
+        except OSError:
             return {}
-        return {stage: suggester.trials(stage) for stage in STAGES}
+        return _planned(self.file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _planned(file: Path, _changed_ns: int, _size: int) -> Mapping[str, int]:
+    """What a study file plans; it is read again when it has changed."""
+    from studies.studyfile.read import read_study_file
+
+    try:
+        suggester = read_study_file(file).search.suggester()
+    except ProblemError:
+        return {}
+    return {stage: suggester.trials(stage) for stage in STAGES}

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.files import file_kind
 from studies.errors import StudyError
 from studies.status.journal_scan import JournalScan
-from studies.status.status import StudyStatus, folder_bytes, study_status
+from studies.status.status import StudyScan, StudyStatus, folder_bytes, study_status
 from studies.status.study_place import StudyPlace
 from studies.studyfile.listing import study_files
 
@@ -29,7 +29,7 @@ class WatchedStudies:
             if not file_kind(place):
                 raise StudyError("does not exist", place=(place,), remedy="name a study file, or a folder of studies")
         self._places = tuple(places)
-        self._scans: dict[Path, JournalScan] = {}
+        self._scans: dict[Path, StudyScan] = {}
         self._sizes: dict[Path, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
@@ -49,10 +49,21 @@ class WatchedStudies:
 
     def _look(self, file: Path, size_age_s: float, *, messages: bool) -> StudyStatus:
         place, now = StudyPlace.of(file), time.monotonic()
-        journal = place.folder / "journal.log"
-        scan = self._scans.setdefault(journal, JournalScan(journal))
+        scan = self._scan(place)
         seen, size = self._sizes.get(place.folder, (-math.inf, 0))
         if now - seen > size_age_s:
             size = folder_bytes(place.folder)
             self._sizes[place.folder] = (now, size)
         return study_status(place, scan, size_bytes=size, messages=messages)
+
+    def _scan(self, place: StudyPlace) -> StudyScan:
+        key = place.file if place.is_in_database else place.folder / "journal.log"
+        if key not in self._scans:
+            self._scans[key] = _database_scan(key) if place.is_in_database else JournalScan(key)
+        return self._scans[key]
+
+
+def _database_scan(file: Path) -> StudyScan:
+    from studies.status.database_scan import DatabaseScan  # which needs Optuna; journals do not
+
+    return DatabaseScan(file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+FORKED = "forked"
+"""Which study the first trials come from, where they do not come from this one."""
 INPUTS = "inputs"
 """Hashes and texts of everything that scores depend on, by name."""
 NIGHT = "night"
@@ -16,3 +18,5 @@ SEARCHED = "searched"
 """What proposals depend on beside the inputs: an entry for every night that began with others than the one before."""
 WHOLE = "whole"
 """That a rescored study holds all its trials."""
+COPIED = "earlier study"
+"""Key of the note with the copy of an earlier study's trials."""

@@ -248,7 +248,7 @@ class SearchTable(StudyFileTable):
         examples=[8],
         json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
-    """Pictures per trial; `auto`: as many as the measured noise asks for."""
+    """Pictures per trial; `auto`: as many as the measured noise asks for, 16 at most, others of them in every trial."""
     begin: Annotated[list[FilledText], BeforeValidator(checks.listed)] = Field(
         default=[],
         examples=[["GRAD_V", "mine.toml"], "mine.toml"],

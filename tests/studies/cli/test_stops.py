@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from studies.cli.main import main
 from studies.limits.signals import termination_as_interrupt
 from studies.store.locks import lock_file
 from studies.store.outcome import read_outcome
+from studies.store.records import INTERRUPTED
 from studies.store.storage import StudyStore
+from tests.studies.sample_study import write_small_study
 
 COMMAND = [sys.executable, "-m", "studies.cli.main"]
 
@@ -85,6 +88,44 @@ def test_ctrl_c_again_and_again_is_one_plain_message(copied: Path) -> None:
     assert "Traceback" not in errors
     assert not list(lock_file(folder, "").parent.glob("worker-*"))
     assert not StudyStore(folder, "small").in_work()
+
+
+def until(night: subprocess.Popen[str], words: str) -> None:
+    """Read what a night prints until it prints some words."""
+    assert night.stdout is not None
+    lines = list[str]()
+    for line in night.stdout:
+        lines.append(line)
+        if words in line:
+            return
+    pytest.fail(f"it ended without: {words}\n{''.join(lines)}")
+
+
+def test_a_night_pauses_goes_on_and_finishes_its_trial_after_one_ctrl_c(tmp_path: Path) -> None:
+    study = write_small_study(tmp_path, groups=200)
+    folder, journal = tmp_path / "runs/small", tmp_path / "runs/small/journal.log"
+    ask = partial(CliRunner().invoke, main)
+    for command in ("pause", "resume", "stop"):
+        assert "no night is at work" in ask([command, str(study)]).output
+    with subprocess.Popen(
+        [*COMMAND, "run", str(study), "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as night:
+        until(night, "calibrating the panel")
+        assert "the night pauses after what is in work" in ask(["pause", str(study)]).output
+        until(night, "paused as asked; `recipe-search resume` goes on")
+        assert ask(["resume", str(study)]).output == "the night goes on\n"
+        while night.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"trial_id"') > 20):
+            time.sleep(0.05)
+        night.send_signal(signal.SIGINT)
+        output, errors = night.communicate()
+    assert night.returncode == 130, output + errors
+    assert "what is in work is finished first" in errors
+    store = StudyStore(folder, "small")
+    states = [trial.user_attrs.get("reason", "") for trial in store.study.get_trials()]
+    assert not store.in_work()
+    assert len(states) > 2
+    assert INTERRUPTED not in states, "the trial in work was finished"
+    assert not list(lock_file(folder, "").parent.glob("worker-*"))
 
 
 @pytest.mark.parametrize("arguments", [["run", "{}"], ["run", "{}", "--workers", "1"]], ids=["one", "a team"])

@@ -7,8 +7,8 @@ import pytest
 from studies.limits.pace import NightPace, TrialTime
 
 
-def taken(*seconds: float, shots: int = 8, drawn: int = 8) -> NightPace:
-    pace = NightPace(guess=99.0)
+def taken(*seconds: float, shots: int = 8, drawn: int = 8, guess: float | None = None) -> NightPace:
+    pace = NightPace(guess=guess)
     for one in seconds:
         pace.add(TrialTime(shots=shots, drawn=drawn, seconds=one))
     return pace
@@ -28,7 +28,9 @@ def test_the_last_trials_count_by_their_pictures() -> None:
 
 
 def test_one_slow_trial_does_not_spoil_the_plan() -> None:
-    assert taken(1000.0, *[10.0] * 9).trial_seconds(8) == pytest.approx((30 + 90) / 10)
+    assert taken(1000.0, *[10.0] * 9).trial_seconds(8) == pytest.approx((20 + 90) / 10)
+    assert taken(1000.0, guess=1.25).trial_seconds(8) == pytest.approx((20 + 30) / 4), "the guess counts three times"
+    assert taken(*[10.0] * 10, guess=99.0).trial_seconds(8) == pytest.approx(10), "and no more after ten trials"
 
 
 def test_races_that_are_given_up_early_make_trials_shorter_and_pictures_no_cheaper() -> None:
@@ -39,18 +41,18 @@ def test_races_that_are_given_up_early_make_trials_shorter_and_pictures_no_cheap
 
 
 def test_one_more_trial_is_taken_to_be_a_slow_one() -> None:
-    assert taken(*map(float, range(1, 11))).slow_trial_seconds(8) == pytest.approx(9)
+    assert taken(*map(float, range(1, 11))).slow_trial_seconds(8) == pytest.approx(7)
 
 
 def test_trials_without_pictures_say_nothing() -> None:
-    pace = taken(5.0, drawn=0)
+    pace = taken(5.0, drawn=0, guess=99.0)
     assert not pace.trials
     assert pace.trial_seconds(1) == 99.0
 
 
 def test_a_slower_proof_is_remembered_while_the_speed_changes() -> None:
     pace = taken(8.0)
-    pace.add_proof(10, 20.0)
+    pace.add_proof([2.0, 2.0, 30.0])
     assert pace.proof_seconds(10) == pytest.approx(20)
     for _ in range(20):
         pace.add(TrialTime(shots=8, drawn=8, seconds=16.0))

@@ -24,7 +24,7 @@ def test_stages_are_shortened_in_one_proportion_and_fill_the_night(trials: int) 
     planned = shortened(WHOLE, NONE, NONE, SHOTS, Room(trials=trials))
     assert sum(planned.values()) == trials
     assert planned["flat"] == WHOLE["flat"]
-    others = {stage: planned[stage] for stage in STAGES[1:] if planned[stage]}
+    others: dict[Stage, int] = {stage: planned[stage] for stage in STAGES[1:] if planned[stage]}
     part = (trials - 8) / sum(WHOLE[stage] for stage in others)
     assert all(abs(count - part * WHOLE[stage]) < 1 for stage, count in others.items())
     assert all(count >= 4 for count in others.values())
@@ -46,11 +46,12 @@ def test_a_stage_that_would_have_a_trial_or_two_is_left_out() -> None:
 
 def test_a_night_whose_speed_stays_keeps_its_plan_to_the_end() -> None:
     """What was planned first is what comes out: no stage takes more when it is asked again after every trial."""
-    first, now = shortened(WHOLE, NONE, NONE, SHOTS, Room(trials=70)), dict(NONE)
+    now: dict[Stage, int] = {**NONE}
+    first = shortened(WHOLE, NONE, now, SHOTS, Room(trials=70))
     for left in range(70, 0, -1):
         planned = shortened(WHOLE, NONE, now, SHOTS, Room(trials=left))
         assert planned == first
-        stage = next(stage for stage in STAGES if now[stage] < planned[stage])
+        stage: Stage = next(stage for stage in STAGES if now[stage] < planned[stage])
         now[stage] += 1
     assert now == first
 

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from search.samplers.optuna_samplers import distributions
+from search.suggester import Proposal
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.night.earlier_study import with_earlier_study
@@ -84,6 +86,19 @@ def test_other_models_are_refused_and_one_of_them_is_told(copied: Path, second: 
     assert "its model B was another one" in json.loads((spec.storage.folder / COPY).read_text())["remark"]
 
 
+def test_trials_with_broken_pictures_are_copied_as_such(copied: Path, second: Path) -> None:
+    first, own = read_study_file(copied), read_study_file(second)
+    store = StudyStore(first.storage.folder, "small")
+    point = store.history()[0].point
+    trial = store.begin(Proposal(stage="blocks", point=point), distributions(first.search.space))
+    trial.set_user_attr("recipe", first.search.candidate(point).recipe.text)
+    store.fail(trial, "infeasible: black pictures")
+    copy = copy_of(open_earlier(copied, own.storage), "study:", own.search.space, 1)
+    last = copy.earlier(own.search.space).trials[-1]
+    assert (last.value, last.infeasible, last.stage) == (None, True, "blocks")
+    assert sum(one.infeasible for one in copy.earlier(own.search.space).trials) == 1
+
+
 def test_knobs_that_the_earlier_study_lacks_are_at_rest_and_trials_outside_of_the_space_are_left_out(
     copied: Path, second: Path
 ) -> None:
@@ -136,9 +151,9 @@ def test_places_without_a_finished_study_are_told(copied: Path, second: Path, tm
     (tmp_path / "other.toml").write_text("[recipe]\n")
     (tmp_path / "new.toml").write_text('[study]\nname = "new"\n')
     for place, says in (
-        (tmp_path / "lost.toml", "there is no such study"),
+        (tmp_path / "lost.toml", "there is no such study file"),
         (tmp_path / "empty", "holds no study that was run"),
-        (tmp_path / "other.toml", "is no study file: it has no"),
+        (tmp_path / "other.toml", r"study: is missing; add a \[study\] table"),
         (tmp_path / "new.toml", "this study has not been run yet"),
         (second, "is this study itself"),
     ):
