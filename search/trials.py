@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
 from search.plan import SINGLE, STAGES, EarlierStudy, SearchPlan, Stage
+from search.plateau import first_outstanding, noise_of_level
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -92,12 +93,33 @@ class SearchTrials:
         return [one for one, known in flat if one.stage == "flat" and (known.is_flat or known.mark in marks)]
 
     @cached_property
+    def noise_of_plateau(self) -> float | None:
+        """The noise of a trial where the FLAT mixes do not differ beyond it; None where they do, or all are equal."""
+        if self.is_constant or self.plan.start or self.plan.earlier or not self.space.of_kind("block"):
+            return None
+        flat = zip(self.records, self._known, strict=True)
+        mixes = [(one, known) for one, known in flat if one.stage == "flat" and known.is_flat]
+        line = [(sum(known.row) / len(known.row), one.value) for one, known in mixes if one.value is not None]
+        return noise_of_level(line, self._standard_error)
+
+    @cached_property
+    def outstanding(self) -> int | None:
+        """The place of the first trial that stands out from a plateau; None: none does, or there is no plateau."""
+        noise = self.noise_of_plateau
+        return None if noise is None else first_outstanding(self.records, self.flat_mixes, noise)
+
+    @cached_property
     def _flat_values(self) -> list[float]:
         return [trial.value for trial in self.records if trial.stage == "flat" and trial.value is not None]
 
     @cached_property
     def _centre(self) -> EncodedPoint:
-        """The mean of the best FLAT mixes, where the surrogate's trend is highest."""
+        """The mean of the best FLAT mixes, where the surrogate's trend is highest.
+
+        On a plateau they say nothing, so there it is the first trial that stands out.
+        """
+        if self.outstanding is not None:
+            return self._known[self.outstanding].row
         best = top(self.flat_mixes, CENTRE_OF) or top(self.records, CENTRE_OF)
         rows = [self.encoding.row(trial.point) for trial in best] or [self.encoding.row(self.space.flat(0.5))]
         return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))

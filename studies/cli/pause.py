@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from studies.cli.command import opened, plain_errors, study_argument
 
+if TYPE_CHECKING:
+    from studies.studyfile.spec import Storage
 
-def _refuse_without_night(study: Path, folder: Path) -> None:
+
+def _refuse_without_night(study: Path, storage: Storage) -> None:
     """Refuse to ask where nobody would hear it: a night that begins forgets what was asked of an earlier one."""
     from studies.errors import StudyError
-    from studies.store.workers import at_work
+    from studies.store.backends import backend_of
 
-    if not at_work(folder):
-        raise StudyError("no night is at work", place=(folder,), remedy=f"`recipe-search run {study}` begins one")
+    if not backend_of(storage).at_work():
+        raise StudyError(
+            "no night is at work", place=(storage.folder,), remedy=f"`recipe-search run {study}` begins one"
+        )
 
 
 @click.command()
@@ -25,9 +31,9 @@ def pause(study: Path) -> None:
     """Let the night wait after the trial in work, until `resume`; its models stay loaded."""
     from studies.store.requests import ask
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    ask(folder, "pause")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    ask(storage.folder, "pause")
     click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
 
 
@@ -38,9 +44,9 @@ def resume(study: Path) -> None:
     """Let a paused night go on; a stop that was asked and not yet heard is taken back too."""
     from studies.store.requests import withdraw
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    withdraw(folder, "pause", "stop")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    withdraw(storage.folder, "pause", "stop")
     click.echo("the night goes on")
 
 
@@ -51,7 +57,7 @@ def stop(study: Path) -> None:
     """End the night after what is in work, without a proof; `run` goes on later."""
     from studies.store.requests import ask
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    ask(folder, "stop")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    ask(storage.folder, "stop")
     click.echo(f"the night ends after what is in work; to go on later: recipe-search run {study}")
