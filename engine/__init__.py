@@ -8,7 +8,6 @@ shots do not wait for torch.
 * ``read_recipe_file`` returns a ``RecipeFile``: a recipe, and the paths of its models.
 * ``Shot`` is what to draw, ``Hires`` its second pass.
 * ``write_checkpoint`` merges a recipe into a file; ``Output`` says in which form.
-* ``Gradients`` are derivatives of a loss by the numbers of a recipe; ``NoisedPictures`` are for denoising losses.
 * ``EngineError`` is the root of all errors.
 """
 
@@ -21,10 +20,8 @@ __all__ = [
     "AdjustStep",
     "Engine",
     "EngineError",
-    "Gradients",
     "Hires",
     "MergeStep",
-    "NoisedPictures",
     "Output",
     "Recipe",
     "RecipeFile",
@@ -38,8 +35,6 @@ __all__ = [
 if TYPE_CHECKING:
     from engine.engine import Engine
     from engine.errors import EngineError
-    from engine.gradients.denoising_loss import NoisedPictures
-    from engine.gradients.gradients import Gradients
     from engine.merging.output import Output
     from engine.merging.write import write_checkpoint
     from engine.recipes.blocks import Site
@@ -53,10 +48,8 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
         "AdjustStep": "engine.recipes.steps",
         "Engine": "engine.engine",
         "EngineError": "engine.errors",
-        "Gradients": "engine.gradients.gradients",
         "Hires": "engine.shots.hires",
         "MergeStep": "engine.recipes.steps",
-        "NoisedPictures": "engine.gradients.denoising_loss",
         "Output": "engine.merging.output",
         "Recipe": "engine.recipes.recipe",
         "RecipeFile": "engine.recipes.file",

@@ -7,7 +7,6 @@ models, recipes or study files.
   of your own.
 * ``Features`` are what is kept of a recipe's pictures; ``load_pictures`` reads picture files.
 * ``Verdict`` is what the panel says of a recipe.
-* ``DifferentiableObjective`` is the panel's objective as a function of pictures with gradients.
 * ``Scorer`` and ``ImageScorer`` are the two forms of a scorer of your own; a ``Calibration`` is what it learns from.
 * ``ScorerError`` and ``ScorerWarning`` are what can go wrong.
 """
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING
 
 __all__ = [
     "Calibration",
-    "DifferentiableObjective",
     "EncoderFiles",
     "Features",
     "ImageScorer",
@@ -35,7 +33,6 @@ __all__ = [
 if TYPE_CHECKING:
     from scorers.base import Calibration, ImageScorer, Scorer
     from scorers.catalogue.sources import EncoderFiles
-    from scorers.differentiable import DifferentiableObjective
     from scorers.encoders.preprocess import load_pictures
     from scorers.errors import ScorerError, ScorerWarning
     from scorers.features import Features
@@ -45,7 +42,6 @@ if TYPE_CHECKING:
 else:  # type checkers do not see this, so that a misspelt name stays an error for them
     _MODULES = {
         "Calibration": "scorers.base",
-        "DifferentiableObjective": "scorers.differentiable",
         "EncoderFiles": "scorers.catalogue.sources",
         "Features": "scorers.features",
         "ImageScorer": "scorers.base",

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.errors import SearchError
-from search.history import Point, TrialRecord, mean_point, top
+from search.history import Point, TrialRecord, top
 from search.plan import STAGES, SearchPlan, Stage
+from search.recommendation import MEAN_OF, mean_of_best
 from search.space.space import Space
 from search.state import SearchState
 from search.trials import SearchTrials
 
-MEAN_OF = 10
-"""How many of the best recipes the mean of the best is taken over."""
 BY_MODEL = "best by the search's model"
 """The label of the surrogate's optimum."""
 BEST = 5
@@ -101,20 +100,12 @@ def _queue(space: Space, history: Sequence[TrialRecord], plan: SearchPlan) -> li
     queue = [
         Finalist(label=BY_MODEL, point=state.start(None)),
         Finalist(label="highest score", point=ranked[0].point),
-        Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=_mean(space, ranked[:MEAN_OF])),
+        Finalist(label=f"mean of the best {min(MEAN_OF, len(ranked))}", point=mean_of_best(space, ranked[:MEAN_OF])),
     ]
     by_value = [Finalist(label=f"number {n} by score", point=one.point) for n, one in enumerate(ranked, start=1)]
     queue += by_value[:BEST]
     queue += [Finalist(label=f"best of {one.stage}", point=one.point) for one in _stage_winners(ranked)]
     return queue + by_value[BEST:]
-
-
-def _mean(space: Space, best: Sequence[TrialRecord]) -> dict[str, float]:
-    """Return the mean of the best; words have no mean, so they are those of the best."""
-    mean = mean_point([one.point for one in best])
-    return {
-        knob.name: best[0].point[knob.name] if knob.is_choice else knob.tidy(mean[knob.name]) for knob in space.free
-    }
 
 
 def _stage_winners(ranked: Sequence[TrialRecord]) -> list[TrialRecord]:

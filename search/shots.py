@@ -27,6 +27,8 @@ On made-up landscapes four times as many trials with twice the noise came closer
 """
 FEWEST_SHOTS = 4
 """Shots that a trial draws at least; with fewer, the search overfits to single pictures."""
+MOST_SHOTS = 16
+"""Shots that a trial draws at most where their number follows from the noise: more trials tell more than more shots."""
 LAST = 16
 """By how many of the last trials of a stage it is decided how many shots the next one draws."""
 STAGE_SHARES: Mapping[Stage, float] = MappingProxyType(
@@ -93,6 +95,9 @@ def measure_noise(values: Sequence[Sequence[float]]) -> ObservationNoise:
 def shots_per_trial(noise: ObservationNoise, available: int) -> int:
     """Return how many shots a trial should draw: enough for its noise to be small beside what recipes differ by.
 
+    At most `MOST_SHOTS`: of as many pictures more trials tell more, where they draw others of the shots
+    (`tests/benchmarks/RESULTS.md`).
+
     Args:
         noise: of one shot.
         available: shots that the study has; never more than these.
@@ -103,9 +108,9 @@ def shots_per_trial(noise: ObservationNoise, available: int) -> int:
     if available < 1:
         raise SearchError("there are no shots", remedy="add a prompt")
     if noise.between <= 0:
-        return available
+        return min(MOST_SHOTS, available)
     enough = math.ceil((noise.paired / (NOISE_AIM * noise.between)) ** 2)
-    return min(max(enough, FEWEST_SHOTS), available)
+    return min(max(enough, FEWEST_SHOTS), MOST_SHOTS, available)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from search.history import TrialRecord, top
-from search.plan import SINGLE, STAGES, SearchPlan, Stage, StageStatus, Status
+from search.plan import SINGLE, STAGES, SURROGATE, SearchPlan, Stage, StageStatus, Status
+from search.recommendation import supported
 from search.space.space import Space
 from search.surrogate.axes import SearchAxis, axes_of, screening_trials
 from search.trials import SearchTrials
@@ -45,19 +46,79 @@ class SearchState:
         self._initial = plan.trials("flat") - plan.line if initial is None else initial
         self._starts: dict[Stage | None, dict[str, float]] = {}
         self._statuses: dict[Stage, StageStatus] = {}
+        self._axes: dict[Stage, tuple[SearchAxis, ...]] = {}
 
     # ------------------------------------------------------------------------------------------------------ stages
 
     def planned(self, stage: Stage) -> int:
         """Return the most trials of a stage in this space: none when it has nothing to move."""
         if stage == "flat":
-            return self._initial + (self.plan.line if self.axes(stage) else 0)
-        return self.plan.trials(stage) if self.axes(stage) or self._choices(stage) else 0
+            return self._initial + (self.plan.line if axes_of(stage, self.space) else 0)
+        axes = self.axes(stage) if stage == "refine" else axes_of(stage, self.space)
+        return self.plan.trials(stage) if axes or self._choices(stage) else 0
 
     def axes(self, stage: Stage) -> tuple[SearchAxis, ...]:
-        """Return what a stage moves; `refine` leaves out what was found to do nothing."""
+        """Return what a stage moves; `refine` leaves out what was found to do nothing.
+
+        Stages that move knobs one by one overlap: beside its own knobs such a stage moves those of the others that the
+        screening found to matter, since the best of one kind depends on the others.
+        """
         axes = axes_of(stage, self.space)
-        return axes if stage != "refine" else tuple(axis for axis in axes if axis.name in self._relevant)
+        if stage == "refine":
+            return tuple(axis for axis in axes if axis.name in self._relevant)
+        if stage not in SINGLE or not self._others(stage):
+            return axes
+        if stage not in self._axes:
+            self._axes[stage] = axes + tuple(a for a in self._others(stage) if a.name in self._also(stage))
+        return self._axes[stage]
+
+    def screening(self, stage: Stage) -> int:
+        """Return how many of the first trials of a stage screen its axes.
+
+        One screening at the beginning of the stages `blocks`, `self` and `adjust` does for all their knobs together: so
+        many trials tell all effects apart as would each kind alone.
+        """
+        if stage not in SINGLE:
+            axes = self.axes(stage)
+            if stage == "refine" and any(map(self.trials.count, SINGLE)):
+                return 0 if {axis.name for axis in axes} <= self.trials.moved else screening_trials(len(axes))
+            return screening_trials(len(axes))
+        own = axes_of(stage, self.space)
+        if not self._is_screened_with_others(stage):
+            return screening_trials(len(own))
+        return max(0, screening_trials(len(own) + len(self._others(stage))) - self._single_trials_before(stage))
+
+    def _single_trials_before(self, stage: Stage) -> int:
+        return sum(map(self.trials.count, SINGLE[: SINGLE.index(stage)]))
+
+    def _is_screened_with_others(self, stage: Stage) -> bool:
+        """Whether the one screening is a stage's own: not where earlier ones left its knobs alone."""
+        own = {axis.name for axis in axes_of(stage, self.space)}
+        return not self._single_trials_before(stage) or own <= self.trials.moved_before(stage)
+
+    def _others(self, stage: Stage) -> tuple[SearchAxis, ...]:
+        """Return the axes of the other kinds of knobs that the plan moves one by one, where a stage may move them."""
+        if stage not in SINGLE or self.plan.sampler != SURROGATE or self.plan.earlier:
+            return ()
+        others = [one for one in SINGLE if one != stage and self.plan.trials(one)]
+        if self.trials.is_constant:
+            others = [one for one in others if one != "blocks"]
+        return tuple(axis for one in others for axis in axes_of(one, self.space))
+
+    def _also(self, stage: Stage) -> frozenset[str]:
+        """Return the names of the knobs of other kinds that a stage moves: all to screen them, then what matters."""
+        others = self._others(stage)
+        screening = self.screening(stage) if self._is_screened_with_others(stage) else 0
+        if self.trials.count(stage) < screening:
+            return frozenset(axis.name for axis in others)
+        moved, observations = self.trials.moved_before(stage, screening), self.trials.observations(stage, screening)
+        others = tuple(axis for axis in others if axis.name in moved)
+        if observations is None or not others:
+            return frozenset()
+        from search.surrogate.optimum import effects
+
+        sizes = effects(observations, self.subspace_through(self.start(stage), others))
+        return frozenset(axis.name for axis, size in zip(others, sizes, strict=True) if size >= RELEVANT)
 
     def _choices(self, stage: Stage) -> tuple[Knob, ...]:
         return self.space.of_kind("choice") if stage in ("groups", "refine") else ()
@@ -76,7 +137,7 @@ class SearchState:
         return Subspace(axes=tuple(axes), fixed=fixed, encoding=self.trials.encoding, choices=tuple(choices))
 
     def start(self, stage: Stage | None) -> dict[str, float]:
-        """Return where a stage starts, None for the end of the search: the optimum of the surrogate so far.
+        """Return where a stage starts: the optimum of the surrogate so far. None: what is recommended at the end.
 
         Earlier stages are gone through in order; what one of them moves is set to the optimum by all trials up to then,
         together with what the stages before it moved. A stage without effect changes nothing.
@@ -94,16 +155,28 @@ class SearchState:
             point = self.space.flat(0.0)
         else:
             point = dict(best[0].point) if best else self.space.flat(0.5)
+        resting = self._without_effect if stage in (None, "refine") else frozenset[str]()
         for earlier in before:
-            point = self._start_after(earlier, point)
-        return point
+            point = self._start_after(earlier, point, resting)
+        return point if stage else self._recommended(point, before, resting)
 
-    def _start_after(self, stage: Stage, point: dict[str, float]) -> dict[str, float]:
-        """Return the start of the next stage from that of a stage."""
+    def _recommended(
+        self, optimum: dict[str, float], stages: Sequence[Stage], resting: frozenset[str]
+    ) -> dict[str, float]:
+        """Return the optimum after some stages, or what the trials support better; see `recommendation.py`."""
+        effective: list[Stage] = [one for one in stages if self.trials.count(one) and not self._is_idle(one)]
+        moved = {knob.name for one in effective for axis in self.axes(one) for knob in axis.knobs}
+        moved |= {knob.name for one in effective for knob in self._choices(one)}
+        return supported(self.trials, optimum, moved - resting, effective)
+
+    def _is_idle(self, stage: Stage) -> bool:
+        """Whether what a stage moves makes no difference."""
+        return self.trials.is_constant if stage == "flat" else self.status(stage).is_without_effect
+
+    def _start_after(self, stage: Stage, point: dict[str, float], resting: frozenset[str]) -> dict[str, float]:
+        """Return the start of the next stage from that of a stage; some knobs stay where they are."""
         observations = self.trials.observations(stage)
-        if not self.trials.count(stage) or observations is None or (stage == "flat" and self.trials.is_constant):
-            return point
-        if stage != "flat" and self.status(stage).is_without_effect:
+        if not self.trials.count(stage) or observations is None or self._is_idle(stage):
             return point
         import numpy as np
 
@@ -111,7 +184,7 @@ class SearchState:
 
         before: list[Stage] = [one for one in SINGLE if STAGES.index(one) < STAGES.index(stage)]
         before = [one for one in before if self.trials.count(one) and not self.status(one).is_without_effect]
-        axes = {axis.name: axis for one in (*before, stage) for axis in self.axes(one)}
+        axes = {axis.name: axis for one in (*before, stage) for axis in self.axes(one) if axis.name not in resting}
         subspace = self.subspace_through(point, list(axes.values()), self._choices(stage))
         best = subspace.point(optimum(observations, subspace))
         rows = np.array([self.trials.encoding.row(one) for one in (point, best)])
@@ -145,23 +218,33 @@ class SearchState:
         Earlier stages count: near the optimum all values of a stage may be equal but for noise, and yet its knobs
         matter.
         """
+        own = axes_of(stage, self.space)
         told = checked - self.trials.count_broken(stage, checked)
-        if told < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(self.axes(stage))) or stage == "refine":
+        if stage in SINGLE and self._others(stage) and self._is_screened_with_others(stage):
+            told += self._single_trials_before(stage)
+        if told < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(own)) or stage == "refine":
             return False
-        from search.surrogate.evidence import has_no_effect
-
         observations = self.trials.observations(stage, checked)
         if observations is None:
             return False
+        from search.surrogate.evidence import has_no_effect
+
         of_stage = tuple(trial.stage == stage for trial, _ in self.trials.observed(stage, checked))
-        return has_no_effect(observations, self.subspace(stage), of_stage)
+        if has_no_effect(observations, self.subspace(stage), of_stage):
+            return True
+        if not self._others(stage):
+            return False
+        from search.surrogate.contribution import contribute_nothing
+
+        columns = tuple(self.trials.encoding.first_columns[axis.name] for axis in own)
+        return contribute_nothing(observations, columns)
 
     def _is_converged(self, stage: Stage, checked: int) -> bool:
         """Whether the last trials made the recommended point no better, as the model now sees both.
 
         Not where the pictures of most of them were broken, which could not make it better.
         """
-        if checked < screening_trials(len(self.axes(stage))) + self.plan.patience:
+        if checked < self.screening(stage) + self.plan.patience:
             return False
         broken = [self.trials.count_broken(stage, most) for most in (checked - self.plan.patience, checked)]
         if broken[1] - broken[0] > self.plan.patience / 2:
@@ -178,10 +261,15 @@ class SearchState:
     # --------------------------------------------------------------------------------------------------- relevance
 
     @cached_property
+    def _without_effect(self) -> frozenset[str]:
+        """Names of the knobs of stages without effect."""
+        lost: list[Stage] = [one for one in SINGLE if self.status(one).is_without_effect]
+        return frozenset(axis.name for one in lost for axis in axes_of(one, self.space))
+
+    @cached_property
     def _relevant(self) -> frozenset[str]:
         """Names of the knobs that matter: of no stage without effect, and with an effect that the model sees."""
-        lost = {axis.name for one in SINGLE if self.status(one).is_without_effect for axis in axes_of(one, self.space)}
-        kept = [axis for axis in axes_of("refine", self.space) if axis.name not in lost]
+        kept = [axis for axis in axes_of("refine", self.space) if axis.name not in self._without_effect]
         observations = self.trials.observations("adjust")
         if observations is None or not any(self.trials.count(stage) for stage in SINGLE):
             return frozenset(axis.name for axis in kept)

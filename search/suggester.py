@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from search.history import Point, Slots, TrialRecord
 from search.initial_design import calibration_recipes, initial_design
-from search.plan import SINGLE, STAGES, SURROGATE, InitialRecipe, SearchPlan, Stage, StageStatus
+from search.plan import STAGES, SURROGATE, InitialRecipe, SearchPlan, Stage, StageStatus
 from search.shots import ShotRotation
 from search.space.space import Space
 from search.state import SearchState
-from search.surrogate.axes import axes_of, screening_trials
+from search.surrogate.axes import axes_of
 
 if TYPE_CHECKING:
     from search.surrogate.subspace import Location, Subspace
@@ -160,13 +160,8 @@ class Suggester:
 
         trials, number = state.trials, state.trials.count(stage)
         observations = trials.observations()
-        screened = (
-            stage == "refine"
-            and {axis.name for axis in subspace.axes} <= trials.moved
-            and any(trials.count(earlier) for earlier in SINGLE)
-        )
-        screened = screened or (observations is not None and observations.earlier is not None)
-        if observations is None or (not screened and number < screening_trials(len(subspace.axes))):
+        screened = observations is not None and observations.earlier is not None
+        if observations is None or (not screened and number < state.screening(stage)):
             seed = (self.seed, STAGES.index(stage))
             return screening_proposal(subspace, number, seed, SCREENING_REACH[stage])
         size = step_size(stage, trials.relative_noise)

@@ -11,7 +11,7 @@ from statistics import stdev
 from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
-from search.plan import STAGES, EarlierStudy, SearchPlan, Stage
+from search.plan import SINGLE, STAGES, EarlierStudy, SearchPlan, Stage
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -194,11 +194,13 @@ class SearchTrials:
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
+        from search.surrogate.value_floor import floored
+
         if self.plan.earlier is None:
-            return observations
+            return floored(observations)
         from search.transfer import guided
 
-        return guided(observations, _earlier_observations(self.space, self.plan.earlier))
+        return floored(guided(observations, _earlier_observations(self.space, self.plan.earlier)))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:
@@ -227,15 +229,29 @@ class SearchTrials:
     @cached_property
     def moved(self) -> frozenset[str]:
         """The names of the knobs that the stages between `flat` and `refine` did not leave in one place."""
-        between = (
-            known.point
-            for known, one in zip(self._known, self.records, strict=True)
-            if one.value is not None and one.stage not in ("flat", "refine")
-        )
-        first = next(between, None)
+        return self._moved_in([n for n, one in enumerate(self.records) if one.stage not in ("flat", "refine")])
+
+    def moved_before(self, stage: Stage, most: int = 0) -> frozenset[str]:
+        """Return the names of the knobs that stages of single knobs before a stage did not leave in one place.
+
+        Args:
+            stage: one of `SINGLE`.
+            most: how many trials of the stage itself are counted as well.
+        """
+        before, own = SINGLE[: SINGLE.index(stage)], 0
+        places = list[int]()
+        for n, one in enumerate(self.records):
+            own += one.stage == stage
+            if one.stage in before or (one.stage == stage and own <= most):
+                places.append(n)
+        return self._moved_in(places)
+
+    def _moved_in(self, places: Sequence[int]) -> frozenset[str]:
+        points = (self._known[n].point for n in places if self.records[n].value is not None)
+        first = next(points, None)
         still = {knob.name for knob in self.space.free}
         if first is not None:
-            for point in between:
+            for point in points:
                 still -= {name for name in still if point[name] != first[name]}
                 if not still:
                     break

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from studies.terminal import visible
+from studies.terminal import CONSOLE_LOG, print_unlogged, visible
 
 PLAIN_INTERVAL_S = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -27,15 +30,28 @@ class Meter:
     done: float = 0.0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
+    noted: str = ""
+    """The note that was logged last."""
 
-    def advance(self, amount: float = 1.0, note: str = "") -> None:
-        """Count ``amount`` more; ``note`` is shown beside the bar."""
+    def advance(
+        self,
+        amount: float = 1.0,
+        note: str = "",
+        *,
+        level: int = logging.INFO,
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Count ``amount`` more; ``note`` is shown beside the bar, and logged at a level, with more facts."""
         self.done += amount
+        if note and (amount or note != self.noted):
+            self.noted = note
+            counts = {"work": self.label, "done": self.done, "of": self.total}
+            CONSOLE_LOG.log(level, "%s", note, extra={"facts": {**counts, **facts}})
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], advance=amount, note=visible(note))
         elif time.monotonic() - self.printed > PLAIN_INTERVAL_S or self.done >= self.total:
             self.printed = time.monotonic()
-            self.console.print(self._line(note), highlight=False, markup=False)
+            print_unlogged(self.console, self._line(note))
 
     def expect(self, total: float) -> None:
         """Change how much there is to do."""

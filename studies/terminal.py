@@ -7,6 +7,8 @@ through here, and such characters come out as the escapes that JSON and TOML wri
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import sys
@@ -17,6 +19,11 @@ from typing import Any, TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
+CONSOLE_LOG = logging.getLogger("studies.console")
+"""Takes what a lasting console shows, for logs that want it; nothing of it reaches the terminal twice."""
+CONSOLE_LOG.propagate = False
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
+"""Levels of texts by how they begin: ``warning: ...``."""
 _OBEYED = re.compile(
     "\r(?!\n)"  # goes back to the beginning of the line
     "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # control characters, but for tab and the end of a line
@@ -90,10 +97,29 @@ def lasting_console() -> Console:
 
 
 class _LastingConsole(_PlainConsole):
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print, and hand the text to `CONSOLE_LOG`."""
+        super().print(*objects, **how)
+        if CONSOLE_LOG.isEnabledFor(logging.INFO):
+            text = " ".join(one if isinstance(one, str) else _drawn(one) for one in objects)
+            CONSOLE_LOG.log(_LEVELS.get(text.partition(":")[0], logging.INFO), "%s", text)
+
     def on_broken_pipe(self) -> None:
         """Write nothing more; the work that writes here goes on."""
         self.quiet = True
         let_output_go()
+
+
+def print_unlogged(console: Console, text: str) -> None:
+    """Print a line on any console that a log has already, in other words."""
+    Console.print(console, visible(text), highlight=False, markup=False)
+
+
+def _drawn(drawing: Any) -> str:
+    """A table as text."""
+    drawn = _PlainConsole(file=io.StringIO(), width=200, color_system=None)
+    drawn.print(drawing)
+    return drawn.file.getvalue().rstrip()  # pyright: ignore[reportAttributeAccessIssue] - the file above
 
 
 def let_output_go() -> None:

@@ -189,11 +189,6 @@ class Encoder:
             self._pictures.park()
         return embedded
 
-    def trace(self, images: Tensor, view: str) -> Tensor:
-        """One embedding as in ``embed``, all pictures at once, with gradients to them if they require any."""
-        self._pictures.fetch()
-        return self._embedded(images, (view,))[view]
-
     def _embedded(self, chunk: Tensor, views: Sequence[str]) -> dict[str, Tensor]:
         mean, std = self._preprocess["mean"], self._preprocess["std"]
         resize = cast("Resize", self._preprocess["resize_mode"])

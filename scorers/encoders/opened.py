@@ -92,10 +92,6 @@ class Encoders:
     def _park(self, but: str = "") -> int:
         return sum(encoder.park() for name, encoder in self._opened.items() if name != but)
 
-    def trace(self, images: Tensor, name: str) -> Tensor:
-        """One embedding, ``[n, d]``, with gradients to the pictures if they require any."""
-        return self[name].trace(images, name.partition("/")[2])
-
     def versions(self, embeddings: Iterable[str]) -> dict[str, str]:
         """The version of the encoder of each embedding, as in ``Features.versions``."""
         return {EMBEDDING + name: self[name].version for name in embeddings}

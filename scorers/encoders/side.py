@@ -150,6 +150,6 @@ def _in_main_memory(tensor: Tensor) -> Tensor:
 
 @contextmanager
 def _ordinary_tensors() -> Generator[None]:
-    """Tensors made here can take part in gradients, whatever is being done around."""
+    """Tensors made here are ordinary ones, which may be used outside inference mode too."""
     with torch.inference_mode(mode=False), torch.no_grad():
         yield

@@ -120,14 +120,6 @@ class Observer:
         """Have the encoders wait in main memory whenever they are not at work, from now on; bytes as ``park``."""
         return self._encoders.wait_on_host()
 
-    def trace(self, images: Tensor, embedding: str) -> Tensor:
-        """One embedding of finite pictures, ``[n, d]`` unit vectors, with gradients to the pictures.
-
-        Raises:
-            ScorerError: there is no encoder for this embedding.
-        """
-        return self._encoders.trace(images, embedding)
-
     @torch.inference_mode()
     def _measured(self, images: Tensor) -> npt.NDArray[np.float32]:
         return measure(images, self.size).cpu().numpy()

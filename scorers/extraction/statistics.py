@@ -53,8 +53,6 @@ CHUNK = 8
 """Pictures measured at a time; it bounds memory, and torch.quantile takes at most 16 million values."""
 EDGE = 0.4
 """The least Sobel magnitude that counts as an edge."""
-EDGE_WIDTH = 0.05
-"""The width of the sigmoid step at ``EDGE`` that gradients see instead of the hard one."""
 VARIANCE_OFFSET = 1e-6
 """What is added to the Laplacian's variance, so that a picture of one colour has a logarithm."""
 
@@ -132,23 +130,14 @@ def _detail(luma: Tensor) -> dict[str, Tensor]:
     across = y[..., :-2, :] + 2 * y[..., 1:-1, :] + y[..., 2:, :]
     down = y[..., :-2] + 2 * y[..., 1:-1] + y[..., 2:]
     squared = (across[..., 2:] - across[..., :-2]).square() + (down[..., 2:, :] - down[..., :-2, :]).square()
-    slope = squared.clamp_min(1e-12).sqrt()  # the root's gradient is not finite at 0
+    slope = squared.sqrt()
     fine = (y - _blurred(y)).square()
     variance = _variance(luma)
     return {
         "log_lap_var": (_variance(255 * (neighbours - 4 * inner)) + VARIANCE_OFFSET).log(),
-        "edge_density": _mean(_above(slope, EDGE)),
+        "edge_density": _mean((slope > EDGE).float()),
         "hf_ratio": torch.where(variance > 1e-8, _mean(fine) / variance.clamp_min(1e-8), 0.0),
     }
-
-
-def _above(x: Tensor, limit: float) -> Tensor:
-    """1 where numbers pass a limit, 0 elsewhere; its gradient is that of a step of width ``EDGE_WIDTH``."""
-    hard = (x > limit).float()
-    if not x.requires_grad:
-        return hard
-    soft = torch.sigmoid((x - limit) / EDGE_WIDTH)
-    return hard + soft - soft.detach()
 
 
 def _cells(own: Tensor) -> dict[str, Tensor]:

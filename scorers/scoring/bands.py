@@ -51,11 +51,6 @@ class Statistics:
         self._target = measured.mean(0)
         self._spread = np.maximum(own, 0.2 * renders.std(0)) + 1e-6
 
-    @property
-    def bands(self) -> tuple[list[int], FloatArray, FloatArray]:
-        """Columns of ``STATISTICS`` that are scored, and for each its target and its spread."""
-        return self._columns, self._target, self._spread
-
     def __call__(self, features: Features) -> Values:
         """Contributions, ``(n,)``, at most 0."""
         off = np.abs(features.statistics[:, self._columns] - self._target) / self._spread

@@ -43,10 +43,15 @@ NEWEST, SPREAD = 150, 150
 
 @lru_cache(maxsize=32)
 def feasibility_of(observations: Observations) -> Feasibility | None:
-    """Return the model of feasibility; None where no pictures were broken, and every recipe counts as feasible."""
-    if not observations.broken:
+    """Return the model of feasibility; None where no pictures were broken, and every recipe counts as feasible.
+
+    What broke in an earlier study that guides this one is known from the start: its pictures show the same models.
+    """
+    studies = (observations.earlier, observations) if observations.earlier else (observations,)
+    broken = [row for one in studies for row in one.broken]
+    if not broken:
         return None
-    return Feasibility(_taken(np.array(observations.rows)), _taken(np.array(observations.broken)))
+    return Feasibility(_taken(np.array([row for one in studies for row in one.rows])), _taken(np.array(broken)))
 
 
 def likely(observations: Observations, subspace: Subspace, propose: Callable[[], Location]) -> Location:

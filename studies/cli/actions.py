@@ -14,7 +14,6 @@ from studies.limits.deadline import NightLimits
 from studies.limits.disk import disk_errors_named
 from studies.night.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night
-from studies.night.noise import NOISE
 from studies.night.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
@@ -23,6 +22,7 @@ from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study, repair
+from studies.store.note_keys import NOISE
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
 from studies.store.workers import alone

@@ -12,6 +12,7 @@ import click
 
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.export import export, export_recipe
+from studies.cli.fork import fork
 from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
@@ -23,9 +24,11 @@ from studies.cli.render import render
 from studies.cli.report import report
 from studies.cli.run import run
 from studies.cli.scorers import scorers
+from studies.cli.status import status
 from studies.cli.trust import allowed, trust_option
 from studies.cli.verify import verify
 from studies.cli.view import view
+from studies.cli.worker import worker
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -231,6 +234,7 @@ def doctor(folder: Path | None) -> None:
 
 
 main.add_command(export)
+main.add_command(fork)
 main.add_command(init)
 main.add_command(pause)
 main.add_command(pick)
@@ -244,9 +248,11 @@ main.add_command(rescore)
 main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(status)
 main.add_command(stop)
 main.add_command(verify)
 main.add_command(view)
+main.add_command(worker)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -16,8 +17,9 @@ import click
 
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
-from studies.cli.trust import allowed, trust_option
-from studies.terminal import lasting_console, let_output_go
+from studies.cli.trust import allowed, allowed_notice, trust_option
+from studies.status.log_lines import LOG_LEVELS, LogLevel
+from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
 
 if TYPE_CHECKING:
     from studies.limits.deadline import NightLimits
@@ -81,6 +83,13 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
 @click.option(
     "--repair", "mend", is_flag=True, help="First mend a damaged journal: a copy is kept, and all that can be read."
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="From which level on lines go to the log, night.jsonl in the study's folder.",
+)
 @plain_errors
 def run(
     study: Path,
@@ -97,6 +106,7 @@ def run(
     checked: bool,
     sharing: tuple[int, int],
     mend: bool,
+    log_level: LogLevel,
 ) -> None:
     """Search; run the same command again to go on after a stop.
 
@@ -119,14 +129,19 @@ def run(
     if mend:
         click.echo(repair_study(spec.storage))
     console = lasting_console()
-    if not checked:
-        refuse_unready(spec, console, workers=workers or 1)
     from studies.cli.night_report import report_at_the_end
+    from studies.status.night_log import night_logged
+    from studies.status.notice import told_of_the_end
 
-    # One of several leaves the report to the command that began them all.
-    with nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say):
-        options = [*["--trust"] * trust, *["--no-proof"] * no_proof, *_limit_options(limits)]
-        options = ["--checked", *options, *(text for stage in stages for text in ("--stage", stage))]
+    flags = ["--checked", "--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
+    options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]
+    # One of several leaves the report, and telling of the end, to the command that began them all.
+    report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
+    notice = None if checked else allowed_notice(spec, trust=trust)
+    told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
+    with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
+        if not checked:
+            refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
             again = begin_again(spec, sharing, options)
             search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
@@ -169,6 +184,11 @@ def begin_again(spec: StudySpec, sharing: tuple[int, int], options: Sequence[str
         os.execv(sys.executable, [sys.executable, "-m", "studies.cli.main", *command])  # noqa: S606 - our own command
 
     return replace_process
+
+
+def _say_and_log(line: str) -> None:
+    CONSOLE_LOG.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
+    _say(line)
 
 
 def _say(line: str) -> None:

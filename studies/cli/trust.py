@@ -11,12 +11,13 @@ import click
 
 if TYPE_CHECKING:
     from scorers.scoring.plugins import PluginFile
+    from studies.status.notice import Notice
     from studies.studyfile.spec import StudySpec
 
 trust_option = click.option(
     "--trust",
     is_flag=True,
-    help="Let the Python files run that the study file names as scorers, without asking; kept for their content.",
+    help="Let the programs run that the study file names, without asking; kept for their content.",
 )
 
 
@@ -43,6 +44,31 @@ def allowed(spec: StudySpec, *, trust: bool) -> StudySpec:
         _keep(new)
     every = frozenset(file.identity for file in files)
     return replace(spec, scoring=replace(spec.scoring, trusted=every))
+
+
+def allowed_notice(spec: StudySpec, *, trust: bool) -> Notice | None:
+    """The command that is told of the night's end, where there is one and it may run; asks where nobody allowed it yet.
+
+    Where it may not, that is said, and the night goes on without it.
+    """
+    if not spec.notify:
+        return None
+    from scorers.scoring.plugins import PluginFile
+    from studies.inputs.trust import trust_memory, trusted_before
+    from studies.status.notice import Notice
+
+    notice = Notice(command=spec.notify, file=spec.storage.file)
+    program = PluginFile(path=notice.file.resolve(), content=notice.content)
+    if program.identity in trusted_before(trust_memory()):
+        return notice
+    if not trust:
+        words = " ".join(spec.notify)
+        click.echo(f"{notice.file} names a command to run when the night ends, with all your rights: {words}", err=True)
+        if not (sys.stdin.isatty() and click.confirm("Do you trust it?", default=False, err=True)):
+            click.echo("warning: it will not be run; to allow it, run the command again with --trust", err=True)
+            return None
+    _keep([program])
+    return notice
 
 
 def _agreed(spec: StudySpec, files: Sequence[PluginFile]) -> bool:

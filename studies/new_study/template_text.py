@@ -15,7 +15,8 @@ TEXT = """\
 name = @NAME@
 seed = 0                     # another seed searches along another path
 # folder = @FOLDER@
-# keep = "all"               # or "best" (50), or a number: how many of the best trials keep their pictures
+# keep = "all"                 # or "best" (50), or a number: how many of the best trials keep their pictures
+# notify = []                  # a command to run when a night ends, such as ["notify-send", "night ended"]
 
 [models]                     # checkpoints of one family (SD1, SD2, SDXL), with text encoder and VAE inside (or see vae)
 A = @A@

@@ -11,14 +11,12 @@ from studies.errors import StudyError
 from studies.inputs.models import MODELS
 from studies.night.fingerprint import INPUTS
 from studies.store.earlier import copy_of, open_earlier
+from studies.store.note_keys import COPIED
 from studies.store.storage import StudyStore
 from studies.studyfile.earlier import CopiedStudy, copied_study, is_study, parsed_copy, with_copy, write_copy
 from studies.studyfile.spec import SearchSettings, StudySpec
 
 log = logging.getLogger(__name__)
-
-COPIED = "earlier study"
-"""Key of the study's note with the copy of the earlier study's trials."""
 
 
 def with_earlier_study(spec: StudySpec, store: StudyStore, models: Mapping[str, str]) -> StudySpec:

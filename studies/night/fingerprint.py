@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.errors import value_text
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import MODELS, model_hashes, vae_hashes
+from studies.night.differences import changed_inputs, differing, panel_changes
+from studies.night.searched import PACKAGES
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
 from studies.store.journal import studies_in
+from studies.store.note_keys import INPUTS, SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec
 
@@ -26,14 +27,12 @@ log = logging.getLogger(__name__)
 
 PANEL = "panel"
 """Name of the panel's version among the inputs."""
-INPUTS, JUDGED_BY, SURROUNDINGS = "inputs", "judged by", "surroundings"
-"""Keys of the study's notes: hashes of all inputs; the parts of the panel; libraries and device."""
+JUDGED_BY, SURROUNDINGS = "judged by", "surroundings"
+"""Keys of the study's notes: the parts of the panel; libraries and device."""
 NOISE_LEVELS = "noise levels"
 """Name of how noise levels are rounded among the surroundings, which changes the noise of the SDE samplers."""
 SURROUNDINGS_BEFORE = {NOISE_LEVELS: "float64"}
 """Surroundings that studies of before lack: in float64 until the levels became those of the WebUI, bit for bit."""
-SHOT = "shot "
-"""What the names of the shots begin with, among the inputs."""
 LIBRARIES = ("torch", "diffusers", "transformers", "open_clip_torch", "optuna", "numpy")
 
 
@@ -63,7 +62,8 @@ def refuse_changes(store: StudyStore, storage: Storage, inputs: Mapping[str, str
         return
     refuse_other_inputs(store, storage, inputs, workshop.panel)
     before = SURROUNDINGS_BEFORE | (store.noted(SURROUNDINGS) or {})
-    for name in differing(before, surroundings):
+    told = PACKAGES if store.noted(SEARCHED) else ()
+    for name in (name for name in differing(before, surroundings) if name not in told):
         log.warning("%s was %s when the study began and is %s now", name, before.get(name), surroundings.get(name))
 
 
@@ -122,38 +122,6 @@ def refuse_other_inputs_than_before(spec: StudySpec, panel: Panel) -> None:
     refuse_other_inputs(store, storage, inputs_of(spec, model_hashes(spec.merge, storage), panel), panel)
 
 
-def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """How inputs differ, a line each; of shots only the settings that changed, with the shots that they changed in."""
-    lines, settings = list[str](), dict[tuple[str, str, str], list[str]]()
-    for name in differing(before, now):
-        old, new = before.get(name), now.get(name)
-        if name.startswith(SHOT) and old and new:
-            for key, was, has in _changed_settings(old, new):
-                settings.setdefault((key, was, has), []).append(name.removeprefix(SHOT))
-        else:
-            lines.append(f"  {name}: was {_input_text(name, old)}, is {_input_text(name, new)}")
-    for (key, was, has), shots in settings.items():
-        lines.append(f"  {key}: was {was}, is {has} (shot{'s' * (len(shots) > 1)} {', '.join(shots)})")
-    return lines
-
-
-def _input_text(name: str, text: str | None) -> str:
-    if text is None:
-        return "not there"
-    if not name.startswith(SHOT):
-        return text
-    shot = json.loads(text)
-    return f'"{shot.get("prompt", "")}", seed {shot.get("seed")}'
-
-
-def _changed_settings(old: str, new: str) -> Iterator[tuple[str, str, str]]:
-    """Name, old and new value of the settings of a shot that changed."""
-    was, has = json.loads(old), json.loads(new)
-    for key in differing(was, has):
-        texts = [value_text(one[key]) if key in one else "not set" for one in (was, has)]
-        yield key, texts[0], texts[1]
-
-
 def inputs_of(spec: StudySpec, models: Mapping[str, str], panel: Panel) -> dict[str, str]:
     """Everything that a study's numbers depend on, by name."""
     inputs = {**spec.fingerprint(), PANEL: panel.version}
@@ -168,25 +136,3 @@ def kept_device(store: StudyStore) -> str:
     """The kind of device ("cpu", "cuda") that a study's kept renders were made on; "cpu" where nothing says it."""
     surroundings = store.noted(SURROUNDINGS) or {}
     return str(surroundings.get("device", "cpu")).partition(":")[0]
-
-
-def panel_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """How two panels differ, for people; both as ``Panel.made_of`` has them, ``before`` may be unknown."""
-    lines: list[str] = []
-    for name in differing(before, now) if before else ():
-        old, new = before.get(name), now.get(name)
-        if isinstance(old, list) and isinstance(new, list):
-            gone, come = len(set(old) - set(new)), len(set(new) - set(old))
-            lines.append(f"{name}: {come} new, {gone} gone")
-        elif isinstance(old, dict | None) and isinstance(new, dict | None):
-            old, new = old or {}, new or {}
-            texts = [f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in differing(old, new)]
-            lines.append(f"{name}: {', '.join(texts)}")
-        else:
-            lines.append(f"{name}: {old} -> {new}")
-    return lines
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names whose values differ between two mappings, sorted."""
-    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))

@@ -163,7 +163,8 @@ class TrialLoop:
             reason = str(error)
             self.store.expect(trial, Ending(value=None))
             self.writer.submit(lambda: self.store.fail(trial, reason))
-            bar.advance(note=f"trial {trial.number} failed: {reason}")
+            facts = {"event": "trial failed", "trial": trial.number, "reason": reason}
+            bar.advance(note=f"trial {trial.number} failed: {reason}", level=logging.WARNING, facts=facts)
             return reason
         return ""
 
@@ -179,10 +180,12 @@ class TrialLoop:
         self.writer.submit(lambda: record_verdict(store, trial, verdict, work.sheet, seconds, stop))
         best, value = store.ledger.best, verdict.value
         if best is None or value is None:
-            bar.advance(note=f"trial {trial.number} infeasible")
+            broken = {"event": "trial broken", "trial": trial.number}
+            bar.advance(note=f"trial {trial.number} infeasible", facts=broken)
         else:
             after = f" after {len(stop.drawn)} of {stop.shots} pictures" if stop else ""
-            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}")
+            facts = {"event": "trial scored", "trial": trial.number, "score": value, "seconds": seconds["whole"]}
+            bar.advance(note=f"{proposal.stage}: {value:+.2f}{after}, best {best:+.2f}", facts=facts)
 
     def _rival(self, slots: Slots) -> Rival | None:
         """What the next candidate races against; None where there is no racing, or nothing of these shots yet."""

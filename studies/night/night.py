@@ -10,6 +10,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from studies.inputs.models import model_hashes
+from studies.joining.published import publish_inputs
 from studies.limits.account import NightAccount, keep_account
 from studies.limits.deadline import Clock, NightLimits
 from studies.limits.disk import disk_errors_named, proved_bytes, trial_bytes
@@ -24,25 +25,20 @@ from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
 from studies.night.proof import prove
 from studies.night.proof_time import draw_baselines, proof_needs
+from studies.night.searched import note_search
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
+from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
-from studies.store.storage import StudyStore
+from studies.store.storage import HUNG, StudyStore
 from studies.store.workers import BusyError
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
-
-PROVED = "proved"
-"""Key of the study's note of when the last proof was made, and after how many trials."""
-PROVING = "proving"
-"""Key of the study's note of when the last proof was begun, and after how many trials."""
-HUNG = "hung"
-"""Key of a trial's record of why its worker ended, where that found itself hung."""
 
 
 class Night:
@@ -114,6 +110,7 @@ class Night:
             backend.joined(waiting) as worker,
             Writer(keeper.disk.patient) as writer,
         ):
+            log.info("worker %s joined", worker.name, extra={"facts": {"event": "joined", "worker": worker.name}})
             with backend.held("hashes"):  # so that the others find them remembered
                 models = model_hashes(self.spec.merge, self.spec.storage)
             workshop = Workshop.open(self.spec, models, writer=writer, backend=backend)
@@ -139,8 +136,10 @@ class Night:
         with worker.turn():
             store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
+            note_search(store, self.spec.search)
             self.spec = with_earlier_study(self.spec, store, models)
             schedule = self._begun(store, worker)
+        publish_inputs(self.spec, store, models)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)
         self._foresee(workshop, store, schedule)
         self._calibrate(workshop, store, keeper, schedule)

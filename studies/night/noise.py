@@ -1,26 +1,32 @@
 """The noise of a study's shots, measured on its calibration recipes, and how many of them a trial draws.
 
-Decided in the first night and kept: trials on different numbers of shots would be known to different errors.
+Decided in the first night and kept. In a study of before, all trials of a stage draw the same shots, and they go on so.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from search.shots import ObservationNoise, ShotRotation, measure_noise, shots_per_trial, spread_order
+from search.plan import SURROGATE
+from search.shots import (
+    FEWEST_SHOTS,
+    ObservationNoise,
+    ShotRotation,
+    measure_noise,
+    shots_per_trial,
+    spread_order,
+)
 from search.suggester import Suggester
+from studies.store.note_keys import NOISE
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings, StudyShots
 
 if TYPE_CHECKING:
     from scorers.panel.panel import Panel
-
-NOISE = "noise"
-"""Key of the study's note of the measured noise."""
-
 
 NOTHING_STANDS_OUT = "the differences between the calibration recipes are no larger than the noise of their pictures"
 REMEDY = "The search can hardly tell recipes apart: give more prompts, more references of one look, or a wider [space]."
@@ -40,6 +46,8 @@ def suggester_of(search: SearchSettings, shots: StudyShots, store: StudyStore) -
         per_trial=known.get("shots", 0),
         fresh=known.get("fresh", False),
         order=tuple(known.get("order", ())),
+        moving=known.get("moving", False),
+        fewest=known.get("fewest", 0),
     )
     return search.suggester(rotation)
 
@@ -59,6 +67,7 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
     drawn = known.get("shots", min(shots_asked, available))
     fresh = known.get("fresh", False) if known else search.fresh_seeds and len(panel.bases) == 1
     order = known.get("order", []) if known else spread_order(shots.trial_weights)
+    windows = _kept_windows(known) if known else _windows(search, drawn, available, fresh=fresh)
     store.note(
         NOISE,
         {
@@ -68,11 +77,30 @@ def measure(search: SearchSettings, shots: StudyShots, panel: Panel, store: Stud
             "common": noise.common,
             "between": noise.between,
             **({"order": list(order)} if order else {}),
+            **windows,
         },
     )
-    console.print(_noise_line(noise, drawn, available, fresh=fresh), highlight=False, markup=False)
+    line = _noise_line(noise, drawn, available, fresh=fresh, windows=windows)
+    console.print(line, highlight=False, markup=False)
     if search.fresh_seeds and not fresh:
         console.print(_why_not_fresh(panel), highlight=False, markup=False)
+
+
+def _kept_windows(known: Mapping[str, Any]) -> dict[str, Any]:
+    """What an earlier night decided of the trials' windows; nothing where they stay for a whole stage."""
+    return {key: known[key] for key in ("moving", "fewest") if key in known}
+
+
+def _windows(search: SearchSettings, drawn: int, available: int, *, fresh: bool) -> dict[str, Any]:
+    """Decide whether every trial draws others of the shots, and how few the first ones of a stage draw.
+
+    A race is with a trial of the same shots, and other samplers than ours take values as they come; fresh seeds would
+    have to be rendered of FLAT_50 as well.
+    """
+    if fresh or drawn == available or search.racing or search.plan.sampler != SURROGATE:
+        return {}
+    fewest = {"fewest": max(drawn // 2, FEWEST_SHOTS)} if not search.shots_per_trial else {}
+    return {"moving": True, **fewest}
 
 
 def _why_not_fresh(panel: Panel) -> str:
@@ -85,10 +113,12 @@ def _why_not_fresh(panel: Panel) -> str:
     )
 
 
-def _noise_line(noise: ObservationNoise, shots: int, available: int, *, fresh: bool) -> str:
+def _noise_line(noise: ObservationNoise, shots: int, available: int, *, fresh: bool, windows: Mapping[str, Any]) -> str:
     """The noise and what follows from it, for people."""
     error = noise.standard_error(shots)
-    of = "all shots" if shots == available else f"{shots} of {available} shots, others in every stage"
+    others = "trial" if windows else "stage"
+    few = f"{fewest} to " if (fewest := windows.get("fewest", shots)) < shots else ""
+    of = "all shots" if shots == available else f"{few}{shots} of {available} shots, others in every {others}"
     of += ", with new seeds when all were drawn" if fresh else ""
     if noise.between <= 0:
         return f"noise: a trial draws {of}; {NOTHING_STANDS_OUT}. {REMEDY}"

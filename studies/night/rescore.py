@@ -27,18 +27,8 @@ from studies.inputs.models import model_hashes
 from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.fingerprint import (
-    INPUTS,
-    JUDGED_BY,
-    PANEL,
-    SURROUNDINGS,
-    changed_inputs,
-    differing,
-    inputs_of,
-    kept_device,
-    panel_changes,
-)
-from studies.night.noise import NOISE
+from studies.night.differences import changed_inputs, differing, panel_changes
+from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
 from studies.night.proof import prove
 from studies.night.proofs import keep_count
 from studies.night.race import Rival, TrialRace
@@ -47,6 +37,7 @@ from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.backends import backend_of
 from studies.store.dashboard import write_note
+from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
 from studies.store.outcome import RESULTS
 from studies.store.records import INFEASIBLE, SLOTS, STOPPED, VERDICT, attributes_of, drawn_slots
@@ -114,7 +105,8 @@ def _rescored(
         return RescoreResult(changed=())
     store.reap()
     trials = store.study.get_trials(deepcopy=False)
-    _refuse_missing(spec.storage, spec.shots, workshop, _needed(spec.search, spec.shots, trials))
+    again = f"`recipe-search rescore {spec.storage.file} --render`"
+    refuse_missing(spec.storage, spec.shots, workshop, what_is_needed(spec.search, spec.shots, trials), again)
     new = store.successor()
     new.note(NOISE, store.noted(NOISE))  # trials keep the shots they drew
     keep_count(store, new)
@@ -122,7 +114,7 @@ def _rescored(
     moved: list[tuple[int, float, float]] = []
     with meter("judging", len(trials), console) as bar:
         for trial in trials:
-            value = _judge(spec.search, spec.shots, workshop, new, trial)
+            value = judged_again(spec.search, spec.shots, workshop, new, trial)
             if value is not None and trial.value is not None:
                 moved.append((trial.number, trial.value, value))
             bar.advance()
@@ -160,7 +152,9 @@ def _changed(storage: Storage, store: StudyStore, inputs: Mapping[str, str], pan
     return panel_changes(store.noted(JUDGED_BY) or {}, panel.made_of) or ["the versions of the scorers"]
 
 
-def _needed(search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTrial]) -> list[tuple[Candidate, Slots]]:
+def what_is_needed(
+    search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTrial]
+) -> list[tuple[Candidate, Slots]]:
     """Everything whose features are needed, with the shots it drew: calibration recipes, judged trials, their base."""
     from scorers.panel.judge import BASE
 
@@ -180,10 +174,25 @@ def _was_judged(trial: FrozenTrial) -> bool:
     return "recipe" in trial.user_attrs and (trial.state is TrialState.COMPLETE or infeasible)
 
 
-def _refuse_missing(
-    storage: Storage, shots: StudyShots, workshop: Workshop, needed: Sequence[tuple[Candidate, Slots]]
+def refuse_missing(
+    storage: Storage,
+    shots: StudyShots,
+    workshop: Workshop,
+    needed: Sequence[tuple[Candidate, Slots]],
+    again: str,
 ) -> None:
-    """Refuse features that lack something, unless the workshop can render them again."""
+    """Refuse features that lack something, unless the workshop can render them again.
+
+    Args:
+        storage: of the study.
+        shots: of the study.
+        workshop: with a panel, which says what it reads.
+        needed: as ``what_is_needed`` returns it.
+        again: the command that renders, for people.
+
+    Raises:
+        StudyError: names what is lacking.
+    """
     if workshop.can_render:
         return
     lacking = [(found, slots) for one, slots in needed if (found := _lacking(shots, workshop, one, slots))]
@@ -197,8 +206,7 @@ def _refuse_missing(
         + (f" ({len(gone)} have none at all)" if gone else "")
         + ", which the panel reads now",
         place=(storage.folder,),
-        remedy=f"`recipe-search rescore {storage.file} --render` renders those recipes again ({pictures}), or "
-        "take out of the study file what reads it",
+        remedy=f"{again} renders those recipes again ({pictures}), or take out of the study file what reads it",
     )
 
 
@@ -211,7 +219,7 @@ def _lacking(shots: StudyShots, workshop: Workshop, candidate: Candidate, slots:
     return workshop.renders.lacking(candidate, shots.drawn(slots), needed_versions)
 
 
-def _judge(
+def judged_again(
     search: SearchSettings, shots: StudyShots, workshop: Workshop, new: StudyStore, trial: FrozenTrial
 ) -> float | None:
     """Copy a trial with the verdict of the new panel; returns its value."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +17,8 @@ POLICY = (
 """Content security policy: nothing from elsewhere, no script and no style within a page."""
 REFERRERS = "same-origin"
 """Referrer policy: with none at all, browsers would send forms with the origin "null", which is refused as foreign."""
+METRICS = "/metrics"
+"""Where the metrics are, as monitoring expects them."""
 UNINVITED = "open the pages by the address that recipe-search printed, with its token"
 """What is said to a request that lacks the token."""
 
@@ -22,10 +26,11 @@ UNINVITED = "open the pages by the address that recipe-search printed, with its 
 class Guard:
     """An ASGI application around the pages'."""
 
-    def __init__(self, inner: ASGIApp, access: Access) -> None:
-        """``access`` has the rules."""
+    def __init__(self, inner: ASGIApp, access: Access, metrics_token: str = "") -> None:
+        """``access`` has the rules; who has the ``metrics_token`` may read the metrics, and nothing else."""
         self.inner = inner
         self.access = access
+        self._metrics_token = metrics_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the pages answer it."""
@@ -44,9 +49,18 @@ class Guard:
         if reading and access.is_token(given_token(query)):
             place = without_token(scope["path"], query)
             return RedirectResponse(place, status_code=303, headers={"Set-Cookie": access.token_cookie})
+        if reading and scope["path"] == METRICS and self._may_read_metrics(headers.get("authorization", "")):
+            return None
         if access.needs_token(reading=reading) and not access.has_token(headers.get("cookie", "")):
             return PlainTextResponse(UNINVITED, status_code=403)
         return None
+
+    def _may_read_metrics(self, authorization: str) -> bool:
+        """Whether a request brings a token as monitoring does: in a header of its own, without a browser's cookie."""
+        scheme, _, given = authorization.partition(" ")
+        known = [self.access.token, *([self._metrics_token] if self._metrics_token else [])]
+        same = [secrets.compare_digest(given.strip().encode(), token.encode()) for token in known]
+        return scheme.lower() == "bearer" and any(same)
 
 
 def _with_headers(send: Send, path: str) -> Send:

@@ -7,16 +7,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.files import file_kind, readable
+from engine.files import file_kind
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-
-MOST = 500
-"""The most study files that a folder is searched for."""
-DEPTH = 3
-"""How many folders deep they may lie."""
-_TABLES = re.compile(rb"^\s*\[(?:models|references|target|study)\]", re.MULTILINE)
-"""What a study file has, and other TOML files have not: at least the models beside one of the others."""
+from studies.studyfile.listing import study_files
 
 
 class Library:
@@ -35,33 +29,19 @@ class Library:
         self._readers: dict[Path, StudyReader] = {}
         self._lock = threading.Lock()
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The study files and folders that were named."""
+        return self._places
+
     def studies(self) -> Mapping[str, StudyReader]:
         """Return the studies by the names that their addresses have, in the order of their files."""
         named: dict[str, StudyReader] = {}
         with self._lock:
-            for file in dict.fromkeys(file for place in self._places for file in _files(place)):
+            for file in dict.fromkeys(file for place in self._places for file in study_files(place)):
                 reader = self._readers.setdefault(file, StudyReader(file))
                 named[_free(_slug(reader), named)] = reader
         return named
-
-
-def _files(place: Path) -> list[Path]:
-    if file_kind(place) != "folder":
-        return [place]
-    if file_kind(place / "study.toml") == "file":
-        return [place / "study.toml"]
-    levels = ("/".join(["*"] * depth + ["*.toml"]) for depth in range(DEPTH))
-    found = (path for level in levels for path in sorted(place.glob(level)) if _is_study(path))
-    return [path for path, _ in zip(found, range(MOST), strict=False)]
-
-
-def _is_study(path: Path) -> bool:
-    try:
-        with readable(path).open("rb") as file:
-            tables = {match.group().strip() for match in _TABLES.finditer(file.read(1 << 16))}
-    except OSError:
-        return False
-    return b"[models]" in tables and len(tables) > 1
 
 
 def _slug(reader: StudyReader) -> str:

@@ -6,18 +6,46 @@ import secrets
 import socket
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import uvicorn
 
 from engine.errors import ProblemError
+from engine.files import read_text
+from studies.errors import StudyError
 from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
 from studies.store.access import Access
 from studies.store.dashboard_server import cannot_listen
 
+SHORTEST_TOKEN = 16
+"""The fewest characters of a token of one's own."""
 MOST_AT_ONCE = 256
 """The most requests and open connections that are answered; further ones are told to come again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsOffer:
+    """That there are metrics at ``/metrics``."""
+
+    token: str = ""
+    """Who has it may read them, and nothing else; "": nobody but those who may read the pages."""
+
+    @classmethod
+    def with_token_of(cls, file: Path) -> Self:
+        """Read the token from a file, which monitoring reads too.
+
+        Raises:
+            StudyError: the file cannot be read, or is no token: one line of at least 16 characters.
+        """
+        token = read_text(file, StudyError).strip()
+        if len(token) < SHORTEST_TOKEN or not token.isascii() or any(map(str.isspace, token)):
+            what = f"is no token: it must be one word of at least {SHORTEST_TOKEN} plain characters"
+            raise StudyError(what, place=(file,), remedy="make one with: openssl rand -hex 24")
+        return cls(token=token)
 
 
 class PageServer:
@@ -29,13 +57,16 @@ class PageServer:
         address: of the first page, with the token.
     """
 
-    def __init__(self, library: Library, *, host: str = "127.0.0.1", port: int = 8090) -> None:
+    def __init__(
+        self, library: Library, *, host: str = "127.0.0.1", port: int = 8090, metrics: MetricsOffer | None = None
+    ) -> None:
         """Listen.
 
         Args:
             library: the studies to show.
             host: the address to listen at; one that other machines reach makes reading need the token too.
             port: 0 takes any that is free.
+            metrics: whether there are metrics, and who may read them; None: there are none.
 
         Raises:
             StudyError: the port is in use or not allowed, or the host is no address of this machine.
@@ -49,7 +80,7 @@ class PageServer:
         self.address = f"http://{shown}:{self.port}/?token={self.token}"
         access = Access.of(self.token, host, bound)
         config = uvicorn.Config(
-            Guard(site(library, access), access),
+            Guard(site(library, access, metrics=metrics is not None), access, metrics.token if metrics else ""),
             log_level="warning",
             access_log=False,  # its lines would show the token
             server_header=False,

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -18,6 +18,7 @@ from engine.errors import ProblemError
 from studies.errors import disk_problem
 from studies.pages.context import Site, View, Visit, form_of
 from studies.pages.events import EventStream
+from studies.pages.guard import METRICS
 from studies.pages.library import Library
 from studies.pages.views.compare import compare_page
 from studies.pages.views.exports import download, exports_page, start_export
@@ -29,6 +30,8 @@ from studies.pages.views.night import ask_night, night_page, start_night
 from studies.pages.views.pictures import picture_answer
 from studies.pages.views.studies import studies_page
 from studies.pages.views.trial import trial_page
+from studies.status.metrics import CONTENT_TYPE, metrics_text
+from studies.status.watched import WatchedStudies
 from studies.store.access import Access
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -60,17 +63,34 @@ WRITE: dict[str, View] = {
 """What can be sent, by address; each answers with another page, so that going back or reloading sends nothing again."""
 
 
-def site(library: Library, access: Access) -> ASGIApp:
-    """Return the application, without its guard."""
+SIZE_AGE_S = 300.0
+"""How old the sizes of folders among the metrics may be."""
+
+
+def site(library: Library, access: Access, *, metrics: bool = False) -> ASGIApp:
+    """Return the application, without its guard; with ``metrics``, those of all studies are at ``/metrics``."""
     shared = Site(library=library, access=access)
     events = EventStream(library)
     routes = [
         *(Route(path, _endpoint(shared, view), methods=["GET"]) for path, view in READ.items()),
         *(Route(path, _endpoint(shared, view), methods=["POST"]) for path, view in WRITE.items()),
+        *([Route(METRICS, _metrics(library), methods=["GET"])] if metrics else []),
         Route("/s/{study}/events", events.answer, methods=["GET"]),
         Mount("/static", StaticFiles(directory=Path(__file__).with_name("static"))),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _not_here(shared)}, lifespan=events.lifespan)
+
+
+def _metrics(library: Library) -> Endpoint:
+    watched = WatchedStudies(library.places)
+
+    def text() -> str:
+        return metrics_text(watched.look(messages=False, size_age_s=SIZE_AGE_S))
+
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse(await run_in_threadpool(text), headers={"Content-Type": CONTENT_TYPE})
+
+    return answer
 
 
 def _endpoint(shared: Site, view: View) -> Endpoint:

@@ -16,7 +16,7 @@ from engine.devices import device_of
 from engine.shots.samplers import unet_calls
 from engine.shots.shot import Shot
 from search.plan import STAGES
-from search.shots import ShotRotation
+from search.shots import MOST_SHOTS, ShotRotation
 from search.space.baselines import flats, parents
 from studies.limits.disk import RECORD_BYTES, SHEET_BYTES, proved_bytes
 from studies.studyfile.spec import Rendering, SearchSettings, StudyShots
@@ -117,12 +117,14 @@ class PictureCount:
 
 
 def counted(search: SearchSettings, shots: StudyShots) -> PictureCount:
-    """Return how many pictures a study makes at most; `auto` shots per trial count as all shots."""
-    each = min(search.shots_per_trial or len(shots.trials), len(shots.trials))
-    rotation = ShotRotation(shots=len(shots.trials), per_trial=each, fresh=search.fresh_seeds)
+    """Return how many pictures a study makes at most; calibration recipes draw all the shots, trials their part."""
+    available = len(shots.trials)
+    each = min(search.shots_per_trial or MOST_SHOTS, available)
+    rotation = ShotRotation(shots=available, per_trial=each, fresh=search.fresh_seeds)
     suggester = search.suggester(rotation)
     proofs = len(parents(search.space)) + len(flats(search.space)) + search.finalists + search.simplify
     drawn = sum(suggester.trials(stage) * len(shots.drawn(rotation.slots(stage))) for stage in STAGES)
+    drawn += len(suggester.calibration()) * (available - each)
     return PictureCount(trials=suggester.total, drawn=drawn, proofs=proofs, proved=proofs * len(shots.proof))
 
 

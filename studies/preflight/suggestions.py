@@ -9,7 +9,7 @@ from itertools import count
 from engine.architecture.widths import FamilyName
 from engine.shots.shot import Shot
 from search.plan import Stage
-from search.shots import FEWEST_SHOTS
+from search.shots import FEWEST_SHOTS, MOST_SHOTS
 from studies.amounts import time_text
 from studies.preflight.estimate import StudyEstimate, counted
 from studies.studyfile.spec import SearchSettings, StudyShots
@@ -98,7 +98,7 @@ def _fewer_trials(study: Shortened) -> Iterator[Shortened]:
 
 def _fewer_shots(study: Shortened) -> Iterator[Shortened]:
     """Down to the fewest that a trial may draw."""
-    most = min(study.search.shots_per_trial or len(study.shots.trials), len(study.shots.trials))
+    most = min(study.search.shots_per_trial or MOST_SHOTS, len(study.shots.trials))
     for drawn in range(most - 1, FEWEST_SHOTS - 1, -1):
         search = replace(study.search, shots_per_trial=drawn)
         yield replace(study, search=search, keys=(*study.keys, f"[search] shots = {drawn}"))

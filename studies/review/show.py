@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
+from studies.review.spent import came_to_pictures, pictures_spent
 from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.records import Stop
@@ -59,6 +61,7 @@ def overview(
     yield f"study {storage.name}: {counted(len(trials), 'trial')}, {len(best)} with a value, in {storage.folder}"
     yield from _at_work(store, suggester_of(search, shots, store).total)
     yield from _given_up(best)
+    yield from _spent(storage, search, shots, trials)
     if store.rescored:
         yield f"scores are those of rescoring {store.rescored}; earlier ones are in the journal"
     off = store.noted(OFF)
@@ -121,6 +124,19 @@ def _given_up(trials: Sequence[FrozenTrial]) -> Iterator[str]:
     if stops:
         spared = counted(sum(stop.shots - len(stop.drawn) for stop in stops), "picture")
         yield f"racing: {counted(len(stops), 'trial')} given up early, {spared} not drawn"
+
+
+def _spent(storage: Storage, search: SearchSettings, shots: StudyShots, trials: Sequence[FrozenTrial]) -> Iterator[str]:
+    """How many pictures were made."""
+    tried = [trial.user_attrs for trial in trials if "recipe_key" in trial.user_attrs and came_to_pictures(trial)]
+    if not tried:
+        return
+    outcome = None
+    with suppress(StudyError):  # what is wrong with it is told where it is shown
+        outcome = read_outcome(storage.folder, storage.name)
+    spent = pictures_spent(search, shots, tried, outcome)
+    line = f"pictures: {spent.search} for the search, {spent.calibration} of them of the calibration recipes"
+    yield line + (f"; {spent.proof} for the proof" if spent.proof else "")
 
 
 def _best_trials(trials: list[FrozenTrial]) -> Table:

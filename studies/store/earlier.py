@@ -87,24 +87,27 @@ def copy_of(store: StudyStore, begin: str, space: Space, seed: int) -> CopiedStu
     Raises:
         StudyError: too few of its trials have a value and are recipes of the space.
     """
-    valued = [one for one in store.trials() if one.value is not None]
+    ended = [(trial, record_of(trial, n)) for n, trial in enumerate(store.trials())]
     found, lost = list[TrialRecord](), Counter[str]()
-    for trial in valued:
+    for trial, record in ended:
+        if record.value is None and not record.infeasible:
+            continue
         try:
             point = space.encode(Recipe.parse(str(trial.user_attrs.get("recipe", ""))))
         except (RecipeError, SearchError) as error:
             lost.update(_reasons(error.problems))
         else:
-            found.append(replace(record_of(trial, len(found)), point=point))
-    if len(found) < FEWEST:
-        raise _too_few(store, len(found), len(valued), lost)
+            found.append(replace(record, point=point))
+    fit, valued = (sum(one.value is not None for one in some) for some in (found, [record for _, record in ended]))
+    if fit < FEWEST:
+        raise _too_few(store, fit, valued, lost)
     kept = sorted(newest_of_each(list(_by_stage(found)), MOST), key=lambda one: one.number)
     return CopiedStudy(
         begin=begin,
         name=store.name,
         trials=[_copied(one) for one in kept],
         recommended=_recommended(space, seed, EarlierStudy(label=store.name, trials=tuple(kept))),
-        remark=_remark(store.name, len(kept), len(found), len(valued)),
+        remark=_remark(store.name, sum(one.value is not None for one in kept), fit, valued),
     )
 
 
@@ -141,8 +144,6 @@ def _by_stage(trials: list[TrialRecord]) -> Iterator[list[TrialRecord]]:
 
 
 def _copied(trial: TrialRecord) -> CopiedTrial:
-    if trial.value is None:
-        raise AssertionError("only trials with a value are copied")
     return CopiedTrial(
         point=dict(trial.point),
         stage=trial.stage,

@@ -35,13 +35,14 @@ class _CopyModel(BaseModel):
 
 
 class CopiedTrial(_CopyModel):
-    """A trial of the earlier study that has a value."""
+    """A trial of the earlier study that has a value, or whose pictures were broken."""
 
     point: dict[str, Finite]
     """As a point of the space of the study that uses it."""
     stage: str
     """The stage that proposed it."""
-    value: Finite
+    value: Finite | None = None
+    """None: its pictures were broken."""
     standard_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     slots: list[int] = []
     share: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -76,6 +77,7 @@ class CopiedStudy(_CopyModel):
                 stage=one.stage,
                 point=space.checked(one.point),
                 value=one.value,
+                infeasible=one.value is None,
                 standard_error=one.standard_error,
                 slots=tuple(one.slots),
                 share=one.share,

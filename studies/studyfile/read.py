@@ -115,6 +115,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             earlier=earlier_place(tables.search.begin, here),
         ),
         scoring=_scoring(tables.scorers, here),
+        notify=tuple(study.notify),
     )
 
 

@@ -63,12 +63,6 @@ class StudyTable(StudyFileTable):
     """Another seed makes another search."""
     folder: FilePath | None = Field(default=None, examples=["runs/my-mix"])
     """Where everything of the study is kept; without it, `runs/<name>`."""
-    keep: Annotated[int, BeforeValidator(checks.kept_trials)] = Field(
-        default=0,
-        examples=["best"],
-        json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
-    )
-    """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
     storage: Annotated[str, AfterValidator(database_url)] | None = Field(
         default=None, examples=["postgresql+psycopg://me@server/recipes"]
     )
@@ -77,6 +71,18 @@ class StudyTable(StudyFileTable):
         default=None, examples=["s3://bucket/prefix"]
     )
     """Where pictures and features are kept for all machines: `s3://bucket/prefix`, or a shared folder."""
+    keep: Annotated[int, BeforeValidator(checks.kept_trials)] = Field(
+        default=0,
+        examples=["best"],
+        json_schema_extra={"accepts": '`"all"`, `"best"`, or whole number from 1', "default": "all"},
+    )
+    """How many of the best trials keep their pictures; `best`: 50. Scores and features are always kept."""
+    notify: Annotated[list[str], BeforeValidator(checks.command)] = Field(
+        default=[],
+        examples=[["notify-send", "night ended"], "notify-send"],
+        json_schema_extra={"accepts": "text, or list of texts"},
+    )
+    """A command that is run, without a shell, when a night ends or fails: [its facts](#the-command-at-the-end)."""
 
 
 class ModelsTable(StudyFileTable):
@@ -242,7 +248,7 @@ class SearchTable(StudyFileTable):
         examples=[8],
         json_schema_extra={"accepts": f'`"auto"`, or whole number from {FEWEST_SHOTS}', "default": "auto"},
     )
-    """Pictures per trial; `auto`: as many as the measured noise asks for."""
+    """Pictures per trial; `auto`: as many as the measured noise asks for, 16 at most, others of them in every trial."""
     begin: Annotated[list[FilledText], BeforeValidator(checks.listed)] = Field(
         default=[],
         examples=[["GRAD_V", "mine.toml"], "mine.toml"],

@@ -44,12 +44,12 @@ class Storage:
     name: str
     folder: Path
     """Where everything of the study is kept; may not exist yet."""
-    keep: int | None = None
-    """How many of the best trials keep their pictures; None: all trials do."""
     url: str = ""
     """The database that keeps the trials, without a password; "": the journal in the folder."""
     artifacts: str = ""
     """Where pictures and features are kept for all machines: an address of S3, or a path; with ``url`` only."""
+    keep: int | None = None
+    """How many of the best trials keep their pictures; None: all trials do."""
 
     @property
     def hashes(self) -> Path:
@@ -335,6 +335,8 @@ class StudySpec:
     shots: StudyShots
     search: SearchSettings
     scoring: Scoring
+    notify: tuple[str, ...] = ()
+    """The command that is told when a night ends, as its words; empty: none."""
 
     def panel_settings(self) -> PanelSettings:
         """Return what the panel of scorers is opened with."""

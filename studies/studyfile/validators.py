@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -76,6 +77,23 @@ def listed(value: object) -> object:
         return [value]
     if not isinstance(value, list):
         raise own_error("must be a text or a list of texts", 'write a folder, such as references = "references"')
+    return value
+
+
+def command(value: object) -> object:
+    """Turn the text of a command into its words, as a shell takes it apart; a list is its words already."""
+    example = 'write for example notify = ["notify-send", "night ended"]'
+    if isinstance(value, str):
+        try:
+            value = shlex.split(value)
+        except ValueError as error:
+            raise own_error("has a quotation mark that is not closed", example) from error
+    if not isinstance(value, list):
+        raise own_error("must be a text or a list of texts", example)
+    if any(isinstance(word, str) and "\0" in word for word in value):
+        raise own_error("holds a character that no command can have", example)
+    if value and isinstance(value[0], str) and not value[0].strip():
+        raise own_error("names no program", example)
     return value
 
 

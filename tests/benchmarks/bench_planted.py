@@ -28,7 +28,7 @@ import optuna
 import pytest
 
 from search.finalists import choose, posterior_means
-from search.history import TrialRecord
+from search.history import Point, TrialRecord
 from search.plan import SURROGATE, SearchPlan
 from studies.sample.world import WORLD
 from tests.benchmarks.planted import PAIRS, SHIPPED, SPACE, Pair, Planted, World, one_thread, unit
@@ -43,20 +43,27 @@ optuna.logging.disable_default_handler()
 Outcome = Mapping[str, Any]
 
 
-def outcome_of(planted: Planted, told: Sequence[TrialRecord], plan: SearchPlan) -> dict[str, Any]:
-    """Return what the answer of a search comes to: the best of its finalists in the proof."""
+def answer_of(planted: Planted, told: Sequence[TrialRecord], plan: SearchPlan) -> tuple[Point, dict[str, Any]]:
+    """Return the answer of a search, the best of its finalists in the proof, and how the search came to it."""
     chosen = [one.point for one in choose(SPACE, told, FINALISTS, plan)]
     answer = max(chosen, key=planted.proved)
     mine, theirs = posterior_means(SPACE, told, [answer, SPACE.flat(planted.rival)], plan)
-    found = planted.found(answer)
     parts = [planted.part_on_trial(trial.point) for trial in told] if planted.findable else [math.nan]
-    recommended = planted.part_on_trial(chosen[0]) if planted.findable else math.nan
+    return answer, {
+        "promised": mine - theirs,
+        "place": chosen.index(answer),
+        "best_tried": max(parts),
+        "recommended": planted.part_on_trial(chosen[0]) if planted.findable else math.nan,
+    }
+
+
+def outcome_of(planted: Planted, answer: Point) -> dict[str, Any]:
+    """Return what an answer comes to on the held-out pictures."""
+    found = planted.found(answer)
     return {
         "part": found.part, "part_error": found.part_error, "score": found.score,
         "lead": found.lead.mean, "lead_error": found.lead.standard_error, "won": found.lead.won,
         "reported": found.reported.mean, "reported_error": found.reported.standard_error, "claimed": found.claimed,
-        "promised": mine - theirs, "place": chosen.index(answer),
-        "best_tried": max(parts), "recommended": recommended,
         "away": float(np.abs(unit(answer) - unit(planted.target)).mean()), "point": dict(answer),
     }  # fmt: skip
 
@@ -97,9 +104,8 @@ def measured(folder: Path, planted: Planted, method: str, seed: int, trials: int
     began = time.process_time()
     plant = f"{planted.pair.name}-{planted.name}"
     run = Run(folder=folder, plant=plant, tell=planted.tell, method=method, seed=seed, version=version)
-    told = run.trials(trials)
-    found = outcome_of(planted, told, plan_of(method, trials))
-    return {**found, "seconds": time.process_time() - began}
+    answer, how = answer_of(planted, run.trials(trials), plan_of(method, trials))
+    return {**how, **outcome_of(planted, answer), "seconds": time.process_time() - began}
 
 
 def compare(

@@ -25,10 +25,13 @@ import pytest
 
 from search.history import TrialRecord
 from search.plan import SearchPlan, Stage
+from search.shots import ShotRotation
 from search.suggester import Proposal, Suggester
 from tests.benchmarks.landscape import Landscape, Variant
 
 COUNTS = (100, 300, 1000, 2000, 5000)
+SETS = tuple(tuple(sorted((11 * n + place) % 64 for place in range(12))) for n in range(64))
+"""Sets of shots of trials that draw the next ones of 64 each."""
 FOLLOWED = 26
 """So many trials are followed: some of them refit, and the stage is looked at three times."""
 PLANS = {
@@ -63,33 +66,37 @@ class Cost:
         )
 
 
-def history_of(suggester: Suggester, landscape: Landscape, count: int) -> list[TrialRecord]:
+def history_of(suggester: Suggester, landscape: Landscape, count: int, *, moving: bool) -> list[TrialRecord]:
     """Return what a search asks for until its last stage has begun, then trials round the hidden recipe."""
     told, draw, knobs = list[TrialRecord](), np.random.default_rng(0), landscape.space.free
     last = STAGE[landscape.variant.knobs]
     while len(told) < count and (not told or told[-1].stage != last):
         proposal = suggester.next(told)
         assert proposal is not None
-        told.append(_trial(landscape, len(told), proposal.stage, dict(proposal.point)))
+        told.append(_trial(landscape, len(told), proposal.stage, dict(proposal.point), moving=moving))
     while len(told) < count:
         size = NEAREST + FARTHEST / (1 + len(told) / 50)
         units = np.clip(landscape.hidden + size * draw.normal(size=len(knobs)), 0, 1)
         point = {knob.name: knob.tidy(knob.value(float(unit))) for knob, unit in zip(knobs, units, strict=True)}
         rested = {knob.name: knob.rest for knob in knobs if last == "blocks" and knob.kind != "block"}
-        told.append(_trial(landscape, len(told), last, point | rested))
+        told.append(_trial(landscape, len(told), last, point | rested, moving=moving))
     return told
 
 
-def _trial(landscape: Landscape, number: int, stage: str, point: dict[str, float]) -> TrialRecord:
-    value = landscape.observed(point, number, 0)
-    return TrialRecord(number=number, stage=stage, point=point, value=value, standard_error=landscape.variant.noise)
+def _trial(landscape: Landscape, number: int, stage: str, point: dict[str, float], *, moving: bool) -> TrialRecord:
+    value, slots = landscape.observed(point, number, 0), SETS[number % len(SETS)] if moving else ()
+    return TrialRecord(
+        number=number, stage=stage, point=point, value=value, standard_error=landscape.variant.noise, slots=slots
+    )
 
 
-def measure(knobs: int, count: int, patience: int) -> Cost:
+def measure(knobs: int, count: int, patience: int, *, moving: bool = False) -> Cost:
     """Follow a search for some trials, in a process that does nothing else."""
     landscape = Landscape(0, Variant(knobs=knobs))
-    suggester = Suggester(space=landscape.space, plan=replace(PLANS[knobs], patience=patience), seed=0)
-    told = history_of(suggester, landscape, count + FOLLOWED)
+    rotation = ShotRotation(shots=64, per_trial=12, moving=True) if moving else ShotRotation()
+    plan = replace(PLANS[knobs], patience=patience)
+    suggester = Suggester(space=landscape.space, plan=plan, seed=0, rotation=rotation)
+    told = history_of(suggester, landscape, count + FOLLOWED, moving=moving)
     cold = _timed(suggester.next, told[: count - FOLLOWED]).taken
     for length in range(count - FOLLOWED, count):
         suggester.next(told[:length])
@@ -125,10 +132,10 @@ def _timed(ask: Callable[[Sequence[TrialRecord]], object], history: Sequence[Tri
     return Asked(answer=answer, taken=taken, is_refit=hyperparameters.cache_info().misses > before)
 
 
-def row(knobs: int, count: int, patience: int) -> str:
+def row(knobs: int, count: int, patience: int, *, moving: bool = False) -> str:
     """Measure in a process of its own, on one thread, and return a line."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_suggest", "--one", "--knobs", str(knobs)]
-    command += ["--trials", str(count), "--patience", str(patience)]
+    command += ["--trials", str(count), "--patience", str(patience), *(["--moving"] if moving else [])]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | ONE_THREAD, capture_output=True, text=True, check=True)
     return f"{knobs} knobs, {count} trials, patience {patience}: {done.stdout.strip()}"
 
@@ -147,13 +154,14 @@ def main() -> None:
     reader.add_argument("--knobs", type=int, choices=list(PLANS), default=45)
     reader.add_argument("--trials", type=int, nargs="+", default=COUNTS)
     reader.add_argument("--patience", type=int, default=24)
+    reader.add_argument("--moving", action="store_true", help="trials draw the next of 64 shots each")
     reader.add_argument("--one", action="store_true", help="in this process")
     given = reader.parse_args()
     for count in given.trials:
         if given.one:
-            print(measure(given.knobs, count, given.patience))
+            print(measure(given.knobs, count, given.patience, moving=given.moving))
         else:
-            print(row(given.knobs, count, given.patience), flush=True)
+            print(row(given.knobs, count, given.patience, moving=given.moving), flush=True)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,9 @@ def table(judged: JudgedRuns, knobs: int, noise: float, count: int) -> Iterator[
     methods = [name for name in METHODS if any(key.method == name for key in judged.runs)]
     yield f"{knobs} knobs, {100 * noise:g} % noise, {count} trials: regret in percent, mean ± standard error (worst)"
     yield ""
-    yield (
-        "| kind | " + " | ".join(methods) + " | ours - best other | best FLAT | ours: ten best | best trial | broken |"
-    )
-    yield "|---" * (len(methods) + 6) + "|"
+    columns = ["kind", *methods, "ours - best other", "best FLAT", "ten best", "best trial", "worse than", "broken"]
+    yield f"| {' | '.join(columns)} |"
+    yield "|---" * len(columns) + "|"
     for kind in KINDS:
         variant = UnseenVariant(kind=kind, knobs=knobs, noise=noise)
         found = {method: judged.of_seeds(method, variant, count) for method in methods}
@@ -82,15 +81,25 @@ def table(judged: JudgedRuns, knobs: int, noise: float, count: int) -> Iterator[
 
 
 def row(kind: str, found: Mapping[str, Mapping[int, Regrets]]) -> str:
-    """Return a row of a table."""
+    """Return a row of a table.
+
+    Its last columns are of our search: regrets of the best FLAT mix, of the mean of the ten best trials and of the best
+    trial; in how many searches the recommendation is worse than the first and the second; the part of broken trials.
+    """
     recommended = {name: {seed: one.recommended for seed, one in runs.items()} for name, runs in found.items()}
     cells = [_mean_and_worst(list(by_seed.values())) for by_seed in recommended.values()]
     cells.append(_difference(recommended))
     ours = list((found.get("ours") or next(runs for runs in found.values() if runs)).values())
     picked = ("best_flat", "ten_best", "best_trial")
     cells += [f"{np.mean([getattr(one, name) for one in ours]):.1f}" for name in picked]
+    cells.append(f"{_worse(ours, 'best_flat')}, {_worse(ours, 'ten_best')}")
     cells.append(f"{100 * np.mean([one.broken for one in ours]):.0f} %")
     return f"| {kind} | " + " | ".join(cells) + " |"
+
+
+def _worse(runs: Sequence[Regrets], than: str) -> int:
+    """In how many searches the recommendation is worse, by more than a percent."""
+    return sum(one.recommended > getattr(one, than) + 1 for one in runs)
 
 
 def _mean_and_worst(values: Sequence[float]) -> str:
@@ -101,11 +110,11 @@ def _mean_and_worst(values: Sequence[float]) -> str:
 
 
 def _difference(recommended: Mapping[str, Mapping[int, float]]) -> str:
-    """Ours minus the other with the lowest mean on the same seeds, which flatters that one: it is chosen afterwards."""
+    """Ours minus the best other on the seeds that both have; that is chosen afterwards, which flatters it."""
     ours, others = recommended.get("ours", {}), {}
     for name in BASELINES:
         seeds = [seed for seed in recommended.get(name, {}) if seed in ours]
-        if len(seeds) > 1 and len(seeds) == len(ours):
+        if len(seeds) > 2:
             others[name] = [ours[seed] - recommended[name][seed] for seed in seeds]
     if not others:
         return ""

@@ -13,13 +13,13 @@ from search.space.build import build_space
 SPACE = build_space(sites=("OUT05:attn1",))
 
 
-def trial(number: int, stage: str, ratio: float, value: float | None) -> TrialRecord:
-    return TrialRecord(number=number, stage=stage, point=SPACE.flat(ratio), value=value)
+def trial(number: int, stage: str, ratio: float, value: float | None, error: float | None = None) -> TrialRecord:
+    return TrialRecord(number=number, stage=stage, point=SPACE.flat(ratio), value=value, standard_error=error)
 
 
 HISTORY = (
-    trial(0, "flat", 0.0, -3.0),
-    trial(1, "flat", 1.0, -5.0),
+    trial(0, "flat", 0.0, -3.0, 1.0),
+    trial(1, "flat", 1.0, -5.0, 1.0),
     trial(2, "groups", 0.5, 1.0),
     trial(3, "groups", 0.4, None),
     trial(4, "blocks", 0.3, 2.0),

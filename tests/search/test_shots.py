@@ -45,7 +45,7 @@ def test_all_scatter_of_a_single_recipe_counts_as_noise() -> None:
 
 def test_noisier_studies_draw_more_shots() -> None:
     noises = [ObservationNoise(paired=paired, common=1, between=1) for paired in (0.01, 0.2, 0.3, 5)]
-    assert [shots_per_trial(noise, 32) for noise in noises] == [4, 4, 9, 32]
+    assert [shots_per_trial(noise, 32) for noise in noises] == [4, 4, 9, 16]
     assert shots_per_trial(ObservationNoise(paired=0.1, common=1, between=0), 12) == 12
     with pytest.raises(SearchError, match="no shots"):
         shots_per_trial(ObservationNoise(paired=1, common=1, between=1), 0)

@@ -13,6 +13,7 @@ from search.plan import EarlierStudy, SearchPlan
 from search.space.build import build_space
 from search.suggester import Proposal, Suggester
 from search.surrogate.covariance import EVERY, Array
+from search.surrogate.feasibility import feasibility_of
 from search.surrogate.gaussian_process import model_of
 from search.surrogate.hyperparameters import HyperparameterDensity
 from search.surrogate.observations import Observations
@@ -89,6 +90,23 @@ def test_the_prior_covariance_of_rows_is_that_of_the_trials_there() -> None:
     model = model_of(guided(replace(new, standard_error=None), earlier))
     of_trials = model.covariance(model.correlation(EVERY, EVERY), EVERY, EVERY)
     assert model.prior_covariance(model.rows, model.rows) == pytest.approx(of_trials)
+
+
+def test_what_broke_in_the_earlier_study_is_kept_away_from_at_once() -> None:
+    earlier, new, _ = studies(np.full(COLUMNS, 0.2))
+    kept = np.array(earlier.rows)[np.array(earlier.rows)[:, 2] <= 0.6]
+    over = np.array(earlier.rows)[np.array(earlier.rows)[:, 2] > 0.6]
+    broken = replace(
+        observations_of(kept, height(kept, np.full(COLUMNS, 0.2))), broken=tuple(map(tuple, over.tolist()))
+    )
+    feasibility = feasibility_of(guided(new, broken))
+    assert feasibility is not None
+    rows = np.full((2, COLUMNS), 0.4)
+    rows[1, 2] = 0.9
+    chances = np.exp(feasibility.log_probability(rows))
+    assert chances[0] > 0.9
+    assert chances[1] < 0.3
+    assert feasibility_of(new) is None
 
 
 # ------------------------------------------------------------------------------------------------------ whole searches

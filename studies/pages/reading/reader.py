@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from engine.errors import Problems
 from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
-from studies.night.fingerprint import INPUTS, SURROUNDINGS
-from studies.night.night import PROVED, PROVING
-from studies.night.noise import NOISE, suggester_of
+from studies.night.fingerprint import SURROUNDINGS
+from studies.night.noise import suggester_of
 from studies.pages.reading.snapshot import Snapshot, StudyGlance, StudyState
 from studies.pages.reading.trials import shown_trials
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
 from studies.store.journal import journal_of, studies_in
+from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, read_pins

@@ -22,6 +22,7 @@ from studies.pages.views.night import strip
 from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.picks import Pick, read_picks
 from studies.review.rejections import read_rejections
+from studies.review.spent import PicturesSpent, pictures_spent
 from studies.store.outcome import Standing
 
 REFERENCES = 8
@@ -80,6 +81,7 @@ class ReportContents:
     """Of the best recipe where nothing is proved."""
     found: WhatMattered | None
     split: TimeSplit | None
+    spent: PicturesSpent
     agreement: PickAgreement | None
     inputs: Mapping[str, str]
     surroundings: Mapping[str, str]
@@ -112,6 +114,12 @@ def gathered(study: Snapshot, shelf: PictureShelf, *, quick: bool = False) -> Re
         words=recipe_words(best.candidate.recipe) if best else None,
         found=_mattered(study, most),
         split=time_split(study),
+        spent=pictures_spent(
+            study.spec.search,
+            study.spec.shots,
+            [one.attributes for one in study.trials if one.status in ("scored", "broken")],
+            outcome,
+        ),
         agreement=pick_agreement(study, _picks(study)),
         inputs=study.notes.get(INPUTS) or {},
         surroundings=study.notes.get(SURROUNDINGS) or {},

@@ -103,18 +103,6 @@ def test_what_waits_is_there_for_its_own_work_alone(clip_files: Files, images: T
     assert opened.park() == 0
 
 
-def test_gradients_go_through_weights_that_came_back(encoder: Encoder, clip_files: Files, images: Tensor) -> None:
-    opened = Encoder.open(*clip_files, waits=True)
-    opened.embed(images[:2], (OWN,))
-    traced = images[:2].clone().requires_grad_()
-    opened.trace(traced, OWN)[0, 0].backward()
-    wanted = images[:2].clone().requires_grad_()
-    encoder.trace(wanted, OWN)[0, 0].backward()
-    assert traced.grad is not None
-    assert wanted.grad is not None
-    assert torch.equal(traced.grad, wanted.grad)
-
-
 def test_batches_shrink_and_stay_small(clip_files: Files, images: Tensor, usual: Tensor) -> None:
     opened = Encoder.open(*clip_files)
     with FullDevice(most=5) as device:

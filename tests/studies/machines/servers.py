@@ -185,9 +185,9 @@ class Network:
             while content := one.recv(65536):
                 self._whole.wait()
                 other.sendall(content)
-        for end in (one, other):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_RDWR)  # so that the other direction ends too
+        one.close()
 
     def cut(self) -> None:
         """Let nothing through."""
@@ -203,7 +203,7 @@ class Network:
         self._whole.set()
 
     def close(self) -> None:
-        """End it."""
+        """End it, once."""
         self._ended = True
         self.mend(reset=True)
         self._listening.close()

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from search.samplers.optuna_samplers import distributions
+from search.suggester import Proposal
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.night.earlier_study import with_earlier_study
@@ -82,6 +84,19 @@ def test_other_models_are_refused_and_one_of_them_is_told(copied: Path, second: 
         assert not (spec.storage.folder / COPY).exists()
     with_earlier_study(spec, store, models | {"B": "1" * 64})
     assert "its model B was another one" in json.loads((spec.storage.folder / COPY).read_text())["remark"]
+
+
+def test_trials_with_broken_pictures_are_copied_as_such(copied: Path, second: Path) -> None:
+    first, own = read_study_file(copied), read_study_file(second)
+    store = StudyStore(first.storage.folder, "small")
+    point = store.history()[0].point
+    trial = store.begin(Proposal(stage="blocks", point=point), distributions(first.search.space))
+    trial.set_user_attr("recipe", first.search.candidate(point).recipe.text)
+    store.fail(trial, "infeasible: black pictures")
+    copy = copy_of(open_earlier(copied, own.storage), "study:", own.search.space, 1)
+    last = copy.earlier(own.search.space).trials[-1]
+    assert (last.value, last.infeasible, last.stage) == (None, True, "blocks")
+    assert sum(one.infeasible for one in copy.earlier(own.search.space).trials) == 1
 
 
 def test_knobs_that_the_earlier_study_lacks_are_at_rest_and_trials_outside_of_the_space_are_left_out(

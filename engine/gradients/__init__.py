@@ -1,1 +1,0 @@
-"""Derivatives of pictures, or of the denoising loss, by every number of a recipe."""
