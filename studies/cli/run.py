@@ -144,7 +144,8 @@ def run(
         if not checked:
             refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
-            again = begin_again(spec, sharing, options)
+            # Where this is the command itself, the process in its place is it too: it reports and tells of the end.
+            again = begin_again(spec, sharing, options if checked else options[1:])
             search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
             return
         from studies.night.team import run_team
