@@ -161,10 +161,11 @@ class SharedStorage(_CachedStorage):
         trials = super().get_all_trials(study_id, deepcopy=False, states=states)
         known = self._ended
         for trial in trials:
-            if trial._trial_id not in known:
+            number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - Optuna has no public name for it
+            if number not in known:
                 _whole(trial)
                 if trial.state.is_finished():
-                    known.add(trial._trial_id)
+                    known.add(number)
         return copy.deepcopy(trials) if deepcopy else trials
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from studies.night.noise import suggester_of
 from studies.store.opening import open_store
 from studies.store.records import INTERRUPTED
 from studies.store.storage import GIVEN_UP, StudyStore
@@ -93,9 +94,9 @@ class Ordeal:
         for machine in self.machines:
             machine.start()
         _until(lambda: all(machine.rendered for machine in self.machines))
-        for event in events:
+        for number, event in enumerate(events):
             if not any(map(_lives, self.machines)):
-                self.faults.append(f"the study ended before {event.__name__}")
+                print(f"the study ended with {len(events) - number} events to come")
                 return
             began = time.monotonic()
             event()
@@ -114,8 +115,9 @@ class Ordeal:
         self.faults += [f"tried {count} times: {point}" for point, count in tried.items() if count > 1]
         self.faults += [f"rendered twice: {key}" for key in doubled(self.machines)]
         self.faults += [f"trial {one.number} failed: {one.user_attrs}" for one in ended if one.value is None]
-        if len(ended) != (total := read_study_file(self.machines[0].study).search.suggester().total):
-            self.faults.append(f"{len(ended)} trials instead of {total}")
+        spec = read_study_file(self.machines[0].study)
+        if left := suggester_of(spec.search, spec.shots, self._store).next(self._store.history()):
+            self.faults.append(f"the study is not complete: {left.label or left.stage} is left")
         values = {one.user_attrs["recipe_key"]: one.value for one in alone}
         shared = [one for one in ended if one.user_attrs.get("recipe_key") in values]
         self.faults += [

@@ -267,7 +267,9 @@ class OneProposal:
         return proposal(len(history))
 
 
-def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(storage: Storage, database: DatabaseServer) -> None:
+def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(
+    storage: Storage, database: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend, store = opened(storage)
     with backend.joined(nobody) as worker:
         with pytest.raises(TurnLostError), worker.turn():
@@ -282,7 +284,7 @@ def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(storage: Stora
                 database.restart(how="immediate")
             return trial
 
-        store.begin = begin_and_lose
+        monkeypatch.setattr(store, "begin", begin_and_lose)
         claim = claims.take()
     assert claim is not None
     reasons = [trial.user_attrs.get("reason") for trial in store.study.get_trials()]
