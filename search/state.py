@@ -28,6 +28,8 @@ WIDE: tuple[Stage, ...] = ("groups", "blocks", "refine")
 """The stages whose trials go wide on a plateau: those that move ratios."""
 LENDING: tuple[Stage, ...] = ("blocks", "refine")
 """The stages that give up to half of their trials to wide ones of stage `groups`."""
+FEWEST_LENT = 8
+"""Plans whose later stages can give up fewer trials than these keep their numbers: they are too short to go wide."""
 RELEVANT = 0.25
 """A knob matters if a quarter of its range changes the posterior mean by this many standard errors of a trial."""
 
@@ -102,6 +104,8 @@ class SearchState:
             return 0
         least = {one: self.plan.trials(one) // 2 for one in LENDING}
         most = min(self.wide_by_group, sum(least.values()))
+        if most < FEWEST_LENT:
+            return 0
         since = self.since_outstanding("groups")
         more = most if self.is_blind else 0 if since is None else min(self.trials.count("groups") - since, most)
         lent = min(more, least["blocks"])
