@@ -119,7 +119,8 @@ class SearchState:
         if stage not in SINGLE or not self._others(stage):
             return axes
         if stage not in self._axes:
-            self._axes[stage] = axes + tuple(a for a in self._others(stage) if a.name in self._also(stage))
+            also = self._also(stage)
+            self._axes[stage] = axes + tuple(axis for axis in self._others(stage) if axis.name in also)
         return self._axes[stage]
 
     def screening(self, stage: Stage) -> int:

@@ -44,8 +44,9 @@ class Proposal:
 class Suggester:
     """Proposes candidates stage by stage: flat, groups, blocks, self, adjust, refine.
 
-    It holds no state. The same history gives the same proposal, in any process of one installation, and no proposal
-    repeats a recipe of the history on the same shots. A stage whose knobs are all frozen is skipped. Without slots, so
+    The three before the last overlap: each moves what matters of the other two as well. The suggester holds no state:
+    the same history gives the same proposal, in any process of one installation, and no proposal repeats a recipe of
+    the history on the same shots. A stage whose knobs are all frozen is skipped. Without slots, so
     that the initial design is worked out once.
     """
 

@@ -59,6 +59,7 @@ class SearchTrials:
         self._counts = Counter(record.stage for record in self.records)
         self._observations: dict[tuple[Stage, int | None], Observations | None] = {}
         self._seen: dict[tuple[Stage, int | None], list[int]] = {}
+        self._moved_before: dict[tuple[Stage, int], frozenset[str]] = {}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -274,13 +275,16 @@ class SearchTrials:
             stage: one of `SINGLE`.
             most: how many trials of the stage itself are counted as well.
         """
+        if (stage, most) in self._moved_before:
+            return self._moved_before[stage, most]
         before, own = SINGLE[: SINGLE.index(stage)], 0
         places = list[int]()
         for n, one in enumerate(self.records):
             own += one.stage == stage
             if one.stage in before or (one.stage == stage and own <= most):
                 places.append(n)
-        return self._moved_in(places)
+        self._moved_before[stage, most] = self._moved_in(places)
+        return self._moved_before[stage, most]
 
     def _moved_in(self, places: Sequence[int]) -> frozenset[str]:
         points = (self._known[n].point for n in places if self.records[n].value is not None)

@@ -49,7 +49,7 @@ def size_of(folder: Path) -> StudySize:
 
 
 def _kind(path: str) -> str:
-    parts = path.split(os.sep)
+    parts = path.split(os.sep)  # noqa: PTH206 - of very many files
     if "exports" in parts[:-1]:
         return "exports"
     if "artifacts" in parts[:-1]:  # those of earlier versions have no ending

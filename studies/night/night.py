@@ -34,14 +34,11 @@ from studies.store.backends import backend_of
 from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
-from studies.store.storage import StudyStore
+from studies.store.storage import HUNG, StudyStore
 from studies.store.workers import BusyError
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)
-
-HUNG = "hung"
-"""Key of a trial's record of why its worker ended, where that found itself hung."""
 
 
 class Night:

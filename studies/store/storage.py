@@ -37,6 +37,8 @@ ATTEMPTS = 3
 """The most times that a candidate is tried when its worker ends: then the candidate may be the cause."""
 GIVEN_UP = f"its worker ended without a message each of {ATTEMPTS} times (killed, or out of memory?); not tried again"
 """Reason of a trial whose candidate was lost too often."""
+HUNG = "hung"
+"""Key of a trial's record of why its worker ended, where that found itself hung."""
 NAME = "name"
 """Key of what a trial is called: FLAT_50, or its stage and its number there; trials of before have none."""
 ARTIFACT = "artifacts:"
@@ -152,7 +154,7 @@ class StudyStore:
         lost = [one for one in ledger.trials if one.state.is_finished() and LOST in one.user_attrs] if stale else []
         for trial in stale:
             times = sum(have_one_candidate(one, trial) for one in lost) + 1
-            self._end(trial, INTERRUPTED if times < ATTEMPTS else GIVEN_UP, {LOST: times})
+            self._end(trial, INTERRUPTED if times < ATTEMPTS else _given_up(trial), {LOST: times})
         return len(stale)
 
     def interrupt(self, worker: str, *, ending: bool = True) -> None:
@@ -254,6 +256,12 @@ class StudyStore:
     def noted(self, key: str) -> Any:
         """A fact stored by ``note``, or None."""
         return self.study.user_attrs.get(key)
+
+
+def _given_up(trial: FrozenTrial) -> str:
+    """Why a candidate that was lost too often is given up."""
+    why = trial.user_attrs.get(HUNG)
+    return f"{why}; that was so {ATTEMPTS} times, so it is not tried again" if why else GIVEN_UP
 
 
 def complete(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -51,11 +51,11 @@ def noisy(spread: float, error: float, shots: int = 8) -> list[TrialRecord]:
     return trials([size * (one - mean) / width for one in numbers], shots, error)
 
 
-def test_as_many_shots_as_make_the_noise_what_the_last_trials_differ_by() -> None:
+def test_as_many_shots_as_make_the_noise_twice_what_the_last_trials_differ_by() -> None:
     assert shots_now(noisy(1.0, 0.1), 4, 16) == 4
-    assert shots_now(noisy(0.1, 0.1), 4, 16) == 8
-    assert shots_now(noisy(0.1, 0.1, shots=4), 4, 16) == 4
-    assert shots_now(noisy(0.08, 0.1), 4, 16) == 13
+    assert shots_now(noisy(0.0501, 0.1), 4, 16) == 8
+    assert shots_now(noisy(0.0501, 0.1, shots=4), 4, 16) == 4
+    assert shots_now(noisy(0.04, 0.1), 4, 16) == 13
     assert shots_now(noisy(0.01, 0.1), 4, 16) == 16
     assert shots_now(trials([0.0] * LAST), 4, 16) == 16, "nothing stands out"
 

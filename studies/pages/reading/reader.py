@@ -15,7 +15,7 @@ from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import SURROUNDINGS
 from studies.night.noise import suggester_of
-from studies.pages.reading.snapshot import Snapshot, StudyState
+from studies.pages.reading.snapshot import Snapshot, StudyGlance, StudyState
 from studies.pages.reading.trials import shown_trials
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
@@ -52,6 +52,7 @@ class StudyReader:
         self._store: tuple[tuple[int, int], StudyStore] | None = None
         self._snapshot: tuple[Hashable, frozenset[str], Snapshot] | None = None
         self._workers: tuple[float, frozenset[str]] = (-1.0, frozenset())
+        self._glance: tuple[Hashable, StudyGlance] | None = None
 
     def spec(self) -> StudySpec:
         """Return the study file's content.
@@ -82,6 +83,21 @@ class StudyReader:
             if self._snapshot is None or self._snapshot[:2] != (now, workers):
                 self._snapshot = (now, workers, replace(self._made(spec, workers), mark=_mark(now, workers)))
             return self._snapshot[2]
+
+    def glance(self) -> StudyGlance:
+        """Return what a list of many studies shows; a study that no page showed yet is not kept in memory for it.
+
+        Raises:
+            StudyError: as ``read``.
+        """
+        now, is_held = self.mark(), self._snapshot is not None
+        if self._glance is None or self._glance[0] != now:
+            study = self.read()
+            self._glance = (now, StudyGlance(shown_state=study.shown_state, ended=study.ended))
+            if not is_held:
+                with self._lock:
+                    self._snapshot = self._store = self._backend = None
+        return self._glance[1]
 
     def mark(self) -> str:
         """Return a short text that changes whenever a snapshot would; a snapshot carries its own.

@@ -36,6 +36,16 @@ class StageProgress:
     """The most trials that it gets."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyGlance:
+    """What the list of studies shows of one."""
+
+    shown_state: str
+    """As `Snapshot` has it."""
+    ended: int
+    """Trials that have ended."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """A study at one moment."""

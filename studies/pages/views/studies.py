@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from engine.errors import ProblemError
 from studies.pages.context import Visit
 from studies.pages.reading.reader import StudyReader
-from studies.pages.reading.snapshot import Snapshot
+from studies.pages.reading.snapshot import StudyGlance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class StudyCard:
 
     name: str
     file: str
-    study: Snapshot | None
+    study: StudyGlance | None
     problem: str = ""
     """Why it cannot be read."""
 
@@ -33,6 +33,6 @@ def studies_page(visit: Visit) -> Response:
 
 def _card(name: str, reader: StudyReader) -> StudyCard:
     try:
-        return StudyCard(name=name, file=str(reader.file), study=reader.read())
+        return StudyCard(name=name, file=str(reader.file), study=reader.glance())
     except ProblemError as error:
         return StudyCard(name=name, file=str(reader.file), study=None, problem=str(error))

@@ -45,6 +45,19 @@ def test_nothing_is_read_again_while_nothing_changed(copied: Path) -> None:
     assert reader.read() is not first
 
 
+def test_a_glance_keeps_no_trials_in_memory_unless_a_page_shows_them(copied: Path) -> None:
+    reader, whole = StudyReader(copied), StudyReader(copied).read()
+    glance = reader.glance()
+    assert (glance.shown_state, glance.ended) == (whole.shown_state, whole.ended) == ("proved", 13)
+    assert reader._snapshot is None
+    assert reader.glance() is glance, "nothing changed"
+    shown = reader.read()
+    assert reader.glance() == glance
+    assert reader.read() is shown
+    ask(copied.parent / "runs/small", "stop")
+    assert reader.glance() is not glance
+
+
 def test_reading_writes_nothing_and_works_where_nothing_can_be_written(copied: Path) -> None:
     folder = read_study_file(copied).storage.folder
     shutil.rmtree(folder / "locks")
