@@ -9,13 +9,21 @@ import click
 from studies.cli.command import opened, plain_errors, study_argument
 
 
-def _refuse_without_night(study: Path, folder: Path) -> None:
-    """Refuse to ask where nobody would hear it: a night that begins forgets what was asked of an earlier one."""
-    from studies.errors import StudyError
-    from studies.store.workers import at_work
+def _folder_at_work(study: Path) -> Path:
+    """Return the study's folder; refuse to ask where nobody would hear it.
 
-    if not at_work(folder):
-        raise StudyError("no night is at work", place=(folder,), remedy=f"`recipe-search run {study}` begins one")
+    A night that begins forgets what was asked of an earlier one. Of a study in a database, those workers hear it that
+    have the same folder.
+    """
+    from studies.errors import StudyError
+    from studies.store.backends import backend_of
+
+    storage = opened(study).storage
+    if not backend_of(storage).at_work():
+        raise StudyError(
+            "no night is at work", place=(storage.folder,), remedy=f"`recipe-search run {study}` begins one"
+        )
+    return storage.folder
 
 
 @click.command()
@@ -25,9 +33,7 @@ def pause(study: Path) -> None:
     """Let the night wait after the trial in work, until `resume`; its models stay loaded."""
     from studies.store.requests import ask
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    ask(folder, "pause")
+    ask(_folder_at_work(study), "pause")
     click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
 
 
@@ -38,9 +44,7 @@ def resume(study: Path) -> None:
     """Let a paused night go on; a stop that was asked and not yet heard is taken back too."""
     from studies.store.requests import withdraw
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    withdraw(folder, "pause", "stop")
+    withdraw(_folder_at_work(study), "pause", "stop")
     click.echo("the night goes on")
 
 
@@ -51,7 +55,5 @@ def stop(study: Path) -> None:
     """End the night after what is in work, without a proof; `run` goes on later."""
     from studies.store.requests import ask
 
-    folder = opened(study).storage.folder
-    _refuse_without_night(study, folder)
-    ask(folder, "stop")
+    ask(_folder_at_work(study), "stop")
     click.echo(f"the night ends after what is in work; to go on later: recipe-search run {study}")
