@@ -29,6 +29,8 @@ FEWEST_SHOTS = 4
 """Shots that a trial draws at least; with fewer, the search overfits to single pictures."""
 MOST_SHOTS = 16
 """Shots that a trial draws at most where their number follows from the noise: more trials tell more than more shots."""
+NOISE_ENOUGH = 2.0
+"""Noise that a trial may have, in standard deviations of what the last trials truly differ by, before it draws more."""
 LAST = 16
 """By how many of the last trials of a stage it is decided how many shots the next one draws."""
 STAGE_SHARES: Mapping[Stage, float] = MappingProxyType(
@@ -185,8 +187,8 @@ class ShotRotation:
 def shots_now(trials: Sequence[TrialRecord], fewest: int, most: int) -> int:
     """Return how many shots the next trial draws: few while differences are large against the noise.
 
-    As many as make the noise of a trial what the last trials truly differ by, which is their variance less that of
-    their noise. So there are more as trials come close to each other, and all of them where nothing stands out.
+    As many as make the noise of a trial twice what the last trials truly differ by, which is their variance less that
+    of their noise. So there are more as trials come close to each other, and all of them where nothing stands out.
 
     Args:
         trials: those of the stage so far; shots of others differ by what the stage moves.
@@ -202,7 +204,7 @@ def shots_now(trials: Sequence[TrialRecord], fewest: int, most: int) -> int:
         return fewest
     of_one = fmean(error**2 * count for _, error, count in known)
     spread = variance(value for value, _, _ in known) - fmean(error**2 for _, error, _ in known)
-    return min(max(math.ceil(of_one / spread), fewest), most) if spread > 0 else most
+    return min(max(math.ceil(of_one / (NOISE_ENOUGH**2 * spread)), fewest), most) if spread > 0 else most
 
 
 def spread_order(weights: Sequence[float]) -> tuple[int, ...]:

@@ -24,6 +24,10 @@ CHECK_EVERY = 8
 """Whether a stage is over is decided after every so many of its trials."""
 TRIALS_WITHOUT_EFFECT = 16
 """Fewest trials of a stage that is called without effect; where it has many axes, 1.5 for each of them."""
+WIDE: tuple[Stage, ...] = ("groups", "blocks", "refine")
+"""The stages whose trials go wide on a plateau: those that move ratios."""
+LENDING: tuple[Stage, ...] = ("blocks", "refine")
+"""The stages that give up to half of their trials to wide ones of stage `groups`."""
 RELEVANT = 0.25
 """A knob matters if a quarter of its range changes the posterior mean by this many standard errors of a trial."""
 
@@ -55,7 +59,53 @@ class SearchState:
         if stage == "flat":
             return self._initial + (self.plan.line if axes_of(stage, self.space) else 0)
         axes = self.axes(stage) if stage == "refine" else axes_of(stage, self.space)
-        return self.plan.trials(stage) if axes or self._choices(stage) else 0
+        return self.plan.trials(stage) + self._more(stage) if axes or self._choices(stage) else 0
+
+    # ------------------------------------------------------------------------------------------------------ plateau
+
+    def goes_wide(self, stage: Stage) -> bool:
+        """Whether the next trial of a stage goes wide: on a plateau, until something stands out.
+
+        Once every group has come from each parent alone, only every second trial of later stages does.
+        """
+        if stage not in WIDE or self.plan.sampler != SURROGATE or not self.is_blind:
+            return False
+        return stage == "groups" or self.count_wide < self.wide_by_group or self.count_wide % 2 == 0
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the FLAT mixes do not differ, and no trial stands out from them."""
+        return self.trials.noise_of_plateau is not None and self.trials.outstanding is None
+
+    @property
+    def count_wide(self) -> int:
+        """How many trials of the stages that may go wide there are."""
+        return sum(map(self.trials.count, WIDE))
+
+    @property
+    def wide_by_group(self) -> int:
+        """How many wide trials take every group from one parent."""
+        from search.surrogate.wide import trials_by_group
+
+        return trials_by_group(len(self.space.groups))
+
+    def since_outstanding(self, stage: Stage) -> int | None:
+        """Return how many trials of a stage came after the first outstanding one, if that is of this stage."""
+        place = self.trials.outstanding
+        if place is None or self.trials.records[place].stage != stage:
+            return None
+        return sum(one.stage == stage for one in self.trials.records[place + 1 :])
+
+    def _more(self, stage: Stage) -> int:
+        """Return how many trials more a stage gets on a plateau: wide ones for `groups`, which later stages give up."""
+        if stage not in WIDE or self.trials.noise_of_plateau is None or not self.plan.groups:
+            return 0
+        least = {one: self.plan.trials(one) // 2 for one in LENDING}
+        most = min(self.wide_by_group, sum(least.values()))
+        since = self.since_outstanding("groups")
+        more = most if self.is_blind else 0 if since is None else min(self.trials.count("groups") - since, most)
+        lent = min(more, least["blocks"])
+        return {"groups": more, "blocks": -lent, "refine": lent - more}[stage]
 
     def axes(self, stage: Stage) -> tuple[SearchAxis, ...]:
         """Return what a stage moves; `refine` leaves out what was found to do nothing.
@@ -69,7 +119,8 @@ class SearchState:
         if stage not in SINGLE or not self._others(stage):
             return axes
         if stage not in self._axes:
-            self._axes[stage] = axes + tuple(a for a in self._others(stage) if a.name in self._also(stage))
+            also = self._also(stage)
+            self._axes[stage] = axes + tuple(axis for axis in self._others(stage) if axis.name in also)
         return self._axes[stage]
 
     def screening(self, stage: Stage) -> int:
@@ -222,7 +273,11 @@ class SearchState:
         told = checked - self.trials.count_broken(stage, checked)
         if stage in SINGLE and self._others(stage) and self._is_screened_with_others(stage):
             told += self._single_trials_before(stage)
+        if stage == "blocks" and self.is_blind:
+            told += self.trials.count("groups")  # which went wide, with the same ratios
         if told < max(TRIALS_WITHOUT_EFFECT, 1.5 * len(own)) or stage == "refine":
+            return False
+        if stage == "groups" and self.is_blind and told < self.wide_by_group:
             return False
         observations = self.trials.observations(stage, checked)
         if observations is None:

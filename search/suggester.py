@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NUDGE = 0.02
 """First step away from a recipe that was tried already, as a part of each axis; each attempt adds one more."""
+NEAR = 8
+"""So many trials after the first that stands out from a plateau step by group, where its stage moves single blocks."""
 ATTEMPTS = 500
 """After so many attempts, every recipe that the grids of a stage allow counts as tried."""
 
@@ -42,8 +44,9 @@ class Proposal:
 class Suggester:
     """Proposes candidates stage by stage: flat, groups, blocks, self, adjust, refine.
 
-    It holds no state. The same history gives the same proposal, in any process of one installation, and no proposal
-    repeats a recipe of the history on the same shots. A stage whose knobs are all frozen is skipped. Without slots, so
+    The three before the last overlap: each moves what matters of the other two as well. The suggester holds no state:
+    the same history gives the same proposal, in any process of one installation, and no proposal repeats a recipe of
+    the history on the same shots. A stage whose knobs are all frozen is skipped. Without slots, so
     that the initial design is worked out once.
     """
 
@@ -148,7 +151,31 @@ class Suggester:
         begun = state.trials.count(stage) > 0 if self.rotation.moving else state.trials.is_tried(start, slots)
         if stage != "groups" and not begun:
             return Proposal(stage=stage, point=start, label=f"start of {stage}", slots=slots)
+        if self.plan.sampler == SURROGATE and (proposal := self._on_plateau(stage, state, start)) is not None:
+            return proposal
         return self._untried(stage, state, subspace, self._location(stage, state, subspace))
+
+    def _on_plateau(self, stage: Stage, state: SearchState, start: Point) -> Proposal | None:
+        """Return a wide trial while a plateau shows nothing, then a step by group near what stands out; else None."""
+        from search.surrogate.proposals import STEP_SIZES, step_proposal
+        from search.surrogate.wide import halves_of_blocks, random_by_group, wide_by_group
+
+        groups, seed, trials = axes_of("groups", self.space), self._seed_of_trial(stage, state), state.trials
+        if state.goes_wide(stage):
+            number, rows = state.count_wide, (self.seed, STAGES.index("groups"))
+            axes, location = groups, wide_by_group(groups, number, rows)
+            if number >= state.wide_by_group:
+                axes, location = groups, random_by_group(groups, seed)
+            if number >= state.wide_by_group and number % 4 > 1:
+                axes = axes_of("blocks", self.space)
+                location = halves_of_blocks(axes, number, rows)
+            return self._untried(stage, state, state.subspace_through(start, axes), location, label="wide")
+        since, observations = state.since_outstanding(stage), trials.observations()
+        if stage == "groups" or since is None or since >= NEAR or observations is None or trials.outstanding is None:
+            return None
+        subspace = state.subspace_through(trials.records[trials.outstanding].point, groups)
+        location = step_proposal(observations, subspace, seed, STEP_SIZES["groups"])
+        return self._untried(stage, state, subspace, location)
 
     def _location(self, stage: Stage, state: SearchState, subspace: Subspace) -> Location:
         """Return the place that the plan's sampler proposes."""
@@ -161,6 +188,7 @@ class Suggester:
         trials, number = state.trials, state.trials.count(stage)
         observations = trials.observations()
         screened = observations is not None and observations.earlier is not None
+        screened = screened or state.since_outstanding(stage) is not None
         if observations is None or (not screened and number < state.screening(stage)):
             seed = (self.seed, STAGES.index(stage))
             return screening_proposal(subspace, number, seed, SCREENING_REACH[stage])

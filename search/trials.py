@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from search.history import Point, Slots, TrialRecord, in_order, top
 from search.plan import SINGLE, STAGES, EarlierStudy, SearchPlan, Stage
+from search.plateau import first_outstanding, noise_of_level
 from search.space.space import Space
 from search.surrogate.encoding import EncodedPoint, PointEncoding, known_points
 from search.surrogate.observations import Observations, settled_count, settled_next
@@ -24,6 +25,13 @@ CONSTANT = 1e-9
 """Values count as constant where they differ by less than this share of their size."""
 CONSTANT_IN_FLAT = 1e-4
 """Share of what all values of stage `flat` differ by that FLAT mixes may differ by as well and still be constant."""
+MOVING_EFFECT = 0.5
+"""Variance of a set of shots' random effect on a recipe, in that of a standard error, where trials draw different ones.
+
+The standard error is that of a difference from FLAT_50 on the same shots, and half of its variance is FLAT_50's, which
+is the same for every recipe. On made-up landscapes the model then promises what is true; with the whole, too little.
+Where all trials of a stage draw the same shots, nothing tells chance from the objective, and the whole is safer.
+"""
 MOST_SETTLED = 1500
 """Most settled trials that a model takes, so that time and memory stay bounded in very long searches."""
 _PLACES = {stage: n for n, stage in enumerate(STAGES)}
@@ -51,6 +59,7 @@ class SearchTrials:
         self._counts = Counter(record.stage for record in self.records)
         self._observations: dict[tuple[Stage, int | None], Observations | None] = {}
         self._seen: dict[tuple[Stage, int | None], list[int]] = {}
+        self._moved_before: dict[tuple[Stage, int], frozenset[str]] = {}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -85,12 +94,33 @@ class SearchTrials:
         return [one for one, known in flat if one.stage == "flat" and (known.is_flat or known.mark in marks)]
 
     @cached_property
+    def noise_of_plateau(self) -> float | None:
+        """The noise of a trial where the FLAT mixes do not differ beyond it; None where they do, or all are equal."""
+        if self.is_constant or self.plan.start or self.plan.earlier or not self.space.of_kind("block"):
+            return None
+        flat = zip(self.records, self._known, strict=True)
+        mixes = [(one, known) for one, known in flat if one.stage == "flat" and known.is_flat]
+        line = [(sum(known.row) / len(known.row), one.value) for one, known in mixes if one.value is not None]
+        return noise_of_level(line, self._standard_error)
+
+    @cached_property
+    def outstanding(self) -> int | None:
+        """The place of the first trial that stands out from a plateau; None: none does, or there is no plateau."""
+        noise = self.noise_of_plateau
+        return None if noise is None else first_outstanding(self.records, self.flat_mixes, noise)
+
+    @cached_property
     def _flat_values(self) -> list[float]:
         return [trial.value for trial in self.records if trial.stage == "flat" and trial.value is not None]
 
     @cached_property
     def _centre(self) -> EncodedPoint:
-        """The mean of the best FLAT mixes, where the surrogate's trend is highest."""
+        """The mean of the best FLAT mixes, where the surrogate's trend is highest.
+
+        On a plateau they say nothing, so there it is the first trial that stands out.
+        """
+        if self.outstanding is not None:
+            return self._known[self.outstanding].row
         best = top(self.flat_mixes, CENTRE_OF) or top(self.records, CENTRE_OF)
         rows = [self.encoding.row(trial.point) for trial in best] or [self.encoding.row(self.space.flat(0.5))]
         return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
@@ -104,6 +134,12 @@ class SearchTrials:
         flat = [(one.standard_error, len(one.slots)) for one in self.records if one.stage == "flat"]
         errors = sorted(error * math.sqrt((shots or self._usual) / self._usual) for error, shots in flat if error)
         return errors[len(errors) // 2] if errors else None
+
+    @cached_property
+    def _is_moving(self) -> bool:
+        """Whether trials of one stage drew different shots, so that what chance makes of recipes averages out."""
+        first = dict[str, Slots]()
+        return any(first.setdefault(one.stage, one.slots) != one.slots for one in self.records if one.stage != "flat")
 
     @cached_property
     def _usual(self) -> int:
@@ -190,6 +226,7 @@ class SearchTrials:
             set_slots=tuple(sets) if len(sets) > 1 else (),
             usual_shots=self._usual,
             standard_error=self._standard_error,
+            set_effect=MOVING_EFFECT if self._is_moving else 1.0,
             shares=tuple(trial.share for trial in trials) if any(trial.share < 1 for trial in trials) else (),
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
@@ -238,13 +275,16 @@ class SearchTrials:
             stage: one of `SINGLE`.
             most: how many trials of the stage itself are counted as well.
         """
+        if (stage, most) in self._moved_before:
+            return self._moved_before[stage, most]
         before, own = SINGLE[: SINGLE.index(stage)], 0
         places = list[int]()
         for n, one in enumerate(self.records):
             own += one.stage == stage
             if one.stage in before or (one.stage == stage and own <= most):
                 places.append(n)
-        return self._moved_in(places)
+        self._moved_before[stage, most] = self._moved_in(places)
+        return self._moved_before[stage, most]
 
     def _moved_in(self, places: Sequence[int]) -> frozenset[str]:
         points = (self._known[n].point for n in places if self.records[n].value is not None)

@@ -54,9 +54,10 @@ class ObservationArrays:
         self.noise_factors = self._noise_factors(observations.shares)
         """By how much the variance of each trial's noise is that of a usual one's; None: by 1."""
         error = observations.standard_error
-        self.set_variance = (error / self.scale) ** 2 if error else 0.0
+        of_error = (error / self.scale) ** 2 if error else 0.0
+        self.set_variance = observations.set_effect * of_error
         """Variance of the random effect of a usual set of shots on a recipe."""
-        self.set_constant = (self.set_variance or SET_CONSTANT_VARIANCE) * observations.has_several_sets
+        self.set_constant = (of_error or SET_CONSTANT_VARIANCE) * observations.has_several_sets
 
     @property
     def columns(self) -> int:

@@ -31,8 +31,13 @@ FIT_ITERATIONS = 60
 
 
 @lru_cache(maxsize=64)
-def hyperparameters(observations: Observations) -> tuple[float, ...]:
-    """Return the hyperparameters of the largest posterior density, as logarithms: amplitude, noise, trend, scales."""
+def hyperparameters(observations: Observations, iterations: int = FIT_ITERATIONS) -> tuple[float, ...]:
+    """Return the hyperparameters of the largest posterior density, as logarithms: amplitude, noise, trend, scales.
+
+    Args:
+        observations: that they are fitted to.
+        iterations: most steps of the fit; a few say already how well a model can predict.
+    """
     density = HyperparameterDensity(observations)
     start = np.concatenate(
         [[LOG_AMPLITUDE[0], density.log_noise[0], LOG_TREND[0]], np.full(density.columns, LOG_INVERSE_SCALES[0])]
@@ -40,7 +45,7 @@ def hyperparameters(observations: Observations) -> tuple[float, ...]:
     limits = (-LOG_LIMIT, LOG_LIMIT)
     noise_limits = (density.log_noise[0] - 8, density.log_noise[0] + 4)
     bounds = [limits, noise_limits, *[limits] * (1 + density.columns)]
-    options = {"maxiter": FIT_ITERATIONS}
+    options = {"maxiter": iterations}
     found = minimize(density.negative_log, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return tuple(float(number) for number in found.x)
 

@@ -40,6 +40,8 @@ class Observations:
     """How many shots the trials have that the standard error is of; counts where `set_slots` are known."""
     standard_error: float | None = None
     """Standard error of a usual trial's value, if it is known."""
+    set_effect: float = 1.0
+    """The variance of a usual set's random effect on a recipe, as a part of that of the standard error."""
     shares: tuple[float, ...] = ()
     """The part of its shots that each trial has pictures of; empty: all of them have all."""
     settled: int | None = None
@@ -98,6 +100,7 @@ class Observations:
             set_slots=slots,
             usual_shots=self.usual_shots,
             standard_error=self.standard_error,
+            set_effect=self.set_effect,
             shares=self.shares[part],
             earlier=self.earlier,
             guide=self.guide[part],

@@ -21,8 +21,10 @@ from search.surrogate.settled_trials import SettledTrials, solve
 
 DEPTH = 2.0
 """How far below the median the floor lies, in root mean squares of what the better half lies above it."""
-PROOF = 10.0
+PROOF = 6.0
 """By how much the log density of the better half must be larger for values to be raised."""
+TRIAL_ITERATIONS = 15
+"""Most steps of the fit to raised values that decides; a whole fit follows only where they are raised."""
 FEWEST = 16
 """Of fewer values none is raised."""
 
@@ -48,13 +50,14 @@ def _floor(fitted: Observations) -> float | None:
     if len(values) < FEWEST or not values.min() < floor < median:
         return None
     raised = replace(fitted, values=tuple(np.maximum(values, floor).tolist()))
-    gained = _log_densities(raised)[better].sum() - _log_densities(fitted)[better].sum()
-    return floor if gained > PROOF else None
+    before = _log_densities(fitted, hyperparameters(fitted))[better].sum()
+    after = _log_densities(raised, hyperparameters(raised, TRIAL_ITERATIONS))[better].sum()
+    return floor if after - before > PROOF else None
 
 
-def _log_densities(observations: Observations) -> Array:
+def _log_densities(observations: Observations, theta: tuple[float, ...]) -> Array:
     """Return the log density of each value given all others, but for a constant (R. and W., eq. 5.10 to 5.12)."""
-    trials = SettledTrials(observations, hyperparameters(observations))
+    trials = SettledTrials(observations, theta)
     precisions = trials.inverse_squares
     residuals = solve(trials.factor, trials.solved, transposed=True) / precisions
     return 0.5 * (np.log(precisions) - precisions * np.square(residuals)) - np.log(trials.scale)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from studies.cli.command import opened, plain_errors, study_argument
 
+if TYPE_CHECKING:
+    from studies.studyfile.spec import Storage
 
-def _folder_at_work(study: Path) -> Path:
-    """Return the study's folder; refuse to ask where nobody would hear it.
 
-    A night that begins forgets what was asked of an earlier one. Of a study in a database, those workers hear it that
-    have the same folder.
-    """
+def _refuse_without_night(study: Path, storage: Storage) -> None:
+    """Refuse to ask where nobody would hear it: a night that begins forgets what was asked of an earlier one."""
     from studies.errors import StudyError
     from studies.store.backends import backend_of
 
-    storage = opened(study).storage
     if not backend_of(storage).at_work():
         raise StudyError(
             "no night is at work", place=(storage.folder,), remedy=f"`recipe-search run {study}` begins one"
         )
-    return storage.folder
 
 
 @click.command()
@@ -33,7 +31,9 @@ def pause(study: Path) -> None:
     """Let the night wait after the trial in work, until `resume`; its models stay loaded."""
     from studies.store.requests import ask
 
-    ask(_folder_at_work(study), "pause")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    ask(storage.folder, "pause")
     click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
 
 
@@ -44,7 +44,9 @@ def resume(study: Path) -> None:
     """Let a paused night go on; a stop that was asked and not yet heard is taken back too."""
     from studies.store.requests import withdraw
 
-    withdraw(_folder_at_work(study), "pause", "stop")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    withdraw(storage.folder, "pause", "stop")
     click.echo("the night goes on")
 
 
@@ -55,5 +57,7 @@ def stop(study: Path) -> None:
     """End the night after what is in work, without a proof; `run` goes on later."""
     from studies.store.requests import ask
 
-    ask(_folder_at_work(study), "stop")
+    storage = opened(study).storage
+    _refuse_without_night(study, storage)
+    ask(storage.folder, "stop")
     click.echo(f"the night ends after what is in work; to go on later: recipe-search run {study}")

@@ -112,7 +112,7 @@ BRI = [-5, 5]                # with a grid: BRI = [-5, 5, 0.5]
 # patience = @T_PATIENCE@            # a stage ends after so many trials without a gain; 0: it uses all its trials
 # fresh_seeds = false      # true: shots come again with new seeds when stages have drawn all; for long searches
 # racing = false           # true: a trial that is clearly worse after 4, 8, ... pictures draws no more of them
-# shots = "auto"           # pictures per trial: as many as the measured noise asks for; or a number
+# shots = "auto"           # pictures per trial: as many as the noise asks for, 16 at most; or a number
 # recipes to try first, presets, rows of 26 weights or recipe files: begin = ["GRAD_V", "mine.toml"]
 # the recipe that the stages after flat start from, whatever flat finds: start = "mine.toml"
 # sampler = @T_SAMPLER@         # who proposes: @PROPOSERS@

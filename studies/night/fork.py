@@ -31,6 +31,7 @@ from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import CALIBRATION, OFF, calibrate
 from studies.night.differences import SHOT, changed_inputs, differing, panel_changes
+from studies.night.earlier_study import COPIED
 from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
 from studies.night.kept_trials import kept_trials
 from studies.night.proofs import keep_count
@@ -169,8 +170,9 @@ def _note_origin(
     storage: Storage, store: StudyStore, made: StudyStore, inputs: Mapping[str, str], panel: Panel
 ) -> None:
     made.note(SURROUNDINGS, store.noted(SURROUNDINGS))
-    if (searched := store.noted(SEARCHED)) is not None:
-        made.note(SEARCHED, searched)
+    for key in (SEARCHED, COPIED):
+        if (known := store.noted(key)) is not None:
+            made.note(key, known)
     made.note(JUDGED_BY, dict(panel.made_of))
     made.note(FORKED, {"study": storage.name, "file": str(storage.file), "at": time.time()})
     made.note(INPUTS, dict(inputs))
@@ -215,6 +217,12 @@ def _taken(source: str, target: str) -> None:
 
 
 def _refuse_begun(old: Storage, new: Storage) -> None:
+    if new.url:
+        raise StudyError(
+            "keeps its trials in a database, and a fork has them in a journal",
+            place=(new.file,),
+            remedy="take [study] storage and artifacts out of it; the other study may have them",
+        )
     if old.folder.resolve() == new.folder.resolve():
         raise StudyError(
             f'has the folder of the study "{old.name}"',

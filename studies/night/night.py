@@ -136,8 +136,8 @@ class Night:
         with worker.turn():
             store = StudyStore(self.spec.storage.folder, self.spec.storage.name, backend=backend)
             refuse_changes(store, self.spec.storage, inputs_of(self.spec, models, workshop.panel), workshop)
-            note_search(store, self.spec.search)
             self.spec = with_earlier_study(self.spec, store, models)
+            note_search(store, self.spec.search)
             schedule = self._begun(store, worker)
         publish_inputs(self.spec, store, models)
         keeper.lost = lambda reason: _give_up_trial(store, worker, reason)

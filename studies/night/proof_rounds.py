@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.shots.shot import Shot
     from scorers.features import Features
     from scorers.panel.panel import Panel
+    from studies.candidate import Candidate
+    from studies.night.workshop import Workshop
 
 SHEET_ROWS = 6
 """The most held-out shots on the finalists' sheet."""
@@ -78,6 +80,31 @@ class ProofGroups:
         return self.parents + self.flats + self.finalists
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnShots:
+    """The pictures that a recipe has, in the order of their places."""
+
+    places: tuple[int, ...] = ()
+    features: Features | None = None
+
+    @property
+    def known(self) -> Features:
+        """The features; there are some."""
+        assert self.features is not None  # noqa: S101 - a first part was drawn
+        return self.features
+
+    def with_more(self, places: tuple[int, ...], features: Features) -> DrawnShots:
+        """Return these pictures and those of other places."""
+        from scorers.features import joined
+
+        if self.features is None:
+            return DrawnShots(places=places, features=features)
+        both = (*self.places, *places)
+        rows = sorted(range(len(both)), key=lambda row: both[row])
+        every = joined([self.features, features]).take(rows)
+        return DrawnShots(places=tuple(both[row] for row in rows), features=every)
+
+
 @dataclass(kw_only=True)
 class ProofRounds:
     """Draws the recipes of a proof, round by round."""
@@ -87,10 +114,7 @@ class ProofRounds:
     shots: Sequence[Shot]
     order: Sequence[int]
     """The places of the shots, in the order in which they are drawn."""
-    features: dict[str, Features] = field(default_factory=dict[str, "Features"])
-    """Of the pictures that each recipe has, in the order of the places."""
-    drawn: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
-    """The places of the shots that each recipe has pictures of, in order."""
+    _drawn: dict[str, DrawnShots] = field(default_factory=dict[str, "DrawnShots"])
 
     def run(self, draw: Callable[[str, tuple[int, ...]], Features]) -> None:
         """Draw all that is needed.
@@ -105,24 +129,26 @@ class ProofRounds:
         for end in ends:
             places = tuple(sorted(self.order[start:end]))
             for label in going_on:
-                self._add(label, places, draw(label, places))
+                known = self._drawn.get(label, DrawnShots())
+                self._drawn[label] = known.with_more(places, draw(label, places))
             start = end
             if end < len(self.shots):
                 given_up = self.given_up(going_on)
                 going_on = tuple(label for label in going_on if label not in given_up)
 
+    @property
+    def features(self) -> dict[str, Features]:
+        """Features of the pictures that each recipe has, in the order of their places."""
+        return {label: one.known for label, one in self._drawn.items()}
+
+    @property
+    def drawn(self) -> dict[str, tuple[int, ...]]:
+        """The places of the shots that each recipe has pictures of, in order."""
+        return {label: one.places for label, one in self._drawn.items()}
+
     def is_whole(self, label: str) -> bool:
         """Whether a recipe has pictures of all shots."""
-        return len(self.drawn[label]) == len(self.shots)
-
-    def _add(self, label: str, places: tuple[int, ...], more: Features) -> None:
-        from scorers.features import joined
-
-        known = self.drawn.get(label, ())
-        both = (*known, *places)
-        rows = sorted(range(len(both)), key=lambda row: both[row])
-        self.features[label] = joined([self.features[label], more]).take(rows) if known else more
-        self.drawn[label] = tuple(both[row] for row in rows)
+        return len(self._drawn[label].places) == len(self.shots)
 
     def given_up(self, among: Sequence[str]) -> frozenset[str]:
         """Return which recipes need no more pictures, of some that all have pictures of the same shots."""
@@ -133,7 +159,7 @@ class ProofRounds:
 
     def _worse_than_the_first(self, group: Sequence[str]) -> Collection[str]:
         """The recipes of a kind that are clearly worse than the one with the highest value."""
-        values = {label: self.panel.judge(self.features[label]).value for label in group}
+        values = {label: self.panel.judge(self._drawn[label].known).value for label in group}
         valued = {label: value for label, value in values.items() if value is not None}
         if not valued:
             return ()
@@ -147,16 +173,16 @@ class ProofRounds:
 
     def _is_better(self, one: str, other: str, confidence: float) -> bool:
         """Whether the whole interval of the difference is above 0."""
-        if _common(self.features[one], self.features[other]) < FEWEST_COMMON:
+        if common_pictures(self._drawn[one].known, self._drawn[other].known) < FEWEST_COMMON:
             return False
-        return self.panel.compare(self.features[one], self.features[other], confidence=confidence).low > 0
+        return self.panel.compare(self._drawn[one].known, self._drawn[other].known, confidence=confidence).low > 0
 
     def values(self) -> dict[str, float | None]:
         """Return the objective of every recipe on all shots; None where its pictures are broken.
 
         One that was given up counts as many less than the best one of its kind as it did on the shots that it has.
         """
-        own = {label: self.panel.judge(self.features[label]).value for label in self.groups.every}
+        own = {label: self.panel.judge(self._drawn[label].known).value for label in self.groups.every}
         baselines = self.groups.parents + self.groups.flats
         return own | self._on_all_shots(baselines, own) | self._on_all_shots(self.groups.finalists, own)
 
@@ -168,17 +194,50 @@ class ProofRounds:
         best = max(whole, key=lambda label: (whole[label], label))
         found: dict[str, float] = {}
         for label, value in part.items():
-            known = self.panel.judge(_rows_of(self.features[best], self.features[label])).value
+            known = self.panel.judge(rows_of(self._drawn[best].known, self._drawn[label].known)).value
             if known is not None:
                 found[label] = control_variate(value, known, whole[best])
         return found
 
 
-def _common(one: Features, other: Features) -> int:
+def drawn_until(
+    workshop: Workshop, candidate: Candidate, shots: Sequence[Shot], is_lost: Callable[[Features, float], bool]
+) -> tuple[Features, int]:
+    """Draw a recipe's held-out pictures round by round, until it is lost or has them all; all of them are kept.
+
+    Args:
+        workshop: that draws.
+        candidate: the recipe.
+        shots: all held-out ones.
+        is_lost: whether it needs no more, by the features of its pictures so far and the level of an interval that
+            shares `RISK` among all looks.
+
+    Returns:
+        The features of the pictures that it has, and how many these are.
+
+    Raises:
+        EngineError, ScorerError: pictures cannot be made or judged.
+    """
+    ends = looks(len(shots))
+    if not ends:
+        return workshop.make(candidate, shots, pictures=True).features, len(shots)
+    order, start, drawn = drawing_order([shot.prompt for shot in shots]), 0, DrawnShots()
+    for end in (*ends, len(shots)):
+        places = tuple(sorted(order[start:end]))
+        drawn = drawn.with_more(places, workshop.make_part(candidate, shots, places))
+        start = end
+        if end < len(shots) and is_lost(drawn.known, 1 - 2 * RISK / len(ends)):
+            return drawn.known, end
+    workshop.keep_whole(candidate, shots, drawn.known)
+    return drawn.known, len(shots)
+
+
+def common_pictures(one: Features, other: Features) -> int:
     """How many pictures both have whole."""
     return len({one.slots[row] for row in one.intact} & {other.slots[row] for row in other.intact})
 
 
-def _rows_of(whole: Features, part: Features) -> Features:
+def rows_of(whole: Features, part: Features) -> Features:
+    """Return the pictures of a recipe that are of the same shots as another's."""
     rows = {slot: row for row, slot in enumerate(whole.slots)}
     return whole.take([rows[slot] for slot in part.slots])

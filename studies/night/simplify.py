@@ -13,6 +13,7 @@ from scorers.errors import ScorerError
 from search.finalists import posterior_means
 from search.history import Point, TrialRecord
 from search.simplify import Simpler, complexity, simpler
+from studies.night.proof_rounds import FEWEST_COMMON, common_pictures, drawn_until
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.outcome import Comparison
@@ -96,9 +97,16 @@ class _SimplerTrials:
             return False
         self.rendered += 1
         panel = self.workshop.panel
+
+        def is_lost(features: Features, confidence: float) -> bool:
+            if common_pictures(features, original) < FEWEST_COMMON:
+                return False
+            return panel.compare(features, original, confidence=confidence).high < -allowed(self.lead)
+
         try:
-            features = self._features(candidate.point)
-            sound = panel.judge(features).value is not None
+            made = self.search.candidate(candidate.point)
+            features, drawn = drawn_until(self.workshop, made, self.shots.proof, is_lost)
+            sound = drawn == len(self.shots.proof) and panel.judge(features).value is not None
             good = sound and panel.compare(features, original).mean >= -allowed(self.lead)
         except (EngineError, ScorerError) as error:  # optional: the winner stands without it
             bar.advance(note=f"{candidate.label}: {error}")
@@ -122,7 +130,8 @@ def simplified(
     """Return a simpler recipe that is as good on the held-out shots, or None where there is none.
 
     As good: every one is compared with the recipe itself at equal shots, and may lose half the standard error of its
-    lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up.
+    lead over the best parent or FLAT mix, and a tenth of that lead, at most. Small losses do not add up. One that
+    clearly loses more after a part of the shots draws no more of them.
 
     Args:
         search: its limit says how many may be rendered.

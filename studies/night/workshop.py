@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -246,10 +247,7 @@ class Workshop:
             places: of those that are rendered now.
 
         Returns:
-            The pictures' features, in the order of the places.
-
-        Raises:
-            RenderError, NotKeptError, OSError: as ``make``.
+            The pictures' features, in the order of the places. Errors are those of ``make``.
         """
         some, versions = [shots[place] for place in places], self.panel.observer.versions
         place = self.renders.place(candidate, some)
@@ -271,19 +269,9 @@ class Workshop:
         return drawn.features
 
     def keep_whole(self, candidate: Candidate, shots: Sequence[Shot], features: Features) -> None:
-        """Keep the features of all shots, whose pictures were made in parts, as ``make`` would have kept them.
-
-        Raises:
-            OSError: something could not be written.
-        """
-        place = self.renders.place(candidate, shots)
-
-        def keep() -> None:
-            if self.renders.lacking(candidate, shots, self.panel.observer.versions):
-                sheets.grid(self.renders.pictures(candidate, shots) or [], place / SHEET)
-                self.renders.keep(candidate, shots, features)
-
-        self._write(place, keep)
+        """Keep the features of all shots, whose pictures were made in parts, as ``make`` would have kept them."""
+        keep = partial(self.renders.keep_whole, candidate, shots, features, self.panel.observer.versions)
+        self._write(self.renders.place(candidate, shots), keep)
 
     def _built(self, candidate: Candidate) -> float:
         """Make the live model the candidate's; the seconds that took."""

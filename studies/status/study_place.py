@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import ProblemError
@@ -55,10 +56,20 @@ class StudyPlace:
 
     def planned(self) -> Mapping[str, int]:
         """Return the most trials of each stage by the study file; nothing where that has mistakes."""
-        from studies.studyfile.read import read_study_file
-
         try:
-            suggester = read_study_file(self.file).search.suggester()
-        except ProblemError:
+            status = self.file.stat()
+        except OSError:
             return {}
-        return {stage: suggester.trials(stage) for stage in STAGES}
+        return _planned(self.file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1000)
+def _planned(file: Path, _changed_ns: int, _size: int) -> Mapping[str, int]:
+    """What a study file plans; it is read again when it has changed."""
+    from studies.studyfile.read import read_study_file
+
+    try:
+        suggester = read_study_file(file).search.suggester()
+    except ProblemError:
+        return {}
+    return {stage: suggester.trials(stage) for stage in STAGES}

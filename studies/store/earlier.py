@@ -10,12 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from engine.errors import Problem, RecipeError, counted
-from engine.files import read_text
 from engine.recipes.recipe import Recipe
-from engine.recipes.toml_text import parse_toml
 from search.errors import SearchError
 from search.history import TrialRecord
 from search.plan import EarlierStudy, SearchPlan
@@ -25,8 +23,8 @@ from studies.store.journal import studies_in
 from studies.store.ledger import record_of
 from studies.store.opening import store_for_reading
 from studies.store.storage import StudyStore
-from studies.studyfile.crosschecks import path_from
 from studies.studyfile.earlier import REMEDY, CopiedStudy, CopiedTrial
+from studies.studyfile.read import read_storage
 from studies.studyfile.spec import Storage
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def open_earlier(place: Path, own: Storage) -> StudyStore:
     Raises:
         StudyError: there is no study, several of them, none that was run, or the study itself is named.
     """
-    storage = _storage_of_folder(place) if place.is_dir() else _storage_of_file(place)
+    storage = _storage_of_folder(place) if place.is_dir() else read_storage(place)
     if storage.folder.resolve() == own.folder.resolve():
         raise StudyError("is this study itself", place=(place,), remedy="a study goes on where it stopped in any case")
     return store_for_reading(storage)
@@ -61,18 +59,6 @@ def _storage_of_folder(folder: Path) -> Storage:
         what = f"holds the studies {' and '.join(names)}" if names else "holds no study that was run"
         raise StudyError(what, place=(folder,), remedy=REMEDY)
     return Storage(file=folder, name=names[0], folder=folder)
-
-
-def _storage_of_file(file: Path) -> Storage:
-    """Return where a study is kept, by its file; its models and references may be gone."""
-    if not file.exists():
-        raise StudyError("there is no such study", place=(file,), remedy=REMEDY)
-    table: object = parse_toml(read_text(file, StudyError), file, StudyError).get("study")
-    fields = cast("dict[str, Any]", table) if isinstance(table, dict) else {}
-    name, folder = fields.get("name"), fields.get("folder")
-    if not isinstance(name, str) or not isinstance(folder, str | None):
-        raise StudyError("is no study file: it has no [study] with a name", place=(file,), remedy=REMEDY)
-    return Storage(file=file, name=name, folder=path_from(file.parent.absolute(), folder or f"runs/{name}"))
 
 
 def copy_of(store: StudyStore, begin: str, space: Space, seed: int) -> CopiedStudy:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from engine.files import replaced
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
-from studies.drawing.sheets import RgbPicture, cell, read_picture
+from studies.drawing.sheets import RgbPicture, cell, grid, read_picture
 from studies.errors import StudyError
 from studies.store.backend import KeptFiles
 from studies.store.journal_backend import FolderFiles
@@ -104,6 +104,22 @@ class RenderStore:
         for name in (*sorted(path.name for path in place.glob("*") if path.suffix in PICTURES), FEATURES):
             self._files.share(place / name)
         return place
+
+    def keep_whole(
+        self, candidate: Candidate, shots: Sequence[Shot], features: Features, needed: Mapping[str, str]
+    ) -> None:
+        """Store the features of shots whose pictures are kept by themselves, and their contact sheet, unless they are.
+
+        Args:
+            candidate: the recipe.
+            shots: all of them.
+            features: of all of them.
+            needed: as `load` takes it.
+        """
+        pictures = self.pictures(candidate, shots)
+        if pictures is not None and self.lacking(candidate, shots, needed):
+            grid(pictures, self.place(candidate, shots) / SHEET)
+            self.keep(candidate, shots, features)
 
     def keep_pictures(
         self,

@@ -53,7 +53,7 @@ def read_study_file(path: Path) -> StudySpec:
     problems.extend(across(parts))
     models = parts["models"].paths.values() if "models" in parts else ()
     space = space_of(parts, family_of_files([path_from(path.parent, text) for text in models]), problems)
-    folder = _folder(parts["study"], path.parent) if "study" in parts else path.parent
+    folder = _storage(parts["study"], path).folder if "study" in parts else path.parent
     plan = _plan(parts["search"], space, path.parent, folder, problems) if space and "search" in parts else None
     if "study" in parts and "target" in parts:
         problems.extend(folder_problems(parts["study"], parts["target"], path.parent))
@@ -63,6 +63,20 @@ def read_study_file(path: Path) -> StudySpec:
     if space is None or plan is None:
         raise AssertionError("a study file without problems has a space and a plan")
     return _resolve(StudyTables.model_validate(data), space, plan, path)
+
+
+def read_storage(path: Path) -> Storage:
+    """Return where a study is kept, by its file; whatever else the file says may be wrong by now, or gone.
+
+    Raises:
+        StudyError: there is no such file, or it has no [study] that can be read.
+    """
+    path = user_path(str(path), StudyError).absolute()
+    problems, data = Problems(), _toml(path)
+    parts = _validate({"study": data["study"]} if "study" in data else {}, problems)
+    if "study" in parts:
+        return _storage(parts["study"], path)
+    raise StudyError.of([one for one in problems.found if one.place[:1] == ("study",)], path)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -191,11 +205,6 @@ def _encoder(table: EncoderTable, here: Path) -> str | EncoderFiles:
         return table.known
     config = path_from(here, table.config) if is_file_name(table.config) else table.config
     return EncoderFiles(config=config, weights=path_from(here, table.weights))
-
-
-def _folder(study: StudyTable, here: Path) -> Path:
-    """Where everything of the study is kept."""
-    return path_from(here, study.folder or f"runs/{study.name}")
 
 
 def _plan(table: SearchTable, space: Space, here: Path, folder: Path, problems: Problems) -> SearchPlan:

@@ -224,13 +224,13 @@ class SearchTable(StudyFileTable):
     """`[search]`: trials per stage, what they draw, where the search begins, who proposes, what goes to the proof."""
 
     groups: TrialCount = Field(default=10, examples=[10])
-    """Most trials that move groups of blocks; 0 leaves the stage out, as in the next four."""
+    """Most trials that move groups of blocks, and more where all FLATs are alike; 0 leaves the stage out, as below."""
     blocks: TrialCount = Field(default=60, examples=[60])
-    """Most trials that move single blocks."""
+    """Most trials of stage `blocks`: single blocks, and what the first ones show to matter of Self and Adjust."""
     self_: TrialCount = Field(default=16, alias="self", examples=[16])
-    """Most trials that move Self multipliers."""
+    """Most trials of stage `self`: Self multipliers, and what else matters; 0: they rest until `refine`."""
     adjust: TrialCount = Field(default=16, examples=[16])
-    """Most trials that move Adjust values."""
+    """Most trials of stage `adjust`: Adjust values, and what else matters; 0: they rest until `refine`."""
     refine: TrialCount = Field(default=20, examples=[20])
     """Most trials that move everything that was found to matter, together."""
     line: TrialCount = Field(default=3, examples=[3])

@@ -31,13 +31,13 @@ from search.finalists import choose, posterior_means
 from search.history import Point, TrialRecord
 from search.plan import SURROGATE, SearchPlan
 from studies.sample.world import WORLD
-from tests.benchmarks.planted import PAIRS, SHIPPED, SPACE, Pair, Planted, World, one_thread, unit
+from tests.benchmarks.planted import PAIRS, RIVALS, SHIPPED, SPACE, Pair, Planted, World, one_thread, unit
 from tests.benchmarks.planted_runs import METHODS, OURS, Run, plan_of
 from tests.benchmarks.second_pair import lacking, second_pair, training_folder
 
 FINALISTS = 2
-NOTHING = (0.3, 0.4, 0.6)
-"""FLAT mixes whose looks are wanted where there is nothing to find."""
+NOTHING = RIVALS[2:]
+"""FLAT mixes whose looks are wanted where there is nothing to find: those that a proof compares with."""
 OUTCOMES = "outcomes.jsonl"
 optuna.logging.disable_default_handler()
 Outcome = Mapping[str, Any]

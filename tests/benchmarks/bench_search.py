@@ -123,6 +123,8 @@ METHODS: dict[str, Search] = {
     "ours": ours,
     "ours x2": at_once(2),
     "ours x4": at_once(4),
+    "ours x16": at_once(16),
+    "ours x64": at_once(64),
 }
 OTHERS = ("fair random", "fair TPE", "fair CMA-ES")
 """What ours is held against by `make bench`."""

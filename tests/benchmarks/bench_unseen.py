@@ -89,7 +89,9 @@ def row(kind: str, found: Mapping[str, Mapping[int, Regrets]]) -> str:
     recommended = {name: {seed: one.recommended for seed, one in runs.items()} for name, runs in found.items()}
     cells = [_mean_and_worst(list(by_seed.values())) for by_seed in recommended.values()]
     cells.append(_difference(recommended))
-    ours = list((found.get("ours") or next(runs for runs in found.values() if runs)).values())
+    ours = list(found.get("ours", {}).values())
+    if not ours:
+        return f"| {kind} | " + " | ".join([*cells, *[""] * 5]) + " |"
     picked = ("best_flat", "ten_best", "best_trial")
     cells += [f"{np.mean([getattr(one, name) for one in ours]):.1f}" for name in picked]
     cells.append(f"{_worse(ours, 'best_flat')}, {_worse(ours, 'ten_best')}")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from search.history import top
+from tests.benchmarks.bench_unseen import row
 from tests.benchmarks.unseen import BLOCK_COUNT, KINDS, UNSEEN_SPACES, Kind, UnseenLandscape, UnseenVariant
-from tests.benchmarks.unseen_runs import RunFile, SearchKey, SearchRun, gone_on, regrets
+from tests.benchmarks.unseen_runs import Regrets, RunFile, SearchKey, SearchRun, gone_on, regrets
 
 OWN_SEEDS = (50, 51, 52, 53)
 """None of the final ones."""
@@ -147,3 +148,20 @@ def test_regrets_count_a_broken_recommendation_as_the_whole_range(monkeypatch: p
     assert found.best_trial == landscape.regret(top(run.trials, 1)[0].point)
     monkeypatch.setattr("search.suggester.Suggester.recommended", lambda self, told: landscape.space.flat(1.0))
     assert regrets(run, 20).recommended == 100
+
+
+def regrets_of(recommended: float) -> Regrets:
+    return Regrets(recommended=recommended, best_flat=10, ten_best=8, best_trial=12, broken=0.25)
+
+
+def test_a_row_compares_ours_with_the_best_other_on_the_seeds_of_both() -> None:
+    ours = {1: regrets_of(4), 2: regrets_of(6), 3: regrets_of(11.5)}
+    worse = {1: regrets_of(9), 2: regrets_of(9), 3: regrets_of(30), 4: regrets_of(0)}
+    better = {1: regrets_of(5), 2: regrets_of(6), 3: regrets_of(10.5)}
+    cells = row("plain", {"ours": ours, "TPE": worse, "CMA-ES": better}).split(" | ")
+    assert cells[1].startswith("7.2 ± 2.2 (11.5, 3 seeds)")
+    assert cells[4] == "+0.0 ± 0.6 (CMA-ES)"
+    assert cells[5:] == ["10.0", "8.0", "12.0", "1, 1", "25 % |"]
+    without = row("plain", {"ours": {}, "TPE": worse}).split("|")
+    assert without[2].strip() == ""
+    assert [cell.strip() for cell in without[4:]] == [""] * 7

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from engine.recipes.blocks import UNET_BLOCKS
 from search.history import Slots, TrialRecord
 from search.plan import SearchPlan
 from search.shots import LAST, ShotRotation, shots_now
 from search.space.build import build_space
-from search.suggester import Suggester
-from tests.search.searching import recorded, searched
+from search.suggester import Proposal, Suggester
+from tests.search.searching import Value, recorded, searched
 
+FROZEN = dict.fromkeys(UNET_BLOCKS[6:], 0.3)
 ROTATION = ShotRotation(shots=24, per_trial=8, moving=True)
 ADAPTIVE = replace(ROTATION, fewest=4)
 
@@ -49,11 +51,11 @@ def noisy(spread: float, error: float, shots: int = 8) -> list[TrialRecord]:
     return trials([size * (one - mean) / width for one in numbers], shots, error)
 
 
-def test_as_many_shots_as_make_the_noise_what_the_last_trials_differ_by() -> None:
+def test_as_many_shots_as_make_the_noise_twice_what_the_last_trials_differ_by() -> None:
     assert shots_now(noisy(1.0, 0.1), 4, 16) == 4
-    assert shots_now(noisy(0.1, 0.1), 4, 16) == 8
-    assert shots_now(noisy(0.1, 0.1, shots=4), 4, 16) == 4
-    assert shots_now(noisy(0.08, 0.1), 4, 16) == 13
+    assert shots_now(noisy(0.0501, 0.1), 4, 16) == 8
+    assert shots_now(noisy(0.0501, 0.1, shots=4), 4, 16) == 4
+    assert shots_now(noisy(0.04, 0.1), 4, 16) == 13
     assert shots_now(noisy(0.01, 0.1), 4, 16) == 16
     assert shots_now(trials([0.0] * LAST), 4, 16) == 16, "nothing stands out"
 
@@ -84,6 +86,27 @@ def test_a_search_draws_all_shots_in_turn_and_its_start_once() -> None:
     again = suggester.next(history[:25])
     assert again is not None
     assert (again.slots, dict(again.point)) == (history[25].slots, dict(history[25].point))
+
+
+def status_of_blocks(value: Value) -> str:
+    plan = SearchPlan(groups=0, blocks=48, refine=0)
+    rotation = replace(ROTATION, shots=97)  # no two trials draw the same
+    suggester = Suggester(space=build_space(freeze=FROZEN), plan=plan, seed=1, rotation=rotation)
+    history = searched(suggester, value)
+    return {one.stage: one.status for one in suggester.statuses(history)}["blocks"]
+
+
+def test_knobs_without_effect_are_noticed_though_every_trial_has_shots_of_its_own() -> None:
+    def easier(proposal: Proposal) -> float:
+        return 3.0 * (0 in proposal.slots) + proposal.slots[-1] / 10
+
+    assert status_of_blocks(lambda proposal, number: easier(proposal) + random.Random(number).gauss()) == "no effect"
+
+    def real(proposal: Proposal, number: int) -> float:
+        distance = sum((number - 0.4) ** 2 for number in proposal.point.values())
+        return easier(proposal) - 9 * distance + 0.1 * random.Random(number).gauss()
+
+    assert status_of_blocks(real) != "no effect"
 
 
 def test_trials_in_work_count_as_drawn() -> None:

@@ -155,7 +155,7 @@ def test_a_stage_is_not_over_because_its_last_trials_broke() -> None:
 
 def test_the_start_of_a_stage_stands_still_while_trials_come_in() -> None:
     """Whatever their standard errors: else the start would be another recipe every time, and tried again and again."""
-    plan = SearchPlan(groups=6, blocks=30, self_mode=0, adjust=0, refine=0)
+    plan = SearchPlan(groups=6, blocks=60, self_mode=0, adjust=0, refine=0)
     suggester, history, labels = Suggester(space=SPACE, plan=plan, seed=1), list[TrialRecord](), list[str]()
     starts: list[dict[str, float]] = []
     while (proposal := suggester.next(history)) is not None:

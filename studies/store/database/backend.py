@@ -27,6 +27,7 @@ from studies.store.database.heart import Heart
 from studies.store.database.patience import WORKING_S, Allowance, first_line
 from studies.store.database.server_locks import ServerLocks
 from studies.store.database.shared_storage import SharedStorage, database_patience
+from studies.store.journal_backend import WORKER
 from studies.store.locks import this_machine
 from studies.store.workers import BusyError
 from studies.studyfile.places import database_words
@@ -92,6 +93,7 @@ class DatabaseBackend:
         self._spec = storage
         self.place = database_words(storage.url)
         self._heart: Heart | None = None
+        self._name = ""
         self._allowance = Allowance()
         self._patience = database_patience(self.place, self._allowance)
 
@@ -127,13 +129,11 @@ class DatabaseBackend:
         self._refuse_unreachable()
         try:
             with self._locks.held("tables"):  # two that make them at the same time get in each other's way
-                opened = SharedStorage.open(
+                return SharedStorage.open(
                     self._spec.url, self._patience, beat_s=BEAT_S, grace_s=GRACE_S, pool_pre_ping=True, **self._options
                 )
         except (exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             raise self._unusable(error) from error
-        weakref.finalize(self, opened.close)
-        return opened
 
     def _refuse_unreachable(self) -> None:
         """Ask once, without waiting: an address with a mistake in it never answers."""
@@ -221,7 +221,7 @@ class DatabaseBackend:
             with locks.held("night", waiting):
                 if not locks.workers():
                     remove_left_behind(self._spec.folder, below=True)
-                name = presence.enter_context(locks.present())
+                name = self._name = presence.enter_context(locks.present())
             heart.start()
             presence.callback(heart.stop)
             yield DatabaseWorker(name=name, since=time.time(), locks=locks)
@@ -260,13 +260,18 @@ class DatabaseBackend:
         """Return the trials in work without a heartbeat.
 
         A worker beats for a trial in the turn in which it begins it, so one that has no heartbeat at all is lost. While
-        the database did not answer, nobody could beat: for a while after that, nothing counts as lost.
+        the database did not answer, nobody could beat: for a while after that, nothing counts as lost. Another worker
+        whose connection broke may live; this one gives up its own trial by leaving itself out of ``alive``.
         """
-        del alive  # whose connection broke may live
+        ours = (
+            []
+            if not self._name or self._name in alive
+            else [one for one in trials if one.user_attrs.get(WORKER) == self._name]
+        )
         if not trials or self._patience.calm_s < GRACE_S:
-            return []
+            return ours
         gone = self.storage.stale(study) | self.storage.without_heartbeat(study)
-        return [trial for trial in trials if trial._trial_id in gone]  # pyright: ignore[reportPrivateUsage] - Optuna's id
+        return ours + [one for one in trials if one not in ours and one._trial_id in gone]  # pyright: ignore[reportPrivateUsage] - Optuna's id
 
     def hurry(self) -> None:
         """This process ends; see `Backend`."""

@@ -121,7 +121,7 @@ class ServerLocks:
 
         def waited() -> bool:
             before = self._connections
-            self._connected()
+            self._asked("SELECT 1", {})
             if self._connections != before:
                 time.sleep(self._rest_s)
             self._asked("SELECT pg_advisory_lock(:a, :b)", {"a": self._names, "b": key})

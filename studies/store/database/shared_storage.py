@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -101,8 +102,10 @@ class SharedStorage(_CachedStorage):
         """Wrap an open storage."""
         super().__init__(cast("RDBStorage", PatientDatabase(inner, patience)))
         self._engine = inner.engine
+        weakref.finalize(self, inner.engine.dispose)  # who reads trials may have nothing but them and this
         self._patience = patience
         self._just_begun: dict[int, FrozenTrial] = {}
+        self._ended: set[int] = set()
         self._gathered = threading.local()
 
     @classmethod
@@ -135,10 +138,6 @@ class SharedStorage(_CachedStorage):
 
         return self._patience.call(ask)
 
-    def close(self) -> None:
-        """Close all connections that nobody uses."""
-        self._engine.dispose()
-
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """Begin a trial; the template's parameters become one attribute."""
         if template_trial is None:
@@ -158,8 +157,15 @@ class SharedStorage(_CachedStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return trials with their parameters."""
-        trials = [_whole(trial) for trial in super().get_all_trials(study_id, deepcopy=False, states=states)]
+        """Return trials with their parameters; one that ended is read once."""
+        trials = super().get_all_trials(study_id, deepcopy=False, states=states)
+        known = self._ended
+        for trial in trials:
+            number = trial._trial_id  # pyright: ignore[reportPrivateUsage] - Optuna has no public name for it
+            if number not in known:
+                _whole(trial)
+                if trial.state.is_finished():
+                    known.add(number)
         return copy.deepcopy(trials) if deepcopy else trials
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:

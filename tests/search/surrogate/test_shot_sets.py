@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from search.history import Slots, TrialRecord
 from search.plan import SearchPlan
 from search.space.build import build_space
+from search.surrogate.evidence import is_unexplained
 from search.surrogate.gaussian_process import model_of
 from search.surrogate.hyperparameters import HyperparameterDensity
 from search.surrogate.observations import Observations
@@ -84,6 +86,67 @@ def test_a_part_of_the_trials_keeps_its_sets_whatever_others_there_are() -> None
     whole = observations(SETS)
     assert whole.last(3).set_slots == SETS[2:]
     assert whole.last(3).shot_sets == (0, 1, 2)
+
+
+def promised_too_much(effect: float) -> list[float]:
+    """By how much the best of many places is worse than expected, where every trial draws other shots."""
+    found = list[float]()
+    for number in range(30):
+        draw = np.random.default_rng(number)
+        turns, starts = 1.5 * draw.normal(size=(100, 4)), draw.uniform(0, 2 * np.pi, 100)
+        truth, shots = draw.normal(size=100) * 0.14, draw.normal(size=(120, 100)) * 0.2
+        rows = draw.uniform(size=(60, 4))
+        waves, base = np.cos(rows @ turns.T + starts), np.cos(turns @ np.full(4, 0.5) + starts)
+        sets = [tuple(sorted((4 * n + place) % 120 for place in range(4))) for n in range(60)]
+        own = [(wave - base) @ shots[list(one)].T for wave, one in zip(waves, sets, strict=True)]
+        values = waves @ truth + np.array([one.mean() for one in own])
+        numbers = {one: n for n, one in enumerate(sorted(set(sets)))}
+        data = Observations(
+            rows=tuple(map(tuple, rows.tolist())), values=tuple(values.tolist()),
+            shot_sets=tuple(numbers[one] for one in sets), set_slots=tuple(numbers), usual_shots=4, centre=(0.5,) * 4,
+            standard_error=float(np.sqrt(np.mean([one.var(ddof=1) for one in own]) / 4)), set_effect=effect,
+        )  # fmt: skip
+        probe = draw.uniform(size=(300, 4))
+        real = np.cos(probe @ turns.T + starts) @ truth
+        expected = model_of(data).posterior_mean(probe)
+        best = int(np.argmax(expected))
+        found.append(float(expected[best] - expected.mean() - real[best] + real.mean()))
+    return found
+
+
+def test_where_every_trial_draws_other_shots_the_model_promises_what_is_true() -> None:
+    half, whole = (np.array(promised_too_much(effect)) for effect in (0.5, 1.0))
+    assert abs(half.mean()) < abs(whole.mean())
+    assert abs(half.mean()) < 2 * half.std(ddof=1) / np.sqrt(len(half))
+
+
+def test_an_effect_is_seen_though_no_two_trials_have_the_same_shots() -> None:
+    draw = np.random.default_rng(7)
+    sets = tuple((n, n + 1, n + 2, n + 3) for n in range(60))
+    seen = replace(observations(sets, count=60), values=observations((), count=60).values, set_effect=0.5)
+    assert not is_unexplained(seen, np.full(60, True))
+    chance = replace(seen, values=tuple(0.1 * draw.normal(size=60)))
+    assert is_unexplained(chance, np.full(60, True))
+
+
+def test_trials_of_a_stage_on_different_shots_halve_the_effect() -> None:
+    space = build_space(freeze={})
+
+    def effect(blocks: Sequence[Slots]) -> float:
+        stages = ["flat", "flat", *["blocks"] * len(blocks)]
+        slots: list[Slots] = [(0, 1), (0, 1), *blocks]
+        history = [
+            TrialRecord(
+                number=n, stage=stage, point=space.flat(n / 4), value=float(n), standard_error=0.2, slots=slots[n]
+            )
+            for n, stage in enumerate(stages)
+        ]  # fmt: skip
+        found = SearchTrials(space, SearchPlan(), history).observations()
+        assert found is not None
+        return found.set_effect
+
+    assert effect([]) == effect([(2, 3), (2, 3)]) == 1.0
+    assert effect([(2, 3), (4, 5)]) == 0.5
 
 
 def test_errors_of_other_numbers_of_shots_count_as_those_of_usual_ones() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ import pytest
 from click.testing import CliRunner
 
 from studies.cli.main import main
+from studies.limits.account import NightAccount, keep_account
 from studies.status.log_lines import LOG, last_lines
 from studies.store.requests import ask
 from studies.store.storage import StudyStore
+from studies.store.workers import joined
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only
 from tests.studies.sample_study import write_small_study
@@ -67,6 +71,25 @@ def test_beside_a_night(tmp_path: Path) -> None:
             night.send_signal(signal.SIGKILL)
     (found,) = as_json(study)
     assert (found["state"], found["workers"], found["done_at"]) == ("stopped", [], None)
+
+
+def test_a_night_with_a_deadline_is_done_with_what_it_plans(copied: Path) -> None:
+    folder, until_ = copied.parent / "runs/small", time.time() + 3600
+    whole, tonight = {"flat": 12, "groups": 1, "blocks": 40}, {"flat": 12, "groups": 1, "blocks": 2}
+    account = NightAccount(began=time.time(), first=13, until=until_, whole=whole, planned=tonight)  # pyright: ignore[reportArgumentType] - some stages
+    keep_account(StudyStore(folder, "small"), account)
+    assert as_json(copied)[0]["deadline"] is None, "no night is at work"
+    with joined(folder, lambda: None) as worker:
+        (found,) = as_json(copied)
+        assert found["trials"] == {"done": 13, "planned": 53}
+        assert datetime.fromisoformat(found["deadline"]).timestamp() == pytest.approx(until_, abs=1.5)
+        last, done = (datetime.fromisoformat(found[key]) for key in ("last_end", "done_at"))
+        assert (done - last).total_seconds() == pytest.approx(2 * found["seconds_per_trial"], abs=1.5)
+        text = answered(copied)
+        assert "deadline: " in text
+        assert f"worker {os.getpid()} on " in text
+        assert found["workers"][0]["name"] == worker.name
+        assert found["state"] == "searching"
 
 
 def test_every_line_of_a_nights_log_is_json_with_level_and_time(copied: Path) -> None:

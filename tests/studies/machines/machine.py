@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-import scorers.panel.panel  # noqa: F401 - heavy, and loaded once for all workers
-from engine.engine import Engine  # noqa: F401
+from engine.engine import Engine
 from engine.shots.shot import Shot
+from scorers.panel.panel import Panel
 from studies.candidate import Candidate
 from studies.night.drawn import DrawnPictures
 from studies.night.night import Night
@@ -21,6 +21,9 @@ from studies.night.workshop import Workshop
 from studies.store.database import backend
 from studies.store.renders import shots_key
 from studies.studyfile.read import read_study_file
+
+HEAVY = (Engine, Panel)
+"""What takes seconds to import, and is imported once for all workers."""
 
 
 def work(study: Path, environment: Mapping[str, str], beats: tuple[int, int]) -> None:

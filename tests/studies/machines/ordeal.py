@@ -19,13 +19,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from studies.night.noise import suggester_of
 from studies.store.opening import open_store
 from studies.store.records import INTERRUPTED
-from studies.store.storage import GIVEN_UP
+from studies.store.storage import GIVEN_UP, StudyStore
 from studies.studyfile.read import read_study_file
 from tests.studies.machines.machine import StudyMachine, doubled
 from tests.studies.machines.servers import DatabaseServer, Network, bucket_server, database_server, server_programs
@@ -46,9 +48,13 @@ class Ordeal:
     """Trials that were finished at some moment, with their values."""
     faults: list[str] = field(default_factory=list[str])
 
+    @cached_property
+    def _store(self) -> StudyStore:
+        return open_store(read_study_file(self.machines[0].study).storage)
+
     def trials(self) -> list[FrozenTrial]:
         """All trials as they are now."""
-        return open_store(read_study_file(self.machines[0].study).storage).study.get_trials(deepcopy=False)
+        return self._store.study.get_trials(deepcopy=False)
 
     def look(self) -> None:
         """Compare what is finished with what was finished before."""
@@ -88,9 +94,9 @@ class Ordeal:
         for machine in self.machines:
             machine.start()
         _until(lambda: all(machine.rendered for machine in self.machines))
-        for event in events:
+        for number, event in enumerate(events):
             if not any(map(_lives, self.machines)):
-                self.faults.append(f"the study ended before {event.__name__}")
+                print(f"the study ended with {len(events) - number} events to come")
                 return
             began = time.monotonic()
             event()
@@ -109,8 +115,9 @@ class Ordeal:
         self.faults += [f"tried {count} times: {point}" for point, count in tried.items() if count > 1]
         self.faults += [f"rendered twice: {key}" for key in doubled(self.machines)]
         self.faults += [f"trial {one.number} failed: {one.user_attrs}" for one in ended if one.value is None]
-        if len(ended) != len(alone):
-            self.faults.append(f"{len(ended)} trials instead of {len(alone)}")
+        spec = read_study_file(self.machines[0].study)
+        if left := suggester_of(spec.search, spec.shots, self._store).next(self._store.history()):
+            self.faults.append(f"the study is not complete: {left.label or left.stage} is left")
         values = {one.user_attrs["recipe_key"]: one.value for one in alone}
         shared = [one for one in ended if one.user_attrs.get("recipe_key") in values]
         self.faults += [
@@ -169,6 +176,7 @@ def main() -> None:
     for name, default in (("kills", 50), ("restarts", 5), ("downs", 1), ("cuts", 3), ("groups", 90), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--down", type=float, default=60.0, help="seconds")
+    parser.add_argument("--alone", type=int, default=90, help="trials of groups of the one worker to compare with")
     parser.add_argument("--cut", type=float, default=5.0, help="seconds")
     given = parser.parse_args()
     programs = server_programs()
@@ -200,7 +208,7 @@ def main() -> None:
         began = time.monotonic()
         ordeal.run(events)
         print(f"the study took {time.monotonic() - began:.0f} s")
-        ordeal.judge(trials_alone(root / "alone", groups=given.groups))
+        ordeal.judge(trials_alone(root / "alone", groups=given.alone))
         network.close()
     for fault in ordeal.faults:
         print(fault)

@@ -210,6 +210,8 @@ def test_a_trial_without_a_heartbeat_is_lost_and_its_late_end_changes_nothing(st
         time.sleep(3)
         with second.turn():
             assert theirs.reap(second.others()) == 0  # it beats, however long the trial takes
+        with worker.turn():
+            assert store.reap({worker.name}) == 0
         backend._heart._trials.clear()  # as a process that is stalled
         time.sleep(3.2)
         with second.turn():
@@ -250,6 +252,14 @@ def test_after_an_outage_nothing_counts_as_lost_for_a_while(storage: Storage, da
             assert store.reap(worker.others()) == 1
 
 
+def test_a_worker_gives_up_its_own_trial_though_it_beats(storage: Storage) -> None:
+    """As one does whose device hangs."""
+    backend, store = opened(storage)
+    with backend.joined(nobody) as worker, worker.turn():
+        store.begin(proposal(1), KNOBS, worker.name)
+        assert store.reap(worker.others()) == 1
+
+
 class OneProposal:
     """Proposes the next number each time."""
 
@@ -257,7 +267,9 @@ class OneProposal:
         return proposal(len(history))
 
 
-def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(storage: Storage, database: DatabaseServer) -> None:
+def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(
+    storage: Storage, database: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend, store = opened(storage)
     with backend.joined(nobody) as worker:
         with pytest.raises(TurnLostError), worker.turn():
@@ -272,7 +284,7 @@ def test_a_turn_that_was_lost_is_noticed_and_its_trial_taken_back(storage: Stora
                 database.restart(how="immediate")
             return trial
 
-        store.begin = begin_and_lose
+        monkeypatch.setattr(store, "begin", begin_and_lose)
         claim = claims.take()
     assert claim is not None
     reasons = [trial.user_attrs.get("reason") for trial in store.study.get_trials()]

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from studies.cli.main import main
@@ -59,25 +61,55 @@ def joined(url: str, name: str, folder: Path, arguments: Sequence[str]) -> subpr
     """A worker in a process of its own, in an empty folder."""
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "studies.cli.main", "worker", url, name, *arguments]
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, "PYTHONPATH": os.getcwd()}, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_machine_with_the_models_alone_ends_the_search(
     begun: StudySpec, database_once: DatabaseServer, tmp_path: Path
 ) -> None:
-    models = models_moved_to(tmp_path / "checkpoints", begun)
-    done = joined(database_once.url(), begun.storage.name, tmp_path / "second", ["--models", str(models)])
+    done = by_the_script(begun, database_once, models_moved_to(tmp_path / "checkpoints", begun), tmp_path / "second")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the study is laid out in" in done.stdout
     trials = open_store(begun.storage).trials()
     assert len({trial.user_attrs["worker"] for trial in trials}) == 2
-    laid_out = tmp_path / "second" / begun.storage.name
+    laid_out = tmp_path / "second" / "recipe-search-7-2"
     spec = read_study_file(laid_out / "study.toml")
     assert spec.fingerprint() == begun.fingerprint()
     assert (spec.storage.folder / "outcome.json").read_bytes() != b""
     assert CliRunner().invoke(main, ["show", str(begun.storage.file)]).output.count("finalist") > 0
+
+
+def by_the_script(
+    begun: StudySpec, server: DatabaseServer, models: Path, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """A worker as the example for SLURM starts it."""
+    folder.mkdir()
+    given = {
+        "RECIPE_SEARCH_DATABASE": server.url(),
+        "RECIPE_SEARCH_STUDY": begun.storage.name,
+        "RECIPE_SEARCH_MODELS": str(models),
+        "SLURM_TMPDIR": str(folder),
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": "2",
+        "PYTHONPATH": str(Path.cwd()),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    script = str(files("studies.sample.examples") / "slurm.sh")
+    environment = {**os.environ, **given}
+    return subprocess.run(["/bin/bash", script], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_job_for_kubernetes_starts_the_same_command() -> None:
+    job = yaml.safe_load((files("studies.sample.examples") / "kubernetes.yaml").read_text())
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    words = [*container["command"], *container["args"]]
+    assert words[:2] == ["recipe-search", "worker"]
+    context = main.commands["worker"].make_context("worker", ["--models=.", *words[2:4], words[5]])
+    assert context.params["name"] == "my-mix"
+    assert context.params["folder"] == Path("/scratch/my-mix")
+    mounts = {one["name"] for one in container["volumeMounts"]}
+    assert mounts == {one["name"] for one in job["spec"]["template"]["spec"]["volumes"]}
 
 
 def test_what_differs_is_said_before_anything_is_rendered(

@@ -151,9 +151,9 @@ def test_places_without_a_finished_study_are_told(copied: Path, second: Path, tm
     (tmp_path / "other.toml").write_text("[recipe]\n")
     (tmp_path / "new.toml").write_text('[study]\nname = "new"\n')
     for place, says in (
-        (tmp_path / "lost.toml", "there is no such study"),
+        (tmp_path / "lost.toml", "there is no such study file"),
         (tmp_path / "empty", "holds no study that was run"),
-        (tmp_path / "other.toml", "is no study file: it has no"),
+        (tmp_path / "other.toml", r"study: is missing; add a \[study\] table"),
         (tmp_path / "new.toml", "this study has not been run yet"),
         (second, "is this study itself"),
     ):

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from scorers.features import Features
+from studies.inputs.models import model_hashes
 from studies.night.drawn import DrawnPictures
 from studies.night.night import Night
-from studies.night.proof_rounds import ProofGroups, ProofRounds, drawing_order, drawn_first, looks
+from studies.night.proof_rounds import ProofGroups, ProofRounds, drawing_order, drawn_first, drawn_until, looks
 from studies.night.workshop import Workshop
 from studies.store.outcome import read_outcome
 from studies.studyfile.read import read_study_file
@@ -190,3 +192,28 @@ def test_renders_of_a_proof_that_drew_everything_are_taken(
     assert after is not None
     assert after.finalists[0].recipe == before.finalists[0].recipe
     assert after.finalists[0].value == pytest.approx(before.finalists[0].value)
+
+
+def test_a_simpler_recipe_that_is_lost_draws_no_more(
+    searched: StudySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = copied(searched, tmp_path / "simpler")
+    workshop = Workshop.open(spec, model_hashes(spec.merge, spec.storage))
+    made, seen, counts = spec.search.candidate(spec.search.space.flat(0.5)), list[int](), rendered(monkeypatch)
+
+    def is_lost(features: Features, confidence: float) -> bool:
+        seen.append(len(features))
+        assert confidence == pytest.approx(0.95)
+        return len(features) == 12
+
+    features, drawn = drawn_until(workshop, made, spec.shots.proof, is_lost)
+    assert drawn == len(features) == 12
+    assert (seen, counts) == ([8, 12], [8, 4])
+    features, drawn = drawn_until(workshop, made, spec.shots.proof, lambda *_: False)
+    assert drawn == SHOTS
+    assert features.slots == tuple((shot.prompt, shot.seed) for shot in spec.shots.proof)
+    assert counts == [8, 4, 12]
+    again = workshop.make(made, spec.shots.proof, pictures=True)
+    assert counts == [8, 4, 12], "kept as if all had been drawn at once"
+    assert again.sheet.exists()
+    workshop.close()
