@@ -55,6 +55,8 @@ class NightSchedule:
     """How many trials the study had when the night began."""
     shared_from: int = 0
     """How many it had when the time was shared out among the stages: then, or when they were gone through once."""
+    over: frozenset[Stage] = frozenset()
+    """Stages that ended before they had all their trials; what they would have had goes to the others."""
     every: int
     """How many shots the study has."""
     other_pictures: int = 0
@@ -104,19 +106,21 @@ class NightSchedule:
             suggester: with the study's whole plan.
             store: of the study.
         """
-        return NightCounts.of(suggester, store, self.first, max(self.first, self.shared_from), self.every)
+        return NightCounts.of(suggester, store, self.first, max(self.first, self.shared_from), self.every, self.over)
 
-    def share_out_again(self, trials: int) -> bool:
+    def share_out_again(self, trials: int, over: frozenset[Stage]) -> bool:
         """Go through all stages once more, where all that were planned are made and time is left.
 
         Args:
             trials: that the study has.
+            over: stages that ended, such as those that converged, whatever their numbers of trials.
 
         Returns:
-            Whether there may be something to do: trials were made since the last time.
+            Whether there may be something to do: trials were made, or stages ended, since the last time.
         """
-        before, self.shared_from = max(self.first, self.shared_from), trials
-        return self.limits.is_limited and trials > before
+        before = (max(self.first, self.shared_from), self.over)
+        self.shared_from, self.over = trials, over
+        return self.limits.is_limited and (trials, over) != before
 
     def account(self, counts: NightCounts) -> NightAccount:
         """Return what the night is to come to, as it stands now."""

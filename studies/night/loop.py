@@ -18,7 +18,7 @@ from rich.console import Console
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.history import Slots
-from search.plan import STAGES
+from search.plan import STAGES, Stage
 from search.racing import rival_of
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Suggester
@@ -133,8 +133,16 @@ class TrialLoop:
             if self.store.in_work():
                 bar.advance(0, note="waiting for trials of other workers")
                 clock.sleep(POLL_S)
-            elif not self.schedule.share_out_again(len(self.store.history())):
+            elif not self._is_shared_out_again():
                 return
+
+    def _is_shared_out_again(self) -> bool:
+        """Whether a night with a limit, whose planned trials are made, has others to make in the time that is left."""
+        if not self.schedule.limits.is_limited:
+            return False
+        history = self.store.history()
+        ended: list[Stage] = [one.stage for one in self.suggester.statuses(history) if not one.is_open]
+        return self.schedule.share_out_again(len(history), frozenset(ended))
 
     def _shortened(self, claims: Claims, bar: Meter) -> Claims | None:
         """The claims by the plan of tonight as it fits now; None where no trial fits any more."""
