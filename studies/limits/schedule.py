@@ -164,7 +164,8 @@ class NightSchedule:
         """Return whether even a small proof, of one finalist, would take nearly all the time, or all the pictures."""
         pictures = self.needs.baselines + self.needs.shots
         in_time = self.pace.proof_seconds(pictures) <= MOST_OF_NIGHT * self.left_s
-        return not in_time or pictures > MOST_OF_NIGHT * (inf if self.limits.pictures is None else self.limits.pictures)
+        most = inf if self.limits.pictures is None else self.limits.pictures
+        return not in_time or pictures > min(MOST_OF_NIGHT * most, most - self.other_pictures)
 
     def learn_proof(self, pictures: int, seconds: Sequence[float]) -> None:
         """Take note of pictures of models and FLAT mixes, which the proof needs no more.
@@ -182,11 +183,11 @@ class NightSchedule:
         needs, each = self.needs, self.pace.proof_seconds(self.needs.shots)
         left = self.left_s - self.pace.proof_seconds(needs.baselines)
         recipes = floor(left / each + 0.25) if each and left < inf else 10**6
-        finalists = max(0, min(needs.finalists, recipes))
-        simpler = min(needs.simpler, recipes - finalists)
         if self.limits.pictures is not None:
-            simpler = min(simpler, floor(self._pictures_left(counts) / max(needs.shots, 1)))
-        return finalists, max(0, simpler)
+            pictures = self._pictures_left(counts) + needs.compared - needs.baselines
+            recipes = min(recipes, floor(pictures / max(needs.shots, 1)))
+        finalists = max(0, min(needs.finalists, recipes))
+        return finalists, max(0, min(needs.simpler, recipes - finalists))
 
     def has_time_for_a_recipe(self) -> bool:
         """Return whether one more recipe of the proof fits."""
@@ -201,7 +202,8 @@ class NightSchedule:
         each = self.pace.trial_seconds(1) / self.workers
         in_time = self.spare_s / each if each else inf
         in_pictures = self._pictures_left(counts) / self.pace.drawn_share
-        return Room(trials=trials, pictures=max(0.0, min(in_time, in_pictures)) + counts.spared)
+        left = min(in_time, in_pictures)  # below 0 not even a trial whose pictures are drawn is begun
+        return Room(trials=trials, pictures=left + counts.spared if left >= 0 else 0.0)
 
     def _pictures_left(self, counts: NightCounts) -> float:
         """How many pictures trials may still draw."""
