@@ -117,7 +117,8 @@ class Suggester:
         Args:
             history: every trial of the study, in any order.
         """
-        state, planned = self._state(history), {stage: self.trials(stage) for stage in STAGES}
+        state = self._state(history)
+        planned: dict[Stage, int] = {stage: self.trials(stage) for stage in STAGES}
         return {stage: count + state.more(stage) if count else 0 for stage, count in planned.items()}
 
     @property
