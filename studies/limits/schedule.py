@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Self
 
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, Stage
 from search.suggester import Suggester
 from studies.limits.account import NightAccount, account_of
 from studies.limits.counts import NightCounts
@@ -142,16 +142,17 @@ class NightSchedule:
             other_pictures=self.other_pictures,
         )
 
-    def plan(self, suggester: Suggester, counts: NightCounts) -> SearchPlan:
-        """Return the night's plan: the study's, which the suggester has, with fewer trials where it does not fit."""
-        plan, planned, fewer = suggester.plan, self._planned(counts), dict[str, int]()
-        for stage in STAGES:
-            short = counts.whole[stage] - planned[stage]
-            if short > 0 and stage == "flat":
-                fewer["line"] = max(plan.line - short, 0)
-            elif short > 0:
-                fewer[_FIELDS.get(stage, stage)] = max(plan.trials(stage) - short, 0)
-        return replace(plan, **fewer)
+    def tonight(self, suggester: Suggester, counts: NightCounts) -> Suggester:
+        """Return a suggester with the night's plan: the study's, with fewer trials where it does not fit.
+
+        The numbers of a plan that does not fit are those that the stages get: what they lend each other is in them.
+        """
+        plan, planned = suggester.plan, self._planned(counts)
+        if all(planned[stage] >= counts.whole[stage] for stage in STAGES):
+            return suggester
+        fewer = {_FIELDS.get(stage, stage): planned[stage] for stage in STAGES[1:] if counts.whole[stage]}
+        fewer["line"] = max(plan.line - max(counts.whole["flat"] - planned["flat"], 0), 0)
+        return replace(suggester, plan=replace(plan, **fewer), lends=False)
 
     def fits_one_more(self, counts: NightCounts) -> bool:
         """Return whether one more trial fits, and the proof after it."""

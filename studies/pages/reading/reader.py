@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import Problems
-from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import SURROUNDINGS
 from studies.night.noise import suggester_of
@@ -134,12 +133,13 @@ class StudyReader:
             pins = tuple(read_pins(folder, name))
         store = self._opened(spec.storage)
         suggester = suggester_of(spec.search, spec.shots, store) if store else spec.search.suggester()
+        history = tuple(store.history()) if store else ()
         snapshot = Snapshot(
             spec=spec,
             state="new",
             trials=shown_trials(store) if store else (),
-            history=tuple(store.history()) if store else (),
-            planned={stage: suggester.trials(stage) for stage in STAGES},
+            history=history,
+            planned=suggester.planned(history),
             workers=tuple(sorted(workers)),
             notes={key: store.noted(key) for key in NOTES} if store else {},
             rescored=store.rescored if store else 0,
