@@ -43,7 +43,7 @@ class StudyReader:
     def __init__(self, file: Path) -> None:
         """``file`` is the study file; nothing is read yet."""
         self.file = file
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._spec: tuple[Signature, StudySpec] | None = None
         self._backend: tuple[Storage, Backend] | None = None
         self._store: tuple[tuple[int, int], StudyStore] | None = None
@@ -87,10 +87,11 @@ class StudyReader:
         Raises:
             StudyError: as ``read``.
         """
-        now = self.mark()
-        if self._glance is None or self._glance[0] != now:
-            self._glance = (now, self._journal_glance() or self._whole_glance())
-        return self._glance[1]
+        with self._lock:
+            now = self.mark()
+            if self._glance is None or self._glance[0] != now:
+                self._glance = (now, self._journal_glance() or self._whole_glance())
+            return self._glance[1]
 
     def _journal_glance(self) -> StudyGlance | None:
         spec = self.spec()
@@ -102,8 +103,7 @@ class StudyReader:
     def _whole_glance(self) -> StudyGlance:
         is_held, study = self._snapshot is not None, self.read()
         if not is_held:
-            with self._lock:
-                self._snapshot = self._store = self._backend = None
+            self._snapshot = self._store = self._backend = None
         return StudyGlance(shown_state=study.shown_state, ended=study.ended)
 
     def mark(self) -> str:
