@@ -1,6 +1,6 @@
 # Needs Python 3.11 or newer and make; everything else goes into .venv, beside this file.
 #   make demo    a whole search on the sample world, ending with the commands to approve and export
-#   make test    every test
+#   make test    every test, in two processes (another number: make test JOBS=4; each takes up to 3 GB)
 #   make check   style, types, import contracts
 #   make test-capabilities   the tests of merges, with each of the processor's instruction sets that torch can use
 #   make fuzz    a hundred thousand damaged files and texts, read by everything that reads
@@ -12,6 +12,7 @@
 
 PYTHON ?= python3
 PIP_FLAGS ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := .venv-tools
@@ -24,7 +25,7 @@ demo: $(VENV)/.installed
 	$(BIN)/recipe-search demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-browser: $(VENV)/.installed-dev
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }

@@ -21,7 +21,7 @@ from search.surrogate.settled_trials import SettledTrials, solve
 
 DEPTH = 2.0
 """How far below the median the floor lies, in root mean squares of what the better half lies above it."""
-PROOF = 6.0
+PROOF = 10.0
 """By how much the log density of the better half must be larger for values to be raised."""
 TRIAL_ITERATIONS = 15
 """Most steps of the fit to raised values that decides; a whole fit follows only where they are raised."""

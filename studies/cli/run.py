@@ -74,6 +74,9 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @click.option(
+    "--begun-again", is_flag=True, hidden=True, help="In the place of a process that hung; the check was done by that."
+)
+@click.option(
     "--sharing",
     type=click.IntRange(min=1),
     nargs=2,
@@ -105,6 +108,7 @@ def run(
     trials: int | None,
     pictures: int | None,
     checked: bool,
+    begun_again: bool,
     sharing: tuple[int, int],
     mend: bool,
     log_level: LogLevel,
@@ -134,23 +138,24 @@ def run(
     from studies.status.night_log import night_logged
     from studies.status.notice import told_of_the_end
 
-    flags = ["--checked", "--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
+    flags = ["--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
     options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]
     # One of several leaves the report, and telling of the end, to the command that began them all.
-    report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
-    notice = None if checked else allowed_notice(spec, trust=trust)
+    report = (
+        nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log, has_changed=begun_again)
+    )
+    notice = None if checked else allowed_notice(spec, trust=trust, may_ask=not begun_again)
     told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
     with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
-        if not checked:
+        if not checked and not begun_again:
             refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
-            # Where this is the command itself, the process in its place is it too: it reports and tells of the end.
-            again = begin_again(spec, sharing, options if checked else options[1:])
+            again = begin_again(spec, sharing, ["--checked" if checked else "--begun-again", *options])
             search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
             return
         from studies.night.team import run_team
 
-        if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
+        if not run_team(spec.storage.file, spec.rendering.device, workers, ["--checked", *options], _say):
             raise click.exceptions.Exit(1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,7 +20,7 @@ class NightCounts:
     """Trials and pictures of a study, and of one of its nights."""
 
     whole: Mapping[Stage, int]
-    """Trials of the whole plan, by stage."""
+    """Trials of the whole plan, by stage; those that a plateau lends are counted where they are made."""
     before: Mapping[Stage, int]
     """Trials that there were when the plan was shared out: at the night's beginning, or later."""
     now: Mapping[Stage, int]
@@ -35,7 +35,9 @@ class NightCounts:
     """Pictures that they drew, or are drawing."""
 
     @classmethod
-    def of(cls, suggester: Suggester, store: StudyStore, first: int, shared: int, every: int) -> Self:
+    def of(
+        cls, suggester: Suggester, store: StudyStore, first: int, shared: int, every: int, over: Container[Stage]
+    ) -> Self:
         """Count.
 
         Args:
@@ -44,12 +46,13 @@ class NightCounts:
             first: number of trials when the night began, those that were cut short left out.
             shared: number of trials when the plan was shared out.
             every: how many shots the study has.
+            over: stages that get no more trials.
         """
         history = store.history()
-        now = _by_stage(history)
+        now, planned = _by_stage(history), suggester.planned(history)
         drawn = sum(pictures_of(trial, every)[1] for trial in store.trials()[first:])
         return cls(
-            whole={stage: suggester.trials(stage) for stage in STAGES},
+            whole={stage: now[stage] if stage in over else planned[stage] for stage in STAGES},
             before=_by_stage(history[:shared]),
             now=now,
             shots={stage: len(suggester.rotation.slots(stage)) or every for stage in STAGES},

@@ -23,7 +23,8 @@ RECENT = 20
 OUTLIER = 2.0
 """No trial counts as more than so many times the median, so that one slow trial does not spoil the plan."""
 TRUSTED = 3
-"""How many trials the guess counts for while there are few, so that a slow first one does not end a short night."""
+"""How many trials the guess counts for while there are few, so that a slow first one does not end a short night; and
+how many say how fast trials are beside the proof."""
 FEW = 10
 """From so many trials on the guess counts no more."""
 CAREFUL = 0.75
@@ -49,19 +50,22 @@ class NightPace:
     guess: float | None = None
     """Seconds of a picture before any trial is known: of calibration, or as `check` estimates them."""
     trials: deque[TrialTime] = field(default_factory=lambda: deque[TrialTime](maxlen=RECENT))
-    slower_proof: float = 1.0
-    """How many times the seconds of a trial's picture one of the proof takes."""
+    proof_each: float | None = None
+    """Seconds of a picture of the proof when some were drawn; None: as of a trial."""
+    beside: float | None = None
+    """Seconds of a trial's picture at that time; None while too few trials were made."""
 
     def add(self, taken: TrialTime) -> None:
         """Learn from a trial; one that drew no picture says nothing."""
         if taken.drawn and taken.shots:
             self.trials.append(taken)
+            if self.beside is None:
+                self.beside = self._beside()
 
     def add_proof(self, seconds: Sequence[float]) -> None:
         """Learn from the seconds of a picture in some recipes of the proof, beside the trials at that time."""
-        each = self._each([one.seconds / one.drawn for one in self.trials])
-        if seconds and each:
-            self.slower_proof = median(seconds) / each
+        if seconds:
+            self.proof_each, self.beside = median(seconds), self._beside()
 
     @property
     def is_known(self) -> bool:
@@ -84,7 +88,14 @@ class NightPace:
 
     def proof_seconds(self, pictures: int) -> float:
         """Return the expected seconds of so many pictures of the proof."""
-        return pictures * self.slower_proof * self._each([one.seconds / one.drawn for one in self.trials])
+        now = self._each([one.seconds / one.drawn for one in self.trials])
+        if self.proof_each is None:
+            return pictures * now
+        return pictures * self.proof_each * (now / self.beside if self.beside else 1.0)
+
+    def _beside(self) -> float | None:
+        times = [one.seconds / one.drawn for one in self.trials]
+        return median(times) if len(times) >= TRUSTED else None
 
     def _each(self, times: list[float]) -> float:
         """The mean of some times and of the guess, none counted as more than `OUTLIER` medians."""

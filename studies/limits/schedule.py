@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Self
 
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, Stage
 from search.suggester import Suggester
 from studies.limits.account import NightAccount, account_of
 from studies.limits.counts import NightCounts
@@ -55,6 +55,8 @@ class NightSchedule:
     """How many trials the study had when the night began."""
     shared_from: int = 0
     """How many it had when the time was shared out among the stages: then, or when they were gone through once."""
+    over: frozenset[Stage] = frozenset()
+    """Stages that ended before they had all their trials; what they would have had goes to the others."""
     every: int
     """How many shots the study has."""
     other_pictures: int = 0
@@ -104,19 +106,21 @@ class NightSchedule:
             suggester: with the study's whole plan.
             store: of the study.
         """
-        return NightCounts.of(suggester, store, self.first, max(self.first, self.shared_from), self.every)
+        return NightCounts.of(suggester, store, self.first, max(self.first, self.shared_from), self.every, self.over)
 
-    def share_out_again(self, trials: int) -> bool:
+    def share_out_again(self, trials: int, over: frozenset[Stage]) -> bool:
         """Go through all stages once more, where all that were planned are made and time is left.
 
         Args:
             trials: that the study has.
+            over: stages that ended, such as those that converged, whatever their numbers of trials.
 
         Returns:
-            Whether there may be something to do: trials were made since the last time.
+            Whether there may be something to do: trials were made, or stages ended, since the last time.
         """
-        before, self.shared_from = max(self.first, self.shared_from), trials
-        return self.limits.is_limited and trials > before
+        before = (max(self.first, self.shared_from), self.over)
+        self.shared_from, self.over = trials, over
+        return self.limits.is_limited and (trials, over) != before
 
     def account(self, counts: NightCounts) -> NightAccount:
         """Return what the night is to come to, as it stands now."""
@@ -138,16 +142,17 @@ class NightSchedule:
             other_pictures=self.other_pictures,
         )
 
-    def plan(self, suggester: Suggester, counts: NightCounts) -> SearchPlan:
-        """Return the night's plan: the study's, which the suggester has, with fewer trials where it does not fit."""
-        plan, planned, fewer = suggester.plan, self._planned(counts), dict[str, int]()
-        for stage in STAGES:
-            short = counts.whole[stage] - planned[stage]
-            if short > 0 and stage == "flat":
-                fewer["line"] = max(plan.line - short, 0)
-            elif short > 0:
-                fewer[_FIELDS.get(stage, stage)] = max(plan.trials(stage) - short, 0)
-        return replace(plan, **fewer)
+    def tonight(self, suggester: Suggester, counts: NightCounts) -> Suggester:
+        """Return a suggester with the night's plan: the study's, with fewer trials where it does not fit.
+
+        The numbers of a plan that does not fit are those that the stages get: what they lend each other is in them.
+        """
+        plan, planned = suggester.plan, self._planned(counts)
+        if all(planned[stage] >= counts.whole[stage] for stage in STAGES):
+            return suggester
+        fewer = {_FIELDS.get(stage, stage): planned[stage] for stage in STAGES[1:] if counts.whole[stage]}
+        fewer["line"] = max(plan.line - max(counts.whole["flat"] - planned["flat"], 0), 0)
+        return replace(suggester, plan=replace(plan, **fewer), lends=False)
 
     def fits_one_more(self, counts: NightCounts) -> bool:
         """Return whether one more trial fits, and the proof after it."""

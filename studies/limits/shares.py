@@ -69,7 +69,7 @@ def _shares(more: Mapping[Stage, int], shots: Mapping[Stage, int], room: Room, b
     while stages:
         exact = _exact_shares({stage: more[stage] for stage in stages}, shots, room)
         short: list[Stage] = [stage for stage in stages if exact[stage] < min(FEWEST, more[stage]) and stage != begun]
-        if not short:
+        if not short or len(stages) - ("flat" in stages) == 1:  # the time would be left over
             return _rounded(exact, more, shots, room)
         stages.remove(min(short, key=lambda stage: (exact[stage], -STAGES.index(stage))))
     return {}

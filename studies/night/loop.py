@@ -18,7 +18,7 @@ from rich.console import Console
 from engine.errors import EngineError, Named
 from scorers.errors import ScorerError
 from search.history import Slots
-from search.plan import STAGES
+from search.plan import STAGES, Stage
 from search.racing import rival_of
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Suggester
@@ -133,26 +133,32 @@ class TrialLoop:
             if self.store.in_work():
                 bar.advance(0, note="waiting for trials of other workers")
                 clock.sleep(POLL_S)
-            elif not self.schedule.share_out_again(len(self.store.history())):
+            elif not self._is_shared_out_again():
                 return
+
+    def _is_shared_out_again(self) -> bool:
+        """Whether a night with a limit, whose planned trials are made, has others to make in the time that is left."""
+        if not self.schedule.limits.is_limited:
+            return False
+        history = self.store.history()
+        ended: list[Stage] = [one.stage for one in self.suggester.statuses(history) if not one.is_open]
+        return self.schedule.share_out_again(len(history), frozenset(ended))
 
     def _shortened(self, claims: Claims, bar: Meter) -> Claims | None:
         """The claims by the plan of tonight as it fits now; None where no trial fits any more."""
-        if not self.schedule.limits.is_limited:
-            return claims
-        self.schedule.workers = 1 + len(self.worker.others())
+        is_limited = self.schedule.limits.is_limited
+        if is_limited:
+            self.schedule.workers = 1 + len(self.worker.others())
         counts = self.schedule.counts(self.suggester, self.store)
-        if not self.schedule.fits_one_more(counts):
+        if is_limited and not self.schedule.fits_one_more(counts):
             return None
         account = self.schedule.account(counts)
         if self._account is None or account.differs_from(self._account):
             self._account = account
             keep_account(self.store, account)
             bar.expect(sum(account.planned.values()))
-        plan = self.schedule.plan(self.suggester, counts)
-        return (
-            claims if plan == claims.suggester.plan else replace(claims, suggester=replace(self.suggester, plan=plan))
-        )
+        tonight, now = self.schedule.tonight(self.suggester, counts), claims.suggester
+        return claims if (tonight.plan, tonight.lends) == (now.plan, now.lends) else replace(claims, suggester=tonight)
 
     def _trial(self, claim: Claim, bar: Meter) -> str:
         """Run one trial to its verdict; returns why it failed, or ""."""

@@ -15,10 +15,10 @@ from scorers.errors import ScorerError
 from search.errors import SearchError
 from search.finalists import choose, optimism, posterior_means
 from search.history import Point, TrialRecord
-from search.space.baselines import flats, parents
 from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
+from studies.night.baselines import baselines_of
 from studies.night.noise import doubts, suggester_of
 from studies.night.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order, drawn_first
 from studies.night.proofs import count, number_of
@@ -71,7 +71,7 @@ def prove(
     history, search, models = store.history(), spec.search, spec.merge.models
     chosen = choose(search.space, history, search.finalists, search.plan)
     points = {finalist.label: finalist.point for finalist in chosen}
-    baselines = baselines_of(search, spec.rendering)
+    baselines = baselines_of(search, spec.rendering, history)
     candidates = {label: search.candidate(point) for label, point in points.items()}
     number = number_of(store, spec.shots, (one.key for one in candidates.values()), workshop.panel.version)
     groups = ProofGroups(
@@ -134,7 +134,7 @@ def _simpler(
         return outcome
     label, candidate = f"{won.label}, simpler", search.candidate(simple.point)
     features = {**features, label: workshop.make(candidate, shots.proof, pictures=True).features}
-    baselines = tuple(baselines_of(search, rendering))
+    baselines = tuple(baselines_of(search, rendering, history))
     rivals = [comparison.against for comparison in won.comparisons]
     first = _standings(panel, {label: candidate}, features, baselines, {}, rivals, outcome.confidence)[label]
     made = replace(
@@ -143,12 +143,6 @@ def _simpler(
         simpler=simple.sentence(_comparison(panel, features, label, won.label, outcome.confidence)),
     )
     return made if made.winner is not None else outcome
-
-
-def baselines_of(search: SearchSettings, rendering: Rendering) -> dict[str, Candidate]:
-    """What finalists are compared with: the models as they are, then the FLAT mixes."""
-    recipes = parents(search.space) | flats(search.space)
-    return {label: rendering.baseline(recipe) for label, recipe in recipes.items()}
 
 
 def _drawn_in_rounds(

@@ -7,7 +7,7 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.errors import ScorerError
 from studies.limits.schedule import NightSchedule, ProofNeeds
-from studies.night.proof import baselines_of
+from studies.night.baselines import baselines_of
 from studies.night.proof_rounds import drawing_order, looks
 from studies.night.workshop import Workshop
 from studies.progress import meter
@@ -27,7 +27,7 @@ def proof_needs(spec: StudySpec, workshop: Workshop) -> ProofNeeds:
     ]
     return ProofNeeds(
         shots=len(shots),
-        baselines=sum(map(len, missing)) - sum(begun),
+        baselines=sum(map(len, missing)) - sum(begun) + bool(spec.search.plan.line) * len(shots),  # of the line
         finalists=spec.search.finalists,
         simpler=spec.search.simplify,
     )

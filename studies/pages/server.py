@@ -108,12 +108,13 @@ class PageServer:
         self._server.should_exit = True
 
     def _read_ahead(self) -> None:
-        """Read every study beside the answers, for a large journal takes seconds the first time."""
+        """Read what the first page shows beside the answers, for a large journal takes seconds the first time."""
 
         def read() -> None:
-            for reader in self.library.studies().values():
+            readers = self.library.studies().values()
+            for reader in readers:
                 with suppress(ProblemError):  # whoever asks for its page is told
-                    reader.read()
+                    reader.read() if len(readers) == 1 else reader.glance()
 
         threading.Thread(target=read, daemon=True).start()
 

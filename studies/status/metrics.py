@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from studies.status.status import StudyState, StudyStatus
+from studies.status.status import StudyStatus, WatchedState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """What an answer in this format is declared as."""
@@ -62,7 +62,7 @@ def _metrics(studies: Mapping[str, StudyStatus]) -> Iterator[Metric]:
         samples=tuple(
             ({"study": name, "state": state}, int(study.state == state))
             for name, study in studies.items()
-            for state in get_args(StudyState)
+            for state in get_args(WatchedState)
         ),
     )
     yield Metric(

@@ -17,14 +17,13 @@ from studies.status.journal_scan import ScannedStudy, TrialFacts, moment
 from studies.status.living import LivingWorker
 from studies.status.log_lines import LogLine, last_lines
 from studies.status.pace import seconds_per_trial
+from studies.status.state import StudyCounts, StudyState
 from studies.status.study_place import StudyPlace
-from studies.store.note_keys import INPUTS, NIGHT, NOISE, PROVED, PROVING
+from studies.store.note_keys import INPUTS, NIGHT
 from studies.store.requests import is_asked
 from studies.store.shapes import read_json
 
-StudyState = Literal[
-    "new", "calibrating", "searching", "paused", "stopping", "stopped", "proving", "unproved", "proved", "unreadable"
-]
+WatchedState = Literal[StudyState, "unreadable"]
 """How a study stands: as on the pages, or ``unreadable``, for the reasons among its problems."""
 FAILURES = 5
 """The most failed trials that are told."""
@@ -90,7 +89,7 @@ class StudyStatus:
     """One study at one moment."""
 
     place: StudyPlace
-    state: StudyState
+    state: WatchedState
     at: datetime
     """The moment."""
     stages: tuple[StageCount, ...] = ()
@@ -162,9 +161,20 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
     pace = seconds_per_trial(ends)
     left = sum(max(0, night.get("planned", {}).get(one.stage, one.planned) - one.done) for one in stages)
     until = night.get("until") if living else None
+    counts = StudyCounts(
+        folder=folder,
+        is_at_work=bool(living),
+        has_begun=bool(counting or notes),
+        notes=notes,
+        trials=len(counting),
+        running=len(counting) - len(ended),
+        scored=len(scored),
+        planned=sum(one.planned for one in stages),
+        proved=_proved_trials(folder),
+    )
     return StudyStatus(
         place=place,
-        state=_state(folder, notes, counting, stages, len(scored), at_work=bool(living), readable=not problems),
+        state="unreadable" if counts.state == "new" and problems else counts.state,
         at=now,
         stages=stages,
         results=Counter((trial.stage, trial.standing) for trial in ended),
@@ -213,44 +223,6 @@ def _stages(ended: Sequence[TrialFacts], planned: Mapping[str, int]) -> tuple[St
 def _shots(notes: Mapping[str, Any]) -> int:
     """How many pictures a trial draws that draws all shots of the study."""
     return sum(name.startswith(SHOT) for name in notes.get(INPUTS) or ())
-
-
-def _state(
-    folder: Path,
-    notes: Mapping[str, Any],
-    trials: Sequence[TrialFacts],
-    stages: Sequence[StageCount],
-    scored: int,
-    *,
-    at_work: bool,
-    readable: bool,
-) -> StudyState:
-    if at_work:
-        return _state_at_work(folder, notes, trials)
-    proved_trials = _proved_trials(folder)
-    if proved_trials is not None and not 0 < proved_trials < scored:
-        return "proved"
-    if not trials and not notes:
-        return "new" if readable else "unreadable"
-    done, planned = sum(one.done for one in stages), sum(one.planned for one in stages)
-    return "stopped" if done < planned else "unproved"
-
-
-def _state_at_work(folder: Path, notes: Mapping[str, Any], trials: Sequence[TrialFacts]) -> StudyState:
-    if is_asked(folder, "stop"):
-        return "stopping"
-    if is_asked(folder, "pause"):
-        return "paused"
-    if notes.get(NOISE) is None:
-        return "calibrating"
-    return "proving" if _is_proving(notes, trials) else "searching"
-
-
-def _is_proving(notes: Mapping[str, Any], trials: Sequence[TrialFacts]) -> bool:
-    begun, ended = notes.get(PROVING), notes.get(PROVED)
-    if begun is None or begun["trials"] != len(trials) or any(one.standing == "running" for one in trials):
-        return False
-    return ended is None or ended["at"] < begun["at"]
 
 
 def _proved_trials(folder: Path) -> int | None:

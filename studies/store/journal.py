@@ -19,7 +19,14 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from engine.errors import counted
 from engine.files import file_kind, replaced
 from studies.errors import StudyError
-from studies.store.journal_records import CREATES_STUDY, JournalContent, is_torn, read_journal, read_records
+from studies.store.journal_records import (
+    CREATES_STUDY,
+    JournalContent,
+    is_torn,
+    read_journal,
+    read_records,
+    sound_records,
+)
 from studies.store.locks import file_lock, lock_file, taken
 from studies.store.rebuild import rebuilt
 
@@ -153,8 +160,9 @@ def refuse_damage(folder: Path, name: str) -> None:
         StudyError: says how many trials can be read, and how to mend the journal.
     """
     journal = journal_of(folder)
-    content = read_journal(journal) if journal.exists() else JournalContent()
-    if content.damaged:
+    records = sound_records(journal) if journal.exists() else 0
+    if records is None:
+        content = read_journal(journal)
         left = rebuilt(content, name)
         numbers = ", ".join(map(str, content.damaged[:SHOWN])) + ", ..." * (len(content.damaged) > SHOWN)
         plural = "s" * (len(content.damaged) > 1)
@@ -164,7 +172,7 @@ def refuse_damage(folder: Path, name: str) -> None:
             place=(journal,),
             remedy=f"restore it from a backup, or let {REPAIR} keep a copy of it and everything that can be read",
         )
-    if not content.entries and (left_over := _signs_of_a_study(folder)):
+    if records == 0 and (left_over := _signs_of_a_study(folder)):
         raise StudyError(
             f"{'is empty' if journal.exists() else 'is gone'}, but {left_over.name} says that a study was run here",
             place=(journal,),

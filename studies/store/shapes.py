@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,14 +56,23 @@ def parsed(text: bytes) -> Any:
 
 def misfit(value: object, shape: Shape) -> Place | None:
     """Where a JSON value is not of a shape, `()` being the value itself; None where it is."""
+    if shape is None or isinstance(shape, type):  # asked first: most values are plain
+        return None if _is_plain(value, shape) else ()
     if isinstance(shape, tuple):
-        places = [misfit(value, one) for one in shape]
-        return None if None in places else max(filter(None, places), key=len, default=())
+        return _misfit_in_all(value, shape)
     if isinstance(shape, list):
         return _misfit_in_list(value, shape[0])
-    if isinstance(shape, Mapping):
-        return _misfit_in_names(value, shape)
-    return None if _is_plain(value, shape) else ()
+    return _misfit_in_names(value, shape)
+
+
+def _misfit_in_all(value: object, shapes: tuple[Any, ...]) -> Place | None:
+    """Where a JSON value is not of the shape that fits best; None where it is of one of them."""
+    places = list[Place]()
+    for shape in shapes:
+        if (place := misfit(value, shape)) is None:
+            return None
+        places.append(place)
+    return max(places, key=len, default=())
 
 
 def _is_plain(value: object, shape: type | None) -> bool:
@@ -80,6 +89,8 @@ def _is_plain(value: object, shape: type | None) -> bool:
 
 def _is_unicode(text: str) -> bool:
     """Whether a text can be printed; JSON can spell halves of characters that cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -97,17 +108,34 @@ def _misfit_in_list(value: object, shape: Shape) -> Place | None:
 
 
 def _misfit_in_names(value: object, shape: Mapping[Any, Any]) -> Place | None:
-    if not isinstance(value, dict) or not all(_is_unicode(name) for name in cast("dict[str, object]", value)):
+    if not isinstance(value, dict):
         return ()
     entries = cast("dict[str, object]", value)
+    if not _is_unicode("".join(entries)):
+        return ()
     if str in shape:
-        shapes = dict.fromkeys(entries, shape[str])
-    else:
-        named = {name.removesuffix("?"): (name, one) for name, one in shape.items()}
-        shapes = {key: one for key, (name, one) in named.items() if key in entries or key == name}
-    for name, one in shapes.items():
-        if name not in entries:
-            return (name,)
-        if (place := misfit(entries[name], one)) is not None:
+        return _misfit_in_values(entries, shape[str])
+    for name, one in shape.items():
+        key = name.removesuffix("?")
+        if key not in entries:
+            if key == name:
+                return (name,)
+        elif (place := misfit(entries[key], one)) is not None:
+            return (key, *place)
+    return None
+
+
+def _misfit_in_values(entries: Mapping[str, object], shape: Shape) -> Place | None:
+    if shape in (float, str) and _are_all(entries.values(), shape):
+        return None
+    for name, value in entries.items():
+        if (place := misfit(value, shape)) is not None:
             return (name, *place)
     return None
+
+
+def _are_all(values: Collection[object], shape: Shape) -> bool:
+    """Whether all values are numbers with a point, or all are texts: told at once, since a journal has many of them."""
+    if set(map(type, values)) != {shape}:
+        return False
+    return shape is float or _is_unicode("".join(cast("Collection[str]", values)))

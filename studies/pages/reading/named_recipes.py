@@ -11,7 +11,7 @@ from typing import Literal
 
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
-from studies.night.proof import baselines_of
+from studies.night.baselines import baselines_of
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.pages.reading.trials import ShownTrial
@@ -58,7 +58,13 @@ class ShotPicture:
 
 def baseline_names(study: Snapshot) -> tuple[str, ...]:
     """Return the names of what finalists are compared with: the models, then the FLAT mixes."""
-    return tuple(baselines_of(study.spec.search, study.spec.rendering))
+    known = baselines_of(study.spec.search, study.spec.rendering)
+    return tuple(dict.fromkeys([*known, *(one.label for one in _proved_baselines(study))]))
+
+
+def _proved_baselines(study: Snapshot) -> tuple[Standing, ...]:
+    """What finalists were compared with, which includes the best FLAT mix of the line."""
+    return study.outcome.baselines if study.outcome else ()
 
 
 def finalist_names(study: Snapshot) -> tuple[str, ...]:
@@ -78,7 +84,8 @@ def named_recipe(study: Snapshot, name: str) -> NamedRecipe | None:
         return None if known is None else _named(study, str(int(name)), "trial", known)
     if name in finalist_names(study) and study.outcome:
         return _named(study, name, "finalist", study.outcome.finalists[int(name[1:]) - 1].candidate)
-    found = baselines_of(study.spec.search, study.spec.rendering).get(name)
+    proved = {one.label: one.candidate for one in _proved_baselines(study)}
+    found = (proved | baselines_of(study.spec.search, study.spec.rendering)).get(name)
     return None if found is None else _named(study, name, "baseline", found)
 
 

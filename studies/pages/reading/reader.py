@@ -10,21 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import Problems
-from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import SURROUNDINGS
-from studies.night.noise import suggester_of
-from studies.pages.reading.snapshot import Snapshot, StudyGlance, StudyState
+from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
+from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import shown_trials
+from studies.status.state import StudyCounts
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
-from studies.store.journal import journal_of, studies_in
+from studies.store.journal import journal_of
 from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
-from studies.store.outcome import Outcome, read_outcome
-from studies.store.pins import Pin, read_pins
-from studies.store.requests import is_asked
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 
@@ -46,7 +42,7 @@ class StudyReader:
     def __init__(self, file: Path) -> None:
         """``file`` is the study file; nothing is read yet."""
         self.file = file
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._spec: tuple[Signature, StudySpec] | None = None
         self._backend: tuple[Storage, Backend] | None = None
         self._store: tuple[tuple[int, int], StudyStore] | None = None
@@ -90,14 +86,24 @@ class StudyReader:
         Raises:
             StudyError: as ``read``.
         """
-        now, is_held = self.mark(), self._snapshot is not None
-        if self._glance is None or self._glance[0] != now:
-            study = self.read()
-            self._glance = (now, StudyGlance(shown_state=study.shown_state, ended=study.ended))
-            if not is_held:
-                with self._lock:
-                    self._snapshot = self._store = self._backend = None
-        return self._glance[1]
+        with self._lock:
+            now = self.mark()
+            if self._glance is None or self._glance[0] != now:
+                self._glance = (now, self._journal_glance() or self._whole_glance())
+            return self._glance[1]
+
+    def _journal_glance(self) -> StudyGlance | None:
+        spec = self.spec()
+        if spec.storage.url:
+            return None
+        backend, workers = self._kept_in(spec.storage), self._workers_now(spec.storage)
+        return journal_glance(spec, backend, is_at_work=bool(workers))
+
+    def _whole_glance(self) -> StudyGlance:
+        is_held, study = self._snapshot is not None, self.read()
+        if not is_held:
+            self._snapshot = self._store = self._backend = None
+        return StudyGlance(shown_state=study.shown_state, ended=study.ended)
 
     def mark(self) -> str:
         """Return a short text that changes whenever a snapshot would; a snapshot carries its own.
@@ -126,33 +132,27 @@ class StudyReader:
         return workers
 
     def _made(self, spec: StudySpec, workers: frozenset[str]) -> Snapshot:
-        folder, name = spec.storage.folder, spec.storage.name
-        problems, outcome, pins = Problems(), None, tuple[Pin, ...]()
-        with problems.collecting():
-            outcome = _outcome(folder, name)
-        with problems.collecting():
-            pins = tuple(read_pins(folder, name))
-        store = self._opened(spec.storage)
-        suggester = suggester_of(spec.search, spec.shots, store) if store else spec.search.suggester()
+        results, store, suggester = StudyResults.read(spec.storage), self._opened(spec.storage), spec.search.suggester()
+        history = tuple(store.history()) if store else ()
         snapshot = Snapshot(
             spec=spec,
             state="new",
             trials=shown_trials(store) if store else (),
-            history=tuple(store.history()) if store else (),
-            planned={stage: suggester.trials(stage) for stage in STAGES},
+            history=history,
+            planned=suggester.planned(history),
             workers=tuple(sorted(workers)),
             notes={key: store.noted(key) for key in NOTES} if store else {},
             rescored=store.rescored if store else 0,
-            outcome=outcome,
-            pins=pins,
-            problems=tuple(map(str, problems.found)),
+            outcome=results.outcome,
+            pins=results.pins,
+            problems=results.problems,
         )
-        return replace(snapshot, state=_state(snapshot))
+        return replace(snapshot, state=_counts(snapshot).state)
 
     def _opened(self, storage: Storage) -> StudyStore | None:
         """The study's storage, opened once; again where its journal is another file, or a rescoring was sealed."""
         folder, name = storage.folder, storage.name
-        if not self._kept_in(storage).exists() or (not storage.url and name not in studies_in(folder)):
+        if not is_begun(storage, self._kept_in(storage)):
             return None
         inode, size = (0, 0) if storage.url else _inode_and_size(journal_of(folder))
         if self._store is not None and self._store[0][0] == inode and size >= self._store[0][1]:
@@ -193,34 +193,15 @@ def _mark(signature: Hashable, workers: frozenset[str]) -> str:
     return hashlib.sha256(repr((signature, sorted(workers))).encode()).hexdigest()[:16]
 
 
-def _outcome(folder: Path, name: str) -> Outcome | None:
-    return read_outcome(folder, name) if (folder / "outcome.json").exists() else None
-
-
-def _state(study: Snapshot) -> StudyState:
-    folder = study.spec.storage.folder
-    if study.is_at_work:
-        return _state_at_work(study, folder)
-    if study.outcome is not None and not 0 < study.outcome.trials < len(study.scored):
-        return "proved"
-    if not study.trials and not study.notes:
-        return "new"
-    return "stopped" if study.ended < study.total else "unproved"
-
-
-def _state_at_work(study: Snapshot, folder: Path) -> StudyState:
-    if is_asked(folder, "stop"):
-        return "stopping"
-    if is_asked(folder, "pause"):
-        return "paused"
-    if study.notes.get(NOISE) is None:
-        return "calibrating"
-    return "proving" if _is_proving(study) else "searching"
-
-
-def _is_proving(study: Snapshot) -> bool:
-    """Whether the night says that it proves: it does when no trial is left, which may be before the plan's last one."""
-    begun, ended = study.notes.get(PROVING), study.notes.get(PROVED)
-    if begun is None or study.running or begun["trials"] != len(study.trials):
-        return False
-    return ended is None or ended["at"] < begun["at"]
+def _counts(study: Snapshot) -> StudyCounts:
+    return StudyCounts(
+        folder=study.spec.storage.folder,
+        is_at_work=study.is_at_work,
+        has_begun=bool(study.trials or study.notes),
+        notes=study.notes,
+        trials=len(study.trials),
+        running=len(study.running),
+        scored=len(study.scored),
+        planned=study.total,
+        proved=study.outcome.trials if study.outcome else None,
+    )

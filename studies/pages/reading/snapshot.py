@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from engine.shots.shot import Shot
 from search.history import TrialRecord
 from search.plan import STAGES, Stage
+from studies.pages.reading.glance import shown_state
 from studies.pages.reading.trials import ShownTrial
+from studies.status.state import StudyState
 from studies.store.outcome import Outcome
 from studies.store.pins import Pin
 from studies.store.renders import shots_key
 from studies.studyfile.spec import StudySpec
-
-StudyState = Literal[
-    "new", "calibrating", "searching", "paused", "stopping", "stopped", "proving", "unproved", "proved"
-]
-"""How a study stands.
-
-``new``: never run. ``calibrating``, ``searching``, ``paused``, ``stopping``, ``proving``: a night is at work.
-``stopped``: no night is at work, and trials are left. ``unproved``: none are left, and nothing is proved. ``proved``.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +27,6 @@ class StageProgress:
     done: int
     planned: int
     """The most trials that it gets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyGlance:
-    """What the list of studies shows of one."""
-
-    shown_state: str
-    """As `Snapshot` has it."""
-    ended: int
-    """Trials that have ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +108,7 @@ class Snapshot:
     @property
     def shown_state(self) -> str:
         """How the study stands, in one word of the pages: as `state`, or ``approved`` where a recipe is."""
-        return "approved" if self.pins and not self.is_at_work else self.state
+        return shown_state(self.state, self.pins, is_at_work=self.is_at_work)
 
     @property
     def is_at_work(self) -> bool:

@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from engine.errors import ProblemError
 from studies.pages.context import Visit
+from studies.pages.reading.glance import StudyGlance
 from studies.pages.reading.reader import StudyReader
-from studies.pages.reading.snapshot import StudyGlance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,17 +126,21 @@ class DatabaseBackend:
 
     @cached_property
     def _opened(self) -> SharedStorage:
-        self._refuse_unreachable()
+        if self._allowance.limit_s < WORKING_S:
+            self._refuse_unreachable()
         try:
             with self._locks.held("tables"):  # two that make them at the same time get in each other's way
-                return SharedStorage.open(
-                    self._spec.url, self._patience, beat_s=BEAT_S, grace_s=GRACE_S, pool_pre_ping=True, **self._options
-                )
+                return self._patience.call(self._with_tables)
         except (exc.SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             raise self._unusable(error) from error
 
+    def _with_tables(self) -> SharedStorage:
+        return SharedStorage.open(
+            self._spec.url, self._patience, beat_s=BEAT_S, grace_s=GRACE_S, pool_pre_ping=True, **self._options
+        )
+
     def _refuse_unreachable(self) -> None:
-        """Ask once, without waiting: an address with a mistake in it never answers."""
+        """Ask once, without waiting: an address with a mistake in it never answers. A worker was checked before."""
         try:
             engine = create_engine(self._spec.url, poolclass=NullPool, **self._options)
             engine.connect().close()

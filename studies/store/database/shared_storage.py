@@ -114,7 +114,7 @@ class SharedStorage(_CachedStorage):
 
         Args:
             url: its address.
-            patience: for all later work; opening does not wait.
+            patience: for all later work; opening by itself does not wait.
             beat_s: seconds between two heartbeats.
             grace_s: seconds without one after which a trial counts as lost.
             engine_options: of SQLAlchemy's ``create_engine``.

@@ -51,8 +51,11 @@ def test_trials_without_pictures_say_nothing() -> None:
 
 
 def test_a_slower_proof_is_remembered_while_the_speed_changes() -> None:
-    pace = taken(8.0)
+    pace = NightPace(guess=50.0)
     pace.add_proof([2.0, 2.0, 30.0])
+    assert pace.proof_seconds(10) == pytest.approx(20), "whatever was guessed of trials"
+    for _ in range(10):
+        pace.add(TrialTime(shots=8, drawn=8, seconds=8.0))
     assert pace.proof_seconds(10) == pytest.approx(20)
     for _ in range(20):
         pace.add(TrialTime(shots=8, drawn=8, seconds=16.0))

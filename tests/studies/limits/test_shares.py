@@ -44,6 +44,11 @@ def test_a_stage_that_would_have_a_trial_or_two_is_left_out() -> None:
     assert shortened(small, NONE, NONE, SHOTS, Room(trials=67))["groups"] == 2
 
 
+def test_the_last_stage_takes_what_is_left_however_little() -> None:
+    planned = shortened(WHOLE, NONE, NONE, SHOTS, Room(trials=10))
+    assert planned == {**NONE, "flat": 8, "blocks": 2}
+
+
 def test_a_night_whose_speed_stays_keeps_its_plan_to_the_end() -> None:
     """What was planned first is what comes out: no stage takes more when it is asked again after every trial."""
     now: dict[Stage, int] = {**NONE}

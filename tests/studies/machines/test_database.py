@@ -143,6 +143,16 @@ def test_a_worker_waits_for_a_server_that_is_down(
     assert PASSWORD not in " ".join(said)
 
 
+def test_a_worker_that_starts_while_the_server_is_down_waits_too(storage: Storage, database: DatabaseServer) -> None:
+    opened(storage)
+    database.stop()
+    threading.Timer(1.5, database.start).start()
+    started = time.monotonic()
+    with backend_of(storage).joined(nobody) as worker:
+        assert time.monotonic() - started > 1
+        assert worker.others() == frozenset()
+
+
 def test_a_command_that_looks_does_not_wait_for_long(
     storage: Storage, database: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +173,7 @@ def test_a_process_that_ends_waits_only_a_little(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(patience, "HURRIED_S", 0.3)
     allowance = patience.Allowance(3600)
     allowance.hurry()
+    started = time.monotonic()
     calls: list[int] = []
 
     def fails() -> None:
@@ -172,6 +183,7 @@ def test_a_process_that_ends_waits_only_a_little(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(OutageError):
         patience.Patience("a server", (OSError,), lambda _: True, allowance).call(fails)
     assert len(calls) > 1
+    assert time.monotonic() - started < 5
     with pytest.raises(OSError, match="gone"):
         patience.Patience("a server", (OSError,), lambda _: False, allowance).call(fails)
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.features import Features
 from scorers.panel.verdict import PairedDifference
-from search.history import Point
+from search.history import Point, TrialRecord
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night import proof, simplify
+from studies.night.baselines import baselines_of
 from studies.night.calibration import OFF, fit
 from studies.night.simplify import SimplifiedRecipe, allowed, simplified
 from studies.night.workshop import RenderResult, Workshop
@@ -76,7 +77,7 @@ def test_a_simpler_recipe_goes_first_only_if_it_wins_too(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, simple: float, won: bool
 ) -> None:
     spec, panel, middle = parts.spec, parts.workshop.panel, parts.spec.search.space.flat(0.5)
-    baselines = proof.baselines_of(spec.search, spec.rendering)
+    baselines = baselines_of(spec.search, spec.rendering)
     looks = {label: parts.workshop.make(one, spec.shots.proof).features for label, one in baselines.items()}
     looks |= {"pale": parts.look(spec.search.space.flat(0.0)), "best": parts.look(middle)}
     lead = panel.compare(looks["best"], looks["pale"])
@@ -142,7 +143,7 @@ def test_what_the_model_expects_to_lose_is_not_rendered(
 
 
 def test_a_baseline_without_pictures_is_named(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = proof.baselines_of(parts.spec.search, parts.spec.rendering)["FLAT_75"]
+    broken = baselines_of(parts.spec.search, parts.spec.rendering)["FLAT_75"]
     breaking(monkeypatch, parts.workshop, lambda candidate: candidate == broken)
     with pytest.raises(StudyError, match=r"small: proof of FLAT_75: the picture is not"):
         proof.prove(parts.spec, parts.workshop, parts.store, {}, QUIET)
@@ -155,7 +156,7 @@ def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_o
     )
     baselines = {
         label: Standing(label=label, recipe=one.recipe.text, value=0.0)
-        for label, one in proof.baselines_of(spec.search, spec.rendering).items()
+        for label, one in baselines_of(spec.search, spec.rendering).items()
     }
     points = {"best": spec.search.space.flat(0.5)}
     (line,) = proof._expectation_lines(spec.search, history, points, first, baselines)
@@ -164,3 +165,19 @@ def test_nothing_is_promised_against_a_recipe_that_the_bounds_exclude(finished_o
     copied.write_text(copied.read_text().replace("[space.self]", "[space.blocks]\nhigh = 0.7\n\n[space.self]"))
     narrow = read_study_file(copied)
     assert proof._expectation_lines(narrow.search, history, points, first, baselines) == ()
+
+
+def test_the_best_mix_of_the_line_is_a_baseline_where_it_is_no_usual_one(parts: Parts) -> None:
+    search, rendering = parts.spec.search, parts.spec.rendering
+    values = {0.0: -1.0, 0.25: 0.2, 0.5: 0.5, 0.4: 0.6, 1.0: 0.1}
+    line = [
+        TrialRecord(number=n, stage="flat", point=search.space.flat(ratio), value=value)
+        for n, (ratio, value) in enumerate(values.items())
+    ]
+    usual = list(baselines_of(search, rendering))
+    assert list(baselines_of(search, rendering, line)) == [*usual, "FLAT_40"]
+    assert baselines_of(search, rendering, line)["FLAT_40"].recipe == search.candidate(search.space.flat(0.4)).recipe
+    better = TrialRecord(number=9, stage="flat", point=search.space.flat(0.5), value=0.7)
+    assert list(baselines_of(search, rendering, [*line, better])) == usual
+    elsewhere = TrialRecord(number=9, stage="blocks", point=search.space.flat(0.45), value=0.9)
+    assert list(baselines_of(search, rendering, [*line, elsewhere])) == [*usual, "FLAT_40"]

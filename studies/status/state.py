@@ -1,0 +1,76 @@
+"""How a study stands, in one word: for its status and its pages, from whatever read its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from studies.store.note_keys import NOISE, PROVED, PROVING
+from studies.store.requests import is_asked
+
+StudyState = Literal[
+    "new", "calibrating", "searching", "paused", "stopping", "stopped", "proving", "unproved", "proved"
+]
+"""How a study stands.
+
+``new``: never run. ``calibrating``, ``searching``, ``paused``, ``stopping``, ``proving``: a night is at work.
+``stopped``: no night is at work, and trials are left. ``unproved``: none are left, and nothing is proved. ``proved``.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCounts:
+    """What the state of a study follows from; trials that were cut short are not counted."""
+
+    folder: Path
+    """Of the study."""
+    is_at_work: bool
+    """Whether a night is at work."""
+    has_begun: bool
+    """Whether anything is kept of it."""
+    notes: Mapping[str, Any]
+    """The notes of the study."""
+    trials: int
+    """Trials that were begun."""
+    running: int
+    """Those that have not ended."""
+    scored: int
+    """Those with a score."""
+    planned: int
+    """The most trials of the whole plan."""
+    proved: int | None
+    """Of how many trials with a score the outcome was made, 0 where that was not written; None without an outcome."""
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended."""
+        return self.trials - self.running
+
+    @property
+    def state(self) -> StudyState:
+        """How the study stands."""
+        if self.is_at_work:
+            return self._state_at_work()
+        if self.proved is not None and not 0 < self.proved < self.scored:
+            return "proved"
+        if not self.has_begun:
+            return "new"
+        return "stopped" if self.ended < self.planned else "unproved"
+
+    def _state_at_work(self) -> StudyState:
+        if is_asked(self.folder, "stop"):
+            return "stopping"
+        if is_asked(self.folder, "pause"):
+            return "paused"
+        if self.notes.get(NOISE) is None:
+            return "calibrating"
+        return "proving" if self._is_proving() else "searching"
+
+    def _is_proving(self) -> bool:
+        """Whether the night says that it proves: it does when no trial is left, which may be before the plan's last."""
+        begun, ended = self.notes.get(PROVING), self.notes.get(PROVED)
+        if begun is None or self.running or begun["trials"] != self.trials:
+            return False
+        return ended is None or ended["at"] < begun["at"]
