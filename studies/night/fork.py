@@ -33,7 +33,7 @@ from studies.night.calibration import CALIBRATION, OFF, calibrate
 from studies.night.differences import SHOT, changed_inputs, differing, panel_changes
 from studies.night.earlier_study import COPIED
 from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
-from studies.night.kept_trials import kept_trials
+from studies.night.kept_trials import OTHER_SHOTS, kept_trials
 from studies.night.proofs import keep_count
 from studies.night.rescore import judged_again, refuse_missing, what_is_needed
 from studies.night.workshop import Workshop
@@ -114,7 +114,9 @@ def _forked(
         _refuse_nothing_kept(new.storage, differences, f"pictures would be others ({', '.join(others)})")
     kept, left = kept_trials(old, new, store.study.get_trials(deepcopy=False))
     if not kept:
-        _refuse_nothing_kept(new.storage, differences, "; ".join(f"{reason}: {n}" for reason, n in left.items()))
+        why = "; ".join(f"{reason} ({counted(number, 'trial')})" for reason, number in left.items())
+        keep = "leave their prompts and seeds in and add others beside them, or" if OTHER_SHOTS in left else ""
+        _refuse_nothing_kept(new.storage, differences, why, keep)
     _take_renders(old.storage.folder, workshop.renders.folder)
     made = StudyStore(new.storage.folder, new.storage.name)
     if not any(name.startswith(SHOT) for name in names):
@@ -237,12 +239,12 @@ def _refuse_begun(old: Storage, new: Storage) -> None:
         raise StudyError(what, place=(new.folder,), remedy="give the new study another [study] name, or another folder")
 
 
-def _refuse_nothing_kept(storage: Storage, differences: Sequence[str], why: str) -> None:
+def _refuse_nothing_kept(storage: Storage, differences: Sequence[str], why: str, first: str = "") -> None:
     lines = "\n".join(differences)
     raise StudyError(
         f"no trial can be kept: {why}" + (f"\n{lines}" if lines else ""),
         place=(storage.file,),
-        remedy=f"recipe-search run {storage.file} begins it anew",
+        remedy=f"{first} recipe-search run {storage.file} begins it anew".lstrip(),
     )
 
 

@@ -1,4 +1,4 @@
-"""How fast a night goes, from the ends of its last trials."""
+"""How fast a night goes, from its last trials."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ from itertools import pairwise
 
 RECENT = 20
 """How many of the last trials the pace is taken from."""
-BREAK_S = 3600.0
-"""A longer time between the ends of two trials was a break between nights."""
+BREAK_S = 30.0
+"""A longer time between the end of one trial and the begin of the next was a pause, or a break between nights."""
 
 
-def seconds_per_trial(ends: Sequence[datetime]) -> float | None:
-    """Return the mean time between the ends of the last trials; None while two did not end without a break between."""
-    gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(sorted(ends)[-RECENT:])]
-    gaps = [gap for gap in gaps if gap < BREAK_S]
+def seconds_per_trial(trials: Sequence[tuple[datetime, datetime]]) -> float | None:
+    """Return the mean time between the ends of the last trials; None while two did not end without a break between.
+
+    Args:
+        trials: when each that ended began and ended.
+    """
+    last = sorted(trials, key=lambda trial: trial[1])[-RECENT:]
+    gaps = [
+        (later - earlier).total_seconds()
+        for (_, earlier), (begun, later) in pairwise(last)
+        if (begun - earlier).total_seconds() < BREAK_S
+    ]
     return sum(gaps) / len(gaps) if gaps and sum(gaps) > 0 else None

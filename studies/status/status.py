@@ -114,7 +114,7 @@ class StudyStatus:
     messages: tuple[LogLine, ...] = ()
     """The last lines of the log, the newest last."""
     asked: tuple[str, ...] = ()
-    """What is asked of the night: pause, stop."""
+    """What is asked of the night at work: pause, stop."""
     size_bytes: int = 0
     """Of its folder."""
     problems: tuple[str, ...] = ()
@@ -154,11 +154,16 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
     counting = [trial for trial in trials if trial.standing != "interrupted"]
     ended = [trial for trial in counting if trial.standing != "running"]
     scored = [trial for trial in ended if trial.score is not None]
-    ends = [end for trial in ended[-50:] if (end := moment(trial.ended)) is not None]
+    times = [
+        (begun, end)
+        for trial in ended[-50:]
+        if (begun := moment(trial.begun)) is not None and (end := moment(trial.ended)) is not None
+    ]
+    last_end = max((end for _, end in times), default=None)
     notes = scanned.notes if scanned else {}
     night: Mapping[str, Any] = notes.get(NIGHT) or {}
     stages = _stages(ended, _planned(place, night))
-    pace = seconds_per_trial(ends)
+    pace = seconds_per_trial(times)
     left = sum(max(0, night.get("planned", {}).get(one.stage, one.planned) - one.done) for one in stages)
     until = night.get("until") if living else None
     counts = StudyCounts(
@@ -182,9 +187,9 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
         best=max(scored, key=lambda trial: trial.score or 0.0, default=None),
         workers=tuple(_at(worker, trials) for worker in living),
         seconds_per_trial=pace,
-        last_end=max(ends, default=None),
-        done_at=datetime.fromtimestamp(max(ends).timestamp() + pace * left).astimezone()
-        if pace and ends and living and left
+        last_end=last_end,
+        done_at=datetime.fromtimestamp(last_end.timestamp() + pace * left).astimezone()
+        if pace and last_end and living and left
         else None,
         deadline=None if until is None else datetime.fromtimestamp(until, UTC).astimezone(),
         failures=tuple(
@@ -192,7 +197,7 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
             for trial in [one for one in reversed(ended) if one.standing == "failed"][:FAILURES]
         ),
         messages=last_lines(folder, MESSAGES) if messages else (),
-        asked=tuple(what for what in ("pause", "stop") if is_asked(folder, what)),
+        asked=tuple(what for what in ("pause", "stop") if living and is_asked(folder, what)),
         size_bytes=size_bytes,
         problems=tuple(problems),
     )
