@@ -38,7 +38,13 @@ class SearchState:
     """A search as far as it has come; made anew for every question."""
 
     def __init__(
-        self, space: Space, plan: SearchPlan, history: Sequence[TrialRecord], *, initial: int | None = None
+        self,
+        space: Space,
+        plan: SearchPlan,
+        history: Sequence[TrialRecord],
+        *,
+        initial: int | None = None,
+        lends: bool = True,
     ) -> None:
         """Keep the trials in order; raises `SearchError` when a point is not one of the space.
 
@@ -47,8 +53,10 @@ class SearchState:
             plan: of the search.
             history: all trials, in any order.
             initial: how many different recipes stage `flat` begins with; None: as many as the plan has.
+            lends: whether later stages lend trials to wide ones on a plateau; without, the plan's numbers hold.
         """
         self.space, self.plan, self.trials = space, plan, SearchTrials(space, plan, history)
+        self._lends = lends
         self._initial = plan.trials("flat") - plan.line if initial is None else initial
         self._starts: dict[Stage | None, dict[str, float]] = {}
         self._statuses: dict[Stage, StageStatus] = {}
@@ -61,7 +69,7 @@ class SearchState:
         if stage == "flat":
             return self._initial + (self.plan.line if axes_of(stage, self.space) else 0)
         axes = self.axes(stage) if stage == "refine" else axes_of(stage, self.space)
-        return self.plan.trials(stage) + self._more(stage) if axes or self._choices(stage) else 0
+        return self.plan.trials(stage) + self.more(stage) if axes or self._choices(stage) else 0
 
     # ------------------------------------------------------------------------------------------------------ plateau
 
@@ -98,9 +106,9 @@ class SearchState:
             return None
         return sum(one.stage == stage for one in self.trials.records[place + 1 :])
 
-    def _more(self, stage: Stage) -> int:
+    def more(self, stage: Stage) -> int:
         """Return how many trials more a stage gets on a plateau: wide ones for `groups`, which later stages give up."""
-        if stage not in WIDE or self.trials.noise_of_plateau is None or not self.plan.groups:
+        if not self._lends or stage not in WIDE or self.trials.noise_of_plateau is None or not self.plan.groups:
             return 0
         least = {one: self.plan.trials(one) // 2 for one in LENDING}
         most = min(self.wide_by_group, sum(least.values()))

@@ -54,6 +54,9 @@ class Suggester:
     plan: SearchPlan = field(default_factory=SearchPlan)
     seed: int = 0
     rotation: ShotRotation = field(default_factory=ShotRotation)
+    lends: bool = True
+    """Whether later stages lend trials to wide ones of `groups` on a plateau; not where the plan's numbers count them.
+    """
 
     def next(self, history: Sequence[TrialRecord]) -> Proposal | None:
         """Return what to try next, or None when the search is over.
@@ -108,6 +111,16 @@ class Suggester:
         """Return how many trials a stage gets at most in this space: none when all its knobs are frozen."""
         return self._state(()).planned(stage)
 
+    def planned(self, history: Sequence[TrialRecord]) -> dict[Stage, int]:
+        """Return how many trials each stage gets at most as the search stands: on a plateau stages lend some.
+
+        Args:
+            history: every trial of the study, in any order.
+        """
+        state = self._state(history)
+        planned: dict[Stage, int] = {stage: self.trials(stage) for stage in STAGES}
+        return {stage: count + state.more(stage) if count else 0 for stage, count in planned.items()}
+
     @property
     def total(self) -> int:
         """Most trials of the whole plan in this space; fewer when stages end early."""
@@ -118,7 +131,7 @@ class Suggester:
         return initial_design(self.space, self.plan, self.seed)
 
     def _state(self, history: Sequence[TrialRecord]) -> SearchState:
-        return SearchState(self.space, self.plan, history, initial=len(self._design))
+        return SearchState(self.space, self.plan, history, initial=len(self._design), lends=self.lends)
 
     def _initial(self, recipe: InitialRecipe) -> Proposal:
         return Proposal(stage="flat", point=recipe.point, label=recipe.label, slots=self.rotation.slots("flat"))

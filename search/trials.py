@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from statistics import stdev
@@ -75,16 +75,33 @@ class SearchTrials:
 
     def count_broken(self, stage: Stage, most: int) -> int:
         """Return how many of the first trials of a stage, `most` at most, were infeasible."""
-        of_stage = [trial for trial in self.records if trial.stage == stage]
-        return sum(trial.infeasible for trial in of_stage[:most])
+        return sum(self.records[n].infeasible for n in self._of_stage.get(stage, [])[:most])
 
     def is_tried(self, point: Point, slots: Slots) -> bool:
         """Whether some trial, ended or not, has the same recipe on the same shots."""
-        return (self.space.mark(point), slots) in self._tried
+        mark = self.space.mark(point)
+        if (hash(mark), slots) not in self._tried:
+            return False
+        trials = zip(self._known, self.records, strict=True)
+        return any(known.mark == mark and one.slots == slots for known, one in trials)
 
     @cached_property
-    def _tried(self) -> frozenset[tuple[tuple[float, ...], Slots]]:
-        return frozenset((known.mark, one.slots) for known, one in zip(self._known, self.records, strict=True))
+    def _tried(self) -> frozenset[tuple[int, Slots]]:
+        """The hashes of the marks of all trials, with their shots; what is not among them was not tried."""
+        return frozenset((known.mark_hash, one.slots) for known, one in zip(self._known, self.records, strict=True))
+
+    @cached_property
+    def _of_stage(self) -> Mapping[str, list[int]]:
+        """The places of the trials of every stage, in order."""
+        places = dict[str, list[int]]()
+        for n, one in enumerate(self.records):
+            places.setdefault(one.stage, []).append(n)
+        return places
+
+    @cached_property
+    def _says_something(self) -> list[bool]:
+        """Whether each trial has a value, or broken pictures."""
+        return [one.value is not None or one.infeasible for one in self.records]
 
     @cached_property
     def flat_mixes(self) -> list[TrialRecord]:
@@ -186,14 +203,10 @@ class SearchTrials:
         return self._seen[last, most]
 
     def _places_of(self, last: Stage, most: int) -> list[int]:
-        place, counted, places = STAGES.index(last), 0, list[int]()
-        for n, (trial, stage) in enumerate(zip(self.records, self._stages, strict=True)):
-            is_last = trial.stage == last
-            counted += is_last
-            within = stage <= place and not (is_last and counted > most)
-            if within and (trial.value is not None or trial.infeasible):
-                places.append(n)
-        return places
+        own, place = self._of_stage.get(last, [])[:most], STAGES.index(last)
+        before = [name for name in self._of_stage if name != last and _PLACES.get(name, len(STAGES) - 1) <= place]
+        places = sorted([*own, *(n for name in before for n in self._of_stage[name])])
+        return [n for n in places if self._says_something[n]]
 
     def _valued(self, seen: list[int]) -> list[int]:
         """Return those of some places whose trials have a value."""
@@ -277,12 +290,8 @@ class SearchTrials:
         """
         if (stage, most) in self._moved_before:
             return self._moved_before[stage, most]
-        before, own = SINGLE[: SINGLE.index(stage)], 0
-        places = list[int]()
-        for n, one in enumerate(self.records):
-            own += one.stage == stage
-            if one.stage in before or (one.stage == stage and own <= most):
-                places.append(n)
+        before = [n for name in SINGLE[: SINGLE.index(stage)] for n in self._of_stage.get(name, [])]
+        places = sorted([*before, *self._of_stage.get(stage, [])[:most]])
         self._moved_before[stage, most] = self._moved_in(places)
         return self._moved_before[stage, most]
 

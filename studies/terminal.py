@@ -70,12 +70,23 @@ class VisibleStream:
 @contextmanager
 def visible_output() -> Generator[None]:
     """Let all that is written meanwhile, by whatever means, be text alone."""
+    _open_closed_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast("TextIO", VisibleStream(stream)) for stream in before)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def _open_closed_streams() -> None:
+    """Let nothing be read and written where whoever started this process closed a standard stream (`>&-`).
+
+    Else the next file that is opened, such as a journal, would have its number, and get what libraries print.
+    """
+    for name, how in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # a file takes the lowest number that is free
+            setattr(sys, name, open(os.devnull, how, encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
 
 
 class _PlainConsole(Console):

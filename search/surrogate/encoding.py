@@ -64,6 +64,8 @@ class KnownPoint:
     row: EncodedPoint
     mark: tuple[float, ...]
     """As `Space.mark` returns it."""
+    mark_hash: int
+    """Its hash, which tuples work out anew each time."""
     is_flat: bool
     """Whether it is a FLAT mix."""
 
@@ -92,7 +94,8 @@ class KnownPoints:
     def _add(self, key: tuple[tuple[str, ...], tuple[float, ...]], given: Point) -> KnownPoint:
         point = self._space.checked(given)
         row, mark = self._encoding.row(point), self._space.mark(point)
-        known = KnownPoint(point=point, row=row, mark=mark, is_flat=self._space.is_flat(point))
+        flat = self._space.is_flat(point)
+        known = KnownPoint(point=point, row=row, mark=mark, mark_hash=hash(mark), is_flat=flat)
         return self._kept.setdefault(key, known)
 
 

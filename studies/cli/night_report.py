@@ -37,7 +37,9 @@ def refuse_without_web(study: Path) -> None:
 
 
 @contextmanager
-def report_at_the_end(storage: Storage, typed_path: str, say: Callable[[str], None]) -> Generator[None]:
+def report_at_the_end(
+    storage: Storage, typed_path: str, say: Callable[[str], None], *, has_changed: bool = False
+) -> Generator[None]:
     """Write the report when a night ends, however it ends, if it changed the study and no other worker goes on.
 
     What ends the night is raised on; a report that cannot be written is a warning.
@@ -46,8 +48,9 @@ def report_at_the_end(storage: Storage, typed_path: str, say: Callable[[str], No
         storage: of the study.
         typed_path: the study as it was typed, for the command that writes the report.
         say: takes a line for people.
+        has_changed: whether an earlier process of the same night may have changed the study.
     """
-    before = _signature(storage)
+    before = () if has_changed else _signature(storage)
     try:
         yield
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -73,6 +74,9 @@ def _known_device(context: click.Context, parameter: click.Parameter, name: str 
     "--checked", is_flag=True, hidden=True, help="One of several workers; the check was done by the first command."
 )
 @click.option(
+    "--begun-again", is_flag=True, hidden=True, help="In the place of a process that hung; the check was done by that."
+)
+@click.option(
     "--sharing",
     type=click.IntRange(min=1),
     nargs=2,
@@ -104,6 +108,7 @@ def run(
     trials: int | None,
     pictures: int | None,
     checked: bool,
+    begun_again: bool,
     sharing: tuple[int, int],
     mend: bool,
     log_level: LogLevel,
@@ -133,22 +138,24 @@ def run(
     from studies.status.night_log import night_logged
     from studies.status.notice import told_of_the_end
 
-    flags = ["--checked", "--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
+    flags = ["--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
     options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]
     # One of several leaves the report, and telling of the end, to the command that began them all.
-    report = nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log)
-    notice = None if checked else allowed_notice(spec, trust=trust)
+    report = (
+        nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log, has_changed=begun_again)
+    )
+    notice = None if checked else allowed_notice(spec, trust=trust, may_ask=not begun_again)
     told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
     with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
-        if not checked:
+        if not checked and not begun_again:
             refuse_unready(spec, console, workers=workers or 1)
         if workers is None:
-            again = begin_again(spec, sharing, options)
+            again = begin_again(spec, sharing, ["--checked" if checked else "--begun-again", *options])
             search_study(spec, str(study), console, proof=not no_proof, limits=limits, begin_again=again)
             return
         from studies.night.team import run_team
 
-        if not run_team(spec.storage.file, spec.rendering.device, workers, options, _say):
+        if not run_team(spec.storage.file, spec.rendering.device, workers, ["--checked", *options], _say):
             raise click.exceptions.Exit(1)
 
 
@@ -157,6 +164,8 @@ def _limits(until: str | None, hours: float | None, trials: int | None, pictures
 
     if until is not None and hours is not None:
         raise click.UsageError("give --until or --hours, not both")
+    if hours is not None and math.isnan(hours):  # which click takes for a number within any range
+        raise click.BadParameter("nan is no number of hours", param_hint="--hours")
     now = time.time()
     end = moment_of(until, now) if until is not None else None if hours is None else now + 3600 * hours
     return NightLimits(until=end, trials=trials, pictures=pictures)

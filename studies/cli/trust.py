@@ -46,10 +46,15 @@ def allowed(spec: StudySpec, *, trust: bool) -> StudySpec:
     return replace(spec, scoring=replace(spec.scoring, trusted=every))
 
 
-def allowed_notice(spec: StudySpec, *, trust: bool) -> Notice | None:
+def allowed_notice(spec: StudySpec, *, trust: bool, may_ask: bool = True) -> Notice | None:
     """The command that is told of the night's end, where there is one and it may run; asks where nobody allowed it yet.
 
     Where it may not, that is said, and the night goes on without it.
+
+    Args:
+        spec: a study whose file was read.
+        trust: whether all that it names are allowed.
+        may_ask: whether somebody may be there to answer, as at the beginning of a night.
     """
     if not spec.notify:
         return None
@@ -64,7 +69,7 @@ def allowed_notice(spec: StudySpec, *, trust: bool) -> Notice | None:
     if not trust:
         words = " ".join(spec.notify)
         click.echo(f"{notice.file} names a command to run when the night ends, with all your rights: {words}", err=True)
-        if not (sys.stdin.isatty() and click.confirm("Do you trust it?", default=False, err=True)):
+        if not (may_ask and sys.stdin.isatty() and click.confirm("Do you trust it?", default=False, err=True)):
             click.echo("warning: it will not be run; to allow it, run the command again with --trust", err=True)
             return None
     _keep([program])

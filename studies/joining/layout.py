@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +15,7 @@ from typing import cast
 import tomlkit
 from tomlkit.items import AbstractTable
 
-from engine.errors import Problem
+from engine.errors import Problem, first_line
 from engine.files import replaced, write_text
 from studies.errors import StudyError
 from studies.inputs.hashes import hashes_of
@@ -50,11 +52,25 @@ def lay_out(url: str, name: str, folder: Path, models: Sequence[Path], artifacts
     store, artifacts = _opened(storage, artifacts)
     storage = replace(storage, artifacts=artifacts)
     archive = storage.folder / ARCHIVE
+    try:
+        storage.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"cannot be made ({error.strerror})", place=(storage.folder,), remedy="name another one with --folder"
+        ) from error
     if not store.backend.files.bring(archive, newest=True):
         raise StudyError(f"the inputs of this study are not in {artifacts}", remedy="run it once where it was begun")
-    with zipfile.ZipFile(archive) as file:
-        _unpack(file, folder)
-    _link_all(read_wanted((folder / WANTED).read_text(encoding="utf-8")), folder, models)
+    try:
+        with zipfile.ZipFile(archive) as file:
+            _unpack(file, folder)
+        wanted = read_wanted((folder / WANTED).read_text(encoding="utf-8"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, FileNotFoundError) as error:
+        raise StudyError(
+            f"is damaged in {artifacts} ({first_line(error)})",
+            place=(archive,),
+            remedy="change the study file where it was begun, if only a comment, and run it: that publishes it anew",
+        ) from error
+    _link_all(wanted, folder, models)
     if copy := store.noted(COPIED):
         write_text(storage.folder / COPY, copy)
     _write_study_file(storage)
@@ -83,7 +99,8 @@ def _unpack(file: zipfile.ZipFile, folder: Path) -> None:
     """Unpack an archive; names that lead out of the folder are none of ours."""
     for name in file.namelist():
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        is_special = sys.platform == "win32" and ("\\" in name or ":" in name)  # elsewhere names may hold both
+        if path.is_absolute() or ".." in path.parts or is_special:
             raise StudyError(f"holds the path {name!r}", place=(file.filename or ARCHIVE,), remedy="do not use it")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ class NightAccount:
     planned: Mapping[Stage, int] = field(default_factory=dict[Stage, int])
     """Trials that each stage is to have when the night ends, those of earlier nights among them."""
     whole: Mapping[Stage, int] = field(default_factory=dict[Stage, int])
-    """The same of the study's whole plan."""
+    """The same of the study's whole plan, with what stages lend each other on a plateau."""
     shots: int = 0
     """Pictures of a trial, on the average of those that are planned."""
     trial_seconds: float | None = None
@@ -64,10 +64,10 @@ class NightAccount:
         return any(self.planned.get(stage, 0) < count for stage, count in self.whole.items())
 
     def differs_from(self, other: Self) -> bool:
-        """Whether the plan changed since another account by more than two trials of a stage, or the time by 20 %."""
+        """Whether the plan changed since another account, tonight's by more than two trials, or the time by 20 %."""
         trials = any(abs(self.planned[stage] - other.planned.get(stage, 0)) > 2 for stage in self.planned)
         now, then = self.trial_seconds or 0.0, other.trial_seconds or 0.0
-        return trials or abs(now - then) > 0.2 * then
+        return trials or self.whole != other.whole or abs(now - then) > 0.2 * then
 
     def sentence(self, left: int, now: float) -> str:
         """Return what fits, for people.

@@ -20,7 +20,7 @@ class NightCounts:
     """Trials and pictures of a study, and of one of its nights."""
 
     whole: Mapping[Stage, int]
-    """Trials of the whole plan, by stage."""
+    """Trials of the whole plan, by stage; those that a plateau lends are counted where they are made."""
     before: Mapping[Stage, int]
     """Trials that there were when the plan was shared out: at the night's beginning, or later."""
     now: Mapping[Stage, int]
@@ -49,10 +49,10 @@ class NightCounts:
             over: stages that get no more trials.
         """
         history = store.history()
-        now = _by_stage(history)
+        now, planned = _by_stage(history), suggester.planned(history)
         drawn = sum(pictures_of(trial, every)[1] for trial in store.trials()[first:])
         return cls(
-            whole={stage: now[stage] if stage in over else suggester.trials(stage) for stage in STAGES},
+            whole={stage: now[stage] if stage in over else planned[stage] for stage in STAGES},
             before=_by_stage(history[:shared]),
             now=now,
             shots={stage: len(suggester.rotation.slots(stage)) or every for stage in STAGES},

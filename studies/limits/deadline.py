@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from math import inf
 
 from studies.errors import StudyError
 
+LONGEST_S = 366 * 24 * 3600.0
+"""Seconds after which no night ends; a year."""
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
@@ -76,10 +79,15 @@ def _moment_of_date(text: str, now: float, zone: tzinfo | None) -> float:
         raise StudyError(
             f'"{text}" is neither a time of day nor a date with a time', remedy='write "07:00" or "2026-11-30T07:00"'
         )
-    moments = [date.timestamp()] if date.tzinfo else list(_moments(date, zone))
+    try:
+        moments = [date.timestamp()] if date.tzinfo else list(_moments(date, zone))
+    except (ValueError, OverflowError):  # the first and the last year that a date can have
+        moments = [inf if date.year > 1 else 0.0]
     later = [moment for moment in moments if moment > now]
     if not later:
         raise StudyError(f'"{text}" is over: it is {_local(now, zone):%Y-%m-%d %H:%M} now', remedy="name a later time")
+    if later[0] > now + LONGEST_S:
+        raise StudyError(f'"{text}" is more than a year away', remedy="name an earlier time, or leave it out")
     return later[0]
 
 

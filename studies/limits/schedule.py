@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Self
 
-from search.plan import STAGES, SearchPlan, Stage
+from search.plan import STAGES, Stage
 from search.suggester import Suggester
 from studies.limits.account import NightAccount, account_of
 from studies.limits.counts import NightCounts
@@ -142,16 +142,17 @@ class NightSchedule:
             other_pictures=self.other_pictures,
         )
 
-    def plan(self, suggester: Suggester, counts: NightCounts) -> SearchPlan:
-        """Return the night's plan: the study's, which the suggester has, with fewer trials where it does not fit."""
-        plan, planned, fewer = suggester.plan, self._planned(counts), dict[str, int]()
-        for stage in STAGES:
-            short = counts.whole[stage] - planned[stage]
-            if short > 0 and stage == "flat":
-                fewer["line"] = max(plan.line - short, 0)
-            elif short > 0:
-                fewer[_FIELDS.get(stage, stage)] = max(plan.trials(stage) - short, 0)
-        return replace(plan, **fewer)
+    def tonight(self, suggester: Suggester, counts: NightCounts) -> Suggester:
+        """Return a suggester with the night's plan: the study's, with fewer trials where it does not fit.
+
+        The numbers of a plan that does not fit are those that the stages get: what they lend each other is in them.
+        """
+        plan, planned = suggester.plan, self._planned(counts)
+        if all(planned[stage] >= counts.whole[stage] for stage in STAGES):
+            return suggester
+        fewer = {_FIELDS.get(stage, stage): planned[stage] for stage in STAGES[1:] if counts.whole[stage]}
+        fewer["line"] = max(plan.line - max(counts.whole["flat"] - planned["flat"], 0), 0)
+        return replace(suggester, plan=replace(plan, **fewer), lends=False)
 
     def fits_one_more(self, counts: NightCounts) -> bool:
         """Return whether one more trial fits, and the proof after it."""
@@ -164,7 +165,8 @@ class NightSchedule:
         """Return whether even a small proof, of one finalist, would take nearly all the time, or all the pictures."""
         pictures = self.needs.baselines + self.needs.shots
         in_time = self.pace.proof_seconds(pictures) <= MOST_OF_NIGHT * self.left_s
-        return not in_time or pictures > MOST_OF_NIGHT * (inf if self.limits.pictures is None else self.limits.pictures)
+        most = inf if self.limits.pictures is None else self.limits.pictures
+        return not in_time or pictures > min(MOST_OF_NIGHT * most, most - self.other_pictures)
 
     def learn_proof(self, pictures: int, seconds: Sequence[float]) -> None:
         """Take note of pictures of models and FLAT mixes, which the proof needs no more.
@@ -182,11 +184,11 @@ class NightSchedule:
         needs, each = self.needs, self.pace.proof_seconds(self.needs.shots)
         left = self.left_s - self.pace.proof_seconds(needs.baselines)
         recipes = floor(left / each + 0.25) if each and left < inf else 10**6
-        finalists = max(0, min(needs.finalists, recipes))
-        simpler = min(needs.simpler, recipes - finalists)
         if self.limits.pictures is not None:
-            simpler = min(simpler, floor(self._pictures_left(counts) / max(needs.shots, 1)))
-        return finalists, max(0, simpler)
+            pictures = self._pictures_left(counts) + needs.compared - needs.baselines
+            recipes = min(recipes, floor(pictures / max(needs.shots, 1)))
+        finalists = max(0, min(needs.finalists, recipes))
+        return finalists, max(0, min(needs.simpler, recipes - finalists))
 
     def has_time_for_a_recipe(self) -> bool:
         """Return whether one more recipe of the proof fits."""
@@ -201,7 +203,8 @@ class NightSchedule:
         each = self.pace.trial_seconds(1) / self.workers
         in_time = self.spare_s / each if each else inf
         in_pictures = self._pictures_left(counts) / self.pace.drawn_share
-        return Room(trials=trials, pictures=max(0.0, min(in_time, in_pictures)) + counts.spared)
+        left = min(in_time, in_pictures)  # below 0 not even a trial whose pictures are drawn is begun
+        return Room(trials=trials, pictures=left + counts.spared if left >= 0 else 0.0)
 
     def _pictures_left(self, counts: NightCounts) -> float:
         """How many pictures trials may still draw."""

@@ -146,21 +146,19 @@ class TrialLoop:
 
     def _shortened(self, claims: Claims, bar: Meter) -> Claims | None:
         """The claims by the plan of tonight as it fits now; None where no trial fits any more."""
-        if not self.schedule.limits.is_limited:
-            return claims
-        self.schedule.workers = 1 + len(self.worker.others())
+        is_limited = self.schedule.limits.is_limited
+        if is_limited:
+            self.schedule.workers = 1 + len(self.worker.others())
         counts = self.schedule.counts(self.suggester, self.store)
-        if not self.schedule.fits_one_more(counts):
+        if is_limited and not self.schedule.fits_one_more(counts):
             return None
         account = self.schedule.account(counts)
         if self._account is None or account.differs_from(self._account):
             self._account = account
             keep_account(self.store, account)
             bar.expect(sum(account.planned.values()))
-        plan = self.schedule.plan(self.suggester, counts)
-        return (
-            claims if plan == claims.suggester.plan else replace(claims, suggester=replace(self.suggester, plan=plan))
-        )
+        tonight, now = self.schedule.tonight(self.suggester, counts), claims.suggester
+        return claims if (tonight.plan, tonight.lends) == (now.plan, now.lends) else replace(claims, suggester=tonight)
 
     def _trial(self, claim: Claim, bar: Meter) -> str:
         """Run one trial to its verdict; returns why it failed, or ""."""

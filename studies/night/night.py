@@ -171,7 +171,8 @@ class Night:
         """Begin the night, or join one that other workers began."""
         others = worker.others()
         if not others:
-            withdraw(self.spec.storage.folder, "pause", "stop")  # of an earlier night
+            # Those of an earlier night; since this worker joined, requests are meant for it.
+            withdraw(self.spec.storage.folder, "pause", "stop", made_before=worker.since)
         if left_behind := store.reap(others):
             log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         every = len(self.spec.shots.trials)
@@ -207,7 +208,7 @@ class Night:
         if self._limits.is_limited and self._proof:
             if schedule.leaves_no_proof():
                 schedule.needs, self._proof = ProofNeeds(), False
-                self._say("there is no time for a proof in this night: it makes trials only, and a later one proves")
+                self._say("there is no room for a proof in this night: it makes trials only, and a later one proves")
             elif self._limits.until is not None:
                 with keeper.working("the proof"):
                     draw_baselines(spec, workshop, schedule, store.backend, self.console)
@@ -236,6 +237,9 @@ class Night:
             _raise_busy()
         search = self.spec.search
         if self._limits.is_limited:
+            if not trials:
+                self._say("no trial fitted into this night, so there is nothing to prove; a later night goes on")
+                return None
             counts = schedule.counts(suggester_of(search, self.spec.shots, store), store)
             finalists, simplify = schedule.proof_size(counts)
             if not finalists:

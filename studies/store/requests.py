@@ -7,6 +7,7 @@ begins takes what was asked of an earlier one away.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,16 @@ def is_asked(folder: Path, what: NightRequest) -> bool:
     return (folder / _FILES[what]).exists()
 
 
-def withdraw(folder: Path, *which: NightRequest) -> None:
-    """Take requests back; those that nobody made stay unmade."""
+def withdraw(folder: Path, *which: NightRequest, made_before: float | None = None) -> None:
+    """Take requests back; those that nobody made stay unmade.
+
+    Args:
+        folder: of the study.
+        which: requests.
+        made_before: only those that were made before this moment, in seconds since 1970; None: all.
+    """
     for one in which:
-        (folder / _FILES[one]).unlink(missing_ok=True)
+        file = folder / _FILES[one]
+        with suppress(FileNotFoundError):
+            if made_before is None or file.stat().st_mtime < made_before:
+                file.unlink()

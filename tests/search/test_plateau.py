@@ -66,7 +66,12 @@ def test_near_trials_begin_where_something_stands_out_and_the_plan_keeps_its_len
     assert centre.centre == PointEncoding.of(SPACE).row(history[place].point)
     groups = [one.point for one in history if one.stage == "groups"]
     assert len(groups) == 10 + groups.index(history[place].point) + 1
-    assert sum(state.planned(stage) for stage in STAGES) == suggester.total
+    planned = {stage: state.planned(stage) for stage in STAGES}
+    assert planned == suggester.planned(history)
+    assert sum(planned.values()) == suggester.total
+    held = replace(suggester, lends=False)
+    assert held.planned(history) == {stage: suggester.trials(stage) for stage in STAGES}
+    assert [one.is_open for one in held.statuses(history[:22])][1] is False, "ten trials of groups were made"
     near = history[place + 1 : place + 5]
     assert all(max(abs(one.point[name] - history[place].point[name]) for name in HIDDEN) < 0.5 for one in near)
 

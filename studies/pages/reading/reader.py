@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.plan import STAGES
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import SURROUNDINGS
 from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
@@ -134,12 +133,13 @@ class StudyReader:
 
     def _made(self, spec: StudySpec, workers: frozenset[str]) -> Snapshot:
         results, store, suggester = StudyResults.read(spec.storage), self._opened(spec.storage), spec.search.suggester()
+        history = tuple(store.history()) if store else ()
         snapshot = Snapshot(
             spec=spec,
             state="new",
             trials=shown_trials(store) if store else (),
-            history=tuple(store.history()) if store else (),
-            planned={stage: suggester.trials(stage) for stage in STAGES},
+            history=history,
+            planned=suggester.planned(history),
             workers=tuple(sorted(workers)),
             notes={key: store.noted(key) for key in NOTES} if store else {},
             rescored=store.rescored if store else 0,

@@ -126,3 +126,11 @@ def test_letters_that_the_output_lacks_are_escaped(copied: Path, encoding: str) 
     )
     assert shown.returncode == 0, shown.stderr
     assert rb"\u65e5\u672c\u8a9e" in shown.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX closes streams")
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_closed_streams_are_no_fault(closed: str, tmp_path: Path) -> None:
+    command = ["sh", "-c", f'exec "$0" -m studies.cli.main status "$1" --json {closed}', sys.executable, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.PIPE, check=False)
+    assert done.returncode == 0, done.stderr

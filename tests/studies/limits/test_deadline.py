@@ -84,3 +84,15 @@ def test_times_are_those_of_this_machine() -> None:
     assert moment_of("02:30", at("2026-03-07T23:00-05:00")) == at("2026-03-08T03:30-04:00")
     assert moment_text(at("2026-03-08T07:00-04:00"), at("2026-03-07T23:00-05:00")) == "07:00"
     assert moment_text(at("2026-03-10T07:00-04:00"), at("2026-03-07T23:00-05:00")) == "2026-03-10 07:00"
+
+
+@pytest.mark.parametrize("text", ["9999-12-31T23:59", "9999-12-31T23:59-12:00", "9999-12-31T23:59+01:00"])
+def test_a_date_that_is_far_away_is_refused(text: str) -> None:
+    with pytest.raises(StudyError, match="is more than a year away"):
+        moment_of(text, at("2026-11-29T23:00+01:00"))
+
+
+def test_the_first_year_of_the_calendar_is_over() -> None:
+    for text in ("0001-01-01T00:00", "0001-01-01T00:00+14:00"):
+        with pytest.raises(StudyError, match="is over"):
+            moment_of(text, at("2026-11-29T23:00+01:00"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -40,6 +41,23 @@ Engine.render = render
 def again():
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 Night(read_study_file(file), Console(), proof=False, begin_again=again).run()
+"""
+
+COMMAND = """
+import sys, time
+from engine.engine import Engine
+from studies.cli.main import main
+
+render, calls = Engine.render, []
+
+def hang_once(engine, shots):
+    calls.append(shots)
+    if len(calls) == 12:  # of a trial
+        time.sleep(3600)
+    return render(engine, shots)
+
+Engine.render = hang_once
+main(sys.argv[1:])
 """
 
 
@@ -137,3 +155,23 @@ def test_a_night_whose_device_hangs_begins_again_and_tries_the_candidate_anew(tm
     assert "in render" in stacks.read_text()
     assert reason in " ".join(done.stdout.split())
     assert json.dumps(store.in_work()) == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot put another one in its place there")
+def test_the_end_of_a_night_that_began_again_has_a_report_and_is_told(tmp_path: Path) -> None:
+    file = write_small_study(tmp_path, groups=0)
+    tell = json.dumps([sys.executable, "-c", "import sys; open('told.json', 'w').write(sys.stdin.read())"])
+    text = file.read_text().replace("[study]", f"[study]\nnotify = {tell}") + "\n[device]\nhung_after = 0.2\n"
+    for stage in ("blocks", "self", "adjust", "refine"):
+        text = text.replace(f"{stage} = 2", f"{stage} = 0")
+    file.write_text(text)
+    command = [sys.executable, "-c", COMMAND, "run", str(file), "--no-proof", "--trust"]
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "runs/small"
+    assert "beginning again in a new process" in done.stdout
+    assert len(StudyStore(folder, "small").trials()) == 12
+    assert f"report: {folder / 'report.html'}" in done.stdout
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert (told["result"], told["trials"]["done"]) == ("finished", 12)

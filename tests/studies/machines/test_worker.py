@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner
 
 from studies.cli.main import main
+from studies.joining.published import archive_in
 from studies.store.opening import open_store
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -139,3 +140,26 @@ def test_an_unknown_study_and_a_wrong_address_are_errors(database_once: Database
     done = joined(database_once.url().replace("me@", "me:secret@"), "nothing", tmp_path, ["--models", str(models)])
     assert done.returncode == 2
     assert "secret" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(
+    begun: StudySpec, database_once: DatabaseServer, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    given = ["--models", str(tmp_path), "--folder", str(tmp_path / "file" / "study")]
+    done = joined(database_once.url(), begun.storage.name, tmp_path, given)
+    assert done.returncode == 1
+    assert "cannot be made (Not a directory); name another one with --folder" in done.stderr
+
+
+def test_inputs_that_are_damaged_in_the_artifacts_are_an_error(
+    begun: StudySpec, database_once: DatabaseServer, tmp_path: Path
+) -> None:
+    archive = archive_in(begun.storage.folder)
+    archive.write_bytes(archive.read_bytes()[:-30])
+    store = open_store(begun.storage)
+    store.backend.files.share(archive)
+    done = joined(database_once.url(), begun.storage.name, tmp_path, ["--models", str(tmp_path)])
+    assert done.returncode == 1
+    assert "is damaged in s3://recipes/" in done.stderr
+    assert "Traceback" not in done.stderr
