@@ -23,6 +23,8 @@ TrialState = Literal["running", "scored", "broken", "failed", "interrupted"]
 _OPERATION = slice(11, 13)
 """Where a line has the number of its operation, with the comma after it."""
 _CREATE_STUDY, _DELETE_STUDY, _NOTE, _CREATE_TRIAL, _END, _ATTRIBUTE = b"0,", b"1,", b"2,", b"4,", b"6,", b"8,"
+_PASSED_OVER = frozenset((b"3,", b"5,", b"7,", b"9,", b"10"))
+"""Operations of which nothing is read: Optuna's own attributes, single parameters, values on the way, discards."""
 _ATTRIBUTES = ("stage", "slots", "worker", "reason", "seconds", "standard_error", "stopped")
 """Names of the attributes of a trial that are read."""
 _READ = tuple(f'"{name}"'.encode() for name in _ATTRIBUTES)
@@ -143,10 +145,11 @@ class JournalScan:
             start = line.find(_KEY)
             if start >= 0 and not line.startswith(_READ, start + len(_KEY)):
                 return
-        elif operation not in (_CREATE_STUDY, _DELETE_STUDY, _NOTE, _CREATE_TRIAL, _END):
+        elif operation in _PASSED_OVER:
             return
         try:
-            self._apply(operation, json.loads(_without_distributions(line) if operation == _CREATE_TRIAL else line))
+            record = json.loads(_without_distributions(line) if operation == _CREATE_TRIAL else line)
+            self._apply(b"%d," % record["op_code"], record)  # which a line with other spaces has elsewhere
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
             self.damaged += 1
 
@@ -166,25 +169,29 @@ class JournalScan:
             trial.state = int(record["state"])
             trial.score = record["values"][0] if record.get("values") and trial.state == _COMPLETE else None
             trial.ended = str(record.get("datetime_complete", ""))
-        else:
-            self._trials[record["trial_id"]].attributes.update(record["user_attr"])
+        elif operation == _ATTRIBUTE:
+            self._trials[record["trial_id"]].attributes.update(_attributes(record["user_attr"]))
 
     def _create_trial(self, record: Mapping[str, Any]) -> None:
         study = self._studies[record["study_id"]]
         state, values = int(record.get("state", 0)), record.get("values")
         value = values[0] if values else record.get("value")
-        attributes = {key: value for key, value in record.get("user_attrs", {}).items() if key in _ATTRIBUTES}
         trial = TrialFacts(
             number=0 if study is None else len(study.trials),
             state=state,
             score=value if state == _COMPLETE else None,
             begun=str(record.get("datetime_start") or ""),
             ended=str(record.get("datetime_complete") or ""),
-            attributes=attributes,
+            attributes=_attributes(record.get("user_attrs", {})),
         )
         self._trials.append(trial)
         if study is not None:
             study.trials.append(trial)
+
+
+def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a trial's attributes that are read."""
+    return {key: value for key, value in record.items() if key in _ATTRIBUTES}
 
 
 def _without_distributions(line: bytes) -> bytes:

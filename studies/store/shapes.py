@@ -126,7 +126,7 @@ def _misfit_in_names(value: object, shape: Mapping[Any, Any]) -> Place | None:
 
 
 def _misfit_in_values(entries: Mapping[str, object], shape: Shape) -> Place | None:
-    if shape in (float, str) and _are_all(entries.values(), shape):
+    if (shape is float or shape is str) and _are_all(entries.values(), shape):
         return None
     for name, value in entries.items():
         if (place := misfit(value, shape)) is not None:
@@ -134,7 +134,7 @@ def _misfit_in_values(entries: Mapping[str, object], shape: Shape) -> Place | No
     return None
 
 
-def _are_all(values: Collection[object], shape: Shape) -> bool:
+def _are_all(values: Collection[object], shape: type) -> bool:
     """Whether all values are numbers with a point, or all are texts: told at once, since a journal has many of them."""
     if set(map(type, values)) != {shape}:
         return False

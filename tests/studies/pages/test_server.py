@@ -55,6 +55,13 @@ def test_the_printed_address_opens_the_pages(copied: Path) -> None:
         assert asked(server, "/s/small")[0] == 200
 
 
+def test_of_several_studies_only_what_the_list_shows_is_read_ahead(copied: Path, gallery: Path) -> None:
+    with served(copied, gallery) as server:
+        readers = server.library.studies().values()
+        assert all(reader.glance().ended for reader in readers)
+        assert [reader._snapshot for reader in readers] == [None, None]
+
+
 def test_a_port_in_use_is_named(copied: Path) -> None:
     with served(copied) as server, pytest.raises(StudyError, match=f"--port {server.port}: is in use"):
         PageServer(Library([copied]), port=server.port)

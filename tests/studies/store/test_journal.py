@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from optuna.trial import Trial
 from search.suggester import Proposal
 from studies.errors import StudyError
 from studies.store.journal import cut_torn_record, repair
+from studies.store.journal_records import read_journal, sound_records
 from studies.store.storage import StudyStore
 
 DISTRIBUTIONS = {"IN00": FloatDistribution(0, 1), "OUT11": FloatDistribution(0, 1)}
@@ -112,6 +114,25 @@ def test_one_damaged_line_loses_one_trial_at_most_and_all_others_keep_their_numb
     assert f"{len(kept)} finished trials kept, {5 - len(kept)} trial" in report
     finish(StudyStore(tmp_path, "one"), 9.0)
     assert values(tmp_path)[-1] == (5, 9.0)
+
+
+def mutated(journal: bytes, draw: random.Random) -> bytes:
+    """A journal with some bytes lost, repeated, zeroed or replaced."""
+    place, other, length = draw.randrange(len(journal)), draw.randrange(len(journal)), draw.choice((1, 2, 30, 400))
+    middle = (b"", journal[other : other + length], bytes(length), draw.choice((b"3", b'"', b"}", b"\n", b"null")))
+    return journal[:place] + draw.choice(middle) + journal[place + length :]
+
+
+def test_the_quick_check_finds_damage_wherever_the_whole_reading_does(five: list[bytes], tmp_path: Path) -> None:
+    journal, whole, draw = tmp_path / "journal.log", b"\n".join(five) + b"\n", random.Random(5)
+    journals = [b"", whole, whole[:-1], *(mutated(whole, draw) for _ in range(400))]
+    damaged = 0
+    for text in journals:
+        journal.write_bytes(text)
+        content = read_journal(journal)
+        assert sound_records(journal) == (None if content.damaged else len(content.entries)), text
+        damaged += bool(content.damaged)
+    assert 100 < damaged < 400
 
 
 def test_what_several_damaged_lines_leave_is_kept(five: list[bytes], tmp_path: Path) -> None:
