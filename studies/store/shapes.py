@@ -136,6 +136,6 @@ def _misfit_in_values(entries: Mapping[str, object], shape: Shape) -> Place | No
 
 def _are_all(values: Collection[object], shape: type) -> bool:
     """Whether all values are numbers with a point, or all are texts: told at once, since a journal has many of them."""
-    if set(map(type, values)) != {shape}:
+    if [*set(map(type, values))] != [shape]:
         return False
     return shape is float or _is_unicode("".join(cast("Collection[str]", values)))
