@@ -13,14 +13,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from rich.console import Console
 
-from studies.night.claims import Claim
+from studies.night.loop import TrialLoop
 from studies.night.night import Night
-from studies.night.workshop import Workshop
-from studies.night.writer import Writer
-from studies.progress import Meter
-from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
+from tests.benchmarks.watched_trials import watched_trials
 from tests.studies.sample_study import write_small_study
 
 pytestmark = pytest.mark.benchmark
@@ -31,23 +28,6 @@ WARM = 40
 """Trials after which what libraries keep once is there; growth is counted from here."""
 SHARES = {"groups": 0.1, "blocks": 0.6, "self": 0.1, "adjust": 0.1, "refine": 0.1}
 """Part of the trials that each stage gets."""
-
-
-class MeasuredNight(Night):
-    """A night that prints its memory after every so many trials."""
-
-    def __init__(self, spec: StudySpec) -> None:
-        super().__init__(spec, Console(quiet=True))
-        self.memory: dict[int, float] = {}
-        """MB of anonymous memory, by the number of trials so far."""
-
-    def _trial(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> str:
-        reason, number = super()._trial(workshop, store, claim, writer, bar), claim.trial.number
-        if number and not number % EVERY:
-            self.memory[number] = anonymous_mb()
-            objects = len(gc.get_objects())
-            print(f"{number:5d} trials {self.memory[number]:6.0f} MB {objects:8d} objects", flush=True)
-        return reason
 
 
 def anonymous_mb() -> float:
@@ -68,9 +48,16 @@ def long_study(folder: Path, trials: int) -> StudySpec:
 
 def growth(folder: Path, trials: int) -> float:
     """Run a night of so many trials; returns the MB that it grew by after the first ones."""
-    night = MeasuredNight(long_study(folder, trials))
-    night.run()
-    return night.memory[max(night.memory)] - night.memory[WARM]
+    memory: dict[int, float] = {}
+
+    def look(_: TrialLoop, number: int) -> None:
+        if number and not number % EVERY:
+            memory[number] = anonymous_mb()
+            print(f"{number:5d} trials {memory[number]:6.0f} MB {len(gc.get_objects()):8d} objects", flush=True)
+
+    with watched_trials(look):
+        Night(long_study(folder, trials), Console(quiet=True)).run()
+    return memory[max(memory)] - memory[WARM]
 
 
 def test_memory(tmp_path: Path) -> None:

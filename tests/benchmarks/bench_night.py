@@ -39,16 +39,14 @@ from search.history import TrialRecord
 from search.plan import STAGES
 from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal, Suggester
-from studies.night.claims import Claim
+from studies.night.loop import TrialLoop
 from studies.night.night import Night
-from studies.night.workshop import Workshop
-from studies.night.writer import Writer
-from studies.progress import Meter
 from studies.store.records import SLOTS
 from studies.store.requests import ask
 from studies.store.storage import NAME, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
+from tests.benchmarks.watched_trials import watched_trials
 from tests.studies.sample_study import write_small_study
 
 pytestmark = pytest.mark.benchmark
@@ -175,15 +173,15 @@ def study(folder: Path, trials: int, size: tuple[int, int]) -> StudySpec:
     return read_study_file(file)
 
 
-class CountedNight(Night):
-    """A night that is asked to stop after so many trials."""
+def counted(engine: PretendedEngine, spec: StudySpec, last: int) -> None:
+    """Run a night that is asked to stop after so many trials."""
 
-    last = 0
+    def stop(loop: TrialLoop, number: int) -> None:
+        if number + 1 == last:
+            ask(loop.spec.storage.folder, "stop")
 
-    def _trial(self, workshop: Workshop, store: StudyStore, claim: Claim, writer: Writer, bar: Meter) -> str:
-        if claim.trial.number + 1 == self.last:
-            ask(self.spec.storage.folder, "stop")
-        return super()._trial(workshop, store, claim, writer, bar)
+    with pretended(engine), watched_trials(stop, before=True):
+        Night(spec, Console(quiet=True), proof=False).run()
 
 
 def measure(
@@ -191,11 +189,9 @@ def measure(
 ) -> dict[int, Stretch]:
     """Run a night; returns what a trial took, the median of the ``AROUND`` before each of some numbers."""
     engine = PretendedEngine(size, sleep_s)
-    night = CountedNight(study(folder, max(at), size), Console(quiet=True), proof=False)
-    night.last = max(at) + 1
+    spec = study(folder, max(at), size)
     began = time.perf_counter(), time.process_time()
-    with pretended(engine):
-        night.run()
+    counted(engine, spec, max(at) + 1)
     calibrated, found = len(engine.stretches) - max(at), dict[int, Stretch]()
     for count in at:
         some = engine.stretches[calibrated + count - AROUND : calibrated + count]
@@ -226,10 +222,7 @@ def measure_late(folder: Path, trials: int, size: tuple[int, int] = SIZES["tiny"
     """Return what a trial takes after so many, nearly all of which are made up."""
     engine, spec = PretendedEngine(size, 0.0), study(folder, trials, size)
     for last in (8, trials + AROUND):
-        night = CountedNight(spec, Console(quiet=True), proof=False)
-        night.last = last
-        with pretended(engine):
-            night.run()
+        counted(engine, spec, last)
         if last < trials:
             filled(spec, trials)
     some = engine.stretches[-AROUND:]
