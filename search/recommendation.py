@@ -22,6 +22,11 @@ MEAN_OF = 10
 """How many of the best recipes the mean of the best is taken over; so many trials are held against the optimum too."""
 SURENESS = 3.0
 """How many posterior standard deviations the lower bound of a recipe lies below its worth."""
+CLEARLY = 0.05
+"""By how many standard deviations of the values another lower bound has to be higher than the optimum's.
+
+Where values have no noise, every trial is surer than what lies between them by next to nothing.
+"""
 
 
 def supported(
@@ -68,7 +73,7 @@ def _held_against(trials: SearchTrials, observations: Observations, stages: Coll
 
 
 def _surest(trials: SearchTrials, observations: Observations, points: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return the recipe of the highest lower bound, the first one of equals."""
+    """Return the recipe of the highest lower bound; the first one, the optimum, unless another is clearly higher."""
     import numpy as np
 
     from search.surrogate.gaussian_process import model_of
@@ -77,4 +82,5 @@ def _surest(trials: SearchTrials, observations: Observations, points: Sequence[d
     model, rows = model_of(observations), np.array([trials.encoding.row(point) for point in points])
     variances = np.diag(model.posterior_covariance(rows, model.factor()))
     bounds = worths(observations, rows) - SURENESS * np.sqrt(np.maximum(variances, 0.0))
-    return points[int(bounds.argmax())]
+    surest = int(bounds.argmax())
+    return points[surest if bounds[surest] > bounds[0] + CLEARLY * model.scale else 0]

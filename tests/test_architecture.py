@@ -256,6 +256,7 @@ OWN_FILES = {
     "engine/merging/write.py": "writes a checkpoint",
     "engine/prompts/tokenizer.py": "a file of this package",
     "scorers/catalogue/downloads.py": "what it has written itself",
+    "studies/joining": "an archive that it wrote, or that came from the artifacts",
     "studies/limits/watchdog.py": "writes where threads are",
     "studies/night/searched.py": "the code of this package",
     "studies/pages/languages.py": "files of this package",

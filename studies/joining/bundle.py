@@ -17,7 +17,7 @@ import tomlkit
 from tomlkit.items import AbstractTable
 
 from engine.errors import Named, Place, Problem
-from engine.files import read_text, replaced
+from engine.files import read_text, readable, replaced
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_names
 from studies.inputs.hashes import hashes_of
@@ -98,7 +98,7 @@ class Bundle:
             for name, text in texts.items():
                 file.writestr(zipfile.ZipInfo(name, MADE), text)
             for name, path in sorted(self.small.items()):
-                file.writestr(zipfile.ZipInfo(name, MADE), path.read_bytes())
+                file.writestr(zipfile.ZipInfo(name, MADE), readable(path).read_bytes())
 
     # ------------------------------------------------------------------------------------------------------- parts
 

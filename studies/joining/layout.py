@@ -16,7 +16,7 @@ import tomlkit
 from tomlkit.items import AbstractTable
 
 from engine.errors import Problem, first_line
-from engine.files import replaced, write_text
+from engine.files import read_text, readable, replaced, write_text
 from studies.errors import StudyError
 from studies.inputs.hashes import hashes_of
 from studies.joining.bundle import STUDY_FILE, WANTED, WantedFile, read_wanted
@@ -63,7 +63,7 @@ def lay_out(url: str, name: str, folder: Path, models: Sequence[Path], artifacts
     try:
         with zipfile.ZipFile(archive) as file:
             _unpack(file, folder)
-        wanted = read_wanted((folder / WANTED).read_text(encoding="utf-8"))
+        wanted = read_wanted(read_text(folder / WANTED, StudyError))
     except (zipfile.BadZipFile, zlib.error, EOFError, FileNotFoundError) as error:
         raise StudyError(
             f"is damaged in {artifacts} ({first_line(error)})",
@@ -105,7 +105,7 @@ def _unpack(file: zipfile.ZipFile, folder: Path) -> None:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         content = file.read(name)
-        if not (target.is_file() and target.read_bytes() == content):
+        if not (target.is_file() and readable(target).read_bytes() == content):
             with replaced(target) as temporary:
                 temporary.write_bytes(content)
 
@@ -163,7 +163,7 @@ def _link(file: Path, place: Path) -> None:
 
 
 def _write_study_file(storage: Storage) -> None:
-    document = tomlkit.parse(storage.file.read_text(encoding="utf-8"))
+    document = tomlkit.parse(read_text(storage.file, StudyError))
     study = cast("AbstractTable", document["study"])
     study["storage"], study["artifacts"], study["folder"] = storage.url, storage.artifacts, STUDY_FOLDER
     write_text(storage.file, tomlkit.dumps(document))

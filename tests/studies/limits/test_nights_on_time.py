@@ -92,6 +92,6 @@ def test_a_night_too_short_for_a_proof_says_so_and_makes_trials(
     device, said = SimulatedDevice(speed=uneven), io.StringIO()
     limits = NightLimits(until=START + 600)
     assert simulated(spec, device, monkeypatch, limits, console=Console(file=said, width=400)) is None
-    assert "there is no time for a proof in this night" in said.getvalue()
+    assert "there is no room for a proof in this night" in said.getvalue()
     assert sum(counts(spec).values()) > 9
     assert abs(START + 600 - device.now) <= 55

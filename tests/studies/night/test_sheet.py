@@ -11,6 +11,7 @@ import numpy as np
 
 from studies.drawing import sheets
 from studies.night.proof import draw_sheet
+from studies.store.backends import backend_of
 from studies.store.outcome import read_outcome
 from studies.store.renders import RenderStore
 from studies.studyfile.read import read_study_file
@@ -22,6 +23,7 @@ class KeptRenders(RenderStore):
 
     def __init__(self, spec: StudySpec) -> None:
         (self.folder,) = (spec.storage.folder / "renders").iterdir()
+        self._files = backend_of(spec.storage).files
 
 
 def test_a_drift_is_warned_of_on_the_sheet(copied: Path) -> None:
