@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.errors import SearchError
+from search.plan import STAGES, Stage
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.fingerprint import SURROUNDINGS
 from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
@@ -25,6 +27,8 @@ from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 
 if TYPE_CHECKING:
+    from search.history import TrialRecord
+    from search.suggester import Suggester
     from studies.studyfile.spec import Storage, StudySpec
 
 WORKERS_SEEN_S = 2.0
@@ -139,7 +143,7 @@ class StudyReader:
             state="new",
             trials=shown_trials(store) if store else (),
             history=history,
-            planned=suggester.planned(history),
+            planned=_planned(suggester, history),
             workers=tuple(sorted(workers)),
             notes={key: store.noted(key) for key in NOTES} if store else {},
             rescored=store.rescored if store else 0,
@@ -166,6 +170,14 @@ class StudyReader:
         self._store = ((inode, size), StudyStore(folder, name, backend=backend))
         bring_results(storage, backend)
         return self._store[1]
+
+
+def _planned(suggester: Suggester, history: tuple[TrialRecord, ...]) -> dict[Stage, int]:
+    """The trials of every stage as stages lend them; as the plan has them where trials are of another space."""
+    try:
+        return suggester.planned(history)
+    except SearchError:
+        return {stage: suggester.trials(stage) for stage in STAGES}
 
 
 def _inode_and_size(path: Path) -> tuple[int, int]:

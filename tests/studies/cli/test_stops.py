@@ -114,7 +114,7 @@ def test_a_night_pauses_goes_on_and_finishes_its_trial_after_one_ctrl_c(tmp_path
         assert "the night pauses after what is in work" in ask(["pause", str(study)]).output
         until(night, "paused as asked; `recipe-search resume` goes on")
         assert ask(["resume", str(study)]).output == "the night goes on\n"
-        while night.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"trial_id"') > 20):
+        while night.poll() is None and not (journal.exists() and journal.read_bytes().count(b'"trial_id"') > 60):
             time.sleep(0.05)
         night.send_signal(signal.SIGINT)
         output, errors = night.communicate()
