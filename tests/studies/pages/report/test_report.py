@@ -45,9 +45,6 @@ def test_a_report_has_everything_inside(copied: Path, tmp_path: Path) -> None:
     assert all(text in words for text in texts(study.outcome.finalists))
     said = r"(?:B|b)etter than A in \d+ of 4 pictures|orse than A in \d+ of 4|etter than A \(ahead in \d+ of 4"
     assert re.search(said, text)
-        r"(?:B|b)etter than A in \d+ of 4 pictures|orse than A in \d+ of 4 pictures|etter than A \(ahead in \d+ of 4",
-        text,
-    )
     assert len(text.encode()) <= writing.MOST_BYTES
 
 
