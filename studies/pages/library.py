@@ -7,10 +7,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.files import file_kind
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
-from studies.studyfile.listing import study_files
+from studies.studyfile.listing import refuse_missing, study_files
 
 
 class Library:
@@ -22,9 +21,7 @@ class Library:
         Raises:
             StudyError: a place does not exist.
         """
-        for place in places:
-            if not file_kind(place):
-                raise StudyError("does not exist", place=(place,), remedy="name a study file, or a folder of studies")
+        refuse_missing(places)
         self._places = tuple(place.resolve() for place in places)
         self._readers: dict[Path, StudyReader] = {}
         self._lock = threading.Lock()

@@ -8,12 +8,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.files import file_kind
-from studies.errors import StudyError
 from studies.status.journal_scan import JournalScan
 from studies.status.status import StudyScan, StudyStatus, folder_bytes, study_status
 from studies.status.study_place import StudyPlace
-from studies.studyfile.listing import study_files
+from studies.studyfile.listing import refuse_missing, study_files
 
 
 class WatchedStudies:
@@ -25,9 +23,7 @@ class WatchedStudies:
         Raises:
             StudyError: a place does not exist.
         """
-        for place in places:
-            if not file_kind(place):
-                raise StudyError("does not exist", place=(place,), remedy="name a study file, or a folder of studies")
+        refuse_missing(places)
         self._places = tuple(places)
         self._scans: dict[Path, StudyScan] = {}
         self._sizes: dict[Path, tuple[float, int]] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.files import file_kind, readable
+from studies.errors import StudyError
 
 MOST = 500
 """The most study files that a folder is searched for."""
@@ -13,6 +15,17 @@ DEPTH = 3
 """How many folders deep they may lie."""
 _TABLES = re.compile(rb"^\s*\[(?:models|references|target|study)\]", re.MULTILINE)
 """What a study file has, and other TOML files have not: at least the models beside one of the others."""
+
+
+def refuse_missing(places: Sequence[Path]) -> None:
+    """Refuse places of studies, files or folders, where one does not exist.
+
+    Raises:
+        StudyError: names it.
+    """
+    for place in places:
+        if not file_kind(place):
+            raise StudyError("does not exist", place=(place,), remedy="name a study file, or a folder of studies")
 
 
 def study_files(place: Path) -> list[Path]:
