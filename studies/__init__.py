@@ -36,8 +36,8 @@ __all__ = [
 if TYPE_CHECKING:
     from studies.candidate import Candidate
     from studies.errors import StudyError
+    from studies.night.continuing.rescore import rescore_study
     from studies.night.night import Night
-    from studies.night.rescore import rescore_study
     from studies.night.workshop import Workshop
     from studies.store.opening import open_store
     from studies.store.outcome import Outcome, read_outcome
@@ -59,7 +59,7 @@ else:  # type checkers do not see this, so that a misspelt name stays an error f
         "read_outcome": "studies.store.outcome",
         "read_pins": "studies.store.pins",
         "read_study_file": "studies.studyfile.read",
-        "rescore_study": "studies.night.rescore",
+        "rescore_study": "studies.night.continuing.rescore",
     }
 
     def __getattr__(name: str) -> object:

@@ -258,7 +258,7 @@ OWN_FILES = {
     "scorers/catalogue/downloads.py": "what it has written itself",
     "studies/joining": "an archive that it wrote, or that came from the artifacts",
     "studies/limits/watchdog.py": "writes where threads are",
-    "studies/night/searched.py": "the code of this package",
+    "studies/night/continuing/searched.py": "the code of this package",
     "studies/pages/languages.py": "files of this package",
     "studies/pages/nights.py": "writes a log",
     "studies/pages/reading/exports.py": "opens a file only if it is no link at that moment, and no device",

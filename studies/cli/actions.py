@@ -12,9 +12,9 @@ from search.shots import ObservationNoise
 from studies.errors import StudyError
 from studies.limits.deadline import NightLimits
 from studies.limits.disk import disk_errors_named
-from studies.night.fingerprint import refuse_other_inputs_than_before
+from studies.night.continuing.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night
-from studies.night.proofs import PROOFS, ProofNumber
+from studies.night.proving.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings

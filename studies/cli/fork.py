@@ -12,7 +12,7 @@ from studies.cli.trust import allowed, trust_option
 from studies.terminal import console
 
 if TYPE_CHECKING:
-    from studies.night.fork import ForkResult
+    from studies.night.continuing.fork import ForkResult
 
 
 @click.command(cls=OurCommand)
@@ -27,7 +27,7 @@ def fork(study: Path, new: Path, render: bool, *, trust: bool) -> None:
     NEW is a study file: copy STUDY, give it another name, and change what you like.
     """
     from engine.files import file_kind
-    from studies.night.fork import fork_study
+    from studies.night.continuing.fork import fork_study
     from studies.studyfile.read import read_study_file
 
     old = read_study_file(study / "study.toml" if file_kind(study) == "folder" else study)
@@ -37,7 +37,7 @@ def fork(study: Path, new: Path, render: bool, *, trust: bool) -> None:
 
 def _print(done: ForkResult, old: str, new: Path) -> None:
     from engine.errors import counted
-    from studies.night.fork import left_words
+    from studies.night.continuing.fork import left_words
 
     click.echo("what differs:" if done.differences else f'nothing differs from "{old}" that scores depend on')
     for line in done.differences:

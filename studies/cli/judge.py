@@ -17,7 +17,7 @@ MOST_ANSWERS = 20
 """The most answers in a row that are none: a program may be typing."""
 
 if TYPE_CHECKING:
-    from studies.night.rescore import RescoreResult
+    from studies.night.continuing.rescore import RescoreResult
     from studies.review.picking import Picking
 
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @plain_errors
 def rescore(study: Path, render: bool, *, trust: bool) -> None:
     """Judge all trials again by the study file as it is now (references, weights, scorers), without rendering."""
-    from studies.night.rescore import rescore_study
+    from studies.night.continuing.rescore import rescore_study
 
     spec = allowed(opened(study), trust=trust)
     print_rescored(spec.storage.name, rescore_study(spec, console(), render=render), study)
@@ -119,7 +119,7 @@ def _apply(study: Path, *, trust: bool) -> None:
     """Write the fitted weights into the study file, and judge all trials by them."""
     from engine.files import read_text, write_text
     from studies.errors import StudyError
-    from studies.night.rescore import rescore_study
+    from studies.night.continuing.rescore import rescore_study
     from studies.review.picking import opened_picking
     from studies.review.weights_text import weights_line, with_weights
 

@@ -19,13 +19,13 @@ from studies.limits.schedule import NightSchedule, ProofNeeds
 from studies.limits.signals import PatientEnd, termination_as_interrupt
 from studies.limits.thinning import Thinning
 from studies.night.calibration import calibrate
-from studies.night.earlier_study import with_earlier_study
-from studies.night.fingerprint import inputs_of, refuse_changes
+from studies.night.continuing.earlier_study import with_earlier_study
+from studies.night.continuing.fingerprint import inputs_of, refuse_changes
+from studies.night.continuing.searched import note_search
 from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
-from studies.night.proof import prove
-from studies.night.proof_time import draw_baselines, proof_needs
-from studies.night.searched import note_search
+from studies.night.proving.proof import prove
+from studies.night.proving.proof_time import draw_baselines, proof_needs
 from studies.night.study_note import renew_study_note
 from studies.night.workshop import Workshop
 from studies.night.writer import Writer

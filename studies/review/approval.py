@@ -9,7 +9,7 @@ from engine.errors import Problem
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import MODELS, swapped_files
-from studies.night.fingerprint import INPUTS
+from studies.night.continuing.fingerprint import INPUTS
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
 from studies.store.journal import refuse_other_study

@@ -20,7 +20,7 @@ from studies.drawing import sheets
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
-from studies.night.fingerprint import INPUTS, inputs_of, kept_device, refuse_changes
+from studies.night.continuing.fingerprint import INPUTS, inputs_of, kept_device, refuse_changes
 from studies.night.workshop import Workshop
 from studies.review.pairs import Gallery, Pair, most_informative, pair_of, sided
 from studies.review.picks import Answer, BrokenSide, Pick, add_pick, read_picks

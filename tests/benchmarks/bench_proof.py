@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from studies.night.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order
+from studies.night.proving.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order
 from tests.studies.night.number_panel import NumberPanel, features_of
 
 GROUPS = ProofGroups(

@@ -11,7 +11,7 @@ from typing import Literal
 
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
-from studies.night.baselines import baselines_of
+from studies.night.proving.baselines import baselines_of
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.pages.reading.trials import ShownTrial

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from search.errors import SearchError
 from search.plan import STAGES, Stage
 from studies.night.calibration import CALIBRATION, OFF
-from studies.night.fingerprint import SURROUNDINGS
+from studies.night.continuing.fingerprint import SURROUNDINGS
 from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import shown_trials

@@ -10,7 +10,7 @@ from engine.errors import ProblemError
 from engine.files import read_text
 from search.importance import MOST_TRIALS
 from studies.errors import StudyError
-from studies.night.fingerprint import INPUTS, SURROUNDINGS
+from studies.night.continuing.fingerprint import INPUTS, SURROUNDINGS
 from studies.pages.reading.best import ModelBest, model_best
 from studies.pages.reading.finalist_words import ShownFinalist, sheet_columns, shown_finalists
 from studies.pages.reading.importance import WhatMattered, what_mattered

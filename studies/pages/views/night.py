@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.night.proof_rounds import drawn_first
+from studies.night.proving.proof_rounds import drawn_first
 from studies.pages.context import Visit
 from studies.pages.nights import is_running, last_lines, start_process
 from studies.pages.reading.best import ModelBest

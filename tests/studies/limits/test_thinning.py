@@ -10,8 +10,8 @@ from rich.console import Console
 
 from studies.limits.size import size_of
 from studies.limits.thinning import NEWEST, hopeless
+from studies.night.continuing.rescore import rescore_study
 from studies.night.night import Night
-from studies.night.rescore import rescore_study
 from studies.pages.reading.reader import StudyReader
 from studies.store.renders import FEATURES, SHEET
 from studies.store.storage import StudyStore

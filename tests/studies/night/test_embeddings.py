@@ -15,7 +15,7 @@ from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes
-from studies.night.fingerprint import inputs_of, refuse_changes
+from studies.night.continuing.fingerprint import inputs_of, refuse_changes
 from studies.preflight.checks import Finding, preflight
 from studies.sample.world import SampleWorld, write_world
 from studies.store.storage import StudyStore

@@ -15,7 +15,7 @@ from engine.shots.shot import Shot
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.new_study.template import study_template
-from studies.night.fingerprint import inputs_of, refuse_changes
+from studies.night.continuing.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
 from studies.preflight import estimate
 from studies.preflight.checks import Finding, preflight

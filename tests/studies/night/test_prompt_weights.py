@@ -10,9 +10,9 @@ from rich.console import Console
 
 from studies.cli.main import main
 from studies.errors import StudyError
+from studies.night.continuing.rescore import rescore_study
 from studies.night.night import Night
 from studies.night.noise import suggester_of
-from studies.night.rescore import rescore_study
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -16,9 +16,9 @@ from studies.cli.main import main
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import OFF, fit
+from studies.night.continuing.rescore import rescore_study
 from studies.night.night import Night
 from studies.night.noise import NOISE, suggester_of
-from studies.night.rescore import rescore_study
 from studies.night.trial import tried
 from studies.night.workshop import Workshop
 from studies.review import pairs

@@ -26,7 +26,7 @@ from studies.cli.main import main
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes, vae_hashes
-from studies.night.fingerprint import inputs_of, refuse_changes
+from studies.night.continuing.fingerprint import inputs_of, refuse_changes
 from studies.night.workshop import Workshop
 from studies.pictures.pictures import is_black, parameters_of, save_picture
 from studies.preflight.checks import preflight

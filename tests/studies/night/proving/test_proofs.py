@@ -12,9 +12,9 @@ from rich.console import Console
 from scipy.special import stdtrit
 
 from studies.cli.main import main
+from studies.night.continuing.rescore import rescore_study
 from studies.night.night import Night
-from studies.night.proofs import ProofNumber
-from studies.night.rescore import rescore_study
+from studies.night.proving.proofs import ProofNumber
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -17,9 +17,9 @@ from engine.engine import Engine
 from engine.recipes.recipe import Recipe
 from studies.cli.main import main
 from studies.errors import StudyError
-from studies.night.fork import ForkResult, fork_study
+from studies.night.continuing.fork import ForkResult, fork_study
 from studies.night.night import Night
-from studies.night.proofs import PROOFS
+from studies.night.proving.proofs import PROOFS
 from studies.store.note_keys import FORKED, SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -18,8 +18,8 @@ from studies.cli.main import main
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.night.calibration import calibrate
+from studies.night.continuing.rescore import RescoreResult, rescore_study
 from studies.night.night import Night
-from studies.night.rescore import RescoreResult, rescore_study
 from studies.night.workshop import Workshop
 from studies.store.outcome import read_outcome
 from studies.store.storage import INTERRUPTED, StudyStore

@@ -7,8 +7,8 @@ from rich.console import Console
 from engine.errors import EngineError
 from scorers.errors import ScorerError
 from studies.limits.schedule import NightSchedule, ProofNeeds
-from studies.night.baselines import baselines_of
-from studies.night.proof_rounds import drawing_order, looks
+from studies.night.proving.baselines import baselines_of
+from studies.night.proving.proof_rounds import drawing_order, looks
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.backend import Backend

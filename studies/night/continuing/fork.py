@@ -30,12 +30,12 @@ from studies.inputs.models import model_hashes
 from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import CALIBRATION, OFF, calibrate
-from studies.night.differences import SHOT, changed_inputs, differing, panel_changes
-from studies.night.earlier_study import COPIED
-from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
-from studies.night.kept_trials import OTHER_SHOTS, kept_trials
-from studies.night.proofs import keep_count
-from studies.night.rescore import judged_again, refuse_missing, what_is_needed
+from studies.night.continuing.differences import SHOT, changed_inputs, differing, panel_changes
+from studies.night.continuing.earlier_study import COPIED
+from studies.night.continuing.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
+from studies.night.continuing.kept_trials import OTHER_SHOTS, kept_trials
+from studies.night.continuing.rescore import judged_again, refuse_missing, what_is_needed
+from studies.night.proving.proofs import keep_count
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.dashboard import write_note

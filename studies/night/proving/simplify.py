@@ -13,7 +13,7 @@ from scorers.errors import ScorerError
 from search.finalists import posterior_means
 from search.history import Point, TrialRecord
 from search.simplify import Simpler, complexity, simpler
-from studies.night.proof_rounds import FEWEST_COMMON, common_pictures, drawn_until
+from studies.night.proving.proof_rounds import FEWEST_COMMON, common_pictures, drawn_until
 from studies.night.workshop import Workshop
 from studies.progress import Meter, meter
 from studies.store.outcome import Comparison

@@ -15,7 +15,7 @@ from scorers.features import Features
 from studies.inputs.models import model_hashes
 from studies.night.drawn import DrawnPictures
 from studies.night.night import Night
-from studies.night.proof_rounds import ProofGroups, ProofRounds, drawing_order, drawn_first, drawn_until, looks
+from studies.night.proving.proof_rounds import ProofGroups, ProofRounds, drawing_order, drawn_first, drawn_until, looks
 from studies.night.workshop import Workshop
 from studies.store.outcome import read_outcome
 from studies.studyfile.read import read_study_file

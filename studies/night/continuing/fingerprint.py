@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.models import MODELS, model_hashes, vae_hashes
-from studies.night.differences import changed_inputs, differing, panel_changes
-from studies.night.searched import PACKAGES
+from studies.night.continuing.differences import changed_inputs, differing, panel_changes
+from studies.night.continuing.searched import PACKAGES
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
 from studies.store.journal import studies_in

@@ -21,7 +21,7 @@ from typing import Any
 
 import search
 from search.plan import STAGES
-from studies.night.differences import differing
+from studies.night.continuing.differences import differing
 from studies.store.note_keys import SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import SearchSettings

@@ -14,7 +14,7 @@ from search.samplers.optuna_samplers import distributions
 from search.suggester import Proposal
 from studies.cli.main import main
 from studies.errors import StudyError
-from studies.night.earlier_study import with_earlier_study
+from studies.night.continuing.earlier_study import with_earlier_study
 from studies.night.night import Night
 from studies.store.earlier import copy_of, open_earlier
 from studies.store.storage import StudyStore

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from studies.night import searched
-from studies.night.searched import CODE, note_search, versions
+from studies.night.continuing import searched
+from studies.night.continuing.searched import CODE, note_search, versions
 from studies.store.note_keys import SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file

@@ -27,10 +27,10 @@ from studies.inputs.models import model_hashes
 from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.night.calibration import calibrate, calibration_recipes
-from studies.night.differences import changed_inputs, differing, panel_changes
-from studies.night.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
-from studies.night.proof import prove
-from studies.night.proofs import keep_count
+from studies.night.continuing.differences import changed_inputs, differing, panel_changes
+from studies.night.continuing.fingerprint import JUDGED_BY, PANEL, SURROUNDINGS, inputs_of, kept_device
+from studies.night.proving.proof import prove
+from studies.night.proving.proofs import keep_count
 from studies.night.race import Rival, TrialRace
 from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop

@@ -16,10 +16,10 @@ from search.history import Point, TrialRecord
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
-from studies.night import proof, simplify
-from studies.night.baselines import baselines_of
 from studies.night.calibration import OFF, fit
-from studies.night.simplify import SimplifiedRecipe, allowed, simplified
+from studies.night.proving import proof, simplify
+from studies.night.proving.baselines import baselines_of
+from studies.night.proving.simplify import SimplifiedRecipe, allowed, simplified
 from studies.night.workshop import RenderResult, Workshop
 from studies.store.outcome import Comparison, Outcome, Standing
 from studies.store.storage import StudyStore

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studies.errors import StudyError
 from studies.inputs.models import MODELS
-from studies.night.fingerprint import INPUTS
+from studies.night.continuing.fingerprint import INPUTS
 from studies.store.earlier import copy_of, open_earlier
 from studies.store.note_keys import COPIED
 from studies.store.storage import StudyStore

@@ -18,11 +18,11 @@ from search.history import Point, TrialRecord
 from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.errors import StudyError
-from studies.night.baselines import baselines_of
 from studies.night.noise import doubts, suggester_of
-from studies.night.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order, drawn_first
-from studies.night.proofs import count, number_of
-from studies.night.simplify import simplified
+from studies.night.proving.baselines import baselines_of
+from studies.night.proving.proof_rounds import BEYOND_DOUBT, ProofGroups, ProofRounds, drawing_order, drawn_first
+from studies.night.proving.proofs import count, number_of
+from studies.night.proving.simplify import simplified
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.outcome import (

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from studies.drawing import sheets
-from studies.night.proof import draw_sheet
+from studies.night.proving.proof import draw_sheet
 from studies.store.backends import backend_of
 from studies.store.outcome import read_outcome
 from studies.store.renders import RenderStore
