@@ -21,11 +21,11 @@ from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.store.backends import backend_of
-from studies.store.journal import refuse_other_study, repair
+from studies.store.journal.journal import refuse_other_study, repair
+from studies.store.journal.workers import alone
 from studies.store.note_keys import NOISE
 from studies.store.opening import not_run, open_store
 from studies.store.outcome import Outcome
-from studies.store.workers import alone
 from studies.studyfile.spec import Storage, StudySpec
 
 if TYPE_CHECKING:

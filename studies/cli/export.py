@@ -62,7 +62,7 @@ def export(
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
-    from studies.store.journal import refuse_other_study
+    from studies.store.journal.journal import refuse_other_study
     from studies.store.pins import latest_pin
 
     spec = opened(study)

@@ -129,7 +129,7 @@ def dashboard(study: Path, host: str, port: int) -> None:
     """Open optuna-dashboard on the study, to look and to write notes."""
     from engine.errors import ProblemError
     from studies.night.study_note import renew_study_note
-    from studies.store.dashboard_server import dashboard_server
+    from studies.store.dashboard.dashboard_server import dashboard_server
     from studies.store.opening import open_store
 
     spec = opened(study)

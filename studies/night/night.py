@@ -31,11 +31,11 @@ from studies.night.workshop import Workshop
 from studies.night.writer import Writer
 from studies.store.backend import Backend, StudyWorker
 from studies.store.backends import backend_of
+from studies.store.journal.workers import BusyError
 from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
 from studies.store.requests import is_asked, withdraw
 from studies.store.storage import HUNG, StudyStore
-from studies.store.workers import BusyError
 from studies.studyfile.spec import StudySpec
 
 log = logging.getLogger(__name__)

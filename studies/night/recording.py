@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from optuna.trial import Trial
 
 from studies.candidate import Candidate
-from studies.store.dashboard import write_note
+from studies.store.dashboard.dashboard import write_note
 from studies.store.ledger import Ending
 from studies.store.records import INFEASIBLE, STOPPED, Stop, attributes_of
 from studies.store.storage import StudyStore

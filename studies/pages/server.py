@@ -19,7 +19,7 @@ from studies.pages.guard import Guard
 from studies.pages.library import Library
 from studies.pages.site import site
 from studies.store.access import Access
-from studies.store.dashboard_server import cannot_listen
+from studies.store.dashboard.dashboard_server import cannot_listen
 
 SHORTEST_TOKEN = 16
 """The fewest characters of a token of one's own."""

@@ -11,8 +11,8 @@ from engine.errors import Problems
 from studies.preflight.findings import Finding
 from studies.store.backends import backend_of
 from studies.store.earlier import refuse_earlier
+from studies.store.journal.workers import refuse_elsewhere
 from studies.store.locks import refuse_no_locks
-from studies.store.workers import refuse_elsewhere
 from studies.studyfile.enough import refuse_too_few
 from studies.studyfile.spec import Storage, StudyShots, StudySpec
 

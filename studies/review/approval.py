@@ -12,7 +12,7 @@ from studies.inputs.models import MODELS, swapped_files
 from studies.night.continuing.fingerprint import INPUTS
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
-from studies.store.journal import refuse_other_study
+from studies.store.journal.journal import refuse_other_study
 from studies.store.opening import bring_results, store_for_reading
 from studies.store.outcome import read_outcome
 from studies.store.pins import Pin, pin_recipe

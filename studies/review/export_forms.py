@@ -15,7 +15,7 @@ from engine.recipes.recipe import Recipe
 from studies.inputs.models import model_hashes
 from studies.review.export import export_file, export_pin, refuse_others, vae_note
 from studies.review.export_targets import CARD, CHECKPOINT, EXPORT_FORMS
-from studies.store.journal import refuse_other_study
+from studies.store.journal.journal import refuse_other_study
 from studies.store.pins import Pin
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A study's journal, read for what its status needs: quick enough for thousands of trials, without Optuna or a lock.
 
 Most lines are passed over unread: they hold recipes, scores and notes. The rest of a journal that was read before is
-read from where that ended. Records are those of Optuna's journal storage; see ``studies.store.journal_records``.
+read from where that ended. Records are those of Optuna's journal storage (``studies.store.journal.journal_records``).
 """
 
 from __future__ import annotations

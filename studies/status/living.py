@@ -11,7 +11,7 @@ from engine.files import readable
 from studies.store.locks import Machine, is_held, this_machine
 
 _PREFIX = "worker-"
-"""How the names of workers' locks begin; see ``studies.store.workers``."""
+"""How the names of workers' locks begin; see ``studies.store.journal.workers``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studies.store.backend import Backend
-from studies.store.journal_backend import JournalBackend
+from studies.store.journal.journal_backend import JournalBackend
 from studies.studyfile.spec import Storage
 
 

@@ -14,7 +14,7 @@ from engine.files import write_text
 from engine.recipes.recipe import Recipe
 from studies.candidate import Candidate
 from studies.errors import StudyError
-from studies.store.journal import studies_in
+from studies.store.journal.journal import studies_in
 from studies.store.shapes import Shape, read_json
 
 REPORTED = ("CMMD", "polynomial MMD", "drift")

@@ -23,8 +23,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from studies.store.journal.workers import at_work
 from studies.store.storage import StudyStore
-from studies.store.workers import at_work
 from tests.benchmarks.storage_tasks import BEAT_S, GRACE_S, KINDS, begun, done, go, opened, prepared, process, sqlite
 
 

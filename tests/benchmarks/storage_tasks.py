@@ -26,8 +26,8 @@ from optuna.trial import Trial, TrialState
 from optuna_dashboard import save_note
 from sqlalchemy import event
 
+from studies.store.journal.workers import joined
 from studies.store.storage import StudyStore
-from studies.store.workers import joined
 
 KINDS = ("sqlite", "journal", "ours")
 BEAT_S, GRACE_S = 1, 4

@@ -41,7 +41,7 @@ from studies.recipes.plots import parse_axis
 from studies.review.picks import Pick, read_picks
 from studies.review.rejections import Rejection, read_rejections
 from studies.review.verification import verify_export
-from studies.store.journal import refuse_damage, repair
+from studies.store.journal.journal import refuse_damage, repair
 from studies.store.outcome import read_outcome
 from studies.store.pins import read_pins
 from studies.store.storage import StudyStore

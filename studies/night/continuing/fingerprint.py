@@ -14,7 +14,7 @@ from studies.night.continuing.differences import changed_inputs, differing, pane
 from studies.night.continuing.searched import PACKAGES
 from studies.sample.former import changed_note
 from studies.store.backends import backend_of
-from studies.store.journal import studies_in
+from studies.store.journal.journal import studies_in
 from studies.store.note_keys import INPUTS, SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.spec import Storage, StudySpec

@@ -36,7 +36,7 @@ from studies.night.trial import tried
 from studies.night.workshop import NotKeptError, Workshop
 from studies.progress import meter
 from studies.store.backends import backend_of
-from studies.store.dashboard import write_note
+from studies.store.dashboard.dashboard import write_note
 from studies.store.note_keys import INPUTS, NOISE
 from studies.store.opening import not_run
 from studies.store.outcome import RESULTS

@@ -12,7 +12,7 @@ from studies.night.proving.proof_rounds import drawing_order, looks
 from studies.night.workshop import Workshop
 from studies.progress import meter
 from studies.store.backend import Backend
-from studies.store.workers import BusyError
+from studies.store.journal.workers import BusyError
 from studies.studyfile.spec import StudyShots, StudySpec
 
 

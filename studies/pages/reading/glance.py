@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.errors import Problems
 from studies.status.journal_scan import JournalScan
 from studies.status.state import StudyCounts, StudyState
-from studies.store.journal import journal_of, studies_in
+from studies.store.journal.journal import journal_of, studies_in
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, read_pins
 

@@ -20,7 +20,7 @@ from studies.pages.reading.trials import shown_trials
 from studies.status.state import StudyCounts
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
-from studies.store.journal import journal_of
+from studies.store.journal.journal import journal_of
 from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
 from studies.store.storage import StudyStore

@@ -27,9 +27,9 @@ from studies.store.database.heart import Heart
 from studies.store.database.patience import WORKING_S, Allowance, first_line
 from studies.store.database.server_locks import ServerLocks
 from studies.store.database.shared_storage import SharedStorage, database_patience
-from studies.store.journal_backend import WORKER
+from studies.store.journal.journal_backend import WORKER
+from studies.store.journal.workers import BusyError
 from studies.store.locks import this_machine
-from studies.store.workers import BusyError
 from studies.studyfile.places import database_words
 from studies.studyfile.spec import Storage
 

@@ -24,8 +24,8 @@ from studies.store.note_keys import FORKED, SEARCHED
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
-from tests.studies.night.test_rescore import WEIGHTS
-from tests.studies.night.test_rescore import judged_afresh as judged_in
+from tests.studies.night.continuing.test_rescore import WEIGHTS
+from tests.studies.night.continuing.test_rescore import judged_afresh as judged_in
 from tests.studies.read_only import read_only
 
 QUIET = Console(quiet=True)

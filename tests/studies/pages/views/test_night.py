@@ -20,8 +20,8 @@ from studies.pages.reading.pace import pace
 from studies.pages.reading.reader import StudyReader
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import recipe_words
+from studies.store.journal.workers import joined
 from studies.store.requests import is_asked
-from studies.store.workers import joined
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
 from tests.studies.sample_study import write_small_study

@@ -10,10 +10,10 @@ from pathlib import Path
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial
 
-from studies.store import workers
 from studies.store.artifact_files import ArtifactFiles
 from studies.store.backend import KeptFiles
-from studies.store.journal import (
+from studies.store.journal import workers
+from studies.store.journal.journal import (
     JournalFile,
     cut_torn_record,
     is_writable,
@@ -113,12 +113,12 @@ class JournalBackend:
         return self._journal.one_write()
 
     def joined(self, waiting: Callable[[], None]) -> AbstractContextManager[workers.Worker]:
-        """Be a worker; see `studies.store.workers.joined`."""
+        """Be a worker; see `studies.store.journal.workers.joined`."""
         return workers.joined(self._folder, waiting)
 
     @contextmanager
     def alone(self) -> Generator[None]:
-        """Have the study alone, without a torn last record; see `studies.store.workers.alone`."""
+        """Have the study alone, without a torn last record; see `studies.store.journal.workers.alone`."""
         with workers.alone(self._folder):
             cut_torn_record(journal_of(self._folder))
             yield

@@ -20,8 +20,8 @@ from engine.recipes.recipe import Recipe
 from search.suggester import Proposal
 from studies.drawing import sheets
 from studies.errors import StudyError
-from studies.store.dashboard import write_note, write_study_note
-from studies.store.dashboard_server import DashboardServer, dashboard_server
+from studies.store.dashboard.dashboard import write_note, write_study_note
+from studies.store.dashboard.dashboard_server import DashboardServer, dashboard_server
 from studies.store.storage import StudyStore
 from tests.studies.read_only import read_only
 

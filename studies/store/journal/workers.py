@@ -19,7 +19,7 @@ from pathlib import Path
 
 from engine.files import remove_left_behind
 from studies.errors import StudyError
-from studies.store.journal import cut_torn_record, journal_of
+from studies.store.journal.journal import cut_torn_record, journal_of
 from studies.store.locks import Machine, NoLocksError, file_lock, held, is_held, lock_file, taken, this_machine
 
 PATIENCE_S = 2.0

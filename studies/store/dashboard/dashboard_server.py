@@ -17,12 +17,12 @@ from optuna_dashboard import wsgi
 from engine.errors import Named
 from studies.errors import StudyError
 from studies.store.access import Access
-from studies.store.guard import Guard
+from studies.store.dashboard.guard import Guard
 from studies.store.storage import StudyStore
 
 
 def dashboard_server(store: StudyStore, *, host: str, port: int) -> DashboardServer:
-    """A server of the dashboard, behind a guard (see `studies.store.guard`); it listens, and answers in `serve`.
+    """A server of the dashboard, behind a guard (`studies.store.dashboard.guard`); it listens, and answers in `serve`.
 
     Args:
         store: of the study.

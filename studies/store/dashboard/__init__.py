@@ -1,0 +1,1 @@
+"""The dashboard of a study: what is written for it, its server, and what stands before that."""
