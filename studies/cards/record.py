@@ -77,6 +77,7 @@ def _proof_fields(proof: CardProof) -> dict[str, Any]:
                 "mean": lead.mean,
                 "low": lead.low,
                 "high": lead.high,
+                "interval": lead.level(proof.level),
                 "pictures_won": lead.pictures_won,
                 "pictures": lead.pictures,
             }

@@ -62,7 +62,7 @@ def result_lines(card: RecipeCard) -> Iterator[str]:
     """Return what is known of the recipe's pictures, a sentence each; warnings are apart."""
     if card.proof is not None:
         yield from card.proof.broken
-        yield from (lead_sentence(lead, card.proof.level) for lead in card.proof.leads)
+        yield from (lead_sentence(lead, lead.level(card.proof.level)) for lead in card.proof.leads)
         yield from card.proof.notes
     elif card.promise is not None:
         error = "" if card.promise.error is None else f" \N{PLUS-MINUS SIGN} {card.promise.error:.2f}"

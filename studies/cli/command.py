@@ -92,7 +92,7 @@ class OutermostGroup(OurGroup):
 def opened(study: Path) -> StudySpec:
     """Read a study file; a folder stands for the ``study.toml`` in it. What killed commands left is deleted.
 
-    No program that it names may run: commands that judge ask for that first (``studies.cli.trust``).
+    No program that it names may run: commands that judge ask for that first (``studies.cli.nights.trust``).
     """
     from engine.files import file_kind
     from studies.store.left_behind import clear_up

@@ -14,8 +14,8 @@ from engine.merging.output import Output
 from engine.recipes.recipe import Recipe
 from studies.cli.actions import refuse_unready, search_study
 from studies.cli.command import opened
-from studies.cli.night_report import report_at_the_end
-from studies.cli.trust import allowed
+from studies.cli.nights.night_report import report_at_the_end
+from studies.cli.nights.trust import allowed
 from studies.progress import bytes_meter
 from studies.review.approval import approve_recipe
 from studies.review.export import ExportedFiles, export_pin, print_export

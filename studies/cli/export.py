@@ -11,8 +11,14 @@ from click.core import ParameterSource
 
 from studies.cli.command import opened, plain_errors, study_argument
 from studies.cli.output_options import DTYPES, output_options
-from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
-from studies.cli.recipe_options import RANDOM_OPTIONS, SETTING_OPTIONS, SOURCE_OPTIONS, input_options, with_options
+from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
+from studies.cli.recipes.recipe_options import (
+    RANDOM_OPTIONS,
+    SETTING_OPTIONS,
+    SOURCE_OPTIONS,
+    input_options,
+    with_options,
+)
 from studies.review.export_targets import EXPORT_FORMS
 from studies.terminal import console
 

@@ -12,23 +12,23 @@ import click
 
 from studies.cli.command import OutermostGroup, opened, plain_errors, study_argument
 from studies.cli.export import export, export_recipe
-from studies.cli.fork import fork
-from studies.cli.import_recipe import import_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
+from studies.cli.nights.fork import fork
+from studies.cli.nights.pause import pause, resume, stop
+from studies.cli.nights.run import run
+from studies.cli.nights.status import status
+from studies.cli.nights.trust import allowed, trust_option
+from studies.cli.nights.worker import worker
 from studies.cli.output_options import DTYPES, output_options
-from studies.cli.pause import pause, resume, stop
-from studies.cli.plot import plot
-from studies.cli.recipe import recipe
-from studies.cli.render import render
+from studies.cli.pictures.plot import plot
+from studies.cli.pictures.render import render
+from studies.cli.recipes.import_recipe import import_recipe
+from studies.cli.recipes.recipe import recipe
+from studies.cli.recipes.verify import verify
 from studies.cli.report import report
-from studies.cli.run import run
 from studies.cli.scorers import scorers
-from studies.cli.status import status
-from studies.cli.trust import allowed, trust_option
-from studies.cli.verify import verify
 from studies.cli.view import view
-from studies.cli.worker import worker
 from studies.terminal import console
 
 if TYPE_CHECKING:

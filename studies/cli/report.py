@@ -17,7 +17,7 @@ from studies.cli.command import OurCommand, opened, plain_errors, study_argument
 @plain_errors
 def report(study: Path, out: Path | None, lang: str, quick: bool) -> None:
     """Write a report with all pictures inside, as far as the search is: report.html, and report.md for notes."""
-    from studies.cli.night_report import refuse_without_web
+    from studies.cli.nights.night_report import refuse_without_web
 
     refuse_without_web(study)
     from studies.pages.report.write import write_report

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.cli.command import OurGroup, opened, plain_errors
-from studies.cli.trust import allowed, trust_option
+from studies.cli.nights.trust import allowed, trust_option
 from studies.studyfile.schema import DEFAULT_ENCODER, SCORERS_FOLDER
 from studies.terminal import console
 

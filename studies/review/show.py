@@ -24,7 +24,7 @@ from studies.night.noise import suggester_of
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
 from studies.review.spent import came_to_pictures, pictures_spent
-from studies.store.outcome import MIDDLE, REPORTED, Outcome, read_outcome
+from studies.store.outcome import MIDDLE, REPORTED, Comparison, Outcome, read_outcome
 from studies.store.pins import read_pins
 from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
@@ -226,10 +226,16 @@ def standings(outcome: Outcome, *, details: bool = False) -> Group:
         whose = (str(number) if number > 0 else "", standing.label + decoded)
         middle = outcome.from_middle(standing)
         value = "broken" if standing.value is None else "" if middle is None else f"{middle:+.2f}"
-        scores.add_row(*whose, value, *(f"{c.mean:+.2f} ({c.low:+.2f} to {c.high:+.2f})" for c in standing.comparisons))
+        scores.add_row(*whose, value, *(_lead_cell(c) for c in standing.comparisons))
         numbers = (standing.numbers.get(name) for name in names)
         reports.add_row(*whose, *("" if one is None else f"{one:.2f}" for one in numbers))
     return Group(scores, *([reports] if names and details else []))
+
+
+def _lead_cell(lead: Comparison) -> str:
+    """A lead with its interval, and the level of that where it is not the column's."""
+    own = f", {lead.level('')}" if lead.confidence else ""
+    return f"{lead.mean:+.2f} ({lead.low:+.2f} to {lead.high:+.2f}{own})"
 
 
 def _proof_table(title: str, headings: Sequence[str]) -> Table:

@@ -36,7 +36,12 @@ COMPARED = ("against", "mean", "low", "high")
 """Keys of a comparison in the file."""
 COUNTED = ("pictures_won", "pictures")
 """Keys of a comparison that files of before do not have."""
-_COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True)) | {f"{key}?": int for key in COUNTED}
+OWN_LEVEL = "confidence"
+"""Key of a comparison whose interval has another level than the outcome's."""
+_COMPARISON: Shape = dict(zip(COMPARED, (str, float, float, float), strict=True)) | {
+    **{f"{key}?": int for key in COUNTED},
+    f"{OWN_LEVEL}?": float,
+}
 _STANDING: Shape = {
     "label": str,
     "recipe": str,
@@ -71,20 +76,31 @@ class Comparison:
     against: str
     mean: float
     low: float
-    """Lower end of the interval, whose level is the outcome's."""
+    """Lower end of the interval."""
     high: float
     pictures_won: int = 0
     """How many pictures are better than the other recipe's at the same prompt and seed."""
     pictures: int = 0
     """How many were compared; 0 in files of versions that did not write it."""
+    confidence: float = 0.0
+    """Level of the interval where it is not the outcome's: higher where one of the two was given up early; else 0."""
 
     @property
     def is_better(self) -> bool:
         """Whether the whole interval lies above zero."""
         return self.low > 0
 
+    def level(self, usual: str) -> str:
+        """Return the level of the interval for people, where ``usual`` is the outcome's: `95 %`."""
+        return _level_text(self.confidence) if self.confidence else usual
+
     def __str__(self) -> str:
-        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] vs {self.against}"
+        own = f" ({_level_text(self.confidence)} interval)" if self.confidence else ""
+        return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}] vs {self.against}{own}"
+
+
+def _level_text(confidence: float) -> str:
+    return f"{100 * confidence:.4g} %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +155,12 @@ class Outcome:
     proofs: int = 1
     """How many the study has had."""
     confidence: float = FIRST_CONFIDENCE
-    """Level of the intervals of all comparisons; higher from the second proof on."""
+    """Level of the intervals of comparisons that have none of their own; higher from the second proof on."""
 
     @property
     def level(self) -> str:
         """The level of the intervals for people: `95 %`."""
-        return f"{100 * self.confidence:.4g} %"
+        return _level_text(self.confidence)
 
     @property
     def winner(self) -> Standing | None:
@@ -256,7 +272,11 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
     if study and "study" not in fields and len(names := studies_in(folder)) > 1:
         what = f"does not say of which study it is, and this folder holds {' and '.join(names)}"
         raise StudyError(what, place=(path,), remedy=remedy)
-    if "A" not in fields["models"] or not 0 < fields.get("confidence", FIRST_CONFIDENCE) < 1:
+    own = [
+        one.get(OWN_LEVEL, 0.0) for row in (*fields["baselines"], *fields["finalists"]) for one in row["comparisons"]
+    ]
+    usual = fields.get("confidence", FIRST_CONFIDENCE)
+    if "A" not in fields["models"] or not 0 < usual < 1 or any(not 0 <= level < 1 for level in own):
         what = "is damaged: it names no models, or intervals of no level"
         raise StudyError(what, place=(path,), remedy=remedy)
     for kind in ("baselines", "finalists"):
@@ -274,7 +294,7 @@ def read_outcome(folder: Path, study: str = "") -> Outcome:
         trials=fields.get("trials", 0),
         proof=fields.get("proof", 1),
         proofs=fields.get("proofs", 1),
-        confidence=fields.get("confidence", FIRST_CONFIDENCE),
+        confidence=usual,
     )
 
 
@@ -310,4 +330,5 @@ def _standings_of_rows(rows: Sequence[dict[str, Any]]) -> tuple[Standing, ...]:
 
 
 def _comparison_of_row(row: Mapping[str, Any]) -> Comparison:
-    return Comparison(**{key: row[key] for key in COMPARED}, **{key: row[key] for key in COUNTED if key in row})
+    later = {key: row[key] for key in (*COUNTED, OWN_LEVEL) if key in row}
+    return Comparison(**{key: row[key] for key in COMPARED}, **later)

@@ -286,6 +286,7 @@ def _comparison(
         high=difference.high,
         pictures_won=difference.won,
         pictures=difference.pictures,
+        confidence=level if level != confidence else 0.0,
     )
 
 
@@ -348,5 +349,5 @@ def _standing_lines(outcome: Outcome, standing: Standing, best_flat: str) -> lis
         if comparison.against == best_flat:
             # Where the best FLAT mix is the middle one, its difference stands there already.
             lines += [f"from {best_flat} {comparison.mean:+.2f}"] if best_flat != MIDDLE or middle is None else []
-            lines.append(f"{outcome.level}: {comparison.low:+.2f} to {comparison.high:+.2f}")
+            lines.append(f"{comparison.level(outcome.level)}: {comparison.low:+.2f} to {comparison.high:+.2f}")
     return lines

@@ -45,6 +45,8 @@ class Lead:
     """In how many pictures it is better."""
     pictures: int
     """Of how many; 0 where the outcome does not say it."""
+    level: str
+    """Of the interval, for people: `95 %`."""
 
     @property
     def is_better(self) -> bool:
@@ -112,7 +114,7 @@ def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Reje
         ShownFinalist(
             number=number,
             standing=one,
-            leads=tuple(_lead(comparison) for comparison in one.comparisons),
+            leads=tuple(_lead(comparison, outcome) for comparison in one.comparisons),
             words=recipe_words(one.candidate.recipe),
             pins=tuple(pin for pin in study.pins if (pin.recipe, pin.vae) == (one.recipe, one.vae)),
             rejections=tuple(no for no in rejections if (no.recipe, no.vae) == (one.recipe, one.vae)),
@@ -121,7 +123,7 @@ def shown_finalists(study: Snapshot, outcome: Outcome, rejections: Sequence[Reje
     )
 
 
-def _lead(comparison: Comparison) -> Lead:
+def _lead(comparison: Comparison, outcome: Outcome) -> Lead:
     return Lead(
         against=comparison.against,
         mean=comparison.mean,
@@ -129,4 +131,5 @@ def _lead(comparison: Comparison) -> Lead:
         high=comparison.high,
         won=comparison.pictures_won,
         pictures=comparison.pictures,
+        level=comparison.level(outcome.level),
     )

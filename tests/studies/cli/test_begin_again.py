@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from studies.cli import actions
 from studies.cli.main import main
-from studies.cli.run import BEGUN_AGAIN
+from studies.cli.nights.run import BEGUN_AGAIN
 from tests.studies.sample_study import write_small_study
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from studies.cli import night_report
 from studies.cli.main import main
-from studies.cli.night_report import report_at_the_end
+from studies.cli.nights import night_report
+from studies.cli.nights.night_report import report_at_the_end
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import Storage
 from tests.studies.sample_study import write_small_study

@@ -52,6 +52,27 @@ def test_no_comparison_is_no_win() -> None:
     assert replace(outcome(), finalists=()).winner is None
 
 
+def test_an_interval_of_another_level_says_so(tmp_path: Path) -> None:
+    early = replace(BEATS, confidence=0.999)
+    assert str(early) == "+1.00 [+0.40, +1.60] vs A (99.9 % interval)"
+    assert (BEATS.level("95 %"), early.level("95 %")) == ("95 %", "99.9 %")
+    mixed = outcome(early, TIES)
+    write_outcome(tmp_path, mixed)
+    assert read_outcome(tmp_path) == mixed
+    console = Console(file=io.StringIO(), width=200)
+    console.print(standings(mixed))
+    table = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue] - a text in memory
+    assert "(+0.40 to +1.60, 99.9 %)" in table
+    assert "(-0.20 to +0.80)" in table
+
+
+@pytest.mark.parametrize("level", [1.0, -0.5, 95.0])
+def test_an_interval_of_no_level_is_damage(tmp_path: Path, level: float) -> None:
+    write_outcome(tmp_path, outcome(replace(BEATS, confidence=level)))
+    with pytest.raises(StudyError, match="intervals of no level"):
+        read_outcome(tmp_path)
+
+
 def test_an_outcome_reads_back(tmp_path: Path) -> None:
     written = replace(outcome(BEATS, TIES), search_summary=("groups: 3 trials, all that were planned",))
     write_outcome(tmp_path, written)

@@ -148,6 +148,12 @@ def test_a_proof_gives_up_what_is_beaten_and_says_so(
     assert best.pictures == SHOTS
     assert outcome.pictures == sum(one.pictures for one in every) < SHOTS * len(every)
     assert any(f"{few[0].label} after {few[0].pictures}" in line for line in outcome.sentences())
+    against = outcome.finalists[0].comparisons
+    early = {one.label for one in few} & {one.against for one in against}
+    assert early
+    assert {one.against: one.level("95 %") for one in against} == {
+        one.against: "99.9 %" if one.against in early else "95 %" for one in against
+    }
     for one in few:
         names = {path.name for path in spec.storage.folder.glob(f"renders/*/*/{one.candidate.key[:20]}/*.png")}
         assert len(names) == one.pictures

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import plain_errors
-from studies.cli.recipe_models import MODEL_OPTION, with_paths
-from studies.cli.recipe_options import RANDOM_OPTIONS, SETTING_OPTIONS, SOURCE_OPTIONS, input_options, with_options
+from studies.cli.recipes.recipe_models import MODEL_OPTION, with_paths
+from studies.cli.recipes.recipe_options import (
+    RANDOM_OPTIONS,
+    SETTING_OPTIONS,
+    SOURCE_OPTIONS,
+    input_options,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from studies.recipes.inputs import RecipeInput

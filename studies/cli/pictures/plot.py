@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import OurCommand, plain_errors
-from studies.cli.hires_options import HIRES_OPTIONS
-from studies.cli.picture_options import (
+from studies.cli.pictures.hires_options import HIRES_OPTIONS
+from studies.cli.pictures.picture_options import (
     ENGINE_OPTIONS,
     SHOT_OPTIONS,
     taken_from,

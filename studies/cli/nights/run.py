@@ -18,7 +18,7 @@ import click
 
 from search.plan import STAGES, Stage
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
-from studies.cli.trust import allowed, allowed_notice, trust_option
+from studies.cli.nights.trust import allowed, allowed_notice, trust_option
 from studies.status.log_lines import LOG_LEVELS, LogLevel
 from studies.terminal import CONSOLE_LOG, lasting_console, let_output_go
 
@@ -134,7 +134,7 @@ def run(
     if mend:
         click.echo(repair_study(spec.storage))
     console = lasting_console()
-    from studies.cli.night_report import report_at_the_end
+    from studies.cli.nights.night_report import report_at_the_end
     from studies.status.night_log import night_logged
     from studies.status.notice import told_of_the_end
 

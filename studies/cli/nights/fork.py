@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from studies.cli.command import OurCommand, opened, plain_errors, study_argument
-from studies.cli.trust import allowed, trust_option
+from studies.cli.nights.trust import allowed, trust_option
 from studies.terminal import console
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.cli.command import OurGroup, plain_errors
-from studies.cli.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
-from studies.cli.recipe_options import (
+from studies.cli.recipes.recipe_models import MODEL_OPTION, sha256_of_models, show_notes, with_paths
+from studies.cli.recipes.recipe_options import (
     DIALECTS,
     RANDOM_OPTIONS,
     SETTING_OPTIONS,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from studies.cli.command import OurCommand, plain_errors
-from studies.cli.run import run
+from studies.cli.nights.run import run
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _GIVEN = {"url", "name", "models", "folder", "artifacts"}

@@ -1,0 +1,1 @@
+"""The commands that render pictures and plots."""
