@@ -52,7 +52,7 @@ def test_a_recipe_far_from_a_level_line_is_found(error: float | None) -> None:
     assert max(needle(SPACE.flat(ratio)) for ratio in np.linspace(0, 1, 21)) == 0
     history = history_of(needle, 70, error=error)
     found = Suggester(space=SPACE, plan=PLAN, seed=1).recommended(history)
-    assert needle(found) > 0.7
+    assert needle(found) > 0.8
 
 
 def test_near_trials_begin_where_something_stands_out_and_the_plan_keeps_its_length() -> None:
