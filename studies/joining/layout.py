@@ -60,21 +60,35 @@ def lay_out(url: str, name: str, folder: Path, models: Sequence[Path], artifacts
         ) from error
     if not store.backend.files.bring(archive, newest=True):
         raise StudyError(f"the inputs of this study are not in {artifacts}", remedy="run it once where it was begun")
+    unpack_inputs(archive, folder, models)
+    if copy := store.noted(COPIED):
+        write_text(storage.folder / COPY, copy)
+    _write_study_file(storage)
+    return storage.file
+
+
+def unpack_inputs(archive: Path, folder: Path, models: Sequence[Path]) -> None:
+    """Unpack an archive of inputs, and have every large file where the study file looks for it.
+
+    Args:
+        archive: as `studies.joining.bundle.Bundle.write` writes it.
+        folder: for the study file and what it names.
+        models: folders in which the large files are, under whatever names.
+
+    Raises:
+        StudyError: the archive is damaged, or large files are nowhere; all of them are named.
+    """
     try:
         with zipfile.ZipFile(archive) as file:
             _unpack(file, folder)
         wanted = read_wanted(read_text(folder / WANTED, StudyError))
     except (zipfile.BadZipFile, zlib.error, EOFError, FileNotFoundError) as error:
         raise StudyError(
-            f"is damaged in {artifacts} ({first_line(error)})",
+            f"is damaged ({first_line(error)})",
             place=(archive,),
             remedy="change the study file where it was begun, if only a comment, and run it: that publishes it anew",
         ) from error
     _link_all(wanted, folder, models)
-    if copy := store.noted(COPIED):
-        write_text(storage.folder / COPY, copy)
-    _write_study_file(storage)
-    return storage.file
 
 
 def _opened(storage: Storage, artifacts: str) -> tuple[StudyStore, str]:
