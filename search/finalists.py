@@ -83,7 +83,7 @@ def posterior_means(
 
 
 def _means(trials: SearchTrials, points: Sequence[Point]) -> list[float]:
-    observations = trials.observations()
+    observations = trials.plain_observations
     if observations is None or not points:
         return [math.nan] * len(points)
     import numpy as np

@@ -224,7 +224,18 @@ class SearchTrials:
             older = sorted(newest_of_each(by_stage, MOST_SETTLED))
         return older + seen[settled:], len(older)
 
+    @cached_property
+    def plain_observations(self) -> Observations | None:
+        """What all trials observed, none raised to a floor: for what a recipe is expected to be worth."""
+        return self._plain_observations_of(self._places("refine", None))
+
     def _observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
+        from search.surrogate.value_floor import floored
+
+        plain = self._plain_observations_of(seen, settled)
+        return plain and floored(plain)
+
+    def _plain_observations_of(self, seen: list[int], settled: int | None = None) -> Observations | None:
         valued = self._valued(seen)
         chosen, settled = self._chosen(valued, settled)
         if not valued:
@@ -244,13 +255,11 @@ class SearchTrials:
             settled=settled,
             broken=tuple(self._known[n].row for n in seen if self.records[n].infeasible),
         )
-        from search.surrogate.value_floor import floored
-
         if self.plan.earlier is None:
-            return floored(observations)
+            return observations
         from search.transfer import guided
 
-        return floored(guided(observations, _earlier_observations(self.space, self.plan.earlier)))
+        return guided(observations, _earlier_observations(self.space, self.plan.earlier))
 
     @cached_property
     def comparable(self) -> tuple[TrialRecord, ...]:

@@ -51,6 +51,7 @@ class NightKeeper:
         self.disk = DiskWatch(folder, clock, say, until)
         self.watchdog = Watchdog(self._hung, hang_s)
         self.lost: Callable[[str], None] = lambda _: None
+        self.before_pause: Callable[[], None] = lambda: None
         self._folder, self._say, self._begin_again = folder, say, begin_again
         self._needed = 0
         self._in_trial = False
@@ -102,6 +103,7 @@ class NightKeeper:
         """
         self.patient.end_if_asked()
         if is_asked(self._folder, "pause"):
+            self.before_pause()
             self._say("paused as asked; `recipe-search resume` goes on")
         while is_asked(self._folder, "pause") and not is_asked(self._folder, "stop"):
             self.clock.sleep(POLL_S)

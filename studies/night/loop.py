@@ -78,6 +78,7 @@ class TrialLoop:
             KeyboardInterrupt: Ctrl+C or a termination signal.
         """
         self._account = account
+        self.keeper.before_pause = self.writer.settle  # a night that says it is paused writes nothing more
         try:
             with meter("searching", sum(account.planned.values()), console) as bar:
                 self._try_each(bar)

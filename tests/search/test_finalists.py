@@ -6,9 +6,11 @@ import pytest
 
 from engine.recipes.blocks import UNET_BLOCKS
 from search.errors import SearchError
-from search.finalists import choose, optimism
+from search.finalists import choose, optimism, posterior_means
 from search.history import TrialRecord
+from search.plan import SearchPlan
 from search.space.build import build_space
+from search.trials import SearchTrials
 
 SPACE = build_space(sites=("OUT05:attn1",))
 
@@ -64,3 +66,13 @@ def test_nothing_to_choose_from_is_refused() -> None:
         choose(SPACE, HISTORY[3:4], 3)
     with pytest.raises(SearchError, match="0 finalists"):
         choose(SPACE, HISTORY, 0)
+
+
+def test_what_low_recipes_are_expected_to_be_worth_is_not_raised_to_a_floor() -> None:
+    ratios = [n / 30 for n in range(31)]
+    cliff = [trial(n, "flat", one, -((one - 0.3) ** 2) if one < 0.7 else -60.0) for n, one in enumerate(ratios)]
+    trials = SearchTrials(SPACE, SearchPlan(), cliff)
+    raised = trials.observations()
+    assert raised is not None
+    assert min(raised.values) > -1.0
+    assert posterior_means(SPACE, cliff, [SPACE.flat(0.9)])[0] < -40.0

@@ -161,5 +161,5 @@ def test_inputs_that_are_damaged_in_the_artifacts_are_an_error(
     store.backend.files.share(archive)
     done = joined(database_once.url(), begun.storage.name, tmp_path, ["--models", str(tmp_path)])
     assert done.returncode == 1
-    assert "is damaged in s3://recipes/" in done.stderr
+    assert f"{archive.name}: is damaged (File is not a zip file)" in done.stderr
     assert "Traceback" not in done.stderr
