@@ -60,14 +60,14 @@ def read_lists(source: Path, lists: WordLists, problems: Problems) -> tuple[Situ
         problems: takes what cannot be read.
 
     Returns:
-        The lists that have lines, by name.
+        The lists that have lines, in the order of their names.
     """
     folder = list_folder(source)
     names = sorted(lists.get_collection_names()) if folder == source else [source.stem]
     if folder == source:
         for path, reason in lists.unreadable.items():
             problems.add((path,), f"the lists of this file cannot be read ({reason})", "mend it, or take it away")
-    return tuple(_with_lines(_read_each(folder, names, lists, problems)))
+    return tuple(one for one in _read_each(folder, names, lists, problems) if one.lines)
 
 
 def _read_each(folder: Path, names: Iterable[str], lists: WordLists, problems: Problems) -> Iterator[SituationList]:
@@ -78,10 +78,6 @@ def _read_each(folder: Path, names: Iterable[str], lists: WordLists, problems: P
             lines = dict.fromkeys(str(line).strip() for line in lists.get_file(name).get_values())
             frame = _frame_of(path) if path.is_file() else ""
             yield SituationList(aspect=name, place=place, frame=frame, lines=tuple(filter(None, lines)))
-
-
-def _with_lines(lists: Iterable[SituationList]) -> Iterator[SituationList]:
-    return (one for one in lists if one.lines)
 
 
 def _frame_of(path: Path) -> str:

@@ -49,7 +49,7 @@ class Situation:
     alternatives: tuple[str, ...]
     """The other lines of the list, in its order: what a picture of this word must not be taken for."""
     key: str
-    """Names the situation in files and results: letters, digits and hyphens. No two situations of a suite have the same,
+    """Names the situation in files and results: letters, digits and hyphens. No two of a suite have the same,
     and it depends on aspect, word and frame alone."""
 
     @property
