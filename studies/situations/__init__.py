@@ -1,1 +1,1 @@
-"""Situations: what a recipe draws of subjects, light, places and other things that the search did not show it."""
+"""A recipe, its parents and the best FLAT mix in many situations: where the recipe is weak."""
