@@ -9,8 +9,9 @@ microarray experiments", Statistical Applications in Genetics and Molecular Biol
     moderated variance = (d0 s0^2 + d s^2) / (d0 + d)        with d0 + d degrees of freedom
 
 ``d0`` and ``s0^2`` follow from mean and scatter of ``log s^2`` (his section 6.2). As in his program limma, ``d0 + d``
-is never taken for more than the degrees of freedom of all situations together. A variance above the moderated one is kept
-as it was measured: where some situations scatter far more than the rest, moderating theirs would accuse them too often.
+is never taken for more than the degrees of freedom of all situations together. A variance above the moderated one is
+kept as it was measured: where some situations scatter far more than the rest, moderating theirs would accuse them too
+often.
 
 Intervals are those of Student's t, on a scale on which the differences are not skewed (``unskewed``). The error of all
 intervals together, ``1 - confidence``, is divided among them (Bonferroni 1936), and among the looks at growing numbers
