@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from scipy.stats import beta
-from studies.results.situations import read_situations
 
 from engine.recipes.file import RecipeFile, recipe_file_text
 from studies.cli.main import main as command_line
+from studies.results.situations import read_situations
 from studies.sample.world import STUDY, SampleWorld, write_world
 from tests.benchmarks.planted import one_thread
 from tests.studies.situations.planted_weaknesses import PLANTS, harmless_recipes, write_planted
