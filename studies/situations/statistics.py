@@ -32,6 +32,8 @@ from scipy.special import digamma, polygamma, stdtrit
 
 Sample = npt.NDArray[np.float64]
 """The paired differences of one situation, ``(n,)``."""
+CONFIDENCE = 0.95
+"""Level at which all intervals of a kind hold together."""
 EARLY_SHARE = 0.1
 """The part of the error that an early look may use."""
 FEWEST_TO_MODERATE = 4
