@@ -120,7 +120,7 @@ def _untried(
     for _ in range(MOVES):
         if tuple(places.items()) not in tried:
             return places
-        knob = knobs[draw.integers(len(knobs))]
+        knob = knobs[int(draw.integers(len(knobs)))]
         near = (whole[knob.name] + (1, -1)[draw.integers(2)]) % knob.options
         far = int(draw.integers(knob.options))
         whole[knob.name] = near if knob.ordered and draw.integers(2) else far
