@@ -18,13 +18,15 @@ UNITS = (
     "number of values; work is counted in calls of the model, so a picture takes about that part of the time."
 )
 """What the numbers of a step mean."""
+NOT_TRIED = "not tried"
+"""What is known of a setting, or of a value, that has no pictures."""
 STATE_WORDS = {
     "best": "the best",
     "equal": "as good as the best",
     "open": "cannot be told from the best",
     "worse": "worse",
     "broken": "broken pictures",
-    "skipped": "not tried",
+    "skipped": NOT_TRIED,
 }
 """What became of a value, for people."""
 
@@ -80,7 +82,7 @@ def _known(result: SettingsResult, name: str, steps: dict[str, SettingsStep]) ->
     if step is None and name == "Schedule type":  # a sampler is searched with its schedules
         step = steps.get("sampler")
     if step is None or len(step.tried) < 2 or step.chosen is None:
-        return "not tried"
+        return NOT_TRIED
     if step.cannot_be_told:
         return "cannot be told"
     worse = sum(value.is_told for value in step.tried)

@@ -8,11 +8,12 @@ from studies.cards.canvas import ACCENT, BODY, INK, INNER, LINE, MARGIN, PALE, R
 from studies.drawing.paragraphs import cut
 from studies.results.settings import SettingsResult
 
-VALUE_LEFT, BEFORE_LEFT = 220, 490
+VALUE_LEFT, BEFORE_LEFT = 250, 500
 """Where the two columns of values begin, in pixels from the margin."""
 BAR = 26
 """Height of a bar, in pixels."""
-LONGEST_BAR = INNER - 330
+LONGEST_BAR = INNER - 360
+"""Width of the longer bar, in pixels."""
 
 
 def draw_recommended(canvas: Canvas, result: SettingsResult) -> None:
@@ -25,11 +26,13 @@ def draw_recommended(canvas: Canvas, result: SettingsResult) -> None:
     for row in recommended.setting_rows(result):
         ink = ACCENT if row.is_changed else INK
         _row(canvas, (row.name, row.value or "none", row.before or "none"), ink, BODY)
-        if row.known:
+        if row.known and row.known != recommended.NOT_TRIED:
             canvas.text(row.known, SMALL, PALE, left=VALUE_LEFT, width=INNER - VALUE_LEFT, most=1)
         canvas.y += 6
         canvas.pen.line((MARGIN, canvas.y, MARGIN + INNER, canvas.y), fill=LINE, width=1)
         canvas.y += 6
+    if not result.joint:
+        canvas.text("What has no remark was not tried.", SMALL, PALE)
     _draw_work(canvas, result)
 
 

@@ -1,4 +1,4 @@
-"""The recommended settings as Markdown, and as values for JSON: a part of a recipe's card, or of a card of their own."""
+"""The recommended settings as Markdown, and as values for JSON: a part of a recipe's card, or a card of their own."""
 
 from __future__ import annotations
 
