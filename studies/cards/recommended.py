@@ -122,11 +122,12 @@ def difference_text(difference: SettingsDifference | None) -> str:
     """Return a difference with its interval: `−0.40 (−0.75 to −0.06)`; "" for none."""  # noqa: RUF002
     if difference is None:
         return ""
-    mean, low, high = (_signed(value) for value in (difference.mean, difference.low, difference.high))
+    mean, low, high = (signed(value) for value in (difference.mean, difference.low, difference.high))
     return f"{mean} ({low} to {high})"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a number with its sign and two digits after the point."""
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
