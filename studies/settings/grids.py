@@ -59,7 +59,8 @@ class SettingsGrid:
         """Return it as a picture."""
         canvas = Canvas()
         canvas.text(self.title, 40)
-        canvas.text(f"{self.step.sentence}.", SMALL, most=4)
+        result = self.step.sentence.removeprefix(f"{self.step.axis}: ")
+        canvas.text(f"{result[0].upper()}{result[1:]}.", SMALL, most=4)
         canvas.y += 12
         values = self.step.tried
         across = min(ACROSS, max(2, len(values)))
@@ -75,8 +76,9 @@ class SettingsGrid:
         for number in rows_shown(self.shots, len(self.step.tried)):
             shot = self.shots[number]
             pictures = [self.picture(value.settings, number) if value.settings else None for value in values]
-            _draw_row(canvas, values, pictures, wide)
             canvas.text(f"{shot.prompt} (seed {shot.seed})", SMALL, PALE, most=1)
+            canvas.y += 4
+            _draw_row(canvas, values, pictures, wide)
             canvas.y += 6
         canvas.y += 14
 
@@ -137,7 +139,7 @@ def _draw_names(canvas: Canvas, values: Sequence[TriedValue], wide: int) -> None
             canvas.pen.text((left, top), line, fill=_ink(value), font=canvas.font(BODY, line))
         font, below = canvas.font(SMALL, known), (left, canvas.y + high)
         canvas.pen.text(below, cut(known, font, wide), fill=_ink(value, plain=PALE), font=font)
-    canvas.y += high + LINE_STEP
+    canvas.y += high + LINE_STEP + 6
 
 
 def _known(value: TriedValue) -> str:
@@ -157,9 +159,7 @@ def _ink(value: TriedValue, plain: RGB = INK) -> RGB:
     return WARNING if value.is_told else plain
 
 
-def _draw_row(
-    canvas: Canvas, values: Sequence[TriedValue], pictures: Sequence[RgbPicture | None], wide: int
-) -> None:
+def _draw_row(canvas: Canvas, values: Sequence[TriedValue], pictures: Sequence[RgbPicture | None], wide: int) -> None:
     """Draw a row of pictures, each in its frame, and go on below it."""
     shape = next((picture.shape for picture in pictures if picture is not None), (wide, wide, 3))
     high = min(TALLEST_CELL, round(wide * shape[0] / shape[1]))
