@@ -9,7 +9,7 @@ proposal follows from its arguments alone.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +77,17 @@ def distributions_of(knobs: Sequence[OptionKnob], places: Places) -> dict[str, B
     return {knob.name: _distribution(knob) for knob in knobs if knob.name in places}
 
 
+def _everything(_places: Places) -> bool:
+    return True
+
+
 def suggest_places(
-    knobs: Sequence[OptionKnob], trials: Sequence[TradeoffTrial], *, seed: int, number: int
+    knobs: Sequence[OptionKnob],
+    trials: Sequence[TradeoffTrial],
+    *,
+    seed: int,
+    number: int,
+    allowed: Callable[[Places], bool] = _everything,
 ) -> dict[str, int] | None:
     """Return what to try next.
 
@@ -87,6 +96,7 @@ def suggest_places(
         trials: what is known, oldest first.
         seed: of the search.
         number: of the trial to be; another number is another draw.
+        allowed: whether a choice can be tried at all.
 
     Returns:
         The place of every knob in effect; None where nothing was found that was not tried.
@@ -109,16 +119,21 @@ def suggest_places(
     for knob in knobs:
         if knob.is_in_effect(found):
             found[knob.name] = _chosen(asked, knob)
-    return _untried(knobs, found, {tuple(trial.places.items()) for trial in trials}, seed_of_trial(seed, number))
+    tried = {tuple(trial.places.items()) for trial in trials}
+
+    def is_new(places: Places) -> bool:
+        return tuple(places.items()) not in tried and allowed(places)
+
+    return _untried(knobs, found, is_new, seed_of_trial(seed, number))
 
 
 def _untried(
-    knobs: Sequence[OptionKnob], places: dict[str, int], tried: Container[tuple[tuple[str, int], ...]], seed: int
+    knobs: Sequence[OptionKnob], places: dict[str, int], is_new: Callable[[Places], bool], seed: int
 ) -> dict[str, int] | None:
     """Walk at random, one knob at a time, from what was tried to what was not: a result is worth no second trial."""
     draw, whole = np.random.default_rng(seed), dict.fromkeys((knob.name for knob in knobs), 0) | places
     for _ in range(MOVES):
-        if tuple(places.items()) not in tried:
+        if is_new(places):
             return places
         knob = knobs[int(draw.integers(len(knobs)))]
         near = (whole[knob.name] + (1, -1)[draw.integers(2)]) % knob.options

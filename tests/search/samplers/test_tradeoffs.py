@@ -69,6 +69,13 @@ def beats(one: TradeoffTrial, other: TradeoffTrial) -> bool:
     return one.value >= other.value and one.cost <= other.cost and one != other
 
 
+def test_what_is_not_allowed_is_not_proposed() -> None:
+    even = [suggest_places(KNOBS, [], seed=seed, number=0, allowed=lambda places: places["steps"] % 2 == 0)
+            for seed in range(12)]  # fmt: skip
+    assert all(places is not None and places["steps"] % 2 == 0 for places in even)
+    assert len({str(places) for places in even}) > 6
+
+
 def test_a_space_that_is_used_up_says_so() -> None:
     few = (OptionKnob(name="cfg", options=2),)
     tried = [TradeoffTrial(places={"cfg": place}, value=0.0, cost=1.0) for place in range(2)]
