@@ -36,6 +36,8 @@ ONLY_ASKED = frozenset({"Schedule type", "Hires sampler"})
 """Settings that are searched only with values that a person gives: a sampler brings its schedule along."""
 OF_HIRES = frozenset({"Hires upscaler", "Hires sampler", "Denoising", "Hires steps", "Hires upscale"})
 """The settings of a second pass."""
+OF_SIZE = frozenset({"Hires upscale", "Size"})
+"""The settings that change how large pictures are."""
 SIZE = "Size"
 """The setting that is searched only where a person asks for it."""
 MOST_VALUES = 24

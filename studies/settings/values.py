@@ -6,7 +6,7 @@ has no effect on the family of models, what needs a file that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,26 @@ SKIPS_LAYERS: FamilyName = "sd1"
 """The family on which clip skip has an effect (``engine.prompts.encoders``)."""
 FREE_STEPS = "DPM adaptive"
 """The sampler that chooses its steps itself."""
+AS_FIRST = "as the first pass"
+"""The value of a second pass that has none of its own."""
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "Sampler": ("sampler", "schedule", "eta"),
+    "Schedule type": ("schedule",),
+    "VAE": ("vae",),
+    "CFG Scale": ("cfg",),
+    "Steps": ("steps",),
+    "Clip skip": ("clip_skip",),
+    "Size": ("width", "height"),
+}
+"""What each setting is in ``PictureSettings``."""
+OF_SECOND_PASS: Mapping[str, tuple[str, ...]] = {
+    "Hires upscaler": ("upscaler",),
+    "Hires sampler": ("sampler", "schedule"),
+    "Denoising": ("denoise",),
+    "Hires steps": ("steps",),
+    "Hires upscale": ("scale", "resize"),
+}
+"""What each setting of a second pass is in ``Hires``."""
 
 Refusal = Callable[[PictureSettings], str]
 """Why pictures with some settings cannot be made or judged; "" where they can."""
@@ -125,10 +145,22 @@ class TriedValues:
             return f"{FREE_STEPS} chooses its steps itself"
         return ""
 
+    def again(self, kind: AxisKind, earlier: PictureSettings, settings: PictureSettings) -> ValueToTry:
+        """Return the value that one setting had earlier, with all others as they are now.
+
+        Args:
+            kind: the setting.
+            earlier: all settings when it had that value.
+            settings: as they are now.
+        """
+        return self._checked(label_of(kind, earlier), kind, lambda: with_value_of(kind, earlier, settings))
+
     def _tried(self, kind: AxisKind, value: Any, start: PictureSettings) -> ValueToTry:
-        label = kind.text_of(value)
+        return self._checked(kind.text_of(value), kind, lambda: self._with(kind, value, start))
+
+    def _checked(self, label: str, kind: AxisKind, made: Callable[[], PictureSettings]) -> ValueToTry:
         try:
-            settings = self._with(kind, value, start)
+            settings = made()
             settings.applied_to(self.shot)
         except ProblemError as error:
             return ValueToTry(label=label, settings=None, reason="; ".join(map(str, error.problems)))
@@ -193,33 +225,39 @@ def with_value(kind: AxisKind, value: Any, start: PictureSettings) -> PictureSet
     return PictureSettings.of_shot(made, start.vae)
 
 
+def with_value_of(kind: AxisKind, source: PictureSettings, settings: PictureSettings) -> PictureSettings:
+    """Return settings with the value that one of them has in others."""
+    own = {name: getattr(source, name) for name in FIELDS.get(kind.name, ())}
+    within = OF_SECOND_PASS.get(kind.name, ())
+    if settings.hires is None or source.hires is None or not within:
+        return replace(settings, **own)
+    return replace(settings, hires=replace(settings.hires, **{name: getattr(source.hires, name) for name in within}))
+
+
 def label_of(kind: AxisKind, settings: PictureSettings) -> str:
     """Return the value of a setting, for people."""
-    hires = settings.hires
-    texts: dict[str, str] = {"Sampler": settings.sampler_name, "Schedule type": settings.schedule, "VAE": settings.vae}
+    texts = {"Sampler": settings.sampler_name, "Schedule type": settings.schedule, "VAE": settings.vae}
+    if settings.hires is not None:
+        texts |= _hires_texts(settings.hires)
     if kind.name in texts:
         return texts[kind.name]
-    if hires is not None:
-        of_hires: dict[str, Any] = {
-            "Hires upscaler": hires.upscaler,
-            "Hires sampler": hires.sampler or "as the first pass",
-            "Denoising": hires.denoise,
-            "Hires steps": hires.steps or "as the first pass",
-            "Hires upscale": f"{hires.resize[0]}x{hires.resize[1]}" if any(hires.resize) else hires.scale,
-        }
-        if kind.name in of_hires:
-            return (
-                kind.text_of(of_hires[kind.name])
-                if isinstance(of_hires[kind.name], float)
-                else str(of_hires[kind.name])
-            )
-    plain: dict[str, Any] = {
+    values: dict[str, Any] = {
         "CFG Scale": settings.cfg,
         "Steps": settings.steps,
         "Clip skip": settings.clip_skip,
         "Size": (settings.width, settings.height),
     }
-    return kind.text_of(plain[kind.name])
+    return kind.text_of(values[kind.name])
+
+
+def _hires_texts(hires: Hires) -> dict[str, str]:
+    return {
+        "Hires upscaler": hires.upscaler,
+        "Hires sampler": f"{hires.sampler} {hires.schedule}".strip() or AS_FIRST,
+        "Denoising": f"{hires.denoise:g}",
+        "Hires steps": str(hires.steps) if hires.steps else AS_FIRST,
+        "Hires upscale": f"{hires.resize[0]}x{hires.resize[1]}" if any(hires.resize) else f"{hires.scale:g}",
+    }
 
 
 def start_settings(shot: Shot, vae: str, asked: AskedValues) -> PictureSettings:
