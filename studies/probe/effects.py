@@ -5,7 +5,8 @@ the same kind. An effect with a sign is told from 0 by Student's t. A distance i
 a change that means nothing comes to at the same shots: one step of the grids, or the unused columns of a screening.
 
 A matrix has hundreds of effects, and of so many some look large by chance. Those are called clear that keep the share
-of false ones among them at the level (Benjamini and Hochberg 1995, Controlling the false discovery rate).
+of false ones among them at the level (Benjamini and Hochberg 1995, Controlling the false discovery rate). Each measure
+keeps it by itself: nearly every block moves pixels, and these true effects would pay for false ones on contrast.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ LEVEL = 0.05
 """Share of false ones that is accepted among the effects called clear."""
 FEWEST_SHOTS = 3
 """Shots that an effect must have to have an error that means something."""
+
+ROUNDING = 1e-9
+"""What an effect of nothing may come to by rounding, in any unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,42 +50,48 @@ def effects_of(measured: Measured, seeds: Mapping[str, float]) -> list[KnobEffec
         measured: the pictures.
         seeds: by measure, the noise of seeds.
     """
-    readings = measured.design.readings(measured.made)
     found: list[KnobEffect] = []
     for measure in MEASURES:
         if measure.signed and measure.name not in measured.signed:
             continue
-        effect, low, high, floor = _by_shot(measure, measured, readings)
+        effect, low, high, floor = _by_shot(measure, measured)
+        column: list[KnobEffect] = []
         for place, knob in enumerate(measured.design.knobs):
             beyond = effect[place] if measure.signed else effect[place] - floor
-            found.append(
+            column.append(
                 _estimated(
                     knob, measure, measured.design.method, effect[place], low[place], high[place], beyond,
                     seeds.get(measure.name),
                 )
             )  # fmt: skip
-    return _marked(found)
+        found += _marked(column)
+    return found
 
 
 def floor_of(measured: Measured) -> dict[str, float]:
     """Return what a change that means nothing comes to, by measure: the mean size over the shots."""
-    readings = measured.design.readings(measured.made)
     taken = [measure for measure in MEASURES if not measure.signed or measure.name in measured.signed]
-    floors = {measure.name: _by_shot(measure, measured, readings)[3] for measure in taken}
+    floors = {measure.name: _by_shot(measure, measured)[3] for measure in taken}
     return {name: float(np.mean(floor)) for name, floor in floors.items() if np.isfinite(floor).all()}
 
 
-def _by_shot(measure: Measure, measured: Measured, readings: Readings) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+def _by_shot(measure: Measure, measured: Measured) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """Effect, low, high ``(knobs, shots)`` and floor ``(shots,)`` of one measure."""
     if measure.signed:
-        numbers = measured.signed[measure.name]
-        effect, low, high, floor = (rows @ numbers for rows in _rows_of(readings))
+        shots = [_signed_readings(measured, numbers) for numbers in measured.signed[measure.name].T]
     else:
+        readings = measured.design.readings(measured.made)
         products = [shot[measure.name] for shot in measured.products]
-        effect, low, high, floor = (
-            np.stack([length(rows, one) for one in products], axis=1) for rows in _rows_of(readings)
-        )
+        shots = [tuple(length(rows, one) for rows in _rows_of(readings)) for one in products]
+    effect, low, high, floor = (np.stack(values, axis=1) for values in zip(*shots, strict=True))
     return effect, low, high, np.sqrt(np.square(floor).mean(0))
+
+
+def _signed_readings(measured: Measured, numbers: Numbers) -> tuple[Numbers, ...]:
+    """What is read out of the numbers of one shot, of those recipes whose pictures of it are whole."""
+    whole = np.flatnonzero(np.isfinite(numbers))
+    readings = measured.design.readings([measured.made[place] for place in whole])
+    return tuple(rows @ numbers[whole] for rows in _rows_of(readings))
 
 
 def _rows_of(readings: Readings) -> tuple[Numbers, Numbers, Numbers, Numbers]:
@@ -127,6 +137,7 @@ def _chance(beyond: Numbers, *, both_sides: bool) -> float | None:
     known = beyond[np.isfinite(beyond)]
     if len(known) < FEWEST_SHOTS:
         return None
+    known = np.where(np.abs(known) < ROUNDING, 0.0, known)
     mean, error = float(known.mean()), float(known.std(ddof=1) / np.sqrt(len(known)))
     if error == 0:
         return 1.0 if mean == 0 or (mean < 0 and not both_sides) else 0.0
@@ -135,7 +146,7 @@ def _chance(beyond: Numbers, *, both_sides: bool) -> float | None:
 
 
 def _marked(effects: Sequence[KnobEffect]) -> list[KnobEffect]:
-    """The effects of one method, those marked that are told from noise."""
+    """The effects on one measure, those marked that are told from noise."""
     chances = sorted(one.p for one in effects if one.p is not None)
     below = [p for rank, p in enumerate(chances, start=1) if p <= LEVEL * rank / len(chances)]
     limit = max(below, default=-1.0)
