@@ -1,1 +1,1 @@
-"""What the commands after a search find: frozen values, read from and written to the study's folder."""
+"""What was measured of a recipe after its search, as values and files; without torch, for all who show it."""
