@@ -2,8 +2,9 @@
 
 Names: ``t17`` is the contact sheet of trial 17, ``t17.3`` its picture 3; ``p-KEY.5`` the held-out picture 5 of the
 candidate with that key; ``k-KEY-SHOTS.2`` picture 2 of a candidate that was rendered at a set of shots beside the
-trials, as recipes are that scores are measured from; ``r4`` reference 4; ``d_t17.3_t0.3`` how two pictures differ.
-Numbers of pictures are from 0.
+trials, as recipes are that scores are measured from; ``r4`` reference 4; ``m-probe~OUT05.png`` a picture that belongs to
+a result of the study, see `studies.pages.reading.measured_files`; ``d_t17.3_t0.3`` how two pictures differ. Numbers of
+pictures are from 0.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from engine.files import readable, replaced
 from engine.shots.shot import Shot
 from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.errors import StudyError
+from studies.pages.reading.measured_files import picture_file
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.store.renders import SHEET, kept_folder, shots_key
 
-SIZES = ("160", "320", "640", "full")
+SIZES = ("160", "320", "640", "1280", "full")
 """Widths in pixels at most; nothing is made larger than it is."""
 FOLDER = "pages"
 """The folder, within a study's, of small pictures; it may be deleted."""
@@ -62,6 +64,8 @@ def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
     """Return a picture by its name; None where the study has none of that name."""
     if pair := _DIFFERENCE.fullmatch(name):
         return _difference(kept_picture(study, pair[1]), kept_picture(study, pair[2]), name)
+    if file := picture_file(study.spec.storage.folder, name):
+        return _inside(study, _whole(file, name))
     found = _NAME.fullmatch(name)
     if found is None:
         return None
