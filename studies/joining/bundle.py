@@ -66,6 +66,7 @@ class Bundle:
         bundle = cls(spec=spec, document=tomlkit.parse(read_text(spec.storage.file, StudyError)))
         bundle._add_models()
         bundle._add_shot_files()
+        bundle._add_suite()
         bundle._add_beginnings()
         bundle._add_scorers()
         for key in ("folder", "storage", "artifacts", "notify"):  # each machine has its own
@@ -159,6 +160,18 @@ class Bundle:
         if "wildcards" in render:
             folder = path_from(self._here, str(render["wildcards"]))
             yield "wildcards", folder, [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def _add_suite(self) -> None:
+        """The lists of situations: a file alone, or a folder with all in it."""
+        suite = self.spec.situations.suite
+        if suite is None:
+            return
+        if suite.is_file():
+            self._table("situations")["suite"] = self._take(suite, "situations")
+            return
+        for file in (path for path in sorted(suite.rglob("*")) if path.is_file()):
+            self._take(file, f"situations/{file.relative_to(suite).parent.as_posix()}".removesuffix("/."))
+        self._table("situations")["suite"] = f"{INPUTS}/situations"
 
     def _add_beginnings(self) -> None:
         search = self._table("search")

@@ -33,7 +33,17 @@ from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
+from studies.studyfile.spec import (
+    Merge,
+    Rendering,
+    Scoring,
+    SearchSettings,
+    SituationsSettings,
+    Storage,
+    StudyShots,
+    StudySpec,
+    TargetLook,
+)
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -129,6 +139,12 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             earlier=earlier_place(tables.search.begin, here),
         ),
         scoring=_scoring(tables.scorers, here),
+        situations=SituationsSettings(
+            suite=_path_or_none(here, tables.situations.suite),
+            seeds=tables.situations.seeds,
+            night=tables.situations.night,
+        ),
+        settings_to_try=tuple(tables.settings.try_),
         notify=tuple(study.notify),
     )
 

@@ -325,6 +325,18 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SituationsSettings:
+    """What a recipe is shown in after the search."""
+
+    suite: Path | None = None
+    """A folder of lists, or one list; None: the suite that ships."""
+    seeds: int = 8
+    """Most seeds of a situation."""
+    night: bool = False
+    """Whether a night ends with the situations of its first finalist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """The whole study file."""
 
@@ -335,6 +347,9 @@ class StudySpec:
     shots: StudyShots
     search: SearchSettings
     scoring: Scoring
+    situations: SituationsSettings = SituationsSettings()
+    settings_to_try: tuple[str, ...] = ()
+    """Settings with the values to try for a recommendation, each as an axis of a plot is written."""
     notify: tuple[str, ...] = ()
     """The command that is told when a night ends, as its words; empty: none."""
 

@@ -47,7 +47,7 @@ def rich(tmp_path: Path) -> StudySpec:
         "a red cat", "a red __animal__"
     )
     text = text.replace("[search]\n", '[search]\nbegin = ["warm.toml", "GRAD_V"]\nstart = "warm.toml"\n')
-    study.write_text(text + 'weights = { style = 1, "mine.py:blue" = 0.5 }\n')
+    study.write_text(text + 'weights = { style = 1, "mine.py:blue" = 0.5 }\n[situations]\nsuite = "lists"\n')
     return read_study_file(study)
 
 
@@ -77,6 +77,18 @@ def test_a_study_laid_out_elsewhere_is_the_same(rich: StudySpec, tmp_path: Path)
     assert there.search.plan == rich.search.plan
     assert dict(there.scoring.weights) == dict(rich.scoring.weights)
     assert (tmp_path / "there" / "mine.py").read_text() == PROGRAM
+    assert there.situations.suite
+    assert (there.situations.suite / "animal.txt").read_text() == "cat\n"
+
+
+def test_a_single_list_of_situations_goes_along(rich: StudySpec, tmp_path: Path) -> None:
+    study = rich.storage.file
+    study.write_text(study.read_text().replace('suite = "lists"', 'suite = "lists/animal.txt"'))
+    packed(read_study_file(study), tmp_path / "inputs.zip")
+    unpack_inputs(tmp_path / "inputs.zip", tmp_path / "there", [models_elsewhere(rich, tmp_path / "models")])
+    suite = read_study_file(tmp_path / "there" / "study.toml").situations.suite
+    assert suite
+    assert suite.read_text() == "cat\n"
 
 
 def test_only_what_is_needed_goes_along_and_large_files_are_named(
