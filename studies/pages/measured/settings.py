@@ -119,4 +119,3 @@ def setting_rows(result: SettingsResult) -> tuple[SettingRow, ...]:
 def _text(result: SettingsResult, shot: Shot) -> str:
     vae = "" if result.final.vae == MERGED_VAE else result.final.vae
     return infotext(result.final.applied_to(shot), model=result.subject, vae=vae)
-

@@ -21,6 +21,9 @@ from studies.results.situations import (
     read_situations,
 )
 
+LARGEST_LOGARITHM = 50.0
+"""Of what can be shown; the spread of embeddings differs by far less."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownAspect:
@@ -97,13 +100,18 @@ class ShownSituations:
         return tuple(
             SpreadRatio(
                 rival=one.rival,
-                mean=math.exp(one.mean),
-                low=math.exp(one.low),
-                high=math.exp(one.high),
+                mean=_times(one.mean),
+                low=_times(one.low),
+                high=_times(one.high),
                 told=told(one),
             )
             for one in self.result.diversity
         )
+
+
+def _times(logarithm: float) -> float:
+    """The number of a logarithm; of one that no spread has, which only a damaged file says, a very large number."""
+    return math.exp(min(logarithm, LARGEST_LOGARITHM))
 
 
 def told(difference: RivalDifference) -> Told:

@@ -2,9 +2,8 @@
 
 Names: ``t17`` is the contact sheet of trial 17, ``t17.3`` its picture 3; ``p-KEY.5`` the held-out picture 5 of the
 candidate with that key; ``k-KEY-SHOTS.2`` picture 2 of a candidate that was rendered at a set of shots beside the
-trials, as recipes are that scores are measured from; ``r4`` reference 4; ``m-probe~OUT05.png`` a picture that belongs to
-a result of the study, see `studies.pages.reading.measured_files`; ``d_t17.3_t0.3`` how two pictures differ. Numbers of
-pictures are from 0.
+trials, as recipes are that scores are measured from; ``r4`` reference 4; ``m-probe~OUT05.png`` one of a result, see
+`studies.pages.reading.measured_files`; ``d_t17.3_t0.3`` how two pictures differ. Numbers of pictures are from 0.
 """
 
 from __future__ import annotations
@@ -64,11 +63,10 @@ def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
     """Return a picture by its name; None where the study has none of that name."""
     if pair := _DIFFERENCE.fullmatch(name):
         return _difference(kept_picture(study, pair[1]), kept_picture(study, pair[2]), name)
-    if file := picture_file(study.spec.storage.folder, name):
-        return _inside(study, _whole(file, name))
     found = _NAME.fullmatch(name)
     if found is None:
-        return None
+        file = picture_file(study.spec.storage.folder, name)
+        return _inside(study, _whole(file, name)) if file else None
     index = None if found["index"] is None else int(found["index"])
     if found["trial"] is not None:
         return _inside(study, _of_trial(study, int(found["trial"]), index, name))

@@ -1,4 +1,4 @@
-"""Results of situations, settings and probe, written through the values that the commands write, with small pictures."""
+"""Results of situations, settings and probe, as the values that their commands write, with small pictures."""
 
 from __future__ import annotations
 
