@@ -136,7 +136,7 @@ class KnobEffect:
     p: float | None
     """Chance of so large an effect where there is none, for this comparison alone."""
     clear: bool
-    """Whether it is told from noise, allowing for all comparisons of its method."""
+    """Whether it is told from noise, allowing for the comparisons of all knobs on this measure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
