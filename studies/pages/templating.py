@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from babel.dates import format_datetime, format_time, format_timedelta
 
-from studies.cards.markdown import markdown_escaped
+from studies.cards.markup import markdown_escaped
 from studies.pages.charts.course import course_chart, lowest_shown
 from studies.pages.charts.effects import effects_chart, effects_map
 from studies.pages.charts.intervals import intervals_chart

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from engine.shots.hires import Hires
 from engine.shots.samplers import AUTOMATIC, SAMPLERS
@@ -67,7 +67,12 @@ class PictureSettings:
         hires = self.hires
         if hires is not None and shot.hires is not None:
             hires = replace(hires, prompt=shot.hires.prompt, negative=shot.hires.negative)
-        return replace(shot, **{name: getattr(self, name) for name in _OF_SHOTS if name != "hires"}, hires=hires)
+        return replace(shot, **self.shot_fields | {"hires": hires})
+
+    @property
+    def shot_fields(self) -> dict[str, Any]:
+        """The settings by the names of ``Shot``; the VAE is none of them."""
+        return {name: getattr(self, name) for name in _OF_SHOTS}
 
     @property
     def sampler_name(self) -> str:

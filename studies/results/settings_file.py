@@ -141,7 +141,7 @@ _FILE: Shape = {
 def _result_of(row: Mapping[str, Any]) -> SettingsResult:
     if row["mode"] not in {"steps", "joint"}:
         raise StudyError("is damaged: there is no such mode", place=("mode",), seen=row["mode"], remedy=_REMEDY)
-    built = {
+    built: dict[str, Any] = {
         "start": _settings_of(row["start"]),
         "final": _settings_of(row["final"]),
         "steps": tuple(map(_step_of, row["steps"])),
@@ -158,16 +158,18 @@ def _picked(row: Mapping[str, Any], kind: type) -> dict[str, Any]:
 
 
 def _settings_of(row: Mapping[str, Any]) -> PictureSettings:
-    hires = row["hires"]
-    if hires is not None:
-        hires = Hires(**_picked(hires, Hires) | {"resize": tuple(hires["resize"])})
-    settings = PictureSettings(**_picked(row, PictureSettings) | {"hires": hires})
+    built: dict[str, Any] = {"hires": row["hires"]}
+    if row["hires"] is not None:
+        resize: Any = tuple(row["hires"]["resize"])
+        built["hires"] = Hires(**_picked(row["hires"], Hires) | {"resize": resize})
+    settings = PictureSettings(**_picked(row, PictureSettings) | built)
     settings.applied_to(_SHOWN)  # refuses what no picture can have
     return settings
 
 
 def _step_of(row: Mapping[str, Any]) -> SettingsStep:
-    return SettingsStep(**_picked(row, SettingsStep) | {"values": tuple(map(_value_of, row["values"]))})
+    values: Any = tuple(map(_value_of, row["values"]))
+    return SettingsStep(**_picked(row, SettingsStep) | {"values": values})
 
 
 def _value_of(row: Mapping[str, Any]) -> TriedValue:
