@@ -15,6 +15,7 @@ from search.plan import STAGES, Stage
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.continuing.fingerprint import SURROUNDINGS
 from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
+from studies.pages.reading.measured_files import measured, result_files
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import shown_trials
 from studies.status.state import StudyCounts
@@ -160,6 +161,7 @@ class StudyReader:
             outcome=results.outcome,
             pins=results.pins,
             problems=results.problems,
+            measured=measured(spec.storage.folder),
         )
         asked = self._kept_in(spec.storage).requests.asked() if workers else frozenset[NightRequest]()
         return replace(snapshot, state=_counts(snapshot, asked).state)
@@ -198,7 +200,7 @@ def _inode_and_size(path: Path) -> tuple[int, int]:
 
 def _files_of(file: Path, folder: Path) -> list[Path]:
     files = ("outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
-    return [file, *(folder / name for name in (*files, "pins", "exports"))]
+    return [file, *(folder / name for name in (*files, "pins", "exports")), *result_files(folder)]
 
 
 def _signature(paths: list[Path]) -> Signature:
