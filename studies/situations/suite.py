@@ -14,20 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.errors import Place, Problem, Problems, counted
+from engine.errors import Problem, Problems, counted
 from studies.errors import StudyError
-from studies.situations.frames import SLOT, check_frame, framed, wildcards_in
+from studies.situations.frames import SLOT, framed
+from studies.situations.list_checks import check_lists
 from studies.situations.lists import SHIPPED, SituationList, list_folder, read_lists
-from studies.studyfile.wildcards import expanded
-
-if TYPE_CHECKING:
-    from studies.studyfile.word_lists import WordLists
 
 MOST = 1000
 """Most situations of a suite: more would take days, and each would have to differ a lot to stand out from so many."""
@@ -107,7 +103,7 @@ def read_suite(source: Path | None = None, frame: str = "") -> Suite:
     folder = list_folder(source)
     problems, lists = Problems(), WordLists(folder)
     read = read_lists(source, lists, problems)
-    _check_lists({one: framed(one.aspect, one.frame, frame) for one in read}, lists, folder, problems)
+    check_lists({one: framed(one.aspect, one.frame, frame) for one in read}, lists, folder, problems)
     situations = tuple(situation for one in read for situation in _situations_of(one, frame))
     if not situations and not problems:
         problems.add((source,), "no list here has a line", "write a line for each situation into a .txt file")
@@ -131,36 +127,6 @@ def _key(aspect: str, word: str, frame: str) -> str:
     digest = hashlib.sha256(f"{aspect}\n{word}\n{frame}".encode()).hexdigest()[:10]
     readable = [_PLAIN.sub("-", text.lower()).strip("-")[:24].strip("-") for text in (aspect, word)]
     return "-".join([*filter(None, readable), digest])
-
-
-def _check_lists(frames: Mapping[SituationList, str], lists: WordLists, folder: Path, problems: Problems) -> None:
-    """Add what is wrong with the lists' frames and lines."""
-    within = Problems()
-    for one, frame in frames.items():
-        check_frame(frame, one.place, problems)
-        for text in (frame.replace(SLOT, ""), *one.lines):
-            lost = [name for name in wildcards_in(text) if not lists.get_values(name)]
-            problems.extend(_lost(lists.to_wildcard(name), one.place, lists) for name in lost)
-            if not lost:
-                _check_syntax(text, one.place, folder, lists, problems, within)
-    known = {problem.seen for problem in problems.found}
-    problems.extend(problem for problem in within.found if problem.seen not in known)
-
-
-def _check_syntax(
-    text: str, place: Place, folder: Path, lists: WordLists, problems: Problems, within: Problems
-) -> None:
-    """Add what a text cannot be drawn for; to `within`, wildcards that only the lists it names name."""
-    unknown = Problems()
-    with problems.collecting(*place):
-        expanded(text, folder=folder, seed=0, shot_seed=0, lost=unknown)
-    within.extend(_lost(str(problem.seen), place, lists) for problem in unknown.found)
-
-
-def _lost(wildcard: str, place: Place, lists: WordLists) -> Problem:
-    known: Iterable[str] = sorted(lists.get_collection_names())[:10]
-    remedy = f"put {wildcard.strip('_')}.txt into the suite's folder, which has the lists {', '.join(known) or 'none'}"
-    return Problem(place=place, what="this wildcard has no list", seen=wildcard, remedy=remedy)
 
 
 def _is_bare(situation: Situation) -> bool:

@@ -111,14 +111,20 @@ def test_all_that_is_wrong_with_all_lists_is_told_at_once(lists: Path) -> None:
     assert len(caught.value.problems) == 8
 
 
-def test_a_wildcard_that_only_a_list_beside_it_names_is_told_of_too(lists: Path) -> None:
+def test_lists_that_lines_name_are_looked_at_too(lists: Path) -> None:
     (lists / "light.txt").write_text("by __lamp__\n")
-    (lists / "lamp.txt").write_text("a __missing__ lamp\n")
-    with pytest.raises(StudyError, match=r'light.txt: this wildcard has no list \("__missing__"\)'):
-        read_suite(lists / "light.txt")
-    with pytest.raises(StudyError) as caught:
-        read_suite(lists)
-    assert [problem.place for problem in caught.value.problems] == [(lists / "lamp.txt",)]
+    (lists / "lamp.txt").write_text("a __shade__ lamp\n")
+    (lists / "shade.txt").write_text("dark\n__missing__\n70% dark\n$5\n")
+    for source in (lists, lists / "light.txt"):
+        with pytest.raises(StudyError) as caught:
+            read_suite(source)
+        assert [problem.place for problem in caught.value.problems] == [(lists / "shade.txt",)] * 3
+        assert {problem.seen for problem in caught.value.problems} == {"__missing__", "70% dark", "$5"}
+
+
+def test_a_line_that_nothing_draws_may_hold_any_sign(lists: Path) -> None:
+    (lists / "light.txt").write_text("70% cloudy # 1\n$5 lamp\nsnake_case\n(bold:1.2) [soft]\n")
+    assert templates(lists / "light.txt", "light", "a __colour__ photo")[0] == "a __colour__ photo, 70% cloudy # 1"
 
 
 @pytest.mark.parametrize(
