@@ -9,7 +9,6 @@ from rich.console import Console
 
 from engine.errors import Problems
 from search.shots import ObservationNoise
-from studies.cli.measures.costs import cost_findings
 from studies.errors import StudyError
 from studies.limits.deadline import NightLimits
 from studies.limits.disk import disk_errors_named
@@ -23,6 +22,7 @@ from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
 from studies.situations.at_night import examine_first_finalist
+from studies.situations.planned import situations_costs
 from studies.store.backends import backend_of
 from studies.store.journal.journal import refuse_other_study, repair
 from studies.store.journal.workers import alone
@@ -47,7 +47,7 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
     errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
     if is_fatal(errors):
         return errors
-    costs = [*cost_findings(spec, _picture_seconds(spec))]
+    costs = [*situations_costs(spec, _picture_seconds(spec))]
     wrong = [one for one in costs if one.level == "error"]
     return (*wrong, *errors, *_reach(spec), *(one for one in costs if one not in wrong))
 

@@ -95,9 +95,7 @@ def test_the_same_again_draws_nothing(once: tuple[Path, SituationsResult, int]) 
     assert kept_features(study) == kept
 
 
-def test_killed_at_any_point_it_comes_to_the_same(
-    once: tuple[Path, SituationsResult, int], copied: Path
-) -> None:
+def test_killed_at_any_point_it_comes_to_the_same(once: tuple[Path, SituationsResult, int], copied: Path) -> None:
     """Real kills, and the command again after each."""
     _, result, drawn = once
     study, before = write_small_suite(copied), set(kept_features(copied))
