@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studies.situations.hints import MOST_TOLD, suite_hints
+from studies.situations.planned import situations_costs
 from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -47,3 +49,13 @@ def test_mere_words_are_told_too(spec: StudySpec, tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("red\nblue\n")
     (told,) = suite_hints(read_suite(tmp_path / "words.txt"), spec)
     assert "mere words" in told.what
+
+
+def test_check_tells_them(spec: StudySpec, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("red\nblue\n")
+    spec = replace(spec, situations=replace(spec.situations, suite=tmp_path / "words.txt"))
+    levels = {finding.level: finding.line for finding in situations_costs(spec, 1.0)}
+    assert "mere words" in levels["warning"]
+    assert "2 situations" in levels["note"]
+    spec = replace(spec, situations=replace(spec.situations, frame="a photo"))
+    assert [finding.level for finding in situations_costs(spec, 1.0)] == ["note"]
