@@ -34,7 +34,7 @@ def situations(
     """
     from studies.situations.examine import examine
     from studies.situations.planned import planned_situations
-    from studies.situations.report import report_lines, weak_spots_table
+    from studies.situations.showing.report import report_lines, weak_spots_table
 
     spec = _with_options(allowed(opened(study), trust=trust), suite, seeds)
     out = console()

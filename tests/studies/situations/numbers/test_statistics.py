@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from scipy.special import polygamma
 
-from studies.situations.statistics import (
+from studies.situations.numbers.statistics import (
     IntervalLevel,
     Sample,
     estimates,
