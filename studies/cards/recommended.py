@@ -138,7 +138,8 @@ def state_text(value: TriedValue) -> str:
 
 def work_text(value: TriedValue, start: TriedValue | None) -> str:
     """Return the work of a picture with a value, relative to what the step began with; "" where it is not known."""
-    return f"{value.cost / start.cost:.0%}" if value.cost and start is not None and start.cost else ""
+    known = value.pictures and value.cost and start is not None and start.cost
+    return f"{value.cost / start.cost:.0%}" if known and start else ""
 
 
 def shown_steps(result: SettingsResult) -> list[tuple[str, SettingsStep]]:
@@ -148,8 +149,8 @@ def shown_steps(result: SettingsResult) -> list[tuple[str, SettingsStep]]:
 
 
 def joint_values(result: SettingsResult) -> Sequence[TriedValue]:
-    """Return the combinations of a joint search that no other beats in score and work, and the start and the answer."""
-    return [value for value in result.joint if value.state != "worse" or value.is_start or value.chosen]
+    """Return the combinations of a joint search that were compared again, on pictures of their own."""
+    return [value for value in result.joint if value.against_best is not None or value.state == "best"]
 
 
 def sentences(result: SettingsResult) -> Iterator[str]:

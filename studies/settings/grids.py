@@ -31,7 +31,7 @@ FRAME = 6
 TALLEST_CELL = 320
 """Pixels; larger pictures are made smaller, and narrower."""
 
-LABEL_LINES, LINE_STEP = 3, 32
+LABEL_LINES, LINE_STEP = 6, 32
 """The most lines of a value's name, and how far they are apart in pixels."""
 
 KeptPicture = Callable[[PictureSettings, int], RgbPicture | None]

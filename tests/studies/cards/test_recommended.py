@@ -104,12 +104,12 @@ def test_what_is_not_finished_says_so(result: SettingsResult, tmp_path: Path) ->
     assert recommended.UNFINISHED in write_card(half, tmp_path / "x.card.md").files[0].read_text()
 
 
-def test_of_a_joint_search_start_answer_and_what_is_not_worse_are_told(result: SettingsResult) -> None:
+def test_of_a_joint_search_those_are_told_that_were_compared_again(result: SettingsResult) -> None:
     joint = (
         value("the study's own", START, "worse", apart=(-0.5, -0.9, -0.1), is_start=True),
         value("cheap", FINAL, "equal", apart=(-0.01, -0.08, 0.06), cost=30.0, chosen=True),
         value("dear", replace(FINAL, steps=40), "best", cost=120.0),
-        value("bad", replace(FINAL, steps=1), "worse", apart=(-3.0, -4.0, -2.0), cost=5.0),
+        value("bad", replace(FINAL, steps=1), "open", cost=5.0, reason="beaten"),
     )
     both = replace(result, mode="joint", steps=(), look_back=(), joint=joint)
     assert [one.label for one in recommended.joint_values(both)] == ["the study's own", "cheap", "dear"]
