@@ -11,7 +11,8 @@ from engine.shots.shot import Shot
 from studies.candidate import MERGED_VAE
 from studies.results.settings import PictureSettings, SettingsDifference, SettingsResult, SettingsStep, TriedValue
 
-HEADING = "Recommended settings"
+HEADING, JOINT = "Recommended settings", "All settings"
+"""Titles of the section, and of the one table and grid of a joint search."""
 UNFINISHED = "The search for settings is not finished: what is below is as far as it has come."
 UNITS = (
     "Differences are in units of the study's score, from the best value of the step, with intervals that allow for the "
@@ -20,6 +21,8 @@ UNITS = (
 """What the numbers of a step mean."""
 NOT_TRIED = "not tried"
 """What is known of a setting, or of a value, that has no pictures."""
+TOO_SMALL = "differences too small to count"
+"""What is known of a setting whose values differ by less than the margin."""
 STATE_WORDS = {
     "best": "the best",
     "equal": "as good as the best",
@@ -85,8 +88,8 @@ def _known(result: SettingsResult, name: str, steps: dict[str, SettingsStep]) ->
         return NOT_TRIED
     if step.cannot_be_told:
         return "cannot be told"
-    worse = sum(value.is_told for value in step.tried)
-    return f"{counted(worse, 'value')} of {len(step.tried)} told worse"
+    worse = sum(value.is_lost for value in step.tried)
+    return f"{counted(worse, 'value')} of {len(step.tried)} told worse" if worse else TOO_SMALL
 
 
 # ------------------------------------------------------------------------------------------------------------ the work
@@ -159,7 +162,10 @@ def sentences(result: SettingsResult) -> Iterator[str]:
         yield UNFINISHED
     if work := work_sentence(result):
         yield work
-    yield from (f"{line}." for line in result.sentences)
+    found = result.sentences
+    if result.joint:
+        found = [SettingsStep(axis=JOINT, values=tuple(joint_values(result))).sentence]
+    yield from (f"{line}." for line in found)
     yield from (line.removesuffix(".") + "." for line in result.notes)
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 TEXT, RECORD, PARAMETERS = "card.md", "card.json", "card.txt"
 """The files of a card, beside the result; the last one has the WebUI's text."""
-JOINT = "All settings"
-"""The title of a joint search's table and grid."""
 SHORT = 10
 """Digits of the short hash of the WebUI, the first ones of a file's SHA-256."""
 
@@ -75,8 +73,8 @@ class SettingsCard:
         """The steps that have a table and a grid, with their titles."""
         if not self.result.joint:
             return recommended.shown_steps(self.result)
-        compared = tuple(recommended.joint_values(self.result))
-        return [(JOINT, SettingsStep(axis=JOINT, values=compared))] if len(compared) > 1 else []
+        compared, title = tuple(recommended.joint_values(self.result)), recommended.JOINT
+        return [(title, SettingsStep(axis=title, values=compared))] if len(compared) > 1 else []
 
 
 def card_of(setup: SettingsSetup, result: SettingsResult) -> SettingsCard:

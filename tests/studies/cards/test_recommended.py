@@ -56,7 +56,7 @@ def test_the_work_is_that_of_the_answer_by_that_of_the_start(result: SettingsRes
 
 
 def test_a_look_back_is_later_than_the_step(result: SettingsResult) -> None:
-    changed = replace(STEPS, values=tuple(replace(one, state="open") for one in STEPS.values))
+    changed = replace(STEPS, values=tuple(replace(one, state="open", against_best=None) for one in STEPS.values))
     looked = replace(result.look_back[0], step=changed, holds=False)
     rows = recommended.setting_rows(replace(result, look_back=(looked,)))
     assert next(row.known for row in rows if row.name == "Steps") == "cannot be told"
@@ -114,4 +114,12 @@ def test_of_a_joint_search_those_are_told_that_were_compared_again(result: Setti
     both = replace(result, mode="joint", steps=(), look_back=(), joint=joint)
     assert [one.label for one in recommended.joint_values(both)] == ["the study's own", "cheap", "dear"]
     assert recommended.work_share(both) == pytest.approx(0.5)
+    assert any(line.startswith("All settings: cheap is the cheapest of 2 that") for line in recommended.sentences(both))
     assert {row.known for row in recommended.setting_rows(both)} == {""}
+
+
+def test_differences_below_the_margin_are_told_apart_from_none(result: SettingsResult) -> None:
+    small = value("10", replace(FINAL, steps=10), "equal", apart=(-0.05, -0.08, -0.02), chosen=True)
+    steps = replace(STEPS, values=(STEPS.values[0], small))
+    rows = recommended.setting_rows(replace(result, steps=(steps,), look_back=()))
+    assert next(row.known for row in rows if row.name == "Steps") == recommended.TOO_SMALL
