@@ -13,7 +13,7 @@ ValueState = Literal["best", "equal", "open", "worse", "broken", "skipped"]
 """What is known of a value that was to be tried.
 
 ``best``: it has the highest score. ``equal``: it is shown to be worse than none by more than the margin. ``worse``: it
-is told from the best, and estimated to be worse by more than the margin. ``open``: neither is shown with these pictures.
+is told from the best, and estimated to be worse by more than the margin. ``open``: neither is shown.
 ``broken``: too many of its pictures show nothing. ``skipped``: it was not rendered, for a reason.
 """
 STATES: tuple[ValueState, ...] = ("best", "equal", "open", "worse", "broken", "skipped")

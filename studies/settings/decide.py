@@ -9,7 +9,8 @@ the upper ends of the intervals of all other values' leads lie below the margin 
 intervals for all distances from the "best").
 
 The answer is the cheapest value that comes up to the best, but for a tenth of the work. What only lacks pictures to be
-told is not taken for good: where the estimate itself lies more than the margin below the best, it is passed over.
+told is not taken for good: where the estimate itself lies more than the margin below the best, it is passed over; what
+there was before stays until it is told from the best.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ class Comparison:
 
     def _is_good(self, value: ValuePictures, best: ValuePictures) -> bool:
         state = self._state(value, best)
-        return state in {"best", "equal"} or (state == "open" and -self._mean(value, best) <= self.margin)
+        is_near = value.is_start or -self._mean(value, best) <= self.margin
+        return state in {"best", "equal"} or (state == "open" and is_near)
 
     def _mean(self, value: ValuePictures, other: ValuePictures) -> float:
         if value is other:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.errors import counted
 from studies.measuring.subject import Subject
 from studies.pictures.plot_kinds import AxisKind
+from studies.preflight.estimate import picture_seconds
 from studies.results.settings import PictureSettings
 from studies.settings.axes import AskedValues, asked_values
 from studies.settings.cost import PictureCost
@@ -25,8 +26,8 @@ class PlannedStep:
 
     Attributes:
         axis: its name.
-        labels: of the values that will be rendered, the one that there is first.
-        work: of one picture with each of them, in pictures with the study's own settings.
+        labels: of the values that will be rendered.
+        work: of one picture with each of them but the one that there is, in pictures with the study's own settings.
     """
 
     axis: str
@@ -61,7 +62,7 @@ class PlannedSettings:
     @property
     def work(self) -> tuple[float, float]:
         """The work of the fewest and of the most pictures, in pictures with the study's own settings."""
-        once = 1 + sum(sum(step.work[1:]) for step in self.steps)
+        once = 1 + sum(sum(step.work) for step in self.steps)
         again = sum(_again(step) * sum(step.work) / len(step.work) for step in self.steps)
         return self.first * once, self.each * (once + again)
 
@@ -117,10 +118,18 @@ def planned_settings(
 def _planned_step(values: TriedValues, cost: PictureCost, kind: AxisKind, start: PictureSettings) -> PlannedStep:
     tried = [] if values.whole_reason(kind, start) else [one for one in values.of(kind, start) if not one.reason]
     own = cost.of(PictureSettings.of_shot(cost.shot, start.vae))
-    work = [cost.of(one.settings) / own for one in tried if one.settings]
+    work = [cost.of(one.settings) / own for one in tried if one.settings and not one.is_start]
     return PlannedStep(axis=kind.name, labels=tuple(one.label for one in tried), work=tuple(work))
 
 
 def tried_texts(plan: PlannedSettings) -> Sequence[str]:
     """Return a line for each setting with its values, for people."""
     return [f"{step.axis}: {', '.join(step.labels)}" for step in plan.steps]
+
+
+def picture_seconds_of(spec: StudySpec) -> float:
+    """Return the estimated seconds of a picture with the study's own settings."""
+    from engine.devices import device_of
+
+    widths = opened_models(spec)["A"].widths
+    return picture_seconds(spec.shots.trials[0], widths, device_of(spec.rendering.device))
