@@ -73,7 +73,7 @@ def test_what_makes_the_same_pictures_is_left_aside_with_the_reason() -> None:
         ("Euler Uniform", "makes the same pictures as Euler"),
     ]
     same = values(HIRES, "Hires steps", 0, 20)
-    assert [one.reason for one in same] == ["", "", "makes the same pictures as as the first pass"]
+    assert [one.reason for one in same] == ["", "", "makes the same pictures as the first pass's"]
 
 
 def test_what_no_picture_can_have_is_left_aside_with_the_reason() -> None:
