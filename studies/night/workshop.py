@@ -393,12 +393,3 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
-
-
-def _nothing() -> None:
-    """Go on."""
-
-
-def _always() -> bool:
-    """Go on."""
-    return True
