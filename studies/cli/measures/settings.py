@@ -84,6 +84,7 @@ def settings(
 def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most: int, joint: bool) -> SettingsResult:
     """Search, print every step as it ends, write the card; returns the result."""
     from studies.measuring.opened import measuring
+    from studies.settings.card import write_settings_card
     from studies.settings.plan import planned_settings
     from studies.settings.setup import set_up
     from studies.settings.shots import judged_shots
@@ -95,6 +96,7 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
     with measuring(spec, out, name="settings") as opened_study:
         setup = set_up(opened_study, subject, asked, judged)
         result = _searched(setup, out, joint=joint)
+        write_settings_card(setup, result)
         _tell_end(setup, result, opened_study.drawn, out)
     return result
 
@@ -161,7 +163,7 @@ def _tell_end(setup: SettingsSetup, result: SettingsResult, drawn: int, out: Con
     for note in result.notes:
         click.echo(f"note: {note}")
     click.echo(f"{counted(result.pictures, 'picture')}, {drawn} of them rendered now")
-    click.echo(f"wrote {setup.folder}")
+    click.echo(f"wrote {setup.folder}: card.md, card.json, card.txt for the WebUI, and a grid for each step")
 
 
 def value_table(title: str, values: list[TriedValue] | tuple[TriedValue, ...]) -> Table:
