@@ -15,6 +15,7 @@ from studies.cli.export import export, export_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
 from studies.cli.measures.probe import probe
+from studies.cli.measures.situations import situations
 from studies.cli.nights.fork import fork
 from studies.cli.nights.pause import pause, resume, stop
 from studies.cli.nights.run import run
@@ -250,6 +251,7 @@ main.add_command(rescore)
 main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(situations)
 main.add_command(status)
 main.add_command(stop)
 main.add_command(verify)
