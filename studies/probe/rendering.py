@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from studies.results.probe import ProbedKnob
 
 if TYPE_CHECKING:
     from scorers.features import Features
-
-Level = Literal["low", "base", "high"]
-"""A value of a knob."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,8 +100,13 @@ class ProbeRenders:
             raise StudyError("a picture is gone or damaged", place=(folder,), remedy="run the same command again")
         return picture
 
-    def pictures_at(self, knob: ProbedKnob, level: Level) -> list[RgbPicture] | None:
-        """The pictures of the base with a knob at one of its values, one for each shot; None where there are none."""
+    def pictures_at(self, knob: ProbedKnob, level: str) -> list[RgbPicture] | None:
+        """The pictures of the base with a knob at its `low`, `base` or `high` value, one for each shot, where it has.
+
+        Args:
+            knob: one of the plan.
+            level: the value.
+        """
         moved = {} if level == "base" else {knob.name: getattr(knob, level)}
         candidate = Candidate(recipe=self.plan.base.recipe(moved), vae=self.plan.still.vae)
         if candidate.key in self.broken or candidate.key not in {one.candidate.key for one in self.plan.recipes}:

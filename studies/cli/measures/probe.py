@@ -97,28 +97,27 @@ def run_probe(spec: StudySpec, options: ProbeOptions) -> None:
     from studies.measuring.opened import measuring
     from studies.probe.cost import cost_text
     from studies.probe.measure import probe as measured
+    from studies.probe.outputs import write_outputs
     from studies.probe.plan import planned_probe
+    from studies.results.probe import FOLDER
 
     plan, out = planned_probe(spec, options), console()
     click.echo(cost_text(spec, plan))
     with measuring(spec, out, name="probe") as opened_study:
-        result, _ = measured(opened_study, plan, out, precision=options.precision)
-    _write(spec, result)
+        result, renders = measured(opened_study, plan, out, precision=options.precision)
+        result = write_outputs(spec.storage.folder, result, renders)
     _tell(result)
-
-
-def _write(spec: StudySpec, result: ProbeResult) -> None:
-    from studies.results.probe import write_probe
-
-    write_probe(spec.storage.folder, result)
+    click.echo(f"pictures and numbers: {spec.storage.folder / FOLDER}")
 
 
 def _tell(result: ProbeResult) -> None:
-    from studies.probe.words import agreement, legend_lines, matrix_lines, sentences
+    from studies.probe.folklore import answered
+    from studies.probe.words import agreement, folklore_lines, legend_lines, matrix_lines, sentences
 
     for method in result.methods:
         lines = [*legend_lines(result, method), *matrix_lines(result, method)]
         click.echo("\n" + "\n".join(lines))
     click.echo("\n" + "\n".join([*sentences(result, result.methods[0]), agreement(result)]).strip())
+    click.echo("\n" + "\n".join(folklore_lines(answered(result))))
     for remark in (*result.broken, *result.remarks):
         click.echo(f"note: {remark}")
