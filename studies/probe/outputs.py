@@ -7,13 +7,13 @@ from pathlib import Path
 
 from studies.probe.folklore import answered
 from studies.probe.matrix import write_matrices
-from studies.probe.rendering import ProbeRenders
+from studies.probe.renders import PlannedRenders
 from studies.probe.strips import write_strips
 from studies.results.folklore import write_folklore
 from studies.results.probe import FOLDER, ProbeResult, write_probe
 
 
-def write_outputs(folder: Path, result: ProbeResult, renders: ProbeRenders) -> ProbeResult:
+def write_outputs(folder: Path, result: ProbeResult, renders: PlannedRenders) -> ProbeResult:
     """Draw and write everything into a study's folder; the numbers last, so that what they name is there.
 
     Args:

@@ -11,6 +11,7 @@ from PIL import Image
 from studies.cli.main import main
 from studies.results.folklore import read_folklore
 from studies.results.probe import read_probe
+from studies.sample.world import write_world
 
 
 def run(*arguments: str | Path) -> Result:
@@ -59,3 +60,45 @@ def test_what_cannot_be_probed_is_told_before_anything_is_opened(
     assert done.exit_code == 1
     assert part in done.output
     assert "probing" not in done.output
+
+
+PAIR = ("-p", "a red cat on the beach", "-p", "a blue house in the city", "--steps", "2", "--cfg", "2")
+SMALL = ("--width", "64", "--height", "64", "--blocks", "IN01", "--adjust", "CONT", "--design", "one", "--prompts", "4")
+
+
+def test_two_checkpoints_need_no_study_and_are_rendered_once(tmp_path: Path) -> None:
+    write_world(tmp_path)
+    pair = (tmp_path / "closeups.safetensors", tmp_path / "lamplight.safetensors")
+    done = run(*pair, *PAIR, *SMALL)
+    assert done.exit_code == 0, done.output
+    assert "CONT moves brightness most: " in done.output
+    assert "style was not measured: that takes a study with references" in done.output
+    folder = tmp_path / "closeups-lamplight-probe"
+    result = read_probe(folder)
+    assert result is not None
+    assert [column.name for column in result.columns] == [
+        "pixels", "colour", "warmth", "saturation", "contrast", "brightness", "detail", "composition"
+    ]  # fmt: skip
+    assert {shot.prompt for shot in result.shots} == {"a red cat on the beach", "a blue house in the city"}
+    assert (result.drawn, result.study) == (28, "closeups-lamplight")
+    assert all(one.value is None for one in result.recipes)
+    assert (folder / "probe" / "strongest.png").is_file()
+    run(*pair, *PAIR, *SMALL, "--out", folder)
+    again = read_probe(folder)
+    assert again is not None
+    assert (again.drawn, again.effects) == (0, result.effects)
+
+
+def test_what_two_checkpoints_and_a_study_do_not_take_is_told(copied: Path) -> None:
+    a, b = copied.parent / "closeups.safetensors", copied.parent / "lamplight.safetensors"
+    for arguments, part in (
+        ((a, b), "--prompt"),
+        ((a, b, "-p", "a cat", "--width", "65"), "width"),
+        ((a, copied, "-p", "a cat"), "study.toml"),
+        ((a, b, copied), "not 3 files"),
+        ((copied, "-p", "a cat", "--steps", "3"), "--prompt, --steps: a study says that itself"),
+        ((a, b, "-p", "a cat", "--base", "pin"), "pin"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code in (1, 2), done.output
+        assert part in done.output
