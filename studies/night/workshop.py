@@ -380,6 +380,10 @@ class Workshop:
             return self.renders.pictures(candidate, shots) is not None
         return not self.can_render or self.renders.has_sheet(candidate, shots)
 
+    def add_vaes(self, vaes: Mapping[str, Path | None]) -> None:
+        """Let candidates name more VAEs than the study chooses among; words that are known stay what they are."""
+        self._vaes = {**vaes, **self._vaes}
+
     def _decode_with(self, vae: str) -> None:
         if vae != self._decoder:
             self.engine.use_vae(self._vaes[vae])

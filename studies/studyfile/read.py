@@ -142,6 +142,7 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
         scoring=_scoring(tables.scorers, here),
         situations=SituationsSettings(
             suite=_path_or_none(here, tables.situations.suite),
+            frame=tables.situations.frame or "",
             seeds=tables.situations.seeds,
             night=tables.situations.night,
         ),

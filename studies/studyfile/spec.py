@@ -330,6 +330,8 @@ class SituationsSettings:
 
     suite: Path | None = None
     """A folder of lists, or one list; None: the suite that ships."""
+    frame: str = ""
+    """The prompt around each line of the lists; "": none but those that lists have."""
     seeds: int = 8
     """Most seeds of a situation."""
     night: bool = False
