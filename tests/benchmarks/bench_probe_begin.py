@@ -24,6 +24,7 @@ import numpy as np
 
 from search.history import Point, TrialRecord
 from search.plan import EarlierStudy, InitialRecipe, SearchPlan
+from search.space.space import Space
 from search.suggester import Suggester
 from studies.probe.design import HIGH, DesignedRecipe, ProbeDesign, one_at_a_time, screening
 from tests.benchmarks.bench_planted import Outcomes, answer_of, line_of, outcome_of, same
@@ -40,16 +41,16 @@ PROBES: Mapping[str, DesignMaker] = {"screening": screening, "one by one": one_a
 """The probes that a search can begin with."""
 
 
-def probe_points(make: DesignMaker) -> list[Point]:
-    """Return FLAT_50, and the other recipes of a design with all knobs of the search."""
-    middle = SPACE.flat(0.5)
+def probe_points(make: DesignMaker, space: Space = SPACE) -> list[Point]:
+    """Return FLAT_50, and the other recipes of a design with all knobs of a search."""
+    middle = space.flat(0.5)
 
     def point(recipe: DesignedRecipe) -> Point:
-        knobs = {knob.name: knob for knob in SPACE.free}
+        knobs = {knob.name: knob for knob in space.free}
         ends = {name: knobs[name].high if level == HIGH else knobs[name].low for name, level in recipe.levels.items()}
         return {**middle, **ends}
 
-    design = make([knob.name for knob in SPACE.free])
+    design = make([knob.name for knob in space.free])
     return [middle, *(point(one) for one in design.recipes if one.levels)]
 
 
@@ -67,9 +68,9 @@ def probe_trials(planted: Planted, make: DesignMaker, shots: int) -> tuple[Trial
     return (first, *others)
 
 
-def begun_with(trials: Sequence[TrialRecord], seed: int, plan: SearchPlan) -> SearchPlan:
+def begun_with(trials: Sequence[TrialRecord], seed: int, plan: SearchPlan, space: Space = SPACE) -> SearchPlan:
     """Return a plan that begins with a probe."""
-    best = Suggester(space=SPACE, plan=SearchPlan(), seed=seed).recommended(trials)
+    best = Suggester(space=space, plan=SearchPlan(), seed=seed).recommended(trials)
     recipe = InitialRecipe(label="best of the probe", point=best)
     return replace(plan, earlier=EarlierStudy(label="the probe", trials=tuple(trials)), beginnings=(recipe,))
 
