@@ -79,7 +79,10 @@ class ProbePlan:
         """All recipes, each once, in the order in which they are rendered; the base first."""
         still = PlannedRecipe(label="base", candidate=self.still)
         every = [still, *(recipe for _, recipes in self.designs for recipe in recipes)]
-        return tuple({recipe.candidate.key: recipe for recipe in reversed(every)}.values())[::-1]
+        first: dict[str, PlannedRecipe] = {}
+        for recipe in every:
+            first.setdefault(recipe.candidate.key, recipe)
+        return tuple(first.values())
 
     @property
     def pictures(self) -> int:
@@ -161,10 +164,18 @@ def _recipe_of(text: str, frame: RecipeFrame) -> Recipe:
 
 
 def _shot_count(options: ProbeOptions, recipes: int) -> int:
-    """How many shots every recipe is rendered with: a multiple of `CHUNK`."""
-    if options.pictures is not None:
-        return max(1, options.pictures // (recipes + 1) // CHUNK) * CHUNK
-    return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
+    """How many shots every recipe is rendered with: a multiple of `CHUNK`.
+
+    Raises:
+        StudyError: so few pictures were asked for that no set of shots can be rendered.
+    """
+    if options.pictures is None:
+        return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
+    one_set = (recipes + 1) * CHUNK  # the base comes with other seeds too
+    if options.pictures < one_set:
+        what = f"{options.pictures} pictures are too few: {recipes} recipes with {CHUNK} shots each take {one_set}"
+        raise StudyError(what, place=("--pictures",), remedy=f"allow {one_set}, or name fewer --blocks")
+    return options.pictures // one_set * CHUNK
 
 
 def probe_shots(shots: StudyShots, count: int) -> tuple[Shot, ...]:

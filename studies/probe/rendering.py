@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from studies.measuring.opened import Measuring
 from studies.probe.picture_measures import DISTANCES, Numbers, inner_products, length, statistic_measures
 from studies.probe.plan import CHUNK, PlannedRecipe, ProbePlan, chunked
 from studies.progress import Meter
+from studies.results.probe import ProbedKnob
 
 if TYPE_CHECKING:
     from scorers.features import Features
+
+Level = Literal["low", "base", "high"]
+"""A value of a knob."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +102,14 @@ class ProbeRenders:
             folder = renders.place(candidate, shots)
             raise StudyError("a picture is gone or damaged", place=(folder,), remedy="run the same command again")
         return picture
+
+    def pictures_at(self, knob: ProbedKnob, level: Level) -> list[RgbPicture] | None:
+        """The pictures of the base with a knob at one of its values, one for each shot; None where there are none."""
+        moved = {} if level == "base" else {knob.name: getattr(knob, level)}
+        candidate = Candidate(recipe=self.plan.base.recipe(moved), vae=self.plan.still.vae)
+        if candidate.key in self.broken or candidate.key not in {one.candidate.key for one in self.plan.recipes}:
+            return None
+        return [self.picture(candidate, shot) for shot in range(self.shots)]
 
     def numbers(self, candidate: Candidate, *, twins: bool = False) -> dict[str, Numbers]:
         """The measures with a sign of all shots of a recipe so far, ``(shots,)`` by name; NaN where one is broken."""
