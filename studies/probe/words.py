@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from studies.results.folklore import OPEN, Folklore
 from studies.results.probe import ONE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult
 
 DOT = "·"
@@ -88,6 +89,13 @@ def _sentence(column: EffectColumn, effects: Sequence[KnobEffect], labels: Mappi
     then = ", ".join(f"{labels[one.knob]} ({_amount(one, column)})" for one in others)
     start = f"{labels[first.knob]} moves {column.name} most: {_amount(first, column)} {column.unit}{_does(first)}"
     return f"{start}; then {then}" if then else start
+
+
+def folklore_lines(folklore: Folklore) -> list[str]:
+    """Return what people say of blocks, and the pair's own answer; what cannot be told is only counted."""
+    told = [one for one in folklore.answers if one.answer != OPEN]
+    lines = [f"{one.claim} ({one.source}): {one.answer}; {one.reason}" for one in told]
+    return ["what people say, and what this pair answers:", *lines, folklore.remark]
 
 
 def agreement(result: ProbeResult) -> str:
