@@ -7,7 +7,7 @@ are, plant by plant with equal seeds:
 
 - the search alone with as many pictures as the others have with their probe;
 - the searches that begin with a probe;
-- the search alone without these further pictures: a probe that was made in any case costs nothing.
+- with ``--fewer``, the search alone without these further pictures: a probe that was made in any case costs nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.benchmarks.bench_planted import Outcomes, answer_of, line_of, outcome
 from tests.benchmarks.planted import SEARCHED, SPACE, Planted, World, one_thread
 from tests.benchmarks.planted_runs import OURS, Run, plan_of
 
-TRIALS = 45
+TRIALS = 30
 """Trials of the search that begins with the probe."""
 PROBE_SHOTS = 4
 """Shots of every recipe of the probe."""
@@ -75,23 +75,31 @@ def begun_with(trials: Sequence[TrialRecord], seed: int, plan: SearchPlan, space
     return replace(plan, earlier=EarlierStudy(label="the probe", trials=tuple(trials)), beginnings=(recipe,))
 
 
-def ways(folder: Path, planted: Planted, seed: int) -> Iterator[tuple[str, int, Run, SearchPlan]]:
+def ways(
+    folder: Path, planted: Planted, seed: int, given: argparse.Namespace
+) -> Iterator[tuple[str, int, Run, SearchPlan]]:
     """Yield the searches that are compared: name, trials, run and plan."""
+    probes: Mapping[str, DesignMaker] = {name: PROBES[name] for name in given.probe}
     more = max(round(len(probe_points(make)) * PROBE_SHOTS / len(SEARCHED)) for make in PROBES.values())
-    run = Run(folder=folder, plant=f"{planted.pair.name}-{planted.name}", tell=planted.tell, method=OURS, seed=seed)
-    yield "alone", TRIALS + more, replace(run, version="21"), plan_of(OURS, TRIALS + more)
-    for name, make in PROBES.items():
+    run = Run(
+        folder=folder, plant=f"{planted.pair.name}-{planted.name}", tell=planted.tell, method=OURS, seed=seed,
+        version=given.version,
+    )  # fmt: skip
+    yield "alone", TRIALS + more, run, plan_of(OURS, TRIALS + more)
+    for name, make in probes.items():
         begin = partial(begun_with, probe_trials(planted, make, PROBE_SHOTS), seed)
-        yield name, TRIALS, replace(run, version=f"21-{name}", begun=begin), begin(plan_of(OURS, TRIALS))
-    yield "alone, fewer", TRIALS, replace(run, version="21"), plan_of(OURS, TRIALS)
+        version = f"{given.version}-{name}-{PROBE_SHOTS}"
+        yield name, TRIALS, replace(run, version=version, begun=begin), begin(plan_of(OURS, TRIALS))
+    if given.fewer:
+        yield "alone, fewer", TRIALS, run, plan_of(OURS, TRIALS)
 
 
-def compare(folder: Path, world: World, plants: int, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
+def compare(world: World, given: argparse.Namespace) -> list[Mapping[str, Any]]:
     """Run what is not known yet, print a line for each outcome, and return all."""
-    outcomes, found = Outcomes(folder), list[Mapping[str, Any]]()
-    for planted in world.plants(plants):
-        for seed in seeds:
-            for name, trials, run, plan in ways(folder, planted, seed):
+    outcomes, found = Outcomes(given.folder), list[Mapping[str, Any]]()
+    for planted in world.plants(given.plants):
+        for seed in given.seed or [1]:
+            for name, trials, run, plan in ways(given.folder, planted, seed, given):
                 wanted = {
                     "pair": planted.pair.name, "plant": planted.name, "method": OURS, "version": run.version,
                     "seed": seed, "trials": trials,
@@ -128,9 +136,13 @@ def main() -> None:
     reader.add_argument("folder", type=Path)
     reader.add_argument("--plants", type=int, default=5)
     reader.add_argument("--seed", type=int, action="append")
+    reader.add_argument("--probe", action="append", choices=list(PROBES), help="what a search begins with; all")
+    reader.add_argument("--fewer", action="store_true", help="the search alone without the probe's pictures as well")
+    reader.add_argument("--version", default="", help="a name for the state of our search; its runs are gone on with")
     given = reader.parse_args()
+    given.probe = given.probe or list(PROBES)
     one_thread()
-    print("\n".join(summary(compare(given.folder, World(given.folder), given.plants, given.seed or [1]))))
+    print("\n".join(summary(compare(World(given.folder), given))))
 
 
 if __name__ == "__main__":
