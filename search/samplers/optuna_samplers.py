@@ -69,9 +69,9 @@ def suggest(
     """
     import optuna
 
-    _quiet()
+    quiet()
     replayed = name in REPLAYED
-    sampler = _sampler(name, _seed_of_trial(seed, 0 if replayed else number), options or {})
+    sampler = _sampler(name, seed_of_trial(seed, 0 if replayed else number), options or {})
     study = optuna.create_study(direction="maximize", sampler=sampler)
     box: dict[str, BaseDistribution] = {f"{n:03d}": optuna.distributions.FloatDistribution(0, 1) for n in range(axes)}
     for place, value in observations:
@@ -115,7 +115,7 @@ def _sampler(name: str, seed: int, options: Mapping[str, Any]) -> optuna.sampler
         return _class_of(name)(**given)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep Optuna off the console. Its logger needs some handler, or warnings go to stderr anyway."""
     from optuna.logging import disable_default_handler
 
@@ -123,6 +123,6 @@ def _quiet() -> None:
     logging.getLogger("optuna").addHandler(_DISCARD)
 
 
-def _seed_of_trial(seed: int, number: int) -> int:
+def seed_of_trial(seed: int, number: int) -> int:
     """Return a 32 bit seed for one trial, far from its neighbours' (Mersenne twisters dislike 0, 1, 2, ...)."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4], "big")

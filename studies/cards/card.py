@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from studies.drawing.sheets import RgbPicture
+from studies.results.settings import SettingsResult
 from studies.store.outcome import Comparison
 
 SHORT = 10
@@ -121,6 +122,8 @@ class RecipeCard:
     pictures: CardPictures | None = None
     shots: tuple[Shot, ...] = ()
     """The study's, whose settings are those that the recipe was judged with."""
+    recommended: SettingsResult | None = None
+    """The settings that were found to be best for it, where they were searched."""
     embeddings: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of the textual-inversion embeddings that the study's prompts name, by name."""
 

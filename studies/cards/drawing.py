@@ -13,11 +13,14 @@ from studies.cards import words
 from studies.cards.bars import draw_bars
 from studies.cards.canvas import ACCENT, BODY, INNER, MARGIN, PALE, SMALL, TITLE, WARNING, Canvas
 from studies.cards.card import CardPictures, RecipeCard
+from studies.cards.recommended_drawing import draw_recommended
 from studies.cards.record import entry_text
 from studies.drawing.paragraphs import ELLIPSIS, cut
 from studies.drawing.sheets import RgbPicture
 from studies.recipes.recipe_words import WeightRow, recipe_words
 
+PARAMETERS = "parameters"
+"""The key of the text in a picture that the WebUI's "PNG Info" reads."""
 GAP = 8
 LONGEST_NAME = 40
 """Characters of a file's name in the head of a card; the whole name stands further down."""
@@ -26,7 +29,7 @@ STEPS = 4
 
 
 def drawn_card(card: RecipeCard, stem: str) -> bytes:
-    """Return a card as a PNG file, which carries the recipe as a text too.
+    """Return a card as a PNG file, which carries the recipe as a text too, and settings that the WebUI reads.
 
     Args:
         card: what it says.
@@ -38,11 +41,15 @@ def drawn_card(card: RecipeCard, stem: str) -> bytes:
         _draw_pictures(canvas, card.pictures)
     _draw_result(canvas, card)
     _draw_weights(canvas, card)
+    if card.recommended is not None:
+        draw_recommended(canvas, card.recommended)
     _draw_settings(canvas, card)
     _draw_parents(canvas, card)
     _draw_foot(canvas, card, f"{stem}.md")
     info, content = PngInfo(), io.BytesIO()
     info.add_itxt(METADATA_KEY, entry_text(card))
+    if example := words.example(card):
+        info.add_itxt(PARAMETERS, example)
     canvas.finished().save(content, "PNG", pnginfo=info)
     return content.getvalue()
 

@@ -17,6 +17,8 @@ from studies.cards.kept_pictures import kept_pictures
 from studies.errors import StudyError
 from studies.inputs.assets import embedding_hashes
 from studies.inputs.hashes import remembered_hash
+from studies.results.settings import SettingsResult
+from studies.results.settings_file import all_settings
 from studies.store.backends import backend_of
 from studies.store.opening import store_for_reading
 from studies.store.outcome import Outcome, Standing, read_outcome
@@ -110,6 +112,7 @@ def card_of_pin(
         promise=promise,
         pictures=_pictures(spec, candidate, outcome, standing, drawn),
         shots=spec.shots.every,
+        recommended=_recommended(spec.storage.folder, candidate),
         embeddings=embedding_hashes(spec.rendering, spec.shots),
     )
 
@@ -178,6 +181,12 @@ def _promise(spec: StudySpec, candidate: Candidate) -> tuple[CardPromise, tuple[
             promise = CardPromise(trial=trial.number, score=trial.value or 0.0, error=error, pictures=len(shots))
             return promise, shots
     return None
+
+
+def _recommended(folder: Path, candidate: Candidate) -> SettingsResult | None:
+    """What the newest finished search for settings found for a recipe, whatever it was called there."""
+    results = (result for result in all_settings(folder) if result.finished)
+    return next((result for result in results if result.subject_key == candidate.key[:12]), None)
 
 
 def _pictures(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from engine.merging.metadata import METADATA_KEY
 from engine.recipes.steps import number
 from studies.cards import words
 from studies.cards.card import CardParent, RecipeCard
+from studies.cards.markup import fenced, link_address, markdown_escaped
+from studies.cards.recommended_markdown import settings_section
 from studies.cards.record import entry_text
 from studies.recipes.recipe_words import RecipeWords, WeightRow, recipe_words
 
 _GREATER = r"\u003e"
 """How JSON may write the character that ends a comment."""
-
-
-def markdown_escaped(text: str) -> str:
-    """Return a text with everything escaped that Markdown or HTML would obey, on one line."""
-    line = " ".join(str(text).split())
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", line)
 
 
 def markdown_text(card: RecipeCard, stem: str) -> str:
@@ -33,6 +28,7 @@ def markdown_text(card: RecipeCard, stem: str) -> str:
         _head(card, f"{stem}.png"),
         _result(card),
         _weights(card),
+        _recommended(card),
         _settings(card),
         _parents(card),
         _checkpoint(card),
@@ -44,7 +40,7 @@ def markdown_text(card: RecipeCard, stem: str) -> str:
 def _head(card: RecipeCard, picture: str) -> Iterator[str]:
     yield f"# {markdown_escaped(card.title)}"
     yield ""
-    yield f"![{markdown_escaped(card.title)}](<{_address(picture)}>)"
+    yield f"![{markdown_escaped(card.title)}](<{link_address(picture)}>)"
     yield ""
     yield f"A merge of {markdown_escaped(_named(card.parents))}. {markdown_escaped(words.about_recipe(card))}."
     yield f"Recipe `{card.recipe.key}`."
@@ -55,11 +51,6 @@ def _head(card: RecipeCard, picture: str) -> Iterator[str]:
     if card.note:
         yield ""
         yield f"> {markdown_escaped(card.note)}"
-
-
-def _address(file: str) -> str:
-    """A file name between the brackets of a link."""
-    return file.replace("\\", "%5C").replace("<", "%3C").replace(">", "%3E").replace("\n", "%0A")
 
 
 def _named(parents: Iterable[CardParent]) -> str:
@@ -105,6 +96,11 @@ def _others(recipe: RecipeWords) -> Iterator[str]:
         yield from ("", "Adjust: " + ", ".join(f"{field} {number(value)}" for field, value in recipe.adjust))
 
 
+def _recommended(card: RecipeCard) -> Iterator[str]:
+    if card.recommended is not None:
+        yield from settings_section(card.recommended, words.example(card))
+
+
 def _settings(card: RecipeCard) -> Iterator[str]:
     if not card.shots:
         return
@@ -114,7 +110,8 @@ def _settings(card: RecipeCard) -> Iterator[str]:
     if card.embeddings:
         yield from ("", "Trigger words of textual-inversion embeddings that the prompts use:", "")
         yield from (f"* {markdown_escaped(name)}, SHA-256 `{sha256}`" for name, sha256 in card.embeddings.items())
-    yield from ("", "One of the pictures, for the WebUI:", "", *_fenced(words.example(card)))
+    if card.recommended is None:
+        yield from ("", "One of the pictures, for the WebUI:", "", *fenced(words.example(card)))
 
 
 def _parents(card: RecipeCard) -> Iterator[str]:
@@ -149,18 +146,11 @@ def _rebuild(card: RecipeCard, stem: str) -> Iterator[str]:
     yield "With sd-recipe-search; the first command writes a recipe file, in which the paths of the parents go under"
     yield "`[models]`:"
     yield ""
-    yield from _fenced("\n".join(words.rebuild_lines(card, stem)))
+    yield from fenced("\n".join(words.rebuild_lines(card, stem)))
     yield ""
     yield "With the tool that the recipe is written for:"
     yield ""
-    yield from _fenced(words.supermerger_text(card))
+    yield from fenced(words.supermerger_text(card))
     yield ""
     # A comment ends at its first "-->", which a name of a file might hold.
     yield f"<!-- {METADATA_KEY}: {entry_text(card).replace('>', _GREATER)} -->"
-
-
-def _fenced(text: str) -> Iterator[str]:
-    """A block of code whose fence is longer than any in the text."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    yield from (f"{fence}text", *text.split("\n"), fence)

@@ -8,6 +8,7 @@ from typing import Any
 from engine.merging.metadata import FORMAT, METADATA_KEY
 from studies.cards import words
 from studies.cards.card import CardProof, RecipeCard
+from studies.cards.recommended_markdown import settings_fields
 
 
 def recipe_entry(card: RecipeCard) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def _fields(card: RecipeCard, stem: str) -> dict[str, Any]:
         if checkpoint
         else None,
         "settings": dict(words.settings(card)),
+        **({"recommended": settings_fields(card.recommended, words.example(card))} if card.recommended else {}),
         "embeddings": dict(card.embeddings),
         "shown": [{"prompt": row.prompt, "seed": row.seed} for row in pictures.rows] if pictures else [],
         "rebuild": list(words.rebuild_lines(card, stem)),

@@ -12,6 +12,7 @@ from engine.shots.infotext import infotext
 from engine.shots.shot import Shot
 from engine.supermerger.instructions import instructions
 from studies.cards.card import CardPictures, RecipeCard
+from studies.cards.recommended import parameters_text
 from studies.store.outcome import Comparison
 
 NOT_STATED = "not stated"
@@ -135,7 +136,10 @@ def _values(texts: Iterable[str]) -> str:
 
 
 def example(card: RecipeCard) -> str:
-    """Return the text of one picture as the WebUI reads it, prompt and seed among it; "" where none is known."""
+    """Return the text of one picture as the WebUI reads it, prompt and seed among it; "" where none is known.
+
+    Its settings are the recommended ones where these were searched.
+    """
     if not card.shots:
         return ""
     chosen = card.shots[0]
@@ -143,6 +147,8 @@ def example(card: RecipeCard) -> str:
         row = card.pictures.rows[0]
         chosen = next((shot for shot in card.shots if (shot.prompt, shot.seed) == (row.prompt, row.seed)), chosen)
     short = card.checkpoint.autov2 if card.checkpoint else ""
+    if card.recommended is not None:
+        return parameters_text(card.recommended, chosen, model=card.title, model_hash=short, recipe_key=card.recipe.key)
     return infotext(chosen, model=card.title, model_hash=short, vae=card.vae, more={"Recipe": card.recipe.key})
 
 

@@ -66,6 +66,7 @@ class Bundle:
         bundle = cls(spec=spec, document=tomlkit.parse(read_text(spec.storage.file, StudyError)))
         bundle._add_models()
         bundle._add_shot_files()
+        bundle._add_suite()
         bundle._add_beginnings()
         bundle._add_scorers()
         for key in ("folder", "storage", "artifacts", "notify"):  # each machine has its own
@@ -159,6 +160,18 @@ class Bundle:
         if "wildcards" in render:
             folder = path_from(self._here, str(render["wildcards"]))
             yield "wildcards", folder, [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+    def _add_suite(self) -> None:
+        """Add the lists of situations; with a single list, those beside it, which it may name."""
+        from studies.studyfile.word_lists import TABLES
+
+        suite = self.spec.situations.suite
+        if suite is None:
+            return
+        folder = suite if suite.is_dir() else suite.parent
+        for file in sorted(path for path in folder.rglob("*") if path.suffix in {".txt", *TABLES} and path.is_file()):
+            self._take(file, f"situations/{file.relative_to(folder).parent.as_posix()}".removesuffix("/."))
+        self._table("situations")["suite"] = f"{INPUTS}/situations" + ("" if folder == suite else f"/{suite.name}")
 
     def _add_beginnings(self) -> None:
         search = self._table("search")

@@ -30,6 +30,7 @@ from studies.studyfile.schema import (
     ScorersTable,
     SearchTable,
 )
+from studies.studyfile.schema_measures import SituationsTable
 from studies.studyfile.schema_merge import RATIO_LIMITS, BlocksTable, MergeTable, SelfTable
 
 NEGATIVE = "lowres, bad anatomy, worst quality"
@@ -203,6 +204,7 @@ def _defaults() -> dict[str, str]:
         "WEIGHTS": "{ " + ", ".join(f"{name} = {weight}" for name, weight in DEFAULT_WEIGHTS.items()) + " }",
         "SCORERS_FOLDER": _quoted(SCORERS_FOLDER),
         "TIME_LIMIT": f"{ScorersTable().time_limit:g}",
+        "SITUATION_SEEDS": str(SituationsTable().seeds),
         "SCORERS": ", ".join(known.name for known in SCORERS),
     }
 

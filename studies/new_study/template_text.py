@@ -132,6 +132,16 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 # precision = "fp32"          # what encoders run in: fp16 and bf16 take half of the memory, and change scores a little
 # A scorer whose noise hides what the first recipes differ by is switched off, but for those named: keep = ["style"]
 
+# After the recipe: `recipe-search situations` looks for its weak spots, `settings` for the settings that suit it.
+# Lists of your own, as Dynamic Prompts has them, in place of ours: suite = "my-wildcards/"
+# Words of your prompts around every line of the lists: frame = "masterpiece, __situation__"
+[situations]
+# seeds = @SITUATION_SEEDS@                  # most seeds of a situation
+# night = false              # true: a night ends with the situations of its first finalist
+
+[settings]                   # values to try, as in X/Y/Z plots; for what is not named there are values of ours
+# such as: try = ["Sampler = Euler a, DPM++ 2M Karras", "CFG Scale = 4-9 (+1)"]
+
 [device]
 # device = "auto"            # cpu, cuda or cuda:0
 # precision = "auto"         # fp32, fp16 or bf16

@@ -18,15 +18,14 @@ from studies.candidate import Candidate
 from studies.drawing import sheets
 from studies.drawing.sheets import as_bytes
 from studies.errors import StudyError
-from studies.inputs.assets import embedding_hashes, upscaler_hashes
 from studies.inputs.demand import expected
-from studies.inputs.models import vae_hashes
 from studies.night.drawn import DrawnPictures
+from studies.night.render_stamp import render_stamp
 from studies.night.writer import Writer
 from studies.store.backend import Backend
 from studies.store.backends import backend_of
 from studies.store.renders import SHEET, RenderStore
-from studies.studyfile.spec import Merge, Rendering, Storage, StudyShots, StudySpec
+from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:
     import torch
@@ -126,10 +125,35 @@ class Workshop:
             panel = Panel.open(settings, device=str(device))
         renders = RenderStore(
             spec.storage.folder,
-            _stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type),
+            render_stamp(spec.storage, spec.merge, rendering, spec.shots, models, kept_on or device.type),
             backend.files,
         )
         return cls(panel, renders, device, engine, rendering.vaes, writer)
+
+    @classmethod
+    def beside(
+        cls, other: Workshop, spec: StudySpec, models: Mapping[str, Path], hashes: Mapping[str, str], *, round_to: str
+    ) -> Self:
+        """Load other models beside those of an open workshop, whose panel judges these too.
+
+        Args:
+            other: what is open.
+            spec: its study, which says how pictures are made and where they are kept.
+            models: path by letter.
+            hashes: SHA-256 of these files, by letter.
+            round_to: number format of what is built.
+
+        Raises:
+            EngineError: a checkpoint or the VAE cannot be used.
+        """
+        from engine.engine import Engine
+
+        rendering = spec.rendering
+        vae = rendering.vae or next(iter(rendering.vaes.values()), None)
+        engine = Engine.open(models, round_to=round_to, vae=vae, expects=expected(spec), **rendering.engine_options())
+        merge = replace(spec.merge, models=dict(models), export_dtype=round_to)
+        stamp = render_stamp(spec.storage, merge, rendering, spec.shots, hashes, other.device.type)
+        return cls(other.panel, other.renders.under(stamp), other.device, engine, rendering.vaes, other._writer)
 
     def watch(self, beat: Callable[[], None], before_rendering: Callable[[], None]) -> None:
         """Have something called at every step of rendering, and something before a recipe is built to be rendered."""
@@ -356,6 +380,10 @@ class Workshop:
             return self.renders.pictures(candidate, shots) is not None
         return not self.can_render or self.renders.has_sheet(candidate, shots)
 
+    def add_vaes(self, vaes: Mapping[str, Path | None]) -> None:
+        """Let candidates name more VAEs than the study chooses among; words that are known stay what they are."""
+        self._vaes = {**vaes, **self._vaes}
+
     def _decode_with(self, vae: str) -> None:
         if vae != self._decoder:
             self.engine.use_vae(self._vaes[vae])
@@ -374,23 +402,3 @@ def _nothing() -> None:
 def _always() -> bool:
     """Go on."""
     return True
-
-
-def _stamp(
-    storage: Storage, merge: Merge, rendering: Rendering, shots: StudyShots, models: Mapping[str, str], device: str
-) -> str:
-    """What kept renders depend on beside recipe and shots; `device` is its kind."""
-    return "\n".join(
-        [
-            *models.values(),
-            *embedding_hashes(rendering, shots).values(),
-            *(f"vae {digest}" for digest in vae_hashes(rendering, storage).values()),
-            *([rendering.prediction] if rendering.prediction != "auto" else []),
-            *([f"ztsnr {rendering.ztsnr}"] if rendering.ztsnr != "auto" else []),
-            *([f"vae {precision}"] if (precision := rendering.memory.vae_precision) != "auto" else []),
-            *upscaler_hashes(rendering, shots).values(),
-            merge.export_dtype,
-            rendering.precision,
-            device,
-        ]
-    )

@@ -26,6 +26,7 @@ from studies.pages.views.finalists import approve, finalists_page, reject_finali
 from studies.pages.views.gallery import gallery_page
 from studies.pages.views.importance import importance_page
 from studies.pages.views.judge import judge_page, judged_picture, keep_pick, undo_pick
+from studies.pages.views.measured import probe_page, settings_page, situations_page
 from studies.pages.views.night import ask_night, night_page, start_night
 from studies.pages.views.pictures import picture_answer
 from studies.pages.views.studies import studies_page
@@ -49,6 +50,9 @@ READ: dict[str, View] = {
     "/s/{study}/finalists": finalists_page,
     "/s/{study}/exports": exports_page,
     "/s/{study}/exports/{file}": download,
+    "/s/{study}/situations": situations_page,
+    "/s/{study}/settings": settings_page,
+    "/s/{study}/probe": probe_page,
 }
 """What can be read, by address."""
 WRITE: dict[str, View] = {

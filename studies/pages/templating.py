@@ -12,9 +12,10 @@ from typing import Any
 import jinja2
 from babel.dates import format_datetime, format_time, format_timedelta
 
-from studies.cards.markdown import markdown_escaped
+from studies.cards.markup import markdown_escaped
 from studies.pages.charts.course import course_chart, lowest_shown
 from studies.pages.charts.effects import effects_chart, effects_map
+from studies.pages.charts.intervals import intervals_chart
 from studies.pages.charts.slices import slice_chart, slice_range
 from studies.pages.charts.weights import weights_chart
 from studies.pages.languages import LANGUAGES, locale_of, translations
@@ -22,7 +23,16 @@ from studies.pages.languages import LANGUAGES, locale_of, translations
 MINUS = "\N{MINUS SIGN}"
 CHARTS: Mapping[str, Any] = {
     chart.__name__: chart
-    for chart in (weights_chart, course_chart, lowest_shown, effects_chart, effects_map, slice_chart, slice_range)
+    for chart in (
+        weights_chart,
+        course_chart,
+        lowest_shown,
+        effects_chart,
+        effects_map,
+        slice_chart,
+        slice_range,
+        intervals_chart,
+    )
 }
 """The charts, by the names that templates call them by."""
 TODAY = timedelta(hours=20)

@@ -1,8 +1,8 @@
 """The kinds of axes that a plot can have: their names, what their values mean and do to a shot.
 
 Four sorts: settings of a shot, models, VAEs, and SuperMerger's axes, which change one run of a recipe. Names and
-meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size, Emphasis
-and Recipe are not there.
+meanings are those of scripts/xyz_grid.py in AUTOMATIC1111's WebUI 1.10; Prompt, Negative prompt, ENSD, Size, Emphasis,
+Hires upscale and Recipe are not there.
 """
 
 from __future__ import annotations
@@ -171,6 +171,11 @@ def _hires_setting(
     return AxisKind(name=name, sort="shot", read=read, put=put, fields=(option or f"hires_{field}",), text_of=text_of)
 
 
+def _put_scale(fields: ShotSettings, value: Any, _: Sequence[Any]) -> ShotSettings:
+    """A scale takes the place of a size that a second pass was given."""
+    return {**fields, "hires": replace(fields.get("hires") or Hires(), scale=value, resize=(0, 0))}
+
+
 def _option(name: str, field: str, read: ReadValues, *, text_of: Callable[[Any], str] = str) -> AxisKind:
     """An axis of a setting that pictures usually leave alone."""
 
@@ -242,6 +247,14 @@ _AXIS_KINDS = (
     _hires_setting("Hires steps", "steps", _each(whole_numbers)),
     _hires_setting("Hires upscaler", "upscaler", _WORDS),
     _hires_setting("Hires sampler", "sampler", _WORDS),
+    AxisKind(
+        name="Hires upscale",
+        sort="shot",
+        read=_each(numbers),
+        put=_put_scale,
+        fields=("hires_scale",),
+        text_of=_rounded,
+    ),
     _hires_setting("Denoising", "denoise", _each(numbers), option="denoise", text_of=_rounded),
     AxisKind(name="VAE", sort="vae", read=_each(_vaes), text_of=lambda path: path.name if path else "None"),
     _model_axis("Checkpoint name"),

@@ -138,19 +138,35 @@ def picture_seconds(shot: Shot, widths: Widths, device: torch.device, speed: flo
         speed: of the device, as `matrix_speed` measures it; None: measured now.
     """
     speed = speed or matrix_speed(device)
-    calls = [_calls(shot, number) for number in range(len(shot.passes))]
-    areas = [_area(one.width, one.height) for one in shot.passes]
-    linear, square = UNET_FLOP[widths.family]
-    steps = sum(count * (linear * area + square * area**2) for count, area in zip(calls, areas, strict=True))
-    unet = steps * _square_mean(widths.unet) / _square_mean(REAL[widths.family].unet)
+    calls = sum(_calls(shot, number) for number in range(len(shot.passes)))
+    return picture_work(shot, widths) / (speed * SPEED_SHARE[device.type]) + PASS_SECONDS[device.type] * calls / 4
+
+
+def picture_work(shot: Shot, widths: Widths) -> float:
+    """Return the FLOP of one picture, counted: calls of the UNet in both passes, coding, enlarging.
+
+    Args:
+        shot: the picture.
+        widths: of the models.
+    """
+    from engine.rendering.guidance import is_guided
+
+    sizes = [(one.width, one.height) for one in shot.passes]
+    guided = [1 if is_guided(one) else 0.5 for one in shot.passes]  # without guidance a call is of one pass
+    work = sum(guided[n] * _calls(shot, n) * call_work(size, widths) for n, size in enumerate(sizes))
+    areas = [_area(*size) for size in sizes]
     coded = DECODE_FLOP * areas[-1]
     enlarging = 0.0
     if shot.hires and not shot.hires.on_latents:
         coded += DECODE_FLOP * areas[0] + ENCODE_FLOP * _area(shot.target.width, shot.target.height)
         enlarging = ENLARGE_FLOP * areas[0] if shot.hires.model else 0.0
-    coded *= _square_mean(widths.vae) / _square_mean(SD1.vae)
-    work = (unet + coded + enlarging) / (speed * SPEED_SHARE[device.type])
-    return work + PASS_SECONDS[device.type] * sum(calls) / 4
+    return work + coded * _square_mean(widths.vae) / _square_mean(SD1.vae) + enlarging
+
+
+def call_work(size: tuple[int, int], widths: Widths) -> float:
+    """Return the FLOP of one guided call of the UNet for a picture of this width and height in pixels."""
+    (linear, square), area = UNET_FLOP[widths.family], _area(*size)
+    return (linear * area + square * area**2) * _square_mean(widths.unet) / _square_mean(REAL[widths.family].unet)
 
 
 def _calls(shot: Shot, number: int) -> int:

@@ -22,6 +22,7 @@ from studies.limits.thinning import thinned_words
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
 from studies.review.chains import chain_lines, chain_of_pin
+from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
 from studies.review.spent import came_to_pictures, pictures_spent
@@ -51,7 +52,8 @@ def overview(
     details: bool = False,
     merge: Merge | None = None,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins, and what
+    situations, settings and probe found.
 
     With ``details`` also what calibration found, and the distances of whole sets of pictures; with ``merge`` also the
     chain that a pin ends.
@@ -92,6 +94,7 @@ def overview(
     with problems.collecting():
         for one in read_rejections(storage.folder):
             yield f"rejected: {one.label}, recipe {one.key[:8]}, by {one.by} at {one.at}: {one.words}"
+    yield from measured_lines(storage.folder, problems)
     problems.raise_as(StudyError)
 
 

@@ -95,9 +95,7 @@ def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None, expor
         return ()
     with suppress(ProblemError):
         if read_input(str(export), InputOptions(kind="metadata", chain=True)).recipe == given.recipe:
-            return (
-                "the recipe is the whole chain of the file, of which the one that the file carries is the last stage",
-            )
+            return ("the recipe is the whole chain of the file, whose own recipe is its last stage",)
     return (
         "the file carries another recipe than the one that it was compared with; recipe diff shows how they differ",
     )

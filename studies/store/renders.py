@@ -67,6 +67,10 @@ class RenderStore:
         self._files = files or FolderFiles()
         self.folder = folder / "renders" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
 
+    def under(self, stamp: str) -> RenderStore:
+        """Return the renders of the same study under another stamp."""
+        return RenderStore(self.folder.parent.parent, stamp, self._files)
+
     def place(self, candidate: Candidate, shots: Sequence[Shot]) -> Path:
         """Folder of a candidate's renders of these shots."""
         return self.folder / shots_key(shots) / candidate.key[:20]

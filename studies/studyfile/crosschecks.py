@@ -203,6 +203,8 @@ def missing_files(parts: Mapping[str, Any], here: Path) -> list[Problem]:
         named += [(("space", "choices", "vae", number), text) for number, text in vaes if text != MERGED_VAE]
     if "scorers" in parts:
         named += _scorer_files(parts["scorers"])
+    if "situations" in parts and parts["situations"].suite:
+        named.append((("situations", "suite"), parts["situations"].suite))
     return [
         Problem(place=place, what="there is no such file", seen=text, remedy=f"paths start from {here}")
         for place, text in named

@@ -33,7 +33,17 @@ from studies.studyfile.reference_files import reference_files
 from studies.studyfile.schema import EncoderTable, ScorersTable, SearchTable, StudyTable, StudyTables, TargetTable
 from studies.studyfile.shots import study_shots
 from studies.studyfile.space import family_of_files, space_of
-from studies.studyfile.spec import Merge, Rendering, Scoring, SearchSettings, Storage, StudyShots, StudySpec, TargetLook
+from studies.studyfile.spec import (
+    Merge,
+    Rendering,
+    Scoring,
+    SearchSettings,
+    SituationsSettings,
+    Storage,
+    StudyShots,
+    StudySpec,
+    TargetLook,
+)
 
 
 def read_study_file(path: Path) -> StudySpec:
@@ -110,8 +120,9 @@ def _absent(name: str) -> str:
 
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
+    storage = _storage(study, file)
     return StudySpec(
-        storage=_storage(study, file),
+        storage=storage,
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -126,9 +137,16 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             finalists=tables.search.finalists,
             simplify=tables.search.simplify,
             begin=tuple(tables.search.begin),
-            earlier=earlier_place(tables.search.begin, here),
+            earlier=earlier_place(tables.search.begin, here, storage.folder),
         ),
         scoring=_scoring(tables.scorers, here),
+        situations=SituationsSettings(
+            suite=_path_or_none(here, tables.situations.suite),
+            frame=tables.situations.frame or "",
+            seeds=tables.situations.seeds,
+            night=tables.situations.night,
+        ),
+        settings_to_try=tuple(tables.settings.try_),
         notify=tuple(study.notify),
     )
 

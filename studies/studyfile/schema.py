@@ -21,6 +21,7 @@ from search.plan import SURROGATE, sampler_of_today
 from search.shots import FEWEST_SHOTS
 from studies.studyfile import validators as checks
 from studies.studyfile.places import artifacts_place, database_url
+from studies.studyfile.schema_measures import SettingsTable, SituationsTable
 from studies.studyfile.schema_merge import MergeTable, SpaceTable
 from studies.studyfile.schema_options import OptionsTable
 from studies.studyfile.validators import (
@@ -254,7 +255,7 @@ class SearchTable(StudyFileTable):
         examples=[["GRAD_V", "mine.toml"], "mine.toml"],
         json_schema_extra={"accepts": "text, or list of texts"},
     )
-    """Recipes to try first: presets, rows of weights, recipe files, or `study:PATH`, a finished study of the models."""
+    """Recipes to try first: presets, rows of weights, recipe files; `study:PATH`, a finished study; or `probe`."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (
@@ -359,5 +360,9 @@ class StudyTables(StudyFileTable):
     """How long each stage is, where the search begins and who proposes."""
     scorers: ScorersTable = Field(default=ScorersTable())
     """What judges the pictures, and how much each scorer counts."""
+    situations: SituationsTable = Field(default=SituationsTable())
+    """What an approved recipe is shown in, to find where it is weak."""
+    settings: SettingsTable = Field(default=SettingsTable())
+    """What is tried to find the settings that suit an approved recipe."""
     device: DeviceTable = Field(default=DeviceTable())
     """Where pictures are made, in which number format, and what lies where meanwhile."""

@@ -255,7 +255,7 @@ class SearchSettings:
     begin: tuple[str, ...] = ()
     """What the study begins with, as its file names it."""
     earlier: Path | None = None
-    """The study file or folder of a finished study whose trials guide this one."""
+    """The study file or folder of a finished study whose trials guide this one; its own folder: its probe does."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""
@@ -325,6 +325,20 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SituationsSettings:
+    """What a recipe is shown in after the search."""
+
+    suite: Path | None = None
+    """A folder of lists, or one list; None: the suite that ships."""
+    frame: str = ""
+    """The prompt around each line of the lists; "": none but those that lists have."""
+    seeds: int = 8
+    """Most seeds of a situation."""
+    night: bool = False
+    """Whether a night ends with the situations of its first finalist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """The whole study file."""
 
@@ -335,6 +349,9 @@ class StudySpec:
     shots: StudyShots
     search: SearchSettings
     scoring: Scoring
+    situations: SituationsSettings = SituationsSettings()
+    settings_to_try: tuple[str, ...] = ()
+    """Settings with the values to try for a recommendation, each as an axis of a plot is written."""
     notify: tuple[str, ...] = ()
     """The command that is told when a night ends, as its words; empty: none."""
 

@@ -2,8 +2,8 @@
 
 Names: ``t17`` is the contact sheet of trial 17, ``t17.3`` its picture 3; ``p-KEY.5`` the held-out picture 5 of the
 candidate with that key; ``k-KEY-SHOTS.2`` picture 2 of a candidate that was rendered at a set of shots beside the
-trials, as recipes are that scores are measured from; ``r4`` reference 4; ``d_t17.3_t0.3`` how two pictures differ.
-Numbers of pictures are from 0.
+trials, as recipes are that scores are measured from; ``r4`` reference 4; ``m-probe~OUT05.png`` one of a result, see
+`studies.pages.reading.measured_files`; ``d_t17.3_t0.3`` how two pictures differ. Numbers of pictures are from 0.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from engine.files import readable, replaced
 from engine.shots.shot import Shot
 from studies.drawing.sheets import RgbPicture, cell, read_picture
 from studies.errors import StudyError
+from studies.pages.reading.measured_files import picture_file
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trial_sheets import sheet_shots
 from studies.store.renders import SHEET, kept_folder, shots_key
 
-SIZES = ("160", "320", "640", "full")
+SIZES = ("160", "320", "640", "1280", "full")
 """Widths in pixels at most; nothing is made larger than it is."""
 FOLDER = "pages"
 """The folder, within a study's, of small pictures; it may be deleted."""
@@ -64,7 +65,8 @@ def kept_picture(study: Snapshot, name: str) -> KeptPicture | None:
         return _difference(kept_picture(study, pair[1]), kept_picture(study, pair[2]), name)
     found = _NAME.fullmatch(name)
     if found is None:
-        return None
+        file = picture_file(study.spec.storage.folder, name)
+        return _inside(study, _whole(file, name)) if file else None
     index = None if found["index"] is None else int(found["index"])
     if found["trial"] is not None:
         return _inside(study, _of_trial(study, int(found["trial"]), index, name))

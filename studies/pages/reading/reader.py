@@ -15,6 +15,7 @@ from search.plan import STAGES, Stage
 from studies.night.calibration import CALIBRATION, OFF
 from studies.night.continuing.fingerprint import SURROUNDINGS
 from studies.pages.reading.glance import StudyGlance, StudyResults, is_begun, journal_glance
+from studies.pages.reading.measured_files import measured, result_files
 from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import shown_trials
 from studies.status.state import StudyCounts
@@ -23,6 +24,7 @@ from studies.store.backends import backend_of
 from studies.store.journal.journal import journal_of
 from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
+from studies.store.requests import NightRequest, NightRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 
@@ -109,6 +111,15 @@ class StudyReader:
             self._snapshot = self._store = self._backend = None
         return StudyGlance(shown_state=study.shown_state, ended=study.ended)
 
+    @property
+    def requests(self) -> NightRequests:
+        """What is asked of the study's night.
+
+        Raises:
+            StudyError: the study file has mistakes.
+        """
+        return self._kept_in(self.spec().storage).requests
+
     def mark(self) -> str:
         """Return a short text that changes whenever a snapshot would; a snapshot carries its own.
 
@@ -150,8 +161,10 @@ class StudyReader:
             outcome=results.outcome,
             pins=results.pins,
             problems=results.problems,
+            measured=measured(spec.storage.folder),
         )
-        return replace(snapshot, state=_counts(snapshot).state)
+        asked = self._kept_in(spec.storage).requests.asked() if workers else frozenset[NightRequest]()
+        return replace(snapshot, state=_counts(snapshot, asked).state)
 
     def _opened(self, storage: Storage) -> StudyStore | None:
         """The study's storage, opened once; again where its journal is another file, or a rescoring was sealed."""
@@ -187,7 +200,7 @@ def _inode_and_size(path: Path) -> tuple[int, int]:
 
 def _files_of(file: Path, folder: Path) -> list[Path]:
     files = ("outcome.json", "picks.jsonl", "rejections.jsonl", "pause-asked", "stop-asked")
-    return [file, *(folder / name for name in (*files, "pins", "exports"))]
+    return [file, *(folder / name for name in (*files, "pins", "exports")), *result_files(folder)]
 
 
 def _signature(paths: list[Path]) -> Signature:
@@ -205,9 +218,9 @@ def _mark(signature: Hashable, workers: frozenset[str]) -> str:
     return hashlib.sha256(repr((signature, sorted(workers))).encode()).hexdigest()[:16]
 
 
-def _counts(study: Snapshot) -> StudyCounts:
+def _counts(study: Snapshot, asked: frozenset[NightRequest]) -> StudyCounts:
     return StudyCounts(
-        folder=study.spec.storage.folder,
+        asked=asked,
         is_at_work=study.is_at_work,
         has_begun=bool(study.trials or study.notes),
         notes=study.notes,

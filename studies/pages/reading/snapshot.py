@@ -51,6 +51,8 @@ class Snapshot:
     pins: tuple[Pin, ...]
     problems: tuple[str, ...] = ()
     """What of the study cannot be read, for people."""
+    measured: tuple[str, ...] = ()
+    """Which of `studies.pages.reading.measured_files.MEASURES` have a result, readable or not."""
     mark: str = ""
     """Changes with whatever the snapshot was made of."""
 

@@ -18,6 +18,7 @@ from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
 from studies.pages.report.embedding import EmbeddedPicture, PictureShelf
 from studies.pages.report.facts import PickAgreement, TimeSplit, pick_agreement, time_split
+from studies.pages.report.measured import ReportMeasured, measured_results
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import RecipeWords, recipe_words
 from studies.review.picks import Pick, read_picks
@@ -85,6 +86,7 @@ class ReportContents:
     agreement: PickAgreement | None
     inputs: Mapping[str, str]
     surroundings: Mapping[str, str]
+    measured: ReportMeasured
     study_text: str
     """The study file as it is."""
 
@@ -123,6 +125,7 @@ def gathered(study: Snapshot, shelf: PictureShelf, *, quick: bool = False) -> Re
         agreement=pick_agreement(study, _picks(study)),
         inputs=study.notes.get(INPUTS) or {},
         surroundings=study.notes.get(SURROUNDINGS) or {},
+        measured=measured_results(study, shelf),
         study_text=read_text(study.spec.storage.file, StudyError),
     )
 

@@ -22,7 +22,7 @@ FOR_THE_REST = 1_000_000
 """Of these, what finalists and references leave to text and charts."""
 QUICK_S = 6.0
 """Seconds that pictures may take where there is little time."""
-STYLES = ("pages.css", "report.css")
+STYLES = ("pages.css", "measured.css", "report.css")
 """Of the folder `static`."""
 
 

@@ -17,6 +17,7 @@ from studies.inputs.models import model_hashes, vae_hashes
 from studies.joining import bundle
 from studies.joining.bundle import Bundle
 from studies.joining.layout import unpack_inputs
+from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.night.test_embeddings import width_of, write_embeddings
@@ -37,6 +38,7 @@ def rich(tmp_path: Path) -> StudySpec:
     (folder / "words" / "unused.safetensors").write_bytes(b"not named by any prompt")
     (folder / "lists").mkdir()
     (folder / "lists" / "animal.txt").write_text("cat\n")
+    (folder / "lists" / "colour.yaml").write_text("colour: [red]\n")
     (folder / "mine.py").write_text(PROGRAM)
     (folder / "warm.toml").write_text(RECIPE)
     text = study.read_text()
@@ -46,6 +48,7 @@ def rich(tmp_path: Path) -> StudySpec:
     text = text.replace("[render]\n", '[render]\nnegative = "EasyNegativeV2"\n').replace(
         "a red cat", "a red __animal__"
     )
+    text = text.replace("[search]\n", '[situations]\nsuite = "lists/animal.txt"\nframe = "__colour__"\n\n[search]\n')
     text = text.replace("[search]\n", '[search]\nbegin = ["warm.toml", "GRAD_V"]\nstart = "warm.toml"\n')
     study.write_text(text + 'weights = { style = 1, "mine.py:blue" = 0.5 }\n')
     return read_study_file(study)
@@ -77,6 +80,8 @@ def test_a_study_laid_out_elsewhere_is_the_same(rich: StudySpec, tmp_path: Path)
     assert there.search.plan == rich.search.plan
     assert dict(there.scoring.weights) == dict(rich.scoring.weights)
     assert (tmp_path / "there" / "mine.py").read_text() == PROGRAM
+    suite = read_suite(there.situations.suite, there.situations.frame)
+    assert [one.template for one in suite.situations] == ["__colour__, cat"]
 
 
 def test_only_what_is_needed_goes_along_and_large_files_are_named(

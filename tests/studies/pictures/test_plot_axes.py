@@ -161,6 +161,7 @@ def test_every_axis_reaches_the_shot_and_nothing_else(text: str, field: str, exp
         ("Hires steps=0,5", "steps", [0, 5]),
         ("Hires upscaler=latent,Lanczos", "upscaler", ["Latent", "Lanczos"]),
         ("Hires sampler=Euler a,DDIM", "sampler", ["Euler a", "DDIM"]),
+        ("Hires upscale=1.25,2", "scale", [1.25, 2.0]),
         ("Denoising=0.2-0.8[3]", "denoise", [0.2, 0.5, 0.8]),
     ],
 )
@@ -174,6 +175,10 @@ def test_axes_of_hires_fix_keep_the_rest_of_it_and_make_one_where_there_is_none(
 
 def test_room_is_for_the_picture_that_comes_out() -> None:
     assert planned("Denoising=0.5", hires=Hires(scale=2.0), width=64, height=72).size == (128, 144)
+
+
+def test_a_scale_takes_the_place_of_a_size() -> None:
+    assert planned("Hires upscale=1.5", hires=Hires(resize=(256, 0)), width=64, height=64).size == (96, 96)
 
 
 def test_cells_come_x_first_then_y_then_z() -> None:

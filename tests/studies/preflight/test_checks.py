@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -367,3 +368,11 @@ def test_steps_of_two_calls_are_estimated_as_two(monkeypatch: pytest.MonkeyPatch
         return estimate.picture_seconds(shot, Widths(), torch.device("cpu"))
 
     assert seconds(sampler, steps) == seconds("DPM++ 2M", 2 * steps - 1)
+
+
+def test_without_guidance_a_call_is_of_one_pass() -> None:
+    shot = Shot(prompt="x", seed=1, steps=10)
+    guided, plain = (estimate.picture_work(replace(shot, cfg=cfg), Widths()) for cfg in (7.0, 1.0))
+    decoded = estimate.DECODE_FLOP
+    assert guided - decoded == pytest.approx(2 * (plain - decoded))
+    assert guided - decoded == pytest.approx(10 * estimate.call_work((512, 512), Widths()))

@@ -31,7 +31,7 @@ def test_every_table_of_a_study_file_has_a_section() -> None:
         *("[study]", "[models]", "[target]", "[render]", "[render.hires]"),
         *("[render.options]", "[[prompts]]", "[proof]", "[merge]"),
         *("[space]", "[space.blocks]", "[space.second]", "[space.self]", "[space.choices]"),
-        *("[search]", "[scorers]", "[device]"),
+        *("[search]", "[scorers]", "[situations]", "[settings]", "[device]"),
     ]
 
 

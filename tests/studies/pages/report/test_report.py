@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.cards.markdown import markdown_escaped
+from studies.cards.markup import markdown_escaped
 from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
 from studies.pages.report import write as writing

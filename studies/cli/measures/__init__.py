@@ -1,0 +1,1 @@
+"""The commands that measure a recipe, or a pair of checkpoints, outside the search."""

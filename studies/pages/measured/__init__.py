@@ -1,0 +1,1 @@
+"""What situations, settings and probe found, as the pages and the report show it."""

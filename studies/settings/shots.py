@@ -1,0 +1,76 @@
+"""Which prompts and seeds settings are judged on: held-out ones.
+
+The recipe was fitted to the trials' pictures as the study's settings make them, so on these the study's settings would
+win by that alone. The proof's prompts and seeds have seen no trial; where they are not enough, the trials' prompts come
+with seeds of the last turn through the shots, which no stage of a search comes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.errors import counted
+from engine.shots.shot import Shot
+from search.racing import race_order
+from studies.studyfile.spec import TURNS, StudyShots
+
+CHUNK = 8
+"""Pictures of a value that are rendered at a time, after which values are compared."""
+MOST_PICTURES = 32
+"""The most pictures of a value where nobody says otherwise."""
+FEWEST_PICTURES = 4
+"""The fewest pictures of a value that say anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedShots:
+    """The shots of every value, with the study's own settings, in the order in which they are rendered.
+
+    Attributes:
+        shots: all of them.
+        held_out: how many are of the proof; the others come behind them.
+    """
+
+    shots: tuple[Shot, ...]
+    held_out: int
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """After how many pictures values are compared, all of them at last."""
+        count = len(self.shots)
+        ends = list(range(CHUNK, count, CHUNK))
+        if ends and count - ends[-1] < FEWEST_PICTURES:
+            ends.pop()  # a last chunk of one or two pictures would say little
+        return (*ends, count)
+
+    @property
+    def chunks(self) -> tuple[tuple[int, int], ...]:
+        """First place and end of the shots that are rendered at a time."""
+        ends = self.ends
+        return tuple(zip((0, *ends[:-1]), ends, strict=True))
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        found = f"{counted(self.held_out, 'held-out picture')} of the proof"
+        more = len(self.shots) - self.held_out
+        return found + (f", and {more} of the trials' prompts with seeds that no trial has" if more else "")
+
+
+def judged_shots(shots: StudyShots, most: int = MOST_PICTURES) -> JudgedShots:
+    """Return the shots that settings are judged on.
+
+    Args:
+        shots: of the study.
+        most: how many at most; fewer where the study has not so many.
+    """
+    proof = _in_turns(shots.proof)[:most]
+    last = (TURNS - 1) * len(shots.trials)
+    more = _in_turns(shots.drawn(range(last, last + len(shots.trials))))
+    return JudgedShots(shots=(*proof, *more[: most - len(proof)]), held_out=len(proof))
+
+
+def _in_turns(shots: Sequence[Shot]) -> tuple[Shot, ...]:
+    """Prompt by prompt in turns, so that the first ones show most."""
+    return tuple(shots[place] for place in race_order([shot.prompt for shot in shots]))

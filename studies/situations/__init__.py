@@ -1,0 +1,1 @@
+"""A recipe, its parents and the best FLAT mix in many situations: where the recipe is weak."""
