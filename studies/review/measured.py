@@ -61,7 +61,8 @@ def _settings_lines(result: SettingsResult) -> Iterator[str]:
 
 def _probe_lines(result: ProbeResult) -> Iterator[str]:
     for run in result.runs:
-        yield f"probe, {run.method}: {counted(run.recipes, 'recipe')}, {counted(run.pictures, 'picture')}; told from noise:"
+        size = f"{counted(run.recipes, 'recipe')}, {counted(run.pictures, 'picture')}"
+        yield f"probe, {run.method}: {size}; told from noise:"
         yield from (line for column in result.columns if (line := _column_line(result, column, run.method)))
 
 
