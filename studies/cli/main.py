@@ -116,7 +116,8 @@ def show(study: Path, top: int, pareto: bool, details: bool, csv: Path | None) -
     spec = opened(study)
     store = open_store(spec.storage)
     out = console()
-    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto, details=details):
+    parts = (spec.storage, spec.search, spec.shots, store)
+    for part in overview(*parts, top=top, pareto=pareto, details=details, merge=spec.merge):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
