@@ -50,10 +50,10 @@ def overview(
     pareto: bool = False,
     details: bool = False,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins, and what
-    situations, settings and probe found.
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
 
-    With ``details`` also what calibration found, and the distances of whole sets of pictures.
+    Then what situations, settings and probe found. With ``details`` also what calibration found, and the distances of
+    whole sets of pictures.
 
     Raises:
         StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.

@@ -8,30 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engine.shots.infotext import infotext
-from engine.shots.shot import Shot
-from studies.candidate import MERGED_VAE
+from engine.recipes.recipe import Recipe
+from studies.cards.recommended import SettingRow, parameters_text, setting_rows, work_sentence
 from studies.pages.measured.read import ReadResult, read_result
 from studies.pages.reading.measured_files import SETTINGS, picture_name
 from studies.results.settings import SettingsResult, SettingsStep, TriedValue
 from studies.results.settings_file import RESULT, read_settings, result_folder
 from studies.studyfile.spec import StudySpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRow:
-    """One setting of the card, by the WebUI's name."""
-
-    name: str
-    value: str
-    """"" where it no longer has an effect."""
-    before: str
-    """The study's own; "" where it had none."""
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether another value than the study's is recommended."""
-        return self.value != self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +33,8 @@ class ShownSettings:
 
     result: SettingsResult
     rows: tuple[SettingRow, ...]
+    work: str
+    """How much a picture costs beside one of the study's, in a sentence; "" where it is not known."""
     text: str
     """For the WebUI, as it stands in a picture with these settings."""
     steps: tuple[ShownStep, ...]
@@ -69,8 +54,9 @@ def shown_settings(spec: StudySpec, subject: str = "") -> tuple[ReadResult[Shown
     read = {key: read_result(partial(read_settings, folder, key)) for key in _subjects(folder)}
     names = {key: one.found.subject if one.found else key for key, one in read.items()}
     wanted: ReadResult[SettingsResult] = read.get(subject or next(iter(read), ""), ReadResult())
-    shown = _shown(folder, wanted.found, spec.shots.trials[0]) if wanted.found else None
-    return ReadResult(found=shown, problem=wanted.problem), names
+    if wanted.found is None:
+        return ReadResult(problem=wanted.problem), names
+    return read_result(partial(_shown, spec, wanted.found)), names
 
 
 def _subjects(folder: Path) -> list[str]:
@@ -82,8 +68,9 @@ def _subjects(folder: Path) -> list[str]:
     return [key for _, key in sorted(stamped)]
 
 
-def _shown(folder: Path, result: SettingsResult, shot: Shot) -> ShownSettings:
-    pictures = {path.stem: path.name for path in result_folder(folder, result.subject_key).glob("*.png")}
+def _shown(spec: StudySpec, result: SettingsResult) -> ShownSettings:
+    place = result_folder(spec.storage.folder, result.subject_key)
+    pictures = {path.stem: path.name for path in place.glob("*.png")}
 
     def name(stem: str) -> str:
         return picture_name(SETTINGS, result.subject_key, pictures[stem]) if stem in pictures else ""
@@ -94,8 +81,11 @@ def _shown(folder: Path, result: SettingsResult, shot: Shot) -> ShownSettings:
     used = {grid_stem(step.axis) for step in result.steps}
     return ShownSettings(
         result=result,
-        rows=setting_rows(result),
-        text=_text(result, shot),
+        rows=tuple(setting_rows(result)),
+        work=work_sentence(result),
+        text=parameters_text(
+            result, spec.shots.trials[0], model=spec.storage.name, recipe_key=Recipe.parse(result.recipe).key
+        ),
         steps=tuple(steps),
         joint=result.joint,
         grids=tuple(name(stem) for stem in sorted(pictures) if stem not in used),
@@ -105,17 +95,3 @@ def _shown(folder: Path, result: SettingsResult, shot: Shot) -> ShownSettings:
 def grid_stem(axis: str) -> str:
     """Return what the grid of a step is called, without its ending."""
     return re.sub(r"[^\w-]+", "-", axis.casefold())
-
-
-def setting_rows(result: SettingsResult) -> tuple[SettingRow, ...]:
-    """Return the recommended settings beside the study's, in the order in which they are searched."""
-    after, before = result.final.rows, result.start.rows
-    return tuple(
-        SettingRow(name=name, value=after.get(name, ""), before=before.get(name, ""))
-        for name in dict.fromkeys([*after, *before])
-    )
-
-
-def _text(result: SettingsResult, shot: Shot) -> str:
-    vae = "" if result.final.vae == MERGED_VAE else result.final.vae
-    return infotext(result.final.applied_to(shot), model=result.subject, vae=vae)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from studies.pages.measured.probe import shown
+from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
 from studies.pages.reading.reader import StudyReader
 from studies.results.probe import probe_file
@@ -96,8 +97,19 @@ def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visi
     assert "OUT11:attn1" in text
 
 
+def test_the_pair_s_answers_to_what_people_say_have_a_sign_each(made: Path, visitor: Visitor) -> None:
+    text = visitor(made).get("/s/small/probe").text
+    claims = text[text.index('<ul class="claims">') :]
+    signs = re.findall(r'class="sign (\w+)".*?<strong>(.*?)</strong>', claims, re.DOTALL)
+    assert signs[:3] == [("better", "yes"), ("worse", "no, the opposite"), ("open", "cannot be told")]
+    (folder_of(made) / "probe/folklore.json").write_text("{}")
+    text = visitor(made).get("/s/small/probe").text
+    assert re.search(r'role="alert">[^<]*folklore.json[^<]*is damaged', text)
+    assert '<table class="matrix">' in text
+
+
 def test_the_darkness_of_a_cell_is_the_effect_over_the_noise_of_seeds() -> None:
-    (matrix, _) = shown(made_probe()).matrices
+    (matrix, _) = shown(made_probe(), ReadResult()).matrices
     for row in matrix.rows:
         for cell in row.cells:
             effect = cell.effect
