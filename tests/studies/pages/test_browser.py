@@ -197,7 +197,8 @@ def test_the_first_column_of_the_matrix_stays_while_the_rest_scrolls(
     after = head.bounding_box()
     assert before
     assert after
-    assert after["x"] == before["x"] >= 0
+    assert abs(after["x"] - before["x"]) <= 1
+    assert before["x"] >= 0
 
 
 @pytest.mark.parametrize("window", WINDOWS)
