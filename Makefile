@@ -36,7 +36,7 @@ test-tools: $(VENV)/.installed-dev tools
 
 tools: $(TOOLS)/mecha/.installed $(TOOLS)/mergekit/.installed $(TOOLS)/meh/.installed
 
-MERGES := arithmetic kernels merging/test_evaluate.py merging/test_key_classes.py merging/test_exact.py merging/test_reference.py live/test_weights.py
+MERGES := arithmetic kernels merging/test_evaluate.py merging/test_key_classes.py merging/test_exact.py merging/test_reference.py merging/test_chain.py live/test_weights.py
 
 test-capabilities: $(VENV)/.installed-dev
 	for each in $$($(BIN)/python -m tests.engine.merging.capabilities); do \

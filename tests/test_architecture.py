@@ -227,7 +227,9 @@ def test_wheel_holds_every_module_and_the_sample_world(wheel: list[str]) -> None
     assert {str(path.relative_to(ROOT)) for path in MODULES} <= files
     world = [path for path in (ROOT / "studies/sample/world").rglob("*") if path.is_file() and path.suffix != ".md"]
     assert len(world) > 4, "the sample world is missing"
-    assert {str(path.relative_to(ROOT)) for path in world} <= files
+    suites = [*(ROOT / "studies/situations/suite").iterdir(), *(ROOT / "studies/sample/suite").iterdir()]
+    assert len(suites) > 10, "the suites of situations are missing"
+    assert {str(path.relative_to(ROOT)) for path in [*world, *suites]} <= files
     assert {f"{package}/py.typed" for package in PACKAGES} <= files
     assert {"studies/drawing/fonts/NotoSansJP-Regular.ttf", "studies/drawing/fonts/OFL.txt"} <= files
     assert not [name for name in files if "test" in name.split("/") or "__pycache__" in name]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from engine.checkpoints.checkpoint import file_sha256
 from engine.exports.content import ExportContent
 from engine.exports.target import ExportOptions, ExportTarget, Refusal, WrittenExport
+from engine.merging.chain import CHAIN, chain_entry, chain_of
 from engine.merging.metadata import Parent, merge_metadata
 from engine.merging.write import WrittenCheckpoint, write_checkpoint
 
@@ -39,12 +41,16 @@ def header_of(content: ExportContent, options: ExportOptions) -> dict[str, str]:
         name: Parent(path=content.models[name], sha256=content.hashes.get(name) or file_sha256(content.models[name]))
         for name in content.recipe.models
     }
-    facts = {
+    facts: dict[str, Any] = {
         "dtype": output.dtype,
         "arithmetic": output.arithmetic,
         "pruned": output.prune,
         "vae": output.vae.name if output.vae else None,
     }
+    if output.reset_clip_ids:
+        facts |= {"reset_clip_ids": True}
+    if (chain := chain_of(content.recipe, parents)).stages:
+        facts |= {CHAIN: chain_entry(chain)}
     return merge_metadata(content.recipe, parents, {**facts, **content.facts})
 
 

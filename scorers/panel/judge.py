@@ -11,7 +11,7 @@ import numpy as np
 from scorers.base import Scorer
 from scorers.errors import ScorerError
 from scorers.extraction.guards import infeasible
-from scorers.features import Features, Values, joined
+from scorers.features import Features, Slot, Values, joined
 from scorers.panel.calibration import Scale, contributions_of, mean_contribution, measure_scale
 from scorers.panel.penalties import MAX_PENALTY, Collapse, Hinge, PicturePenalty
 from scorers.panel.verdict import (
@@ -227,18 +227,12 @@ class Judge:
 
     def compare(self, a: Features, b: Features, *, confidence: float = CONFIDENCE) -> PairedDifference:
         """See ``Panel.compare``."""
-        left, right = _on_shared_slots(a, b)
-        if len(left) < 3:
-            raise ScorerError(
-                f"{len(left)} slots (prompt and seed) in common", remedy="at least 3 are needed to compare"
-            )
-        differences = {s.name: contributions_of(s, left) - contributions_of(s, right) for s in self._scorers}
+        left, right = _on_enough_slots(a, b)
+        differences, penalties = self._differences(left, right)
         degrees = {scorer.name: scorer.degree for scorer in self._scorers}
         counted = [scorer for scorer in self._scorers if self.scales[scorer.name].counts]
         weights = left.weights
         means = {s.name: np.array([mean_contribution(s, differences[s.name], weights)]) for s in counted}
-        pairs = [contributions_of(one, left) - contributions_of(one, right) for one in self._picture_penalties]
-        penalties = np.sum(pairs, axis=0)
         influences = self._weighted({k: influence(row, degrees[k], weights) for k, row in differences.items()})
         error = jackknife(influences - influence(penalties, 1, weights))
         penalty = penalties.mean() if weights is None else np.average(penalties, weights=weights)
@@ -246,6 +240,18 @@ class Judge:
         freedom = degrees_of_freedom(len(left), weights)
         found = paired_difference(mean, math.nan if error is None else error, freedom, confidence)
         return replace(found, won=int((self._weighted(differences) - penalties > 0).sum()), pictures=len(left))
+
+    def differences(self, a: Features, b: Features) -> dict[Slot, float]:
+        """See ``Panel.differences``."""
+        left, right = _on_enough_slots(a, b)
+        differences, penalties = self._differences(left, right)
+        return dict(zip(left.slots, map(float, self._weighted(differences) - penalties), strict=True))
+
+    def _differences(self, left: Features, right: Features) -> tuple[dict[str, Values], Values]:
+        """Contributions of one recipe less those of another on the same slots, by scorer; and the same of penalties."""
+        differences = {s.name: contributions_of(s, left) - contributions_of(s, right) for s in self._scorers}
+        pairs = [contributions_of(one, left) - contributions_of(one, right) for one in self._picture_penalties]
+        return differences, np.sum(pairs, axis=0)
 
 
 def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:
@@ -255,6 +261,14 @@ def _scaled_score(scale: Scale, relative: _Relative) -> ScaledScore:
         scaled=max(FLOOR, relative.difference / scale.sigma),
         standard_error=None if error is None else error / scale.sigma,
     )
+
+
+def _on_enough_slots(a: Features, b: Features) -> tuple[Features, Features]:
+    """Both reduced to the slots whose pictures are intact in both; enough of them to compare recipes."""
+    left, right = _on_shared_slots(a, b)
+    if len(left) < 3:
+        raise ScorerError(f"{len(left)} slots (prompt and seed) in common", remedy="at least 3 are needed to compare")
+    return left, right
 
 
 def _on_shared_slots(a: Features, b: Features) -> tuple[Features, Features]:

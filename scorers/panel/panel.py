@@ -114,6 +114,11 @@ class Panel:
         return tuple(name for name, scale in self.scales.items() if scale.off)
 
     @property
+    def content_embedding(self) -> str | None:
+        """Name of the embedding that says what pictures show; None where no scorer reads any."""
+        return self._embeddings.content if self._embeddings else None
+
+    @property
     def _state(self) -> Judge:
         if self._judge is None:
             raise ScorerError(
@@ -247,6 +252,16 @@ class Panel:
         """
         return self._state.compare(a, b, confidence=confidence)
 
+    def differences(self, a: Features, b: Features) -> dict[Slot, float]:
+        """How much better each picture of ``a`` is than that of ``b``, in objective units, by their slots.
+
+        Only slots whose pictures are intact in both; the plain mean is that of ``compare`` where pictures count alike.
+
+        Raises:
+            ScorerError: fewer than 3 common slots, or a scorer failed.
+        """
+        return self._state.differences(a, b)
+
     def contributions(self, features: Features) -> dict[str, Values]:
         """The contribution of every picture, ``(n,)`` by scorer, in calibration's units; NaN for broken pictures.
 
@@ -278,5 +293,4 @@ class Panel:
             recipes: label to features.
             baselines: labels of parents and FLAT mixes among them.
         """
-        embedding = self._embeddings.content if self._embeddings else None
-        return reference_distances(recipes, self.references, baselines, embedding, self._direction)
+        return reference_distances(recipes, self.references, baselines, self.content_embedding, self._direction)

@@ -97,6 +97,17 @@ class Fidelity:
         cosines = (features.embedding(self._embedding).astype(np.float64) * self.texts(features.prompts)).sum(1)
         return np.where([not plain_prompt(prompt) for prompt in features.prompts], np.nan, self.scale * cosines)
 
+    def cosines(self, features: Features, prompts: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+        """Cosines between every picture and prompts of its own, ``(n, k)``; NaN for a picture that is not finite.
+
+        Args:
+            features: of ``n`` pictures.
+            prompts: ``k`` prompts for each of them.
+        """
+        vectors = self.texts([prompt for row in prompts for prompt in row]).reshape(len(prompts), len(prompts[0]), -1)
+        pictures = features.embedding(self._embedding).astype(np.float64)
+        return np.einsum("nd,nkd->nk", pictures, vectors)
+
     def texts(self, prompts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Unit vectors of prompts, ``(n, d)``."""
         self._embed(tuple(prompts))

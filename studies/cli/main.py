@@ -14,6 +14,7 @@ from studies.cli.command import OutermostGroup, opened, plain_errors, study_argu
 from studies.cli.export import export, export_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
+from studies.cli.measures.situations import situations
 from studies.cli.nights.fork import fork
 from studies.cli.nights.pause import pause, resume, stop
 from studies.cli.nights.run import run
@@ -248,6 +249,7 @@ main.add_command(rescore)
 main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(situations)
 main.add_command(status)
 main.add_command(stop)
 main.add_command(verify)

@@ -162,16 +162,16 @@ class Bundle:
             yield "wildcards", folder, [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
     def _add_suite(self) -> None:
-        """The lists of situations: a file alone, or a folder with all in it."""
+        """Add the lists of situations; with a single list, those beside it, which it may name."""
+        from studies.studyfile.word_lists import TABLES
+
         suite = self.spec.situations.suite
         if suite is None:
             return
-        if suite.is_file():
-            self._table("situations")["suite"] = self._take(suite, "situations")
-            return
-        for file in (path for path in sorted(suite.rglob("*")) if path.is_file()):
-            self._take(file, f"situations/{file.relative_to(suite).parent.as_posix()}".removesuffix("/."))
-        self._table("situations")["suite"] = f"{INPUTS}/situations"
+        folder = suite if suite.is_dir() else suite.parent
+        for file in sorted(path for path in folder.rglob("*") if path.suffix in {".txt", *TABLES} and path.is_file()):
+            self._take(file, f"situations/{file.relative_to(folder).parent.as_posix()}".removesuffix("/."))
+        self._table("situations")["suite"] = f"{INPUTS}/situations" + ("" if folder == suite else f"/{suite.name}")
 
     def _add_beginnings(self) -> None:
         search = self._table("search")

@@ -11,7 +11,7 @@ from studies.limits.deadline import Clock
 from studies.limits.disk import DiskWatch
 from studies.limits.signals import PatientEnd
 from studies.limits.watchdog import HUNG, Watchdog, do_in_time, keep_stacks
-from studies.store.requests import is_asked
+from studies.store.requests import NightRequests
 
 POLL_S = 2.0
 """Seconds between two checks whether a pause is over."""
@@ -30,6 +30,7 @@ class NightKeeper:
         folder: Path,
         say: Callable[[str], None],
         *,
+        requests: NightRequests,
         patient: PatientEnd,
         clock: Clock,
         until: float | None = None,
@@ -41,6 +42,7 @@ class NightKeeper:
         Args:
             folder: of the study.
             say: takes a line for people.
+            requests: what is asked of the night.
             patient: knows of Ctrl+C.
             clock: of the night.
             until: when the night is to end, in seconds since 1970.
@@ -53,6 +55,7 @@ class NightKeeper:
         self.lost: Callable[[str], None] = lambda _: None
         self.before_pause: Callable[[], None] = lambda: None
         self._folder, self._say, self._begin_again = folder, say, begin_again
+        self._requests = requests
         self._needed = 0
         self._in_trial = False
 
@@ -102,13 +105,15 @@ class NightKeeper:
             StudyError: the disk stayed full.
         """
         self.patient.end_if_asked()
-        if is_asked(self._folder, "pause"):
+        asked = self._requests.asked()
+        if "pause" in asked:
             self.before_pause()
             self._say("paused as asked; `recipe-search resume` goes on")
-        while is_asked(self._folder, "pause") and not is_asked(self._folder, "stop"):
+        while "pause" in asked and "stop" not in asked:
             self.clock.sleep(POLL_S)
             self.patient.end_if_asked()
-        if is_asked(self._folder, "stop"):
+            asked = self._requests.asked()
+        if "stop" in asked:
             return False
         self.disk.wait_for(self._needed, self.patient.end_if_asked)
         return True

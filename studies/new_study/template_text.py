@@ -134,6 +134,7 @@ encoder = @ENCODER@          # or two files: { config = "ViT-L-14", weights = "m
 
 # After the recipe: `recipe-search situations` looks for its weak spots, `settings` for the settings that suit it.
 # Lists of your own, as Dynamic Prompts has them, in place of ours: suite = "my-wildcards/"
+# Words of your prompts around every line of the lists: frame = "masterpiece, __situation__"
 [situations]
 # seeds = @SITUATION_SEEDS@                  # most seeds of a situation
 # night = false              # true: a night ends with the situations of its first finalist

@@ -34,7 +34,6 @@ from studies.store.backends import backend_of
 from studies.store.journal.workers import BusyError
 from studies.store.note_keys import PROVED, PROVING
 from studies.store.outcome import Outcome
-from studies.store.requests import is_asked, withdraw
 from studies.store.storage import HUNG, StudyStore
 from studies.studyfile.spec import StudySpec
 
@@ -97,6 +96,7 @@ class Night:
         keeper = NightKeeper(
             folder,
             self._say,
+            requests=backend.requests,
             patient=patient,
             clock=self._clock,
             until=self._limits.until,
@@ -156,7 +156,7 @@ class Night:
             thinning=Thinning(self.spec.storage, self.spec.shots, workshop.renders),
         )
         loop.run(account, self.console)
-        if is_asked(self.spec.storage.folder, "stop"):
+        if "stop" in backend.requests.asked():
             raise NightStopped(STOPPED)
         if not self._proof:
             return None
@@ -172,7 +172,7 @@ class Night:
         others = worker.others()
         if not others:
             # Those of an earlier night; since this worker joined, requests are meant for it.
-            withdraw(self.spec.storage.folder, "pause", "stop", made_before=worker.since)
+            store.backend.requests.withdraw("pause", "stop", made_before=worker.since)
         if left_behind := store.reap(others):
             log.info("%d trial(s) of an earlier night were cut short and will be run again", left_behind)
         every = len(self.spec.shots.trials)

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 from engine.devices import device_of
 from engine.errors import Problems
 from studies.preflight.findings import Finding
+from studies.results.probe_beginning import copy_of_probe
 from studies.store.backends import backend_of
 from studies.store.earlier import refuse_earlier
 from studies.store.journal.workers import refuse_elsewhere
 from studies.store.locks import refuse_no_locks
+from studies.studyfile.earlier import PROBE
 from studies.studyfile.enough import refuse_too_few
-from studies.studyfile.spec import Storage, StudyShots, StudySpec
+from studies.studyfile.spec import SearchSettings, Storage, StudyShots, StudySpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.checkpoints.checkpoint import Checkpoint
     from scorers.panel.panel import Panel
 
@@ -39,11 +43,21 @@ def night_refusals(
     _collect_of_folder(spec.storage, problems)
     if spec.search.earlier is not None and spec.search.plan.earlier is None:
         with problems.collecting("search", "begin"):
-            remark = refuse_earlier(spec.search, spec.search.earlier, spec.storage)
-            yield Finding.of("note", ("search", "begin"), remark)
+            yield Finding.of("note", ("search", "begin"), _begun_with(spec.search, spec.search.earlier, spec.storage))
     if scorers:
         _collect_of_scorers(spec, opened, problems)
     yield from (Finding(level="error", problem=problem) for problem in problems.found)
+
+
+def _begun_with(search: SearchSettings, place: Path, own: Storage) -> str:
+    """Return what the study will take over of earlier trials, in a sentence.
+
+    Raises:
+        StudyError: they cannot be used.
+    """
+    if PROBE in search.begin:
+        return copy_of_probe(own.folder, search.space, search.seed).remark
+    return refuse_earlier(search, place, own)
 
 
 def _collect_of_clip_skip(shots: StudyShots, models: Mapping[str, Checkpoint], problems: Problems) -> None:

@@ -1,4 +1,4 @@
-"""The sample world as files on disk: two SD1 checkpoints, a tiny CLIP, reference pictures.
+"""The sample world as files on disk: two SD1 checkpoints, a tiny CLIP, reference pictures, lists of situations.
 
 The package ships the parts without repetition (see ``studies.sample.shipping.packed``); ``write_world`` writes complete
 files, as a user's own would be: every key of an SD1 checkpoint, full token tables, fp16.
@@ -20,6 +20,8 @@ WORLD = Path(__file__).with_name("world")
 """Folder of what ships."""
 STUDY = Path(__file__).with_name("study.toml")
 """The demo's study file; the gate measures what it searches."""
+SUITE = Path(__file__).with_name("suite")
+"""The world's suite of situations: lists of its subjects, colours and places."""
 NAMES = ("closeups", "lamplight")
 """Names of the checkpoints A and B: what each is good at. A draws from close by, inked, in pale daylight; B from far
 away, soft, by lamplight."""
@@ -51,10 +53,12 @@ class SampleWorld:
     clip_weights: Path
     references: Path
     """Folder of pictures of the target look."""
+    suite: Path
+    """Folder of the lists of situations."""
 
 
 def write_world(folder: Path, *, packed: Path = WORLD, names: tuple[str, str] = NAMES) -> SampleWorld:
-    """Write a packed pair into ``folder``; checkpoints and CLIP that are there already are left as they are.
+    """Write a packed pair into ``folder``; checkpoints, CLIP and lists that are there already are left as they are.
 
     Args:
         folder: made if need be.
@@ -68,6 +72,7 @@ def write_world(folder: Path, *, packed: Path = WORLD, names: tuple[str, str] = 
         clip_config=folder / "sample-clip.json",
         clip_weights=folder / "sample-clip.safetensors",
         references=folder / "references",
+        suite=folder / "suite",
     )
     folder.mkdir(parents=True, exist_ok=True)
     if not world.clip_weights.exists():
@@ -79,6 +84,10 @@ def write_world(folder: Path, *, packed: Path = WORLD, names: tuple[str, str] = 
     world.references.mkdir(exist_ok=True)
     for picture in sorted((packed / "references").glob("*.png")):
         shutil.copyfile(picture, world.references / picture.name)
+    if not world.suite.exists():  # its lists may have been changed
+        world.suite.mkdir()
+        for path in sorted(SUITE.glob("*.txt")):
+            shutil.copyfile(path, world.suite / path.name)
     return world
 
 

@@ -13,6 +13,7 @@ from studies.status.living import LivingWorker, worker_of
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
+    from studies.store.requests import NightRequest
     from studies.store.storage import StudyStore
 
 
@@ -59,6 +60,10 @@ class DatabaseScan:
             return ()
         begun = [(trial.worker, trial.begun) for trial in reversed(self._study.trials) if trial.begun]
         return tuple(worker_of(name, _moment(dict(begun).get(name))) for name in sorted(self._store.backend.at_work()))
+
+    def asked(self) -> frozenset[NightRequest]:
+        """Return what is asked of the night."""
+        return self._store.backend.requests.asked() if self._store is not None else frozenset()
 
 
 def _facts(trial: FrozenTrial) -> TrialFacts:

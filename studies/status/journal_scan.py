@@ -17,6 +17,7 @@ from engine.files import readable
 from studies.status.living import LivingWorker, living_workers
 from studies.store.note_keys import WHOLE
 from studies.store.records import INFEASIBLE, INTERRUPTED, UNREADABLE, Stop
+from studies.store.requests import FolderRequests, NightRequest
 
 TrialState = Literal["running", "scored", "broken", "failed", "interrupted"]
 """How a trial stands: in work; with a score; with broken pictures; failed; cut short, so that it does not count."""
@@ -138,6 +139,10 @@ class JournalScan:
     def living(self) -> tuple[LivingWorker, ...]:
         """Return the workers that live, by their locks beside the journal."""
         return living_workers(self._journal.parent)
+
+    def asked(self) -> frozenset[NightRequest]:
+        """Return what is asked of the night, by the files beside the journal."""
+        return FolderRequests(self._journal.parent).asked()
 
     def _take(self, line: bytes) -> None:
         operation = line[_OPERATION]

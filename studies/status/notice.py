@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from engine.errors import first_line
 from engine.files import file_kind, readable
+from studies.errors import StudyError
 from studies.status.secrets import without_secrets
 from studies.status.text import as_json
 from studies.status.watched import WatchedStudies
-from studies.store.requests import is_asked
+from studies.store.requests import NightRequests
 
 NightResult = Literal["finished", "stopped", "failed"]
 """How a night ended: by itself; as somebody asked; with an error."""
@@ -117,14 +118,14 @@ def _variables(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def told_of_the_end(notice: Notice | None, folder: Path, say: Callable[[str], None]) -> Generator[None]:
+def told_of_the_end(notice: Notice | None, requests: NightRequests, say: Callable[[str], None]) -> Generator[None]:
     """Run a study's command when the night in the block ends, however it ends; what ends it is raised on.
 
     A command that fails is a warning.
 
     Args:
         notice: the command; None: there is none.
-        folder: of the study.
+        requests: what is asked of the night.
         say: takes a line for people.
     """
     if notice is None:
@@ -138,7 +139,13 @@ def told_of_the_end(notice: Notice | None, folder: Path, say: Callable[[str], No
         reason = "a worker ended with an error" if hasattr(end, "exit_code") else reason
         _tell(notice, "stopped" if is_stop else "failed", reason, say, quick=is_stop)
         raise
-    _tell(notice, "stopped" if is_asked(folder, "stop") else "finished", "", say, quick=False)
+    _tell(notice, "stopped" if _is_stop_asked(requests) else "finished", "", say, quick=False)
+
+
+def _is_stop_asked(requests: NightRequests) -> bool:
+    with suppress(StudyError):  # a database that does not answer
+        return "stop" in requests.asked()
+    return False
 
 
 def _tell(notice: Notice, result: NightResult, reason: str, say: Callable[[str], None], *, quick: bool) -> None:

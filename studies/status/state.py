@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from studies.store.note_keys import NOISE, PROVED, PROVING
-from studies.store.requests import is_asked
+from studies.store.requests import NightRequest
 
 StudyState = Literal[
     "new", "calibrating", "searching", "paused", "stopping", "stopped", "proving", "unproved", "proved"
@@ -24,8 +23,8 @@ StudyState = Literal[
 class StudyCounts:
     """What the state of a study follows from; trials that were cut short are not counted."""
 
-    folder: Path
-    """Of the study."""
+    asked: frozenset[NightRequest]
+    """What is asked of its night."""
     is_at_work: bool
     """Whether a night is at work."""
     has_begun: bool
@@ -60,9 +59,9 @@ class StudyCounts:
         return "stopped" if self.ended < self.planned else "unproved"
 
     def _state_at_work(self) -> StudyState:
-        if is_asked(self.folder, "stop"):
+        if "stop" in self.asked:
             return "stopping"
-        if is_asked(self.folder, "pause"):
+        if "pause" in self.asked:
             return "paused"
         if self.notes.get(NOISE) is None:
             return "calibrating"

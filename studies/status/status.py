@@ -20,7 +20,7 @@ from studies.status.pace import seconds_per_trial
 from studies.status.state import StudyCounts, StudyState
 from studies.status.study_place import StudyPlace
 from studies.store.note_keys import INPUTS, NIGHT
-from studies.store.requests import is_asked
+from studies.store.requests import REQUEST_NAMES, NightRequest
 from studies.store.shapes import read_json
 
 WatchedState = Literal[StudyState, "unreadable"]
@@ -51,6 +51,10 @@ class StudyScan(Protocol):
 
     def living(self) -> tuple[LivingWorker, ...]:
         """Return the workers that live."""
+        ...
+
+    def asked(self) -> frozenset[NightRequest]:
+        """Return what is asked of the night."""
         ...
 
 
@@ -141,10 +145,10 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
         messages: whether to read its log.
     """
     now, folder, problems = datetime.now().astimezone(), place.folder, list(place.problems)
-    scanned, living = None, tuple[LivingWorker, ...]()
+    scanned, living, asked = None, tuple[LivingWorker, ...](), frozenset[NightRequest]()
     try:
         scanned = scan.read().study(place.name)
-        living = scan.living()
+        living, asked = scan.living(), scan.asked()
     except (OSError, ProblemError) as error:
         problems.append(str(error))
     if scan.damaged:
@@ -167,7 +171,7 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
     left = sum(max(0, night.get("planned", {}).get(one.stage, one.planned) - one.done) for one in stages)
     until = night.get("until") if living else None
     counts = StudyCounts(
-        folder=folder,
+        asked=asked,
         is_at_work=bool(living),
         has_begun=bool(counting or notes),
         notes=notes,
@@ -197,7 +201,7 @@ def study_status(place: StudyPlace, scan: StudyScan, *, size_bytes: int = 0, mes
             for trial in [one for one in reversed(ended) if one.standing == "failed"][:FAILURES]
         ),
         messages=last_lines(folder, MESSAGES) if messages else (),
-        asked=tuple(what for what in ("pause", "stop") if living and is_asked(folder, what)),
+        asked=tuple(what for what in REQUEST_NAMES if living and what in asked),
         size_bytes=size_bytes,
         problems=tuple(problems),
     )

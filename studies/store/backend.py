@@ -17,6 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from studies.errors import StudyError
+from studies.store.requests import NightRequests
 
 
 class OutageError(StudyError):
@@ -95,6 +96,11 @@ class Backend(Protocol):
     @property
     def files(self) -> KeptFiles:
         """Renders and results."""
+        ...
+
+    @property
+    def requests(self) -> NightRequests:
+        """What is asked of the study's night; reaches all of its workers."""
         ...
 
     def picture(self, artifact: str) -> Path:

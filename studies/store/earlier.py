@@ -92,7 +92,7 @@ def copy_of(store: StudyStore, begin: str, space: Space, seed: int) -> CopiedStu
         begin=begin,
         name=store.name,
         trials=[_copied(one) for one in kept],
-        recommended=_recommended(space, seed, EarlierStudy(label=store.name, trials=tuple(kept))),
+        recommended=recommended_of(space, seed, EarlierStudy(label=store.name, trials=tuple(kept))),
         remark=_remark(store.name, sum(one.value is not None for one in kept), fit, valued),
     )
 
@@ -140,8 +140,14 @@ def _copied(trial: TrialRecord) -> CopiedTrial:
     )
 
 
-def _recommended(space: Space, seed: int, earlier: EarlierStudy) -> dict[str, float]:
-    """Return the point that the model of the earlier trials expects most of, within the space of today."""
+def recommended_of(space: Space, seed: int, earlier: EarlierStudy) -> dict[str, float]:
+    """Return the point that the model of earlier trials expects most of, within the space of today.
+
+    Args:
+        space: of the study that begins with them.
+        seed: of that study.
+        earlier: the trials, at least one of them with a value.
+    """
     from search.suggester import Suggester
 
     return Suggester(space=space, plan=SearchPlan(), seed=seed).recommended(earlier.trials)

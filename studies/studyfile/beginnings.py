@@ -15,7 +15,7 @@ from search.plan import InitialRecipe, SearchPlan
 from search.space.space import Space
 from studies.errors import StudyError
 from studies.recipes.inputs import InputOptions, read_input
-from studies.studyfile.earlier import add_naming_problems, copied_study, is_study, with_copy
+from studies.studyfile.earlier import add_naming_problems, copied_study, is_earlier, with_copy
 
 
 def with_beginnings(
@@ -41,7 +41,7 @@ def with_beginnings(
         folder: of the study, with its copy of an earlier one.
         problems: what is wrong with single ones is added.
     """
-    named = [(n, text) for n, text in enumerate(begin) if not is_study(text)]
+    named = [(n, text) for n, text in enumerate(begin) if not is_earlier(text)]
     texts: list[tuple[Place, str]] = [(("search", "begin", n), text) for n, text in named]
     texts += [(("search", "start"), start)] if start is not None else []
     found: dict[Place, InitialRecipe] = {}

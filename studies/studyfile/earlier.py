@@ -1,7 +1,7 @@
-"""A finished study that another one begins with, `begin = "study:PATH"`: how it is named, and the copy of its trials.
+"""Earlier trials that a study begins with: those of a finished study, `begin = "study:PATH"`, or of its own probe.
 
 A study copies the trials that it uses into a file of its own in its first night. From then on the earlier study may go
-on, move or be deleted: nothing of it is read any more.
+on, move or be deleted, and the probe be measured again: nothing of them is read any more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from studies.errors import StudyError
 
 STUDY = "study:"
 """How a text of `begin` begins that names a study."""
+PROBE = "probe"
+"""The text of `begin` that names the recipes that `recipe-search probe` measured."""
 COPY = "earlier_study.json"
 """The file with the copy, in the folder of the study that uses it."""
 REMEDY = 'name a finished study by its study file or its folder, `begin = "study:../first/study.toml"`'
@@ -95,39 +97,43 @@ class CopiedStudy(_CopyModel):
         return InitialRecipe(label=f"best of {self.name}", point=space.checked(self.recommended))
 
 
-def is_study(text: str) -> bool:
-    """Whether a text of `begin` names a study."""
-    return text.startswith(STUDY)
+def is_earlier(text: str) -> bool:
+    """Whether a text of `begin` names earlier trials, of a study or of the probe, and not a recipe."""
+    return text == PROBE or text.startswith(STUDY)
 
 
-def earlier_place(begin: Sequence[str], here: Path) -> Path | None:
-    """Return the study file or folder that `begin` names; None where it names no study.
+def earlier_place(begin: Sequence[str], here: Path, folder: Path) -> Path | None:
+    """Return the study file or folder that `begin` names, or the study's own folder for its probe; None without either.
 
     Args:
         begin: the texts.
         here: folder that paths start from.
+        folder: of the study itself.
 
     Raises:
         StudyError: there is no home folder of that name.
     """
-    texts = [text for text in begin if is_study(text)]
-    return here / user_path(texts[0].removeprefix(STUDY).strip(), StudyError) if texts else None
+    text = next((text for text in begin if is_earlier(text)), None)
+    if text is None:
+        return None
+    return folder if text == PROBE else here / user_path(text.removeprefix(STUDY).strip(), StudyError)
 
 
 def add_naming_problems(begin: Sequence[str], problems: Problems) -> None:
     """Add what is wrong with how `begin` names studies."""
-    studies = [(n, text) for n, text in enumerate(begin) if is_study(text)]
-    for n, text in studies:
+    earlier = [(n, text) for n, text in enumerate(begin) if is_earlier(text)]
+    for n, text in earlier:
         if not text.removeprefix(STUDY).strip():
             problems.add(("search", "begin", n), "names no study", REMEDY)
         with problems.collecting("search", "begin", n):
-            earlier_place([text], Path())
-    for n, _ in studies[1:]:
-        problems.add(("search", "begin", n), "is a second study", "one study can begin with one earlier study")
+            earlier_place([text], Path(), Path())
+    for n, text in earlier[1:]:
+        what = "comes beside other earlier trials" if text == PROBE else "is a second study"
+        problems.add(("search", "begin", n), what, "one study can begin with one earlier study, or with its probe")
 
 
 def copied_study(begin: Sequence[str], folder: Path) -> CopiedStudy | None:
-    """Return the copy that a study made of the earlier study named in `begin`; None where there is none yet.
+    """Return the copy that a study made of the earlier trials named in `begin`; None where there is none yet.
 
     Args:
         begin: the texts.
@@ -137,7 +143,7 @@ def copied_study(begin: Sequence[str], folder: Path) -> CopiedStudy | None:
         StudyError: the file is damaged.
     """
     path = folder / COPY
-    text = next((text for text in begin if is_study(text)), None)
+    text = next((text for text in begin if is_earlier(text)), None)
     if text is None or not file_kind(path):
         return None
     copy = parsed_copy(read_text(path, StudyError), path)
@@ -153,7 +159,7 @@ def parsed_copy(text: str, place: Path) -> CopiedStudy:
     try:
         return CopiedStudy.model_validate_json(text)
     except ValidationError as error:
-        remedy = "restore it, or delete it and the next run copies the trials of the earlier study again"
+        remedy = "restore it, or delete it and the next run copies the earlier trials again"
         raise StudyError("is damaged: this is no copy of a study's trials", place=(place,), remedy=remedy) from error
 
 

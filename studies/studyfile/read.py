@@ -120,8 +120,9 @@ def _absent(name: str) -> str:
 
 def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) -> StudySpec:
     here, study = file.parent, tables.study
+    storage = _storage(study, file)
     return StudySpec(
-        storage=_storage(study, file),
+        storage=storage,
         merge=Merge(models={letter: path_from(here, text) for letter, text in tables.models.paths.items()}),
         target=_target(tables.target, here),
         rendering=_rendering(tables, here),
@@ -136,11 +137,12 @@ def _resolve(tables: StudyTables, space: Space, plan: SearchPlan, file: Path) ->
             finalists=tables.search.finalists,
             simplify=tables.search.simplify,
             begin=tuple(tables.search.begin),
-            earlier=earlier_place(tables.search.begin, here),
+            earlier=earlier_place(tables.search.begin, here, storage.folder),
         ),
         scoring=_scoring(tables.scorers, here),
         situations=SituationsSettings(
             suite=_path_or_none(here, tables.situations.suite),
+            frame=tables.situations.frame or "",
             seeds=tables.situations.seeds,
             night=tables.situations.night,
         ),

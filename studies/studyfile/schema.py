@@ -255,7 +255,7 @@ class SearchTable(StudyFileTable):
         examples=[["GRAD_V", "mine.toml"], "mine.toml"],
         json_schema_extra={"accepts": "text, or list of texts"},
     )
-    """Recipes to try first: presets, rows of weights, recipe files, or `study:PATH`, a finished study of the models."""
+    """Recipes to try first: presets, rows of weights, recipe files; `study:PATH`, a finished study; or `probe`."""
     start: FilledText | None = Field(default=None, examples=["mine.toml"])
     """The recipe that the stages after `flat` start from; without it, the best one so far."""
     sampler: Annotated[str, AfterValidator(sampler_of_today), AfterValidator(checks.one_of(PROPOSERS, "sampler"))] = (

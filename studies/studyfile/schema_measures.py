@@ -14,6 +14,8 @@ class SituationsTable(StudyFileTable):
 
     suite: FilePath | None = Field(default=None, examples=["my-wildcards/"])
     """A folder of lists, or one list (.txt), in Dynamic Prompts' syntax; without it, the suite that ships."""
+    frame: FilledText | None = Field(default=None, examples=["masterpiece, __situation__"])
+    """The prompt around the lists' lines, in which `__situation__` or the list's own wildcard stands for the line."""
     seeds: Annotated[int, Field(ge=2, le=64)] = Field(default=8, examples=[8])
     """Most seeds of a situation; where the answer is clear before, fewer are drawn."""
     night: bool = Field(default=False, examples=[True])

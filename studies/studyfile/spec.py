@@ -255,7 +255,7 @@ class SearchSettings:
     begin: tuple[str, ...] = ()
     """What the study begins with, as its file names it."""
     earlier: Path | None = None
-    """The study file or folder of a finished study whose trials guide this one."""
+    """The study file or folder of a finished study whose trials guide this one; its own folder: its probe does."""
 
     def candidate(self, point: Point) -> Candidate:
         """Return what a point of the space is rendered as."""
@@ -330,6 +330,8 @@ class SituationsSettings:
 
     suite: Path | None = None
     """A folder of lists, or one list; None: the suite that ships."""
+    frame: str = ""
+    """The prompt around each line of the lists; "": none but those that lists have."""
     seeds: int = 8
     """Most seeds of a situation."""
     night: bool = False

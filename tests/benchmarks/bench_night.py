@@ -42,7 +42,7 @@ from search.suggester import Proposal, Suggester
 from studies.night.loop import TrialLoop
 from studies.night.night import Night
 from studies.store.records import SLOTS
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.store.storage import NAME, StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -178,7 +178,7 @@ def counted(engine: PretendedEngine, spec: StudySpec, last: int) -> None:
 
     def stop(loop: TrialLoop, number: int) -> None:
         if number + 1 == last:
-            ask(loop.spec.storage.folder, "stop")
+            FolderRequests(loop.spec.storage.folder).ask("stop")
 
     with pretended(engine), watched_trials(stop, before=True):
         Night(spec, Console(quiet=True), proof=False).run()

@@ -10,24 +10,25 @@ import click
 from studies.cli.command import opened, plain_errors, study_argument
 
 if TYPE_CHECKING:
-    from studies.studyfile.spec import Storage
+    from studies.store.requests import NightRequests
 
 
-def _at_work(study: Path) -> Storage:
-    """The storage of a study at which a night is: one that begins forgets what was asked of an earlier one.
+def _requests_of(study: Path) -> NightRequests:
+    """What is asked of a study's night.
 
     Raises:
-        StudyError: no night would hear.
+        StudyError: nobody would hear it; a night that begins forgets what was asked of an earlier one.
     """
     from studies.errors import StudyError
     from studies.store.backends import backend_of
 
     storage = opened(study).storage
-    if not backend_of(storage).at_work():
+    backend = backend_of(storage)
+    if not backend.at_work():
         raise StudyError(
             "no night is at work", place=(storage.folder,), remedy=f"`recipe-search run {study}` begins one"
         )
-    return storage
+    return backend.requests
 
 
 @click.command()
@@ -35,9 +36,7 @@ def _at_work(study: Path) -> Storage:
 @plain_errors
 def pause(study: Path) -> None:
     """Let the night wait after the trial in work, until `resume`; its models stay loaded."""
-    from studies.store.requests import ask
-
-    ask(_at_work(study).folder, "pause")
+    _requests_of(study).ask("pause")
     click.echo(f"the night pauses after what is in work; to go on: recipe-search resume {study}")
 
 
@@ -46,9 +45,7 @@ def pause(study: Path) -> None:
 @plain_errors
 def resume(study: Path) -> None:
     """Let a paused night go on; a stop that was asked and not yet heard is taken back too."""
-    from studies.store.requests import withdraw
-
-    withdraw(_at_work(study).folder, "pause", "stop")
+    _requests_of(study).withdraw("pause", "stop")
     click.echo("the night goes on")
 
 
@@ -57,7 +54,5 @@ def resume(study: Path) -> None:
 @plain_errors
 def stop(study: Path) -> None:
     """End the night after what is in work, without a proof; `run` goes on later."""
-    from studies.store.requests import ask
-
-    ask(_at_work(study).folder, "stop")
+    _requests_of(study).ask("stop")
     click.echo(f"the night ends after what is in work; to go on later: recipe-search run {study}")

@@ -137,6 +137,7 @@ def run(
     from studies.cli.nights.night_report import report_at_the_end
     from studies.status.night_log import night_logged
     from studies.status.notice import told_of_the_end
+    from studies.store.backends import backend_of
 
     flags = ["--log-level", log_level, *["--trust"] * trust, *["--no-proof"] * no_proof]
     options = [*flags, *_limit_options(limits), *(text for stage in stages for text in ("--stage", stage))]
@@ -145,7 +146,7 @@ def run(
         nullcontext() if checked else report_at_the_end(spec.storage, str(study), _say_and_log, has_changed=begun_again)
     )
     notice = None if checked else allowed_notice(spec, trust=trust, may_ask=not begun_again)
-    told = told_of_the_end(notice, spec.storage.folder, _say_and_log)
+    told = told_of_the_end(notice, backend_of(spec.storage).requests, _say_and_log)
     with night_logged(spec.storage.folder, spec.storage.name, log_level), told, report:
         if not checked and not begun_again:
             refuse_unready(spec, console, workers=workers or 1)

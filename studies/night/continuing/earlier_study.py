@@ -1,4 +1,4 @@
-"""A study that begins with a finished one copies its trials, in its first night and in its turn."""
+"""A study that begins with a finished one, or with its probe, copies the trials: in its first night, in its turn."""
 
 from __future__ import annotations
 
@@ -10,17 +10,26 @@ from pathlib import Path
 from studies.errors import StudyError
 from studies.inputs.models import MODELS
 from studies.night.continuing.fingerprint import INPUTS
+from studies.results.probe_beginning import copy_of_probe
 from studies.store.earlier import copy_of, open_earlier
 from studies.store.note_keys import COPIED
 from studies.store.storage import StudyStore
-from studies.studyfile.earlier import CopiedStudy, copied_study, is_study, parsed_copy, with_copy, write_copy
+from studies.studyfile.earlier import (
+    PROBE,
+    CopiedStudy,
+    copied_study,
+    is_earlier,
+    parsed_copy,
+    with_copy,
+    write_copy,
+)
 from studies.studyfile.spec import SearchSettings, StudySpec
 
 log = logging.getLogger(__name__)
 
 
 def with_earlier_study(spec: StudySpec, store: StudyStore, models: Mapping[str, str]) -> StudySpec:
-    """Return the study with the trials of the one that it begins with; they are copied where they are not yet.
+    """Return the study with the earlier trials that it begins with; they are copied where they are not yet.
 
     The copy stands in the storage, for all workers, and in the study's folder, for those who only read.
 
@@ -30,7 +39,7 @@ def with_earlier_study(spec: StudySpec, store: StudyStore, models: Mapping[str, 
         models: SHA-256 of its model files, by letter.
 
     Raises:
-        StudyError: the earlier study cannot be used.
+        StudyError: the earlier study or the probe cannot be used.
     """
     search = spec.search
     if search.earlier is None:
@@ -57,8 +66,10 @@ def _noted(search: SearchSettings, store: StudyStore) -> CopiedStudy | None:
 
 
 def _new_copy(search: SearchSettings, place: Path, spec: StudySpec, models: Mapping[str, str]) -> CopiedStudy:
-    begin = next(text for text in search.begin if is_study(text))
+    begin = next(text for text in search.begin if is_earlier(text))
     try:
+        if begin == PROBE:
+            return copy_of_probe(spec.storage.folder, search.space, search.seed, models)
         earlier = open_earlier(place, spec.storage)
         note = _models_note(earlier, models)
         copy = copy_of(earlier, begin, search.space, search.seed)

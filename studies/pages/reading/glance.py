@@ -12,6 +12,7 @@ from studies.status.state import StudyCounts, StudyState
 from studies.store.journal.journal import journal_of, studies_in
 from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import Pin, read_pins
+from studies.store.requests import FolderRequests
 
 if TYPE_CHECKING:
     from studies.store.backend import Backend
@@ -80,7 +81,7 @@ def journal_glance(spec: StudySpec, backend: Backend, *, is_at_work: bool) -> St
         return None
     trials = [trial.standing for trial in study.trials if trial.standing != "interrupted"] if study else []
     counts = StudyCounts(
-        folder=storage.folder,
+        asked=FolderRequests(storage.folder).asked(),
         is_at_work=is_at_work,
         has_begun=has_begun,
         notes=study.notes if study else {},

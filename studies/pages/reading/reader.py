@@ -24,6 +24,7 @@ from studies.store.backends import backend_of
 from studies.store.journal.journal import journal_of
 from studies.store.note_keys import INPUTS, NOISE, PROVED, PROVING
 from studies.store.opening import bring_results
+from studies.store.requests import NightRequest, NightRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 
@@ -110,6 +111,15 @@ class StudyReader:
             self._snapshot = self._store = self._backend = None
         return StudyGlance(shown_state=study.shown_state, ended=study.ended)
 
+    @property
+    def requests(self) -> NightRequests:
+        """What is asked of the study's night.
+
+        Raises:
+            StudyError: the study file has mistakes.
+        """
+        return self._kept_in(self.spec().storage).requests
+
     def mark(self) -> str:
         """Return a short text that changes whenever a snapshot would; a snapshot carries its own.
 
@@ -153,7 +163,8 @@ class StudyReader:
             problems=results.problems,
             measured=measured(spec.storage.folder),
         )
-        return replace(snapshot, state=_counts(snapshot).state)
+        asked = self._kept_in(spec.storage).requests.asked() if workers else frozenset[NightRequest]()
+        return replace(snapshot, state=_counts(snapshot, asked).state)
 
     def _opened(self, storage: Storage) -> StudyStore | None:
         """The study's storage, opened once; again where its journal is another file, or a rescoring was sealed."""
@@ -207,9 +218,9 @@ def _mark(signature: Hashable, workers: frozenset[str]) -> str:
     return hashlib.sha256(repr((signature, sorted(workers))).encode()).hexdigest()[:16]
 
 
-def _counts(study: Snapshot) -> StudyCounts:
+def _counts(study: Snapshot, asked: frozenset[NightRequest]) -> StudyCounts:
     return StudyCounts(
-        folder=study.spec.storage.folder,
+        asked=asked,
         is_at_work=study.is_at_work,
         has_begun=bool(study.trials or study.notes),
         notes=study.notes,

@@ -18,7 +18,6 @@ from studies.pages.reading.snapshot import Snapshot
 from studies.pages.reading.trials import ShownTrial
 from studies.recipes.recipe_words import recipe_words
 from studies.store.outcome import Outcome
-from studies.store.requests import ask, withdraw
 
 LATEST = 12
 """The most trials that are shown as they come."""
@@ -110,7 +109,7 @@ def start_night(visit: Visit) -> Response:
     """Begin the search, or go on with it."""
     study = visit.study
     if study.is_at_work:
-        withdraw(study.spec.storage.folder, "pause", "stop")
+        visit.reader.requests.withdraw("pause", "stop")
     else:
         start_process(visit.reader.file, study.spec.storage.folder)
     return visit.go(started=1)
@@ -118,16 +117,16 @@ def start_night(visit: Visit) -> Response:
 
 def ask_night(visit: Visit) -> Response:
     """Ask the night to pause or stop, or withdraw that."""
-    what, folder = visit.form.get("what", ""), visit.study.spec.storage.folder
+    what, requests = visit.form.get("what", ""), visit.reader.requests
     if not visit.study.is_at_work:
-        raise StudyError("no night is at work", place=(folder,))
+        raise StudyError("no night is at work", place=(visit.study.spec.storage.folder,))
     match what:
         case "pause":
-            ask(folder, "pause")
+            requests.ask("pause")
         case "stop":
-            ask(folder, "stop")
+            requests.ask("stop")
         case "go on":
-            withdraw(folder, "pause", "stop")
+            requests.withdraw("pause", "stop")
         case _:
             raise HTTPException(400, "nothing that can be asked")
     return visit.go()

@@ -25,6 +25,7 @@ from studies.errors import StudyError
 from studies.store.database.artifact_places import PictureCache, SharedFiles, artifact_store
 from studies.store.database.heart import Heart
 from studies.store.database.patience import WORKING_S, Allowance, first_line
+from studies.store.database.requests import DatabaseRequests
 from studies.store.database.server_locks import ServerLocks
 from studies.store.database.shared_storage import SharedStorage, database_patience
 from studies.store.journal.journal_backend import WORKER
@@ -173,6 +174,11 @@ class DatabaseBackend:
     def files(self) -> SharedFiles:
         """Renders and results of all workers."""
         return SharedFiles(self.artifacts, self._spec.folder)
+
+    @property
+    def requests(self) -> DatabaseRequests:
+        """Notes of the study."""
+        return DatabaseRequests(lambda: self.storage, self._spec.name)
 
     @cached_property
     def _pictures(self) -> PictureCache:

@@ -22,6 +22,7 @@ from studies.store.journal.journal import (
     refuse_other_study,
 )
 from studies.store.locks import NoLocksError, ReadOnlyError, held
+from studies.store.requests import FolderRequests
 
 ARTIFACTS = "artifacts"
 """The folder, within a study's, of the trials' pictures."""
@@ -82,6 +83,11 @@ class JournalBackend:
         folder = self._folder / ARTIFACTS
         folder.mkdir(parents=True, exist_ok=True)
         return ArtifactFiles(folder)
+
+    @property
+    def requests(self) -> FolderRequests:
+        """Files in the study's folder."""
+        return FolderRequests(self._folder)
 
     def picture(self, artifact: str) -> Path:
         """Return the file of an artifact; see `Backend`."""

@@ -20,7 +20,7 @@ from studies.cli.main import main
 from studies.limits.account import NightAccount, keep_account
 from studies.status.log_lines import LOG, last_lines
 from studies.store.journal.workers import joined
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only
@@ -56,7 +56,7 @@ def test_beside_a_night(tmp_path: Path) -> None:
             (worker,) = as_json(study)[0]["workers"]
             assert worker["process"] == night.pid
             until(lambda: as_json(study)[0]["trials"]["done"] >= 2)
-            ask(folder, "pause")
+            FolderRequests(folder).ask("pause")
             until(lambda: not as_json(study)[0]["workers"][0]["trial"] and "paused as asked" in answered(study))
             (found,) = as_json(study)
             text = answered(study)

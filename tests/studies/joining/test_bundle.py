@@ -17,6 +17,7 @@ from studies.inputs.models import model_hashes, vae_hashes
 from studies.joining import bundle
 from studies.joining.bundle import Bundle
 from studies.joining.layout import unpack_inputs
+from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
 from tests.studies.night.test_embeddings import width_of, write_embeddings
@@ -37,6 +38,7 @@ def rich(tmp_path: Path) -> StudySpec:
     (folder / "words" / "unused.safetensors").write_bytes(b"not named by any prompt")
     (folder / "lists").mkdir()
     (folder / "lists" / "animal.txt").write_text("cat\n")
+    (folder / "lists" / "colour.yaml").write_text("colour: [red]\n")
     (folder / "mine.py").write_text(PROGRAM)
     (folder / "warm.toml").write_text(RECIPE)
     text = study.read_text()
@@ -46,8 +48,9 @@ def rich(tmp_path: Path) -> StudySpec:
     text = text.replace("[render]\n", '[render]\nnegative = "EasyNegativeV2"\n').replace(
         "a red cat", "a red __animal__"
     )
+    text = text.replace("[search]\n", '[situations]\nsuite = "lists/animal.txt"\nframe = "__colour__"\n\n[search]\n')
     text = text.replace("[search]\n", '[search]\nbegin = ["warm.toml", "GRAD_V"]\nstart = "warm.toml"\n')
-    study.write_text(text + 'weights = { style = 1, "mine.py:blue" = 0.5 }\n[situations]\nsuite = "lists"\n')
+    study.write_text(text + 'weights = { style = 1, "mine.py:blue" = 0.5 }\n')
     return read_study_file(study)
 
 
@@ -77,18 +80,8 @@ def test_a_study_laid_out_elsewhere_is_the_same(rich: StudySpec, tmp_path: Path)
     assert there.search.plan == rich.search.plan
     assert dict(there.scoring.weights) == dict(rich.scoring.weights)
     assert (tmp_path / "there" / "mine.py").read_text() == PROGRAM
-    assert there.situations.suite
-    assert (there.situations.suite / "animal.txt").read_text() == "cat\n"
-
-
-def test_a_single_list_of_situations_goes_along(rich: StudySpec, tmp_path: Path) -> None:
-    study = rich.storage.file
-    study.write_text(study.read_text().replace('suite = "lists"', 'suite = "lists/animal.txt"'))
-    packed(read_study_file(study), tmp_path / "inputs.zip")
-    unpack_inputs(tmp_path / "inputs.zip", tmp_path / "there", [models_elsewhere(rich, tmp_path / "models")])
-    suite = read_study_file(tmp_path / "there" / "study.toml").situations.suite
-    assert suite
-    assert suite.read_text() == "cat\n"
+    suite = read_suite(there.situations.suite, there.situations.frame)
+    assert [one.template for one in suite.situations] == ["__colour__, cat"]
 
 
 def test_only_what_is_needed_goes_along_and_large_files_are_named(

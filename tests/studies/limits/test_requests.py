@@ -8,7 +8,7 @@ import pytest
 
 from studies.limits.deadline import NightLimits
 from studies.night.workshop import Workshop
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 from tests.studies.sample_study import write_small_study
 from tests.studies.simulated_night import SimulatedDevice, simulated, trials_by_stage
@@ -21,7 +21,7 @@ def test_a_stop_before_the_first_picture_is_heard_and_an_earlier_one_is_not(
     device, opened = SimulatedDevice(speed=lambda _, shots: 0.0), Workshop.open
 
     def opened_and_asked(*given: object, **named: object) -> Workshop:
-        ask(spec.storage.folder, "stop")
+        FolderRequests(spec.storage.folder).ask("stop")
         return opened(*given, **named)  # pyright: ignore[reportArgumentType]
 
     with monkeypatch.context() as patched:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from studies.night.night import Night
 from studies.store.outcome import read_outcome
-from studies.store.requests import ask, is_asked
+from studies.store.requests import FolderRequests
 from studies.store.storage import StudyStore
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -115,6 +115,6 @@ def test_a_night_that_a_page_stopped_goes_on_where_it_was(tmp_path: Path, visito
     assert "Stopped after" in client.get("/s/small").text
     assert client.post("/s/small/start").status_code == 303
     until(lambda: ended(spec) > stopped_at)
-    assert not is_asked(folder, "stop")
-    ask(folder, "stop")
+    assert "stop" not in FolderRequests(folder).asked()
+    FolderRequests(folder).ask("stop")
     until(lambda: "stopped as asked" in (folder / "night.log").read_text())

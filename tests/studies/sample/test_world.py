@@ -142,3 +142,12 @@ def _edges(pictures: torch.Tensor) -> torch.Tensor:
 def test_what_ships_is_named_by_relative_paths_only() -> None:
     for path in (*WORLD.glob("*.json"), *WORLD.glob("*.md")):
         assert str(Path.home()) not in path.read_text()
+
+
+def test_the_worlds_lists_of_situations_lie_beside_it_and_stay_as_somebody_changed_them(tmp_path: Path) -> None:
+    suite = write_world(tmp_path).suite
+    assert {path.name for path in suite.iterdir()} == {"colours.txt", "places.txt", "subjects.txt"}
+    (suite / "colours.txt").write_text("pink\n")
+    (suite / "places.txt").unlink()
+    write_world(tmp_path)
+    assert {path.name: path.read_text() for path in suite.glob("[cp]*")} == {"colours.txt": "pink\n"}

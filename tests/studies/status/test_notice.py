@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from studies.cli.main import main
 from studies.errors import StudyError
 from studies.status.notice import PREFIX, Notice, told_of_the_end
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 
 KEEPS = (
@@ -46,7 +46,9 @@ def runs(process: int) -> bool:
 def test_a_command_gets_the_facts_without_a_shell(copied: Path) -> None:
     lines: list[str] = []
     words = ("$HOME", "a b; touch x", "*")
-    with told_of_the_end(notice_of(copied, sys.executable, "-c", KEEPS, *words), copied.parent, lines.append):
+    with told_of_the_end(
+        notice_of(copied, sys.executable, "-c", KEEPS, *words), FolderRequests(copied.parent), lines.append
+    ):
         pass
     assert lines == []
     facts = told(copied)
@@ -68,7 +70,7 @@ def test_a_command_gets_the_facts_without_a_shell(copied: Path) -> None:
 )
 def test_what_ends_a_night_is_told_and_raised_on(copied: Path, end: BaseException, result: str, reason: str) -> None:
     def night() -> None:
-        with told_of_the_end(notice_of(copied, sys.executable, "-c", KEEPS), copied.parent, print):
+        with told_of_the_end(notice_of(copied, sys.executable, "-c", KEEPS), FolderRequests(copied.parent), print):
             raise end
 
     with pytest.raises(type(end)):
@@ -78,8 +80,8 @@ def test_what_ends_a_night_is_told_and_raised_on(copied: Path, end: BaseExceptio
 
 def test_a_night_that_was_asked_to_stop_is_stopped(copied: Path) -> None:
     folder = copied.parent / "runs/small"
-    with told_of_the_end(notice_of(copied, sys.executable, "-c", KEEPS), folder, print):
-        ask(folder, "stop")
+    with told_of_the_end(notice_of(copied, sys.executable, "-c", KEEPS), FolderRequests(folder), print):
+        FolderRequests(folder).ask("stop")
     assert told(copied)["given"]["result"] == "stopped"
 
 
@@ -94,7 +96,7 @@ def test_a_night_that_was_asked_to_stop_is_stopped(copied: Path) -> None:
 )
 def test_a_command_that_fails_is_a_warning(copied: Path, command: tuple[str, ...], why: str) -> None:
     lines: list[str] = []
-    with told_of_the_end(notice_of(copied, *command), copied.parent, lines.append):
+    with told_of_the_end(notice_of(copied, *command), FolderRequests(copied.parent), lines.append):
         pass
     (line,) = lines
     assert line.startswith("warning: the command of [study] notify did not do well (")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,13 @@ from studies.cli.main import main
 from studies.errors import StudyError
 from studies.night.continuing.earlier_study import with_earlier_study
 from studies.night.night import Night
+from studies.results.probe import ProbedModel, probe_file, write_probe
 from studies.store.earlier import copy_of, open_earlier
 from studies.store.storage import StudyStore
 from studies.studyfile.earlier import COPY
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
+from tests.studies.results.test_probe_beginning import one_at_a_time
 
 QUIET = Console(quiet=True)
 
@@ -59,6 +62,43 @@ def test_a_study_begins_with_what_another_one_found_and_needs_it_no_more(copied:
     assert again.search.plan.earlier == plan.earlier
     assert again.search.suggester().next(store.history()[:-2]) == proposal
     Night(again, QUIET).run()
+
+
+def test_a_study_begins_with_its_own_probe_and_says_where_there_is_none(copied: Path, second: Path) -> None:
+    second.write_text(second.read_text().replace('"study:study.toml"', '["GRAD_V", "probe"]'))
+    spec, models = read_study_file(second), models_of(read_study_file(copied))
+    store = StudyStore(spec.storage.folder, "second")
+    said = CliRunner().invoke(main, ["check", str(second)])
+    assert said.exit_code != 0
+    assert "this study has no probe yet" in " ".join(said.output.split())
+    with pytest.raises(StudyError, match=r"search.begin: .*no probe yet; run `recipe-search probe`"):
+        with_earlier_study(spec, store, models)
+    found = tuple(ProbedModel(letter=one, name=one, sha256=digest) for one, digest in models.items())
+    write_probe(spec.storage.folder, replace(one_at_a_time(), models=found))
+    said = CliRunner().invoke(main, ["check", str(second)])
+    assert "begins with what its probe measured: 52 of its 53 recipes" in " ".join(said.output.split())
+    begun = with_earlier_study(spec, store, models).search.plan
+    assert begun.earlier is not None
+    assert begun.earlier.label == "the probe"
+    assert [one.label for one in begun.beginnings] == ["best of the probe", "GRAD_V"]
+    probe_file(spec.storage.folder).unlink()
+    again = read_study_file(second)
+    assert again.search.plan.earlier == begun.earlier
+    assert with_earlier_study(again, store, models).search.plan == begun
+
+
+def test_a_probe_of_other_models_is_refused_by_the_night(copied: Path, second: Path) -> None:
+    second.write_text(second.read_text().replace("study:study.toml", "probe"))
+    spec, models = read_study_file(second), models_of(read_study_file(copied))
+    write_probe(spec.storage.folder, one_at_a_time())
+    with pytest.raises(StudyError, match=r"search.begin: .*probe of other models"):
+        with_earlier_study(spec, StudyStore(spec.storage.folder, "second"), models)
+
+
+def test_a_probe_beside_an_earlier_study_is_one_too_many(second: Path) -> None:
+    second.write_text(second.read_text().replace('"study:study.toml"', '["study:study.toml", "probe"]'))
+    with pytest.raises(StudyError, match=r"search.begin\[2\]: comes beside other earlier trials"):
+        read_study_file(second)
 
 
 def test_the_copy_in_the_storage_counts_where_the_folder_has_none(copied: Path, second: Path) -> None:

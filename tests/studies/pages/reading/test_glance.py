@@ -14,7 +14,7 @@ from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
 from studies.store.journal.workers import joined
 from studies.store.pins import pin_recipe
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.store.storage import StudyStore
 from tests.studies.pages.made_gallery import write_gallery
 from tests.studies.sample_study import write_small_study
@@ -64,9 +64,9 @@ def test_a_night_at_work(copied: Path) -> None:
     folder = copied.parent / "runs/small"
     with joined(folder, lambda: None):
         assert agreed(copied)[0] == "searching"
-        ask(folder, "pause")
+        FolderRequests(folder).ask("pause")
         assert agreed(copied)[0] == "paused"
-        ask(folder, "stop")
+        FolderRequests(folder).ask("stop")
         assert agreed(copied)[0] == "stopping"
 
 

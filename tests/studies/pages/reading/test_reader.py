@@ -12,7 +12,7 @@ from studies.errors import StudyError
 from studies.pages.reading.reader import StudyReader
 from studies.store.journal.workers import joined
 from studies.store.outcome import read_outcome
-from studies.store.requests import ask
+from studies.store.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 from tests.studies.read_only import read_only
 from tests.studies.sample_study import write_small_study
@@ -54,7 +54,7 @@ def test_a_glance_keeps_no_trials_in_memory_unless_a_page_shows_them(copied: Pat
     shown = reader.read()
     assert reader.glance() == glance
     assert reader.read() is shown
-    ask(copied.parent / "runs/small", "stop")
+    FolderRequests(copied.parent / "runs/small").ask("stop")
     assert reader.glance() is not glance
 
 
@@ -75,9 +75,9 @@ def test_what_a_night_at_work_does(copied: Path) -> None:
     assert StudyReader(copied).read().state == "stopped"
     with joined(folder, lambda: None):
         assert StudyReader(copied).read().state == "searching"
-        ask(folder, "pause")
+        FolderRequests(folder).ask("pause")
         assert StudyReader(copied).read().state == "paused"
-        ask(folder, "stop")
+        FolderRequests(folder).ask("stop")
         assert StudyReader(copied).read().state == "stopping"
 
 

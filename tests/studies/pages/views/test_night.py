@@ -21,7 +21,7 @@ from studies.pages.reading.reader import StudyReader
 from studies.pages.views.night import strip
 from studies.recipes.recipe_words import recipe_words
 from studies.store.journal.workers import joined
-from studies.store.requests import is_asked
+from studies.store.requests import FolderRequests
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
 from tests.studies.sample_study import write_small_study
@@ -74,12 +74,12 @@ def test_a_night_is_paused_and_stopped_by_a_page(copied: Path, visitor: Visitor)
     with joined(folder, lambda: None):
         time.sleep(2.1)  # the reader takes it for that long that the same workers are at work
         assert client.post("/s/small/ask", data={"what": "pause"}).status_code == 303
-        assert is_asked(folder, "pause")
+        assert "pause" in FolderRequests(folder).asked()
         assert "Paused after 13" in client.get("/s/small").text
         assert client.post("/s/small/ask", data={"what": "stop"}).status_code == 303
         assert client.post("/s/small/ask", data={"what": "go on"}).status_code == 303
-        assert not is_asked(folder, "pause")
-        assert not is_asked(folder, "stop")
+        assert "pause" not in FolderRequests(folder).asked()
+        assert "stop" not in FolderRequests(folder).asked()
         assert client.post("/s/small/ask", data={"what": "dance"}).status_code == 400
 
 
