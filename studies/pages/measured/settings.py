@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from engine.files import read_text
 from engine.recipes.recipe import Recipe
-from studies.cards.recommended import SettingRow, parameters_text, setting_rows, work_sentence
+from studies.cards.recommended import SettingRow, parameters_text, setting_rows, shown_steps, work_sentence
+from studies.errors import StudyError
 from studies.pages.measured.read import ReadResult, read_result
 from studies.pages.reading.measured_files import SETTINGS, picture_name
 from studies.results.settings import SettingsResult, SettingsStep, TriedValue
 from studies.results.settings_file import RESULT, read_settings, result_folder
 from studies.studyfile.spec import StudySpec
+
+PARAMETERS = "card.txt"
+"""Name of the file, beside a result, with the WebUI's text of a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,8 @@ class ShownSettings:
     """For the WebUI, as it stands in a picture with these settings."""
     steps: tuple[ShownStep, ...]
     joint: tuple[TriedValue, ...]
-    grids: tuple[str, ...]
-    """Names of pictures that belong to no step."""
+    joint_grid: str
+    """Name of the grid of the combinations; "" where none was drawn."""
 
 
 def shown_settings(spec: StudySpec, subject: str = "") -> tuple[ReadResult[ShownSettings], dict[str, str]]:
@@ -69,29 +73,38 @@ def _subjects(folder: Path) -> list[str]:
 
 
 def _shown(spec: StudySpec, result: SettingsResult) -> ShownSettings:
-    place = result_folder(spec.storage.folder, result.subject_key)
-    pictures = {path.stem: path.name for path in place.glob("*.png")}
-
-    def name(stem: str) -> str:
-        return picture_name(SETTINGS, result.subject_key, pictures[stem]) if stem in pictures else ""
-
-    again = [one.step for one in result.look_back if not one.holds]
-    steps = [ShownStep(step=step, is_again=False, grid=name(grid_stem(step.axis))) for step in result.steps]
-    steps += [ShownStep(step=step, is_again=True, grid="") for step in again]
-    used = {grid_stem(step.axis) for step in result.steps}
+    grids = _grids(spec.storage.folder, result)
+    numbers = {id(step): number for number, (_, step) in enumerate(shown_steps(result), start=1)}
+    steps = [(step, False) for step in result.steps]
+    steps += [(one.step, True) for one in result.look_back if not one.holds]
     return ShownSettings(
         result=result,
         rows=tuple(setting_rows(result)),
         work=work_sentence(result),
-        text=parameters_text(
-            result, spec.shots.trials[0], model=spec.storage.name, recipe_key=Recipe.parse(result.recipe).key
+        text=_parameters(spec, result),
+        steps=tuple(
+            ShownStep(step=step, is_again=again, grid=grids.get(numbers.get(id(step), 0), "")) for step, again in steps
         ),
-        steps=tuple(steps),
         joint=result.joint,
-        grids=tuple(name(stem) for stem in sorted(pictures) if stem not in used),
+        joint_grid=grids.get(1, "") if result.joint else "",
     )
 
 
-def grid_stem(axis: str) -> str:
-    """Return what the grid of a step is called, without its ending."""
-    return re.sub(r"[^\w-]+", "-", axis.casefold())
+def _grids(folder: Path, result: SettingsResult) -> dict[int, str]:
+    """The names of the grids that lie beside a result, by their numbers: `grid-01-sampler.png`."""
+    files = sorted(result_folder(folder, result.subject_key).glob("grid-*.png"))
+    numbered = [(file.name.split("-")[1], file.name) for file in files]
+    return {
+        int(number): picture_name(SETTINGS, result.subject_key, name)
+        for number, name in numbered
+        if number.isascii() and number.isdigit()
+    }
+
+
+def _parameters(spec: StudySpec, result: SettingsResult) -> str:
+    """The WebUI's text: that of the card's file, which names the checkpoint, else one that names the study."""
+    file = result_folder(spec.storage.folder, result.subject_key) / PARAMETERS
+    if file.exists():
+        return read_text(file, StudyError).rstrip("\n")
+    model, key = f"{result.study} {result.subject}", Recipe.parse(result.recipe).key
+    return parameters_text(result, spec.shots.trials[0], model=model, recipe_key=key)

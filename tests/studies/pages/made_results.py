@@ -218,7 +218,7 @@ def made_settings() -> SettingsResult:
 def write_made_settings(folder: Path) -> None:
     """Write the settings and the grid of the samplers."""
     write_settings(folder, made_settings())
-    _picture(result_folder(folder, KEY) / "sampler.png", 700, 420)
+    _picture(result_folder(folder, KEY) / "grid-01-sampler.png", 700, 420)
 
 
 # ----------------------------------------------------------------------------------------------------------- probe

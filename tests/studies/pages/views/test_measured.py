@@ -75,8 +75,15 @@ def test_settings_show_the_card_its_text_and_every_step(made: Path, visitor: Vis
     assert [name for chosen, name in plain if chosen] == ["DDIM chosen:  the best", "6 chosen:  as good as the best"]
     assert "no such sampler" in text
     assert "VAE: nothing was tried (the study has one VAE)" in text
-    assert f"m-settings~{KEY}~sampler.png" in text
+    assert f"m-settings~{KEY}~grid-01-sampler.png" in text
     assert "Sampler: Euler a still holds" in text
+
+
+def test_the_text_for_the_webui_is_that_of_the_card_where_there_is_one(made: Path, visitor: Visitor) -> None:
+    (folder_of(made) / f"settings/{KEY}/card.txt").write_text("a red cat\nSteps: 6, Model: pinned\n")
+    text = visitor(made).get("/s/small/settings").text
+    assert 'data-copy="a red cat\nSteps: 6, Model: pinned"' in text
+    assert "Sampler: DDIM, " not in text
 
 
 def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visitor) -> None:
@@ -204,7 +211,7 @@ def test_pictures_of_results_are_found_and_nothing_else_is(made: Path, visitor: 
     for name, status in {
         "m-probe~OUT03.png": 200,
         f"m-situations~{KEY}~weak-1.png": 200,
-        f"m-settings~{KEY}~sampler.png": 200,
+        f"m-settings~{KEY}~grid-01-sampler.png": 200,
         "m-probe~result.json": 404,
         "m-probe~link.png": 404,
         "m-probe~..~secret.png": 404,
