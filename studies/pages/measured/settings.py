@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from engine.errors import ProblemError
 from engine.files import read_text
 from engine.recipes.recipe import Recipe
 from studies.cards.recommended import SettingRow, parameters_text, setting_rows, shown_steps, work_sentence
@@ -106,5 +107,8 @@ def _parameters(spec: StudySpec, result: SettingsResult) -> str:
     file = result_folder(spec.storage.folder, result.subject_key) / PARAMETERS
     if file.exists():
         return read_text(file, StudyError).rstrip("\n")
-    model, key = f"{result.study} {result.subject}", Recipe.parse(result.recipe).key
-    return parameters_text(result, spec.shots.trials[0], model=model, recipe_key=key)
+    try:
+        key = Recipe.parse(result.recipe).key
+    except ProblemError as error:
+        raise StudyError.of(problem.under(file.with_name(RESULT)) for problem in error.problems) from error
+    return parameters_text(result, spec.shots.trials[0], model=f"{result.study} {result.subject}", recipe_key=key)

@@ -105,6 +105,11 @@ def test_what_was_measured_after_the_search_is_inside(copied: Path, tmp_path: Pa
     assert text.count('<table class="matrix">') == 4
     for alt in ("Pictures of colour: red", "Pictures with each value of Sampler", "OUT03 low, at the base, and high"):
         assert re.search(rf'<img src="data:image/webp;base64,[^"]+" width="\d+" height="\d+" alt="{alt}', text)
+    summary = (tmp_path / "report.md").read_text()
+    assert "- **colour: red** (word no longer obeyed): red is obeyed" in summary
+    assert "Steps: 6, Sampler: DDIM" in summary
+    assert re.search(r"\n- style: IN06 \(2\.5\), .*\n- prompt: ", summary)
+    assert "<script" not in summary.replace(r"\<", "")
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r' id="([^"]+)"', text))
 
 

@@ -49,8 +49,8 @@ def test_situations_show_verdicts_weak_spots_words_and_diversity(made: Path, vis
     text = visitor(made).get("/s/small/situations").text
     verdicts = re.findall(r"<strong class=\"number\">(\d+)</strong> ([\w ]+)</li>", text)
     assert verdicts == [
-        ("2", "better than both parents"),
-        ("1", "worse than both parents"),
+        ("2", "better than every parent"),
+        ("1", "worse than every parent"),
         ("1", "worse than one parent"),
         ("8", "cannot be told"),
     ]
@@ -171,6 +171,15 @@ def test_a_damaged_result_is_a_plain_line_and_the_others_stay(
     for other in set(MEASURES) - {name}:
         assert 'role="alert"' not in client.get(f"/s/small/{other}").text
     assert client.get("/s/small").status_code == 200
+
+
+def test_settings_whose_recipe_cannot_be_read_say_which_file(made: Path, visitor: Visitor) -> None:
+    file = folder_of(made) / FILES["settings"]
+    row = json.loads(file.read_text())
+    row["recipe"] = "format = 1"
+    file.write_text(json.dumps(row))
+    text = visitor(made).get("/s/small/settings").text
+    assert re.search(rf'role="alert">[^<]*settings/{KEY}/result.json[^<]*steps', text)
 
 
 def test_a_measure_of_a_later_version_is_called_as_it_calls_itself(made: Path, visitor: Visitor) -> None:
