@@ -75,9 +75,9 @@ class Workshop:
         self._in_writing: Path | None = None
         self.drawn = 0
         """Pictures that were rendered here."""
-        self.before_rendering: Callable[[], None] = _nothing
+        self.before_rendering: Callable[[], None] = lambda: None
         """Called before a recipe is built to be rendered; may wait, or end the night."""
-        self.has_time: Callable[[], bool] = _always
+        self.has_time: Callable[[], bool] = lambda: True
         """Whether there is time for another recipe that the night can do without."""
 
     @classmethod
@@ -393,12 +393,3 @@ class Workshop:
         """Free the device."""
         if self._engine is not None:
             self._engine.close()
-
-
-def _nothing() -> None:
-    """Go on."""
-
-
-def _always() -> bool:
-    """Go on."""
-    return True

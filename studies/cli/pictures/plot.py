@@ -95,8 +95,8 @@ def plot(
 
     Axes: Seed, Steps, CFG Scale, Prompt, Negative prompt, Prompt S/R, Prompt order, Sampler, Schedule type, Sigma
     noise, Eta, ENSD, Clip skip, Size, RNG source, Hires steps, Hires upscaler, Hires sampler, Hires upscale,
-    Denoising, VAE, Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed, Prompt, Recipe and
-    Checkpoint name without values take those of --seed, -p and SOURCE.
+    Denoising, VAE, Checkpoint name, Recipe; and SuperMerger's, such as mbw alpha, alpha, elemental, adjust. Seed,
+    Prompt, Recipe and Checkpoint name without values take those of --seed, -p and SOURCE.
     """
     from engine.errors import Problems
     from studies.pictures.pictures import refuse_existing
