@@ -20,7 +20,7 @@ from studies.situations.numbers.verdicts import is_open
 from studies.situations.rivals import best_flat, parents_of
 from studies.situations.rounds import PictureRequest, RoundPictures, draw_rounds, looks
 from studies.situations.shots import SituationShot, situation_seeds, suite_shots
-from studies.situations.showing.pictures import KeptPictures, with_pictures
+from studies.situations.showing.pictures import KeptPictures, forget_others, with_pictures
 from studies.situations.suite import Suite, read_suite
 from studies.studyfile.spec import StudySpec
 
@@ -118,9 +118,10 @@ class Examination:
 
             draw_rounds(tuple(self.recipes), self.shots, draw, open_after)
         result = assembled(self.spec, self.suite, self.shots, self.recipes, self.labels, self._numbers)
-        kept = KeptPictures(opened=self.opened, recipes=self.recipes, shots=self.shots)
+        kept = KeptPictures(opened=self.opened, recipes=self.recipes, suite=self.suite, shots=self.shots)
         result = with_pictures(self.spec.storage.folder, result, kept)
         write_situations(self.spec.storage.folder, result)
+        forget_others(self.spec.storage.folder, result)
         return result
 
     def _open_after(self, look: int, going_on: Sequence[str], drawn: RoundPictures) -> Sequence[str]:
