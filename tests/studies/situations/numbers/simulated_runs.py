@@ -14,7 +14,7 @@ import numpy as np
 
 from studies.results.situations import WORSE
 from studies.situations.numbers.measured import SituationNumbers
-from studies.situations.numbers.statistics import CONFIDENCE, IntervalLevel, MeanEstimate, estimates, share_of_look
+from studies.situations.numbers.statistics import CONFIDENCE, IntervalLevel, MeanEstimate, estimates
 from studies.situations.numbers.verdicts import is_lost, is_open, verdict_of
 from studies.situations.rounds import looks
 
@@ -67,33 +67,29 @@ def simulated_run(
         word_loss: the same, of the margin of its word.
     """
     scatter = np.sqrt(6 / rng.chisquare(6, situations))[:, None]
-    level = rng.uniform(0.2, 2.0, situations)[:, None]
+    usual = rng.uniform(0.2, 2.0, situations)[:, None]
     keys = [str(number) for number in range(situations)]
     leads, margins = dict[str, np.ndarray](), dict[str, np.ndarray]()
     for label in (SUBJECT, *RIVALS):
         leads[label] = noise(rng, (situations, seeds)) * scatter
-        margins[label] = level + noise(rng, (situations, seeds)) * scatter * 0.5
+        margins[label] = usual + noise(rng, (situations, seeds)) * scatter * 0.5
     leads[SUBJECT][0] -= loss * scatter[0]
     margins[SUBJECT][0] -= word_loss * scatter[0]
     going_on, known, drawn = keys, dict[str, SituationNumbers](), 0
     ends = looks(seeds)
-    last = _level(len(ends) - 1, len(ends), situations)
+    level = IntervalLevel(confidence=CONFIDENCE, comparisons=situations * len(RIVALS), looks=len(ends))
     counts = dict.fromkeys(keys, 0)
-    for look, end in enumerate(ends):
+    for end in ends:
         drawn += sum(end - counts[key] for key in going_on)
         counts.update(dict.fromkeys(going_on, end))
-        every = _numbers(leads, margins, counts, _level(look, len(ends), situations))
+        every = _numbers(leads, margins, counts, level)
         known.update({key: every[key] for key in going_on})
-        going_on = [key for key in going_on if is_open(every[key], SUBJECT, PARENTS, last, seeds)]
+        going_on = [key for key in going_on if is_open(every[key], SUBJECT, PARENTS, level, seeds)]
     return SimulatedRun(
         worse=frozenset(key for key, one in known.items() if verdict_of(one, PARENTS) == WORSE),
         lost=frozenset(key for key, one in known.items() if is_lost(one, SUBJECT, PARENTS)),
         pictures=drawn / (situations * seeds),
     )
-
-
-def _level(look: int, looks: int, situations: int) -> IntervalLevel:
-    return IntervalLevel(confidence=CONFIDENCE, comparisons=situations * len(RIVALS), share=share_of_look(look, looks))
 
 
 def _numbers(
