@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import counted
+from engine.errors import Named, counted
+from studies.amounts import time_text
+from studies.errors import StudyError
 from studies.measuring.subject import Subject
 from studies.pictures.plot_kinds import AxisKind
 from studies.preflight.estimate import picture_seconds
+from studies.preflight.findings import Finding
 from studies.results.settings import PictureSettings
 from studies.settings.axes import AskedValues, asked_values
 from studies.settings.cost import PictureCost
@@ -125,6 +128,22 @@ def _planned_step(values: TriedValues, cost: PictureCost, kind: AxisKind, start:
 def tried_texts(plan: PlannedSettings) -> Sequence[str]:
     """Return a line for each setting with its values, for people."""
     return [f"{step.axis}: {', '.join(step.labels)}" for step in plan.steps]
+
+
+def settings_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:
+    """Yield what a search for settings costs, or why it cannot begin; no night needs it.
+
+    Args:
+        spec: the study, whose models can be opened.
+        picture_s: seconds of a picture with the study's own settings.
+    """
+    try:
+        planned = planned_settings(spec)
+    except StudyError as error:
+        yield from (Finding(level="warning", problem=problem) for problem in error.problems)
+        return
+    times = " to ".join(dict.fromkeys(time_text(work * picture_s) for work in planned.work))
+    yield Finding.of("note", (Named("settings"),), f"`recipe-search settings`: {planned}, about {times}")
 
 
 def picture_seconds_of(spec: StudySpec) -> float:

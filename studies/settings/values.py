@@ -59,7 +59,7 @@ SKIPS_LAYERS: FamilyName = "sd1"
 """The family on which clip skip has an effect (``engine.prompts.encoders``)."""
 FREE_STEPS = "DPM adaptive"
 """The sampler that chooses its steps itself."""
-AS_FIRST = "as the first pass"
+AS_FIRST = "the first pass's"
 """The value of a second pass that has none of its own."""
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "Sampler": ("sampler", "schedule", "eta"),
