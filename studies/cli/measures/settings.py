@@ -103,13 +103,18 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
 
 def _tell_plan(plan: PlannedSettings, spec: StudySpec, subject: Subject, *, joint: bool) -> None:
     from studies.amounts import time_text
+    from studies.settings.joint import TRIALS, most_pictures
     from studies.settings.plan import picture_seconds_of, tried_texts
 
     click.echo(f"settings of {subject.label}:")
     for line in tried_texts(plan):
         click.echo(f"  {line}")
-    if not joint:
-        each = picture_seconds_of(spec)
+    each = picture_seconds_of(spec)
+    if joint:
+        pictures = most_pictures(plan.first, plan.each)
+        took = f"about {time_text(pictures * each)} where none is kept and all take the work of the study's own"
+        click.echo(f"{TRIALS} combinations, at most {pictures} pictures; {took}")
+    else:
         low, high = (time_text(work * each) for work in plan.work)
         click.echo(f"{plan}; about {low} to {high} where none is kept")
 
