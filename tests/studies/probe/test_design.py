@@ -93,6 +93,15 @@ def test_recipes_that_gave_no_picture_are_left_out() -> None:
     assert np.isnan(screen.readings(range(10)).effect).all()
 
 
+def test_knobs_that_go_a_part_of_the_way_are_scaled_back() -> None:
+    design = screening(KNOBS, {"K3": 0.2, "K7": 0.5})
+    assert {abs(recipe.levels["K3"]) for recipe in design.recipes} == {0.2}
+    slopes = np.arange(26.0)
+    readings = design.readings()
+    assert np.allclose(readings.effect @ answers(design, slopes, {(0, 3): 2.0}), 2 * slopes)
+    assert readings.reach.tolist() == [0.2 if knob == "K3" else 0.5 if knob == "K7" else 1.0 for knob in KNOBS]
+
+
 def test_every_effect_is_a_difference() -> None:
     for design in (one_at_a_time(KNOBS), screening(KNOBS)):
         readings = design.readings()
