@@ -74,6 +74,8 @@ def test_a_screening_is_as_precise_as_many_times_the_pictures() -> None:
 
 
 def test_unused_columns_say_nothing_of_knobs_and_have_the_same_scale() -> None:
+    for count in (1, 2, 3, 26, 27, 28, 47, 48):
+        assert len(screening([f"K{number}" for number in range(count)]).unused) >= 2
     design = screening(KNOBS)
     floor = design.readings().floor
     assert len(floor) == 2
