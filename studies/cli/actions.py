@@ -22,6 +22,7 @@ from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.probe.cost import probe_costs
 from studies.review.show import standings
+from studies.settings.plan import settings_costs
 from studies.situations.at_night import examine_first_finalist
 from studies.situations.planned import situations_costs
 from studies.store.backends import backend_of
@@ -48,8 +49,8 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
     errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
     if is_fatal(errors):
         return errors
-    picture_s = _picture_seconds(spec)
-    costs = [*situations_costs(spec, picture_s), *probe_costs(spec, picture_s)]
+    each = _picture_seconds(spec)
+    costs = [*situations_costs(spec, each), *settings_costs(spec, each), *probe_costs(spec, each)]
     wrong = [one for one in costs if one.level == "error"]
     return (*wrong, *errors, *_reach(spec), *(one for one in costs if one not in wrong))
 

@@ -17,10 +17,10 @@ from studies.results.situations import (
     SituationsResult,
     WordFidelity,
 )
-from studies.situations.measured import AVERAGE, RecipeLabels, SituationNumbers
-from studies.situations.statistics import CONFIDENCE, MeanEstimate, mean_over
-from studies.situations.verdicts import CLEARLY_SMALLER, is_lost, is_too_alike, verdict_of
-from studies.situations.weak_spots import sorted_weak_spots, weak_spot_of
+from studies.situations.numbers.measured import AVERAGE, RecipeLabels, SituationNumbers
+from studies.situations.numbers.statistics import CONFIDENCE, MeanEstimate, mean_over
+from studies.situations.numbers.verdicts import CLEARLY_SMALLER, is_lost, is_too_alike, verdict_of
+from studies.situations.numbers.weak_spots import sorted_weak_spots, weak_spot_of
 
 if TYPE_CHECKING:
     from studies.measuring.subject import Subject

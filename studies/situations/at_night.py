@@ -10,8 +10,8 @@ from studies.measuring.subject import finalist_subject
 from studies.night.proved import ProvedNight
 from studies.situations.examine import Examination
 from studies.situations.planned import planned_situations
-from studies.situations.report import report_lines, weak_spots_table
 from studies.situations.rounds import looks
+from studies.situations.showing.report import report_lines, weak_spots_table
 from studies.situations.suite import read_suite
 from studies.store.journal.workers import BusyError
 

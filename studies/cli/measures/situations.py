@@ -35,7 +35,7 @@ def situations(
     from studies.situations.examine import examine
     from studies.situations.hints import suite_hints
     from studies.situations.planned import planned_situations
-    from studies.situations.report import report_lines, weak_spots_table
+    from studies.situations.showing.report import report_lines, weak_spots_table
     from studies.situations.suite import read_suite
 
     spec = _with_options(allowed(opened(study), trust=trust), suite, seeds)

@@ -15,12 +15,12 @@ from scorers.features import Features
 from scorers.scoring.prompt_match import Fidelity
 from studies.results.situations import BROKEN, LEVEL, TOO_ALIKE, WORD_LOST, WORSE, WORSE_PICTURES, SituationResult
 from studies.sample.world import write_world
-from studies.situations.diversity import spread_of, spread_values
-from studies.situations.fidelity import WordMatch, word_matches
-from studies.situations.measured import RecipeLabels, SituationNumbers
+from studies.situations.numbers.diversity import spread_of, spread_values
+from studies.situations.numbers.fidelity import WordMatch, word_matches
+from studies.situations.numbers.measured import RecipeLabels, SituationNumbers
+from studies.situations.numbers.statistics import MeanEstimate
+from studies.situations.numbers.weak_spots import sorted_weak_spots, weak_spot_of
 from studies.situations.shots import SituationShot
-from studies.situations.statistics import MeanEstimate
-from studies.situations.weak_spots import sorted_weak_spots, weak_spot_of
 from tests.scorers.plain_features import features_of
 
 WORDS = ("red", "blue", "green")

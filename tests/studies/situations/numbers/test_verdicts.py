@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE
-from studies.situations.measured import SituationNumbers
-from studies.situations.statistics import IntervalLevel, MeanEstimate
-from studies.situations.verdicts import is_broken, is_lost, is_open, is_too_alike, verdict_of
+from studies.situations.numbers.measured import SituationNumbers
+from studies.situations.numbers.statistics import IntervalLevel, MeanEstimate
+from studies.situations.numbers.verdicts import is_broken, is_lost, is_open, is_too_alike, verdict_of
 
 PARENTS = ("A", "B")
 LAST = IntervalLevel(confidence=0.95, comparisons=40, share=0.9)
