@@ -43,7 +43,7 @@ def _situations_lines(result: SituationsResult) -> Iterator[str]:
         f"{untold} cannot be told"
     )
     yield from (f"  over all situations: {difference}" for difference in result.overall)
-    yield from (f"  weak spot, {spot.kind}: {spot.sentence}" for spot in result.weak_spots)
+    yield from (f"  weak spot, {spot.aspect}: {spot.word}, {spot.kind}: {spot.sentence}" for spot in result.weak_spots)
 
 
 def _settings_lines(result: SettingsResult) -> Iterator[str]:
@@ -61,9 +61,10 @@ def _settings_lines(result: SettingsResult) -> Iterator[str]:
 
 def _probe_lines(result: ProbeResult) -> Iterator[str]:
     for run in result.runs:
+        lines = [line for column in result.columns if (line := _column_line(result, column, run.method))]
         size = f"{counted(run.recipes, 'recipe')}, {counted(run.pictures, 'picture')}"
-        yield f"probe, {run.method}: {size}; told from noise:"
-        yield from (line for column in result.columns if (line := _column_line(result, column, run.method)))
+        yield f"probe, {run.method}: {size}; told from noise:" + ("" if lines else " nothing")
+        yield from lines
 
 
 def _column_line(result: ProbeResult, column: EffectColumn, method: ProbeMethod) -> str:

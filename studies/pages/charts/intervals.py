@@ -93,7 +93,7 @@ def _axis(ends: tuple[float, float], floor: float) -> Markup:
             base=floor + 16,
             number=number_text(number),
         )
-        for number in ticks(*ends, most=4)
+        for number in ticks(*ends)
     )
     zero = Markup('<line class="zero" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{floor}"/>')
     return zero.format(x=_across(0.0, ends), floor=floor + 2) + marks

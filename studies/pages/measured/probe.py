@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studies.pages.measured.read import ReadResult, read_result
 from studies.pages.reading.measured_files import PROBE, picture_name
+from studies.results.folklore import Folklore, read_folklore
 from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult, read_probe
 
 LEVELS = (0.25, 0.5, 1.0, 2.0)
@@ -80,6 +81,8 @@ class ShownProbe:
     result: ProbeResult
     matrices: tuple[EffectMatrix, ...]
     """One for each method."""
+    folklore: ReadResult[Folklore]
+    """The pair's answers to what people say of blocks."""
 
     @property
     def strips(self) -> tuple[MatrixRow, ...]:
@@ -96,14 +99,15 @@ def shown_probe(folder: Path) -> ReadResult[ShownProbe]:
 
     def read() -> ShownProbe | None:
         result = read_probe(folder)
-        return None if result is None else shown(result)
+        return None if result is None else shown(result, read_result(lambda: read_folklore(folder)))
 
     return read_result(read)
 
 
-def shown(result: ProbeResult) -> ShownProbe:
+def shown(result: ProbeResult, folklore: ReadResult[Folklore]) -> ShownProbe:
     """Return a probe as pages show it."""
-    return ShownProbe(result=result, matrices=tuple(_matrix(result, method) for method in result.methods))
+    matrices = tuple(_matrix(result, method) for method in result.methods)
+    return ShownProbe(result=result, matrices=matrices, folklore=folklore)
 
 
 def _matrix(result: ProbeResult, method: ProbeMethod) -> EffectMatrix:

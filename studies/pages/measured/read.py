@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from studies.errors import StudyError
+from engine.errors import ProblemError
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ class ReadResult(Generic[T]):
 
 
 def read_result(read: Callable[[], T | None]) -> ReadResult[T]:
-    """Return what is read; where that raises a StudyError, its sentence instead."""
+    """Return what is read; where that raises an error for people, its sentence instead."""
     try:
         return ReadResult(found=read())
-    except StudyError as error:
+    except ProblemError as error:
         return ReadResult(problem="; ".join(map(str, error.problems)))

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engine.shots.infotext import infotext
-from engine.shots.shot import Shot
-from studies.candidate import MERGED_VAE
+from engine.errors import ProblemError
+from engine.files import read_text
+from engine.recipes.recipe import Recipe
+from studies.cards.recommended import SettingRow, parameters_text, setting_rows, shown_steps, work_sentence
+from studies.errors import StudyError
 from studies.pages.measured.read import ReadResult, read_result
 from studies.pages.reading.measured_files import SETTINGS, picture_name
 from studies.results.settings import SettingsResult, SettingsStep, TriedValue
 from studies.results.settings_file import RESULT, read_settings, result_folder
 from studies.studyfile.spec import StudySpec
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingRow:
-    """One setting of the card, by the WebUI's name."""
-
-    name: str
-    value: str
-    """"" where it no longer has an effect."""
-    before: str
-    """The study's own; "" where it had none."""
-
-    @property
-    def is_changed(self) -> bool:
-        """Whether another value than the study's is recommended."""
-        return self.value != self.before
+PARAMETERS = "card.txt"
+"""Name of the file, beside a result, with the WebUI's text of a picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +38,14 @@ class ShownSettings:
 
     result: SettingsResult
     rows: tuple[SettingRow, ...]
+    work: str
+    """How much a picture costs beside one of the study's, in a sentence; "" where it is not known."""
     text: str
     """For the WebUI, as it stands in a picture with these settings."""
     steps: tuple[ShownStep, ...]
     joint: tuple[TriedValue, ...]
-    grids: tuple[str, ...]
-    """Names of pictures that belong to no step."""
+    joint_grid: str
+    """Name of the grid of the combinations; "" where none was drawn."""
 
 
 def shown_settings(spec: StudySpec, subject: str = "") -> tuple[ReadResult[ShownSettings], dict[str, str]]:
@@ -69,8 +59,9 @@ def shown_settings(spec: StudySpec, subject: str = "") -> tuple[ReadResult[Shown
     read = {key: read_result(partial(read_settings, folder, key)) for key in _subjects(folder)}
     names = {key: one.found.subject if one.found else key for key, one in read.items()}
     wanted: ReadResult[SettingsResult] = read.get(subject or next(iter(read), ""), ReadResult())
-    shown = _shown(folder, wanted.found, spec.shots.trials[0]) if wanted.found else None
-    return ReadResult(found=shown, problem=wanted.problem), names
+    if wanted.found is None:
+        return ReadResult(problem=wanted.problem), names
+    return read_result(partial(_shown, spec, wanted.found)), names
 
 
 def _subjects(folder: Path) -> list[str]:
@@ -82,40 +73,42 @@ def _subjects(folder: Path) -> list[str]:
     return [key for _, key in sorted(stamped)]
 
 
-def _shown(folder: Path, result: SettingsResult, shot: Shot) -> ShownSettings:
-    pictures = {path.stem: path.name for path in result_folder(folder, result.subject_key).glob("*.png")}
-
-    def name(stem: str) -> str:
-        return picture_name(SETTINGS, result.subject_key, pictures[stem]) if stem in pictures else ""
-
-    again = [one.step for one in result.look_back if not one.holds]
-    steps = [ShownStep(step=step, is_again=False, grid=name(grid_stem(step.axis))) for step in result.steps]
-    steps += [ShownStep(step=step, is_again=True, grid="") for step in again]
-    used = {grid_stem(step.axis) for step in result.steps}
+def _shown(spec: StudySpec, result: SettingsResult) -> ShownSettings:
+    grids = _grids(spec.storage.folder, result)
+    numbers = {id(step): number for number, (_, step) in enumerate(shown_steps(result), start=1)}
+    steps = [(step, False) for step in result.steps]
+    steps += [(one.step, True) for one in result.look_back if not one.holds]
     return ShownSettings(
         result=result,
-        rows=setting_rows(result),
-        text=_text(result, shot),
-        steps=tuple(steps),
+        rows=tuple(setting_rows(result)),
+        work=work_sentence(result),
+        text=_parameters(spec, result),
+        steps=tuple(
+            ShownStep(step=step, is_again=again, grid=grids.get(numbers.get(id(step), 0), "")) for step, again in steps
+        ),
         joint=result.joint,
-        grids=tuple(name(stem) for stem in sorted(pictures) if stem not in used),
+        joint_grid=grids.get(1, "") if result.joint else "",
     )
 
 
-def grid_stem(axis: str) -> str:
-    """Return what the grid of a step is called, without its ending."""
-    return re.sub(r"[^\w-]+", "-", axis.casefold())
+def _grids(folder: Path, result: SettingsResult) -> dict[int, str]:
+    """The names of the grids that lie beside a result, by their numbers: `grid-01-sampler.png`."""
+    files = sorted(result_folder(folder, result.subject_key).glob("grid-*.png"))
+    numbered = [(file.name.split("-")[1], file.name) for file in files]
+    return {
+        int(number): picture_name(SETTINGS, result.subject_key, name)
+        for number, name in numbered
+        if number.isascii() and number.isdigit()
+    }
 
 
-def setting_rows(result: SettingsResult) -> tuple[SettingRow, ...]:
-    """Return the recommended settings beside the study's, in the order in which they are searched."""
-    after, before = result.final.rows, result.start.rows
-    return tuple(
-        SettingRow(name=name, value=after.get(name, ""), before=before.get(name, ""))
-        for name in dict.fromkeys([*after, *before])
-    )
-
-
-def _text(result: SettingsResult, shot: Shot) -> str:
-    vae = "" if result.final.vae == MERGED_VAE else result.final.vae
-    return infotext(result.final.applied_to(shot), model=result.subject, vae=vae)
+def _parameters(spec: StudySpec, result: SettingsResult) -> str:
+    """The WebUI's text: that of the card's file, which names the checkpoint, else one that names the study."""
+    file = result_folder(spec.storage.folder, result.subject_key) / PARAMETERS
+    if file.exists():
+        return read_text(file, StudyError).rstrip("\n")
+    try:
+        key = Recipe.parse(result.recipe).key
+    except ProblemError as error:
+        raise StudyError.of(problem.under(file.with_name(RESULT)) for problem in error.problems) from error
+    return parameters_text(result, spec.shots.trials[0], model=f"{result.study} {result.subject}", recipe_key=key)

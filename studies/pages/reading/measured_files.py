@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from studies.results import probe, settings_file, situations
+from studies.results import folklore, probe, settings_file, situations
 
 SITUATIONS, SETTINGS, PROBE = situations.FOLDER, settings_file.FOLDER, probe.FOLDER
 """The three folders, within a study's, which are the names of the commands and of the pages too."""
@@ -26,6 +26,7 @@ def result_files(folder: Path) -> tuple[Path, ...]:
         *sorted((folder / SITUATIONS).glob(f"*/{situations.RESULT}")),
         *sorted((folder / SETTINGS).glob(f"*/{settings_file.RESULT}")),
         probe.probe_file(folder),
+        folklore.folklore_file(folder),
     )
 
 

@@ -59,7 +59,7 @@ def _situation_pictures(shown: ShownSituations) -> Iterator[str]:
 
 
 def _settings_pictures(shown: ShownSettings) -> Iterator[str]:
-    yield from [one.grid for one in shown.steps if one.grid][:GRIDS]
+    yield from [name for name in (shown.joint_grid, *(one.grid for one in shown.steps)) if name][:GRIDS]
 
 
 def _probe_pictures(shown: ShownProbe) -> Iterator[str]:

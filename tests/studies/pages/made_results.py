@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from engine.shots.hires import Hires
+from studies.results.folklore import AGREES, DISAGREES, OPEN, Folklore, FolkloreAnswer, write_folklore
 from studies.results.probe import (
     ONE,
     SCREEN,
@@ -53,6 +54,8 @@ from studies.results.situations import (
 
 SCRIPT = "<script>alert('x')</script>"
 """Stands in names and sentences, which may come from anybody's file."""
+RECIPE = f'format = 1\ndialect = "classic"\nfamily = "sd1"\n\n[[steps]]\nkind = "merge"\nalpha = {[0] * 26}\n'
+"""Of what the settings are for."""
 KEY = "0123456789ab"
 """Of what was examined."""
 RIVALS = ("A", "B", "FLAT_50")
@@ -189,7 +192,7 @@ def made_settings() -> SettingsResult:
         study="small",
         subject="pin 1",
         subject_key=KEY,
-        recipe="",
+        recipe=RECIPE,
         start=start,
         final=final,
         steps=(
@@ -215,7 +218,7 @@ def made_settings() -> SettingsResult:
 def write_made_settings(folder: Path) -> None:
     """Write the settings and the grid of the samplers."""
     write_settings(folder, made_settings())
-    _picture(result_folder(folder, KEY) / "sampler.png", 700, 420)
+    _picture(result_folder(folder, KEY) / "grid-01-sampler.png", 700, 420)
 
 
 # ----------------------------------------------------------------------------------------------------------- probe
@@ -292,9 +295,22 @@ def _effect(knob: str, column: EffectColumn, row: int, place: int, method: Probe
     )
 
 
+def made_folklore() -> Folklore:
+    """A claim for each answer."""
+    return Folklore(
+        answers=(
+            FolkloreAnswer(claim="OUT04 changes style", source="a card", address="", answer=AGREES, reason="style 2.5"),
+            FolkloreAnswer(claim=f"IN01 {SCRIPT}", source=SCRIPT, address=SCRIPT, answer=DISAGREES, reason="colour"),
+            FolkloreAnswer(claim="M00 decides", source="many", address="", answer=OPEN, reason="not told from noise"),
+        ),
+        remark="Another pair may answer otherwise.",
+    )
+
+
 def write_made_probe(folder: Path) -> None:
-    """Write the probe and its strips."""
+    """Write the probe, its strips, and the answers to what people say."""
     result = made_probe()
     write_probe(folder, result)
+    write_folklore(folder, made_folklore())
     for name in result.strips.values():
         _picture(folder / "probe" / name, 400, 150)

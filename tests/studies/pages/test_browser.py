@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from studies.pages.library import Library
 from studies.pages.server import PageServer
 from studies.review.picks import read_picks
+from tests.studies.pages.made_results import write_results
 from tests.studies.sample_study import write_small_study
 
 pytestmark = pytest.mark.browser
@@ -149,14 +150,62 @@ def test_a_finalist_is_approved_and_exported(night: Visitor, server: PageServer)
     assert not night.complaints
 
 
-PLACES = ("", "/trials", "/trials/3", "/compare?left=3&right=A", "/importance", "/judge", "/finalists", "/exports")
+PLACES = (
+    *("", "/trials", "/trials/3", "/compare?left=3&right=A", "/importance", "/judge", "/finalists", "/exports"),
+    *("/situations", "/settings", "/probe"),
+)
+
+
+@pytest.fixture(scope="module")
+def measured(night: Visitor, server: PageServer) -> None:
+    """The study of the night with results of situations, settings and probe."""
+    write_results(next(iter(server.library.studies().values())).spec().storage.folder)
+
+
+@pytest.mark.parametrize("place", ["/situations", "/settings", "/probe"])
+def test_pages_without_a_result_have_no_faults(night: Visitor, place: str) -> None:
+    page = night.go(f"/s/small{place}")
+    assert page.get_by_text(f"recipe-search {place[1:]} study.toml").count() == 1
+    assert not night.faults()
+
+
+def test_the_settings_are_copied_and_a_block_leads_to_its_pictures(
+    measured: None, browser: Browser, server: PageServer
+) -> None:
+    visitor = Visitor(browser, server, permissions=["clipboard-read", "clipboard-write"])
+    page = visitor.go("/s/small/settings")
+    page.get_by_role("button", name="Copy").click()
+    page.wait_for_selector("text=✓")
+    assert "Steps: 6, Sampler: DDIM" in page.evaluate("navigator.clipboard.readText()")
+    page = visitor.go("/s/small/probe")
+    page.get_by_role("link", name="OUT03").first.click()
+    picture = page.get_by_role("img", name="OUT03 low, at the base, and high")
+    picture.wait_for()
+    assert page.evaluate("document.querySelector(':target').id") == "strip-OUT03"
+    picture.click()
+    page.wait_for_selector("dialog.zoomed img")
+    assert not visitor.complaints
+
+
+def test_the_first_column_of_the_matrix_stays_while_the_rest_scrolls(
+    measured: None, browser: Browser, server: PageServer
+) -> None:
+    page = Visitor(browser, server, "phone").go("/s/small/probe")
+    head = page.locator(".matrix").first.get_by_role("rowheader", name="IN05")
+    before = head.bounding_box()
+    page.locator(".matrix-scroll").first.evaluate("element => element.scrollLeft = 200")
+    after = head.bounding_box()
+    assert before
+    assert after
+    assert abs(after["x"] - before["x"]) <= 1
+    assert before["x"] >= 0
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-US", "ja-JP"])
 def test_no_page_has_faults(
-    night: Visitor, browser: Browser, server: PageServer, window: str, scheme: str, locale: str
+    measured: None, browser: Browser, server: PageServer, window: str, scheme: str, locale: str
 ) -> None:
     visitor = Visitor(browser, server, window, color_scheme=scheme, locale=locale)
     for place in PLACES:
@@ -168,7 +217,7 @@ def test_no_page_has_faults(
     assert not visitor.complaints
 
 
-def test_every_page_can_be_read_without_scripts(night: Visitor, browser: Browser, server: PageServer) -> None:
+def test_every_page_can_be_read_without_scripts(measured: None, browser: Browser, server: PageServer) -> None:
     visitor = Visitor(browser, server, java_script_enabled=False)
     for place in PLACES:
         assert visitor.go(f"/s/small{place}").locator("h1").inner_text()

@@ -21,6 +21,7 @@ from studies.recipes.recipe_words import recipe_words
 from studies.review.picks import Pick
 from studies.store.outcome import Standing
 from studies.store.renders import shots_key
+from tests.studies.pages.made_results import write_results
 from tests.studies.sample_study import write_small_study
 
 OUTWARD = re.compile(r"""(?:src|href|action|url)\s*[=(]\s*["']?(?!data:|#)[^"'\s>]""")
@@ -87,6 +88,40 @@ def test_a_study_that_was_never_proved_and_has_odd_names(copied: Path, tmp_path:
     assert "recipe-search run study.toml" in page
     assert r"\<script\>alert(1)\</script\> \*ink\*" in summary
     assert page.count('src="data:image/webp') >= 8 + 3
+
+
+def test_what_was_measured_after_the_search_is_inside(copied: Path, tmp_path: Path) -> None:
+    folder = StudyReader(copied).read().spec.storage.folder
+    assert "In other situations" not in write_report(copied, tmp_path).html.read_text()
+    write_results(folder)
+    text = write_report(copied, tmp_path).html.read_text()
+    assert OUTWARD.findall(text) == []
+    assert "<script" not in text
+    assert 'style="' not in text
+    parts = [text.index(heading) for heading in ("In other situations", "Recommended settings", "What each block does")]
+    assert parts == sorted(parts)
+    assert "red is obeyed in 1 of 8 pictures" in text
+    assert "Steps: 6, Sampler: DDIM" in text
+    assert text.count('<table class="matrix">') == 4
+    for alt in ("Pictures of colour: red", "Pictures with each value of Sampler", "OUT03 low, at the base, and high"):
+        assert re.search(rf'<img src="data:image/webp;base64,[^"]+" width="\d+" height="\d+" alt="{alt}', text)
+    summary = (tmp_path / "report.md").read_text()
+    assert "- **colour: red** (word no longer obeyed): red is obeyed" in summary
+    assert "Steps: 6, Sampler: DDIM" in summary
+    assert re.search(r"\n- style: IN06 \(2\.5\), .*\n- prompt: ", summary)
+    assert "<script" not in summary.replace(r"\<", "")
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(re.findall(r' id="([^"]+)"', text))
+
+
+def test_a_damaged_result_is_a_line_of_the_report(copied: Path, tmp_path: Path) -> None:
+    folder = StudyReader(copied).read().spec.storage.folder
+    write_results(folder)
+    for file in folder.glob("s*/*/result.json"):
+        file.write_text("{}")
+    text = write_report(copied, tmp_path, language="ja").html.read_text()
+    problems = re.findall(r'<p class="problem">([^<]*)</p>', text)
+    assert ["is damaged" in one for one in problems] == [True, True]
+    assert '<table class="matrix">' in text
 
 
 def test_nothing_tried_is_nothing_to_report(tmp_path: Path) -> None:

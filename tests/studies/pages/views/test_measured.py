@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from studies.pages.measured.probe import shown
+from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
 from studies.pages.reading.reader import StudyReader
 from studies.results.probe import probe_file
@@ -48,8 +49,8 @@ def test_situations_show_verdicts_weak_spots_words_and_diversity(made: Path, vis
     text = visitor(made).get("/s/small/situations").text
     verdicts = re.findall(r"<strong class=\"number\">(\d+)</strong> ([\w ]+)</li>", text)
     assert verdicts == [
-        ("2", "better than both parents"),
-        ("1", "worse than both parents"),
+        ("2", "better than every parent"),
+        ("1", "worse than every parent"),
         ("1", "worse than one parent"),
         ("8", "cannot be told"),
     ]
@@ -74,8 +75,15 @@ def test_settings_show_the_card_its_text_and_every_step(made: Path, visitor: Vis
     assert [name for chosen, name in plain if chosen] == ["DDIM chosen:  the best", "6 chosen:  as good as the best"]
     assert "no such sampler" in text
     assert "VAE: nothing was tried (the study has one VAE)" in text
-    assert f"m-settings~{KEY}~sampler.png" in text
+    assert f"m-settings~{KEY}~grid-01-sampler.png" in text
     assert "Sampler: Euler a still holds" in text
+
+
+def test_the_text_for_the_webui_is_that_of_the_card_where_there_is_one(made: Path, visitor: Visitor) -> None:
+    (folder_of(made) / f"settings/{KEY}/card.txt").write_text("a red cat\nSteps: 6, Model: pinned\n")
+    text = visitor(made).get("/s/small/settings").text
+    assert 'data-copy="a red cat\nSteps: 6, Model: pinned"' in text
+    assert "Sampler: DDIM, " not in text
 
 
 def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visitor) -> None:
@@ -96,8 +104,19 @@ def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visi
     assert "OUT11:attn1" in text
 
 
+def test_the_pair_s_answers_to_what_people_say_have_a_sign_each(made: Path, visitor: Visitor) -> None:
+    text = visitor(made).get("/s/small/probe").text
+    claims = text[text.index('<ul class="claims">') :]
+    signs = re.findall(r'class="sign (\w+)".*?<strong>(.*?)</strong>', claims, re.DOTALL)
+    assert signs[:3] == [("better", "yes"), ("worse", "no, the opposite"), ("open", "cannot be told")]
+    (folder_of(made) / "probe/folklore.json").write_text("{}")
+    text = visitor(made).get("/s/small/probe").text
+    assert re.search(r'role="alert">[^<]*folklore.json[^<]*is damaged', text)
+    assert '<table class="matrix">' in text
+
+
 def test_the_darkness_of_a_cell_is_the_effect_over_the_noise_of_seeds() -> None:
-    (matrix, _) = shown(made_probe()).matrices
+    (matrix, _) = shown(made_probe(), ReadResult()).matrices
     for row in matrix.rows:
         for cell in row.cells:
             effect = cell.effect
@@ -154,6 +173,15 @@ def test_a_damaged_result_is_a_plain_line_and_the_others_stay(
     assert client.get("/s/small").status_code == 200
 
 
+def test_settings_whose_recipe_cannot_be_read_say_which_file(made: Path, visitor: Visitor) -> None:
+    file = folder_of(made) / FILES["settings"]
+    row = json.loads(file.read_text())
+    row["recipe"] = "format = 1"
+    file.write_text(json.dumps(row))
+    text = visitor(made).get("/s/small/settings").text
+    assert re.search(rf'role="alert">[^<]*settings/{KEY}/result.json[^<]*steps', text)
+
+
 def test_a_measure_of_a_later_version_is_called_as_it_calls_itself(made: Path, visitor: Visitor) -> None:
     file = probe_file(folder_of(made))
     row = json.loads(file.read_text())
@@ -192,7 +220,7 @@ def test_pictures_of_results_are_found_and_nothing_else_is(made: Path, visitor: 
     for name, status in {
         "m-probe~OUT03.png": 200,
         f"m-situations~{KEY}~weak-1.png": 200,
-        f"m-settings~{KEY}~sampler.png": 200,
+        f"m-settings~{KEY}~grid-01-sampler.png": 200,
         "m-probe~result.json": 404,
         "m-probe~link.png": 404,
         "m-probe~..~secret.png": 404,
