@@ -64,7 +64,13 @@ def obstacle(origin: Origin, recipe: Recipe) -> str:
             return f"its {what} is {getattr(before, what)}, and that of the next stage is {getattr(recipe, what)}"
     if any(run.seed is not None for run in recipe.runs):
         return "the next stage draws random numbers in the order in which the keys of this file stand"
-    facts, dtype = origin.facts, "computed" if before.save == "computed" or before.rules.webui else "fp16"
+    return unsayable(origin)
+
+
+def unsayable(origin: Origin) -> str:
+    """Return what was asked for in an export that the recipe of the next stages cannot say; "" where nothing was."""
+    before, facts = origin.recipe, origin.facts
+    dtype = "computed" if before.save == "computed" or before.rules.webui else "fp16"
     asked = {
         "folded": facts.get("arithmetic") != "exact",
         f"in {facts.get('dtype')}, and its recipe saves as {dtype}": facts.get("dtype") != dtype,

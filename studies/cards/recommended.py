@@ -11,7 +11,8 @@ from engine.shots.shot import Shot
 from studies.candidate import MERGED_VAE
 from studies.results.settings import PictureSettings, SettingsDifference, SettingsResult, SettingsStep, TriedValue
 
-HEADING = "Recommended settings"
+HEADING, JOINT = "Recommended settings", "All settings"
+"""Titles of the section, and of the one table and grid of a joint search."""
 UNFINISHED = "The search for settings is not finished: what is below is as far as it has come."
 UNITS = (
     "Differences are in units of the study's score, from the best value of the step, with intervals that allow for the "
@@ -20,6 +21,8 @@ UNITS = (
 """What the numbers of a step mean."""
 NOT_TRIED = "not tried"
 """What is known of a setting, or of a value, that has no pictures."""
+TOO_SMALL = "differences too small to count"
+"""What is known of a setting whose values differ by less than the margin."""
 STATE_WORDS = {
     "best": "the best",
     "equal": "as good as the best",
@@ -85,8 +88,8 @@ def _known(result: SettingsResult, name: str, steps: dict[str, SettingsStep]) ->
         return NOT_TRIED
     if step.cannot_be_told:
         return "cannot be told"
-    worse = sum(value.is_told for value in step.tried)
-    return f"{counted(worse, 'value')} of {len(step.tried)} told worse"
+    worse = sum(value.is_lost for value in step.tried)
+    return f"{counted(worse, 'value')} of {len(step.tried)} told worse" if worse else TOO_SMALL
 
 
 # ------------------------------------------------------------------------------------------------------------ the work
@@ -138,7 +141,8 @@ def state_text(value: TriedValue) -> str:
 
 def work_text(value: TriedValue, start: TriedValue | None) -> str:
     """Return the work of a picture with a value, relative to what the step began with; "" where it is not known."""
-    return f"{value.cost / start.cost:.0%}" if value.cost and start is not None and start.cost else ""
+    known = value.pictures and value.cost and start is not None and start.cost
+    return f"{value.cost / start.cost:.0%}" if known and start else ""
 
 
 def shown_steps(result: SettingsResult) -> list[tuple[str, SettingsStep]]:
@@ -148,8 +152,8 @@ def shown_steps(result: SettingsResult) -> list[tuple[str, SettingsStep]]:
 
 
 def joint_values(result: SettingsResult) -> Sequence[TriedValue]:
-    """Return the combinations of a joint search that no other beats in score and work, and the start and the answer."""
-    return [value for value in result.joint if value.state != "worse" or value.is_start or value.chosen]
+    """Return the combinations of a joint search that were compared again, on pictures of their own."""
+    return [value for value in result.joint if value.against_best is not None or value.state == "best"]
 
 
 def sentences(result: SettingsResult) -> Iterator[str]:
@@ -158,7 +162,10 @@ def sentences(result: SettingsResult) -> Iterator[str]:
         yield UNFINISHED
     if work := work_sentence(result):
         yield work
-    yield from (f"{line}." for line in result.sentences)
+    found = result.sentences
+    if result.joint:
+        found = [SettingsStep(axis=JOINT, values=tuple(joint_values(result))).sentence]
+    yield from (f"{line}." for line in found)
     yield from (line.removesuffix(".") + "." for line in result.notes)
 
 

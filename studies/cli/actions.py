@@ -14,12 +14,16 @@ from studies.limits.deadline import NightLimits
 from studies.limits.disk import disk_errors_named
 from studies.night.continuing.fingerprint import refuse_other_inputs_than_before
 from studies.night.night import Night
+from studies.night.proved import nothing_afterwards
 from studies.night.proving.proofs import PROOFS, ProofNumber
 from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
 from studies.review.show import standings
+from studies.settings.plan import settings_costs
+from studies.situations.at_night import examine_first_finalist
+from studies.situations.planned import situations_costs
 from studies.store.backends import backend_of
 from studies.store.journal.journal import refuse_other_study, repair
 from studies.store.journal.workers import alone
@@ -42,7 +46,12 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
 
     found = preflight(spec, opened=compare, around=around)
     errors = (*(Finding(level="error", problem=problem) for problem in problems.found), *found)
-    return errors if is_fatal(errors) else (*errors, *_reach(spec))
+    if is_fatal(errors):
+        return errors
+    each = _picture_seconds(spec)
+    costs = [*situations_costs(spec, each), *settings_costs(spec, each)]
+    wrong = [one for one in costs if one.level == "error"]
+    return (*wrong, *errors, *_reach(spec), *(one for one in costs if one not in wrong))
 
 
 def _reach(spec: StudySpec) -> Iterator[Finding]:
@@ -116,7 +125,15 @@ def search_study(
         EngineError, ScorerError, SearchError: as ``Night.run``.
     """
     guess = _picture_seconds(spec) if limits and limits.is_limited else None
-    outcome = Night(spec, console, proof=proof, limits=limits, guess=guess, begin_again=begin_again).run()
+    outcome = Night(
+        spec,
+        console,
+        proof=proof,
+        limits=limits,
+        guess=guess,
+        begin_again=begin_again,
+        afterwards=examine_first_finalist if spec.situations.night else nothing_afterwards,
+    ).run()
     if not proof:
         console.print(f"no proof was made; `recipe-search run {typed_path}` makes it", highlight=False, markup=False)
     if outcome is None:

@@ -19,7 +19,7 @@ from studies.cli.recipes.recipe_options import (
     input_options,
     with_options,
 )
-from studies.review.export_targets import EXPORT_FORMS
+from studies.review.export_targets import CARD, EXPORT_FORMS
 from studies.terminal import console
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _TO = click.option(
 @study_argument
 @click.option("--pin", type=int, help="Number of the pin; default: the newest.")
 @_TO
+@click.option("--chain", is_flag=True, help="All stages in one, of the first parents, where models were merged too.")
 @click.option("--out", type=click.Path(path_type=Path), help="The new file; default: in the study's folder.")
 @click.option("--dtype", type=click.Choice(DTYPES), help="Default: what the search rounded to.")
 @with_options(_FORM_OPTIONS)
@@ -54,6 +55,7 @@ def export(
     study: Path,
     pin: int | None,
     to: str,
+    chain: bool,
     out: Path | None,
     dtype: str | None,
     rank: int,
@@ -65,6 +67,8 @@ def export(
 ) -> None:
     """Write the pinned recipe: as a checkpoint, bit for bit as SuperMerger would, or in the form of another tool."""
     _refuse_idle_options(to)
+    if chain and to == CARD:
+        raise click.UsageError("--chain is for the other forms: a card is of the pin and its own models")
     from engine.exports.target import ExportOptions
     from studies.inputs.models import model_hashes
     from studies.progress import bytes_meter
@@ -79,7 +83,9 @@ def export(
         models = model_hashes(spec.merge, spec.storage, progress, afresh=True)
     output = replace(output, dtype=dtype or spec.merge.export_dtype)
     options = ExportOptions(output=output, overwrite=overwrite, with_recipe=with_recipe, rank=rank, linked=linked)
-    if to == "checkpoint":
+    if chain:
+        _write_chain(spec, chosen, to, out, options, models)
+    elif to == "checkpoint":
         _write_checkpoint(spec, chosen, out, options, models)
     else:
         _write_form(spec, chosen, to, out, options, models, licences)
@@ -108,6 +114,17 @@ def _write_checkpoint(
     print_export(done, console())
     if note := vae_note(spec.rendering, options.output, done):
         click.echo(f"note: {note}")
+
+
+def _write_chain(
+    spec: StudySpec, pin: Pin, to: str, out: Path | None, options: ExportOptions, models: dict[str, str]
+) -> None:
+    from studies.progress import bytes_meter
+    from studies.review.export_forms import export_chain, print_written
+
+    with bytes_meter("writing", console()) as progress:
+        done = export_chain(spec, pin, to, out, options=replace(options, progress=progress), models=models)
+    print_written(done, console())
 
 
 def _write_form(

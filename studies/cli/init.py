@@ -13,6 +13,7 @@ import click
 
 from engine.modes.registry import MERGE_MODES
 from studies.cli.command import STOPPED, OurCommand, plain_errors
+from studies.cli.init_next import next_stage
 
 if TYPE_CHECKING:
     from studies.new_study.answers import Answer
@@ -35,16 +36,25 @@ _PATH = click.Path(path_type=Path)
 @click.option("--like", help="The look in words.")
 @click.option("--unlike", help="What it should not look like, in words; goes with --like.")
 @click.option("--prompts", help="Text file with your prompts, one a line.  [default: 40 of ours]")
-@click.option("--from", "picture", help="Take prompt, seed and settings from a picture that a WebUI saved.")
+@click.option(
+    "--from",
+    "picture",
+    help="A picture that a WebUI saved: take its prompt, seed and settings. Or a study file, its folder or a pin: the "
+    "next stage, whose A is what the pin makes.",
+)
+@click.option("--pin", type=int, help="Of a study in --from: number of the pin.  [default: the newest]")
 @click.option("--encoder", help="Encoder for style and prompts; see scorers list.  [default: clip-l]")
 @click.option("--name", help="Name of the study.  [default: my-mix]")
 @plain_errors
-def init(**given: str | None) -> None:
+def init(pin: int | None, **given: str | None) -> None:
     """Write a commented study file for your own checkpoints, for SDXL where these are of that family.
 
     STUDY is the new file, study.toml unless you name another. Without any argument the command asks, one thing at a
-    time.
+    time. With --from and a study, -a names the checkpoint that its pin makes, which is written unless it is there, and
+    -b the next parent; without -b, Self and Adjust alone are searched.
     """
+    if next_stage(given, pin):
+        return
     from studies.new_study.draft import StudyDraft, command_line, write_draft
 
     options = {name: value for name, value in given.items() if value is not None}

@@ -14,6 +14,8 @@ from studies.cli.command import OutermostGroup, opened, plain_errors, study_argu
 from studies.cli.export import export, export_recipe
 from studies.cli.init import init
 from studies.cli.judge import pick, rescore
+from studies.cli.measures.probe import probe
+from studies.cli.measures.settings import settings
 from studies.cli.measures.situations import situations
 from studies.cli.nights.fork import fork
 from studies.cli.nights.pause import pause, resume, stop
@@ -114,7 +116,8 @@ def show(study: Path, top: int, pareto: bool, details: bool, csv: Path | None) -
     spec = opened(study)
     store = open_store(spec.storage)
     out = console()
-    for part in overview(spec.storage, spec.search, spec.shots, store, top=top, pareto=pareto, details=details):
+    parts = (spec.storage, spec.search, spec.shots, store)
+    for part in overview(*parts, top=top, pareto=pareto, details=details, merge=spec.merge):
         out.print(part, highlight=False, markup=False)
     if csv is not None:
         write_csv(store, csv)
@@ -239,6 +242,7 @@ main.add_command(fork)
 main.add_command(init)
 main.add_command(pause)
 main.add_command(pick)
+main.add_command(probe)
 recipe.add_command(export_recipe)
 recipe.add_command(import_recipe)
 main.add_command(recipe)
@@ -249,6 +253,7 @@ main.add_command(rescore)
 main.add_command(resume)
 main.add_command(run)
 main.add_command(scorers)
+main.add_command(settings)
 main.add_command(situations)
 main.add_command(status)
 main.add_command(stop)

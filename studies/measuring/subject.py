@@ -11,7 +11,7 @@ from studies.candidate import MERGED_VAE, Candidate
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
 from studies.pictures.sources import PictureSource, file_hashes, read_source
-from studies.store.outcome import read_outcome
+from studies.store.outcome import Outcome, read_outcome
 from studies.store.pins import latest_pin
 from studies.studyfile.spec import StudySpec
 
@@ -69,8 +69,16 @@ def subject_of(spec: StudySpec, *, finalist: int | None = None, file: Path | Non
     if finalist is None and any((spec.storage.folder / PINS).glob("*.json")):
         pin = latest_pin(spec.storage.folder, study=spec.storage.name)
         return Subject(label=f"pin {pin.number}", candidate=Candidate(recipe=Recipe.parse(pin.recipe), vae=pin.vae))
-    number = 1 if finalist is None else finalist
-    label, candidate = read_outcome(spec.storage.folder, spec.storage.name).finalist(number)
+    return finalist_subject(read_outcome(spec.storage.folder, spec.storage.name), 1 if finalist is None else finalist)
+
+
+def finalist_subject(outcome: Outcome, number: int) -> Subject:
+    """Return finalist 1, 2, ... of an outcome as something to measure.
+
+    Raises:
+        StudyError: there is no such finalist.
+    """
+    label, candidate = outcome.finalist(number)
     return Subject(label=f"finalist {number} ({label})", candidate=candidate)
 
 

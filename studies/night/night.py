@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from engine.errors import ProblemError
 from studies.inputs.models import model_hashes
 from studies.joining.published import publish_inputs
 from studies.limits.account import NightAccount, keep_account
@@ -24,6 +25,7 @@ from studies.night.continuing.fingerprint import inputs_of, refuse_changes
 from studies.night.continuing.searched import note_search
 from studies.night.loop import TrialLoop
 from studies.night.noise import suggester_of
+from studies.night.proved import Afterwards, ProvedNight, nothing_afterwards
 from studies.night.proving.proof import prove
 from studies.night.proving.proof_time import draw_baselines, proof_needs
 from studies.night.study_note import renew_study_note
@@ -57,6 +59,7 @@ class Night:
         clock: Clock | None = None,
         guess: float | None = None,
         begin_again: Callable[[], None] = lambda: None,
+        afterwards: Afterwards = nothing_afterwards,
     ) -> None:
         """Prepare a night.
 
@@ -68,6 +71,7 @@ class Night:
             clock: by which it keeps its limits.
             guess: seconds of a picture, where nothing was measured yet.
             begin_again: puts a new process in the place of this one where it hangs; without, that one ends.
+            afterwards: what the worker that made the proof does next.
         """
         self.spec = spec
         self.console = console
@@ -76,6 +80,7 @@ class Night:
         self._clock = clock or Clock()
         self._guess = guess
         self._begin_again = begin_again
+        self._afterwards = afterwards
 
     def run(self) -> Outcome | None:
         """Run, or go on with, the study.
@@ -162,10 +167,40 @@ class Night:
             return None
         try:
             with backend.held("proof", _raise_busy), keeper.working("the proof"):
-                return self._prove(workshop, store, models, worker, schedule)
+                outcome = self._prove(workshop, store, models, worker, schedule)
         except BusyError as busy:
             self._say(str(busy))
             return None
+        if outcome is not None:
+            self._go_on(outcome, workshop, store, models, keeper, schedule)
+        return outcome
+
+    def _go_on(
+        self,
+        outcome: Outcome,
+        workshop: Workshop,
+        store: StudyStore,
+        models: Mapping[str, str],
+        keeper: NightKeeper,
+        schedule: NightSchedule,
+    ) -> None:
+        """Do what comes after the proof; what goes wrong there is said, and costs the night nothing."""
+        proved = ProvedNight(
+            spec=self.spec,
+            workshop=workshop,
+            store=store,
+            hashes=models,
+            outcome=outcome,
+            console=self.console,
+            left_s=schedule.left_s,
+            picture_s=schedule.pace.proof_seconds(1),
+            limits_pictures=self._limits.pictures is not None,
+        )
+        try:
+            with keeper.working("what comes after the proof"):
+                self._afterwards(proved)
+        except (ProblemError, NightStopped) as error:
+            self._say(f"after the proof: {error}")
 
     def _begun(self, store: StudyStore, worker: StudyWorker) -> NightSchedule:
         """Begin the night, or join one that other workers began."""

@@ -19,7 +19,7 @@ from scipy.special import stdtr
 
 from studies.probe.design import ProbeDesign, Readings
 from studies.probe.picture_measures import MEASURES, Measure, Numbers, length
-from studies.results.probe import ONE, KnobEffect, ProbeMethod
+from studies.results.probe import KnobEffect, ProbeMethod
 
 LEVEL = 0.05
 """Share of false ones that is accepted among the effects called clear."""
@@ -165,12 +165,12 @@ def seed_noise(pairs: Mapping[str, Numbers]) -> dict[str, float]:
     return {name: float(np.sqrt(np.square(values).mean())) for name, values in known.items() if len(values)}
 
 
-def standard_errors(effects: Sequence[KnobEffect], seeds: Mapping[str, float], method: ProbeMethod = ONE) -> Numbers:
-    """Return the standard errors of a method's effects in units of the noise of seeds, those that are known."""
+def standard_errors(effects: Sequence[KnobEffect], seeds: Mapping[str, float]) -> Numbers:
+    """Return the standard errors of effects in units of the noise of seeds, those that are known."""
     return np.array(
         [
             one.standard_error / seeds[one.column]
             for one in effects
-            if one.method == method and one.standard_error is not None and seeds.get(one.column)
+            if one.standard_error is not None and seeds.get(one.column)
         ]
     )

@@ -1,14 +1,15 @@
 """The pair's own answer to what people say of blocks: agrees, does not agree, or cannot be told.
 
 A claim that some blocks are strong is tested by the mean size of their effects against the mean of the others, with a
-normal interval of the difference. Intervals allow for the number of claims that are tested (Bonferroni). Effects of two
+normal interval of the difference; the pair agrees only where at least half of them are told from noise and stand among
+the stronger half of all. Intervals allow for the number of claims that are tested (Bonferroni). Effects of two
 knobs on the same shots mostly go up and down together; the interval takes them as independent, so it is too wide rather
 than too narrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 from statistics import NormalDist, fmean
@@ -130,19 +131,26 @@ def _stronger(
     strong, others = mean_size(mine), mean_size(theirs)
     apart = strong.mean - others.mean
     margin = level * hypot(strong.standard_error, others.standard_error)
-    times = f"{strong.mean / others.mean:.1f} times" if others.mean > 0 else "more than"
-    places = ", ".join(_places(mine, theirs))
-    reason = f"{measure}: on average {times} what the other{'s do' if len(theirs) > 1 else ' does'} ({places})"
-    if apart > margin and any(one.clear for one in mine):
-        return AGREES, reason
+    places = _places(mine, theirs)
+    named = ", ".join(f"{one.knob.partition(':')[2] or one.knob} {place}." for one, place in places)
+    what = "what the others do" if len(theirs) > 1 else "what the other does"
+    reason = f"{measure}: on average {_times(strong.mean, others.mean)} {what} ({named} of {len(mine) + len(theirs)})"
     if apart < -margin:
         return DISAGREES, reason
-    return OPEN, f"{reason}, within the noise"
+    if apart <= margin:
+        return OPEN, f"{reason}, within the noise"
+    half = (len(mine) + len(theirs)) / 2
+    count = sum(one.clear and place <= half for one, place in places)
+    return (AGREES, reason) if 2 * count >= len(mine) else (OPEN, f"{reason}, but few of those named are strong")
 
 
-def _places(mine: Sequence[KnobEffect], theirs: Sequence[KnobEffect]) -> Iterator[str]:
-    """Yield the place of each knob among all that are compared, by size."""
+def _times(one: float, other: float) -> str:
+    if other <= 0:
+        return "more than"
+    return f"{one / other:.1f} times" if one / other >= 0.05 else "less than a tenth of"
+
+
+def _places(mine: Sequence[KnobEffect], theirs: Sequence[KnobEffect]) -> list[tuple[KnobEffect, int]]:
+    """Return each knob that is named with its place among all that are compared, by size."""
     ranked = sorted((*mine, *theirs), key=lambda one: -abs(one.effect or 0.0))
-    for place, one in enumerate(ranked, start=1):
-        if one in mine:
-            yield f"{one.knob.removeprefix('self:').removeprefix('adjust:')} {place}. of {len(ranked)}"
+    return [(one, place) for place, one in enumerate(ranked, start=1) if one in mine]

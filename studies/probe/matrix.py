@@ -108,7 +108,7 @@ class _Matrix:
         self.font = Lettering().font(form.letter)
         longest = max((self.font.getlength(knob.label) for knob in self.knobs), default=0)
         self.label = min(form.label, round(longest) + form.letter)
-        self.title = f"What each block does to {' and '.join(model.name for model in result.models)}"
+        self.title = f"What each block does to {' and '.join(names_of(result))}"
         self.about = _about(result, method)
         self.notes = _notes(result)
 
@@ -201,6 +201,11 @@ class _Matrix:
                 paper.word(f"{ratio:g}", (left + width / 2, y + form.cell[1] / 2), form.letter, ink)
             y += form.cell[1] + form.gap
         return y + form.gap
+
+
+def names_of(result: ProbeResult) -> tuple[str, ...]:
+    """Return the names of the pair's files, without their endings."""
+    return tuple(Path(model.name).stem for model in result.models)
 
 
 def number_text(effect: KnobEffect | None, *, signed: bool) -> str:

@@ -13,11 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from rich.console import Console
 
-from studies.candidate import Candidate
 from studies.measuring.opened import Measuring
 from studies.probe.design import ProbeDesign
 from studies.probe.effects import (
-    FEWEST_SHOTS,
     LEVEL,
     Measured,
     effects_of,
@@ -28,12 +26,12 @@ from studies.probe.effects import (
 from studies.probe.picture_measures import MEASURES
 from studies.probe.plan import PlannedRecipe, ProbePlan, chunked
 from studies.probe.rendering import ProbeRenders
+from studies.probe.renders import PlannedRenders
 from studies.progress import meter
 from studies.results.probe import (
     EffectColumn,
     KnobEffect,
     ProbeBase,
-    ProbedModel,
     ProbedRecipe,
     ProbedShot,
     ProbeResult,
@@ -58,19 +56,33 @@ def probe(
         EngineError, ScorerError: pictures cannot be made or judged.
         KeyboardInterrupt: Ctrl+C; what was rendered is kept.
     """
-    started, before = time.monotonic(), measuring.drawn
     renders = ProbeRenders(measuring=measuring, plan=plan)
-    sets = range(len(chunked(plan.shots)))
+    return probe_renders(renders, console, precision=precision), renders
+
+
+def probe_renders(renders: PlannedRenders, console: Console, *, precision: float | None = None) -> ProbeResult:
+    """Render a plan, and return what every knob does.
+
+    Args:
+        renders: of the plan; none are made yet.
+        console: as `probe` takes it.
+        precision: as `probe` takes it.
+
+    Raises:
+        StudyError, EngineError, ScorerError, KeyboardInterrupt: as `probe`.
+    """
+    started, before = time.monotonic(), renders.drawn
+    sets = range(len(chunked(renders.plan.shots)))
     rounds = [list(sets)] if precision is None else [[number] for number in sets]
-    with meter("probing", plan.pictures, console) as bar:
+    with meter("probing", renders.plan.pictures, console) as bar:
         for some in rounds:
             renders.render(some, bar)
             if precision is not None and middle_error(renders) <= precision:
                 break
-    return result_of(renders, seconds=time.monotonic() - started, drawn=measuring.drawn - before), renders
+    return result_of(renders, seconds=time.monotonic() - started, drawn=renders.drawn - before)
 
 
-def middle_error(renders: ProbeRenders) -> float:
+def middle_error(renders: PlannedRenders) -> float:
     """The median standard error of all effects so far, in units of the noise of seeds."""
     seeds = seed_noise(renders.seed_differences())
     errors = [
@@ -80,7 +92,7 @@ def middle_error(renders: ProbeRenders) -> float:
     return float(np.median(np.concatenate(errors)))
 
 
-def measured_of(renders: ProbeRenders, design: ProbeDesign, recipes: Sequence[PlannedRecipe]) -> Measured:
+def measured_of(renders: PlannedRenders, design: ProbeDesign, recipes: Sequence[PlannedRecipe]) -> Measured:
     """Everything that was measured of the recipes of a design."""
     made = [place for place, recipe in enumerate(recipes) if recipe.candidate.key not in renders.broken]
     candidates = [recipes[place].candidate for place in made]
@@ -93,7 +105,7 @@ def measured_of(renders: ProbeRenders, design: ProbeDesign, recipes: Sequence[Pl
     )
 
 
-def result_of(renders: ProbeRenders, *, seconds: float, drawn: int) -> ProbeResult:
+def result_of(renders: PlannedRenders, *, seconds: float, drawn: int) -> ProbeResult:
     """Return what every knob does, out of renders that are made.
 
     Args:
@@ -101,7 +113,7 @@ def result_of(renders: ProbeRenders, *, seconds: float, drawn: int) -> ProbeResu
         seconds: that the command took.
         drawn: pictures that it rendered.
     """
-    plan, spec = renders.plan, renders.measuring.spec
+    plan = renders.plan
     seeds = seed_noise(renders.seed_differences())
     effects: list[KnobEffect] = []
     floors: dict[str, dict[str, float]] = {}
@@ -112,12 +124,9 @@ def result_of(renders: ProbeRenders, *, seconds: float, drawn: int) -> ProbeResu
             floors.setdefault(name, {})[design.method] = floor
     taken = {effect.column for effect in effects}
     return ProbeResult(
-        study=spec.storage.name,
+        study=renders.name,
         family=plan.base.frame.family,
-        models=tuple(
-            ProbedModel(letter=letter, name=path.name, sha256=renders.measuring.hashes[letter])
-            for letter, path in spec.merge.models.items()
-        ),
+        models=renders.models,
         base=ProbeBase(label=plan.base.label, recipe=plan.still.recipe.text),
         knobs=plan.knobs,
         columns=tuple(_columns(taken, seeds, floors)),
@@ -148,41 +157,28 @@ def _columns(
             yield EffectColumn(name=one.name, unit=one.unit, signed=one.signed, seeds=seeds.get(one.name), floor=floor)
 
 
-def _scored(renders: ProbeRenders) -> list[ProbedRecipe]:
+def _scored(renders: PlannedRenders) -> Iterator[ProbedRecipe]:
     """Every recipe, and what the objective says of it against the base."""
-    still = renders.plan.still
-    found: list[ProbedRecipe] = []
     for recipe in renders.plan.recipes:
-        value, error = (0.0, 0.0) if recipe.candidate == still else _against_base(renders, recipe.candidate)
-        found.append(
-            ProbedRecipe(
-                label=recipe.label, recipe=recipe.candidate.recipe.text, vae=recipe.candidate.vae, value=value,
-                standard_error=error,
-            )
-        )  # fmt: skip
-    return found
-
-
-def _against_base(renders: ProbeRenders, candidate: Candidate) -> tuple[float | None, float | None]:
-    if candidate.key in renders.broken:
-        return None, None
-    one, base = renders.features(candidate), renders.features(renders.plan.still)
-    whole = {*one.intact.tolist()} & {*base.intact.tolist()}
-    if len(whole) < FEWEST_SHOTS:
-        return None, None
-    difference = renders.measuring.panel.compare(one, base)
-    return difference.mean, difference.standard_error
+        candidate, value = recipe.candidate, (None, None)
+        if candidate.key not in renders.broken:
+            value = renders.against_base(candidate)
+        yield ProbedRecipe(
+            label=recipe.label,
+            recipe=candidate.recipe.text,
+            vae=candidate.vae,
+            value=value[0],
+            standard_error=value[1],
+        )
 
 
 def _remarks(taken: set[str], seeds: Mapping[str, float]) -> list[str]:
     """What a person should know of the numbers."""
     remarks: list[str] = []
     if "fidelity" not in taken:
-        remarks.append(
-            'prompt fidelity was not measured: no scorer of the study compares pictures with prompts ("clip")'
-        )
+        remarks.append('prompt fidelity was not measured: that takes a study with the scorer "clip"')
     if "style" not in taken:
-        remarks.append("style was not measured: the study has no objective")
+        remarks.append("style was not measured: that takes a study with references")
     still = [one.name for one in MEASURES if seeds.get(one.name) == 0]
     if still:
         remarks.append(f"seeds change nothing in {', '.join(still)}")

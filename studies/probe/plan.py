@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from engine.recipes.presets import preset_weights
 from engine.recipes.recipe import Recipe
 from engine.shots.shot import Shot
 from search.space.frame import RecipeFrame
+from search.space.space import Space
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.measuring.subject import subject_of
@@ -79,7 +81,10 @@ class ProbePlan:
         """All recipes, each once, in the order in which they are rendered; the base first."""
         still = PlannedRecipe(label="base", candidate=self.still)
         every = [still, *(recipe for _, recipes in self.designs for recipe in recipes)]
-        return tuple({recipe.candidate.key: recipe for recipe in reversed(every)}.values())[::-1]
+        first: dict[str, PlannedRecipe] = {}
+        for recipe in every:
+            first.setdefault(recipe.candidate.key, recipe)
+        return tuple(first.values())
 
     @property
     def pictures(self) -> int:
@@ -105,23 +110,31 @@ def planned_probe(spec: StudySpec, options: ProbeOptions | None = None) -> Probe
     """
     options = options or ProbeOptions()
     base, vae = _base(spec, options.base)
-    knobs = probed_knobs(spec.search.space, base, options.choice)
-    names = [knob.name for knob in knobs]
-    makers = DESIGNS[options.design]
-    designs = [make(names) for make in makers]
-    planned = [
-        (design, tuple(_planned(recipe, design, base, knobs, vae) for recipe in design.recipes)) for design in designs
-    ]
-    plan = ProbePlan(
-        base=base,
-        knobs=knobs,
-        still=Candidate(recipe=base.recipe({}), vae=vae),
-        designs=tuple(planned),
-        shots=(),
-        twins=(),
-    )
-    shots = probe_shots(spec.shots, _shot_count(options, len(plan.recipes)))
-    return replace(plan, shots=shots, twins=tuple(_twin(shot, spec.shots) for shot in shots))
+    return plan_of(base, spec.search.space, spec.shots, options, vae=vae)
+
+
+def plan_of(base: ProbedBase, space: Space, shots: StudyShots, options: ProbeOptions, *, vae: str = "") -> ProbePlan:
+    """Return what a probe renders.
+
+    Args:
+        base: what knobs are moved from.
+        space: of the recipes; it says which multipliers and Adjust values are searched, and how far.
+        shots: those of its trials are rendered.
+        options: what a person asks for.
+        vae: the study's word for the VAE that decodes.
+
+    Raises:
+        StudyError, RecipeError: as `planned_probe`.
+    """
+    knobs = probed_knobs(space, base, options.choice)
+    designs: list[tuple[ProbeDesign, tuple[PlannedRecipe, ...]]] = []
+    for make in DESIGNS[options.design]:
+        design = make([knob.name for knob in knobs])
+        designs.append((design, tuple(_planned(recipe, design, base, knobs, vae) for recipe in design.recipes)))
+    still = Candidate(recipe=base.recipe({}), vae=vae)
+    plan = ProbePlan(base=base, knobs=knobs, still=still, designs=tuple(designs), shots=(), twins=())
+    chosen = probe_shots(shots, _shot_count(options, len(plan.recipes)))
+    return replace(plan, shots=chosen, twins=tuple(_twin(shot, shots) for shot in chosen))
 
 
 def _planned(
@@ -137,16 +150,22 @@ def _planned(
 def _base(spec: StudySpec, text: str) -> tuple[ProbedBase, str]:
     """The base that a person names, and the VAE that decodes it."""
     usual = next(iter(spec.rendering.vaes), "")
-    try:
-        return flat_base(spec.search.space, float(text)), usual
-    except ValueError:
-        pass
     if text == PIN:
         subject = subject_of(spec)
         return base_of_recipe(subject.label, subject.candidate.recipe, spec.search.space.frame), subject.candidate.vae
-    frame = spec.search.space.frame
+    return named_base(text, spec.search.space), usual
+
+
+def named_base(text: str, space: Space) -> ProbedBase:
+    """Return the base of a text: a FLAT ratio, a preset, a row of weights or a recipe file.
+
+    Raises:
+        StudyError: it is none of them.
+    """
+    with suppress(ValueError):
+        return flat_base(space, float(text))
     try:
-        return base_of_recipe(Path(text).stem, _recipe_of(text, frame), frame), usual
+        return base_of_recipe(Path(text).stem, _recipe_of(text, space.frame), space.frame)
     except ProblemError as error:
         raise StudyError.of(problem.under("--base") for problem in error.problems) from error
 
@@ -161,10 +180,18 @@ def _recipe_of(text: str, frame: RecipeFrame) -> Recipe:
 
 
 def _shot_count(options: ProbeOptions, recipes: int) -> int:
-    """How many shots every recipe is rendered with: a multiple of `CHUNK`."""
-    if options.pictures is not None:
-        return max(1, options.pictures // (recipes + 1) // CHUNK) * CHUNK
-    return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
+    """How many shots every recipe is rendered with: a multiple of `CHUNK`.
+
+    Raises:
+        StudyError: so few pictures were asked for that no set of shots can be rendered.
+    """
+    if options.pictures is None:
+        return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
+    one_set = (recipes + 1) * CHUNK  # the base comes with other seeds too
+    if options.pictures < one_set:
+        what = f"{options.pictures} pictures are too few: {recipes} recipes with {CHUNK} shots each take {one_set}"
+        raise StudyError(what, place=("--pictures",), remedy=f"allow {one_set}, or name fewer --blocks")
+    return options.pictures // one_set * CHUNK
 
 
 def probe_shots(shots: StudyShots, count: int) -> tuple[Shot, ...]:

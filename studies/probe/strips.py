@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.files import replaced
 from studies.drawing.sheets import RgbPicture
-from studies.probe.matrix import number_text
+from studies.probe.matrix import names_of, number_text
 from studies.probe.paper import FAINT, INK, Paper, height_of, line_height
 from studies.results.probe import ONE, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
@@ -82,7 +82,7 @@ def write_strips(
         _write(strip_picture([strip], strip.knob.label, ROWS), folder / file_name(strip.knob))
     chosen = [strips[name] for name in strongest_knobs(result, method) if name in strips][:strongest]
     if chosen:
-        title = f"What does most to {' and '.join(model.name for model in result.models)}"
+        title = f"What does most to {' and '.join(names_of(result))}"
         _write(strip_picture(chosen, title, SHEET_ROWS, headings=True), folder / SHEET)
     return {name: file_name(strip.knob) for name, strip in strips.items()}
 

@@ -31,6 +31,7 @@ from engine.supermerger.notes import notes_on, unmet_notes
 from engine.supermerger.weights import weights_line
 from studies.errors import StudyError
 from studies.recipes import foreign_inputs
+from studies.recipes.chain_inputs import LAST_STAGE, has_chain, whole_chain
 
 KINDS = ("toml", "weights", "elemental", "adjust", "preset", "history", "metadata", *foreign_inputs.KINDS)
 """The kinds of text that a recipe is read from."""
@@ -61,6 +62,7 @@ class InputOptions:
         presets: a file of presets of one's own.
         settings: SuperMerger's other settings, for single texts; seed and "use extended XL" also where an input does
             not record them.
+        chain: whether a checkpoint's whole chain is read in place of its last stage.
     """
 
     kind: str | None = None
@@ -70,6 +72,7 @@ class InputOptions:
     preset: str | None = None
     presets: Path | None = None
     settings: RunFields = field(default_factory=RunFields)
+    chain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +225,10 @@ def _from_checkpoint(path: Path, options: InputOptions) -> RecipeInput:
 
     header = read_header(path)
     if (origin := origin_of(header)) is not None:
-        return _from_origin(origin)
+        if not options.chain:
+            return replace(_from_origin(origin), notes=(LAST_STAGE,) if has_chain(origin) else ())
+        origin, notes = whole_chain(origin, path)
+        return replace(_from_origin(origin), notes=notes)
     family = options.family or _family_in(header, path)
     if MECHA_KEY in header.metadata and RECIPE_KEY not in header.metadata:
         return _found(foreign_inputs.read_foreign("mecha", header.metadata[MECHA_KEY], family))

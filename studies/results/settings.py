@@ -12,14 +12,14 @@ from engine.shots.shot import Shot
 ValueState = Literal["best", "equal", "open", "worse", "broken", "skipped"]
 """What is known of a value that was to be tried.
 
-``best``: it has the highest score. ``equal``: it is shown to be worse than none by more than the margin. ``open``:
-neither that nor that it is worse; with so many pictures it cannot be told from the best. ``worse``: it is told from the
-best. ``broken``: too many of its pictures show nothing. ``skipped``: it was not rendered, for a reason.
+``best``: it has the highest score. ``equal``: it is shown to be worse than none by more than the margin. ``worse``: it
+is told from the best, and estimated to be worse by more than the margin. ``open``: neither is shown.
+``broken``: too many of its pictures show nothing. ``skipped``: it was not rendered, for a reason.
 """
 STATES: tuple[ValueState, ...] = ("best", "equal", "open", "worse", "broken", "skipped")
 """Every state of a value."""
-NOT_TOLD: tuple[ValueState, ...] = ("best", "equal", "open")
-"""The states of values that are not told from the best."""
+COMES_UP: tuple[ValueState, ...] = ("best", "equal", "open")
+"""The states of values that may come up to the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +152,13 @@ class TriedValue:
 
     @property
     def is_told(self) -> bool:
-        """Whether it is told from the best."""
+        """Whether it is told from the best, by however little."""
+        lies_below = self.against_best is not None and self.against_best.high < 0
+        return self.state in {"worse", "broken"} or lies_below
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it does not come up to the best."""
         return self.state in {"worse", "broken"}
 
 
@@ -207,21 +213,27 @@ class SettingsStep:
         chosen, best, start = self.chosen, self.best, self.start
         if chosen is None or best is None or len(self.tried) < 2:
             return f"{self.axis}: nothing was tried" + (f" ({self.reason})" if self.reason else "")
-        count = sum(value.state in NOT_TOLD for value in self.tried)
+        count = sum(value.state in COMES_UP for value in self.tried)
         if self.cannot_be_told:
             text = f"{self.axis}: the values cannot be told from each other with {self.most_drawn} pictures each"
             stays = chosen.is_start
-            return f"{text}; {chosen.label} " + ("stays" if stays else "is the cheapest of them") + self._saving(start)
+            return f"{text}; {chosen.label} " + ("stays" if stays else "is cheaper") + self._saving(start)
         if chosen is best:
             others = "no other" if count == 1 else "no cheaper one"
             return f"{self.axis}: {chosen.label} is the best, and {others} comes up to it" + self._saving(start)
-        text = f"{self.axis}: {chosen.label} is the cheapest of {count} that are not told from the best ({best.label})"
-        return text + self._saving(start)
+        text = f"{self.axis}: {chosen.label} is the cheapest of {count} that come up to the best ({best.label})"
+        return text + self._doubt(chosen) + self._saving(start)
 
     @property
     def most_drawn(self) -> int:
         """Pictures of the value that has most."""
         return max((value.pictures for value in self.values), default=0)
+
+    @staticmethod
+    def _doubt(chosen: TriedValue) -> str:
+        """How sure that is, where more pictures would be needed."""
+        short = chosen.shortfall
+        return f", though it may be worse by up to {short:.2f}" if chosen.state == "open" and short else ""
 
     def _saving(self, start: TriedValue | None) -> str:
         chosen = self.chosen

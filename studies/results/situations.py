@@ -144,7 +144,7 @@ class WordFidelity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedDiversity:
-    """How much pictures of one prompt differ over seeds: mean distance of the embeddings of two of them."""
+    """How much the pictures of a situation differ over seeds: mean distance of the embeddings of two of them."""
 
     spread: float
     """One less the cosine, the recipe's mean over pairs of seeds; 0 where all are the same picture."""
@@ -174,7 +174,7 @@ class SituationResult:
     fidelity: WordFidelity | None = None
     """None where the word has no others in its place, or no encoder reads texts."""
     diversity: SeedDiversity | None = None
-    """None where no prompt has several seeds, or no encoder embeds pictures."""
+    """None where fewer than three pictures are whole in all recipes, or no encoder embeds pictures."""
     broken: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many pictures are broken, by the labels of recipes that have such."""
 
@@ -225,7 +225,7 @@ class SituationsResult:
     parents: tuple[str, ...]
     """Labels of the rivals that are parents; by these a situation is called better or worse."""
     suite: str
-    """Name of the suite."""
+    """Name of the folder of lists, or of the only list; "" for the suite that ships."""
     situations: tuple[SituationResult, ...]
     """In the order of the suite."""
     weak_spots: tuple[WeakSpot, ...] = ()

@@ -15,6 +15,7 @@ from engine.recipes.recipe import Recipe
 from studies.errors import StudyError
 from studies.inputs.hashes import remember_hash
 from studies.inputs.models import model_hashes, vae_hashes
+from studies.review.chains import chain_file, chain_text, first_parents, recipe_chain
 from studies.sample.former import changed_note
 from studies.store.pins import Pin
 from studies.studyfile.spec import Merge, Rendering, Storage
@@ -33,6 +34,8 @@ class ExportedFiles:
     checkpoint: WrittenCheckpoint
     supermerger: Path | None
     """The recipe as lines to type into SuperMerger; None where the recipe was left out."""
+    chain: Path | None = None
+    """The recipe file of the whole chain, where a model of the recipe was merged too."""
 
 
 def export_pin(
@@ -76,7 +79,6 @@ def export_pin(
     if out is None:
         out = export_file(storage, pin)
         out.parent.mkdir(parents=True, exist_ok=True)
-    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": storage.name, "source": pin.source}
     done = export_recipe(
         Recipe.parse(pin.recipe),
         merge.models,
@@ -85,7 +87,7 @@ def export_pin(
         output=replace(output, dtype=dtype or merge.export_dtype),
         with_recipe=with_recipe,
         overwrite=overwrite,
-        approval=approval,
+        approval=approval_of(storage, pin),
         progress=progress,
     )
     remember_hash(done.checkpoint.path, done.checkpoint.sha256, storage.hashes)
@@ -95,6 +97,11 @@ def export_pin(
 def export_file(storage: Storage, pin: Pin, suffix: str = ".safetensors") -> Path:
     """Where a pin is exported to unless something else is asked for: named after study, pin and recipe."""
     return exports_folder(storage) / f"{storage.name}-{pin.number}-{pin.recipe_key[:8]}{suffix}"
+
+
+def approval_of(storage: Storage, pin: Pin) -> dict[str, str]:
+    """Who approved a recipe, when and why, as the headers of exports have it."""
+    return {"by": pin.by, "at": pin.at, "note": pin.note, "study": storage.name, "source": pin.source}
 
 
 def exports_folder(storage: Storage) -> Path:
@@ -143,6 +150,8 @@ def export_recipe(
 ) -> ExportedFiles:
     """Write a recipe's checkpoint with recipe and parents in its header, and its SuperMerger text beside it.
 
+    Where a model was merged too, a recipe file with the whole chain is written beside it.
+
     Args:
         recipe: what to merge.
         models: path by letter.
@@ -162,11 +171,12 @@ def export_recipe(
     from engine.exports.target import ExportOptions
     from engine.supermerger.instructions import instructions
 
-    text = out.with_suffix(".supermerger.txt")
-    if file_kind(text) and not overwrite:
-        raise CheckpointError("already exists", place=(text,), remedy="choose another name, or add --overwrite")
-    if file_kind(text) == "folder":
-        raise CheckpointError("is a folder", place=(text,), remedy="choose another name for the checkpoint")
+    text, whole = out.with_suffix(".supermerger.txt"), chain_file(out)
+    for path in (text, whole):
+        if file_kind(path) and not overwrite:
+            raise CheckpointError("already exists", place=(path,), remedy="choose another name, or add --overwrite")
+        if file_kind(path) == "folder":
+            raise CheckpointError("is a folder", place=(path,), remedy="choose another name for the checkpoint")
     used = {name: models[name] for name in recipe.models}
     named = "".join(f"model {name}: {path.name}  sha256 {hashes[name]}\n" for name, path in used.items())
     baked = f"  bake in VAE: {output.vae.name}\n" if output.vae else ""
@@ -177,11 +187,17 @@ def export_recipe(
         out,
         ExportOptions(output=output, overwrite=overwrite, with_recipe=with_recipe, progress=progress),
     )
-    if with_recipe:
-        write_text(text, words)
-    else:
-        text.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
-    return ExportedFiles(checkpoint=checkpoint, supermerger=text if with_recipe else None)
+    if not with_recipe:
+        for path in (text, whole):
+            path.unlink(missing_ok=True)  # it would speak of the recipe of the file that was there before
+        return ExportedFiles(checkpoint=checkpoint, supermerger=None)
+    write_text(text, words)
+    chain = recipe_chain(recipe, used, hashes)
+    if not chain.stages:
+        whole.unlink(missing_ok=True)
+        return ExportedFiles(checkpoint=checkpoint, supermerger=text)
+    write_text(whole, chain_text(chain, out.stem, first_parents(chain, used, hashes), out.parent))
+    return ExportedFiles(checkpoint=checkpoint, supermerger=text, chain=whole)
 
 
 def vae_note(rendering: Rendering, output: Output, done: ExportedFiles) -> str:
@@ -206,5 +222,6 @@ def print_export(done: ExportedFiles, console: Console) -> None:
         f"{checkpoint.path}  ({checkpoint.bytes / 1e6:.1f} MB)",
         f"  sha256 {checkpoint.sha256}  AutoV2 {checkpoint.autov2}  AutoV3 {checkpoint.autov3[:12]}",
         *([str(done.supermerger)] if done.supermerger else []),
+        *([f"{done.chain}  (all stages in one recipe)"] if done.chain else []),
     ):
         console.print(line, highlight=False, markup=False)

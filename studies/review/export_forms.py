@@ -13,7 +13,8 @@ from engine.exports.registry import TARGETS, export, nearest, refusals_of
 from engine.files import file_kind
 from engine.recipes.recipe import Recipe
 from studies.inputs.models import model_hashes
-from studies.review.export import export_file, export_pin, refuse_others, vae_note
+from studies.review.chains import chain_of_pin, content_of_chain, first_parents, refuse_missing, refuse_no_chain
+from studies.review.export import approval_of, export_file, export_pin, refuse_others, vae_note
 from studies.review.export_targets import CARD, CHECKPOINT, EXPORT_FORMS
 from studies.store.journal.journal import refuse_other_study
 from studies.store.pins import Pin
@@ -38,14 +39,46 @@ def content_of_pin(spec: StudySpec, pin: Pin, models: Mapping[str, str]) -> Expo
     from engine.exports.content import ExportContent
 
     recipe = Recipe.parse(pin.recipe)
-    approval = {"by": pin.by, "at": pin.at, "note": pin.note, "study": spec.storage.name, "source": pin.source}
     return ExportContent(
         recipe=recipe,
         title=export_file(spec.storage, pin, "").name,
         models={name: spec.merge.models[name] for name in recipe.models},
         hashes={name: models[name] for name in recipe.models},
-        facts={"approval": approval},
+        facts={"approval": approval_of(spec.storage, pin)},
     )
+
+
+def export_chain(
+    spec: StudySpec, pin: Pin, to: str, out: Path | None, *, options: ExportOptions, models: Mapping[str, str]
+) -> WrittenExport:
+    """Write the whole chain that a pin ends, of its first parents, in a form.
+
+    Args:
+        spec: the study.
+        pin: what was approved.
+        to: the form, one of ``EXPORT_FORMS`` but for a card.
+        out: the file or folder; default: as without the chain, with ``-chain`` in its name.
+        options: where they name no VAE, one that the search chose among several is baked in.
+        models: SHA-256 of every model file, by letter, read just now.
+
+    Raises:
+        StudyError: a file is not the one that the recipe was approved with, no model was merged before, or a first
+            parent that is needed is not found.
+        RecipeError: the form cannot hold the recipe.
+        CheckpointError: a file cannot be written.
+    """
+    refuse_others(spec.storage, spec.merge, spec.rendering, pin, models)
+    chain = chain_of_pin(spec.merge, pin)
+    refuse_no_chain(chain)
+    files = first_parents(chain, spec.merge.models, models)
+    if TARGETS[to].needs_models:
+        refuse_missing(chain, files, form_file(spec.storage, pin, CHECKPOINT))
+    if options.output.vae is None and pin.vae:
+        options = replace(options, output=replace(options.output, vae=spec.rendering.vaes.get(pin.vae)))
+    out = out or export_file(spec.storage, pin, f"-chain{EXPORT_FORMS[to].suffix}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    title = export_file(spec.storage, pin, "-chain").name
+    return export(to, content_of_chain(chain, title, files, approval_of(spec.storage, pin)), out, options)
 
 
 def form_file(storage: Storage, pin: Pin, to: str) -> Path:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from engine.errors import Problems, counted
+from engine.errors import CheckpointError, Problems, counted
 from engine.files import file_kind, replaced
 from engine.supermerger.fields import fields_of
 from engine.supermerger.runs import joined_runs
@@ -21,15 +21,16 @@ from studies.limits.size import size_of
 from studies.limits.thinning import thinned_words
 from studies.night.calibration import OFF
 from studies.night.noise import suggester_of
+from studies.review.chains import chain_lines, chain_of_pin
 from studies.review.measured import measured_lines
 from studies.review.pareto import aspects_by_number, non_dominated, pareto_table
 from studies.review.rejections import read_rejections
 from studies.review.spent import came_to_pictures, pictures_spent
 from studies.store.outcome import MIDDLE, REPORTED, Comparison, Outcome, read_outcome
-from studies.store.pins import read_pins
+from studies.store.pins import Pin, read_pins
 from studies.store.records import Stop
 from studies.store.storage import WORKER, StudyStore, complete
-from studies.studyfile.spec import SearchSettings, Storage, StudyShots
+from studies.studyfile.spec import Merge, SearchSettings, Storage, StudyShots
 
 CALIBRATION = "calibration"
 """Key of the study's note of what calibration found."""
@@ -49,11 +50,13 @@ def overview(
     top: int = 10,
     pareto: bool = False,
     details: bool = False,
+    merge: Merge | None = None,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
+    """Tables and lines for a rich console.
 
-    Then what situations, settings and probe found. With ``details`` also what calibration found, and the distances of
-    whole sets of pictures.
+    Stages, best trials or the Pareto view, failures, outcome, pins, and what situations, settings and probe found. With
+    ``details`` also what calibration found, and the distances of whole sets of pictures; with ``merge`` also the chain
+    that a pin ends.
 
     Raises:
         StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.
@@ -86,11 +89,21 @@ def overview(
         for pin in read_pins(storage.folder, storage.name):
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
             yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
+            if merge is not None:
+                yield from _chain(merge, pin)
     with problems.collecting():
         for one in read_rejections(storage.folder):
             yield f"rejected: {one.label}, recipe {one.key[:8]}, by {one.by} at {one.at}: {one.words}"
     yield from measured_lines(storage.folder, problems)
     problems.raise_as(StudyError)
+
+
+def _chain(merge: Merge, pin: Pin) -> Iterator[str]:
+    """The stages before a pin, where its models were merged too and are there."""
+    try:
+        yield from (f"  {line}" for line in chain_lines(chain_of_pin(merge, pin)))
+    except CheckpointError as error:
+        yield f"  whether it ends a chain is not known: {error}"
 
 
 def _outcome_lines(storage: Storage, trials: int, *, details: bool) -> Iterator[Any]:

@@ -78,7 +78,7 @@ def _checkpoint(
     whole = GivenParents(files=files, folders=folders)
     paths = parents_of(found.recipe.models, hashes, names, export.parent, whole)
     done = verify_checkpoint(export, found, paths, vae_folders=(export.parent, *folders), progress=progress)
-    return _with_notes(done, _other_recipe(embedded, given))
+    return _with_notes(done, _other_recipe(embedded, given, export))
 
 
 def _embedded(export: Path, *, needed: bool) -> RecipeInput | None:
@@ -90,9 +90,12 @@ def _embedded(export: Path, *, needed: bool) -> RecipeInput | None:
     return None
 
 
-def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None) -> tuple[str, ...]:
+def _other_recipe(embedded: RecipeInput | None, given: RecipeInput | None, export: Path) -> tuple[str, ...]:
     if given is None or embedded is None or embedded.recipe == given.recipe:
         return ()
+    with suppress(ProblemError):
+        if read_input(str(export), InputOptions(kind="metadata", chain=True)).recipe == given.recipe:
+            return ("the recipe is the whole chain of the file, whose own recipe is its last stage",)
     return (
         "the file carries another recipe than the one that it was compared with; recipe diff shows how they differ",
     )

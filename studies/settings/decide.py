@@ -3,17 +3,19 @@
 All values are rendered for the same prompts and seeds and compared picture by picture (``Panel.compare``). A value is
 told from the best where the whole interval of the difference lies above 0; the chance that this happens to a value that
 is as good as the best is shared by all other values and by all looks at the pictures (Gupta 1965, On some multiple
-decision (selection and ranking) rules, with Bonferroni's shares). A value is as good as any where no other value is
-shown to be able to beat it by more than the margin: the upper ends of all intervals lie below it (Hsu 1981,
-Simultaneous confidence intervals for all distances from the "best").
+decision (selection and ranking) rules, with Bonferroni's shares). With enough pictures the smallest difference is told.
+So a value is worse only where the difference is also estimated to be more than a margin; and it is as good as any where
+the upper ends of the intervals of all other values' leads lie below the margin (Hsu 1981, Simultaneous confidence
+intervals for all distances from the "best").
 
-The answer is the cheapest value that is not told from the best. What only lacks pictures to be told is not taken for
-good: where the estimate itself lies more than the margin below the best, the value is passed over.
+The answer is the cheapest value that comes up to the best, but for a tenth of the work. What only lacks pictures to be
+told is not taken for good: where the estimate itself lies more than the margin below the best, it is passed over; what
+there was before stays until it is told from the best.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,8 @@ RISK = 0.05
 """Chance that a value which is as good as the best is told from it, over all values and looks of a step."""
 MARGIN_SHARE = 0.25
 """The margin, as a share of the sum of the scorers' weights: in standard deviations between calibration recipes."""
+ALIKE_COST = 1.1
+"""Work that differs by less than this factor counts as the same: a tenth is no reason for another setting."""
 FEWEST_COMMON = 3
 """Pictures that two values must both have whole; with fewer they are not compared."""
 
@@ -148,7 +152,7 @@ class Comparison:
         if self.shortfall(value) <= self.margin:
             return "equal"
         lead = self._difference(best, value)
-        return "worse" if lead is not None and lead.low > 0 else "open"
+        return "worse" if lead is not None and lead.low > 0 and lead.mean > self.margin else "open"
 
     def shortfall(self, value: ValuePictures) -> float:
         """Return by how much any other value may be better at most, at least 0."""
@@ -156,26 +160,30 @@ class Comparison:
         return max((lead.high for lead in leads if lead is not None), default=0.0) if leads else 0.0
 
     def answer(self) -> ValuePictures | None:
-        """Return the cheapest value that is not told from the best; of equally cheap ones what there was before.
+        """Return the cheapest value that comes up to the best; None where all are broken.
 
-        None where all are broken.
+        Of those that cost as much, but for a tenth, it is what there was before, unless the one of the highest score is
+        told from it.
         """
         best = self.best
         if best is None:
             return None
-        return next(value for value in self._by_cost() if self._is_good(value, best))
+        good = [value for value in self.running if self._is_good(value, best)]
+        cheap = min(value.cost for value in good) * ALIKE_COST
+        first = max(
+            (value for value in good if value.cost <= cheap), key=lambda one: (self._mean(one, best), -one.cost)
+        )
+        start = next((value for value in good if value.is_start and value.cost <= cheap), first)
+        lead = self._difference(first, start) if first is not start else None
+        return start if lead is None or lead.low <= 0 else first
 
     def is_clear(self) -> bool:
         """Whether more pictures cannot be needed: the answer is as good as any, and all that is cheaper is told."""
-        best = self.best
-        if best is None:
+        best, answer = self.best, self.answer()
+        if best is None or answer is None:
             return True
-        for value in self._by_cost():
-            if self.shortfall(value) <= self.margin:
-                return True
-            if self._state(value, best) != "worse":
-                return False
-        return True
+        cheaper = [value for value in self.running if value.cost * ALIKE_COST < answer.cost]
+        return self.shortfall(answer) <= self.margin and all(self._state(one, best) == "worse" for one in cheaper)
 
     def given_up(self) -> list[ValuePictures]:
         """Return the values that need no more pictures: told from the best, or broken."""
@@ -183,13 +191,10 @@ class Comparison:
         going_on = [] if best is None else [value for value in self.running if self._state(value, best) != "worse"]
         return [value for value in self.values if value not in going_on]
 
-    def _by_cost(self) -> list[ValuePictures]:
-        first = self.running[0]
-        return sorted(self.running, key=lambda one: (one.cost, not one.is_start, -self._mean(one, first)))
-
     def _is_good(self, value: ValuePictures, best: ValuePictures) -> bool:
         state = self._state(value, best)
-        return state in {"best", "equal"} or (state == "open" and -self._mean(value, best) <= self.margin)
+        is_near = value.is_start or -self._mean(value, best) <= self.margin
+        return state in {"best", "equal"} or (state == "open" and is_near)
 
     def _mean(self, value: ValuePictures, other: ValuePictures) -> float:
         if value is other:
@@ -210,8 +215,3 @@ class Comparison:
             return None
         found = self.panel.compare(value.features, other.features, confidence=self.confidence)
         return SettingsDifference(mean=found.mean, low=found.low, high=found.high, pictures=found.pictures)
-
-
-def by_label(values: Sequence[ValuePictures]) -> Mapping[str, ValuePictures]:
-    """Return the values by their labels."""
-    return {value.label: value for value in values}

@@ -31,7 +31,7 @@ FRAME = 6
 TALLEST_CELL = 320
 """Pixels; larger pictures are made smaller, and narrower."""
 
-LABEL_LINES, LINE_STEP = 3, 32
+LABEL_LINES, LINE_STEP = 6, 32
 """The most lines of a value's name, and how far they are apart in pixels."""
 
 KeptPicture = Callable[[PictureSettings, int], RgbPicture | None]
@@ -156,7 +156,7 @@ def _known(value: TriedValue) -> str:
 def _ink(value: TriedValue, plain: RGB = INK) -> RGB:
     if value.chosen:
         return ACCENT
-    return WARNING if value.is_told else plain
+    return WARNING if value.is_lost else plain
 
 
 def _draw_row(canvas: Canvas, values: Sequence[TriedValue], pictures: Sequence[RgbPicture | None], wide: int) -> None:
@@ -170,7 +170,7 @@ def _draw_row(canvas: Canvas, values: Sequence[TriedValue], pictures: Sequence[R
             continue
         image = _within(picture, wide, high)
         canvas.sheet.paste(image, (left, top))
-        width = FRAME if value.chosen else FRAME // 3 if value.is_told else 0
+        width = FRAME if value.chosen else FRAME // 3 if value.is_lost else 0
         if width:
             box = (left, top, left + image.width - 1, top + image.height - 1)
             canvas.pen.rectangle(box, outline=_ink(value), width=width)

@@ -222,6 +222,17 @@ class JointSearch:
         return notes + [f"Not tried: {name}: {reason}." for name, reason in self.space.left_aside.items()]
 
 
+def most_pictures(first: int, each: int, trials: int = TRIALS) -> int:
+    """Return how many pictures a joint search takes at most.
+
+    Args:
+        first: pictures by which a combination is tried.
+        each: pictures of a value at most, these among them.
+        trials: combinations at most.
+    """
+    return trials * first + (FINALISTS + 1) * (each - first)
+
+
 def front_of(trials: Sequence[JointTrial]) -> list[JointTrial]:
     """Return the trials that no other one beats in score and work, the highest score first; of like ones the first."""
     scored = [(trial.difference.mean, trial.cost, trial) for trial in trials if trial.difference]

@@ -66,7 +66,7 @@ class SettingsPictures:
 
         Args:
             settings: of the pictures.
-            count: how many; one of ``judged.ends``.
+            count: how many; the end of one of ``judged.chunks``.
 
         Raises:
             UnrenderedError: they cannot be rendered.

@@ -1,8 +1,8 @@
 """The recommended settings, one after another in the article's order, and a look back at the end.
 
 A later choice can undo an earlier one: with fewer steps another sampler may be better. So once all settings have their
-answer, every earlier one is looked at again with all of them in place: the choice against the values that were not
-told from it, and against its neighbours. It stays unless it is told from the best of them.
+answer, every earlier one is looked at again with all of them in place: the choice against the values that come up
+to it, and against its neighbours. It stays unless it no longer comes up to the best of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from studies.pictures.plot_kinds import AXIS_KINDS, AxisKind
-from studies.results.settings import NOT_TOLD, LookBack, PictureSettings, SettingsResult, SettingsStep, TriedValue
+from studies.results.settings import COMES_UP, LookBack, PictureSettings, SettingsResult, SettingsStep, TriedValue
 from studies.results.settings_file import write_settings
 from studies.settings.setup import SettingsSetup
 from studies.settings.steps import Report, StepSearch, settings_after
@@ -84,7 +84,7 @@ class SettingsSearch:
             if len(values) < 2:
                 continue
             again = self._compared(f"{step.axis} again", step.axis, values, asked=step.asked)
-            holds = again.start is None or not again.start.is_told
+            holds = again.start is None or not again.start.is_lost
             look = LookBack(step=_held(again) if holds else again, holds=holds)
             settings = settings if holds else settings_after(again, settings)
             self._looked.append(look)
@@ -118,7 +118,7 @@ def _rivals(kind: AxisKind, step: SettingsStep, settings: PictureSettings, value
     tried, chosen = step.tried, step.chosen
     place = next(at for at, value in enumerate(tried) if value is chosen)
     beside = {tried[at].label for at in (place - 1, place + 1) if 0 <= at < len(tried)}
-    others = [value for value in tried if value is not chosen and (value.state in NOT_TOLD or value.label in beside)]
+    others = [value for value in tried if value is not chosen and (value.state in COMES_UP or value.label in beside)]
     others.sort(key=_shortfall)
     found = [ValueToTry(label=label_of(kind, settings), settings=settings, is_start=True)]
     for value in others[: MOST_LOOKED_AT - 1]:

@@ -46,8 +46,9 @@ class JudgedShots:
 
     @property
     def chunks(self) -> tuple[tuple[int, int], ...]:
-        """First place and end of the shots that are rendered at a time."""
-        ends = self.ends
+        """First place and end of the shots that are rendered at a time: held-out ones apart, some may be kept."""
+        apart = {self.held_out} if 0 < self.held_out < len(self.shots) else set[int]()
+        ends = sorted({*self.ends} | apart)
         return tuple(zip((0, *ends[:-1]), ends, strict=True))
 
     @property

@@ -40,13 +40,14 @@ class StepSearch:
 
         Args:
             axis: name of the setting.
-            values: the one that there is first; those with a reason are not rendered.
+            values: the one that there is among them; those with a reason are not rendered.
             asked: whether a person gave them.
 
         Raises:
             StudyError: the pictures of the first value cannot be made, or pictures cannot be judged.
         """
-        rounds = _Rounds(search=self, values=[value for value in values if not value.reason])
+        first = sorted(values, key=lambda value: not value.is_start)  # so that others are left aside for being like it
+        rounds = _Rounds(search=self, values=[value for value in first if not value.reason])
         if len(rounds.values) < 2:
             reason = "there is no other value to try"
             tried = tuple(_skipped(value) for value in values if not value.is_start)

@@ -6,6 +6,7 @@ has no effect on the family of models, what needs a file that is not there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,7 +59,7 @@ SKIPS_LAYERS: FamilyName = "sd1"
 """The family on which clip skip has an effect (``engine.prompts.encoders``)."""
 FREE_STEPS = "DPM adaptive"
 """The sampler that chooses its steps itself."""
-AS_FIRST = "as the first pass"
+AS_FIRST = "the first pass's"
 """The value of a second pass that has none of its own."""
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "Sampler": ("sampler", "schedule", "eta"),
@@ -70,6 +71,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "Size": ("width", "height"),
 }
 """What each setting is in ``PictureSettings``."""
+NUMBERS = frozenset({"CFG Scale", "Denoising", "Steps", "Hires steps", "Clip skip", "Hires upscale"})
+"""The settings whose values are numbers, which are tried in their order."""
 OF_SECOND_PASS: Mapping[str, tuple[str, ...]] = {
     "Hires upscaler": ("upscaler",),
     "Hires sampler": ("sampler", "schedule"),
@@ -121,7 +124,9 @@ class TriedValues:
     refusal: Refusal = lambda settings: ""
 
     def of(self, kind: AxisKind, start: PictureSettings) -> list[ValueToTry]:
-        """Return the values of a setting, the one that there is first; those that are not tried say why.
+        """Return the values of a setting, the one that there is among them; those that are not tried say why.
+
+        Numbers come in order; of others the one that there is comes first.
 
         Args:
             kind: the setting.
@@ -135,7 +140,7 @@ class TriedValues:
             if any(one.settings == other.settings for other in found if one.settings):
                 continue  # said twice, or what there is already
             found.append(one if one.reason else replace(one, reason=self._sameness(one, found)))
-        return found
+        return sorted(found, key=lambda one: _number(kind, one))
 
     def whole_reason(self, kind: AxisKind, start: PictureSettings) -> str:
         """Return why no value of a setting can make a difference; "" where one may."""
@@ -272,6 +277,18 @@ def start_settings(shot: Shot, vae: str, asked: AskedValues) -> PictureSettings:
     if asked.hires is False:
         return replace(start, hires=None)
     return replace(start, hires=SECOND_PASS) if asked.hires and start.hires is None else start
+
+
+def _number(kind: AxisKind, value: ValueToTry) -> float:
+    """The place of a value among others: by its number, where it has one and can be tried."""
+    if kind.name not in NUMBERS or value.settings is None:
+        return math.inf if kind.name in NUMBERS else 0.0
+    hires = value.settings.hires
+    within = OF_SECOND_PASS.get(kind.name)
+    if within is None:
+        return float(getattr(value.settings, FIELDS[kind.name][0]))
+    found = float(getattr(hires, within[0])) if hires else 0.0
+    return math.inf if hires and kind.name == "Hires upscale" and any(hires.resize) else found
 
 
 def _around(value: float, factors: Sequence[float], limits: tuple[float, float], parts: int) -> list[float]:

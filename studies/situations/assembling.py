@@ -17,11 +17,10 @@ from studies.results.situations import (
     SituationsResult,
     WordFidelity,
 )
-from studies.situations.measured import AVERAGE, RecipeLabels, SituationNumbers
-from studies.situations.statistics import CONFIDENCE, MeanEstimate, mean_over
-from studies.situations.suite import suite_text
-from studies.situations.verdicts import CLEARLY_SMALLER, is_lost, is_too_alike, verdict_of
-from studies.situations.weak_spots import sorted_weak_spots, weak_spot_of
+from studies.situations.numbers.measured import AVERAGE, RecipeLabels, SituationNumbers
+from studies.situations.numbers.statistics import CONFIDENCE, MeanEstimate, mean_over
+from studies.situations.numbers.verdicts import CLEARLY_SMALLER, is_lost, is_too_alike, verdict_of
+from studies.situations.numbers.weak_spots import sorted_weak_spots, weak_spot_of
 
 if TYPE_CHECKING:
     from studies.measuring.subject import Subject
@@ -60,7 +59,7 @@ def assembled(
         subject=_examined(recipes[labels.subject]),
         rivals=tuple(_examined(recipes[label]) for label in labels.rivals),
         parents=labels.parents,
-        suite=suite_text(suite),
+        suite="" if suite.is_shipped else suite.source.name,
         situations=tuple(situations.values()),
         weak_spots=tuple(sorted_weak_spots({key: one for key, one in weak.items() if one}).values()),
         overall=_overall([*numbers.values()], labels),

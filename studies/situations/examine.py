@@ -13,15 +13,15 @@ from studies.measuring.subject import Subject, subject_of
 from studies.progress import meter
 from studies.results.situations import SituationsResult, write_situations
 from studies.situations.assembling import assembled
-from studies.situations.fidelity import prompt_scorer
-from studies.situations.measured import RecipeLabels, SituationMeter, SituationNumbers
-from studies.situations.pictures import KeptPictures, with_pictures
+from studies.situations.numbers.fidelity import prompt_scorer
+from studies.situations.numbers.measured import RecipeLabels, SituationMeter, SituationNumbers
+from studies.situations.numbers.statistics import CONFIDENCE, IntervalLevel, share_of_look
+from studies.situations.numbers.verdicts import is_open
 from studies.situations.rivals import best_flat, parents_of
 from studies.situations.rounds import PictureRequest, RoundPictures, draw_rounds, looks
 from studies.situations.shots import SituationShot, situation_seeds, suite_shots
-from studies.situations.statistics import CONFIDENCE, IntervalLevel, share_of_look
+from studies.situations.showing.pictures import KeptPictures, with_pictures
 from studies.situations.suite import Suite, read_suite
-from studies.situations.verdicts import is_open
 from studies.studyfile.spec import StudySpec
 
 if TYPE_CHECKING:

@@ -72,8 +72,8 @@ class SituationsOutcome:
         return [spot for spot in self.weak_spots if not self.lost or not spot.startswith(f"{self.lost}: ")]
 
 
-def write_subjects(folder: Path) -> tuple[Path, dict[str, tuple[Path, str]]]:
-    """Write the world, its study and all subjects.
+def write_subjects(folder: Path, only: Sequence[str] = ()) -> tuple[Path, dict[str, tuple[Path, str]]]:
+    """Write the world, its study and all subjects, or those of some names.
 
     Returns:
         The study file; by name, each subject's file and what it lost.
@@ -86,18 +86,22 @@ def write_subjects(folder: Path) -> tuple[Path, dict[str, tuple[Path, str]]]:
             assert before in text
             text = text.replace(before, after)
         study.write_text(text, encoding="utf-8")
-    return study, dict(_subjects(world, folder / "subjects"))
+    return study, dict(_subjects(world, folder / "subjects", only))
 
 
-def _subjects(world: SampleWorld, folder: Path) -> Iterator[tuple[str, tuple[Path, str]]]:
+def _subjects(world: SampleWorld, folder: Path, only: Sequence[str]) -> Iterator[tuple[str, tuple[Path, str]]]:
     models = {"A": world.a, "B": world.b}
+    folder.mkdir(exist_ok=True)
     for plant in PLANTS:
-        yield plant.name, (write_planted(models, plant, folder), f"{plant.aspect}: {plant.word}")
-    yield UNTOUCHED, (write_planted(models, None, folder), "")
+        if not only or plant.name in only:
+            yield plant.name, (write_planted(models, plant, folder), f"{plant.aspect}: {plant.word}")
+    if not only or UNTOUCHED in only:
+        yield UNTOUCHED, (write_planted(models, None, folder), "")
     for name, recipe in harmless_recipes().items():
-        path = folder / f"{name}.toml"
-        path.write_text(recipe_file_text(RecipeFile(recipe=recipe, models=models), folder), encoding="utf-8")
-        yield name, (path, "")
+        if not only or name in only:
+            path = folder / f"{name}.toml"
+            path.write_text(recipe_file_text(RecipeFile(recipe=recipe, models=models), folder), encoding="utf-8")
+            yield name, (path, "")
 
 
 def examined(study: Path, subject: str, file: Path, lost: str) -> SituationsOutcome:
@@ -127,9 +131,9 @@ def known_outcomes(folder: Path) -> dict[str, SituationsOutcome]:
 
 def measure(folder: Path, only: Sequence[str] = (), *, again: bool = False) -> dict[str, SituationsOutcome]:
     """Examine all subjects, or some, that are not known yet; a line for each as it comes."""
-    study, subjects = write_subjects(folder)
+    study, subjects = write_subjects(folder, only)
     for name, (file, lost) in subjects.items():
-        if (only and name not in only) or (name in known_outcomes(folder) and not again):
+        if name in known_outcomes(folder) and not again:
             continue
         outcome = examined(study, name, file, lost)
         with (folder / OUTCOMES).open("a", encoding="utf-8") as lines:

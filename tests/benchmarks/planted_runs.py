@@ -41,6 +41,10 @@ def plan_of(method: str, trials: int) -> SearchPlan:
     )  # fmt: skip
 
 
+def _as_it_is(plan: SearchPlan) -> SearchPlan:
+    return plan
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One search on one planted recipe, whose trials are kept in a file, one line each."""
@@ -54,6 +58,8 @@ class Run:
     seed: int
     version: str = ""
     """Which state of our search proposed."""
+    begun: Callable[[SearchPlan], SearchPlan] = _as_it_is
+    """Puts what the search begins with into its plan; such a run has a version of its own."""
 
     def trials(self, count: int) -> list[TrialRecord]:
         """Return the first trials of the search, after making those that are not kept yet.
@@ -63,7 +69,8 @@ class Run:
         path = self._path(count)
         path.parent.mkdir(parents=True, exist_ok=True)
         told = [as_trial(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
-        suggester = Suggester(space=SPACE, plan=plan_of(self.method, max(count, len(told))), seed=self.seed)
+        plan = self.begun(plan_of(self.method, max(count, len(told))))
+        suggester = Suggester(space=SPACE, plan=plan, seed=self.seed)
         with path.open("a", encoding="utf-8") as lines:
             while len(told) < count and (proposal := suggester.next(told)) is not None:
                 told.append(self.tell(proposal.point, len(told), proposal.stage, proposal.slots))

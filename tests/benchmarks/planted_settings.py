@@ -41,6 +41,38 @@ REFERENCES = 48
 WANTED: Recipe = by_blocks(MAIN.plant())
 """The recipe whose look the sample world's references show."""
 
+STUDY = """
+[study]
+name = "planted"
+seed = 1
+
+[models]
+A = "{a}"
+B = "{b}"
+
+[target]
+references = "{references}"
+
+[render]
+width = {side}
+height = {side}
+steps = {steps}
+sampler = "{sampler}"
+cfg = {cfg}
+
+{prompts}
+[proof]
+prompts = {proof}
+seeds = [7001]
+
+[search]
+calibration = {calibration}
+
+[scorers]
+encoder = {{ config = "{config}", weights = "{weights}" }}
+"""
+"""The study file."""
+
 _CAPTIONS = [CONTENTS[place].caption for place in np.random.default_rng(21).permutation(len(CONTENTS))]
 
 
@@ -125,6 +157,19 @@ class PlantedWorld:
             {one.label: self.kept.features(space.decode(one.point), shots, panel.observer) for one in calibration}
         )
         return panel
+
+    def write_study(self, folder: Path) -> Path:
+        """Write a study of the trials' settings and the planted references; returns the study file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = (f'[[prompts]]\ntext = "{text}"\nseeds = [{n}]\n' for n, text in enumerate(_CAPTIONS[:16], start=1))
+        files, trials, study = self.files, self.trials, folder / "study.toml"
+        text = STUDY.format(
+            a=files.a, b=files.b, config=files.clip_config, weights=files.clip_weights, side=SIDE, steps=trials.steps,
+            sampler=trials.sampler, cfg=trials.cfg, prompts="\n".join(tables), proof=_CAPTIONS[16:48],
+            references=self.references[0].parent, calibration=CALIBRATION,
+        )  # fmt: skip
+        study.write_text(text, encoding="utf-8")
+        return study
 
     def features(self, settings: DrawingSettings, pictures: int, seed: int) -> Features:
         """Return what the panel sees of the wanted recipe's pictures with some settings, on held-out prompts."""

@@ -33,11 +33,15 @@ def situations(
     stop.
     """
     from studies.situations.examine import examine
+    from studies.situations.hints import suite_hints
     from studies.situations.planned import planned_situations
-    from studies.situations.report import report_lines, weak_spots_table
+    from studies.situations.showing.report import report_lines, weak_spots_table
+    from studies.situations.suite import read_suite
 
     spec = _with_options(allowed(opened(study), trust=trust), suite, seeds)
     out = console()
+    for hint in suite_hints(read_suite(spec.situations.suite, spec.situations.frame), spec):
+        out.print(f"warning: {hint}", highlight=False, markup=False)
     click.echo(f"{planned_situations(spec)}; Ctrl+C stops, and the same command goes on")
     result = examine(spec, out, finalist=finalist, file=recipe)
     if result.weak_spots:

@@ -40,6 +40,7 @@ SOURCE_OPTIONS = (
         type=click.Choice(DIALECTS),
         help="Dialect of a text that does not name its own; default: by its date or keys, else the family's usual one.",
     ),
+    click.option("--chain", is_flag=True, help="Of a checkpoint whose models were merged too: all stages in one."),
 )
 """Where an input is, and what it is of."""
 SETTING_OPTIONS = (
@@ -85,6 +86,7 @@ def input_options(
     presets: Path | None,
     family: Any,
     read_as: str | None,
+    chain: bool = False,
     lower: str = "0",
     upper: str = "1",
     alpha_lower: str = "0",
@@ -113,6 +115,7 @@ def input_options(
         row=row,
         preset=preset,
         presets=presets,
+        chain=chain,
         settings=RunFields(models=_letters(**settings), random=random, **settings) if settings else RunFields(),
     )
 

@@ -197,6 +197,19 @@ def test_compare_counts_the_pictures_that_are_better(calibrated: Panel, look: Ca
     assert one.won == np.count_nonzero(sums[0] > sums[1])
 
 
+def test_differences_by_picture_are_those_that_compare_takes_the_mean_of(
+    calibrated: Panel, look: Callable[..., Features]
+) -> None:
+    middle, drawn = look(0.5), look(0.1)
+    each = calibrated.differences(middle, drawn.take(range(11, -1, -1)))
+    whole = calibrated.compare(middle, drawn)
+    assert list(each) == list(middle.slots)
+    assert np.mean([*each.values()]) == pytest.approx(whole.mean)
+    assert sum(value > 0 for value in each.values()) == whole.won
+    with pytest.raises(ScorerError, match="2 slots"):
+        calibrated.differences(middle.take([0, 1, 2]), middle.take([1, 2, 3]))
+
+
 def test_compare_needs_common_slots(calibrated: Panel, look: Callable[..., Features]) -> None:
     features = look(0.5)
     with pytest.raises(ScorerError, match="2 slots"):

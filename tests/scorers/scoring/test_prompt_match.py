@@ -48,3 +48,12 @@ def test_a_picture_of_its_prompt_is_best(encoder: Encoder) -> None:
     scorer = Fidelity(encoder, "clip")
     assert scorer(features_of(texts.numpy(), prompts=prompts)) == pytest.approx([1, 1], abs=1e-5)
     assert (scorer(features_of(torch.flip(texts, [0]).numpy(), prompts=prompts)) < 0.999).all()
+
+
+def test_cosines_with_prompts_of_its_own_for_each_picture(encoder: Encoder) -> None:
+    prompts = ("a red cat", "a tree", "a blue house")
+    texts = encoder.embed_texts(prompts)
+    scorer = Fidelity(encoder, "clip")
+    cosines = scorer.cosines(features_of(texts[:2].numpy()), [prompts[:2], prompts[1:]])
+    expected = [[1, float(texts[0] @ texts[1])], [1, float(texts[1] @ texts[2])]]
+    np.testing.assert_allclose(cosines, expected, atol=1e-5)

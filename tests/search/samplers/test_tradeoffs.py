@@ -47,9 +47,10 @@ def test_nothing_is_proposed_twice(trials: list[TradeoffTrial]) -> None:
 
 
 def test_a_proposal_follows_from_the_trials_alone(trials: list[TradeoffTrial]) -> None:
-    again = suggest_places(KNOBS, trials[:25], seed=5, number=25)
-    assert again == trials[25].places
-    assert suggest_places(KNOBS, trials[:25], seed=6, number=25) != again
+    for number in (1, 5, 12, 25):
+        again = suggest_places(KNOBS, trials[:number], seed=5, number=number)
+        assert again == trials[number].places
+    assert suggest_places(KNOBS, trials[:25], seed=6, number=25) != trials[25].places
 
 
 def test_most_of_the_front_is_found() -> None:

@@ -13,6 +13,7 @@ from studies.cards.card import RecipeCard
 from studies.cards.gather import card_of_pin, card_of_recipe, checked_licences
 from studies.drawing.sheets import read_picture
 from studies.errors import StudyError
+from studies.results.settings_file import write_settings
 from studies.review.approval import approve_recipe
 from studies.store.opening import store_for_reading
 from studies.store.outcome import read_outcome
@@ -20,6 +21,7 @@ from studies.store.renders import kept_folder, shots_key
 from studies.store.storage import complete
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
+from tests.studies.cards.made_settings import settings_result
 
 
 @pytest.fixture
@@ -102,3 +104,15 @@ def test_licences_are_of_models_and_all_mistakes_are_named() -> None:
         "states nothing",
         "B has a licence already",
     ]
+
+
+def test_the_card_of_a_pin_has_the_settings_that_were_found_for_its_recipe(spec: StudySpec) -> None:
+    folder, candidate = spec.storage.folder, read_outcome(spec.storage.folder).finalists[0].candidate
+    assert card(spec, finalist=1).recommended is None
+    result = settings_result()
+    write_settings(folder, replace(result, subject_key="f" * 12))
+    half = replace(result, subject_key=candidate.key[:12], finished=False)
+    write_settings(folder, half)
+    assert card(spec, finalist=1).recommended is None, "of another recipe, and not finished"
+    write_settings(folder, replace(half, finished=True))
+    assert card(spec, finalist=1).recommended == replace(half, finished=True)

@@ -56,7 +56,7 @@ def test_the_work_is_that_of_the_answer_by_that_of_the_start(result: SettingsRes
 
 
 def test_a_look_back_is_later_than_the_step(result: SettingsResult) -> None:
-    changed = replace(STEPS, values=tuple(replace(one, state="open") for one in STEPS.values))
+    changed = replace(STEPS, values=tuple(replace(one, state="open", against_best=None) for one in STEPS.values))
     looked = replace(result.look_back[0], step=changed, holds=False)
     rows = recommended.setting_rows(replace(result, look_back=(looked,)))
     assert next(row.known for row in rows if row.name == "Steps") == "cannot be told"
@@ -104,14 +104,22 @@ def test_what_is_not_finished_says_so(result: SettingsResult, tmp_path: Path) ->
     assert recommended.UNFINISHED in write_card(half, tmp_path / "x.card.md").files[0].read_text()
 
 
-def test_of_a_joint_search_start_answer_and_what_is_not_worse_are_told(result: SettingsResult) -> None:
+def test_of_a_joint_search_those_are_told_that_were_compared_again(result: SettingsResult) -> None:
     joint = (
         value("the study's own", START, "worse", apart=(-0.5, -0.9, -0.1), is_start=True),
         value("cheap", FINAL, "equal", apart=(-0.01, -0.08, 0.06), cost=30.0, chosen=True),
         value("dear", replace(FINAL, steps=40), "best", cost=120.0),
-        value("bad", replace(FINAL, steps=1), "worse", apart=(-3.0, -4.0, -2.0), cost=5.0),
+        value("bad", replace(FINAL, steps=1), "open", cost=5.0, reason="beaten"),
     )
     both = replace(result, mode="joint", steps=(), look_back=(), joint=joint)
     assert [one.label for one in recommended.joint_values(both)] == ["the study's own", "cheap", "dear"]
     assert recommended.work_share(both) == pytest.approx(0.5)
+    assert any(line.startswith("All settings: cheap is the cheapest of 2 that") for line in recommended.sentences(both))
     assert {row.known for row in recommended.setting_rows(both)} == {""}
+
+
+def test_differences_below_the_margin_are_told_apart_from_none(result: SettingsResult) -> None:
+    small = value("10", replace(FINAL, steps=10), "equal", apart=(-0.05, -0.08, -0.02), chosen=True)
+    steps = replace(STEPS, values=(STEPS.values[0], small))
+    rows = recommended.setting_rows(replace(result, steps=(steps,), look_back=()))
+    assert next(row.known for row in rows if row.name == "Steps") == recommended.TOO_SMALL

@@ -88,8 +88,8 @@ def made_up(
         study="made-up",
         family="sd1",
         models=(
-            ProbedModel(letter="A", name="closeups", sha256="0" * 64),
-            ProbedModel(letter="B", name="lamplight", sha256="1" * 64),
+            ProbedModel(letter="A", name="closeups.safetensors", sha256="0" * 64),
+            ProbedModel(letter="B", name="lamplight.safetensors", sha256="1" * 64),
         ),
         base=ProbeBase(label="FLAT_50", recipe=Recipe.flat(0.5).text),
         knobs=knobs,

@@ -32,7 +32,19 @@ def test_a_block_that_is_said_to_be_strong_is_held_against_the_others(ratio: flo
     told = answer_to(COMPOSITION, planted("IN07", "composition", ratio))
     assert told.answer == answer
     place = {AGREES: 1, DISAGREES: 26, OPEN: 1}[answer]
-    assert f"IN07 {place}. of 26" in told.reason
+    assert f"(IN07 {place}. of 26)" in told.reason
+
+
+def test_one_strong_block_is_not_enough_where_several_are_named() -> None:
+    claim = next(claim for claim in CLAIMS if claim.text.startswith("OUT03, OUT06 and OUT08"))
+
+    def strong(*blocks: str) -> FolkloreAnswer:
+        return answer_to(claim, lambda k, c: (5.0 if k in blocks else 0.1 if k in claim.text else 0.3, 0.02))
+
+    assert strong("OUT08").answer == OPEN
+    assert strong("OUT08").reason.endswith("few of those named are strong")
+    assert strong("OUT06", "OUT08").answer == AGREES
+    assert "(OUT06 1., OUT08 2., OUT03 26. of 26)" in strong("OUT06", "OUT08").reason
 
 
 def test_with_much_noise_the_same_numbers_decide_nothing() -> None:

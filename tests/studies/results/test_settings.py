@@ -178,8 +178,8 @@ def test_rows_stand_in_the_order_of_the_search() -> None:
 # -------------------------------------------------------------------------------------------------------------- words
 
 
-def test_the_cheapest_that_is_not_told_from_the_best(step: SettingsStep) -> None:
-    assert step.sentence == "Steps: 15 is the cheapest of 2 that are not told from the best (20), 25% less work"
+def test_the_cheapest_that_comes_up_to_the_best(step: SettingsStep) -> None:
+    assert step.sentence == "Steps: 15 is the cheapest of 2 that come up to the best (20), 25% less work"
     assert not step.cannot_be_told
 
 

@@ -16,7 +16,8 @@ from studies.measuring.subject import subject_of
 from studies.results.settings import SettingsDifference, SettingsResult
 from studies.results.settings_file import read_settings
 from studies.settings.axes import asked_values
-from studies.settings.joint import JointSearch, front_of
+from studies.settings.decide import ALIKE_COST
+from studies.settings.joint import JointSearch, front_of, most_pictures
 from studies.settings.joint_space import UNCHANGED
 from studies.settings.joint_trials import JOURNAL, JointTrial, told
 from studies.settings.setup import set_up
@@ -89,7 +90,8 @@ def check_result(result: SettingsResult, kept: SettingsResult) -> None:
     compared = [value for value in result.joint if value.against_best or value.state == "best"]
     assert chosen in compared
     assert start in compared
-    assert all(value.cost >= chosen.cost for value in compared if value.state in {"best", "equal"})
+    good = [value.cost for value in compared if value.state in {"best", "equal"}]
+    assert chosen.cost <= ALIKE_COST * min(good), "the cheapest, but for a tenth"
     others = [value for value in result.joint if value not in compared]
     assert all(value.reason for value in others)
     assert any("UniPC" in note and "at least 3" in note for note in result.notes), result.notes
@@ -119,3 +121,9 @@ def test_the_front_is_what_nothing_beats_in_both() -> None:
 def test_what_has_no_score_counts_as_worse_than_all_that_have() -> None:
     values = [one.value for one in told([trial(0.5, 1.0), trial(None, 1.0), trial(-1.0, 1.0)], margin=0.25)]
     assert values == [0.5, -1.25, -1.0]
+
+
+def test_the_pictures_of_a_joint_search_are_counted_beforehand(copied: Path) -> None:
+    """Of 12 judged pictures 8 try a combination, and 4 compare the best of them again."""
+    result, _ = searched(copied)
+    assert result.pictures <= most_pictures(8, MOST, trials=7) == 7 * 8 + 7 * 4

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from studies.situations.diversity import FEWEST, spread_of, spread_values
-from studies.situations.fidelity import WordMatch, word_matches
-from studies.situations.statistics import IntervalLevel, MeanEstimate, Sample, estimates
+from studies.situations.numbers.diversity import FEWEST, spread_of, spread_values
+from studies.situations.numbers.fidelity import WordMatch, word_matches
+from studies.situations.numbers.statistics import IntervalLevel, MeanEstimate, Sample, estimates
 
 if TYPE_CHECKING:
     from scorers.features import Features, Slot

@@ -13,7 +13,7 @@ is never taken for more than the degrees of freedom of all situations together. 
 kept as it was measured: where some situations scatter far more than the rest, moderating theirs would accuse them too
 often.
 
-Intervals are those of Student's t, on a scale on which the differences are not skewed (``unskewed``). The error of all
+Intervals are those of Student's t, wider on a side where skewed differences ask for it (``unskewed``). The error of all
 intervals together, ``1 - confidence``, is divided among them (Bonferroni 1936), and among the looks at growing numbers
 of pictures: an early look may use a tenth of it, the last one what is left (error spending, Lan and DeMets 1983,
 Biometrika 70, 659-663). Bonferroni's inequality holds whatever depends on what: situations share seeds, and rivals
@@ -42,8 +42,6 @@ FEWEST_OF_SKEW = 3
 """Pictures of a situation from which skewness is measured at least."""
 HALVINGS = 60
 """Steps of the bisection that inverts the trigamma function: as many as a number of 64 bits can tell apart."""
-SMALLEST_SKEW = 1e-6
-"""Skewness over the root of the number of pictures below which differences count as not skewed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,19 +177,18 @@ def _skewness(samples: Mapping[str, Sample], errors: Mapping[str, float]) -> flo
 def unskewed(t: float, skewness: float, count: int) -> float:
     """Return the quantile of a studentised mean of skewed numbers, from that of Student's t.
 
-    The cubic transformation of Hall 1992 ("On the removal of skewness by transformation", Journal of the Royal
-    Statistical Society B 54, 221-228), inverted. Few very good pictures among many slightly worse ones would else be
-    called worse far too often.
+    ``t - g (2 t^2 + 1) / (6 sqrt(n))``, the first term of the Edgeworth expansion (Johnson 1978, "Modified t tests and
+    confidence intervals for asymmetrical populations", Journal of the American Statistical Association 73, 536-544;
+    Hall 1992, "The bootstrap and Edgeworth expansion", section 2.6). Without it a few very good pictures among many
+    slightly worse ones would be called worse far too often. Hall's cubic transformation, which has all terms of that
+    order, held 5 % as well, but its intervals of four pictures were up to five times as wide.
 
     Args:
         t: the quantile where numbers are not skewed.
         skewness: of the numbers.
         count: how many they are.
     """
-    root = skewness / math.sqrt(count)
-    if abs(root) < SMALLEST_SKEW:
-        return t
-    return 3 / root * (math.cbrt(1 + root * (t - root / 6)) - 1)
+    return t - skewness * (2 * t * t + 1) / (6 * math.sqrt(count))
 
 
 def t_quantile(tail: float, freedom: float) -> float:

@@ -50,13 +50,13 @@ def draw_sheet(path: Path, columns: Sequence[str], rows: Sequence[PictureRow]) -
 
     Args:
         path: a PNG file, replaced as a whole.
-        columns: labels of the recipes.
+        columns: labels of the recipes; files without their endings.
         rows: each with a picture a column.
     """
     lettering = Lettering()
     side = (WIDTH - GAP * (len(columns) + 1)) // len(columns)
     texts = [_lines(row, lettering) for row in rows]
-    heads = [lines_of(label, lettering.font(TEXT, label), side, 2) for label in columns]
+    heads = [lines_of(_short(label), lettering.font(TEXT, label), side, 2) for label in columns]
     head = GAP + max(map(len, heads)) * round(LINE * TEXT)
     heights = [side * _ratio(row) for row in rows]
     tall = [_height(lines) + round(height) + 2 * GAP for lines, height in zip(texts, heights, strict=True)]
@@ -76,6 +76,10 @@ def draw_sheet(path: Path, columns: Sequence[str], rows: Sequence[PictureRow]) -
         top += whole
     with replaced(path) as temporary:
         sheet.save(temporary, format="PNG")
+
+
+def _short(label: str) -> str:
+    return label.removesuffix(".safetensors").removesuffix(".toml")
 
 
 def _ratio(row: PictureRow) -> float:

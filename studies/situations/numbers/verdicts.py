@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE
-from studies.situations.measured import SituationNumbers
-from studies.situations.statistics import IntervalLevel, MeanEstimate, t_quantile
+from studies.situations.numbers.measured import SituationNumbers
+from studies.situations.numbers.statistics import IntervalLevel, MeanEstimate, t_quantile
 
 OBEYED = 0.5
 """Share of the pictures that must show a word for a person to say that it is obeyed."""

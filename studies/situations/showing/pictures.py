@@ -11,9 +11,9 @@ from studies.drawing.sheets import RgbPicture
 from studies.measuring.opened import Measuring
 from studies.measuring.subject import Subject
 from studies.results.situations import ShownPicture, SituationsResult, WeakSpot, situations_folder
-from studies.situations.overview import draw_overview
 from studies.situations.rounds import looks
-from studies.situations.sheet import PictureRow, draw_sheet
+from studies.situations.showing.overview import draw_overview
+from studies.situations.showing.sheet import PictureRow, draw_sheet
 
 if TYPE_CHECKING:
     from studies.situations.shots import SituationShot

@@ -14,7 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from scorers.features import Features, Slot
-    from studies.situations.statistics import Sample
+    from studies.situations.numbers.statistics import Sample
 
 FEWEST = 3
 """Pictures of which a spread and its noise can be told."""

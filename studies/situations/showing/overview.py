@@ -118,5 +118,5 @@ def _draw_situation(
         )
         pen.line((low, y, high, y), fill=colour, width=3)
         pen.rectangle((mean - MARK, y - MARK, mean + MARK, y + MARK), fill=colour)
-        letter = lettering.font(18, found.rival)
-        pen.text((begin - 22, y - 13), cut(found.rival, letter, 22), fill=PALE, font=letter)
+        letter = lettering.font(22, found.rival)
+        pen.text((begin - 28, y - 16), cut(found.rival, letter, 26), fill=PALE, font=letter)

@@ -15,8 +15,8 @@ from studies.results.situations import (
     SituationResult,
     WeakSpot,
 )
-from studies.situations.measured import RecipeLabels, SituationNumbers
-from studies.situations.verdicts import is_broken, is_lost, is_too_alike
+from studies.situations.numbers.measured import RecipeLabels, SituationNumbers
+from studies.situations.numbers.verdicts import is_broken, is_lost, is_too_alike
 
 if TYPE_CHECKING:
     from scorers.features import Slot
