@@ -52,11 +52,10 @@ def overview(
     details: bool = False,
     merge: Merge | None = None,
 ) -> Iterator[Any]:
-    """Tables and lines for a rich console.
+    """Tables and lines for a rich console: stages, best trials or the Pareto view, failures, outcome, pins.
 
-    Stages, best trials or the Pareto view, failures, outcome, pins, and what situations, settings and probe found. With
-    ``details`` also what calibration found, and the distances of whole sets of pictures; with ``merge`` also the chain
-    that a pin ends.
+    Then what situations, settings and probe found. With ``details`` also what calibration found, and the distances of
+    whole sets of pictures; with ``merge`` also the chain that a pin ends.
 
     Raises:
         StudyError: after everything that can be shown: the outcome or pins are damaged, or another study's.
