@@ -70,9 +70,9 @@ def setting_rows(result: SettingsResult) -> list[SettingRow]:
 
 
 def latest_steps(result: SettingsResult) -> dict[str, SettingsStep]:
-    """Return the last step of every setting, by its name in small letters; looking back is later than the steps."""
+    """Return the last step that decided of every setting, by its name in small letters: the look back where it did."""
     found: dict[str, SettingsStep] = {}
-    for step in (*result.steps, *(one.step for one in result.look_back if len(one.step.tried) > 1)):
+    for step in (*result.steps, *(one.step for one in result.look_back if not one.holds)):
         name = step.axis.casefold()
         found[_AXES.get(name, name)] = step
     return found

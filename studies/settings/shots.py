@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from engine.errors import counted
 from engine.shots.shot import Shot
 from search.racing import race_order
+from studies.errors import StudyError
 from studies.studyfile.spec import TURNS, StudyShots
 
 CHUNK = 8
@@ -65,11 +66,18 @@ def judged_shots(shots: StudyShots, most: int = MOST_PICTURES) -> JudgedShots:
     Args:
         shots: of the study.
         most: how many at most; fewer where the study has not so many.
+
+    Raises:
+        StudyError: these are fewer than can be compared.
     """
     proof = _in_turns(shots.proof)[:most]
     last = (TURNS - 1) * len(shots.trials)
     more = _in_turns(shots.drawn(range(last, last + len(shots.trials))))
-    return JudgedShots(shots=(*proof, *more[: most - len(proof)]), held_out=len(proof))
+    found = JudgedShots(shots=(*proof, *more[: most - len(proof)]), held_out=len(proof))
+    if len(found.shots) < FEWEST_PICTURES:
+        what = f"{counted(len(found.shots), 'picture')} of a value cannot be compared"
+        raise StudyError(what, remedy=f"at least {FEWEST_PICTURES} are needed: add prompts or seeds")
+    return found
 
 
 def _in_turns(shots: Sequence[Shot]) -> tuple[Shot, ...]:

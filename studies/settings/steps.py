@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from studies.results.settings import PictureSettings, SettingsStep, TriedValue
 from studies.settings.cost import PictureCost
-from studies.settings.decide import Comparison, ValuePictures, confidence_of
+from studies.settings.decide import ALIKE_COST, Comparison, ValuePictures, confidence_of
 from studies.settings.pictures import SettingsPictures, UnrenderedError
 from studies.settings.values import ValueToTry
 
@@ -133,11 +133,11 @@ class _Rounds:
                 raise
             self._leave(value, "; ".join(problem.what for problem in error.problems))
             return
-        twin = next((one for one in self._of_size(count) if one.features.resembles(features)), None)
-        if twin is not None and twin.label != value.label:
+        cost = self.search.cost.of(value.settings)
+        others = [one for one in self._of_size(count) if one.label != value.label and one.cost <= cost * ALIKE_COST]
+        if twin := next((one for one in others if one.features.resembles(features)), None):
             self._leave(value, f"makes the same pictures as {twin.label}")
             return
-        cost = self.search.cost.of(value.settings)
         self.drawn[value.label] = ValuePictures(
             label=value.label, features=features, cost=cost, is_start=value.is_start
         )

@@ -12,6 +12,7 @@ from PIL import Image
 from engine.shots.infotext import read_fields, shot_settings
 from engine.shots.shot import Shot
 from studies.cards import recommended, words
+from studies.cards.canvas import WIDTH
 from studies.cards.card import RecipeCard
 from studies.cards.write import write_card
 from studies.results.settings import SettingsResult
@@ -123,3 +124,14 @@ def test_differences_below_the_margin_are_told_apart_from_none(result: SettingsR
     steps = replace(STEPS, values=(STEPS.values[0], small))
     rows = recommended.setting_rows(replace(result, steps=(steps,), look_back=()))
     assert next(row.known for row in rows if row.name == "Steps") == recommended.TOO_SMALL
+
+
+def test_long_names_stay_within_the_margins_of_the_picture(card: RecipeCard, tmp_path: Path) -> None:
+    final = replace(FINAL, vae="a_very_long_name_of_a_vae_that_nobody_types_水彩風の夕暮れ.safetensors")
+    long = replace(card, recommended=replace(settings_result(), final=final, finished=False))
+    with Image.open(write_card(long, tmp_path / "x.card.md").files[2]) as picture:
+        edges = [picture.getpixel((x, y)) for x in (2, WIDTH - 3) for y in range(0, picture.height, 5)]
+        plain = write_card(full_card(), tmp_path / "y.card.md").files[2]
+        with Image.open(plain) as other:
+            assert picture.height > other.height + 500
+    assert set(edges) == {(255, 255, 255)}

@@ -105,6 +105,17 @@ def test_a_difference_below_the_margin_is_told_and_does_not_matter(judge: Judge)
     assert answer(found) == "b"
 
 
+def test_a_loss_that_is_told_but_small_is_no_loss_that_matters(judge: Judge) -> None:
+    found = compared(judge, {"a": (1.0, 20), "b": (0.8, 10)}, noise=0.15)
+    standing = found.standings()["b"]
+    assert standing.against_best is not None
+    assert standing.against_best.high < 0
+    assert standing.shortfall is not None
+    assert standing.shortfall > MARGIN
+    assert standing.state == "open"
+    assert answer(found) == "b"
+
+
 def test_of_equally_cheap_values_the_start_stays_unless_it_is_told_from_the_best(judge: Judge) -> None:
     alike = compared(judge, {"a": (1.0, 20), "b": (1.02, 19)}, noise=0.3)
     assert answer(alike) == "a"

@@ -55,9 +55,9 @@ def test_every_tried_value_is_shown_with_the_same_shots() -> None:
 
 
 def test_what_was_not_tried_has_no_pictures() -> None:
-    kept = Kept()
-    grid(SAMPLERS, kept).drawn()
-    assert {settings for settings, _ in kept.asked} == {one.settings for one in SAMPLERS.values if one.settings}
+    kept, refused = Kept(), value("7", replace(START, cfg=7.0), "skipped", reason="too large for the device")
+    grid(replace(SAMPLERS, values=(*SAMPLERS.values, refused)), kept).drawn()
+    assert {settings for settings, _ in kept.asked} == {one.settings for one in SAMPLERS.tried}
 
 
 def test_the_chosen_value_has_a_thick_green_frame_and_worse_ones_a_thin_red_one() -> None:

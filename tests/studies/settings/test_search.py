@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
-from studies.candidate import MERGED_VAE
+from scorers.extraction.statistics import STATISTICS
 from studies.measuring.opened import Measuring, measuring
 from studies.measuring.subject import subject_of
 from studies.pictures.plot_kinds import AXIS_KINDS
-from studies.results.settings import SettingsResult, SettingsStep
+from studies.results.settings import LookBack, SettingsResult, SettingsStep
 from studies.results.settings_file import read_settings
 from studies.settings.axes import asked_values
 from studies.settings.search import SettingsSearch
@@ -26,6 +27,8 @@ from studies.settings.shots import judged_shots
 from studies.settings.steps import Report
 from studies.studyfile.read import read_study_file
 
+VAE = "first_stage_model."
+"""How the keys of a VAE begin in a checkpoint."""
 QUIET = Console(quiet=True)
 TRIES = ("Sampler=Euler a, UniPC, DPM++ 2M Karras", "CFG Scale=1, 2", "Steps=2,3", "Clip skip=1,2", "VAE=merged")
 
@@ -115,33 +118,44 @@ def test_a_search_that_was_killed_comes_to_the_same_and_renders_nothing_twice(co
 def test_choices_are_looked_at_again_with_those_that_came_later(copied: Path) -> None:
     """With a wide margin the cheapest is taken at every step; without one, looking back finds what that has spoilt."""
     copied.write_text(copied.read_text().replace("seeds = [11, 12]", f"seeds = {[*range(11, 23)]}"))
-    tries = ("Sampler=DPM++ SDE", "CFG Scale=2", "Steps=1,6", "Clip skip=1", "Hires upscale=1.25")
-    with opened(copied, *tries, "Hires steps=0", "Denoising=0.5", "Hires upscaler=Latent", most=24) as (_, setup):
-        wide = replace(setup, start=replace(setup.start, steps=6), margin=1000.0)
+    tries = ("Sampler=DPM++ 2M", "CFG Scale=2", "Steps=1,4", "Clip skip=1", "Size=64x64")
+    with opened(copied, *tries, most=24) as (_, setup):
+        start = replace(setup.start, steps=4, width=128, height=128)
+        wide = replace(setup, start=start, margin=1000.0)
         search = SettingsSearch(setup=wide, progress=no_progress)
 
         def narrow(step: SettingsStep) -> None:
-            search.setup = replace(wide, margin=0.0 if step.axis == "Hires upscale" else 1000.0)
+            search.setup = replace(wide, margin=0.0 if step.axis == "Size" else 1000.0)
 
-        search.on_step = narrow
+        def widen(look: LookBack) -> None:
+            search.setup = wide
+
+        search.on_step, search.on_look_back = narrow, widen
         result = search.run()
     assert [(step.axis, step.chosen.label) for step in result.steps if step.chosen] == [
-        ("Sampler", "DPM++ 2M"),
         ("Steps", "1"),
-        ("Hires upscale", "1.25"),
+        ("Size", "64x64"),
     ]
-    sampler, steps = result.look_back
-    assert sampler.step.axis == "Sampler"
-    assert {value.settings.steps for value in sampler.step.values if value.settings} == {1}
+    steps, size = result.look_back
     assert steps.step.axis == "Steps"
-    assert {value.settings.hires.scale for value in steps.step.values if value.settings and value.settings.hires} == {
-        1.25
-    }
+    assert [(value.label, value.is_start) for value in steps.step.values] == [("1", True), ("4", False)]
+    assert {value.settings.width for value in steps.step.values if value.settings} == {64}
     assert not steps.holds
-    assert result.final.steps == 6
-    assert result.final.hires is not None
-    assert result.final.hires.scale == 1.25
-    assert result.sentences[-1] == "looked back, Steps: 1 no longer holds, 6 takes its place"
+    assert size.holds, "it is looked at again because the steps have changed"
+    assert (result.final.steps, result.final.width) == (4, 64)
+    assert result.sentences[-1] == "looked back, Steps: 1 no longer holds, 4 takes its place"
+
+
+def test_a_choice_that_holds_stays(copied: Path) -> None:
+    tries = ("Sampler=DPM++ 2M", "CFG Scale=2", "Steps=1,4", "Clip skip=1", "Size=64x64")
+    with opened(copied, *tries) as (_, setup):
+        wide = replace(setup, start=replace(setup.start, steps=4, width=128, height=128), margin=1000.0)
+        result = SettingsSearch(setup=wide, progress=no_progress).run()
+    (steps,) = result.look_back
+    assert steps.holds
+    assert steps.step.chosen == steps.step.start
+    assert (result.final.steps, result.final.width) == (1, 64)
+    assert result.sentences[-1] == "looked back: every choice still holds with those that came after it"
 
 
 def test_a_second_pass_is_searched_where_a_person_asks_for_one(copied: Path) -> None:
@@ -172,26 +186,28 @@ def test_sizes_below_what_scorers_judge_at_are_left_aside(copied: Path) -> None:
 
 
 def test_vaes_are_compared_by_their_files(copied: Path) -> None:
-    spec = read_study_file(copied)
-    paths = ",".join(str(copied.parent / f"{name}.safetensors") for name in ("lamplight", "closeups", "none-such"))
-    with opened(copied, f"VAE={paths}") as (_, setup):
+    red = copied.parent / "red.safetensors"
+    vae = {
+        key: value for key, value in load_file(copied.parent / "closeups.safetensors").items() if key.startswith(VAE)
+    }
+    vae[f"{VAE}decoder.conv_out.bias"][0] += 0.5
+    save_file(vae, red)
+    with opened(copied, f"VAE={red},{copied.parent / 'none-such.safetensors'},merged") as (_, setup):
         values = setup.values.of(AXIS_KINDS["VAE"], setup.start)
-        assert [value.label for value in values] == [
-            MERGED_VAE,
-            "lamplight.safetensors",
-            "closeups.safetensors",
-            "none-such.safetensors",
-        ]
-        assert [bool(value.reason) for value in values] == [False, False, False, True]
+        assert [value.label for value in values] == ["merged", "red.safetensors", "none-such.safetensors"]
+        assert [bool(value.reason) for value in values] == [False, False, True]
         own, other = (value.settings for value in values[:2])
         assert own is not None
         assert other is not None
         first, second = setup.pictures.features(own, 4), setup.pictures.features(other, 4)
-        assert not first.resembles(second)
-        assert setup.pictures.candidate(other).vae.startswith("lamplight.safetensors ")
-        again = setup.pictures.features(own, 4)
-        assert again.resembles(first)
-    assert spec.rendering.vaes == {}
+        warmth = STATISTICS.index("warmth")
+        assert (second.statistics[:, warmth] > first.statistics[:, warmth] + 0.05).all()
+        assert setup.pictures.candidate(other).vae.startswith("red.safetensors ")
+        more = setup.pictures.features(own, 8)
+        assert setup.pictures.features(own, 4).resembles(first)
+    with opened(copied) as (_, setup):
+        setup.pictures.features(setup.start, 8)
+        assert more.resembles(setup.pictures.features(setup.start, 8))
 
 
 def test_a_checkpoint_is_searched_with_an_engine_of_its_own(copied: Path) -> None:
