@@ -24,6 +24,7 @@ from tests.studies.pages.made_results import (
     SCRIPT,
     made_probe,
     made_settings,
+    write_made_probe,
     write_made_settings,
     write_results,
 )
@@ -240,6 +241,20 @@ def test_pages_notice_a_new_result(made: Path) -> None:
         file.write_text(file.read_text() + "\n")
         marks.add(reader.mark())
     assert len(marks) == 4
+
+
+def test_a_picture_that_is_drawn_anew_has_another_address(made: Path, visitor: Visitor) -> None:
+    client, file = visitor(made), probe_file(folder_of(made))
+
+    def address() -> str:
+        (found,) = re.findall(r'<img src="([^"]*OUT03[^"]*)"', client.get("/s/small/probe").text)
+        return found
+
+    before = address()
+    assert client.get(before).status_code == 200
+    assert address() == before
+    write_made_probe(file.parent.parent)
+    assert address() != before
 
 
 def test_pictures_of_results_are_found_and_nothing_else_is(made: Path, visitor: Visitor) -> None:
