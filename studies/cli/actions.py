@@ -20,6 +20,7 @@ from studies.preflight.checks import preflight
 from studies.preflight.findings import Finding, is_fatal
 from studies.preflight.memory import ALONE, Surroundings
 from studies.preflight.reach import reach_findings
+from studies.probe.cost import probe_costs
 from studies.review.show import standings
 from studies.settings.plan import settings_costs
 from studies.situations.at_night import examine_first_finalist
@@ -49,7 +50,7 @@ def check_study(spec: StudySpec, around: Surroundings = ALONE) -> tuple[Finding,
     if is_fatal(errors):
         return errors
     each = _picture_seconds(spec)
-    costs = [*situations_costs(spec, each), *settings_costs(spec, each)]
+    costs = [*situations_costs(spec, each), *settings_costs(spec, each), *probe_costs(spec, each)]
     wrong = [one for one in costs if one.level == "error"]
     return (*wrong, *errors, *_reach(spec), *(one for one in costs if one not in wrong))
 

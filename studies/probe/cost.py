@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from engine.errors import Named, ProblemError
 from studies.amounts import time_text
-from studies.probe.plan import ProbePlan
+from studies.preflight.findings import Finding
+from studies.probe.plan import ProbePlan, planned_probe
+from studies.studyfile.spec import StudySpec
+
+
+def plan_text(plan: ProbePlan) -> str:
+    """Return what is rendered, in words."""
+    designs = " and ".join(f"{len(recipes)} recipes {design.method}" for design, recipes in plan.designs)
+    return f"{len(plan.knobs)} knobs: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures"
 
 
 def cost_text(plan: ProbePlan, model: Path, device: str) -> str:
@@ -25,8 +35,19 @@ def cost_text(plan: ProbePlan, model: Path, device: str) -> str:
 
     used = device_of(device)
     seconds = picture_seconds(plan.shots[0], open_checkpoint(model).widths, used)
-    designs = " and ".join(f"{len(recipes)} recipes {design.method}" for design, recipes in plan.designs)
-    return (
-        f"{len(plan.knobs)} knobs: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures, "
-        f"about {time_text(plan.pictures * seconds)} on this {used.type}"
-    )
+    return f"{plan_text(plan)}, about {time_text(plan.pictures * seconds)} on this {used.type}"
+
+
+def probe_costs(spec: StudySpec, picture_s: float) -> Iterator[Finding]:
+    """Yield what a probe of a study with the usual options costs; nothing where it cannot be probed so.
+
+    Args:
+        spec: the study.
+        picture_s: seconds of a picture.
+    """
+    try:
+        plan = planned_probe(spec)
+    except ProblemError:
+        return  # `recipe-search probe` says why, and what else can be probed
+    text = f"`recipe-search probe`: {plan_text(plan)}, about {time_text(plan.pictures * picture_s)}"
+    yield Finding.of("note", (Named("probe"),), text)

@@ -23,8 +23,8 @@ import numpy.typing as npt
 from studies.probe.hadamard import hadamard, order_for
 from studies.results.probe import ONE, SCREEN, ProbeMethod
 
-LOW, BASE, HIGH = -1, 0, 1
-"""Levels of a knob in a design."""
+LOW, HIGH = -1.0, 1.0
+"""Levels of a knob in a design; 0 is the base."""
 FEWEST_UNUSED = 2
 """Columns of a screening design that stay without a knob, at least: they show the noise."""
 
@@ -38,8 +38,8 @@ class DesignedRecipe:
 
     label: str
     """For people: `base`, `OUT05 = high`, `screening 3`."""
-    levels: Mapping[str, int]
-    """Level of every knob that does not stay at the base."""
+    levels: Mapping[str, float]
+    """Level of every knob that does not stay at the base: a part of the way to low (below 0) or to high."""
     nudged: bool = False
     """Whether it is the base with a change that means nothing."""
 
@@ -55,7 +55,9 @@ class Readings:
     high: Weights
     """From the base to high."""
     floor: Weights
-    """What a change that means nothing comes to, on the scale of ``effect``; any number of rows."""
+    """What a change that means nothing comes to, on the scale of a knob that goes all the way; any number of rows."""
+    reach: npt.NDArray[np.float64]
+    """How much of the way each knob went, ``(knobs,)``: effects, and their noise, are scaled back by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class ProbeDesign:
             low=rows([((knob, LOW), "base") for knob in self.knobs]),
             high=rows([((knob, HIGH), "base") for knob in self.knobs]),
             floor=rows([("nudged", "base")]),
+            reach=np.ones(len(self.knobs)),
         )
 
     def _name_of(self, place: int) -> object:
@@ -109,7 +112,10 @@ class ProbeDesign:
         if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
             solved[:] = np.nan
         effect = solved[: len(self.knobs)]
-        return Readings(effect=effect, low=-effect / 2, high=effect / 2, floor=solved[len(self.knobs) :])
+        return Readings(
+            effect=effect, low=-effect / 2, high=effect / 2, floor=solved[len(self.knobs) :],
+            reach=np.abs(levels).max(0, initial=0.0),
+        )  # fmt: skip
 
 
 def one_at_a_time(knobs: Sequence[str]) -> ProbeDesign:
@@ -123,15 +129,21 @@ def one_at_a_time(knobs: Sequence[str]) -> ProbeDesign:
     return ProbeDesign(method=ONE, knobs=tuple(knobs), recipes=(*still, *moved))
 
 
-def screening(knobs: Sequence[str]) -> ProbeDesign:
-    """All knobs at once, low or high, by the columns of a Hadamard matrix, and the opposite of every recipe."""
+def screening(knobs: Sequence[str], reach: Mapping[str, float] | None = None) -> ProbeDesign:
+    """All knobs at once, low or high, by the columns of a Hadamard matrix, and the opposite of every recipe.
+
+    Args:
+        knobs: one or more.
+        reach: how much of the way to low and high a knob goes, by name; 1 where it is not named.
+    """
+    parts = [(reach or {}).get(knob, 1.0) for knob in knobs]
     half = hadamard(order_for(len(knobs) + FEWEST_UNUSED))
     half = np.column_stack([half[:, 1:], half[:, :1]])  # the first column would tell the halves apart: taken last
     signs = np.concatenate([half, -half])
     recipes = [
         DesignedRecipe(
             label=f"screening {number}",
-            levels={knob: int(level) for knob, level in zip(knobs, row, strict=False)},
+            levels={knob: part * int(level) for knob, part, level in zip(knobs, parts, row, strict=False)},
         )
         for number, row in enumerate(signs, start=1)
     ]

@@ -51,13 +51,15 @@ def effects_of(measured: Measured, seeds: Mapping[str, float]) -> list[KnobEffec
         seeds: by measure, the noise of seeds.
     """
     found: list[KnobEffect] = []
+    reach = measured.design.readings(measured.made).reach
     for measure in MEASURES:
         if measure.signed and measure.name not in measured.signed:
             continue
         effect, low, high, floor = _by_shot(measure, measured)
+        noise = floor / reach[:, None]
         column: list[KnobEffect] = []
         for place, knob in enumerate(measured.design.knobs):
-            beyond = effect[place] if measure.signed else effect[place] - floor
+            beyond = effect[place] if measure.signed else effect[place] - noise[place]
             column.append(
                 _estimated(
                     knob, measure, measured.design.method, effect[place], low[place], high[place], beyond,

@@ -1,7 +1,7 @@
 """The pair's own answer to what people say of blocks: agrees, does not agree, or cannot be told.
 
 A claim that some blocks are strong is tested by the mean size of their effects against the mean of the others, with a
-normal interval of the difference; the pair agrees only where at least half of them are told from noise and stand among
+normal interval of the difference; the pair agrees only where most of them are told from noise and stand among
 the stronger half of all. Intervals allow for the number of claims that are tested (Bonferroni). Effects of two
 knobs on the same shots mostly go up and down together; the interval takes them as independent, so it is too wide rather
 than too narrow.
@@ -141,7 +141,7 @@ def _stronger(
         return OPEN, f"{reason}, within the noise"
     half = (len(mine) + len(theirs)) / 2
     count = sum(one.clear and place <= half for one, place in places)
-    return (AGREES, reason) if 2 * count >= len(mine) else (OPEN, f"{reason}, but few of those named are strong")
+    return (AGREES, reason) if 2 * count > len(mine) else (OPEN, f"{reason}, but few of those named are strong")
 
 
 def _times(one: float, other: float) -> str:

@@ -15,7 +15,7 @@ from search.space.frame import RecipeFrame
 from search.space.knob import DIGITS, SELF, STEP, Knob
 from search.space.space import Space
 from studies.errors import StudyError
-from studies.probe.design import HIGH, LOW, DesignedRecipe
+from studies.probe.design import DesignedRecipe
 from studies.results.probe import ProbedKind, ProbedKnob
 
 ADJUST = "adjust:"
@@ -162,8 +162,13 @@ def moved_values(designed: DesignedRecipe, knobs: Sequence[ProbedKnob]) -> dict[
     if designed.nudged:
         return {knob.name: round(knob.base + _grid_step(knob), DIGITS) for knob in knobs}
     by_name = {knob.name: knob for knob in knobs}
-    values = {LOW: "low", HIGH: "high"}
-    return {name: getattr(by_name[name], values[level]) for name, level in designed.levels.items()}
+    return {name: _value_at(by_name[name], level) for name, level in designed.levels.items()}
+
+
+def _value_at(knob: ProbedKnob, level: float) -> float:
+    """The value of a knob that goes a part of the way from the base to low (below 0) or to high."""
+    end = knob.low if level < 0 else knob.high
+    return end if abs(level) == 1 else round(knob.base + abs(level) * (end - knob.base), DIGITS)
 
 
 def _grid_step(knob: ProbedKnob) -> float:

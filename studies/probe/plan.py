@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from engine.errors import ProblemError
@@ -27,10 +26,9 @@ from studies.studyfile.spec import StudyShots, StudySpec, seed_in_turn
 
 DesignName = Literal["one", "screen", "both"]
 """Which designs are rendered."""
-DESIGNS: Mapping[DesignName, tuple[Callable[[Sequence[str]], ProbeDesign], ...]] = MappingProxyType(
-    {"one": (one_at_a_time,), "screen": (screening,), "both": (one_at_a_time, screening)}
-)
-"""What makes the designs of each name."""
+REACH = 0.2
+"""Part of the way to their ends that multipliers and Adjust values go in a screening: all at their ends at once would
+spoil the pictures that the blocks are measured by."""
 CHUNK = 4
 """Shots that are rendered and kept together; a probe's number of shots is a multiple."""
 USUAL_SHOTS = 8
@@ -127,14 +125,20 @@ def plan_of(base: ProbedBase, space: Space, shots: StudyShots, options: ProbeOpt
         StudyError, RecipeError: as `planned_probe`.
     """
     knobs = probed_knobs(space, base, options.choice)
-    designs: list[tuple[ProbeDesign, tuple[PlannedRecipe, ...]]] = []
-    for make in DESIGNS[options.design]:
-        design = make([knob.name for knob in knobs])
-        designs.append((design, tuple(_planned(recipe, design, base, knobs, vae) for recipe in design.recipes)))
+    designs = [
+        (design, tuple(_planned(recipe, design, base, knobs, vae) for recipe in design.recipes))
+        for design in _designs(options.design, knobs)
+    ]
     still = Candidate(recipe=base.recipe({}), vae=vae)
     plan = ProbePlan(base=base, knobs=knobs, still=still, designs=tuple(designs), shots=(), twins=())
     chosen = probe_shots(shots, _shot_count(options, len(plan.recipes)))
     return replace(plan, shots=chosen, twins=tuple(_twin(shot, shots) for shot in chosen))
+
+
+def _designs(name: DesignName, knobs: Sequence[ProbedKnob]) -> list[ProbeDesign]:
+    names = [knob.name for knob in knobs]
+    one, screen = one_at_a_time(names), screening(names, {knob.name: REACH for knob in knobs if knob.kind != "block"})
+    return {"one": [one], "screen": [screen], "both": [one, screen]}[name]
 
 
 def _planned(

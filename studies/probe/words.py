@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from studies.probe.plan import REACH
 from studies.results.folklore import OPEN, Folklore
 from studies.results.probe import ONE, EffectColumn, KnobEffect, ProbeMethod, ProbeResult
 
@@ -50,7 +51,7 @@ def legend_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
     how = (
         f"every knob from its low to its high value, all others at {result.base.label}"
         if method == ONE
-        else "every knob from its low to its high value, on average over all settings of the others"
+        else f"every knob from its low to its high value, on average over the settings of the others{_reach(result)}"
     )
     false = f"{100 * result.level:g} % of the effects told on a measure may be false"
     return [
@@ -58,6 +59,12 @@ def legend_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
         f"each number is the change over the noise of seeds; {DOT} is not told from noise ({false})",
         f"seeds: by how much two pictures of the base differ whose seeds alone differ; in {_units(result)}",
     ]
+
+
+def _reach(result: ProbeResult) -> str:
+    if all(knob.kind == "block" for knob in result.knobs):
+        return ""
+    return f" (multipliers and Adjust values went {REACH:g} of the way, and their effects are scaled back)"
 
 
 def _units(result: ProbeResult) -> str:

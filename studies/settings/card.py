@@ -95,7 +95,9 @@ def card_of(setup: SettingsSetup, result: SettingsResult) -> SettingsCard:
 
 
 def write_settings_card(setup: SettingsSetup, result: SettingsResult) -> tuple[Path, ...]:
-    """Write the card and the grids beside the result, from kept pictures; returns the files, the text first.
+    """Write the card and the grids beside the result, from kept pictures, in place of those of an earlier search.
+
+    Returns the files, the text first.
 
     Args:
         setup: what the search worked with.
@@ -103,6 +105,8 @@ def write_settings_card(setup: SettingsSetup, result: SettingsResult) -> tuple[P
     """
     card, folder = card_of(setup, result), setup.folder
     grids = tuple(_written_grids(card, setup))
+    for old in sorted({*folder.glob("grid-*.png")} - {path for _, path in grids}):
+        old.unlink()  # of an earlier search, by other steps
     write_text(folder / TEXT, markdown_text(card, {title: path.name for title, path in grids}))
     write_text(folder / RECORD, json.dumps(record(card), indent=1, ensure_ascii=False) + "\n")
     write_text(folder / PARAMETERS, card.parameters + "\n")

@@ -15,12 +15,12 @@ from studies.results.situations import SituationsResult, write_situations
 from studies.situations.assembling import assembled
 from studies.situations.numbers.fidelity import prompt_scorer
 from studies.situations.numbers.measured import RecipeLabels, SituationMeter, SituationNumbers
-from studies.situations.numbers.statistics import CONFIDENCE, IntervalLevel, share_of_look
+from studies.situations.numbers.statistics import CONFIDENCE, IntervalLevel
 from studies.situations.numbers.verdicts import is_open
 from studies.situations.rivals import best_flat, parents_of
 from studies.situations.rounds import PictureRequest, RoundPictures, draw_rounds, looks
 from studies.situations.shots import SituationShot, situation_seeds, suite_shots
-from studies.situations.showing.pictures import KeptPictures, with_pictures
+from studies.situations.showing.pictures import KeptPictures, forget_others, with_pictures
 from studies.situations.suite import Suite, read_suite
 from studies.studyfile.spec import StudySpec
 
@@ -118,24 +118,21 @@ class Examination:
 
             draw_rounds(tuple(self.recipes), self.shots, draw, open_after)
         result = assembled(self.spec, self.suite, self.shots, self.recipes, self.labels, self._numbers)
-        kept = KeptPictures(opened=self.opened, recipes=self.recipes, shots=self.shots)
+        kept = KeptPictures(opened=self.opened, recipes=self.recipes, suite=self.suite, shots=self.shots)
         result = with_pictures(self.spec.storage.folder, result, kept)
         write_situations(self.spec.storage.folder, result)
+        forget_others(self.spec.storage.folder, result)
         return result
 
     def _open_after(self, look: int, going_on: Sequence[str], drawn: RoundPictures) -> Sequence[str]:
         """Note the numbers of the situations that took part in a round, and return which of them are not clear."""
-        every = self.meter.numbers(drawn, self._level(look))
+        level = IntervalLevel(confidence=CONFIDENCE, comparisons=self.comparisons, looks=len(self.ends))
+        every = self.meter.numbers(drawn, level)
         self._numbers.update({key: every[key] for key in going_on})
-        last, (*early, seeds) = self._level(len(self.ends) - 1), self.ends
-        if look == len(early):
+        if look == len(self.ends) - 1:
             return ()
-        labels = self.labels
-        return [key for key in going_on if is_open(every[key], labels.subject, labels.parents, last, seeds)]
-
-    def _level(self, look: int) -> IntervalLevel:
-        share = share_of_look(look, len(self.ends))
-        return IntervalLevel(confidence=CONFIDENCE, comparisons=self.comparisons, share=share)
+        (subject, parents), seeds = (self.labels.subject, self.labels.parents), self.ends[-1]
+        return [key for key in going_on if is_open(every[key], subject, parents, level, seeds)]
 
 
 def examine(

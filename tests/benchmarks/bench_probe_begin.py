@@ -31,7 +31,7 @@ from tests.benchmarks.bench_planted import Outcomes, answer_of, line_of, outcome
 from tests.benchmarks.planted import SEARCHED, SPACE, Planted, World, one_thread
 from tests.benchmarks.planted_runs import OURS, Run, plan_of
 
-TRIALS = 30
+TRIALS = 29
 """Trials of the search that begins with the probe."""
 PROBE_SHOTS = 4
 """Shots of every recipe of the probe."""

@@ -14,7 +14,6 @@ from studies.terminal import console
 
 if TYPE_CHECKING:
     from studies.probe.plan import DesignName, ProbeOptions
-    from studies.results.probe import ProbeResult
     from studies.studyfile.spec import StudySpec
 
 DESIGN_NAMES = ("one", "screen", "both")
@@ -129,6 +128,7 @@ def probe(
 
 def run_probe(spec: StudySpec, options: ProbeOptions) -> None:
     """Probe a study as options say, and print and write what was found."""
+    from studies.cli.measures.probe_printed import print_result
     from studies.measuring.opened import measuring
     from studies.probe.cost import cost_text
     from studies.probe.measure import probe as measured
@@ -141,19 +141,3 @@ def run_probe(spec: StudySpec, options: ProbeOptions) -> None:
         result, renders = measured(opened_study, plan, out, precision=options.precision)
         result = write_outputs(spec.storage.folder, result, renders)
     print_result(result, spec.storage.folder)
-
-
-def print_result(result: ProbeResult, folder: Path) -> None:
-    """Print matrices, sentences and the answers to what people say, and where the files are."""
-    from studies.probe.folklore import answered
-    from studies.probe.words import agreement, folklore_lines, legend_lines, matrix_lines, sentences
-    from studies.results.probe import FOLDER
-
-    for method in result.methods:
-        lines = [*legend_lines(result, method), *matrix_lines(result, method)]
-        click.echo("\n" + "\n".join(lines))
-    click.echo("\n" + "\n".join([*sentences(result, result.methods[0]), agreement(result)]).strip())
-    click.echo("\n" + "\n".join(folklore_lines(answered(result))))
-    for remark in (*result.broken, *result.remarks):
-        click.echo(f"note: {remark}")
-    click.echo(f"pictures and numbers: {folder / FOLDER}")

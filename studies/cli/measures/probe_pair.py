@@ -31,7 +31,7 @@ def run_pair(a: Path, b: Path, options: ProbeOptions, given: Mapping[str, Any]) 
         options: what is moved, and how precisely.
         given: the options of pictures that were given, by name.
     """
-    from studies.cli.measures.probe import print_result
+    from studies.cli.measures.probe_printed import print_result
     from studies.pictures.sources import file_hashes
     from studies.probe.cost import cost_text
     from studies.probe.measure import probe_renders

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from studies.pages.measured.read import ReadResult, read_result
 from studies.pages.reading.measured_files import PROBE, picture_name
-from studies.results.folklore import Folklore, read_folklore
+from studies.results.folklore import OPEN, Folklore, FolkloreAnswer, read_folklore
 from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult, read_probe
 
 LEVELS = (0.25, 0.5, 1.0, 2.0)
 """Effects over the noise of seeds, from which on a cell of the matrix is darker."""
+STRONGEST = "strongest.png"
+"""Name of the picture, beside the result, of the knobs that change most."""
 LARGEST = 3
 """The most knobs that are named for each measure."""
 
@@ -75,14 +77,27 @@ class EffectMatrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFolklore:
+    """The pair's answers to what people say."""
+
+    remark: str
+    told: tuple[FolkloreAnswer, ...]
+    """Those that say yes or no."""
+    open: tuple[FolkloreAnswer, ...]
+    """Those that cannot be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownProbe:
     """A probe."""
 
     result: ProbeResult
     matrices: tuple[EffectMatrix, ...]
     """One for each method."""
-    folklore: ReadResult[Folklore]
+    folklore: ReadResult[ShownFolklore]
     """The pair's answers to what people say of blocks."""
+    strongest: str = ""
+    """Name of the picture of the knobs that change most; "" where none was drawn."""
 
     @property
     def strips(self) -> tuple[MatrixRow, ...]:
@@ -99,15 +114,27 @@ def shown_probe(folder: Path) -> ReadResult[ShownProbe]:
 
     def read() -> ShownProbe | None:
         result = read_probe(folder)
-        return None if result is None else shown(result, read_result(lambda: read_folklore(folder)))
+        if result is None:
+            return None
+        sheet = picture_name(PROBE, STRONGEST) if (folder / PROBE / STRONGEST).is_file() else ""
+        return shown(result, read_result(lambda: shown_folklore(read_folklore(folder))), sheet)
 
     return read_result(read)
 
 
-def shown(result: ProbeResult, folklore: ReadResult[Folklore]) -> ShownProbe:
+def shown_folklore(folklore: Folklore | None) -> ShownFolklore | None:
+    """Return the answers as pages show them."""
+    if folklore is None:
+        return None
+    told = tuple(one for one in folklore.answers if one.answer != OPEN)
+    left = tuple(one for one in folklore.answers if one.answer == OPEN)
+    return ShownFolklore(remark=folklore.remark, told=told, open=left)
+
+
+def shown(result: ProbeResult, folklore: ReadResult[ShownFolklore], strongest: str = "") -> ShownProbe:
     """Return a probe as pages show it."""
     matrices = tuple(_matrix(result, method) for method in result.methods)
-    return ShownProbe(result=result, matrices=matrices, folklore=folklore)
+    return ShownProbe(result=result, matrices=matrices, folklore=folklore, strongest=strongest)
 
 
 def _matrix(result: ProbeResult, method: ProbeMethod) -> EffectMatrix:

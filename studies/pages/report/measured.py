@@ -63,4 +63,6 @@ def _settings_pictures(shown: ShownSettings) -> Iterator[str]:
 
 
 def _probe_pictures(shown: ShownProbe) -> Iterator[str]:
+    if shown.strongest:
+        yield shown.strongest
     yield from [row.strip for row in shown.strips if row.knob.kind == "block"][:STRIPS]

@@ -45,6 +45,15 @@ async function copied(text) {
   return done;
 }
 
+// A picture that an address names may lie in a part that is folded; not every browser opens it by itself.
+function unfold() {
+  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)))?.closest("details");
+  if (part && !part.open) {
+    part.open = true;
+    part.scrollIntoView({ block: "start" });
+  }
+}
+
 function zoom(link) {
   const dialog = document.createElement("dialog");
   dialog.className = "zoomed";
@@ -93,5 +102,6 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-document.addEventListener("DOMContentLoaded", () => wire(document));
+document.addEventListener("DOMContentLoaded", () => { wire(document); unfold(); });
+window.addEventListener("hashchange", unfold);
 document.addEventListener("htmx:afterSwap", (event) => wire(event.target));

@@ -1,7 +1,8 @@
 """The path of an article by which a merge is made by hand, on the sample world: every step is a command.
 
-FLAT line and blocks make ``alpha``; another parent goes into it; Self makes ``beta``; Adjust makes the final model.
-Each stage is a study that begins with what the one before made, and the last export has all of them in one recipe.
+FLAT line and blocks make ``alpha``; another parent goes into it; Self makes ``beta``; Adjust makes the final model,
+which is then shown in many situations. Each stage is a study that begins with what the one before made, and the last
+export has all of them in one recipe.
 
 Run it with ``python -m studies.sample.examples.article_path``. It writes into the folder ``article-path`` where it is
 run, prints every command before it runs it, and goes on where it was when it is run again.
@@ -15,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import tomlkit
@@ -40,6 +42,8 @@ alpha = { flat = 0.5, BASE = 0 }
 """What the first plot varies."""
 THIRD = FLAT.replace("flat = 0.5", "flat = 0.2, OUT04 = 0.9, OUT05 = 0.9, OUT06 = 0.9, OUT07 = 0.9")
 """The third parent: a merge of somebody who does not tell its recipe."""
+SUITE = STUDY.with_name("suite")
+"""The situations of the sample world: what it can draw, in lists for Dynamic Prompts."""
 NO_TRIALS = dict.fromkeys(("line", "groups", "blocks", "self", "adjust", "refine", "simplify"), 0)
 """A plan without anything but its first recipes."""
 
@@ -67,7 +71,7 @@ STAGES = (
     Stage(
         name="alpha",
         makes="models/alpha.safetensors",
-        plan={"line": 4, "groups": 6, "blocks": 6},
+        plan={"line": 2, "groups": 6, "blocks": 4},
         begin=(
             *("-a", "models/closeups.safetensors", "-b", "models/lamplight.safetensors"),
             *("--references", "models/references", "--prompts", "prompts.txt"),
@@ -77,21 +81,21 @@ STAGES = (
     Stage(
         name="alpha2",
         makes="models/alpha2.safetensors",
-        plan={"groups": 6, "blocks": 4},
+        plan={"groups": 4, "blocks": 4},
         begin=("--from", "alpha.toml", "-a", "models/alpha.safetensors", "-b", "models/third.safetensors"),
         why="a little of the third parent",
     ),
     Stage(
         name="beta",
         makes="models/beta.safetensors",
-        plan={"self": 8},
+        plan={"self": 6},
         begin=("--from", "alpha2.toml", "-a", "models/alpha2.safetensors"),
         why="the gloss of the background",
     ),
     Stage(
         name="final",
         makes="models/final.safetensors",
-        plan={"adjust": 8},
+        plan={"adjust": 6},
         begin=("--from", "beta.toml", "-a", "models/beta.safetensors"),
         why="contrast and colour",
     ),
@@ -112,14 +116,14 @@ def path(folder: Path, run: Run, *, short: bool = False) -> None:
     for stage in STAGES:
         _stage(folder, run, stage, short=short)
     _final_model(folder, run)
+    _situations(folder, run, short=short)
 
 
 def _write_parents(folder: Path, run: Run) -> None:
     """The two models of the sample world, a third one that carries no recipe, references and prompts."""
     write_world(folder / "models")
     texts = [prompt["text"] for prompt in tomlkit.parse(STUDY.read_text(encoding="utf-8")).unwrap()["prompts"]]
-    colours = [text.replace("yellow", "orange").replace("blue", "green").replace("red", "purple") for text in texts]
-    _write(folder / "prompts.txt", "\n".join(dict.fromkeys([*texts, *colours])) + "\n")
+    _write(folder / "prompts.txt", "\n".join(texts) + "\n")
     _write(folder / "flat.toml", FLAT)
     _write(folder / "third.toml", THIRD)
     if not (folder / "models" / "third.safetensors").exists():
@@ -161,6 +165,7 @@ def _changes(stage: Stage, *, short: bool) -> dict[str, Any]:
         }
         clip = {"config": "models/sample-clip.json", "weights": "models/sample-clip.safetensors"}
         found |= {"scorers.encoder": clip, "search.calibration": 2 if short else 3}
+        found |= {"proof.seeds": [1001] if short else [1001, 1002]}
     return found
 
 
@@ -177,6 +182,13 @@ def _final_model(folder: Path, run: Run) -> None:
     run(("export", "final.toml", "--to", "card", "--out", "final.card.md", "--overwrite"), folder)
     words = ("--chain", "--to", "supermerger", "--out", "final-supermerger.txt", "--overwrite")
     run(("export", "final.toml", *words), folder)
+
+
+def _situations(folder: Path, run: Run, *, short: bool) -> None:
+    """The final model in many situations, beside the first parents."""
+    copytree(SUITE, folder / "suite", dirs_exist_ok=True)
+    words = ("--suite", "suite", "--seeds", "2" if short else "4")
+    run(("situations", "alpha.toml", "models/final.safetensors", *words), folder)
 
 
 def _shown(folder: Path) -> list[str]:

@@ -14,10 +14,9 @@ kept as it was measured: where some situations scatter far more than the rest, m
 often.
 
 Intervals are those of Student's t, wider on a side where skewed differences ask for it (``unskewed``). The error of all
-intervals together, ``1 - confidence``, is divided among them (Bonferroni 1936), and among the looks at growing numbers
-of pictures: an early look may use a tenth of it, the last one what is left (error spending, Lan and DeMets 1983,
-Biometrika 70, 659-663). Bonferroni's inequality holds whatever depends on what: situations share seeds, and rivals
-share the recipe.
+intervals together, ``1 - confidence``, is divided evenly among them and among the looks at growing numbers of pictures
+(Bonferroni 1936). That holds whatever depends on what: situations share seeds, rivals share the recipe, and looks share
+pictures.
 """
 
 from __future__ import annotations
@@ -34,8 +33,6 @@ Sample = npt.NDArray[np.float64]
 """The paired differences of one situation, ``(n,)``."""
 CONFIDENCE = 0.95
 """Level at which all intervals of a kind hold together."""
-EARLY_SHARE = 0.1
-"""The part of the error that an early look may use."""
 FEWEST_TO_MODERATE = 4
 """Situations of which the spread of variances says something; with fewer, each has its own variance alone."""
 FEWEST_OF_SKEW = 3
@@ -64,13 +61,13 @@ class IntervalLevel:
     """Of all of them together."""
     comparisons: int
     """How many they are."""
-    share: float = 1.0
-    """The part of the error that this look may use."""
+    looks: int = 1
+    """At how many numbers of pictures the answers are looked at."""
 
     @property
     def tail(self) -> float:
         """The chance that one interval misses on one side."""
-        return (1 - self.confidence) * self.share / (2 * max(1, self.comparisons))
+        return (1 - self.confidence) / (2 * max(1, self.comparisons) * self.looks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +81,6 @@ class MeanEstimate:
     low: float
     high: float
     pictures: int
-
-
-def share_of_look(look: int, looks: int) -> float:
-    """Return the part of the error that look 0, 1, ... of some may use; all parts together are 1."""
-    return EARLY_SHARE if look < looks - 1 else 1 - EARLY_SHARE * (looks - 1)
 
 
 def fit_prior(variances: Sequence[float], freedoms: Sequence[int]) -> VariancePrior:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE
 from studies.situations.numbers.measured import SituationNumbers
@@ -13,6 +14,9 @@ OBEYED = 0.5
 """Share of the pictures that must show a word for a person to say that it is obeyed."""
 CLEARLY_SMALLER = 0.75
 """A spread over seeds below this part of the smallest one of the parents counts as too alike."""
+MATTERS = 0.1
+"""The smallest difference of the objective that is called better or worse: a tenth of the scatter between the study's
+calibration recipes. Recipes that are almost the same differ by less, but always to the same side."""
 MOSTLY = 0.5
 """A situation is broken where so many of its pictures are, and fewer than half as many of every parent's."""
 DOUBT = 1.64
@@ -22,12 +26,14 @@ DOUBT = 1.64
 def verdict_of(numbers: SituationNumbers, parents: Sequence[str]) -> str:
     """Return the verdict by the differences from the parents: better or worse only where all of them agree."""
     leads = [numbers.leads[parent] for parent in parents if parent in numbers.leads]
+    better = [lead.low > 0 and lead.mean >= MATTERS for lead in leads]
+    worse = [lead.high < 0 and lead.mean <= -MATTERS for lead in leads]
     if leads and len(leads) == len(parents):
-        if all(lead.low > 0 for lead in leads):
+        if all(better):
             return BETTER
-        if all(lead.high < 0 for lead in leads):
+        if all(worse):
             return WORSE
-    return WORSE_THAN_ONE if any(lead.high < 0 for lead in leads) else LEVEL
+    return WORSE_THAN_ONE if any(worse) else LEVEL
 
 
 def is_lost(numbers: SituationNumbers, subject: str, parents: Sequence[str]) -> bool:
@@ -67,7 +73,7 @@ def is_open(numbers: SituationNumbers, subject: str, parents: Sequence[str], lev
     """
     end = (parents, level, seeds)
     if verdict_of(numbers, parents) not in {BETTER, WORSE} and (
-        _can_end_below(numbers.leads, *end) or _can_end_above(numbers.leads, *end)
+        _can_end_below(numbers.leads, *end, MATTERS) or _can_end_below(_turned(numbers.leads), *end, MATTERS)
     ):
         return True
     unclear = [
@@ -96,17 +102,20 @@ def _spreads_less(
     return bool(spreads) and numbers.spread[subject] < below * min(spreads)
 
 
-def _can_end_below(found: Mapping[str, MeanEstimate], parents: Sequence[str], level: IntervalLevel, seeds: int) -> bool:
-    """Whether the intervals of the differences from all parents may lie below 0 after the last round."""
-    return all(one in found and found[one].mean < _reach(found[one], level, seeds) for one in parents)
+def _turned(found: Mapping[str, MeanEstimate]) -> dict[str, MeanEstimate]:
+    """Differences to the other side."""
+    return {label: replace(one, mean=-one.mean, low=-one.high, high=-one.low) for label, one in found.items()}
 
 
-def _can_end_above(found: Mapping[str, MeanEstimate], parents: Sequence[str], level: IntervalLevel, seeds: int) -> bool:
-    return all(one in found and -found[one].mean < _reach(found[one], level, seeds) for one in parents)
+def _can_end_below(
+    found: Mapping[str, MeanEstimate], parents: Sequence[str], level: IntervalLevel, seeds: int, least: float = 0.0
+) -> bool:
+    """Whether the differences from all parents may lie below 0 after the last round, whole intervals and by `least`."""
+    return all(one in found and _lowest_end(found[one], level, seeds, least) < 0 for one in parents)
 
 
-def _reach(one: MeanEstimate, level: IntervalLevel, seeds: int) -> float:
-    """What a mean must not be above so far, if its interval is to lie below 0 in the end."""
+def _lowest_end(one: MeanEstimate, level: IntervalLevel, seeds: int, least: float) -> float:
+    """The upper end of the interval after the last round, or the mean and `least`, if it goes as low as it may."""
     deviation = one.standard_error * math.sqrt(one.pictures)
     half = t_quantile(level.tail, max(one.freedom, seeds - 1)) * deviation / math.sqrt(seeds)
-    return DOUBT * one.standard_error - half
+    return one.mean - DOUBT * one.standard_error + max(half, least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -112,8 +113,10 @@ _SENTENCES: Mapping[str, Callable[[SituationResult, SituationNumbers, RecipeLabe
 def _shown(kind: str, numbers: SituationNumbers, shots: Sequence[SituationShot]) -> tuple[ShownPicture, ...]:
     """The pictures that show it best, worst first."""
     slots: list[Slot] = [(one.shot.prompt, one.shot.seed) for one in shots]
+    badness: dict[Slot, float] = {}
     if kind == WORD_LOST:
-        slots = sorted(numbers.match_by_slot, key=lambda slot: numbers.match_by_slot[slot].margin)
+        badness = {slot: match.margin for slot, match in numbers.match_by_slot.items()}
     elif kind == WORSE_PICTURES:
-        slots = sorted(numbers.lead_by_slot, key=lambda slot: numbers.lead_by_slot[slot])
+        badness = dict(numbers.lead_by_slot)
+    slots.sort(key=lambda slot: badness.get(slot, math.inf))
     return tuple(ShownPicture(prompt=prompt, seed=seed) for prompt, seed in slots[:SHOWN])

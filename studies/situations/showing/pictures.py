@@ -17,6 +17,7 @@ from studies.situations.showing.sheet import PictureRow, draw_sheet
 
 if TYPE_CHECKING:
     from studies.situations.shots import SituationShot
+    from studies.situations.suite import Suite
 
 SHEET, OVERVIEW = "weak_spots.png", "overview.png"
 """Names of the pictures in a result's folder."""
@@ -30,12 +31,15 @@ class KeptPictures:
 
     opened: Measuring
     recipes: Mapping[str, Subject]
+    suite: Suite
     shots: Mapping[str, Sequence[SituationShot]]
+    """By the keys of situations."""
 
-    def of(self, shown: ShownPicture) -> list[RgbPicture | None]:
-        """Return a picture of every recipe, in their order."""
-        key, place = self._place(shown)
-        ends = looks(len(self.shots[key]))
+    def of(self, spot: WeakSpot, shown: ShownPicture) -> list[RgbPicture | None]:
+        """Return a picture of a weak spot, drawn by every recipe, in their order."""
+        key = next(one.key for one in self.suite.situations if (one.aspect, one.word) == (spot.aspect, spot.word))
+        slots = [(one.shot.prompt, one.shot.seed) for one in self.shots[key]]
+        place, ends = slots.index((shown.prompt, shown.seed)), looks(len(slots))
         start = max((end for end in (0, *ends) if end <= place), default=0)
         end = next(end for end in ends if end > place)
         chunk = [one.shot for one in self.shots[key][start:end]]
@@ -43,16 +47,6 @@ class KeptPictures:
             self.opened.workshop_of(one).renders.picture(one.candidate, chunk, place - start)
             for one in self.recipes.values()
         ]
-
-    def _place(self, shown: ShownPicture) -> tuple[str, int]:
-        """The situation of a picture, and its place among that one's shots."""
-        wanted = (shown.prompt, shown.seed)
-        return next(
-            (key, place)
-            for key, shots in self.shots.items()
-            for place, one in enumerate(shots)
-            if (one.shot.prompt, one.shot.seed) == wanted
-        )
 
 
 def with_pictures(folder: Path, result: SituationsResult, kept: KeptPictures) -> SituationsResult:
@@ -65,11 +59,9 @@ def with_pictures(folder: Path, result: SituationsResult, kept: KeptPictures) ->
     """
     place = situations_folder(folder, result.key)
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.glob("*.png"):
-        old.unlink()
     columns = [*kept.recipes]
     rows = [
-        [PictureRow(title="", prompt=shown.prompt, pictures=kept.of(shown)) for shown in spot.shown]
+        [PictureRow(title="", prompt=shown.prompt, pictures=kept.of(spot, shown)) for shown in spot.shown]
         for spot in result.weak_spots
     ]
     spots = list[WeakSpot]()
@@ -82,6 +74,14 @@ def with_pictures(folder: Path, result: SituationsResult, kept: KeptPictures) ->
         draw_sheet(place / SHEET, columns, first[:MOST_ON_SHEET])
     draw_overview(place / OVERVIEW, result)
     return replace(result, weak_spots=tuple(spots), sheet=SHEET if first else "", overview=OVERVIEW)
+
+
+def forget_others(folder: Path, result: SituationsResult) -> None:
+    """Delete pictures of an earlier result of the same recipe, once the new one is written."""
+    place, names = situations_folder(folder, result.key), {one.picture for one in result.weak_spots}
+    for path in place.glob("*.png"):
+        if path.name not in names | {result.sheet, result.overview}:
+            path.unlink()
 
 
 def _title(spot: WeakSpot) -> str:

@@ -74,6 +74,8 @@ def test_a_screening_is_as_precise_as_many_times_the_pictures() -> None:
 
 
 def test_unused_columns_say_nothing_of_knobs_and_have_the_same_scale() -> None:
+    for count in (1, 2, 3, 26, 27, 28, 47, 48):
+        assert len(screening([f"K{number}" for number in range(count)]).unused) >= 2
     design = screening(KNOBS)
     floor = design.readings().floor
     assert len(floor) == 2
@@ -91,6 +93,15 @@ def test_recipes_that_gave_no_picture_are_left_out() -> None:
     slopes, made = np.arange(26.0), [place for place in range(56) if place not in (3, 20, 41)]
     assert np.allclose(screen.readings(made).effect @ answers(screen, slopes, {})[made], 2 * slopes)
     assert np.isnan(screen.readings(range(10)).effect).all()
+
+
+def test_knobs_that_go_a_part_of_the_way_are_scaled_back() -> None:
+    design = screening(KNOBS, {"K3": 0.2, "K7": 0.5})
+    assert {abs(recipe.levels["K3"]) for recipe in design.recipes} == {0.2}
+    slopes = np.arange(26.0)
+    readings = design.readings()
+    assert np.allclose(readings.effect @ answers(design, slopes, {(0, 3): 2.0}), 2 * slopes)
+    assert readings.reach.tolist() == [0.2 if knob == "K3" else 0.5 if knob == "K7" else 1.0 for knob in KNOBS]
 
 
 def test_every_effect_is_a_difference() -> None:

@@ -57,6 +57,17 @@ def test_planted_effects_are_found_with_sign_and_error(method: str) -> None:
     assert [one.clear for one in pixels[:3]] == [True] * 3
 
 
+def test_distances_of_knobs_that_go_a_part_of_the_way_are_told_from_noise_as_large() -> None:
+    """K5 does nothing and went a tenth of the way: its noise is ten times that of the others."""
+    design = screening(KNOBS, {"K5": 0.1})
+    false = 0
+    for seed in range(40):
+        effects = column(effects_of(measured(design, [0.0] * 6, spread=0.0, seed=seed), {}), "pixels")
+        assert (effects[5].effect or 0) > 5 * (effects[0].effect or 0)
+        false += effects[5].clear
+    assert false <= 4
+
+
 @pytest.mark.parametrize("method", [ONE, SCREEN])
 def test_of_knobs_that_do_nothing_few_are_called_clear(method: str) -> None:
     """With no effect at all, the chance that anything is called clear is the level."""

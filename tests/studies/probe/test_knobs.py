@@ -82,6 +82,8 @@ def test_levels_become_values_and_an_unseen_change_is_one_of_a_thousandth() -> N
     assert moved_values(high, knobs) == {"OUT05": 1.0}
     assert moved_values(nudged, knobs) == {"OUT05": 0.501, "self:OUT05:attn1": 1.0002, "adjust:CONT": 0.01}
     assert moved_values(DesignedRecipe(label="", levels={"adjust:CONT": 1}), knobs) == {"adjust:CONT": 5.0}
+    part = DesignedRecipe(label="", levels={"adjust:CONT": -0.2, "self:OUT05:attn1": 0.2, "OUT05": -0.5})
+    assert moved_values(part, knobs) == {"adjust:CONT": -1.0, "self:OUT05:attn1": 1.02, "OUT05": 0.25}
 
 
 def test_a_recipe_is_a_base_too() -> None:

@@ -67,6 +67,12 @@ def test_weighted_sums_of_pictures_have_the_length_that_they_have() -> None:
     assert np.isnan(length(np.full((1, 5), np.nan), inner_products(pictures)["pixels"])).all()
 
 
+def test_equal_pictures_have_no_distance_at_all() -> None:
+    """Also where weights come to 0 by rounding alone."""
+    products = inner_products([noisy(1)] * 3)
+    assert [length(np.array([[0.1, 0.2, -0.3]]), products[name])[0] for name in DISTANCES] == [0, 0, 0]
+
+
 def test_composition_is_where_it_is_light_not_how_fine_it_is() -> None:
     left, right = plain(0, 0, 0), plain(0, 0, 0)
     left[:, :24], right[:, 24:] = 200, 200

@@ -114,6 +114,7 @@ def files(copied: Path) -> tuple[SettingsResult, dict[str, Path], Subject]:
         setup: SettingsSetup = set_up(opened, subject_of(spec, finalist=1), asked, judged_shots(spec.shots, 8))
         result = SettingsSearch(setup=setup, progress=silent).run()
         drawn = opened.drawn
+        (setup.folder / "grid-09-steps.png").write_bytes(b"of an earlier search")
         files = write_settings_card(setup, result)
         assert opened.drawn == drawn
         return result, {path.name: path for path in files}, setup.subject
@@ -122,6 +123,7 @@ def files(copied: Path) -> tuple[SettingsResult, dict[str, Path], Subject]:
 def test_the_files_of_a_real_search(files: tuple[SettingsResult, dict[str, Path], Subject]) -> None:
     result, named, subject = files
     assert list(named) == ["card.md", "card.json", "card.txt", "grid-01-sampler.png", "grid-02-cfg-scale.png"]
+    assert sorted(path.name for path in named["card.md"].parent.glob("*.png")) == sorted(named)[3:]
     text = named["card.md"].read_text()
     assert subject.candidate.recipe.key in text
     assert recommended.HEADING in text

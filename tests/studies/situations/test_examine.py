@@ -21,9 +21,18 @@ from studies.errors import StudyError
 from studies.measuring.opened import Measuring, measuring
 from studies.measuring.subject import subject_of
 from studies.night.night import Night
-from studies.results.situations import RESULT, SituationsResult, read_situations, situations_folder
+from studies.results.situations import (
+    RESULT,
+    WORD_LOST,
+    ShownPicture,
+    SituationsResult,
+    WeakSpot,
+    read_situations,
+    situations_folder,
+)
 from studies.situations.at_night import examine_first_finalist
 from studies.situations.examine import Examination
+from studies.situations.showing.pictures import KeptPictures, forget_others, with_pictures
 from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
 from studies.studyfile.spec import StudySpec
@@ -175,3 +184,25 @@ def test_what_fails_after_the_proof_leaves_the_outcome(copied: Path) -> None:
     assert "after the proof: " in said.export_text()
     with pytest.raises(StudyError, match="nothing was examined yet"):
         read_situations(spec.storage.folder)
+
+
+def test_weak_spots_are_shown_beside_the_parents(once: tuple[Path, SituationsResult, int], tmp_path: Path) -> None:
+    study, result, _ = once
+    with measuring(read_study_file(study), QUIET, name="situations") as opened:
+        one = examination(opened)
+        kept = KeptPictures(opened=opened, recipes=one.recipes, suite=one.suite, shots=one.shots)
+        green = next(shots for key, shots in one.shots.items() if key.startswith("colour-green"))
+        shown = tuple(ShownPicture(prompt=shot.shot.prompt, seed=shot.shot.seed) for shot in green[:2])
+        spot = WeakSpot(
+            aspect="colour", word="green", kind=WORD_LOST, sentence="it is no longer obeyed", amount=0.5, shown=shown
+        )
+        pictures = kept.of(spot, shown[1])
+        drawn = with_pictures(tmp_path, replace(result, weak_spots=(spot,)), kept)
+    assert [picture is not None and picture.shape == (64, 64, 3) for picture in pictures] == [True] * 4
+    assert (drawn.sheet, [one.picture for one in drawn.weak_spots]) == ("weak_spots.png", ["weak_01.png"])
+    place = situations_folder(tmp_path, result.key)
+    with Image.open(place / "weak_spots.png") as sheet, Image.open(place / "weak_01.png") as both:
+        assert sheet.width == both.width == 900
+        assert both.height > sheet.height > 200
+    forget_others(tmp_path, result)
+    assert [path.name for path in place.glob("*.png")] == ["overview.png"]

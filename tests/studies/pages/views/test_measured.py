@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from studies.pages.measured.probe import shown
 from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
 from studies.pages.reading.reader import StudyReader
-from studies.results.probe import probe_file
+from studies.results.probe import probe_file, write_probe
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
 from tests.studies.pages.made_results import BLOCKS, KEY, SCRIPT, made_probe, write_made_settings, write_results
@@ -113,6 +114,15 @@ def test_the_pair_s_answers_to_what_people_say_have_a_sign_each(made: Path, visi
     text = visitor(made).get("/s/small/probe").text
     assert re.search(r'role="alert">[^<]*folklore.json[^<]*is damaged', text)
     assert '<table class="matrix">' in text
+
+
+def test_small_effects_keep_their_first_digit(made: Path, visitor: Visitor) -> None:
+    result = made_probe()
+    effects = tuple(replace(one, effect=-0.016, ratio=0.04, clear=True) for one in result.effects)
+    write_probe(folder_of(made), replace(result, effects=effects))
+    text = visitor(made).get("/s/small/probe").text
+    assert re.search('<td class="less e1" [^>]*>\\s*\N{MINUS SIGN}0\\.04</td>', text)
+    assert re.search(r'<td class="way e1" [^>]*>\s*0\.04</td>', text)
 
 
 def test_the_darkness_of_a_cell_is_the_effect_over_the_noise_of_seeds() -> None:

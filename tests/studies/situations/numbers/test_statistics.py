@@ -17,7 +17,6 @@ from studies.situations.numbers.statistics import (
     fit_prior,
     inverse_trigamma,
     mean_over,
-    share_of_look,
     t_quantile,
     unskewed,
 )
@@ -43,8 +42,8 @@ def samples_of(rows: np.ndarray) -> dict[str, Sample]:
     return {str(number): row for number, row in enumerate(rows)}
 
 
-def level(situations: int, share: float = 1.0) -> IntervalLevel:
-    return IntervalLevel(confidence=0.95, comparisons=situations, share=share)
+def level(situations: int, looks: int = 1) -> IntervalLevel:
+    return IntervalLevel(confidence=0.95, comparisons=situations, looks=looks)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -115,10 +114,9 @@ def test_quantiles_of_skewed_numbers() -> None:
     assert unskewed(-3.0, 1.0, 10**9) == pytest.approx(-3.0, abs=1e-3)
 
 
-@pytest.mark.parametrize("looks", [1, 2, 3])
-def test_the_looks_share_the_error(looks: int) -> None:
-    assert sum(share_of_look(look, looks) for look in range(looks)) == pytest.approx(1)
-    assert level(10, 0.5).tail == pytest.approx(level(20).tail)
+def test_comparisons_and_looks_share_the_error() -> None:
+    assert level(10).tail == pytest.approx(0.0025)
+    assert level(10, 3).tail == pytest.approx(level(30).tail)
 
 
 def test_the_mean_over_situations() -> None:

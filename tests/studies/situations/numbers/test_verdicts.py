@@ -12,7 +12,7 @@ from studies.situations.numbers.statistics import IntervalLevel, MeanEstimate
 from studies.situations.numbers.verdicts import is_broken, is_lost, is_open, is_too_alike, verdict_of
 
 PARENTS = ("A", "B")
-LAST = IntervalLevel(confidence=0.95, comparisons=40, share=0.9)
+LAST = IntervalLevel(confidence=0.95, comparisons=40, looks=2)
 
 
 def estimate(mean: float, half: float = 1.0, error: float = 0.25) -> MeanEstimate:
@@ -48,6 +48,14 @@ def numbers(a: float = 0.0, b: float = 0.0) -> SituationNumbers:
 )
 def test_verdicts_need_all_parents(a: float, b: float, verdict: str) -> None:
     assert verdict_of(numbers(a, b), PARENTS) == verdict
+
+
+def test_what_is_always_a_little_worse_is_not_called_worse() -> None:
+    little = {"A": estimate(-0.05, half=0.01, error=0.001), "B": estimate(-3.0)}
+    assert verdict_of(replace(numbers(), leads=little), PARENTS) == WORSE_THAN_ONE
+    more = {"A": estimate(-0.15, half=0.01, error=0.001), "B": estimate(-3.0)}
+    assert verdict_of(replace(numbers(), leads=more), PARENTS) == WORSE
+    assert not is_open(replace(numbers(), leads=little), "own", PARENTS, LAST, 16)
 
 
 def test_without_a_parents_pictures_nothing_is_worse() -> None:

@@ -1,0 +1,27 @@
+"""What `recipe-search probe` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from studies.results.probe import ProbeResult
+
+
+def print_result(result: ProbeResult, folder: Path) -> None:
+    """Print matrices, sentences and the answers to what people say, and where the files are."""
+    from studies.probe.folklore import answered
+    from studies.probe.words import agreement, folklore_lines, legend_lines, matrix_lines, sentences
+    from studies.results.probe import FOLDER
+
+    for method in result.methods:
+        lines = [*legend_lines(result, method), *matrix_lines(result, method)]
+        click.echo("\n" + "\n".join(lines))
+    click.echo("\n" + "\n".join([*sentences(result, result.methods[0]), agreement(result)]).strip())
+    click.echo("\n" + "\n".join(folklore_lines(answered(result))))
+    for remark in (*result.broken, *result.remarks):
+        click.echo(f"note: {remark}")
+    click.echo(f"pictures and numbers: {folder / FOLDER}")
