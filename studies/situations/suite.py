@@ -103,13 +103,14 @@ def read_suite(source: Path | None = None, frame: str = "") -> Suite:
     folder = list_folder(source)
     problems, lists = Problems(), WordLists(folder)
     read = read_lists(source, lists, problems)
+    if (count := sum(len(one.lines) for one in read)) > MOST:  # before all their choices are looked at
+        what = f"the lists have {count:,} lines, and a suite has {MOST:,} situations at most"
+        problems.add((source,), what, "name one list, or a folder with fewer")
+        problems.raise_as(StudyError)
     check_lists({one: framed(one.aspect, one.frame, frame) for one in read}, lists, folder, problems)
     situations = tuple(situation for one in read for situation in _situations_of(one, frame))
     if not situations and not problems:
         problems.add((source,), "no list here has a line", "write a line for each situation into a .txt file")
-    if len(situations) > MOST:
-        what = f"the lists have {len(situations):,} lines, and a suite has {MOST:,} situations at most"
-        problems.add((source,), what, "name one list, or a folder with fewer")
     problems.raise_as(StudyError)
     return Suite(situations=situations, source=source, folder=folder)
 

@@ -134,11 +134,13 @@ def test_a_line_that_nothing_draws_may_hold_any_sign(lists: Path) -> None:
         ("more.yaml", "this is not a list of situations"),
         ("empty", "no list here has a line"),
         ("long.txt", "1,001 lines"),
+        ("book.txt", "a line of 20,003 letters cannot be a prompt"),
     ],
 )
 def test_what_is_no_suite(lists: Path, name: str, part: str) -> None:
     (lists / "empty").mkdir()
     (lists / "empty" / "none.txt").write_text("# nothing\n")
+    (lists / "book.txt").write_text("a cat\n" + "a dog " * 3334 + "\n")
     (lists / "long.txt").write_text("".join(f"{n}\n" for n in range(MOST + 1)))
     with pytest.raises(StudyError, match=part):
         read_suite(lists / name)
