@@ -87,6 +87,14 @@ def test_words_of_any_script_have_keys(tmp_path: Path) -> None:
     assert all(key.isascii() for key in keys)
 
 
+@pytest.mark.parametrize("frame", ["a {photo", "a __nothing__, __situation__", "{a|__situation__}"])
+def test_a_wrong_frame_of_the_study_is_told_once_where_it_stands(lists: Path, frame: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        read_suite(lists, frame)
+    assert {problem.place for problem in caught.value.problems} == {("situations", "frame")}
+    assert len(caught.value.problems) <= 2
+
+
 def test_all_that_is_wrong_with_all_lists_is_told_at_once(lists: Path) -> None:
     (lists / "light.txt").write_text("__moon__ light\n{a|__sun__}\nunclosed {a|b\n")
     (lists / "broken.yaml").write_text("a: [")
