@@ -193,8 +193,9 @@ def _shot_count(options: ProbeOptions, recipes: int) -> int:
         return math.ceil((options.shots or USUAL_SHOTS) / CHUNK) * CHUNK
     one_set = (recipes + 1) * CHUNK  # the base comes with other seeds too
     if options.pictures < one_set:
-        what = f"{options.pictures} pictures are too few: {recipes} recipes with {CHUNK} shots each take {one_set}"
-        raise StudyError(what, place=("--pictures",), remedy=f"allow {one_set}, or name fewer --blocks")
+        asked = f"--pictures {options.pictures} is too small"
+        what = f"{asked}: {recipes} recipes with {CHUNK} shots each take {one_set}"
+        raise StudyError(what, remedy=f"allow {one_set}, or name fewer --blocks")
     return options.pictures // one_set * CHUNK
 
 
