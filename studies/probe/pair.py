@@ -26,8 +26,8 @@ from studies.errors import StudyError
 from studies.limits.disk import disk_errors_named
 from studies.limits.signals import termination_as_interrupt
 from studies.pictures.sources import file_hashes, open_engine
-from studies.probe.picture_measures import Numbers, statistic_measures
 from studies.probe.designs.plan import ProbeOptions, ProbePlan, named_base, plan_of
+from studies.probe.picture_measures import Numbers, statistic_measures
 from studies.probe.renders import PlannedRenders, Scored
 from studies.results.probe import FOLDER, ProbedModel
 from studies.store.locks import held

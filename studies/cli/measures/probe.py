@@ -131,9 +131,9 @@ def run_probe(spec: StudySpec, options: ProbeOptions) -> None:
     from studies.cli.measures.probe_printed import print_result
     from studies.measuring.opened import measuring
     from studies.probe.designs.cost import cost_text
+    from studies.probe.designs.plan import planned_probe
     from studies.probe.measure import probe as measured
     from studies.probe.outputs import write_outputs
-    from studies.probe.designs.plan import planned_probe
 
     plan, out = planned_probe(spec, options), console()
     click.echo(cost_text(plan, spec.merge.models["A"], spec.rendering.device))
