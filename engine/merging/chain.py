@@ -131,7 +131,7 @@ def chain_in(entry: object) -> RecipeChain:
             ),
             ends=tuple(map(str, content.get("ends", ()))),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecipeError("it cannot be read", place=(Named(CHAIN),), remedy="export the checkpoint again") from error
     names = dict(enumerate((step.name for step in chain.recipe.steps), start=1))
     is_whole = {*chain.recipe.models} <= {*chain.models} and all(names.get(s.step) == s.name for s in chain.stages)

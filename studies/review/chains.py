@@ -43,9 +43,14 @@ def chain_of_pin(merge: Merge, pin: Pin) -> RecipeChain:
     """Return the chain that a pin ends; nothing here compares the models with those of the approval.
 
     Raises:
+        StudyError: the study file names one of its models no more.
         CheckpointError: a model cannot be read.
     """
-    return recipe_chain(Recipe.parse(pin.recipe), merge.models, pin.models)
+    recipe = Recipe.parse(pin.recipe)
+    if gone := [name for name in recipe.models if name not in merge.models]:
+        what = f"the study file has no model {', '.join(gone)} any more, and pin {pin.number} takes it"
+        raise StudyError(what, remedy="name the model again under [models]")
+    return recipe_chain(recipe, merge.models, pin.models)
 
 
 def chain_lines(chain: RecipeChain) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from engine.errors import CheckpointError, Problems, counted
+from engine.errors import ProblemError, Problems, counted
 from engine.files import file_kind, replaced
 from engine.supermerger.fields import fields_of
 from engine.supermerger.runs import joined_runs
@@ -89,7 +89,7 @@ def overview(
             what = f"recipe {pin.recipe_key[:8]}" + (f", VAE {pin.vae}" if pin.vae else "")
             yield f"pin {pin.number}: {pin.source}, {what}, by {pin.by} at {pin.at}: {pin.note}"
             if merge is not None:
-                yield from _chain(merge, pin)
+                yield from chain_of_pin_lines(merge, pin)
     with problems.collecting():
         for one in read_rejections(storage.folder):
             yield f"rejected: {one.label}, recipe {one.key[:8]}, by {one.by} at {one.at}: {one.words}"
@@ -97,11 +97,11 @@ def overview(
     problems.raise_as(StudyError)
 
 
-def _chain(merge: Merge, pin: Pin) -> Iterator[str]:
-    """The stages before a pin, where its models were merged too and are there."""
+def chain_of_pin_lines(merge: Merge, pin: Pin) -> Iterator[str]:
+    """Say the stages before a pin, where its models were merged too and are there."""
     try:
         yield from (f"  {line}" for line in chain_lines(chain_of_pin(merge, pin)))
-    except CheckpointError as error:
+    except ProblemError as error:
         yield f"  whether it ends a chain is not known: {error}"
 
 

@@ -1,8 +1,8 @@
 """The path of an article by which a merge is made by hand, on the sample world: every step is a command.
 
 FLAT line and blocks make ``alpha``; another parent goes into it; Self makes ``beta``; Adjust makes the final model,
-which is then shown in many situations. Each stage is a study that begins with what the one before made, and the last
-export has all of them in one recipe.
+which is then shown in many situations, and gets a card of recommended settings. Each stage is a study that begins with
+what the one before made, and the last export has all of them in one recipe.
 
 Run it with ``python -m studies.sample.examples.article_path``. It writes into the folder ``article-path`` where it is
 run, prints every command before it runs it, and goes on where it was when it is run again.
@@ -117,6 +117,7 @@ def path(folder: Path, run: Run, *, short: bool = False) -> None:
         _stage(folder, run, stage, short=short)
     _final_model(folder, run)
     _situations(folder, run, short=short)
+    _settings(folder, run, short=short)
 
 
 def _write_parents(folder: Path, run: Run) -> None:
@@ -189,6 +190,13 @@ def _situations(folder: Path, run: Run, *, short: bool) -> None:
     copytree(SUITE, folder / "suite", dirs_exist_ok=True)
     words = ("--suite", "suite", "--seeds", "2" if short else "4")
     run(("situations", "alpha.toml", "models/final.safetensors", *words), folder)
+
+
+def _settings(folder: Path, run: Run, *, short: bool) -> None:
+    """The settings that suit the final model, one after another, with a card of them."""
+    tries = ("Sampler=Euler a,DPM++ 2M Karras", "CFG Scale=3-7(+2)", "Steps=6,8,12", "Clip skip=1")
+    asked = [word for text in (tries[:1] + tries[3:] if short else tries) for word in ("--try", text)]
+    run(("settings", "alpha.toml", "models/final.safetensors", *asked, "--pictures", "4" if short else "8"), folder)
 
 
 def _shown(folder: Path) -> list[str]:

@@ -177,6 +177,7 @@ def test_a_changed_chain_is_refused_and_ends_the_next(tmp_path: Path, parents: t
         None,
         {**entry, "recipe": Recipe.flat(0.5).text},
         {**entry, "stages": [{"name": "alpha", "step": 2, "file": "", "sha256": ""}]},
+        {**entry, "stages": [{"name": "alpha", "step": float("inf"), "file": "", "sha256": ""}]},
         {**entry, "models": {}},
         {**entry, "models": {"A": 1}},
     ):

@@ -12,6 +12,11 @@ from safetensors.torch import load_file, save_file
 from engine.recipes.blocks import Site
 from engine.recipes.file import read_recipe_file
 from engine.recipes.recipe import AdjustStep, MergeStep, Recipe, SelfStep
+from studies.review.chains import chain_lines, chain_of_pin
+from studies.review.show import chain_of_pin_lines
+from studies.store.pins import read_pins
+from studies.studyfile.read import read_study_file
+from studies.studyfile.spec import Merge
 from tests.studies.chain_studies import approved, begun, typed
 
 WEIGHTS = (0.0, *(round(0.03 * n, 2) for n in range(25)))
@@ -168,3 +173,18 @@ def test_an_export_without_its_recipe_has_no_file_of_the_chain(made: Path, tmp_p
     done = typed("export", made / "third.toml", "--out", out, "--no-recipe", "--overwrite")
     assert done.exit_code == 0, done.output
     assert [path.name for path in tmp_path.iterdir()] == ["plain.safetensors"]
+
+
+def test_show_says_the_chain_of_pins_and_when_it_is_not_known(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "copy")
+    spec = read_study_file(tmp_path / "copy" / "third.toml")
+    (pin,) = read_pins(spec.storage.folder)
+    lines = [*chain_lines(chain_of_pin(spec.merge, pin))]
+    assert lines[0] == "chain: alpha (1 step), then beta (1 step), then this recipe (2 steps)"
+    assert lines[1].startswith("first parents: A closeups.safetensors (")
+    assert [*chain_of_pin_lines(spec.merge, pin)] == [f"  {line}" for line in lines]
+    (tmp_path / "copy" / "beta.safetensors").unlink()
+    (line,) = chain_of_pin_lines(spec.merge, pin)
+    assert line.startswith("  whether it ends a chain is not known: ")
+    (line,) = chain_of_pin_lines(Merge(models={"A": spec.merge.models["A"]}), pin)
+    assert "the study file has no model B any more, and pin 1 takes it" in line
