@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, Named
+from engine.files import remove_left_behind
 from scorers.errors import ScorerError
 from studies.errors import StudyError
 from studies.inputs.models import model_hashes
@@ -131,6 +132,7 @@ def measuring(spec: StudySpec, console: Console, *, name: str) -> Generator[Meas
         raise StudyError(what, place=(folder,), remedy="wait for it; what it rendered is used by the next one")
 
     with termination_as_interrupt(), disk_errors_named(folder), backend.held(name, busy):
+        remove_left_behind(folder, below=True)
         with backend.held("hashes"):
             hashes = model_hashes(spec.merge, spec.storage)
         workshop = Workshop.open(spec, hashes, backend=backend)

@@ -10,6 +10,10 @@ Wilson 1951). It says what a knob does *on average over all settings of the othe
 them all. Every effect rests on all recipes, so that with 26 knobs and independent errors 56 recipes are worth 28 pairs
 of recipes for each knob. The opposites keep the effects clear of all interactions of two knobs (resolution IV); those
 of three stay mixed in. Columns that no knob takes show how large an effect looks where there is none.
+
+Pictures with equal seeds have no error of their own: what is left is how effects differ between shots, which all
+recipes of a screening share. So its gain is smaller than that of independent errors: on the demo (30 knobs, 8 shots,
+496 and 512 pictures) its errors were 0.9 to 3.2 times smaller, 1.5 in the middle.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.architecture.widths import FamilyName
+from engine.files import remove_left_behind
 from engine.shots.shot import Shot
 from search.space.build import build_space
 from search.space.frame import RecipeFrame
@@ -203,4 +204,5 @@ def opened_pair(pair: CheckpointPair, plan: ProbePlan) -> Generator[PairRenders]
         held(folder, FOLDER, busy=busy),
         open_engine(pair.models, FORMAT, vae=pair.vae, device=pair.device) as engine,
     ):
+        remove_left_behind(folder, below=True)
         yield PairRenders(pair=pair, plan=plan, engine=engine, vae_hash=vae_hash)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.errors import RenderError
+from engine.errors import RenderError, first_line
 from engine.shots.shot import Shot
 from studies.candidate import Candidate
 from studies.drawing.sheets import RgbPicture
@@ -103,7 +103,7 @@ class PlannedRenders(ABC):
                     raise
                 if recipe.candidate == self.plan.still:
                     raise StudyError.of(error.problems) from error
-                self.broken[recipe.candidate.key] = f"{recipe.label}: {error.problems[0].what.splitlines()[0]}"
+                self.broken[recipe.candidate.key] = f"{recipe.label}: {first_line(error)}"
         bar.advance(len(shots), note=recipe.label)
 
     def sets(self, *, twins: bool = False) -> list[tuple[Shot, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.errors import Problems, counted
 from studies.results import settings_file
+from studies.results.folklore import read_folklore
 from studies.results.probe import EffectColumn, KnobEffect, ProbeMethod, ProbeResult, read_probe
 from studies.results.settings import SettingsResult
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE, SituationsResult, examined, read_situations
@@ -31,6 +32,9 @@ def measured_lines(folder: Path, problems: Problems) -> Iterator[str]:
     with problems.collecting():
         probe = read_probe(folder)
         yield from _probe_lines(probe) if probe else ()
+    with problems.collecting():
+        said = read_folklore(folder)
+        yield from [f"  what people say of blocks: {said.remark}"] if said else ()
 
 
 def _situations_lines(result: SituationsResult) -> Iterator[str]:
@@ -82,4 +86,4 @@ def _amount(effect: KnobEffect, column: EffectColumn) -> str:
     """How large an effect is, in times the noise of seeds where that is known."""
     size = effect.effect or 0.0
     sign = ("+" if size > 0 else "-") if column.signed else ""
-    return f"{sign}{abs(size):.3g} {column.unit}" if effect.ratio is None else f"{sign}{effect.ratio:.1f} x seeds"
+    return f"{sign}{abs(size):.3g} {column.unit}" if effect.ratio is None else f"{sign}{effect.ratio:.2g} x seeds"

@@ -1,10 +1,10 @@
 """What `recipe-search situations` finds: planted weaknesses of the sample world; whom it accuses.
 
-By hand: ``python -m tests.benchmarks.bench_situations FOLDER [--only NAME]... [--again]``. Every subject goes through
-the command itself, in a study of the sample world with its own suite: seven checkpoints that each lost a colour or a
-subject, the wanted look without a weakness, and twenty harmless recipes (``planted_weaknesses.py``). FOLDER keeps all
-pictures, and a line for each subject in ``outcomes.jsonl``: what is there is not done again; with ``--again`` the
-command says of today what it says of the kept pictures. ``--table`` only prints the tables.
+By hand: ``python -m tests.benchmarks.bench_situations FOLDER [--only NAME]... [--seeds N] [--again]``. Every subject
+goes through the command itself, in a study of the sample world with its own suite: seven checkpoints that each lost a
+colour or a subject, the wanted look without a weakness, and twenty harmless recipes (``planted_weaknesses.py``). FOLDER
+keeps all pictures, and a line for each subject in ``outcomes.jsonl``: what is there is not done again; with ``--again``
+the command says of today what it says of the kept pictures. ``--table`` only prints the tables.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ FASTER = {
     "cfg = 5.0": "cfg = 2.5",
 }
 """What the demo's study is changed by: pictures in two thirds of the time that show as much."""
+SEEDS = 8
+"""Most pictures of a situation: as many as a study has unless its file says another number."""
 UNTOUCHED = "wanted"
 """Name of the checkpoint without a weakness."""
 
@@ -55,6 +57,8 @@ class SituationsOutcome:
     pictures: int
     most_pictures: int
     seconds: float
+    seeds: int = SEEDS
+    """Most pictures of a situation."""
 
     @property
     def is_found(self) -> bool:
@@ -104,10 +108,11 @@ def _subjects(world: SampleWorld, folder: Path, only: Sequence[str]) -> Iterator
             yield name, (path, "")
 
 
-def examined(study: Path, subject: str, file: Path, lost: str) -> SituationsOutcome:
+def examined(study: Path, subject: str, file: Path, lost: str, seeds: int) -> SituationsOutcome:
     """Run the command on a subject and return what it said."""
     began = time.perf_counter()
-    done = CliRunner().invoke(command_line, ["situations", str(study), str(file)], catch_exceptions=False)
+    words = ["situations", str(study), str(file), "--seeds", str(seeds)]
+    done = CliRunner().invoke(command_line, words, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     result = read_situations(study.parent / "runs" / "demo")
     return SituationsOutcome(
@@ -119,27 +124,31 @@ def examined(study: Path, subject: str, file: Path, lost: str) -> SituationsOutc
         pictures=result.pictures,
         most_pictures=result.most_pictures,
         seconds=time.perf_counter() - began,
+        seeds=seeds,
     )
 
 
-def known_outcomes(folder: Path) -> dict[str, SituationsOutcome]:
-    """Return the outcomes of a folder by the subjects' names; of several, the last."""
+def known_outcomes(folder: Path, seeds: int) -> dict[str, SituationsOutcome]:
+    """Return the outcomes of a folder with so many seeds by the subjects' names; of several, the last."""
     path = folder / OUTCOMES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {row["subject"]: SituationsOutcome(**row) for row in map(json.loads, lines)}
+    found = [SituationsOutcome(**row) for row in map(json.loads, lines)]
+    return {one.subject: one for one in found if one.seeds == seeds}
 
 
-def measure(folder: Path, only: Sequence[str] = (), *, again: bool = False) -> dict[str, SituationsOutcome]:
+def measure(
+    folder: Path, only: Sequence[str] = (), *, seeds: int = SEEDS, again: bool = False
+) -> dict[str, SituationsOutcome]:
     """Examine all subjects, or some, that are not known yet; a line for each as it comes."""
     study, subjects = write_subjects(folder, only)
     for name, (file, lost) in subjects.items():
-        if name in known_outcomes(folder) and not again:
+        if name in known_outcomes(folder, seeds) and not again:
             continue
-        outcome = examined(study, name, file, lost)
+        outcome = examined(study, name, file, lost, seeds)
         with (folder / OUTCOMES).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(outcome)) + "\n")
         print(line_of(outcome), flush=True)
-    return known_outcomes(folder)
+    return known_outcomes(folder, seeds)
 
 
 def line_of(one: SituationsOutcome) -> str:
@@ -188,11 +197,15 @@ def main() -> None:
     reader = argparse.ArgumentParser(description="Examine planted weaknesses and harmless recipes of the sample world.")
     reader.add_argument("folder", type=Path)
     reader.add_argument("--only", action="append", default=[], help="name of a subject; can be given again")
+    reader.add_argument("--seeds", type=int, default=SEEDS, help="most pictures of a situation")
     reader.add_argument("--again", action="store_true", help="what is known too, from the kept pictures")
     reader.add_argument("--table", action="store_true", help="only print the tables")
     given = reader.parse_args()
     one_thread()
-    outcomes = known_outcomes(given.folder) if given.table else measure(given.folder, given.only, again=given.again)
+    if given.table:
+        outcomes = known_outcomes(given.folder, given.seeds)
+    else:
+        outcomes = measure(given.folder, given.only, seeds=given.seeds, again=given.again)
     print("\n".join(tables(outcomes)))
 
 

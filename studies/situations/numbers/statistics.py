@@ -9,9 +9,8 @@ microarray experiments", Statistical Applications in Genetics and Molecular Biol
     moderated variance = (d0 s0^2 + d s^2) / (d0 + d)        with d0 + d degrees of freedom
 
 ``d0`` and ``s0^2`` follow from mean and scatter of ``log s^2`` (his section 6.2). As in his program limma, ``d0 + d``
-is never taken for more than the degrees of freedom of all situations together. A variance above the moderated one is
-kept as it was measured: where some situations scatter far more than the rest, moderating theirs would accuse them too
-often.
+is never taken for more than the degrees of freedom of all situations together. Where some situations scatter far more
+than the rest, the prior counts for little, and they are hardly moderated.
 
 Intervals are those of Student's t, wider on a side where skewed differences ask for it (``unskewed``). The error of all
 intervals together, ``1 - confidence``, is divided evenly among them and among the looks at growing numbers of pictures
@@ -147,12 +146,12 @@ def _moderated(samples: Mapping[str, Sample]) -> tuple[dict[str, float], dict[st
 
 
 def _variance(own: float, freedom: int, prior: VariancePrior) -> float:
-    """A situation's variance, moderated unless it is larger than that; 0 where its pictures do not differ at all."""
+    """A situation's moderated variance; 0 where its pictures do not differ at all."""
+    if not own:
+        return 0.0
     if math.isinf(prior.freedom):
-        moderated = prior.variance
-    else:
-        moderated = (prior.freedom * prior.variance + freedom * own) / (prior.freedom + freedom)
-    return max(moderated, own) if own > 0 else 0.0
+        return prior.variance
+    return (prior.freedom * prior.variance + freedom * own) / (prior.freedom + freedom)
 
 
 def _skewness(samples: Mapping[str, Sample], errors: Mapping[str, float]) -> float:

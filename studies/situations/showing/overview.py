@@ -1,6 +1,7 @@
 """The overview of an examination: a row for each situation, the difference from every parent with its interval.
 
-Green: better than all parents; red: worse than all; orange: worse than one; grey: not told apart.
+Green: better than all parents; red: worse than all; orange: worse than one; grey: not told apart. Under the name of a
+weak spot stands, in red, what kind it is: its pictures may be better than the parents' and still not show the word.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TEXT, SMALL = 28, 24
 """Sizes of letters in pixels."""
 NAMES = 340
 """Width of the words of situations."""
-ROW, GAP = 48, 12
+ROW, GAP = 64, 12
 """Height of a row, and pixels between things."""
 COLOURS = {BETTER: (20, 110, 60), WORSE: (190, 40, 20), WORSE_THAN_ONE: (200, 130, 20), LEVEL: (120, 120, 128)}
 """By verdict."""
@@ -45,13 +46,15 @@ def draw_overview(path: Path, result: SituationsResult) -> None:
     pen, lettering = ImageDraw.Draw(sheet), Lettering()
     _write_head(pen, result, lettering)
     reach = _reach(result)
+    kinds = {(one.aspect, one.word): one.kind for one in result.weak_spots}
     for number, line in enumerate(lines):
         top = head + number * ROW
         if isinstance(line, str):
             font = lettering.font(TEXT, line)
-            pen.text((GAP, top + 6), cut(line, font, WIDTH - 2 * GAP), fill=INK, font=font)
+            pen.text((GAP, top + ROW - 46), cut(line, font, WIDTH - 2 * GAP), fill=INK, font=font)
             pen.line((GAP, top + ROW - 4, WIDTH - GAP, top + ROW - 4), fill=PALE)
         else:
+            _write_name(pen, line, top, kinds.get((line.aspect, line.word), ""), lettering)
             _draw_situation(pen, line, top, reach, result.parents, lettering)
     with replaced(path) as temporary:
         sheet.save(temporary, format="PNG")
@@ -96,6 +99,16 @@ def _reach(result: SituationsResult) -> float:
     return max(1e-9, min(ends[-1], WIDEST * ends[len(ends) // 2]))
 
 
+def _write_name(pen: ImageDraw.ImageDraw, one: SituationResult, top: int, kind: str, lettering: Lettering) -> None:
+    """Write a situation's word, and under it the kind of weak spot that it is, if it is one."""
+    lines = [(one.word, COLOURS[WORSE] if kind else COLOURS[one.verdict]), *([(kind, COLOURS[WORSE])] if kind else [])]
+    height = round(1.15 * SMALL)
+    begin = top + (ROW - height * len(lines)) // 2 - 4
+    for number, (text, colour) in enumerate(lines):
+        font = lettering.font(SMALL, text)
+        pen.text((GAP, begin + number * height), cut(text, font, NAMES - 3 * GAP), fill=colour, font=font)
+
+
 def _draw_situation(
     pen: ImageDraw.ImageDraw,
     one: SituationResult,
@@ -104,9 +117,7 @@ def _draw_situation(
     parents: Sequence[str],
     lettering: Lettering,
 ) -> None:
-    font = lettering.font(SMALL, one.word)
     colour = COLOURS[one.verdict]
-    pen.text((GAP, top + (ROW - SMALL) // 2 - 4), cut(one.word, font, NAMES - 2 * GAP), fill=colour, font=font)
     begin, end = NAMES, WIDTH - GAP
     middle, scale = (begin + end) / 2, (end - begin) / 2 / reach
     pen.line((middle, top, middle, top + ROW - 1), fill=PALE)

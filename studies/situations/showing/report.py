@@ -39,9 +39,10 @@ def report_lines(result: SituationsResult, folder: Path) -> Iterator[str]:
     parents = " and ".join(result.parents)
     words = ", ".join(f"{count} {verdict}" for verdict, count in counts)
     yield f"{counted(len(result.situations), 'situation')} against {parents}: {words}"
-    better = [one.name for one in result.situations if one.verdict == BETTER]
+    weak = {(spot.aspect, spot.word) for spot in result.weak_spots}
+    better = [one.name for one in result.situations if one.verdict == BETTER and (one.aspect, one.word) not in weak]
     if better:
-        yield f"better than every parent: {', '.join(better)}"
+        yield f"better than every parent, and no weak spot: {', '.join(better)}"
     for one in result.overall:
         yield f"over all situations: {one} ({result.confidence:.0%} interval)"
     words_told = [one.fidelity for one in result.situations if one.fidelity is not None]

@@ -35,7 +35,9 @@ def test_a_study_is_probed_told_and_drawn(copied: Path) -> None:
             assert picture.width > 300
     assert result.strips.keys() == {"IN02", "OUT11", "adjust:CONT"}
     assert read_folklore(folder) is not None
+    assert "\n36 pictures rendered; " in done.output
     again = run(copied, *options)
+    assert "\n0 pictures rendered; " in again.output
     assert again.output.split("\n\n", 1)[1] == done.output.split("\n\n", 1)[1]
     found = read_probe(folder)
     assert found is not None

@@ -137,7 +137,11 @@ def test_a_stopped_probe_goes_on_where_it_was(
         stopped_after(5, patch)
         with pytest.raises(KeyboardInterrupt):
             probed(spec, one)
+    (picture, *_) = spec.storage.folder.rglob("000.png")
+    left = picture.with_name(".001.4194304.part.png")  # of a process that there cannot be
+    left.touch()
     result = probed(spec, one)
+    assert not left.exists()
     assert result.drawn == 9 * 4 - 5 * 4
     assert result.effects == tuple(effect for effect in once[1].effects if effect.method == ONE)
 

@@ -209,3 +209,18 @@ def test_what_no_longer_holds_is_said(result: SettingsResult) -> None:
     held = replace(result, look_back=(replace(result.look_back[0], holds=True),))
     assert held.sentences[-1] == "looked back: every choice still holds with those that came after it"
     assert held.look_back[0].sentence == "Steps: 20 still holds"
+
+
+def test_a_value_that_is_told_by_less_than_the_margin_is_told_and_not_lost(step: SettingsStep) -> None:
+    slight = replace(WORSE, mean=-0.05, low=-0.09, high=-0.01)
+    values = (step.values[0], replace(step.values[2], against_best=slight))
+    told = replace(step, values=values)
+    assert [(value.is_told, value.is_lost) for value in told.values] == [(False, False), (True, False)]
+    assert not told.cannot_be_told
+    assert told.sentence == "Steps: 15 is the cheapest of 2 that come up to the best (20), 25% less work"
+
+
+def test_an_answer_that_more_pictures_might_tell_from_the_best_says_so(step: SettingsStep) -> None:
+    values = (*step.values[:2], replace(step.values[2], state="open", shortfall=0.42))
+    text = replace(step, values=values).sentence
+    assert "the cheapest of 2 that come up to the best (20), though it may be worse by up to 0.42, 25% less" in text

@@ -53,8 +53,9 @@ def test_probe_names_the_largest_effects_of_each_measure(tmp_path: Path) -> None
     assert lines[0] == "probe, one at a time: 57 recipes, 228 pictures; told from noise:"
     clear = [one for one in made_probe().ranked("style", "one at a time") if one.clear]
     (style,) = [line for line in lines[1:9] if line.startswith("  style: ")]
-    assert style.startswith(f"  style: {clear[0].knob} {clear[0].ratio:.1f} x seeds, ")
+    assert style.startswith(f"  style: {clear[0].knob} {clear[0].ratio:.2g} x seeds, ")
     assert style.endswith(f" and {len(clear) - 3} more")
+    assert lines[-1] == "  what people say of blocks: Another pair may answer otherwise."
 
 
 @pytest.mark.parametrize("broken", [f"situations/{KEY}", f"settings/{KEY}", "probe"])

@@ -162,7 +162,7 @@ def test_broken_pictures_are_no_score(judge: Judge) -> None:
 
 
 def test_a_value_that_was_given_up_stays_worse_and_is_compared_on_its_pictures(judge: Judge) -> None:
-    found = compared(judge, {"a": (1.0, 20), "b": (0.0, 5), "c": (1.0, 25)})
+    found = compared(judge, {"a": (1.0, 20), "b": (0.95, 5), "c": (1.0, 25)})
     fewer = [
         replace(one, features=one.features.take(list(range(8))), given_up=True) if one.label == "b" else one
         for one in found.values

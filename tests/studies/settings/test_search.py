@@ -210,6 +210,23 @@ def test_vaes_are_compared_by_their_files(copied: Path) -> None:
         assert more.resembles(setup.pictures.features(setup.start, 8))
 
 
+def test_what_only_rendering_shows_is_a_reason_too(copied: Path) -> None:
+    """With two steps Euler and DPM++ 2M make the same pictures; a file may go while the search runs."""
+    gone = copied.parent / "gone.safetensors"
+    tensors = load_file(copied.parent / "closeups.safetensors")
+    save_file({key: value for key, value in tensors.items() if key.startswith(VAE)}, gone)
+    tries = ("Sampler=Euler", f"VAE={gone}", "CFG Scale=2", "Steps=2", "Clip skip=1")
+    with opened(copied, *tries) as (_, setup):
+        gone.unlink()
+        result = SettingsSearch(setup=setup, progress=no_progress).run()
+    sampler, vae = result.steps[:2]
+    assert [value.reason for value in sampler.values] == ["", "makes the same pictures as DPM++ 2M"]
+    assert sampler.chosen == sampler.start
+    assert vae.values[1].state == "skipped"
+    assert vae.values[1].reason
+    assert result.final == result.start
+
+
 def test_a_checkpoint_is_searched_with_an_engine_of_its_own(copied: Path) -> None:
     spec = read_study_file(copied)
     with opened(copied, "Sampler=Euler a", file=spec.merge.models["B"]) as (_, setup):

@@ -1,65 +1,47 @@
-"""The prompts and seeds that settings are judged on."""
+"""Which prompts and seeds settings are judged on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from engine.shots.shot import Shot
-from studies.errors import StudyError
-from studies.settings.shots import CHUNK, judged_shots
-from studies.studyfile.spec import TURNS, StudyShots, seed_in_turn
+from studies.settings.shots import SHARED, judged_shots
+from studies.studyfile.spec import StudyShots
+
+TRIALS = tuple(Shot(prompt=f"trial {n}", seed=n) for n in range(8))
 
 
-def shots(trials: int, proof: int) -> StudyShots:
-    return StudyShots(
-        trials=tuple(Shot(prompt=f"a cat {n % 3}", seed=n) for n in range(trials)),
-        proof=tuple(Shot(prompt=f"a house {n // 4}", seed=1000 + n % 4) for n in range(proof)),
-    )
+def study(seeds: tuple[int, ...], prompts: int = 12) -> StudyShots:
+    proof = tuple(Shot(prompt=f"held out {n}", seed=seed) for n in range(prompts) for seed in seeds)
+    return StudyShots(trials=TRIALS, proof=proof)
 
 
-def test_held_out_shots_come_first_prompt_by_prompt() -> None:
-    found = judged_shots(shots(8, 12), 10)
-    assert found.held_out == 10
-    assert [shot.prompt for shot in found.shots[:4]] == ["a house 0", "a house 1", "a house 2", "a house 0"]
-    assert {*found.shots} < {*shots(8, 12).proof}
-    assert found.text == "10 held-out pictures of the proof"
+def test_no_more_than_two_pictures_share_a_seed() -> None:
+    shots = study((1001,))
+    judged = judged_shots(shots, 12)
+    seeds = [shot.seed for shot in judged.shots]
+    assert max(map(seeds.count, seeds)) == SHARED == 2
+    assert judged.shots[:2] == shots.proof[:2]
+    assert [shot.prompt for shot in judged.shots] == [shot.prompt for shot in shots.proof]
+    assert judged.reseeded == 10
+    assert judged.text == "12 held-out pictures of the proof; 10 of them with seeds of their own"
+    assert judged_shots(shots, 12) == judged, "the same every time"
 
 
-def test_more_are_of_the_trials_prompts_with_seeds_that_no_trial_has() -> None:
-    study = shots(8, 4)
-    found = judged_shots(study, 9)
-    assert found.held_out == 4
-    more = found.shots[4:]
-    assert {(shot.prompt, shot.seed) for shot in more} < {
-        (shot.prompt, seed_in_turn(shot.seed, TURNS - 1)) for shot in study.trials
-    }
-    assert len({(shot.prompt, shot.seed) for shot in found.shots}) == len(found.shots) == 9
-    assert found.text.endswith("of the proof, and 5 of the trials' prompts with seeds that no trial has")
-    assert len(judged_shots(study, 99).shots) == 12
+def test_seeds_that_few_pictures_share_stay() -> None:
+    judged = judged_shots(study((1, 2, 3), prompts=2), 6)
+    assert (judged.reseeded, judged.text) == (0, "6 held-out pictures of the proof")
+    assert {shot.seed for shot in judged.shots} == {1, 2, 3}
 
 
-def test_all_pictures_count_as_the_study_weighs_them() -> None:
-    study = replace(shots(8, 4), trial_weights=(1.0, 2.0) * 4, proof_weights=(1.0, 3.0) * 2)
-    known = study.picture_weights
-    assert all((shot.prompt, shot.seed) in known for shot in judged_shots(study, 12).shots)
+def test_no_slot_comes_twice_and_none_is_of_a_trial() -> None:
+    judged = judged_shots(study((0,)), 20)
+    slots = [(shot.prompt, shot.seed) for shot in judged.shots]
+    assert len(set(slots)) == 20
+    drawn = study((0,)).drawn(range(len(TRIALS) * 4))
+    assert not {(shot.prompt, shot.seed) for shot in drawn} & set(slots)
 
 
-def test_looks_come_after_eight_and_never_after_one_or_two_more() -> None:
-    assert CHUNK == 8
-    assert judged_shots(shots(40, 40), 32).ends == (8, 16, 24, 32)
-    assert judged_shots(shots(40, 40), 18).ends == (8, 18)
-    assert judged_shots(shots(40, 40), 20).ends == (8, 16, 20)
-    assert judged_shots(shots(40, 40), 6).ends == (6,)
-
-
-def test_held_out_shots_are_rendered_apart_since_some_may_be_kept() -> None:
-    assert judged_shots(shots(8, 4), 12).chunks == ((0, 4), (4, 8), (8, 12))
-    assert judged_shots(shots(8, 8), 16).chunks == ((0, 8), (8, 16))
-    assert judged_shots(shots(8, 24), 16).chunks == ((0, 8), (8, 16))
-
-
-def test_too_few_pictures_are_refused() -> None:
-    with pytest.raises(StudyError, match="3 pictures of a value cannot be compared; at least 4 are needed"):
-        judged_shots(shots(2, 1))
+def test_pictures_with_weights_of_their_own_keep_their_seeds() -> None:
+    shots = replace(study((1001,)), trial_weights=(1.0,) * 8, proof_weights=(2.0, *(1.0,) * 11))
+    assert judged_shots(shots, 12).reseeded == 0

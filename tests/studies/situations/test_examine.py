@@ -24,6 +24,7 @@ from studies.night.night import Night
 from studies.results.situations import (
     RESULT,
     WORD_LOST,
+    WORSE,
     ShownPicture,
     SituationsResult,
     WeakSpot,
@@ -32,6 +33,7 @@ from studies.results.situations import (
 )
 from studies.situations.at_night import examine_first_finalist
 from studies.situations.examine import Examination
+from studies.situations.showing.overview import COLOURS
 from studies.situations.showing.pictures import KeptPictures, forget_others, with_pictures
 from studies.situations.suite import read_suite
 from studies.studyfile.read import read_study_file
@@ -204,5 +206,10 @@ def test_weak_spots_are_shown_beside_the_parents(once: tuple[Path, SituationsRes
     with Image.open(place / "weak_spots.png") as sheet, Image.open(place / "weak_01.png") as both:
         assert sheet.width == both.width == 900
         assert both.height > sheet.height > 200
+    with Image.open(place / "overview.png") as overview:
+        colours = {colour for _, colour in overview.convert("RGB").getcolors(1 << 24) or ()}
+        name = overview.convert("RGB").crop((0, 200, 340, overview.height))
+        assert COLOURS[WORSE] in colours
+        assert COLOURS[WORSE] in {colour for _, colour in name.getcolors(1 << 24) or ()}, "the weak spot's name is red"
     forget_others(tmp_path, result)
     assert [path.name for path in place.glob("*.png")] == ["overview.png"]

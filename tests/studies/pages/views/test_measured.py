@@ -15,9 +15,19 @@ from studies.pages.measured.read import ReadResult
 from studies.pages.reading.measured_files import MEASURES
 from studies.pages.reading.reader import StudyReader
 from studies.results.probe import probe_file, write_probe
+from studies.results.settings_file import write_settings
 from studies.studyfile.read import read_study_file
 from tests.studies.pages.conftest import Visitor
-from tests.studies.pages.made_results import BLOCKS, KEY, SCRIPT, made_probe, write_made_settings, write_results
+from tests.studies.pages.made_results import (
+    BLOCKS,
+    KEY,
+    SCRIPT,
+    made_probe,
+    made_settings,
+    write_made_probe,
+    write_made_settings,
+    write_results,
+)
 from tests.studies.sample_study import write_small_study
 
 FILES = {
@@ -85,6 +95,16 @@ def test_the_text_for_the_webui_is_that_of_the_card_where_there_is_one(made: Pat
     text = visitor(made).get("/s/small/settings").text
     assert 'data-copy="a red cat\nSteps: 6, Model: pinned"' in text
     assert "Sampler: DDIM, " not in text
+
+
+def test_a_joint_search_shows_its_combinations_and_their_grid(made: Path, visitor: Visitor) -> None:
+    result = made_settings()
+    values = (*result.steps[0].values[:3],)
+    write_settings(folder_of(made), replace(result, mode="joint", joint=values, steps=(), look_back=()))
+    text = visitor(made).get("/s/small/settings").text
+    chosen = text.index('<th scope="row">DDIM <span class="state')
+    assert text.index("All combinations") < chosen < text.index("~grid-01-sampler.png")
+    assert "Step by step" not in text
 
 
 def test_probe_shows_a_table_that_tells_noise_in_words(made: Path, visitor: Visitor) -> None:
@@ -221,6 +241,20 @@ def test_pages_notice_a_new_result(made: Path) -> None:
         file.write_text(file.read_text() + "\n")
         marks.add(reader.mark())
     assert len(marks) == 4
+
+
+def test_a_picture_that_is_drawn_anew_has_another_address(made: Path, visitor: Visitor) -> None:
+    client, file = visitor(made), probe_file(folder_of(made))
+
+    def address() -> str:
+        (found,) = re.findall(r'<img src="([^"]*OUT03[^"]*)"', client.get("/s/small/probe").text)
+        return found
+
+    before = address()
+    assert client.get(before).status_code == 200
+    assert address() == before
+    write_made_probe(file.parent.parent)
+    assert address() != before
 
 
 def test_pictures_of_results_are_found_and_nothing_else_is(made: Path, visitor: Visitor) -> None:

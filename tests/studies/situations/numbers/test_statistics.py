@@ -22,8 +22,8 @@ from studies.situations.numbers.statistics import (
 )
 
 Drawing = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
-RUNS = 150
-"""Simulated examinations of a kind: with a rate of 5 %, fewer than 15 of them are false in 99.5 of 100 tests."""
+RUNS = 200
+"""Simulated examinations of a kind: with a rate of 5 %, fewer than 19 of them are false in 99.5 of 100 tests."""
 
 SHAPES: dict[str, Drawing] = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
@@ -55,7 +55,7 @@ def test_all_intervals_hold_together(shape: str, scatter: str, situations: int, 
         rows = SHAPES[shape](rng, (situations, pictures)) * SCATTER[scatter](rng, situations)[:, None]
         found = estimates(samples_of(rows), level(2 * situations))  # half of the comparisons: those with one parent
         missed += any(one.low > 0 or one.high < 0 for one in found.values())
-    assert missed < 15
+    assert missed < 19
 
 
 def test_without_the_skewness_skewed_numbers_would_be_accused() -> None:
