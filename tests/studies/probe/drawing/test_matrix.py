@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from studies.drawing.sheets import read_picture
-from studies.probe.matrix import (
+from studies.probe.drawing.matrix import (
     DISTANCE,
     LESS,
     MORE,
@@ -21,7 +21,7 @@ from studies.probe.matrix import (
     number_text,
     write_matrices,
 )
-from studies.probe.paper import DOTS, WHITE, Paper, height_of, ink_on, line_height
+from studies.probe.drawing.paper import DOTS, WHITE, Paper, height_of, ink_on, line_height
 from studies.results.probe import ONE, SCREEN, KnobEffect
 from tests.studies.probe.made_up import knobs_of, made_up
 

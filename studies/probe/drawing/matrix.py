@@ -17,7 +17,7 @@ from PIL import Image
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
-from studies.probe.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
+from studies.probe.drawing.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
 from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
 
 FULL = 2.0
