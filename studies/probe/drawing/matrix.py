@@ -17,14 +17,9 @@ from PIL import Image
 from engine.files import replaced
 from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
-<<<<<<< HEAD:studies/probe/drawing/matrix.py
+from studies.probe.designs.plan import REACH
 from studies.probe.drawing.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
-from studies.results.probe import EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
-=======
-from studies.probe.paper import FAINT, INK, RULE, WHITE, Paper, Rectangle, Rgb, height_of, ink_on
-from studies.probe.plan import REACH
 from studies.results.probe import SCREEN, EffectColumn, KnobEffect, ProbedKnob, ProbeMethod, ProbeResult
->>>>>>> h21-matrix:studies/probe/matrix.py
 
 FULL = 2.0
 """Change over the noise of seeds at which a cell has its full colour."""
