@@ -161,7 +161,10 @@ class JointSearch:
         setup, measuring = self.setup, self.setup.measuring
         options = [(axis.kind.name, [option.settings for option in axis.options]) for axis in self.space.axes]
         shots = [shot.key for shot in self._first.judged.shots]
-        parts = (setup.start, options, shots, measuring.spec.search.seed, measuring.panel.version, setup.subject.key)
+        parts = [setup.start, options, shots, measuring.spec.search.seed, measuring.panel.version, setup.subject.key]
+        tried = [option.settings for axis in self.space.axes for option in axis.options if option.settings]
+        words = {setup.pictures.candidate(settings).vae for settings in tried}
+        parts += [sorted(words)] if len(words) > 1 else []  # of files: another one of the same name is another search
         return "\n".join(map(repr, parts))
 
     # ----------------------------------------------------------------------------------------------------- the answer
