@@ -18,8 +18,8 @@ from search.space.space import Space
 from studies.candidate import Candidate
 from studies.errors import StudyError
 from studies.measuring.subject import subject_of
-from studies.probe.design import DesignedRecipe, ProbeDesign, one_at_a_time, screening
-from studies.probe.knobs import KnobChoice, ProbedBase, base_of_recipe, flat_base, moved_values, probed_knobs
+from studies.probe.designs.design import DesignedRecipe, ProbeDesign, one_at_a_time, screening
+from studies.probe.designs.knobs import KnobChoice, ProbedBase, base_of_recipe, flat_base, moved_values, probed_knobs
 from studies.recipes.inputs import InputOptions, read_input
 from studies.results.probe import ONE, ProbedKnob
 from studies.studyfile.spec import StudyShots, StudySpec, seed_in_turn
