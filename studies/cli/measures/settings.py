@@ -94,10 +94,11 @@ def run_settings(spec: StudySpec, subject: Subject, asked: AskedValues, *, most:
     _tell_plan(planned_settings(spec, asked, subject=subject, most=most), spec, subject, joint=joint)
     click.echo(f"judged on {judged.text}")
     with measuring(spec, out, name="settings") as opened_study:
+        calibrated = opened_study.drawn  # of a study that was never run, calibration has rendered pictures of its own
         setup = set_up(opened_study, subject, asked, judged)
         result = _searched(setup, out, joint=joint)
         write_settings_card(setup, result)
-        _tell_end(setup, result, opened_study.drawn, out)
+        _tell_end(setup, result, opened_study.drawn - calibrated, out)
     return result
 
 

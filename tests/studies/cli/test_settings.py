@@ -12,6 +12,7 @@ from studies.cli.main import main
 from studies.results.settings_file import all_settings
 from studies.review.approval import approve_recipe
 from studies.studyfile.read import read_study_file
+from tests.studies.sample_study import write_small_study
 
 FEW = ("--try", "Sampler=Euler a", "--try", "CFG Scale=2", "--try", "Steps=2,3", "--try", "Clip skip=1,99")
 
@@ -64,6 +65,13 @@ def test_the_newest_pin_is_searched_where_there_is_one_and_a_file_where_it_is_na
     done = settings(copied, spec.merge.models["B"], *options)
     assert "recommended for lamplight.safetensors:" in done.output, done.output
     assert "both given" in settings(copied, spec.merge.models["B"], "--finalist", 1).output
+
+
+def test_pictures_of_a_calibration_are_not_counted(tmp_path: Path) -> None:
+    study = write_small_study(tmp_path)
+    options = ("--try", "Sampler=DPM++ 2M", "--try", "CFG Scale=2", "--try", "Steps=2,3", "--try", "Clip skip=1")
+    done = settings(study, tmp_path / "lamplight.safetensors", *options, "--pictures", 4)
+    assert "8 pictures, 8 of them rendered now" in done.output, done.output
 
 
 def test_all_settings_at_once(copied: Path) -> None:
