@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.errors import Named, ProblemError
+from engine.errors import Named, ProblemError, counted
 from studies.amounts import time_text
 from studies.preflight.findings import Finding
 from studies.probe.designs.plan import ProbePlan, planned_probe
@@ -15,7 +15,7 @@ from studies.studyfile.spec import StudySpec
 def plan_text(plan: ProbePlan) -> str:
     """Return what is rendered, in words."""
     designs = " and ".join(f"{len(recipes)} recipes {design.method}" for design, recipes in plan.designs)
-    return f"{len(plan.knobs)} knobs: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures"
+    return f"{counted(len(plan.knobs), 'knob')}: {designs}, {len(plan.shots)} shots each: {plan.pictures} pictures"
 
 
 def cost_text(plan: ProbePlan, model: Path, device: str) -> str:
