@@ -16,7 +16,8 @@ HEADING, JOINT = "Recommended settings", "All settings"
 UNFINISHED = "The search for settings is not finished: what is below is as far as it has come."
 UNITS = (
     "Differences are in units of the study's score, from the best value of the step, with intervals that allow for the "
-    "number of values; work is counted in calls of the model, so a picture takes about that part of the time."
+    "number of values; work is counted in calls of the model, so a picture takes about that part of the time. "
+    "What was given up was told worse than the best of that time, which may be another in the end."
 )
 """What the numbers of a step mean."""
 NOT_TRIED = "not tried"

@@ -98,6 +98,8 @@ class PictureSettings:
         return found | {"Size": f"{self.width}x{self.height}"}
 
 
+ALIKE_COST = 1.1
+"""Work that differs by less than this factor counts as the same: a tenth is no reason for another setting."""
 _OF_SHOTS = ("sampler", "schedule", "eta", "cfg", "steps", "clip_skip", "width", "height", "hires")
 
 
@@ -214,16 +216,24 @@ class SettingsStep:
         chosen, best, start = self.chosen, self.best, self.start
         if chosen is None or best is None or len(self.tried) < 2:
             return f"{self.axis}: nothing was tried" + (f" ({self.reason})" if self.reason else "")
-        count = sum(value.state in COMES_UP for value in self.tried)
         if self.cannot_be_told:
             text = f"{self.axis}: the values cannot be told from each other with {self.most_drawn} pictures each"
             stays = chosen.is_start
             return f"{text}; {chosen.label} " + ("stays" if stays else "is cheaper") + self._saving(start)
+        near = [value for value in self.tried if value.state in COMES_UP and not self._is_passed_over(value, chosen)]
+        cheaper = any(value.cost < chosen.cost for value in near)
         if chosen is best:
-            others = "no other" if count == 1 else "no cheaper one"
+            others = "none that is a tenth cheaper" if cheaper else "no other" if len(near) == 1 else "no cheaper one"
             return f"{self.axis}: {chosen.label} is the best, and {others} comes up to it" + self._saving(start)
-        text = f"{self.axis}: {chosen.label} is the cheapest of {count} that come up to the best ({best.label})"
+        among = any(value.cost <= chosen.cost for value in near if value is not chosen)
+        place = "among the cheapest" if among else "the cheapest"
+        text = f"{self.axis}: {chosen.label} is {place} of {len(near)} that come up to the best ({best.label})"
         return text + self._doubt(chosen) + self._saving(start)
+
+    @staticmethod
+    def _is_passed_over(value: TriedValue, chosen: TriedValue) -> bool:
+        """Whether a value is cheaper and yet not the answer: its estimate lies too far below the best."""
+        return value.cost * ALIKE_COST < chosen.cost
 
     @property
     def most_drawn(self) -> int:

@@ -233,7 +233,7 @@ class SituationsResult:
     overall: tuple[RivalDifference, ...] = ()
     """Over all pictures, from every rival; these intervals are not shared among situations."""
     diversity: tuple[RivalDifference, ...] = ()
-    """Logarithm of the spread over seeds less that of every rival, over all situations; 0 is as various."""
+    """Logarithm of the spread over seeds less that of every rival, over all situations; 0 is as varied."""
     confidence: float = 0.95
     """Level at which all intervals of a kind hold together, and each of `overall` and `diversity` alone."""
     comparisons: int = 0

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.errors import counted
-from studies.results.settings import SettingsDifference, ValueState
+from studies.results.settings import ALIKE_COST, SettingsDifference, ValueState
 
 if TYPE_CHECKING:
     from scorers.features import Features
@@ -30,8 +30,6 @@ RISK = 0.05
 """Chance that a value which is as good as the best is told from it, over all values and looks of a step."""
 MARGIN_SHARE = 0.25
 """The margin, as a share of the sum of the scorers' weights: in standard deviations between calibration recipes."""
-ALIKE_COST = 1.1
-"""Work that differs by less than this factor counts as the same: a tenth is no reason for another setting."""
 FEWEST_COMMON = 3
 """Pictures that two values must both have whole; with fewer they are not compared."""
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from studies.results.settings import PictureSettings, SettingsStep, TriedValue
+from studies.results.settings import ALIKE_COST, PictureSettings, SettingsStep, TriedValue
 from studies.settings.cost import PictureCost
-from studies.settings.decide import ALIKE_COST, Comparison, ValuePictures, confidence_of
+from studies.settings.decide import Comparison, ValuePictures, confidence_of
 from studies.settings.pictures import SettingsPictures, UnrenderedError
 from studies.settings.values import ValueToTry
 

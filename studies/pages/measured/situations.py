@@ -49,7 +49,7 @@ class ShownWeakSpot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpreadRatio:
-    """How various the recipe's pictures are over seeds, in parts of a rival's; 1 is as various."""
+    """How varied the recipe's pictures are over seeds, in parts of a rival's; 1 is as varied."""
 
     rival: str
     mean: float

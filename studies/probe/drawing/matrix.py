@@ -249,9 +249,11 @@ def notes_of(result: ProbeResult, method: ProbeMethod) -> tuple[str, ...]:
 
     def lines() -> Iterator[str]:
         yield (
-            "A number is the change from the low to the high value, over the noise of seeds: 1 is as much as two seeds "
-            "of the same recipe differ."
+            "A number is the change from the low to the high value (of a block, from 0 to 1), over the noise of seeds: "
+            "1 is as much as two seeds of the same recipe differ."
         )
+        if any(column.name == "style" for column in result.columns):
+            yield "Style is the study's objective: above 0 is closer to the look that is wanted."
         yield (
             f"Dots: not told from noise, allowing for all comparisons ({100 * result.level:g} % of the others may be "
             "false)."

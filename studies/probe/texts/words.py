@@ -49,13 +49,13 @@ def matrix_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
 def legend_lines(result: ProbeResult, method: ProbeMethod) -> list[str]:
     """Return what the numbers of a matrix mean."""
     how = (
-        f"every knob from its low to its high value, all others at {result.base.label}"
+        f"all others at {result.base.label}"
         if method == ONE
-        else f"every knob from its low to its high value, on average over the settings of the others{_reach(result)}"
+        else f"on average over the settings of the others{_reach(result)}"
     )
     false = f"{100 * result.level:g} % of the effects told on a measure may be false"
     return [
-        f"{method}: {how}; {len(result.shots)} shots",
+        f"{method}: every knob from its low to its high value (a block from 0 to 1), {how}; {len(result.shots)} shots",
         f"each number is the change over the noise of seeds; {DOT} is not told from noise ({false})",
         f"seeds: by how much two pictures of the base differ whose seeds alone differ; in {_units(result)}",
     ]

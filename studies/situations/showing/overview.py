@@ -16,6 +16,7 @@ from studies.drawing.lettering import Lettering
 from studies.drawing.paragraphs import cut
 from studies.drawing.sheets import INK, PALE, PAPER
 from studies.results.situations import BETTER, LEVEL, WORSE, WORSE_THAN_ONE, SituationResult, SituationsResult
+from studies.situations.showing.sheet import without_ending
 
 WIDTH = 900
 """Width in pixels; see the sheet of weak spots."""
@@ -73,7 +74,7 @@ def _lines(result: SituationsResult) -> Iterator[str | SituationResult]:
 def _write_head(pen: ImageDraw.ImageDraw, result: SituationsResult, lettering: Lettering) -> None:
     counts = [(verdict, sum(one.verdict == verdict for one in result.situations)) for verdict in COLOURS]
     words = [
-        (f"{result.subject.label} against {' and '.join(result.parents)}", INK),
+        (f"{without_ending(result.subject.label)} against {' and '.join(result.parents)}", INK),
         (f"{len(result.situations)} situations; to the right is better", PALE),
     ]
     for number, (text, colour) in enumerate(words):

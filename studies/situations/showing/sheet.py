@@ -56,7 +56,7 @@ def draw_sheet(path: Path, columns: Sequence[str], rows: Sequence[PictureRow]) -
     lettering = Lettering()
     side = (WIDTH - GAP * (len(columns) + 1)) // len(columns)
     texts = [_lines(row, lettering) for row in rows]
-    heads = [lines_of(_short(label), lettering.font(TEXT, label), side, 2) for label in columns]
+    heads = [lines_of(without_ending(label), lettering.font(TEXT, label), side, 2) for label in columns]
     head = GAP + max(map(len, heads)) * round(LINE * TEXT)
     heights = [side * _ratio(row) for row in rows]
     tall = [_height(lines) + round(height) + 2 * GAP for lines, height in zip(texts, heights, strict=True)]
@@ -78,7 +78,8 @@ def draw_sheet(path: Path, columns: Sequence[str], rows: Sequence[PictureRow]) -
         sheet.save(temporary, format="PNG")
 
 
-def _short(label: str) -> str:
+def without_ending(label: str) -> str:
+    """Return a recipe's label as pictures show it: a file's name without its ending."""
     return label.removesuffix(".safetensors").removesuffix(".toml")
 
 

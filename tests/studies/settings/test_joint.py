@@ -13,10 +13,9 @@ from rich.console import Console
 
 from studies.measuring.opened import measuring
 from studies.measuring.subject import subject_of
-from studies.results.settings import SettingsDifference, SettingsResult
+from studies.results.settings import ALIKE_COST, SettingsDifference, SettingsResult
 from studies.results.settings_file import read_settings
 from studies.settings.axes import asked_values
-from studies.settings.decide import ALIKE_COST
 from studies.settings.joint import JointSearch, front_of, most_pictures
 from studies.settings.joint_space import UNCHANGED
 from studies.settings.joint_trials import JOURNAL, JointTrial, told

@@ -71,7 +71,7 @@ def test_situations_show_verdicts_weak_spots_words_and_diversity(made: Path, vis
     lost = text[text.index("1 word is no longer obeyed") :]
     assert re.search(r"colour: red</th><td class=\"number\">12 %</td><td class=\"number\">100 %", lost)
     assert "orange" in lost
-    assert "0.82 times as various as A" in text
+    assert "0.82 times as varied as A" in text
     assert "Seeds look too alike in: place: the city" in text
 
 
